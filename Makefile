@@ -1,0 +1,38 @@
+# The first Python that is new enough; choose another with `make PYTHON=...`.
+PYTHON ?= $(shell for p in python3.13 python3 /usr/bin/python3; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+LAMBDA_PYTHON := 3.13
+LAMBDA_PLATFORM := manylinux2014_x86_64
+REGENERATE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-annotate --no-header --quiet
+
+.PHONY: demo test lint fmt sandbox regions lock build-SyncFunction
+
+demo: .venv/ready       ## the daily job against a local stand-in for Meta, CLOSRTECH and AWS
+	@$(BIN)/python -m sandbox.demo
+
+test: .venv/ready       ## all tests, with coverage
+	@$(BIN)/python -m pytest --cov
+
+lint: .venv/ready       ## style, types, import direction
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fmt: .venv/ready        ## put the code into its standard form
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+sandbox: .venv/ready    ## keep the local stand-in running; prints the environment for another shell
+	@$(BIN)/python -m sandbox
+
+lock:                   ## renew both lock files from pyproject.toml (needs uv)
+	$(REGENERATE) --group dev --output-file requirements-dev.txt
+	$(REGENERATE) --constraint requirements-dev.txt --output-file requirements.txt \
+	    --no-emit-package boto3 --no-emit-package botocore --no-emit-package s3transfer --no-emit-package python-dateutil
+
+.venv/ready: requirements-dev.txt scripts/set_up.py
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) scripts/set_up.py
