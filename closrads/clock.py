@@ -1,0 +1,27 @@
+"""Time as something that is passed in, so that a test never waits and every wait knows the deadline."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _no_deadline() -> float:
+    return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The three things a run asks of time."""
+
+    now: Callable[[], datetime] = _utc_now
+    """The present, in UTC."""
+    sleep: Callable[[float], None] = time.sleep
+    """Waits the given number of seconds."""
+    remaining: Callable[[], float] = _no_deadline
+    """Seconds until the invocation is cut off."""

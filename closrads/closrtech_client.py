@@ -1,0 +1,151 @@
+"""CLOSRTECH: how many leads the partner can sell in each state today."""
+
+import json
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import requests
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
+
+from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError
+from closrads.model import ClosrtechLogin
+from closrads.observability import logger
+from closrads.state_mapper import is_state
+
+TIMEOUT_SECONDS = 30
+"""For the connection, for each silence in between, and for the whole answer."""
+MOST_BYTES = 1_000_000
+"""A full answer has 51 short entries."""
+
+_REMEDIES: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "closrtech/email and closrtech/password",
+    HTTPStatus.FORBIDDEN: "closrtech/email and closrtech/password",
+    HTTPStatus.NOT_FOUND: "the campaign's closrtech_campaign, then closrtech/base_url",
+}
+"""Which parameters to look at, by status."""
+
+_retry = {
+    "stop": stop_after_attempt(3),
+    "wait": wait_exponential(multiplier=4, max=16),
+    "retry": retry_if_exception_type(ClosrtechError)
+    & retry_if_not_exception_type((ClosrtechAccessError, ClosrtechDataError)),
+    "reraise": True,
+}
+
+
+def get_demand(campaign: str, *, login: ClosrtechLogin, sleep: Callable[[float], None] = time.sleep) -> dict[str, int]:
+    """Return the states with demand: USPS code in upper case → number of leads, all above zero.
+
+    Three attempts, 4 and 8 seconds apart.
+
+    Parameters
+    ----------
+    campaign
+        CLOSRTECH's own name of the campaign, such as `VND_VETERAN_LEADS`.
+
+    Raises
+    ------
+    ClosrtechDataError
+        The answer is malformed, empty, or zero everywhere: a fault of the feed, never an instruction to stop all ads.
+    ClosrtechAccessError
+        The login, the campaign or the address is refused.
+    ClosrtechError
+        No usable answer after three attempts.
+    """
+    return Retrying(sleep=sleep, **_retry)(_ask, campaign, login)  # type: ignore[arg-type] # tenacity's own keyword arguments
+
+
+def _ask(campaign: str, login: ClosrtechLogin) -> dict[str, int]:
+    try:
+        status, body = _fetch(campaign, login)
+    except requests.RequestException as error:
+        # The original's text and traceback show the URL, and with it the password.
+        logger.warning("closrtech.no_answer", extra={"campaign": campaign, "error": type(error).__name__})
+        raise ClosrtechError(f"CLOSRTECH gave no answer for {campaign} ({type(error).__name__})") from None
+    if status == HTTPStatus.OK:
+        return _demand(campaign, body)
+    logger.warning("closrtech.refused", extra={"campaign": campaign, "status": status})
+    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise ClosrtechError(f"CLOSRTECH is in trouble (HTTP {status} for {campaign})")
+    remedy = _REMEDIES.get(status, "closrtech/base_url")
+    raise ClosrtechAccessError(f"CLOSRTECH refuses the request for {campaign} (HTTP {status}): check {remedy}")
+
+
+def _fetch(campaign: str, login: ClosrtechLogin) -> tuple[int, bytes]:
+    """Return status and body; a body that is too large or too slow is cut off."""
+    query = {"campaign": campaign, "email": login.email.reveal(), "pass": login.password.reveal()}
+    started = time.monotonic()
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy and no .netrc gets between us and the partner
+        with session.get(
+            f"{login.base_url}/demand.php",
+            params=query,
+            timeout=TIMEOUT_SECONDS,
+            allow_redirects=False,  # a redirect would carry the login to another place
+            stream=True,
+        ) as response:
+            body = b""
+            for chunk in response.iter_content(65_536):
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} is larger than {MOST_BYTES} bytes")
+                if time.monotonic() - started > TIMEOUT_SECONDS:
+                    raise requests.Timeout
+            return response.status_code, body
+
+
+def _demand(campaign: str, body: bytes) -> dict[str, int]:
+    """Return what the answer asks for, or refuse it: a guess here would move real ads."""
+    try:
+        demand = _numbers_by_code(body)
+    except ValueError as error:
+        raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} {error}; the campaign is left as it is") from None
+    return {code: number for code, number in demand.items() if number > 0}
+
+
+def _numbers_by_code(body: bytes) -> dict[str, int]:
+    """Return the number for each code; a ValueError goes on with "CLOSRTECH's answer"."""
+    answer = _json(body)
+    if not isinstance(answer, dict) or "error" in answer:
+        raise ValueError("is not an object of states and numbers")
+    demand: dict[str, int] = {}
+    for key, value in answer.items():
+        code, number = key.strip().upper(), _whole_number(value)
+        if number is None:
+            raise ValueError(f"has no whole number, zero or more, for {key[:40]!r}")
+        if code in demand:
+            raise ValueError(f"names {code[:40]!r} twice")
+        demand[code] = number
+    if not demand:
+        raise ValueError("is empty")
+    if not any(map(is_state, demand)):
+        raise ValueError("names no US state at all")
+    if not any(demand.values()):
+        raise ValueError("has no demand in any state, which is a fault of the feed and no instruction")
+    return demand
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError("is an HTML page" if body.lstrip()[:1] == b"<" else "is not JSON") from None
+
+
+def _whole_number(value: Any) -> int | None:
+    """Return a whole number, zero or more, given as a JSON number or as digits; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and value >= 0 else None

@@ -1,0 +1,253 @@
+"""Environment and SSM Parameter Store → `Settings`. The only reader of `os.environ`.
+
+Adding a campaign is adding parameters below `campaigns/<slug>/`: no code, no deploy.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parseaddr
+from functools import cache
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from aws_lambda_powertools.utilities.parameters import SSMProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+from closrads.errors import ConfigError, Secret
+from closrads.model import CampaignConfig, ClosrtechLogin, EmailConfig, Limits
+
+CACHE_SECONDS = 300
+META_GRAPH_URL = "https://graph.facebook.com"
+PLAIN_HTTP_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
+"""A stand-in on the same machine, or on the host of the function's container."""
+
+_TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_SHARED = frozenset(
+    {
+        "closrtech/base_url", "closrtech/email", "closrtech/password",
+        "meta/access_token", "meta/app_secret", "email/sender", "email/recipients",
+    }
+)  # fmt: skip
+_OF_CAMPAIGN = frozenset(
+    {"name", "closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids", "fb_access_token", "enabled"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a run needs to know before it looks at its event."""
+
+    stage: str
+    graph_url: str
+    timezone: ZoneInfo
+    dry_run: bool
+    """What holds when the event does not say."""
+    closrtech: ClosrtechLogin
+    app_secret: Secret | None
+    campaigns: tuple[CampaignConfig, ...]
+    """All of them, also those that are switched off."""
+    email: EmailConfig | None
+
+
+@cache
+def _parameter_store() -> SSMProvider:
+    return SSMProvider()
+
+
+def load_settings() -> Settings:
+    """Read the settings; parameters come from a warm container's memory for at most `CACHE_SECONDS`.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found. Nothing wrong is remembered: the next call reads the parameters again.
+    """
+    path = os.environ.get("CLOSRADS_PARAMETER_PATH", "").rstrip("/")
+    if not path.startswith("/"):
+        raise ConfigError(["CLOSRADS_PARAMETER_PATH: must be set to the parameters' path, such as /closrads/prod"])
+    store = _parameter_store()
+    try:
+        texts = store.get_multiple(path, max_age=CACHE_SECONDS, recursive=True, decrypt=True)
+    except GetParameterError as error:
+        raise ConfigError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
+    try:
+        return _Reader(path, {name: str(text) for name, text in texts.items()}, os.environ).settings()
+    except ConfigError:
+        store.clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+        raise
+
+
+class _Reader:
+    """Turns texts into settings and collects every problem on the way instead of stopping at the first."""
+
+    def __init__(self, path: str, values: Mapping[str, str], environment: Mapping[str, str]) -> None:
+        self._path = path
+        self._values = {name: value.strip() for name, value in values.items()}
+        self._environment = environment
+        self._problems: list[str] = []
+
+    def settings(self) -> Settings:
+        slugs = sorted({name.split("/")[1] for name in self._values if re.match(r"campaigns/[^/]+/", name)})
+        self._refuse_unknown_names(slugs)
+        shared_limits = self._limits("limits", Limits())
+        settings = Settings(
+            stage=self._environment.get("CLOSRADS_STAGE", "") or self._path.rsplit("/", 1)[-1],
+            graph_url=self._url("CLOSRADS_GRAPH_URL", self._environment.get("CLOSRADS_GRAPH_URL") or META_GRAPH_URL),
+            timezone=self._timezone(),
+            dry_run=self._dry_run(),
+            closrtech=ClosrtechLogin(
+                base_url=self._url(self._full("closrtech/base_url"), self._required("closrtech/base_url")),
+                email=Secret(self._required("closrtech/email")),
+                password=Secret(self._required("closrtech/password")),
+            ),
+            app_secret=Secret(app_secret) if (app_secret := self._optional("meta/app_secret")) else None,
+            campaigns=tuple(self._campaign(slug, shared_limits) for slug in slugs),
+            email=self._email(),
+        )
+        if not slugs:
+            self._problem("campaigns/<slug>/closrtech_campaign", "is missing: no campaign is set up")
+        self._refuse_shared_meta_campaigns(settings.campaigns)
+        if self._problems:
+            raise ConfigError(sorted(set(self._problems)))
+        return settings
+
+    def _full(self, name: str) -> str:
+        return f"{self._path}/{name}"
+
+    def _problem(self, name: str, what: str) -> None:
+        self._problems.append(f"{self._full(name)}: {what}")
+
+    def _optional(self, name: str) -> str | None:
+        value = self._values.get(name)
+        if value == "":
+            self._problem(name, "is empty")
+        return value or None
+
+    def _required(self, name: str) -> str:
+        if name not in self._values:
+            self._problem(name, "is missing")
+        return self._optional(name) or ""
+
+    def _list(self, name: str, *, required: bool) -> tuple[str, ...]:
+        text = self._required(name) if required else self._optional(name)
+        items = tuple(item.strip() for item in text.split(",")) if text else ()
+        if not all(items):
+            self._problem(name, "has an empty entry (StringList: a,b,c)")
+        if len(set(items)) != len(items):
+            self._problem(name, "names an entry twice")
+        return items
+
+    def _refuse_unknown_names(self, slugs: list[str]) -> None:
+        limits = Limits.__dataclass_fields__
+        known = _SHARED | {f"limits/{limit}" for limit in limits}
+        for slug in slugs:
+            if not _SLUG.fullmatch(slug):
+                self._problem(f"campaigns/{slug}", "is not a usable name: lower-case letters, digits, - and _")
+            known |= {f"campaigns/{slug}/{name}" for name in _OF_CAMPAIGN}
+            known |= {f"campaigns/{slug}/limits/{limit}" for limit in limits}
+        for name in self._values.keys() - known:
+            self._problem(name, "is not a parameter of this system: misspelt?")
+
+    def _campaign(self, slug: str, shared_limits: Limits) -> CampaignConfig:
+        below = f"campaigns/{slug}"
+        own_token = self._optional(f"{below}/fb_access_token")
+        token = own_token or self._required("meta/access_token")
+        account = self._required(f"{below}/fb_ad_account_id")
+        if account and not re.fullmatch(r"act_\d+", account):
+            self._problem(f"{below}/fb_ad_account_id", "must be act_ and digits")
+        meta_campaigns = self._list(f"{below}/fb_campaign_ids", required=True)
+        if not all(campaign.isdecimal() for campaign in meta_campaigns if campaign):
+            self._problem(f"{below}/fb_campaign_ids", "must be a list of ids made of digits")
+        return CampaignConfig(
+            name=self._optional(f"{below}/name") or re.sub("[-_]+", " ", slug).title(),
+            slug=slug,
+            closrtech_campaign=self._required(f"{below}/closrtech_campaign"),
+            fb_access_token=Secret(token),
+            fb_ad_account_id=account,
+            fb_campaign_ids=meta_campaigns,
+            enabled=self._switch(self._full(f"{below}/enabled"), self._optional(f"{below}/enabled") or "true"),
+            limits=self._limits(f"{below}/limits", shared_limits),
+        )
+
+    def _refuse_shared_meta_campaigns(self, campaigns: tuple[CampaignConfig, ...]) -> None:
+        owner: dict[str, str] = {}
+        for campaign in campaigns:
+            for meta_campaign in campaign.fb_campaign_ids:
+                other = owner.setdefault(meta_campaign, campaign.slug)
+                if other != campaign.slug:
+                    self._problem(
+                        f"campaigns/{campaign.slug}/fb_campaign_ids",
+                        f"names a Meta campaign that campaigns/{other} has too: the two would undo each other",
+                    )
+
+    def _limits(self, below: str, default: Limits) -> Limits:
+        return Limits(
+            max_removed_pct=self._number(f"{below}/max_removed_pct", 0, 100, default.max_removed_pct),
+            wave_size=self._whole_number(f"{below}/wave_size", 1, 1000) or default.wave_size,
+            verify_wait_seconds=self._number(f"{below}/verify_wait_seconds", 0, 60, default.verify_wait_seconds),
+            max_adsets=self._whole_number(f"{below}/max_adsets", 1, 100_000) or default.max_adsets,
+        )
+
+    def _email(self) -> EmailConfig | None:
+        sender = self._optional("email/sender")
+        recipients = self._list("email/recipients", required=False)
+        for name, addresses in (("email/sender", (sender,) if sender else ()), ("email/recipients", recipients)):
+            if not all("@" in parseaddr(address)[1] for address in addresses):
+                self._problem(name, "has an entry that is no mail address")
+        if bool(sender) != bool(recipients):
+            self._problem("email/recipients" if sender else "email/sender", "is missing: give both or neither")
+        return EmailConfig(sender, recipients) if sender and recipients else None
+
+    def _url(self, name: str, value: str) -> str:
+        """Accept https, and plain http for a stand-in nearby: both the token and the password travel in the URL."""
+        parts = urlsplit(value)
+        if not value:
+            return value
+        plain = parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS
+        if not parts.hostname or not (parts.scheme == "https" or plain):
+            self._problems.append(f"{name}: must be an https:// address")
+        if parts.query or parts.fragment or parts.username or parts.password:
+            self._problems.append(f"{name}: must be a plain address without query, fragment or login")
+        return value.rstrip("/")
+
+    def _timezone(self) -> ZoneInfo:
+        name = self._environment.get("CLOSRADS_TIMEZONE") or "UTC"
+        try:
+            return ZoneInfo(name)
+        except (LookupError, OSError, ValueError):
+            self._problems.append("CLOSRADS_TIMEZONE: is not a time zone such as America/New_York")
+            return ZoneInfo("UTC")
+
+    def _dry_run(self) -> bool:
+        return self._switch("DRY_RUN", self._environment.get("DRY_RUN", "true"))
+
+    def _switch(self, name: str, value: str) -> bool:
+        word = value.strip().lower()
+        if word not in _TRUE | _FALSE:
+            self._problems.append(f"{name}: must be true, 1, yes, false, 0 or no")
+        return word not in _FALSE
+
+    def _number(self, name: str, least: float, most: float, default: float) -> float:
+        text = self._optional(name)
+        if text is None:
+            return default
+        try:
+            number = float(text)
+        except ValueError:
+            number = float("nan")
+        if not least <= number <= most:
+            self._problem(name, f"must be a number from {least:g} to {most:g}")
+            return default
+        return number
+
+    def _whole_number(self, name: str, least: int, most: int) -> int | None:
+        text = self._optional(name)
+        if text is None:
+            return None
+        if not text.isdecimal() or not least <= int(text) <= most:
+            self._problem(name, f"must be a whole number from {least} to {most}")
+            return None
+        return int(text)

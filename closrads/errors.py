@@ -1,0 +1,193 @@
+"""What can go wrong, sorted by what the caller should do, and the redaction of secrets.
+
+ClosradsError
+├── ConfigError               parameters or environment: all problems at once, nothing was touched
+├── EventError                the event: all problems at once, nothing was touched
+├── ClosrtechError            CLOSRTECH did not answer properly: worth another try
+│   ├── ClosrtechAccessError      it refuses us: no retry, fix what the message names
+│   └── ClosrtechDataError        its answer cannot be an instruction: no retry, leave the campaign alone
+├── PlanRefusedError          the plan is implausible or empty: leave the campaign alone
+├── MetaError                 Meta, by code and subcode:
+│   ├── MetaTransientError        worth another try
+│   │   ├── MetaLostAnswerError       nobody knows whether it was done: read back
+│   │   └── MetaTooMuchDataError      ask for smaller pages
+│   ├── MetaRateLimitError        worth another try after `retry_after` seconds
+│   ├── MetaAccessError           token or permission: no retry, stop this campaign
+│   ├── MetaPolicyError           blocked by policy: no retry, stop this campaign
+│   ├── MetaInvalidError          this object or request: no retry, go on with the next
+│   └── MetaOutcomeUnknownError   a write may have been done and cannot be looked up: put it back
+├── AdSetChangedError         somebody else changed the ad set meanwhile: hands off
+└── SyncFailed                the run's end when a campaign failed; the report is already out
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+HIDDEN = "***"
+SHORTEST_SEARCHED = 4
+"""A shorter secret is no secret, and searching for it would blank out half of every text."""
+
+_URL_SECRETS = re.compile(r"\b(access_token|appsecret_proof|input_token|pass|password)=[^&\s\"'\\]+", re.IGNORECASE)
+_known: set[str] = set()
+
+
+class Secret:
+    """A text that shows itself to nobody who does not ask with `reveal()`.
+
+    Making one also teaches `redact` to find it: as it is, URL-encoded, HTML-escaped and inside JSON.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        if len(value) >= SHORTEST_SEARCHED:
+            forms = (value, quote(value, safe=""), quote(value), quote_plus(value), escape(value))
+            _known.update(json.dumps(form)[1:-1] for form in forms)
+            _known.update(forms)
+
+    def reveal(self) -> str:
+        """Return the secret itself; only for the call that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+def redact(text: str) -> str:
+    """Return `text` without any secret: those known by value, and those that stand in a URL's query."""
+    for secret in sorted(_known, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return _URL_SECRETS.sub(rf"\1={HIDDEN}", text)
+
+
+def redact_all(value: Any) -> Any:
+    """Return the JSON-like `value` with every text in it redacted, keys included."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact_all(key): redact_all(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_all(item) for item in value]
+    return value
+
+
+class ClosradsError(Exception):
+    """Base of everything this package raises; its text is for a person and holds no secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
+
+
+class _ProblemsError(ClosradsError):
+    """Carries every problem at once, so that one round of repair is enough."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class ConfigError(_ProblemsError):
+    """Parameters or environment variables are missing or wrong; problems name parameters in full, never a value."""
+
+
+class EventError(_ProblemsError):
+    """The event is not one this function understands."""
+
+
+class ClosrtechError(ClosradsError):
+    """CLOSRTECH could not be read: network, time-out, 429 or 5xx."""
+
+
+class ClosrtechAccessError(ClosrtechError):
+    """CLOSRTECH refuses the login, the campaign or the address."""
+
+
+class ClosrtechDataError(ClosrtechError):
+    """CLOSRTECH's answer cannot be an instruction: malformed, empty, or no demand anywhere."""
+
+
+class PlanRefusedError(ClosradsError):
+    """What would be done to a campaign is implausible, so none of it is done."""
+
+
+class MetaError(ClosradsError):
+    """Meta answered with an error, or not at all.
+
+    Attributes
+    ----------
+    code, subcode
+        Meta's numbers, None where it gave none.
+    retry_after
+        Seconds after which Meta says it will answer again, None where it says nothing.
+    """
+
+    remedy = ""
+
+    def __init__(
+        self, message: str, *, code: int | None = None, subcode: int | None = None, retry_after: float | None = None
+    ) -> None:
+        self.code = code
+        self.subcode = subcode
+        self.retry_after = retry_after
+        numbers = "/".join(str(number) for number in (code, subcode) if number is not None)
+        text = message + (f" [Meta {numbers}]" if numbers else "")
+        super().__init__(f"{text}. {self.remedy}" if self.remedy else text)
+
+
+class MetaTransientError(MetaError):
+    """Meta is in trouble for the moment."""
+
+
+class MetaLostAnswerError(MetaTransientError):
+    """No usable answer came back; a write may or may not have been done."""
+
+
+class MetaTooMuchDataError(MetaTransientError):
+    """The page asked for is too large; waiting does not help, a smaller `limit` does."""
+
+
+class MetaRateLimitError(MetaError):
+    """Too many calls; nothing was done."""
+
+
+class MetaAccessError(MetaError):
+    """The token is dead or lacks a permission."""
+
+    remedy = (
+        "Check meta/access_token (or the campaign's fb_access_token) and that its system user may manage the ad account"
+    )
+
+
+class MetaPolicyError(MetaError):
+    """Meta blocks the action by policy; every further call makes it worse."""
+
+    remedy = "Do not retry: look at the account in Meta Business Support first"
+
+
+class MetaInvalidError(MetaError):
+    """Meta refuses this request or this object as it is."""
+
+
+class MetaOutcomeUnknownError(MetaError):
+    """A write may or may not have been done, and Meta cannot be asked."""
+
+
+class AdSetChangedError(ClosradsError):
+    """The ad set's targeting is neither what it was nor what was written: somebody else changed it."""
+
+
+class SyncFailed(ClosradsError):  # noqa: N818 - the name that the console and the alarms show
+    """At least one campaign failed; one line for each. The report was sent before this is raised."""

@@ -1,0 +1,326 @@
+"""What is done with Meta: read ad sets, check their ads, update the geo targeting, re-publish, verify, roll back."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from closrads.clock import Clock
+from closrads.errors import (
+    AdSetChangedError,
+    MetaError,
+    MetaInvalidError,
+    MetaOutcomeUnknownError,
+    MetaTransientError,
+    Secret,
+)
+from closrads.graph_api import GraphApi, JsonObject, Operation, UsageMeter, was_done
+from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Result
+from closrads.observability import logger
+from closrads.state_mapper import Region
+from closrads.targeting import Targeting, region_keys, same_targeting, without_computed
+
+ADSETS_PER_PAGE = 100
+ADS_PER_PAGE = 200
+MISSING_LEAD_FORM = 3390001
+"""The error this system exists for: Meta has lost the link between an ad and its lead form."""
+APPLY_RESERVE_SECONDS = 120.0
+"""What one ad set may need for its layers, a rollback included, and the mail after it."""
+
+_ADSET_FIELDS = "id,name,effective_status,targeting"
+_AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
+_READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
+"""Only active ad sets are changed; the other two would otherwise vanish from the report without a word."""
+
+# Ad.effective_status, Marketing API reference "Ad".
+_BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
+_PENDING = frozenset({"PENDING_REVIEW", "IN_PROCESS", "PREAPPROVED", "PENDING_BILLING_INFO"})
+_RUNNING_OR_OFF = frozenset({"ACTIVE", "PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"})
+
+
+def init_api(  # noqa: PLR0913 - who calls, and the parts that a caller may replace
+    access_token: Secret | str,
+    ad_account_id: str,
+    *,
+    app_secret: Secret | None = None,
+    graph_url: str | None = None,
+    clock: Clock = Clock(),  # noqa: B008 - a frozen value
+    meter: UsageMeter | None = None,
+) -> GraphApi:
+    """Return an api object for one ad account, to be passed to every call; nothing process-wide is set."""
+    token = access_token if isinstance(access_token, Secret) else Secret(access_token)
+    logger.info("meta.api", extra={"ad_account_id": ad_account_id})
+    return GraphApi(token, app_secret=app_secret, graph_url=graph_url, clock=clock, meter=meter or UsageMeter())
+
+
+def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, ...]:
+    """Return a Meta campaign's active ad sets with all their ads, and those that are in process or have issues.
+
+    One list of ad sets and one of ads, every page of each: ads nested in ad sets would come with a paging of their own.
+
+    Raises
+    ------
+    MetaError
+        If anything of it cannot be read; half a picture is no picture.
+    """
+    adset_rows = api.get_all(
+        f"{campaign_id}/adsets", {"fields": _ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE
+    )
+    if not adset_rows:
+        return ()
+    ads: dict[str, dict[str, Ad]] = {}
+    for row in api.get_all(f"{campaign_id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE):
+        ad = _ad(row)
+        ads.setdefault(_text(row, "adset_id"), {})[ad.id] = ad
+    snapshots = {_text(row, "id"): _snapshot(row, campaign_id, ads) for row in adset_rows}
+    return tuple(snapshots[adset_id] for adset_id in sorted(snapshots))
+
+
+def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
+    """Layer 1: return the ads that are broken, or of which Meta says something unknown; PURE.
+
+    A person's pause, a pending review and a SOFT_ERROR are neither.
+    """
+    findings = (_examine(ad) for ad in adset.ads)
+    return tuple(finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE})
+
+
+def update_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> Targeting:
+    """Set an ad set's regions, and return its targeting as it is now at Meta.
+
+    After a lost answer the ad set is read back, and what is there decides whether to write again.
+
+    Raises
+    ------
+    AdSetChangedError
+        Somebody else has changed the targeting since the snapshot; it was left as that person wants it.
+    MetaOutcomeUnknownError
+        The write may have been done, and Meta cannot be asked.
+    MetaError
+        The write was not done.
+    """
+    return _write_targeting(
+        api,
+        adset.id,
+        before=adset.targeting,
+        after=_build_new_targeting(adset.targeting, regions),
+        reserve=APPLY_RESERVE_SECONDS,
+    )
+
+
+def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> None:
+    """Have Meta validate the update without making it.
+
+    Raises
+    ------
+    MetaError
+        With Meta's own verdict.
+    """
+    targeting = _build_new_targeting(adset.targeting, regions)
+    api.retrying(lambda: api.post(adset.id, {"targeting": targeting, "execution_options": ["validate_only"]}))
+
+
+def _build_new_targeting(targeting: Targeting, regions: Sequence[Region]) -> JsonObject:
+    """Return a deep copy with other regions and without Meta's computed keys; everything else stays as it is; PURE."""
+    new = copy.deepcopy(without_computed(targeting))
+    new["geo_locations"] = {**(new.get("geo_locations") or {}), "regions": [dict(region) for region in regions]}
+    return new
+
+
+def republish_ads(api: GraphApi, adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
+    """Layer 2: set every ad that was ACTIVE in the snapshot to ACTIVE again, and no other; return those that failed."""
+    ads = adset.active_ads
+    outcomes = api.batch([Operation("POST", ad.id, {"status": "ACTIVE"}, was_done) for ad in ads])
+    return tuple(
+        AdFinding(ad, AdHealth.BROKEN, f"could not be re-published: {outcome}")
+        for ad, outcome in zip(ads, outcomes, strict=True)
+        if isinstance(outcome, MetaError)
+    )
+
+
+def verify_ads_after_republish(api: GraphApi, adset: AdSetSnapshot, wait_seconds: float = 3) -> tuple[AdFinding, ...]:
+    """Layer 3: wait, read the ads again, and return what each looks like now.
+
+    An ad is broken if it has issues that count, or is no longer switched on though it was in the snapshot. If the ads
+    cannot be read, each is unreadable, which says neither good nor bad.
+    """
+    api.clock.sleep(wait_seconds)
+    try:
+        rows = api.get_all(f"{adset.id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE)
+        now = {ad.id: ad for ad in map(_ad, rows)}
+    except MetaError as error:
+        return tuple(AdFinding(ad, AdHealth.UNREADABLE, str(error)) for ad in adset.ads)
+    return tuple(_compare(ad, now.get(ad.id)) for ad in adset.ads)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """How a rollback ended: `REVERTED`, `ROLLBACK_FAILED` or `SUPERSEDED`, and what there is to say about it."""
+
+    result: Result
+    issues: tuple[str, ...] = ()
+
+
+def rollback_geo(
+    api: GraphApi,
+    adset: AdSetSnapshot,
+    regions: Sequence[Region],
+    written: Targeting | None,
+    wait_seconds: float = 3,
+) -> Rollback:
+    """Layer 4: put back the exact targeting of the snapshot, re-publish, verify.
+
+    An ad set that has neither the snapshot's targeting now nor ours was changed by somebody else and is left alone.
+
+    Parameters
+    ----------
+    regions
+        What was to be written.
+    written
+        The whole targeting as it was after the write; None if nobody knows whether the write arrived.
+    """
+    try:
+        current = _read_targeting(api, adset.id)
+        if not same_targeting(current, adset.targeting):
+            wanted = {region["key"] for region in regions}
+            ours = region_keys(current) == wanted if written is None else same_targeting(current, written)
+            if not ours:
+                return Rollback(Result.SUPERSEDED, ("Somebody changed its targeting meanwhile: left as it is now",))
+            _write_targeting(api, adset.id, before=current, after=without_computed(adset.targeting))
+    except AdSetChangedError as error:
+        return Rollback(Result.SUPERSEDED, (str(error),))
+    except MetaError as error:
+        return Rollback(Result.ROLLBACK_FAILED, (f"Its targeting was NOT restored: {error}",))
+    failures = republish_ads(api, adset)
+    findings = verify_ads_after_republish(api, adset, wait_seconds)
+    sick = [*failures, *(f for f in findings if f.health in {AdHealth.BROKEN, AdHealth.UNREADABLE})]
+    if sick:
+        return Rollback(Result.ROLLBACK_FAILED, ("Its targeting was restored, but not all ads:", *map(str, sick)))
+    return Rollback(Result.REVERTED, ("Its targeting was restored and its ads are healthy",))
+
+
+def _write_targeting(
+    api: GraphApi, adset_id: str, *, before: Targeting, after: JsonObject, reserve: float | None = None
+) -> Targeting:
+    """Write, and after a lost answer go on from what is there."""
+    in_doubt = False
+
+    def attempt() -> Targeting:
+        nonlocal in_doubt
+        if in_doubt and (arrived := _arrived(api, adset_id, before=before, after=after)) is not None:
+            return arrived
+        in_doubt = False
+        try:
+            answer = api.post(adset_id, {"targeting": after, "fields": "id,targeting"})
+        except MetaTransientError:
+            in_doubt = True
+            raise
+        targeting = answer.get("targeting")
+        return targeting if isinstance(targeting, dict) else _as_stored(api, adset_id, sent=after)
+
+    try:
+        return api.retrying(attempt) if reserve is None else api.retrying(attempt, reserve=reserve)
+    except MetaTransientError:
+        if (arrived := _arrived(api, adset_id, before=before, after=after)) is not None:
+            return arrived
+        raise
+
+
+def _arrived(api: GraphApi, adset_id: str, *, before: Targeting, after: Targeting) -> Targeting | None:
+    """Read back a write whose answer was lost: return the targeting if it arrived, None if it did not."""
+    try:
+        current = _read_targeting(api, adset_id)
+    except MetaError as error:
+        raise MetaOutcomeUnknownError(f"Nobody knows whether the write to {adset_id} was done: {error}") from None
+    if region_keys(current) == region_keys(after):
+        return current
+    if same_targeting(current, before):
+        return None
+    raise AdSetChangedError(f"Somebody changed the targeting of {adset_id} meanwhile: left as it is now")
+
+
+def _as_stored(api: GraphApi, adset_id: str, *, sent: Targeting) -> Targeting:
+    """Return the targeting as Meta stored it, which may differ from what was sent, or the latter if unreadable."""
+    try:
+        return _read_targeting(api, adset_id)
+    except MetaError:
+        return sent
+
+
+def _read_targeting(api: GraphApi, adset_id: str) -> Targeting:
+    targeting: Targeting = api.get(adset_id, {"fields": "id,targeting"}, _has_targeting)["targeting"]
+    return targeting
+
+
+def _has_targeting(answer: JsonObject) -> bool:
+    return isinstance(answer.get("targeting"), dict)
+
+
+def _compare(before: Ad, now: Ad | None) -> AdFinding:
+    if now is None:
+        return AdFinding(before, AdHealth.UNREADABLE, "is no longer listed in its ad set")
+    if before.status == "ACTIVE" and now.status != "ACTIVE":
+        reason = "; ".join(map(str, now.issues)) or "nobody here did that"
+        return AdFinding(now, AdHealth.BROKEN, f"was switched from ACTIVE to {now.status}: {reason}")
+    return _examine(now)
+
+
+def _examine(ad: Ad) -> AdFinding:
+    serious = [issue for issue in ad.issues if issue.type == "HARD_ERROR" or issue.code == MISSING_LEAD_FORM]
+    if serious or ad.effective_status in _BROKEN:
+        reason = "; ".join(map(str, serious or ad.issues)) or ad.review_feedback or "Meta gives no reason"
+        return AdFinding(ad, AdHealth.BROKEN, f"{ad.effective_status}: {reason}")
+    if ad.effective_status in _PENDING:
+        return AdFinding(ad, AdHealth.PENDING, ad.effective_status)
+    if ad.effective_status in _RUNNING_OR_OFF:
+        return AdFinding(ad, AdHealth.HEALTHY)
+    return AdFinding(ad, AdHealth.UNREADABLE, f"has a status that is not known here: {ad.effective_status}")
+
+
+def _snapshot(row: JsonObject, campaign_id: str, ads: Mapping[str, Mapping[str, Ad]]) -> AdSetSnapshot:
+    adset_id = _text(row, "id")
+    if not _has_targeting(row):
+        raise MetaInvalidError(f"Meta lists ad set {adset_id} without its targeting")
+    return AdSetSnapshot(
+        id=adset_id,
+        name=str(row.get("name") or adset_id),
+        meta_campaign_id=campaign_id,
+        effective_status=_text(row, "effective_status"),
+        targeting=row["targeting"],
+        ads=tuple(ads.get(adset_id, {}).values()),
+    )
+
+
+def _ad(row: JsonObject) -> Ad:
+    return Ad(
+        id=_text(row, "id"),
+        name=str(row.get("name") or row["id"]),
+        status=str(row.get("status") or _text(row, "configured_status")),
+        effective_status=_text(row, "effective_status"),
+        issues=tuple(_issue(issue) for issue in row.get("issues_info") or () if isinstance(issue, dict)),
+        review_feedback="; ".join(_leaves(row.get("ad_review_feedback"))),
+    )
+
+
+def _issue(issue: JsonObject) -> AdIssue:
+    code = issue.get("error_code")
+    return AdIssue(
+        code=int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdecimal()) else None,
+        summary=str(issue.get("error_summary") or "Issue"),
+        message=str(issue.get("error_message") or ""),
+        type=issue.get("error_type"),
+    )
+
+
+def _leaves(value: Any) -> Iterable[str]:
+    """Yield the texts of Meta's review feedback, which nests them by scope, placement and policy."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from (f"{name}: {item}",) if isinstance(item, str) else _leaves(item)
+
+
+def _text(row: JsonObject, key: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str) or not value:
+        raise MetaInvalidError(f"Meta lists an object without {key}")
+    return value

@@ -1,0 +1,386 @@
+"""The one door to Meta's Graph API: the official SDK's session and encoding, with every answer judged here.
+
+The SDK takes HTML error pages for success, stops paging at an empty page, forgets batch items that got no answer and
+fails on unusual error envelopes. So it sends and encodes, and what came back is read from the raw answer: a call
+succeeded only if the status is 2xx *and* the body is an object of the expected shape.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeGuard, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from facebook_business.api import FacebookAdsApi
+from facebook_business.exceptions import FacebookError
+from facebook_business.session import FacebookSession
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from closrads.clock import Clock
+from closrads.errors import (
+    MetaAccessError,
+    MetaError,
+    MetaInvalidError,
+    MetaLostAnswerError,
+    MetaPolicyError,
+    MetaRateLimitError,
+    MetaTooMuchDataError,
+    MetaTransientError,
+    Secret,
+)
+from closrads.model import GraphUsage
+from closrads.observability import logger
+
+API_VERSION = "v26.0"
+TIMEOUT_SECONDS = (3.05, 30.0)
+"""To connect, and between two bytes of an answer."""
+LARGEST_BATCH = 50
+ATTEMPTS = 3
+RESERVED_SECONDS = 30.0
+"""No wait eats into these last seconds of an invocation: the report is still to be sent."""
+
+_POINTS = {"GET": 1, "POST": 3}
+
+# Marketing API "Error Codes" and Graph API "Handling Errors"; a code decides, never the text.
+_POLICY_CODES = frozenset({368, 1404078, 2859015})
+_RATE_LIMIT_CODES = frozenset({4, 17, 32, 341, 613, *range(80000, 80007), 80008, 80009, 80014})
+_ACCESS_CODES = frozenset({3, 10, 102, 104, 190, 2635, *range(200, 300)})
+_TRANSIENT_CODES = frozenset({1, 2, 960, 3910001})
+_EXCEPTIONS_TO_THE_CODE: Mapping[tuple[int, int | None], type[MetaError]] = {
+    (1, 2853001): MetaAccessError,  # profile not linked to its page
+    (17, 1885172): MetaInvalidError,  # changes of the spend limit: not a matter of waiting
+    (613, 1487632): MetaInvalidError,  # changes of the budget: the same
+    (613, 1487225): MetaInvalidError,  # creation of ads: the same
+    (613, None): MetaPolicyError,  # abuse prevention has lowered the quota, for hours
+}
+
+JsonObject = dict[str, Any]
+Shape = Callable[[JsonObject], bool]
+T = TypeVar("T")
+
+
+def has_data(answer: JsonObject) -> bool:
+    """Tell whether an answer is a page of a list."""
+    return isinstance(answer.get("data"), list)
+
+
+def has_id(answer: JsonObject) -> bool:
+    """Tell whether an answer is an object of Meta's."""
+    return bool(answer.get("id"))
+
+
+def was_done(answer: JsonObject) -> bool:
+    """Tell whether an answer confirms a write, as a bare flag or as the object after it."""
+    return answer.get("success") is True or has_id(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One Graph call; `path` has no version and no leading slash."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any]
+    expects: Shape
+
+
+@dataclass(slots=True)
+class UsageMeter:
+    """Counts what a run costs; one for all of its api objects."""
+
+    round_trips: int = 0
+    operations: int = 0
+    points: int = 0
+
+    def count(self, methods: Iterable[str]) -> None:
+        """Count one HTTP exchange that carries calls of the given methods."""
+        self.round_trips += 1
+        for method in methods:
+            self.operations += 1
+            self.points += _POINTS[method]
+
+    def reading(self) -> GraphUsage:
+        """Return the counts so far."""
+        return GraphUsage(self.round_trips, self.operations, self.points)
+
+
+class GraphApi:
+    """Calls Meta with one token; never the SDK's process-wide default api, never its crash reporter.
+
+    Transient errors and rate limits are retried: three attempts, 5 and 10 seconds apart, or after the time Meta states
+    if the invocation lasts that long. Nothing else is.
+    """
+
+    def __init__(
+        self, access_token: Secret, *, app_secret: Secret | None, graph_url: str | None, clock: Clock, meter: UsageMeter
+    ) -> None:
+        session = FacebookSession(
+            access_token=access_token.reveal(),
+            app_secret=app_secret.reveal() if app_secret else None,
+            timeout=TIMEOUT_SECONDS,
+        )
+        if graph_url:
+            session.GRAPH = graph_url
+        session.requests.trust_env = False  # no proxy and no .netrc gets between us and Meta
+        session.requests.hooks["response"].append(self._remember)
+        self._api = FacebookAdsApi(session, api_version=API_VERSION)
+        self.clock = clock
+        self._meter = meter
+        self._last: requests.Response | None = None
+
+    def get(self, path: str, params: Mapping[str, Any], expects: Shape = has_id) -> JsonObject:
+        """Read one object or page, with retries."""
+        return self.retrying(lambda: self._once("GET", path, params, expects))
+
+    def get_all(self, path: str, params: Mapping[str, Any], page_size: int) -> list[JsonObject]:
+        """Read every row of a list, with smaller pages where Meta finds them too large.
+
+        Only a missing `paging.next` ends a list: pages may be short or empty (Graph API "Paginated Results").
+        """
+        rows: list[JsonObject] = []
+        cursor: str | None = None
+        seen: set[str | None] = set()
+        while True:
+            position = {"after": cursor} if cursor else {}
+            try:
+                page = self.get(path, {**params, "limit": page_size, **position}, has_data)
+            except MetaTooMuchDataError:
+                if page_size == 1:
+                    raise
+                page_size //= 2
+                continue
+            rows += page["data"]
+            if not (page.get("paging") or {}).get("next"):
+                return rows
+            seen.add(cursor)
+            cursor = _next_cursor(page["paging"])
+            if cursor is None or cursor in seen:
+                raise MetaTransientError(f"Meta's list {path} goes on, but not to a new page")
+
+    def post(self, path: str, params: Mapping[str, Any]) -> JsonObject:
+        """Write once, without retries: after a lost answer only the caller knows how to tell what happened."""
+        return self._once("POST", path, params, was_done)
+
+    def batch(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:
+        """Send independent calls together and return what became of each, in their order.
+
+        Items that failed for the moment are sent again. Writes must be safe to repeat, and no two may update ad sets
+        of one Meta campaign (Graph API "Batch Requests", limitations).
+        """
+        outcomes: list[JsonObject | MetaError] = []
+        for start in range(0, len(operations), LARGEST_BATCH):
+            outcomes += self._batch_with_retries(operations[start : start + LARGEST_BATCH])
+        return outcomes
+
+    def retrying(self, attempt: Callable[[], T], *, reserve: float = RESERVED_SECONDS) -> T:
+        """Run `attempt` until it succeeds, fails for good, or no attempt or time is left.
+
+        Parameters
+        ----------
+        reserve
+            Seconds of the invocation that no wait may touch.
+        """
+
+        def out_of_time(state: RetryCallState) -> bool:
+            return state.upcoming_sleep > self.clock.remaining() - reserve
+
+        return Retrying(
+            sleep=self.clock.sleep,
+            stop=stop_after_attempt(ATTEMPTS) | out_of_time,  # type: ignore[operator] # a plain function is a stop too
+            wait=_wait,
+            retry=retry_if_exception(_is_worth_another_try),
+            before_sleep=_log_retry,
+            reraise=True,
+        )(attempt)
+
+    def _batch_with_retries(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:
+        outcomes: dict[int, JsonObject | MetaError] = {}
+        pending = list(range(len(operations)))
+
+        def attempt() -> None:
+            nonlocal pending
+            try:
+                answers = self._batch_once([operations[index] for index in pending])
+            except MetaError as error:
+                answers = [error] * len(pending)
+            outcomes.update(zip(pending, answers, strict=True))
+            pending = [index for index in pending if _is_worth_another_try(outcomes[index])]
+            errors = [answer for answer in answers if _is_worth_another_try(answer)]
+            if errors:
+                raise max(errors, key=lambda error: error.retry_after or 0)
+
+        with suppress(MetaError):  # each item's outcome says what became of it
+            self.retrying(attempt)
+        return [outcomes[index] for index in range(len(operations))]
+
+    def _batch_once(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:
+        outcomes: list[JsonObject | MetaError] = [
+            MetaLostAnswerError(f"Meta left {operation.path} out of its answer to a batch") for operation in operations
+        ]
+        batch = self._api.new_batch()
+
+        def judge_item(index: int) -> Callable[[Any], None]:
+            def judge(response: Any) -> None:
+                headers = {item["name"]: item["value"] for item in response.headers() or () if "name" in item}
+                operation = operations[index]
+                try:
+                    outcomes[index] = _judge(
+                        operation.path, response.status(), headers, response.body(), operation.expects
+                    )
+                except MetaError as error:
+                    outcomes[index] = error
+
+            return judge
+
+        for index, operation in enumerate(operations):
+            judge = judge_item(index)
+            batch.add(operation.method, operation.path, params=dict(operation.params), success=judge, failure=judge)
+        answer = self._exchange(batch.execute, [operation.method for operation in operations])
+        _check_envelope(answer)
+        return outcomes
+
+    def _once(self, method: str, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
+        answer = self._exchange(
+            lambda: self._api.call(method, tuple(path.split("/")), params=dict(params)),
+            [method],
+        )
+        return _judge(path, answer.status_code, answer.headers, answer.text, expects)
+
+    def _exchange(self, send: Callable[[], Any], methods: Sequence[str]) -> requests.Response:
+        """Have the SDK send something and return the raw answer, whatever the SDK makes of it."""
+        self._last = None
+        self._meter.count(methods)
+        try:
+            send()
+        except requests.RequestException as error:
+            # The original's text and traceback show the URL, and with it the token.
+            raise MetaLostAnswerError(f"Meta gave no answer ({type(error).__name__})") from None
+        except (FacebookError, AttributeError, KeyError, TypeError, ValueError):
+            # An error that Meta reports, or an answer the SDK stumbles over: judged below from the raw answer.
+            if self._last is None:
+                raise
+        if self._last is None:
+            raise MetaLostAnswerError("Meta gave no answer")
+        return self._last
+
+    def _remember(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        self._last = response
+        if warning := response.headers.get("x-ad-api-version-warning"):
+            logger.warning("meta.version_warning", extra={"warning": warning, "api_version": API_VERSION})
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    stated = error.retry_after if isinstance(error, MetaRateLimitError) else None
+    return stated if stated is not None else wait_exponential(multiplier=5, max=20)(state)
+
+
+def _is_worth_another_try(outcome: object) -> TypeGuard[MetaError]:
+    retried = isinstance(outcome, MetaTransientError | MetaRateLimitError)
+    return retried and not isinstance(outcome, MetaTooMuchDataError)
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    logger.warning(
+        "meta.retry", extra={"error": str(error), "attempt": state.attempt_number, "wait_seconds": state.upcoming_sleep}
+    )
+
+
+def _next_cursor(paging: Mapping[str, Any]) -> str | None:
+    cursor = (paging.get("cursors") or {}).get("after")
+    if not cursor:
+        cursor = parse_qs(urlsplit(str(paging["next"])).query).get("after", [None])[0]
+    return str(cursor) if cursor else None
+
+
+def _check_envelope(answer: requests.Response) -> None:
+    try:
+        items = json.loads(answer.text)
+    except ValueError:
+        items = None
+    if not isinstance(items, list):
+        _judge("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
+
+
+def _judge(path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
+    """Return the answer's object, or raise what is wrong with it."""
+    try:
+        answer = json.loads(body)
+    except (TypeError, ValueError, RecursionError):
+        answer = None
+    if isinstance(answer, dict) and "error" in answer:
+        raise _classify(path, answer["error"], headers)
+    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise MetaInvalidError(f"Meta refuses {path} with HTTP {status} and no reason")
+        raise MetaLostAnswerError(f"Meta answered HTTP {status} for {path} without an answer of its own")
+    if not isinstance(answer, dict) or not expects(answer):
+        raise MetaLostAnswerError(f"Meta answered HTTP {status} for {path} with something unexpected")
+    return answer
+
+
+def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
+    """Return the error as one of ours, by code and subcode."""
+    if not isinstance(error, dict):
+        return MetaTransientError(f"Meta reports an error for {path}: {error}")
+    code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
+    said = str(error.get("error_user_msg") or error.get("message") or "no reason given")
+    texts = f"{error.get('message')} {error.get('error_user_msg')}".lower()
+    kind = _kind(code, subcode, transient=error.get("is_transient") is True)
+    if kind is MetaTransientError and "reduce the amount of data" in texts:
+        kind = MetaTooMuchDataError  # the only error that has no code of its own
+    logger.info(
+        "meta.error",
+        extra={"path": path, "code": code, "subcode": subcode, "kind": kind.__name__, "trace": error.get("fbtrace_id")},
+    )
+    retry_after = _seconds_to_regain_access(headers) if kind is MetaRateLimitError else None
+    return kind(f"Meta refuses {path}: {said}", code=code, subcode=subcode, retry_after=retry_after)
+
+
+def _kind(code: int | None, subcode: int | None, *, transient: bool) -> type[MetaError]:  # noqa: PLR0911 - one line a class
+    if code is None:
+        return MetaTransientError
+    if exception := _EXCEPTIONS_TO_THE_CODE.get((code, subcode)):
+        return exception
+    if _POLICY_CODES & {code, subcode}:
+        return MetaPolicyError
+    if code in _RATE_LIMIT_CODES:
+        return MetaRateLimitError
+    if code in _ACCESS_CODES:
+        return MetaAccessError
+    if transient or code in _TRANSIENT_CODES or code < 0:
+        return MetaTransientError
+    return MetaInvalidError
+
+
+def _seconds_to_regain_access(headers: Mapping[str, str]) -> float | None:
+    """Return the longest time that Meta's usage headers state (Marketing API "Rate Limiting"), None if they don't."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    business = _json_object(lowered.get("x-business-use-case-usage"))
+    minutes = [
+        _number(entry.get("estimated_time_to_regain_access"))
+        for entries in business.values()
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+    ]
+    account = _json_object(lowered.get("x-ad-account-usage"))
+    full = float(account.get("acc_id_util_pct") or 0) >= 100  # noqa: PLR2004 - per cent
+    seconds = [60 * (stated or 0) for stated in minutes]
+    seconds.append((_number(account.get("reset_time_duration")) or 0) if full else 0)
+    return float(max(seconds)) or None
+
+
+def _json_object(text: str | None) -> JsonObject:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,366 @@
+"""The frozen values that all other modules speak in.
+
+A *campaign* is one CLOSRADS campaign: a CLOSRTECH feed, one ad account and one or more *Meta campaigns*.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from closrads.errors import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one campaign's run, overridable below `limits/` in the Parameter Store."""
+
+    max_removed_pct: float = 80
+    """A plan that takes away more than this share of the states that are targeted now is refused."""
+    wave_size: int = 25
+    """Most ad sets that may be in flight at once; they go one by one at present, which keeps within any value."""
+    verify_wait_seconds: float = 3
+    """Pause between re-publishing an ad set's ads and reading them again."""
+    max_adsets: int | None = None
+    """Most ad sets of a campaign that one run changes; the rest is deferred to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignConfig:
+    """One CLOSRADS campaign as the Parameter Store describes it."""
+
+    name: str
+    slug: str
+    closrtech_campaign: str
+    fb_access_token: Secret
+    fb_ad_account_id: str
+    fb_campaign_ids: tuple[str, ...]
+    enabled: bool = True
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class ClosrtechLogin:
+    """Where CLOSRTECH answers, and to whom."""
+
+    base_url: str
+    email: Secret
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class EmailConfig:
+    """Who sends the report to whom."""
+
+    sender: str
+    recipients: tuple[str, ...]
+
+
+class Action(StrEnum):
+    """What an event asks for."""
+
+    SYNC = "sync"
+    RECHECK = "recheck"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A validated event."""
+
+    action: Action
+    dry_run: bool
+    campaigns: tuple[str, ...] | None = None
+    """Slugs, or None for every enabled campaign."""
+    validate: bool = False
+    force: frozenset[str] = frozenset()
+    """Names of the limits that are lifted for this run."""
+    notify: bool = True
+    scheduled: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdIssue:
+    """One entry of Meta's `issues_info`."""
+
+    code: int | None
+    summary: str
+    message: str
+    type: str | None
+    """`HARD_ERROR`, `SOFT_ERROR`, or None: Meta does not always say."""
+
+    def __str__(self) -> str:
+        text = self.summary if self.message in {"", self.summary} else f"{self.summary}: {self.message}"
+        return f"{text} (#{self.code})" if self.code is not None else text
+
+
+@dataclass(frozen=True, slots=True)
+class Ad:
+    """One ad as it was read."""
+
+    id: str
+    name: str
+    status: str
+    """What was asked for: `ACTIVE`, `PAUSED`, …"""
+    effective_status: str
+    """What is: also reflects parents, review and processing."""
+    issues: tuple[AdIssue, ...] = ()
+    review_feedback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AdSetSnapshot:
+    """One ad set with all its ads, as read before anything is written."""
+
+    id: str
+    name: str
+    meta_campaign_id: str
+    effective_status: str
+    targeting: Mapping[str, Any]
+    """Meta's raw object, untouched: typed objects lose keys on the way back."""
+    ads: tuple[Ad, ...] = ()
+
+    @property
+    def active_ads(self) -> tuple[Ad, ...]:
+        """The ads that were asked to run; no other ad is ever re-published."""
+        return tuple(ad for ad in self.ads if ad.status == "ACTIVE")
+
+
+class AdHealth(StrEnum):
+    """How an ad does. What cannot be told is neither good nor bad."""
+
+    HEALTHY = "healthy"
+    """Delivers, or is off because a person or a parent wants it so."""
+    PENDING = "pending"
+    """In review or in process: not broken, not proven."""
+    UNREADABLE = "unreadable"
+    """Could not be read, or Meta says something this package does not know."""
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class AdFinding:
+    """What a look at one ad showed."""
+
+    ad: Ad
+    health: AdHealth
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"Ad “{self.ad.name}” ({self.ad.id}): {self.reason}"
+
+
+class Result(StrEnum):
+    """What became of one ad set. In a dry run: what would become of it."""
+
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    SKIPPED_PREFLIGHT = "skipped_preflight"
+    """An ad was broken before; left alone."""
+    NEEDS_ATTENTION = "needs_attention"
+    """Its targeting cannot be set to a list of states without losing what a person set up; left alone."""
+    NOT_ACTIVE = "not_active"
+    """`IN_PROCESS` or `WITH_ISSUES` itself; left alone."""
+    DEFERRED = "deferred"
+    """Not started, for want of time or quota or because of `max_adsets`; the next run takes it."""
+    HELD = "held"
+    """Not started, because the campaign was stopped."""
+    REVERTED = "reverted"
+    """Updated, found broken, put back and healthy again."""
+    FAILED = "failed"
+    """Could not be updated; it is as it was."""
+    UNVERIFIED = "unverified"
+    """Updated, but its ads could not be read afterwards."""
+    SUPERSEDED = "superseded"
+    """Somebody else changed its targeting during the run; left as that person wants it."""
+    ROLLBACK_FAILED = "rollback_failed"
+    """Updated, found broken, and not proven to be back as it was."""
+
+
+ERROR_RESULTS = frozenset({Result.FAILED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class AdSetResult:
+    """What a run did with one ad set; states are USPS codes."""
+
+    id: str
+    name: str
+    result: Result
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    ads: int = 0
+    """How many ads it has."""
+    issues: tuple[str, ...] = ()
+    meta_campaign_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a run did with one campaign. All counts come from the list of results."""
+
+    slug: str
+    campaign_name: str
+    dry_run: bool
+    adsets: tuple[AdSetResult, ...] = ()
+    active_states: tuple[str, ...] = ()
+    """USPS codes with demand that Meta has a region for."""
+    unmapped_states: tuple[str, ...] = ()
+    """Codes with demand that Meta has no region for."""
+    campaign_errors: tuple[str, ...] = ()
+    """Why the campaign was aborted, refused or stopped."""
+
+    def with_result(self, *results: Result) -> tuple[AdSetResult, ...]:
+        """Return the ad sets that ended in one of `results`."""
+        return tuple(adset for adset in self.adsets if adset.result in results)
+
+    @property
+    def adsets_processed(self) -> int:
+        """Ad sets that were active, whatever became of them."""
+        return len(self.adsets) - self.adsets_not_active
+
+    @property
+    def adsets_updated(self) -> int:
+        """Ad sets that target the wanted states now and did not before."""
+        return len(self.with_result(Result.UPDATED))
+
+    @property
+    def adsets_skipped(self) -> int:
+        """Ad sets that already targeted the wanted states."""
+        return len(self.with_result(Result.UNCHANGED))
+
+    @property
+    def adsets_skipped_preflight(self) -> int:
+        """Ad sets with an ad that was broken before the run."""
+        return len(self.with_result(Result.SKIPPED_PREFLIGHT))
+
+    @property
+    def adsets_reverted(self) -> int:
+        """Ad sets that were put back."""
+        return len(self.with_result(Result.REVERTED))
+
+    @property
+    def adsets_deferred(self) -> int:
+        """Ad sets left for the next run."""
+        return len(self.with_result(Result.DEFERRED))
+
+    @property
+    def adsets_held(self) -> int:
+        """Ad sets not started because the campaign was stopped."""
+        return len(self.with_result(Result.HELD))
+
+    @property
+    def adsets_needs_attention(self) -> int:
+        """Ad sets that a person has to look at before they can be updated."""
+        return len(self.with_result(Result.NEEDS_ATTENTION))
+
+    @property
+    def adsets_not_active(self) -> int:
+        """Ad sets that Meta is still processing or reports issues on."""
+        return len(self.with_result(Result.NOT_ACTIVE))
+
+    @property
+    def adsets_failed(self) -> int:
+        """Ad sets that ended in an error."""
+        return len(self.with_result(*ERROR_RESULTS))
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """One line for the campaign's own trouble and one for each ad set that failed."""
+        return self.campaign_errors + tuple(
+            f"{adset.name} ({adset.id}): {adset.result}" + (f": {'; '.join(adset.issues)}" if adset.issues else "")
+            for adset in self.with_result(*ERROR_RESULTS)
+        )
+
+    @property
+    def success(self) -> bool:
+        """Whether nothing failed; skipped, reverted and deferred ad sets are no failure."""
+        return not self.errors
+
+
+class MailOutcome(StrEnum):
+    """What became of the report."""
+
+    SENT = "sent"
+    NOT_CONFIGURED = "not_configured"
+    FAILED = "failed"
+    NOT_ASKED = "not_asked"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphUsage:
+    """What a run cost at Meta."""
+
+    round_trips: int = 0
+    """HTTP exchanges."""
+    operations: int = 0
+    """Graph calls; the items of a batch count one by one."""
+    points: int = 0
+    """Meta's ad-account score: a read is 1, a write 3 (Marketing API Rate Limiting)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A whole run: what the handler returns and the report shows."""
+
+    run_id: str
+    action: Action
+    dry_run: bool
+    started_at: datetime
+    duration_ms: int
+    campaigns: tuple[SyncReport, ...]
+    graph: GraphUsage = GraphUsage()
+    mail: MailOutcome = MailOutcome.NOT_ASKED
+    force: frozenset[str] = frozenset()
+    """Names of the limits that were lifted."""
+
+    @property
+    def success(self) -> bool:
+        """Whether every campaign went without an error."""
+        return all(campaign.success for campaign in self.campaigns)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as the JSON object that the handler's caller gets."""
+        return {
+            "run_id": self.run_id,
+            "action": self.action.value,
+            "dry_run": self.dry_run,
+            "success": self.success,
+            "started_at": self.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "duration_ms": self.duration_ms,
+            "campaigns": [_campaign_json(campaign) for campaign in self.campaigns],
+            "recovered": [],
+            "mail": self.mail.value,
+            "graph": _plain(self.graph),
+            "force": sorted(self.force),
+        }
+
+
+_COUNTS = (
+    "adsets_processed", "adsets_updated", "adsets_skipped", "adsets_skipped_preflight", "adsets_reverted",
+    "adsets_deferred", "adsets_held", "adsets_needs_attention", "adsets_not_active", "adsets_failed",
+)  # fmt: skip
+
+
+def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
+    return {
+        "slug": campaign.slug,
+        "campaign_name": campaign.campaign_name,
+        "dry_run": campaign.dry_run,
+        "success": campaign.success,
+        **{count: getattr(campaign, count) for count in _COUNTS},
+        "active_states": list(campaign.active_states),
+        "unmapped_states": list(campaign.unmapped_states),
+        "errors": list(campaign.errors),
+        "adsets": [_plain(adset) for adset in campaign.adsets],
+    }
+
+
+def _plain(value: AdSetResult | GraphUsage) -> dict[str, Any]:
+    """Return a flat frozen value as JSON."""
+    items: Iterable[tuple[str, Any]] = ((f.name, getattr(value, f.name)) for f in fields(value))
+    return {
+        name: list(item) if isinstance(item, tuple) else str(item) if isinstance(item, StrEnum) else item
+        for name, item in items
+    }

@@ -1,0 +1,83 @@
+"""Log lines and metrics: one JSON object a line, few metrics, and no secret in any of them."""
+
+import logging
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from closrads.errors import redact
+from closrads.model import MailOutcome, Result, RunResult
+
+SERVICE = "closrads"
+NAMESPACE = "CLOSRADS"
+
+RUN_SUCCEEDED = "RunSucceeded"
+RUN_FAILED = "RunFailed"
+DRY_RUN_COMPLETED = "DryRunCompleted"
+ADSETS_UPDATED = "AdSetsUpdated"
+ADSETS_SKIPPED_PREFLIGHT = "AdSetsSkippedPreflight"
+ADSETS_REVERTED = "AdSetsReverted"
+ROLLBACK_FAILED = "RollbackFailed"
+STATES_WITH_DEMAND = "StatesWithDemand"
+MAIL_FAILED = "MailFailed"
+
+_CHATTY = ("boto3", "botocore", "facebook_business", "requests", "urllib3")
+"""At DEBUG these print request lines and bodies, and with them the token and every decrypted parameter."""
+
+
+class _RedactingFormatter(LambdaPowertoolsFormatter):
+    """Powertools' JSON line with every secret blanked out, whatever part of the record it came in with."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class _RedactingFilter(logging.Filter):
+    """The same for records of other libraries, which go through the handlers of the root logger."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+            record.exc_info = None
+        return True
+
+
+logger = Logger(service=SERVICE, logger_formatter=_RedactingFormatter(use_rfc3339=True))
+
+
+def begin_invocation(**keys: Any) -> None:
+    """Start an invocation's log: forget the last one's keys, put `keys` on every line, silence the libraries."""
+    logger.structure_logs(**keys)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(known, _RedactingFilter) for known in handler.filters):
+            handler.addFilter(_RedactingFilter())
+
+
+def emit_metrics(result: RunResult, stage: str) -> None:
+    """Print the run's metrics as one EMF line (CloudWatch Embedded Metric Format).
+
+    `RunSucceeded` counts live runs only: it is what the silence alarm listens for.
+    """
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+    metrics.set_default_dimensions(stage=stage)
+
+    def count(name: str, value: int) -> None:
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+    if result.dry_run:
+        count(DRY_RUN_COMPLETED, 1)
+    else:
+        count(RUN_SUCCEEDED, int(result.success))
+        count(RUN_FAILED, int(not result.success))
+        count(ADSETS_UPDATED, sum(campaign.adsets_updated for campaign in result.campaigns))
+        count(ADSETS_SKIPPED_PREFLIGHT, sum(campaign.adsets_skipped_preflight for campaign in result.campaigns))
+        count(ADSETS_REVERTED, sum(campaign.adsets_reverted for campaign in result.campaigns))
+        count(ROLLBACK_FAILED, sum(len(campaign.with_result(Result.ROLLBACK_FAILED)) for campaign in result.campaigns))
+        count(STATES_WITH_DEMAND, sum(len(campaign.active_states) for campaign in result.campaigns))
+    count(MAIL_FAILED, int(result.mail is MailOutcome.FAILED))
+    metrics.flush_metrics()

@@ -1,0 +1,96 @@
+"""PURE: what should happen to each ad set, and which plans are refused."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from closrads.errors import PlanRefusedError
+from closrads.model import AdFinding, AdSetResult, AdSetSnapshot, Limits, Result
+from closrads.state_mapper import Region
+from closrads.targeting import geo_conflicts, region_keys, states
+
+PERCENT_COUNTS_FROM = 10
+"""With fewer targeted states a percentage says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What should happen to one ad set; `UPDATED` means: write."""
+
+    adset: AdSetSnapshot
+    result: Result
+    regions: tuple[Region, ...]
+    issues: tuple[str, ...] = ()
+
+    @property
+    def is_change(self) -> bool:
+        """Whether something is to be written."""
+        return self.result is Result.UPDATED
+
+    def as_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
+        """Return the decision as an outcome: its own, or what the attempt to carry it out has shown."""
+        wanted, present = frozenset(region["key"] for region in self.regions), region_keys(self.adset.targeting)
+        return AdSetResult(
+            id=self.adset.id,
+            name=self.adset.name,
+            result=result or self.result,
+            added=states(wanted - present) if self.is_change else (),
+            removed=states(present - wanted) if self.is_change else (),
+            ads=len(self.adset.ads),
+            issues=self.issues + tuple(issues),
+            meta_campaign_id=self.adset.meta_campaign_id,
+        )
+
+
+def decide(adset: AdSetSnapshot, regions: Sequence[Region], sick_ads: Collection[AdFinding]) -> Decision:
+    """Decide for one ad set, given the wanted regions and the ads that are not fit for a change."""
+    wanted = frozenset(region["key"] for region in regions)
+    decision = Decision(adset, Result.UPDATED, tuple(regions))
+    if adset.effective_status != "ACTIVE":
+        return replace(decision, result=Result.NOT_ACTIVE, issues=(f"Meta says {adset.effective_status}",))
+    if sick_ads:
+        return replace(decision, result=Result.SKIPPED_PREFLIGHT, issues=tuple(map(str, sick_ads)))
+    if conflicts := geo_conflicts(adset.targeting, wanted):
+        return replace(decision, result=Result.NEEDS_ATTENTION, issues=conflicts)
+    if region_keys(adset.targeting) == wanted:
+        return replace(decision, result=Result.UNCHANGED)
+    return decision
+
+
+def refuse_implausible(decisions: Sequence[Decision], limits: Limits, force: Collection[str]) -> None:
+    """Refuse a plan that would take away too large a share of the states a campaign targets now.
+
+    A feed that has lost most of its states looks like a feed that has lost its mind; the all-zero answer is only its
+    extreme. With fewer than `PERCENT_COUNTS_FROM` targeted states nothing is refused.
+
+    Raises
+    ------
+    PlanRefusedError
+        With the figures, and how to have the plan carried out all the same.
+    """
+    considered = [decision for decision in decisions if decision.result in {Result.UPDATED, Result.UNCHANGED}]
+    targeted = frozenset[str]().union(*(region_keys(decision.adset.targeting) for decision in considered))
+    wanted = {region["key"] for decision in considered for region in decision.regions}
+    removed = targeted - wanted
+    if len(targeted) < PERCENT_COUNTS_FROM or "max_removed_pct" in force:
+        return
+    share = 100 * len(removed) / len(targeted)
+    if share > limits.max_removed_pct:
+        raise PlanRefusedError(
+            f"The demand would take away {len(removed)} of the {len(targeted)} states targeted now "
+            f"({share:.0f} % > {limits.max_removed_pct:g} %): {', '.join(states(removed))}. If that is right, run it "
+            'with "force": ["max_removed_pct"]; if not, ask CLOSRTECH'
+        )
+
+
+def defer_beyond(decisions: Sequence[Decision], most: int | None) -> tuple[Decision, ...]:
+    """Leave all changes after the first `most` for the next run."""
+    if most is None:
+        return tuple(decisions)
+    changes = [decision for decision in decisions if decision.is_change]
+    late = {decision.adset.id for decision in changes[most:]}
+    return tuple(
+        replace(decision, result=Result.DEFERRED, issues=(f"max_adsets allows {most} changes a run",))
+        if decision.adset.id in late
+        else decision
+        for decision in decisions
+    )

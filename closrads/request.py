@@ -1,0 +1,117 @@
+"""PURE: an event → `RunRequest`. Looking is the default; whatever is not understood is refused."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from closrads.errors import EventError
+from closrads.model import Action, RunRequest
+
+LIFTABLE_LIMITS = frozenset({"max_removed_pct"})
+_NOT_AVAILABLE = frozenset({Action.RECHECK, Action.UNDO})
+_KEYS = frozenset({"action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled"})
+
+
+def parse_event(event: Any, *, default_dry_run: bool, enabled: Mapping[str, bool]) -> RunRequest:
+    """Validate an event.
+
+    Parameters
+    ----------
+    event
+        One of this system's own events, or EventBridge's "Scheduled Event", which means a sync with the defaults.
+    default_dry_run
+        What holds when the event has no `dry_run`.
+    enabled
+        Every known campaign's slug, and whether it is switched on.
+
+    Raises
+    ------
+    EventError
+        With every problem of the event.
+    """
+    if not isinstance(event, dict):
+        raise EventError(["The event must be a JSON object; {} is a run with all defaults"])
+    if event.get("detail-type") == "Scheduled Event" and event.get("source") in {"aws.events", "aws.scheduler"}:
+        event = {"scheduled": event["time"]} if "time" in event else {}
+    return _EventReader(event).request(default_dry_run=default_dry_run, enabled=enabled)
+
+
+class _EventReader:
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self._event = event
+        self._problems: list[str] = []
+
+    def request(self, *, default_dry_run: bool, enabled: Mapping[str, bool]) -> RunRequest:
+        for key in sorted(map(str, self._event.keys() - _KEYS)):
+            self._problems.append(f"{key}: unknown key; known are {', '.join(sorted(_KEYS))}")
+        dry_run = self._boolean("dry_run", default=default_dry_run)
+        request = RunRequest(
+            action=self._action(),
+            dry_run=dry_run,
+            campaigns=self._campaigns(enabled),
+            validate=self._boolean("validate", default=False),
+            force=frozenset(self._texts("force") or ()),
+            notify=self._boolean("notify", default=True),
+            scheduled=self._time("scheduled"),
+        )
+        if request.validate and not dry_run:
+            self._problems.append("validate: belongs to a dry run; give dry_run true, or leave validate out")
+        for limit in sorted(request.force - LIFTABLE_LIMITS):
+            self._problems.append(f"force: {limit!r} is no limit that can be lifted: {', '.join(LIFTABLE_LIMITS)}")
+        if "run_id" in self._event:
+            self._problems.append("run_id: belongs to the actions undo and recheck")
+        if self._problems:
+            raise EventError(self._problems)
+        return request
+
+    def _value(self, key: str, wanted: str, accept: Callable[[Any], bool]) -> Any:
+        value = self._event.get(key)
+        if key in self._event and not accept(value):
+            self._problems.append(f"{key}: must be {wanted}")
+            return None
+        return value
+
+    def _boolean(self, key: str, *, default: bool) -> bool:
+        value = self._value(key, "true or false without quotes", lambda value: isinstance(value, bool))
+        return default if value is None else value
+
+    def _texts(self, key: str) -> Collection[str] | None:
+        texts: Collection[str] | None = self._value(
+            key,
+            "a list of texts",
+            lambda value: isinstance(value, list) and all(isinstance(text, str) for text in value),
+        )
+        return texts
+
+    def _action(self) -> Action:
+        known = [action.value for action in Action]
+        action = Action(self._value("action", f"one of {', '.join(known)}", lambda value: value in known) or "sync")
+        if action in _NOT_AVAILABLE:
+            self._problems.append(f"action: {action} is not available: this version keeps no history of its changes")
+        return action
+
+    def _campaigns(self, enabled: Mapping[str, bool]) -> tuple[str, ...] | None:
+        slugs = self._texts("campaigns")
+        if slugs is None:
+            return None
+        if not slugs:
+            self._problems.append("campaigns: is empty; leave it out for every enabled campaign")
+        for slug in slugs:
+            if slug not in enabled:
+                self._problems.append(f"campaigns: {slug!r} is unknown; known are {', '.join(sorted(enabled))}")
+            elif not enabled[slug]:
+                self._problems.append(f"campaigns: {slug!r} is switched off by its parameter `enabled`")
+        return tuple(dict.fromkeys(slugs))
+
+    def _time(self, key: str) -> datetime | None:
+        text = self._value(key, "a time such as 2026-05-04T10:30:00Z", lambda value: isinstance(value, str))
+        if text is None:
+            return None
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            time = None
+        if time is None or time.tzinfo is None:
+            self._problems.append(f"{key}: must be a time such as 2026-05-04T10:30:00Z")
+            return None
+        return time.astimezone(UTC)

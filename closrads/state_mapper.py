@@ -1,0 +1,60 @@
+"""USPS state codes and Meta's region keys, one to one.
+
+The table is `data/fb_region_keys.json`: 50 states and DC, keys 3843 to 3893 in alphabetical order of the names, DC
+between Delaware and Florida. A table that leaves DC out circulates in public and shifts every state after Delaware to
+its neighbour; `scripts/check_regions.py` compares ours with Meta's own search.
+"""
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import TypedDict
+
+from closrads.observability import logger
+
+REGION_FILE = Path(__file__).resolve().parent.parent / "data" / "fb_region_keys.json"
+
+
+class Region(TypedDict):
+    """One entry of Meta's `geo_locations.regions`."""
+
+    key: str
+    name: str
+    country: str
+
+
+@cache
+def _regions() -> dict[str, Region]:
+    table: dict[str, Region] = json.loads(REGION_FILE.read_text(encoding="utf-8"))
+    return table
+
+
+@cache
+def _codes() -> dict[str, str]:
+    return {region["key"]: code for code, region in _regions().items()}
+
+
+def is_state(code: str) -> bool:
+    """Tell whether `code` is one of the 50 states or DC, in any case."""
+    return code.strip().upper() in _regions()
+
+
+def usps_to_fb_region(code: str) -> Region | None:
+    """Return Meta's region for a USPS code in any case, or None, with a warning in the log, if there is none."""
+    region = _regions().get(code.strip().upper())
+    if region is None:
+        logger.warning("state.unmapped", extra={"code": code})
+        return None
+    return region.copy()
+
+
+def build_fb_regions(states: Iterable[str]) -> list[Region]:
+    """Return the regions of `states` sorted by key, so that equal demand gives equal bytes; leave unknown codes out."""
+    regions = {region["key"]: region for code in states if (region := usps_to_fb_region(code))}
+    return [regions[key] for key in sorted(regions)]
+
+
+def fb_region_to_usps(key: str) -> str:
+    """Return the USPS code of one of Meta's region keys; a key that is no US state is returned as it is."""
+    return _codes().get(key, key)

@@ -1,0 +1,203 @@
+"""The conductor: demand → regions → snapshots → plan → apply. It alone knows both CLOSRTECH and Meta."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from closrads.clock import Clock
+from closrads.closrtech_client import get_demand
+from closrads.config import Settings
+from closrads.errors import (
+    AdSetChangedError,
+    ClosradsError,
+    MetaAccessError,
+    MetaError,
+    MetaOutcomeUnknownError,
+    MetaPolicyError,
+    MetaRateLimitError,
+    PlanRefusedError,
+    redact,
+)
+from closrads.facebook_client import (
+    APPLY_RESERVE_SECONDS,
+    Rollback,
+    check_ad_health,
+    get_active_adsets,
+    init_api,
+    republish_ads,
+    rollback_geo,
+    update_adset_geo,
+    validate_adset_geo,
+    verify_ads_after_republish,
+)
+from closrads.graph_api import GraphApi, UsageMeter
+from closrads.model import AdHealth, AdSetResult, CampaignConfig, Result, RunRequest, RunResult, SyncReport
+from closrads.observability import logger
+from closrads.plan import Decision, decide, defer_beyond, refuse_implausible
+from closrads.state_mapper import build_fb_regions, is_state
+from closrads.targeting import Targeting
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    request: RunRequest
+    settings: Settings
+    clock: Clock
+    meter: UsageMeter
+
+
+def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
+    """Bring every campaign that the request names in line with its demand; one's failure never stops another."""
+    started = clock.now()
+    run = _Run(request, settings, clock, UsageMeter())
+    reports = tuple(
+        _sync_campaign(campaign, run)
+        for campaign in settings.campaigns
+        if campaign.enabled and (request.campaigns is None or campaign.slug in request.campaigns)
+    )
+    return RunResult(
+        run_id=run_id,
+        action=request.action,
+        dry_run=request.dry_run,
+        started_at=started,
+        duration_ms=round((clock.now() - started).total_seconds() * 1000),
+        campaigns=reports,
+        graph=run.meter.reading(),
+        force=request.force,
+    )
+
+
+def _sync_campaign(campaign: CampaignConfig, run: _Run) -> SyncReport:
+    """Do one campaign: all or nothing until the first write, ad set by ad set from there on."""
+    report = SyncReport(campaign.slug, campaign.name, run.request.dry_run)
+    logger.info("campaign.start", extra={"campaign": campaign.slug})
+    try:
+        demand = get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, sleep=run.clock.sleep)
+        report = replace(
+            report,
+            active_states=tuple(sorted(filter(is_state, demand))),
+            unmapped_states=tuple(sorted(code for code in demand if not is_state(code))),
+        )
+        api = init_api(
+            campaign.fb_access_token,
+            campaign.fb_ad_account_id,
+            app_secret=run.settings.app_secret,
+            graph_url=run.settings.graph_url,
+            clock=run.clock,
+            meter=run.meter,
+        )
+        decisions = _plan(api, campaign, demand, run.request)
+        adsets, stopped = _carry_out(decisions, _carrier(api, campaign, run.request), run.clock)
+        report = replace(report, adsets=adsets, campaign_errors=(stopped,) if stopped else ())
+    except ClosradsError as error:
+        report = replace(report, campaign_errors=(str(error),))
+    except Exception as error:  # noqa: BLE001 - one campaign's failure, a defect included, never stops another
+        report = replace(report, campaign_errors=(_defect(error),))
+    for problem in report.errors:
+        logger.error("campaign.error", extra={"campaign": campaign.slug, "error": problem})
+    logger.info("campaign.end", extra={"campaign": campaign.slug, "success": report.success})
+    return report
+
+
+def _plan(api: GraphApi, campaign: CampaignConfig, demand: dict[str, int], request: RunRequest) -> tuple[Decision, ...]:
+    regions = build_fb_regions(demand)
+    if not regions:
+        raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
+    adsets = [adset for meta_id in campaign.fb_campaign_ids for adset in get_active_adsets(api, meta_id)]
+    decisions = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
+    refuse_implausible(decisions, campaign.limits, request.force)
+    return defer_beyond(decisions, campaign.limits.max_adsets)
+
+
+def _carrier(api: GraphApi, campaign: CampaignConfig, request: RunRequest) -> Callable[[Decision], AdSetResult]:
+    """Return what is done with each change: make it, have Meta validate it, or just say it."""
+    if not request.dry_run:
+        return lambda change: _apply(api, change, campaign.limits.verify_wait_seconds)
+    if request.validate:
+        return lambda change: _validate(api, change)
+    return Decision.as_result
+
+
+def _carry_out(
+    decisions: Sequence[Decision], carrier: Callable[[Decision], AdSetResult], clock: Clock
+) -> tuple[tuple[AdSetResult, ...], str]:
+    """Return what became of each ad set, and why the campaign was stopped, if it was."""
+    results: list[AdSetResult] = []
+    stopped, rest, why = "", Result.HELD, ""
+    for decision in decisions:
+        if not decision.is_change:
+            result = decision.as_result()
+        elif why:
+            result = decision.as_result(rest, (why,))
+        elif clock.remaining() < APPLY_RESERVE_SECONDS:
+            rest, why = Result.DEFERRED, "Too little time was left to update it safely"
+            result = decision.as_result(rest, (why,))
+        else:
+            try:
+                result = carrier(decision)
+            except MetaRateLimitError as error:
+                rest, why = Result.DEFERRED, str(error)
+                result = decision.as_result(rest, (why,))
+            except (MetaAccessError, MetaPolicyError) as error:
+                rest, why = Result.HELD, "The campaign was stopped before its turn"
+                stopped = f"Stopped: {error}"
+                result = decision.as_result(Result.FAILED, (str(error),))
+            except MetaError as error:
+                result = decision.as_result(Result.FAILED, (str(error),))
+        logger.info("adset.result", extra={"adset": result.id, "result": result.result.value, "issues": result.issues})
+        results.append(result)
+    return tuple(results), stopped
+
+
+def _validate(api: GraphApi, change: Decision) -> AdSetResult:
+    validate_adset_geo(api, change.adset, change.regions)
+    return change.as_result()
+
+
+def _apply(api: GraphApi, change: Decision, wait_seconds: float) -> AdSetResult:
+    """Take one ad set through update, re-publish, verify and, if need be, rollback.
+
+    Raises
+    ------
+    MetaError
+        The update was not made; nothing has changed.
+    """
+    adset = change.adset
+    try:
+        written = update_adset_geo(api, adset, change.regions)
+    except AdSetChangedError as error:
+        return change.as_result(Result.SUPERSEDED, (str(error),))
+    except MetaOutcomeUnknownError as error:
+        return _roll_back(api, change, None, wait_seconds, (str(error),))
+    except MetaError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whether it was changed is unknown, whatever the defect
+        return _roll_back(api, change, None, wait_seconds, (_defect(error),))
+    try:
+        failures = republish_ads(api, adset)
+        findings = verify_ads_after_republish(api, adset, wait_seconds)
+    except Exception as error:  # noqa: BLE001 - it is changed and must not stay so unverified, whatever the defect
+        return _roll_back(api, change, written, wait_seconds, (_defect(error),))
+    broken = [*failures, *(finding for finding in findings if finding.health is AdHealth.BROKEN)]
+    if broken:
+        return _roll_back(api, change, written, wait_seconds, tuple(map(str, broken)))
+    unreadable = tuple(str(finding) for finding in findings if finding.health is AdHealth.UNREADABLE)
+    return change.as_result(Result.UNVERIFIED, unreadable) if unreadable else change.as_result()
+
+
+def _roll_back(
+    api: GraphApi, change: Decision, written: Targeting | None, wait_seconds: float, reasons: tuple[str, ...]
+) -> AdSetResult:
+    logger.warning("adset.rollback", extra={"adset": change.adset.id, "reasons": reasons})
+    try:
+        rollback = rollback_geo(api, change.adset, change.regions, written, wait_seconds)
+    except Exception as error:  # noqa: BLE001 - nothing may hide that an ad set is not as it was
+        rollback = Rollback(Result.ROLLBACK_FAILED, (f"Its rollback did not end: {_defect(error)}",))
+    if rollback.result is Result.ROLLBACK_FAILED:
+        logger.critical("adset.rollback_failed", extra={"adset": change.adset.id, "issues": rollback.issues})
+    return change.as_result(rollback.result, (*reasons, *rollback.issues))
+
+
+def _defect(error: Exception) -> str:
+    """Log a defect of this package with its traceback, and return what a report says of it."""
+    logger.exception("defect")
+    return redact(f"Unexpected {type(error).__name__}: {error}")

@@ -1,0 +1,94 @@
+"""PURE: reading Meta's raw `targeting` object (Marketing API, "Basic Targeting")."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from closrads.state_mapper import fb_region_to_usps
+
+Targeting = Mapping[str, Any]
+
+_WHAT_TO_DO = {
+    "countries": "takes in the whole country",
+    "country_groups": "takes in a group of countries",
+    "cities": "names cities",
+    "zips": "names zip codes",
+    "places": "names places",
+    "custom_locations": "names addresses or pins",
+    "geo_markets": "names markets",
+}
+
+
+def region_keys(targeting: Targeting) -> frozenset[str]:
+    """Return the keys of all targeted regions."""
+    return frozenset(str(region.get("key")) for region in _entries(targeting, "geo_locations", "regions"))
+
+
+def states(keys: Collection[str]) -> tuple[str, ...]:
+    """Return region keys as sorted USPS codes."""
+    return tuple(sorted(map(fb_region_to_usps, keys)))
+
+
+def geo_conflicts(targeting: Targeting, wanted: Collection[str]) -> tuple[str, ...]:
+    """Return why the regions of this targeting cannot simply be replaced by `wanted`, and what to change by hand.
+
+    A country and one of its regions overlap, which Meta refuses (100/1487756), and so do a city or zip and its region;
+    a person put them there for a reason. Locations that are certainly outside the US are in nobody's way. A kind of
+    location that is not known here counts as a conflict.
+    """
+    return tuple(_inclusion_conflicts(targeting)) + tuple(_exclusion_conflicts(targeting, wanted))
+
+
+def _inclusion_conflicts(targeting: Targeting) -> Iterator[str]:
+    for kind in sorted(targeting.get("geo_locations") or {}):
+        entries = _entries(targeting, "geo_locations", kind)
+        if kind == "location_types":
+            continue
+        if kind == "regions":
+            foreign = [entry for entry in entries if _is_abroad(entry)]
+            if foreign:
+                names = ", ".join(str(entry.get("name") or entry.get("key")) for entry in foreign)
+                yield f"Its targeting names regions outside the US ({names}): take them out in Ads Manager"
+        elif not all(map(_is_abroad, entries)):
+            what = _WHAT_TO_DO.get(kind, f"uses “{kind}”")
+            yield f"Its targeting {what}: take that out in Ads Manager and target states only"
+
+
+def _exclusion_conflicts(targeting: Targeting, wanted: Collection[str]) -> Iterator[str]:
+    excluded = {str(region.get("key")) for region in _entries(targeting, "excluded_geo_locations", "regions")}
+    if met := excluded & set(wanted):
+        yield f"It excludes {', '.join(states(met))}, where there is demand: take the exclusion out in Ads Manager"
+    if not all(map(_is_abroad, _entries(targeting, "excluded_geo_locations", "countries"))):
+        yield "It excludes the whole country: take the exclusion out in Ads Manager"
+
+
+def same_targeting(one: Targeting, other: Targeting) -> bool:
+    """Tell whether two targetings mean the same: the order of lists, empty entries and computed keys do not count."""
+    return bool(_canonical(without_computed(one)) == _canonical(without_computed(other)))
+
+
+def without_computed(targeting: Targeting) -> dict[str, Any]:
+    """Return the targeting without the `effective_*` keys, which Meta computes and does not take back."""
+    return {key: value for key, value in targeting.items() if not key.startswith("effective_")}
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _canonical(item) for key, item in value.items() if item not in (None, [], {})}
+    if isinstance(value, list):
+        return sorted((_canonical(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
+    return value
+
+
+def _entries(targeting: Targeting, group: str, kind: str) -> list[Any]:
+    entries = (targeting.get(group) or {}).get(kind) or []
+    return entries if isinstance(entries, list) else [entries]
+
+
+def _is_abroad(entry: Any) -> bool:
+    """Tell whether a location is certainly outside the US: by its `country`, its "XX:" prefix, or as a country code."""
+    if isinstance(entry, Mapping):
+        country = entry.get("country") or str(entry.get("key", "")).partition(":")[0]
+    else:
+        country = entry
+    return isinstance(country, str) and len(country) == len("US") and country.isalpha() and country.upper() != "US"

@@ -1,0 +1,61 @@
+"""The doorway: event in, result out. It builds the parts, hands them to the conductor and decides nothing."""
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+from closrads.clock import Clock
+from closrads.config import load_settings
+from closrads.errors import ClosradsError, SyncFailed, redact, redact_all
+from closrads.model import MailOutcome
+from closrads.notifier import notify
+from closrads.observability import begin_invocation, emit_metrics, logger
+from closrads.request import parse_event
+from closrads.sync import run_sync
+
+
+def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
+    """Run what the event asks for and return the result as JSON; README "Events" lists what an event may say.
+
+    Raises
+    ------
+    ConfigError, EventError
+        Nothing was touched; the message lists every problem.
+    SyncFailed
+        At least one campaign failed. The report was sent before.
+    """
+    return handle(event, Clock(remaining=lambda: context.get_remaining_time_in_millis() / 1000))
+
+
+def handle(event: Any, clock: Clock) -> dict[str, Any]:
+    """Do the handler's work with a clock of the caller's."""
+    run_id = f"{clock.now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    begin_invocation(run_id=run_id)
+    try:
+        return _run(run_id, event, clock)
+    except ClosradsError as error:
+        logger.error("run.failed", extra={"error_type": type(error).__name__, "error": str(error)})
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place where a secret in a text can be stopped
+        logger.exception("run.defect")
+        # The original's text may hold anything, and the runtime prints the whole chain.
+        raise ClosradsError(redact(f"Unexpected {type(error).__name__}: {error}")) from None
+
+
+def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
+    settings = load_settings()
+    enabled = {campaign.slug: campaign.enabled for campaign in settings.campaigns}
+    request = parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
+    logger.info("run.start", extra={"action": request.action.value, "dry_run": request.dry_run})
+    if request.dry_run:
+        logger.warning("run.dry_run", extra={"hint": "Nothing will be written; give dry_run false to write"})
+    result = run_sync(run_id, request, settings, clock)
+    mail = notify(result, settings.email, settings.timezone) if request.notify else MailOutcome.NOT_ASKED
+    result = replace(result, mail=mail)
+    emit_metrics(result, settings.stage)
+    logger.info("run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": mail.value})
+    if not result.success:
+        failed = [campaign for campaign in result.campaigns if not campaign.success]
+        raise SyncFailed("\n".join(f"{campaign.campaign_name}: {'; '.join(campaign.errors)}" for campaign in failed))
+    answer: dict[str, Any] = redact_all(result.as_json())
+    return answer
