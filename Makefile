@@ -36,3 +36,14 @@ lock:                   ## renew both lock files from pyproject.toml (needs uv)
 .venv/ready: requirements-dev.txt scripts/set_up.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) scripts/set_up.py
+
+build-SyncFunction:     ## what `sam build` packs; by hand: make build-SyncFunction ARTIFACTS_DIR=an-empty-folder
+	@test -n "$(ARTIFACTS_DIR)" || { echo "Where to? make build-SyncFunction ARTIFACTS_DIR=an-empty-folder"; exit 1; }
+	@mkdir -p "$(ARTIFACTS_DIR)"
+	@test -z "$$(ls -A "$(ARTIFACTS_DIR)")" || { echo "$(ARTIFACTS_DIR) is not empty"; exit 1; }
+	@$(if $(wildcard .venv/ready),$(BIN)/python,$(PYTHON)) -m pip install --quiet --disable-pip-version-check --no-compile \
+	    --no-deps --require-hashes --only-binary=:all: --platform $(LAMBDA_PLATFORM) --python-version $(LAMBDA_PYTHON) \
+	    --implementation cp --target "$(ARTIFACTS_DIR)" -r requirements.txt
+	@cp -R handler.py closrads data "$(ARTIFACTS_DIR)"
+	@find "$(ARTIFACTS_DIR)" -mindepth 1 -type d \( -name __pycache__ -o -name bin -o -name test -o -name tests \) \
+	    -prune -exec rm -rf {} +

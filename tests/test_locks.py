@@ -1,0 +1,73 @@
+"""The two lock files: in step with each other and with `pyproject.toml`, and free of any package index's address."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNTIME_LOCK = ROOT / "requirements.txt"
+FULL_LOCK = ROOT / "requirements-dev.txt"
+BROUGHT_BY_LAMBDA = {"boto3"}
+
+
+def entries(lock: Path) -> list[str]:
+    """Give each entry of a lock file, its hashes included."""
+    return re.split(r"\n(?=\S)", lock.read_text().strip())
+
+
+def locked(lock: Path) -> set[tuple[str, str]]:
+    """Give name and version of each locked package; one may stand there twice, for older and newer Pythons."""
+    requirements = [Requirement(entry.split("\\\n")[0].strip()) for entry in entries(lock)]
+    return {(canonicalize_name(each.name), str(each.specifier).removeprefix("==")) for each in requirements}
+
+
+def declared(*, with_dev: bool) -> list[Requirement]:
+    """Give the direct dependencies that `pyproject.toml` names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    names = project["project"]["dependencies"] + (project["dependency-groups"]["dev"] if with_dev else [])
+    return [Requirement(name) for name in names]
+
+
+def test_what_is_packed_is_what_is_tested() -> None:
+    """Every packed package stands in the full lock with the same version, so the tests ran with it."""
+    assert locked(RUNTIME_LOCK) <= locked(FULL_LOCK)
+
+
+@pytest.mark.parametrize("requirement", declared(with_dev=True), ids=lambda requirement: requirement.name)
+def test_the_full_lock_meets_each_declared_dependency(requirement: Requirement) -> None:
+    """A dependency added or raised in `pyproject.toml` without `make lock` is noticed."""
+    versions = [version for name, version in locked(FULL_LOCK) if name == canonicalize_name(requirement.name)]
+
+    assert versions
+    assert all(requirement.specifier.contains(version) for version in versions)
+
+
+def test_the_runtime_lock_holds_each_runtime_dependency() -> None:
+    """All that the function declares is packed, except what the Lambda runtime brings itself."""
+    names = {canonicalize_name(requirement.name) for requirement in declared(with_dev=False)}
+
+    assert names - {name for name, _ in locked(RUNTIME_LOCK)} == BROUGHT_BY_LAMBDA
+
+
+@pytest.mark.parametrize("lock", [RUNTIME_LOCK, FULL_LOCK], ids=lambda lock: lock.name)
+def test_every_entry_has_a_hash(lock: Path) -> None:
+    """No package gets in unverified."""
+    assert [entry.split()[0] for entry in entries(lock) if "--hash=sha256:" not in entry] == []
+
+
+def test_no_tracked_file_names_a_package_index() -> None:
+    """Where packages come from is the business of each machine's own pip settings."""
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607 - whichever git is there
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    address = re.compile(
+        rb"pypi\.org|pythonhosted\.org|npmjs\.(org|com)|--(extra-)?index-url|--find-links", re.IGNORECASE
+    )
+    tracked = [ROOT / name for name in listing.stdout.split("\0") if name]
+
+    assert [str(path) for path in tracked if path.is_file() and address.search(path.read_bytes())] == []

@@ -1,0 +1,108 @@
+"""The Lambda package, built once with the very target that `sam build` runs; needs a package index."""
+
+import platform
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from tests.test_locks import ROOT, RUNTIME_LOCK, locked
+
+OURS = {"handler.py", "closrads", "data"}
+NEVER_PACKED = {
+    *("boto3", "botocore", "s3transfer", "dateutil"),  # the Lambda runtime brings them
+    *("aiohttp", "curlify", "pycountry"),  # only facebook_business's server-side events would need them
+    *("test", "tests", "sandbox", "scripts", "bin", ".venv", ".git", "__pycache__"),
+}
+TARGET = ("Linux", "x86_64", (3, 13))
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the package the way SAM does."""
+    folder = tmp_path_factory.mktemp("package")
+    command = ["make", "build-SyncFunction", f"ARTIFACTS_DIR={folder}"]
+    build = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603 - our own target
+    if build.returncode:
+        pytest.fail(f"the package could not be built:\n{build.stdout}", pytrace=False)
+    return folder
+
+
+def files_below(folder: Path) -> set[Path]:
+    """Give all files below a folder, without what Python leaves behind there."""
+    return {
+        path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_it_holds_the_locked_packages_and_nothing_else(package: Path) -> None:
+    """Each package of the lock is there in its version, and no other."""
+    packed = {(canonicalize_name(each.name), each.version) for each in distributions(path=[str(package)])}
+
+    assert packed == locked(RUNTIME_LOCK)
+
+
+def test_beside_them_stands_our_own_code_only(package: Path) -> None:
+    """No file of the checkout slips in, neither tests nor the lock nor a virtual environment."""
+    found = {path.name for path in package.iterdir()}
+    of_packages = {path.parts[0] for each in distributions(path=[str(package)]) for path in each.files or ()}
+
+    assert found - of_packages == OURS
+
+
+@pytest.mark.parametrize("folder", ["closrads", "data"])
+def test_our_code_is_complete(package: Path, folder: str) -> None:
+    """Templates and data files travel with the modules that read them."""
+    assert files_below(package / folder) == files_below(ROOT / folder)
+
+
+def test_nothing_in_it_is_needless(package: Path) -> None:
+    """What the runtime brings, what never runs and what was compiled here stay out, at any depth."""
+    found = {part for path in package.rglob("*") for part in path.relative_to(package).parts}
+
+    assert found & NEVER_PACKED == set()
+
+
+def test_compiled_modules_are_for_the_runtime(package: Path) -> None:
+    """A build on another system or Python still fetches what Lambda can load."""
+    compiled = {path.name.partition(".")[2] for path in package.rglob("*.so")}
+
+    assert compiled == {"cpython-313-x86_64-linux-gnu.so"}
+
+
+def test_it_stays_small(package: Path, tmp_path: Path) -> None:
+    """A dependency that adds megabytes is noticed: measured 12.3 MB, zipped 4.0 MB, in November 2026."""
+    files = files_below(package)
+    archive = tmp_path / "package.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for path in sorted(files):
+            zipped.write(package / path, path)
+
+    assert sum((package / path).stat().st_size for path in files) < 14_000_000
+    assert archive.stat().st_size < 4_500_000
+
+
+@pytest.mark.skipif(
+    (platform.system(), platform.machine(), sys.version_info[:2]) != TARGET,
+    reason="its compiled modules load only in Python 3.13 on x86_64 Linux",
+)
+def test_the_handler_imports_with_nothing_but_boto3_beside_it(package: Path, tmp_path: Path) -> None:
+    """No module relies on a package that only the development environment has."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    for name in ("boto3", "botocore", "s3transfer", "dateutil"):
+        spec = find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        (runtime / name).symlink_to(Path(spec.origin).parent)
+    program = "import sys; sys.path[:0] = sys.argv[1:]; import handler; print(handler.lambda_handler.__name__)"
+    command = [sys.executable, "-I", "-S", "-B", "-c", program, str(package), str(runtime)]
+
+    run = subprocess.run(command, env={}, capture_output=True, text=True, check=False)  # noqa: S603 - own interpreter, own arguments
+
+    assert (run.stdout, run.stderr) == ("lambda_handler\n", "")
