@@ -14,6 +14,7 @@ from tenacity import (
     stop_after_attempt,
     wait_exponential,
 )
+from urllib3.exceptions import HTTPError
 
 from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError
 from closrads.model import ClosrtechLogin
@@ -66,7 +67,7 @@ def get_demand(campaign: str, *, login: ClosrtechLogin, sleep: Callable[[float],
 def _ask(campaign: str, login: ClosrtechLogin) -> dict[str, int]:
     try:
         status, body = _fetch(campaign, login)
-    except requests.RequestException as error:
+    except (requests.RequestException, HTTPError) as error:
         # The original's text and traceback show the URL, and with it the password.
         logger.warning("closrtech.no_answer", extra={"campaign": campaign, "error": type(error).__name__})
         raise ClosrtechError(f"CLOSRTECH gave no answer for {campaign} ({type(error).__name__})") from None
@@ -93,7 +94,8 @@ def _fetch(campaign: str, login: ClosrtechLogin) -> tuple[int, bytes]:
             stream=True,
         ) as response:
             body = b""
-            for chunk in response.iter_content(65_536):
+            # What has arrived, not what fills a buffer: an endless trickle must come back here now and then.
+            while chunk := response.raw.read1(65_536, decode_content=True):
                 body += chunk
                 if len(body) > MOST_BYTES:
                     raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} is larger than {MOST_BYTES} bytes")

@@ -16,7 +16,6 @@ from closrads.errors import (
 )
 from closrads.graph_api import GraphApi, JsonObject, Operation, UsageMeter, was_done
 from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Result
-from closrads.observability import logger
 from closrads.state_mapper import Region
 from closrads.targeting import Targeting, region_keys, same_targeting, without_computed
 
@@ -49,8 +48,9 @@ def init_api(  # noqa: PLR0913 - who calls, and the parts that a caller may repl
 ) -> GraphApi:
     """Return an api object for one ad account, to be passed to every call; nothing process-wide is set."""
     token = access_token if isinstance(access_token, Secret) else Secret(access_token)
-    logger.info("meta.api", extra={"ad_account_id": ad_account_id})
-    return GraphApi(token, app_secret=app_secret, graph_url=graph_url, clock=clock, meter=meter or UsageMeter())
+    return GraphApi(
+        token, ad_account_id, app_secret=app_secret, graph_url=graph_url, clock=clock, meter=meter or UsageMeter()
+    )
 
 
 def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, ...]:

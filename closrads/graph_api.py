@@ -114,8 +114,15 @@ class GraphApi:
     if the invocation lasts that long. Nothing else is.
     """
 
-    def __init__(
-        self, access_token: Secret, *, app_secret: Secret | None, graph_url: str | None, clock: Clock, meter: UsageMeter
+    def __init__(  # noqa: PLR0913 - what a session is made of
+        self,
+        access_token: Secret,
+        ad_account_id: str,
+        *,
+        app_secret: Secret | None,
+        graph_url: str | None,
+        clock: Clock,
+        meter: UsageMeter,
     ) -> None:
         session = FacebookSession(
             access_token=access_token.reveal(),
@@ -127,6 +134,7 @@ class GraphApi:
         session.requests.trust_env = False  # no proxy and no .netrc gets between us and Meta
         session.requests.hooks["response"].append(self._remember)
         self._api = FacebookAdsApi(session, api_version=API_VERSION)
+        self.ad_account_id = ad_account_id
         self.clock = clock
         self._meter = meter
         self._last: requests.Response | None = None
@@ -192,9 +200,21 @@ class GraphApi:
             stop=stop_after_attempt(ATTEMPTS) | out_of_time,  # type: ignore[operator] # a plain function is a stop too
             wait=_wait,
             retry=retry_if_exception(_is_worth_another_try),
-            before_sleep=_log_retry,
+            before_sleep=self._log_retry,
             reraise=True,
         )(attempt)
+
+    def _log_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        logger.warning(
+            "meta.retry",
+            extra={
+                "ad_account_id": self.ad_account_id,
+                "error": str(error),
+                "attempt": state.attempt_number,
+                "wait_seconds": state.upcoming_sleep,
+            },
+        )
 
     def _batch_with_retries(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:
         outcomes: dict[int, JsonObject | MetaError] = {}
@@ -281,13 +301,6 @@ def _wait(state: RetryCallState) -> float:
 def _is_worth_another_try(outcome: object) -> TypeGuard[MetaError]:
     retried = isinstance(outcome, MetaTransientError | MetaRateLimitError)
     return retried and not isinstance(outcome, MetaTooMuchDataError)
-
-
-def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    logger.warning(
-        "meta.retry", extra={"error": str(error), "attempt": state.attempt_number, "wait_seconds": state.upcoming_sleep}
-    )
 
 
 def _next_cursor(paging: Mapping[str, Any]) -> str | None:

@@ -92,7 +92,7 @@ class AdIssue:
 
     def __str__(self) -> str:
         text = self.summary if self.message in {"", self.summary} else f"{self.summary}: {self.message}"
-        return f"{text} (#{self.code})" if self.code is not None else text
+        return text if self.code is None or f"#{self.code}" in text else f"{text} (#{self.code})"
 
 
 @dataclass(frozen=True, slots=True)

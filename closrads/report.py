@@ -134,6 +134,7 @@ def _templates() -> Environment:
     )
     environment.filters["added"] = lambda campaign: _states_of(campaign, "added")
     environment.filters["removed"] = lambda campaign: _states_of(campaign, "removed")
+    environment.filters["counts"] = _campaign_counts
     environment.filters["oneline"] = _one_line
     return environment
 
@@ -166,6 +167,24 @@ def _counts(result: RunResult) -> str:
         (total(Result.DEFERRED), "deferred"),
     ]
     return ", ".join(f"{count} {word}" for count, word in parts if count) or "nothing to change"
+
+
+def _campaign_counts(campaign: SyncReport) -> str:
+    """Return the counts that everybody looks for, and the others where there is something to count."""
+    usual = [
+        (campaign.adsets_updated, "would be updated" if campaign.dry_run else "updated"),
+        (campaign.adsets_skipped, "unchanged"),
+        (campaign.adsets_skipped_preflight, "skipped before the run"),
+        (campaign.adsets_reverted, "reverted"),
+        (campaign.adsets_deferred, "deferred"),
+    ]
+    unusual = [
+        (campaign.adsets_held, "held"),
+        (campaign.adsets_needs_attention, "need attention"),
+        (campaign.adsets_failed, "failed"),
+    ]
+    counts = usual + [(count, word) for count, word in unusual if count]
+    return f"{campaign.adsets_processed} ad sets: " + ", ".join(f"{count} {word}" for count, word in counts)
 
 
 def _headline(result: RunResult) -> str:

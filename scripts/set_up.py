@@ -19,7 +19,8 @@ OLDEST_PYTHON = (3, 11)
 def install(python: Path) -> None:
     """Install the lock file with `python`'s pip, with one line of progress that is redrawn on a terminal."""
     total = sum(line[0].isalnum() for line in LOCK.read_text().splitlines() if line)
-    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", LOCK]
+    pip_install = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+    command = [*pip_install, "--no-deps", "--require-hashes", "-r", str(LOCK)]
     log: list[str] = []
     started = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:  # noqa: S603 - own interpreter, own arguments

@@ -1,0 +1,51 @@
+"""One sandbox for the whole session, emptied for each test, and time that passes only when somebody waits."""
+
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+
+from closrads import config
+from closrads.observability import logger
+from sandbox import Sandbox
+from tests.world import FakeTime, World
+
+
+@pytest.fixture(scope="session")
+def fake_time() -> FakeTime:
+    """Return the clock that the sandbox and the code under test share."""
+    return FakeTime()
+
+
+@pytest.fixture(scope="session")
+def running_sandbox(fake_time: FakeTime) -> Iterator[Sandbox]:
+    """Start Meta, CLOSRTECH and AWS over HTTP."""
+    with Sandbox(now=fake_time.seconds) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Return the sandbox, empty, with the environment pointing at it."""
+    running_sandbox.reset()
+    fake_time.reset()
+    for name in ("DRY_RUN", "CLOSRADS_TIMEZONE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in running_sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+    return running_sandbox
+
+
+@pytest.fixture
+def world(sandbox: Sandbox, fake_time: FakeTime) -> World:
+    """Return a small business in an empty sandbox."""
+    return World(sandbox, fake_time)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """Catch the log as it leaves the process: after formatting and redaction."""
+    stream = StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", stream)
+    return stream

@@ -1,0 +1,190 @@
+"""CLOSRTECH's answers and silences, over HTTP."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from closrads.closrtech_client import get_demand
+from closrads.errors import ClosradsError, ClosrtechAccessError, ClosrtechDataError, ClosrtechError, Secret
+from closrads.model import ClosrtechLogin
+from sandbox import closrtech
+from tests.world import World
+
+CODE = "VND_VETERAN_LEADS"
+
+
+def ask(world: World, login: ClosrtechLogin | None = None) -> dict[str, int]:
+    """Ask for the demand of the one campaign in these tests."""
+    return get_demand(CODE, login=login or world.login, sleep=world.time.sleep)
+
+
+def answered(world: World, body: Any, **more: Any) -> dict[str, int]:
+    """Ask, and have CLOSRTECH answer with this body."""
+    world.sandbox.closrtech.answer(body, **more)
+    return ask(world)
+
+
+def test_returns_only_states_with_demand(world: World) -> None:
+    """A state whose demand is zero is left out; the query carries campaign and login."""
+    world.sandbox.closrtech.demand[CODE] = {"FL": 12, "GA": 0, "TX": 3}
+
+    assert ask(world) == {"FL": 12, "TX": 3}
+    assert world.sandbox.closrtech.requests == [{"campaign": CODE, "email": "feed@example.test"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"fl": "5", " Ga ": 7}, {"FL": 5, "GA": 7}),
+        ({"FL": 5.0}, {"FL": 5}),
+        ({"FL": 1, "PR": 4, "xx": 0}, {"FL": 1, "PR": 4}),
+        ({"FL": 10**30}, {"FL": 10**30}),
+    ],
+)
+def test_accepts_what_is_meant_as_a_number_of_a_state(world: World, body: Any, expected: dict[str, int]) -> None:
+    """Digits as text, whole numbers with a point, any case and unknown codes beside known ones are all clear."""
+    assert answered(world, body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("<html>Maintenance</html>", "is an HTML page"),
+        ("  <!doctype html>", "is an HTML page"),
+        ("", "is not JSON"),
+        ("FL=5", "is not JSON"),
+        ('{"FL": 5', "is not JSON"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ([], "not an object"),
+        (["FL", "GA"], "not an object"),
+        ("5", "not an object"),
+        ("null", "not an object"),
+        ({"error": "no access"}, "not an object"),
+        ({}, "is empty"),
+        ({"FL": 0, "GA": "0"}, "no demand in any state"),
+        ({"XX": 5, "COUNT": 2}, "no US state"),
+        ({"FL": -1}, "'FL'"),
+        ({"FL": "-1"}, "'FL'"),
+        ({"FL": 1.5}, "'FL'"),
+        ({"FL": "1.5"}, "'FL'"),
+        ({"FL": "many"}, "'FL'"),
+        ({"FL": ""}, "'FL'"),
+        ({"FL": "٣"}, "'FL'"),
+        ({"FL": True}, "'FL'"),
+        ({"FL": None}, "'FL'"),
+        ({"FL": [1]}, "'FL'"),
+        ('{"FL": NaN}', "'FL'"),
+        ('{"FL": 1e999}', "'FL'"),
+        ({"demand": {"FL": 5}}, "'demand'"),
+        ({"FL": 5, "fl": 6}, "twice"),
+    ],
+)
+def test_refuses_what_cannot_be_an_instruction(world: World, body: Any, said: str) -> None:
+    """A malformed, empty or all-zero answer is refused at once, by name of the campaign and of what is wrong."""
+    with pytest.raises(ClosrtechDataError) as caught:
+        answered(world, body)
+
+    assert CODE in str(caught.value)
+    assert said in str(caught.value)
+    assert len(world.sandbox.closrtech.requests) == 1
+
+
+@pytest.mark.parametrize("reply", [closrtech.DOWN, closrtech.DROPPED, closrtech.Reply(429), closrtech.Reply(500)])
+def test_three_attempts_four_and_eight_seconds_apart(world: World, reply: closrtech.Reply) -> None:
+    """Trouble of the network or the server is worth two more attempts, and then it is an error."""
+    world.sandbox.closrtech.misbehave(reply)
+
+    with pytest.raises(ClosrtechError) as caught:
+        ask(world)
+
+    assert type(caught.value) is ClosrtechError
+    assert len(world.sandbox.closrtech.requests) == 3
+    assert world.time.waits == [4, 8]
+
+
+def test_an_attempt_that_succeeds_is_enough(world: World) -> None:
+    """The second attempt's answer counts."""
+    world.sandbox.closrtech.demand[CODE] = {"FL": 12}
+    world.sandbox.closrtech.misbehave(closrtech.DOWN, times=1)
+
+    assert ask(world) == {"FL": 12}
+    assert world.time.waits == [4]
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        (401, "closrtech/email and closrtech/password"),
+        (403, "closrtech/email and closrtech/password"),
+        (404, "closrtech_campaign"),
+        (400, "closrtech/base_url"),
+        (302, "closrtech/base_url"),
+        (204, "closrtech/base_url"),
+    ],
+)
+def test_a_refusal_is_not_retried_and_says_what_to_fix(world: World, status: int, remedy: str) -> None:
+    """No number of attempts mends a wrong password."""
+    world.sandbox.closrtech.answer({}, status=status)
+
+    with pytest.raises(ClosrtechAccessError, match=remedy):
+        ask(world)
+
+    assert len(world.sandbox.closrtech.requests) == 1
+
+
+def test_a_redirect_does_not_take_the_password_along(world: World) -> None:
+    """The login goes to the address that was configured and to no other."""
+    world.sandbox.closrtech.misbehave(closrtech.redirected(f"{world.meta.url}/elsewhere"))
+
+    with pytest.raises(ClosrtechAccessError):
+        ask(world)
+
+    assert world.meta.requests == []
+
+
+def test_a_huge_body_is_cut_off(world: World) -> None:
+    """An answer of many megabytes is not held in memory."""
+    world.sandbox.closrtech.misbehave(closrtech.huge(4))
+
+    with pytest.raises(ClosrtechDataError, match="larger than"):
+        ask(world)
+
+
+def test_an_endless_trickle_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then keeps no connection open for ever."""
+    monkeypatch.setattr("closrads.closrtech_client.TIMEOUT_SECONDS", 0.05)
+    world.sandbox.closrtech.misbehave(closrtech.TRICKLED)
+
+    with pytest.raises(ClosrtechError, match="gave no answer"):
+        ask(world)
+
+
+def test_a_silent_server_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without an answer ends with the time-out."""
+    monkeypatch.setattr("closrads.closrtech_client.TIMEOUT_SECONDS", 0.05)
+    world.sandbox.closrtech.misbehave(closrtech.STALLED)
+
+    with pytest.raises(ClosrtechError, match="gave no answer"):
+        ask(world)
+
+
+@pytest.mark.parametrize("trouble", ["refused", "dropped", "unresolved"])
+def test_no_exception_shows_the_password(world: World, trouble: str, log: StringIO) -> None:
+    """Neither the error, nor what it was raised from, nor the log shows the login."""
+    login = ClosrtechLogin(world.login.base_url, Secret("who+@example.test"), Secret("FAKE p&ss/word"))
+    if trouble == "refused":
+        login = ClosrtechLogin("http://127.0.0.1:1", login.email, login.password)
+    elif trouble == "unresolved":
+        login = ClosrtechLogin("https://feed.example.test", login.email, login.password)
+    else:
+        world.sandbox.closrtech.misbehave(closrtech.DROPPED)
+
+    with pytest.raises(ClosradsError) as caught:
+        ask(world, login)
+
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    shown = str(caught.value) + log.getvalue()
+    assert not any(secret in shown for secret in ("FAKE p&ss/word", "FAKE+p%26ss", "who+@example", "who%2B%40"))

@@ -1,0 +1,278 @@
+"""Environment and Parameter Store → settings, over moto's real SSM."""
+
+from typing import Any
+
+import pytest
+
+from closrads import config
+from closrads.config import Settings, load_settings
+from closrads.errors import ConfigError, Secret
+from closrads.model import EmailConfig, Limits
+from sandbox import Sandbox
+
+FULL: dict[str, str | list[str]] = {
+    "closrtech/base_url": "https://feed.example.test/api/",
+    "closrtech/email": "feed@example.test",
+    "closrtech/password": "FAKE-password",
+    "meta/access_token": "EAAFAKESHARED",
+    "meta/app_secret": "fakesecret",
+    "campaigns/veterans/closrtech_campaign": "VND_VETERAN_LEADS",
+    "campaigns/veterans/fb_ad_account_id": "act_111",
+    "campaigns/veterans/fb_campaign_ids": ["901"],
+    "campaigns/home-loans/name": "Mortgage",
+    "campaigns/home-loans/closrtech_campaign": "VND_MORTGAGE_LEADS",
+    "campaigns/home-loans/fb_ad_account_id": "act_222",
+    "campaigns/home-loans/fb_campaign_ids": ["902", "903"],
+    "campaigns/home-loans/fb_access_token": "EAAFAKEOWN",
+    "campaigns/home-loans/enabled": "No",
+    "campaigns/home-loans/limits/max_removed_pct": "50",
+    "email/sender": "reports@example.test",
+    "email/recipients": ["owner@example.test", "buyer@example.test"],
+    "limits/max_removed_pct": "60",
+    "limits/wave_size": "5",
+    "limits/verify_wait_seconds": "0.5",
+    "limits/max_adsets": "40",
+}
+
+
+def settings(sandbox: Sandbox, changes: dict[str, Any] | None = None) -> Settings:
+    """Put the full set of parameters with some changes (None leaves one out) and load the settings."""
+    values = {name: value for name, value in (FULL | (changes or {})).items() if value is not None}
+    sandbox.aws.put_parameters(values)
+    return load_settings()
+
+
+def problems(sandbox: Sandbox, changes: dict[str, Any] | None = None) -> str:
+    """Return what loading complains about."""
+    with pytest.raises(ConfigError) as caught:
+        settings(sandbox, changes)
+    return str(caught.value)
+
+
+def test_reads_every_parameter_of_every_page(sandbox: Sandbox) -> None:
+    """All parameters arrive although SSM hands out ten a page, lists as lists and numbers as numbers."""
+    loaded = settings(sandbox)
+
+    assert (loaded.stage, loaded.timezone.key, loaded.dry_run) == ("sandbox", "America/New_York", True)
+    assert loaded.closrtech.base_url == "https://feed.example.test/api"
+    assert loaded.closrtech.password == Secret("FAKE-password")
+    assert loaded.app_secret == Secret("fakesecret")
+    assert loaded.email == EmailConfig("reports@example.test", ("owner@example.test", "buyer@example.test"))
+    mortgage, veterans = loaded.campaigns
+    assert (mortgage.slug, mortgage.name, mortgage.enabled) == ("home-loans", "Mortgage", False)
+    assert mortgage.fb_campaign_ids == ("902", "903")
+    assert mortgage.fb_access_token == Secret("EAAFAKEOWN")
+    assert veterans.name == "Veterans"
+    assert veterans.fb_access_token == Secret("EAAFAKESHARED")
+    assert veterans.limits == Limits(60, 5, 0.5, 40)
+    assert mortgage.limits == Limits(50, 5, 0.5, 40)
+
+
+def test_reads_the_parameters_with_one_decrypting_call_by_path(sandbox: Sandbox) -> None:
+    """One paged read is all that the function's policy has to allow."""
+    settings(sandbox)
+
+    assert {request.operation for request in sandbox.aws.requests} == {"GetParametersByPath"}
+
+
+def test_a_slug_makes_the_name(sandbox: Sandbox) -> None:
+    """Without a name of its own a campaign is called by its slug in title case."""
+    loaded = settings(sandbox, {"campaigns/home-loans/name": None})
+
+    assert loaded.campaigns[0].name == "Home Loans"
+
+
+def test_a_limit_of_zero_is_a_limit(sandbox: Sandbox) -> None:
+    """Zero is a value, not the absence of one."""
+    loaded = settings(sandbox, {"limits/max_removed_pct": "0", "campaigns/home-loans/limits/max_removed_pct": None})
+
+    assert {campaign.limits.max_removed_pct for campaign in loaded.campaigns} == {0}
+
+
+def test_defaults(sandbox: Sandbox) -> None:
+    """What is optional may be left out."""
+    optional = [name for name in FULL if name.startswith(("limits/", "email/")) or name.endswith("app_secret")]
+    optional += ["campaigns/home-loans/limits/max_removed_pct", "campaigns/home-loans/enabled"]
+    loaded = settings(sandbox, dict.fromkeys(optional))
+
+    assert (loaded.email, loaded.app_secret) == (None, None)
+    assert {campaign.limits for campaign in loaded.campaigns} == {Limits()}
+    assert all(campaign.enabled for campaign in loaded.campaigns)
+
+
+def test_every_problem_is_listed_at_once_and_no_value(sandbox: Sandbox) -> None:
+    """One round of repair is enough, and the message may be shown to anybody."""
+    said = problems(
+        sandbox,
+        {
+            "closrtech/password": None,
+            "closrtech/base_url": "http://feed.example.test",
+            "campaigns/veterans/fb_ad_account_id": "VALUE-1",
+            "campaigns/veterans/fb_campaign_ids": ["VALUE-2", ""],
+            "campaigns/veterans/closrtech_campagne": "VALUE-3",
+            "campaigns/home-loans/enabled": "VALUE-4",
+            "email/recipients": ["VALUE-5"],
+            "limits/max_adsets": "VALUE-6",
+            "limits/verify_wait_seconds": "VALUE-7",
+        },
+    )
+
+    assert said.splitlines() == [
+        "/closrads/sandbox/campaigns/home-loans/enabled: must be true, 1, yes, false, 0 or no",
+        "/closrads/sandbox/campaigns/veterans/closrtech_campagne: is not a parameter of this system: misspelt?",
+        "/closrads/sandbox/campaigns/veterans/fb_ad_account_id: must be act_ and digits",
+        "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: has an empty entry (StringList: a,b,c)",
+        "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: must be a list of ids made of digits",
+        "/closrads/sandbox/closrtech/base_url: must be an https:// address",
+        "/closrads/sandbox/closrtech/password: is missing",
+        "/closrads/sandbox/email/recipients: has an entry that is no mail address",
+        "/closrads/sandbox/limits/max_adsets: must be a whole number from 1 to 100000",
+        "/closrads/sandbox/limits/verify_wait_seconds: must be a number from 0 to 60",
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(set(FULL) - {"campaigns/home-loans/limits/max_removed_pct"}))
+def test_a_blank_value_is_a_problem_of_that_parameter(sandbox: Sandbox, name: str) -> None:
+    """A parameter that holds only blanks is never taken for one that was left out."""
+    assert f"/closrads/sandbox/{name}: is empty" in problems(sandbox, {name: " "})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "closrtech/base_url",
+        "closrtech/email",
+        "closrtech/password",
+        "meta/access_token",
+        "campaigns/veterans/closrtech_campaign",
+        "campaigns/veterans/fb_ad_account_id",
+        "campaigns/veterans/fb_campaign_ids",
+    ],
+)
+def test_what_is_required_is_missed(sandbox: Sandbox, name: str) -> None:
+    """Each required parameter is named when it is missing."""
+    assert problems(sandbox, {name: None}) == f"/closrads/sandbox/{name}: is missing"
+
+
+@pytest.mark.parametrize("half", ["email/sender", "email/recipients"])
+def test_half_a_mail_set_up_is_a_problem(sandbox: Sandbox, half: str) -> None:
+    """A sender without recipients, or the reverse, would silently send nothing."""
+    assert problems(sandbox, {half: None}) == f"/closrads/sandbox/{half}: is missing: give both or neither"
+
+
+def test_two_campaigns_may_not_share_a_meta_campaign(sandbox: Sandbox) -> None:
+    """Two feeds for the same ad sets would undo each other every day."""
+    said = problems(sandbox, {"campaigns/home-loans/fb_campaign_ids": ["901", "903"]})
+
+    assert said == (
+        "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: names a Meta campaign that campaigns/home-loans has "
+        "too: the two would undo each other"
+    )
+
+
+def test_without_any_campaign_there_is_nothing_to_do(sandbox: Sandbox) -> None:
+    """No campaign at all is a mistake, not a quiet day."""
+    assert "no campaign is set up" in problems(sandbox, {name: None for name in FULL if name.startswith("campaigns/")})
+
+
+@pytest.mark.parametrize("slug", ["Veterans", "-x", "a b"])
+def test_a_slug_must_be_usable(slug: str) -> None:
+    """Events and logs name campaigns by slug, so a slug is a plain lower-case word."""
+    reader = config._Reader("/p", {f"campaigns/{slug}/name": "x"}, {})
+
+    with pytest.raises(ConfigError) as caught:
+        reader.settings()
+
+    assert f"/p/campaigns/{slug}: is not a usable name" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "accepted"),
+    [
+        ("https://feed.example.test", True),
+        ("http://127.0.0.1:8000", True),
+        ("http://localhost", True),
+        ("http://[::1]:8000", True),
+        ("http://host.docker.internal:8000", True),
+        ("http://feed.example.test", False),
+        ("http://127.0.0.1.example.test", False),
+        ("ftp://feed.example.test", False),
+        ("feed.example.test", False),
+        ("https://user:pw@feed.example.test", False),
+        ("https://feed.example.test/?x=1", False),
+    ],
+)
+def test_plain_http_only_to_a_stand_in_nearby(sandbox: Sandbox, url: str, *, accepted: bool) -> None:
+    """The password and the token travel in the URL, so it must be encrypted outside this machine."""
+    if accepted:
+        assert settings(sandbox, {"closrtech/base_url": url}).closrtech.base_url == url
+    else:
+        assert "closrtech/base_url: must be" in problems(sandbox, {"closrtech/base_url": url})
+
+
+def test_metas_address_follows_the_same_rule(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token must not go out in plain text either; without the variable it goes to Meta."""
+    monkeypatch.setenv("CLOSRADS_GRAPH_URL", "http://graph.example.test")
+    assert problems(sandbox) == "CLOSRADS_GRAPH_URL: must be an https:// address"
+
+    monkeypatch.delenv("CLOSRADS_GRAPH_URL")
+    assert settings(sandbox).graph_url == "https://graph.facebook.com"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, True)]
+    + [(word, True) for word in ("true", "1", "yes", "TRUE", "Yes")]
+    + [(word, False) for word in ("false", "0", "no", "False", "NO")],
+)
+def test_dry_run_variable(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, value: str | None, *, expected: bool
+) -> None:
+    """DRY_RUN knows six words in any case, and without it runs only look."""
+    if value is not None:
+        monkeypatch.setenv("DRY_RUN", value)
+
+    assert settings(sandbox).dry_run is expected
+
+
+@pytest.mark.parametrize("value", ["", "maybe", "off", "2", "falsch"])
+def test_any_other_word_in_dry_run_is_an_error(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A typo is neither a yes nor a no."""
+    monkeypatch.setenv("DRY_RUN", value)
+
+    assert problems(sandbox) == "DRY_RUN: must be true, 1, yes, false, 0 or no"
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "New York"])
+def test_a_time_zone_must_exist(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A misspelt time zone is named, not replaced."""
+    monkeypatch.setenv("CLOSRADS_TIMEZONE", name)
+
+    assert problems(sandbox).startswith("CLOSRADS_TIMEZONE: is not a time zone")
+
+
+def test_the_path_must_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a path nothing can be looked up."""
+    monkeypatch.delenv("CLOSRADS_PARAMETER_PATH", raising=False)
+
+    with pytest.raises(ConfigError, match="CLOSRADS_PARAMETER_PATH: must be set"):
+        load_settings()
+
+
+def test_a_refusing_parameter_store_is_a_config_error(sandbox: Sandbox) -> None:
+    """A missing permission says which path could not be read."""
+    sandbox.aws.fail("ssm", "GetParametersByPath", "AccessDeniedException", 400, 1)
+
+    with pytest.raises(ConfigError, match=r"/closrads/sandbox: the Parameter Store cannot be read: .*AccessDenied"):
+        load_settings()
+
+
+def test_settings_are_remembered_for_a_warm_container_but_mistakes_are_not(sandbox: Sandbox) -> None:
+    """A second run within five minutes reads nothing; a repaired parameter counts at once."""
+    problems(sandbox, {"meta/access_token": None})
+    sandbox.aws.put_parameters({"meta/access_token": "EAAFAKESHARED"})
+    load_settings()
+    reads = len(sandbox.aws.requests)
+    load_settings()
+
+    assert len(sandbox.aws.requests) == reads

@@ -1,0 +1,131 @@
+"""Builders for a small business in the sandbox, and the ways in that tests use."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import handler
+from closrads.clock import Clock
+from closrads.errors import Secret
+from closrads.facebook_client import get_active_adsets, init_api
+from closrads.graph_api import GraphApi, UsageMeter
+from closrads.model import AdSetSnapshot, ClosrtechLogin
+from sandbox import Sandbox
+
+START = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
+"""A Monday, 06:30 in New York."""
+VETERANS, MORTGAGE_1, MORTGAGE_2 = "120200000000000900", "120200000000000910", "120200000000000920"
+LIVE = {"dry_run": False}
+
+
+class FakeTime:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the start, with the 15 minutes that an invocation has."""
+        self._now = START.timestamp()
+        self.deadline = self._now + 900
+        self.waits: list[float] = []
+
+    def seconds(self) -> float:
+        """Return the present as the sandbox wants it."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.waits.append(seconds)
+        self._now += seconds
+
+    @property
+    def clock(self) -> Clock:
+        """The same time as the code under test wants it."""
+        return Clock(
+            now=lambda: datetime.fromtimestamp(self._now, UTC),
+            sleep=self.sleep,
+            remaining=lambda: self.deadline - self._now,
+        )
+
+
+@dataclass
+class World:
+    """A business with the campaigns that a test adds, and short-cuts to run and to look."""
+
+    sandbox: Sandbox
+    time: FakeTime
+    parameters: dict[str, str | Iterable[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sandbox.aws.verify_sender("reports@example.test")
+        self.put(
+            {
+                "closrtech/base_url": self.sandbox.closrtech.url,
+                "closrtech/email": self.sandbox.closrtech.email,
+                "closrtech/password": self.sandbox.closrtech.password,
+                "meta/access_token": self.sandbox.meta.token,
+                "email/sender": "reports@example.test",
+                "email/recipients": ["owner@example.test"],
+            }
+        )
+
+    @property
+    def meta(self) -> Any:
+        """Meta's side of the sandbox."""
+        return self.sandbox.meta
+
+    def put(self, parameters: dict[str, str | Iterable[str]]) -> None:
+        """Put parameters, named relative to the path."""
+        self.sandbox.aws.put_parameters(parameters)
+
+    def campaign(
+        self,
+        demand: str | dict[str, Any],
+        slug: str = "veterans",
+        meta_campaigns: Iterable[str] = (VETERANS,),
+        account: str = "act_111",
+    ) -> None:
+        """Add a campaign whose CLOSRTECH feed wants `demand`: "FL GA", or numbers by state."""
+        code = f"VND_{slug.upper()}_LEADS"
+        wanted = dict.fromkeys(demand.split(), 5) if isinstance(demand, str) else demand
+        self.sandbox.closrtech.demand[code] = wanted
+        for meta_campaign in meta_campaigns:
+            self.meta.add_campaign(meta_campaign, account=account, name=f"{slug} leads")
+        self.put(
+            {
+                f"campaigns/{slug}/closrtech_campaign": code,
+                f"campaigns/{slug}/fb_ad_account_id": account,
+                f"campaigns/{slug}/fb_campaign_ids": list(meta_campaigns),
+            }
+        )
+
+    def adset(self, name: str = "Broad", states: str = "TX", *, campaign: str = VETERANS, **more: Any) -> str:
+        """Add an ad set with two healthy lead ads and return its id."""
+        adset_id: str = self.meta.add_adset(campaign, name, states, **more)
+        return adset_id
+
+    def run(self, event: Any = None) -> dict[str, Any]:
+        """Hand an event to the real handler."""
+        return handler.handle({} if event is None else event, self.time.clock)
+
+    def api(self, **more: Any) -> GraphApi:
+        """Return an api object for the sandbox's Meta."""
+        return init_api(
+            self.meta.token, "act_111", graph_url=self.meta.url, clock=self.time.clock, meter=UsageMeter(), **more
+        )
+
+    def snapshots(self, campaign: str = VETERANS) -> list[AdSetSnapshot]:
+        """Read a Meta campaign's ad sets."""
+        return list(get_active_adsets(self.api(), campaign))
+
+    @property
+    def login(self) -> ClosrtechLogin:
+        """The right login for the sandbox's CLOSRTECH."""
+        closrtech = self.sandbox.closrtech
+        return ClosrtechLogin(closrtech.url, Secret(closrtech.email), Secret(closrtech.password))
+
+    def written_adsets(self) -> list[str]:
+        """Return the ids of the ad sets that were written, in order."""
+        return [operation.object_id for operation in self.meta.writes if operation.kind == "adset"]
