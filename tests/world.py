@@ -101,7 +101,7 @@ class World:
             }
         )
 
-    def adset(self, name: str = "Broad", states: str = "TX", *, campaign: str = VETERANS, **more: Any) -> str:
+    def adset(self, name: str = "Broad", states: str | None = "TX", *, campaign: str = VETERANS, **more: Any) -> str:
         """Add an ad set with two healthy lead ads and return its id."""
         adset_id: str = self.meta.add_adset(campaign, name, states, **more)
         return adset_id

@@ -1,0 +1,257 @@
+"""Reading targeting and deciding: pure, so mostly by properties."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from closrads.errors import PlanRefusedError
+from closrads.model import Ad, AdFinding, AdHealth, AdSetSnapshot, Limits, Result
+from closrads.plan import Decision, decide, defer_beyond, refuse_implausible
+from closrads.state_mapper import build_fb_regions, fb_region_to_usps
+from closrads.targeting import geo_conflicts, region_keys, same_targeting, states, without_computed
+
+ALL_CODES = [fb_region_to_usps(str(key)) for key in range(3843, 3894)]
+some_states = st.sets(st.sampled_from(ALL_CODES), min_size=1)
+
+
+def targeting(codes: Any, **geo: Any) -> dict[str, Any]:
+    """Build a targeting for these states, with other keys beside the regions."""
+    return {"age_min": 18, "geo_locations": {"regions": build_fb_regions(codes), **geo}}
+
+
+def adset(codes: Any, adset_id: str = "1", **changes: Any) -> AdSetSnapshot:
+    """Build a healthy, active ad set for these states."""
+    ad = Ad("9", "Video", "ACTIVE", "ACTIVE")
+    values = {"effective_status": "ACTIVE", "targeting": targeting(codes), "ads": (ad,)} | changes
+    return AdSetSnapshot(id=adset_id, name="Broad", meta_campaign_id="900", **values)
+
+
+def decided(codes: Any, wanted: Any, **changes: Any) -> Decision:
+    """Decide for an ad set that targets `codes` where `wanted` is in demand."""
+    return decide(adset(codes, **changes), build_fb_regions(wanted), ())
+
+
+class TestDecide:
+    """What should happen to one ad set."""
+
+    @given(some_states, some_states)
+    def test_a_change_adds_and_removes_exactly_the_difference(self, present: set[str], wanted: set[str]) -> None:
+        """What is added and removed leads from the present states to the wanted ones."""
+        result = decided(present, wanted).as_result()
+
+        assert (present | set(result.added)) - set(result.removed) == wanted
+        assert not set(result.added) & present
+        assert set(result.removed) <= present
+        assert result.result is (Result.UNCHANGED if present == wanted else Result.UPDATED)
+
+    @given(some_states, st.randoms())
+    def test_the_order_of_regions_is_no_change(self, wanted: set[str], random: Any) -> None:
+        """The same states in another order are not written: each write restarts learning."""
+        shuffled = targeting(wanted)
+        random.shuffle(shuffled["geo_locations"]["regions"])
+
+        assert decided(wanted, wanted, targeting=shuffled).result is Result.UNCHANGED
+
+    @pytest.mark.parametrize("status", ["IN_PROCESS", "WITH_ISSUES", "PAUSED", "BRAND_NEW"])
+    def test_only_active_ad_sets_are_changed(self, status: str) -> None:
+        """An ad set that is not active now is listed with what Meta says."""
+        decision = decided(["TX"], ["FL"], effective_status=status)
+
+        assert (decision.result, decision.issues) == (Result.NOT_ACTIVE, (f"Meta says {status}",))
+
+    def test_a_sick_ad_leaves_the_ad_set_alone(self) -> None:
+        """The ad is named with its error, whether there would be a change or not."""
+        finding = AdFinding(Ad("9", "Video", "ACTIVE", "WITH_ISSUES"), AdHealth.BROKEN, "Missing lead form (#3390001)")
+
+        for wanted in (["TX"], ["FL"]):
+            decision = decide(adset(["TX"]), build_fb_regions(wanted), (finding,))
+            assert decision.result is Result.SKIPPED_PREFLIGHT
+            assert decision.issues == ("Ad “Video” (9): Missing lead form (#3390001)",)
+
+    def test_contradictory_targeting_needs_a_person(self) -> None:
+        """It is left alone and listed, with what to change by hand."""
+        decision = decided(["TX"], ["FL"], targeting=targeting(["TX"], zips=[{"key": "US:44101"}]))
+
+        assert decision.result is Result.NEEDS_ATTENTION
+        assert decision.issues == (
+            "Its targeting names zip codes: take that out in Ads Manager and target states only",
+        )
+        assert decision.as_result().added == ()
+
+
+class TestConflicts:
+    """Which targeting cannot simply get other regions."""
+
+    @pytest.mark.parametrize(
+        ("geo", "said"),
+        [
+            ({"countries": ["US"]}, "the whole country"),
+            ({"countries": ["CA", "US"]}, "the whole country"),
+            ({"country_groups": ["worldwide"]}, "group of countries"),
+            ({"cities": [{"key": "2430536", "country": "US", "radius": 10}]}, "cities"),
+            ({"cities": [{"key": "2430536"}]}, "cities"),
+            ({"zips": [{"key": "US:44101"}]}, "zip codes"),
+            ({"places": [{"key": "5"}]}, "places"),
+            ({"custom_locations": [{"latitude": 1, "longitude": 2}]}, "addresses or pins"),
+            ({"geo_markets": [{"key": "COMSCORE_MARKET:2001"}]}, "markets"),
+            ({"electoral_districts": [{"key": "US:OH01"}]}, "electoral_districts"),
+            ({"something_new": True}, "something_new"),
+        ],
+    )
+    def test_locations_that_a_person_chose_inside_the_us(self, geo: dict[str, Any], said: str) -> None:
+        """Each kind is named in words."""
+        (conflict,) = geo_conflicts(targeting(["TX"], **geo), {"3852"})
+
+        assert said in conflict
+
+    @pytest.mark.parametrize(
+        "geo",
+        [
+            {},
+            {"location_types": ["home", "recent"]},
+            {"countries": ["CA"]},
+            {"countries": [], "cities": [], "zips": None},
+            {"cities": [{"key": "296875", "country": "CA"}]},
+            {"zips": [{"key": "CA:K1A"}]},
+        ],
+    )
+    def test_what_is_in_nobodys_way(self, geo: dict[str, Any]) -> None:
+        """Empty lists and places certainly outside the US are no conflict."""
+        assert geo_conflicts(targeting(["TX"], **geo), {"3852"}) == ()
+
+    def test_a_foreign_region_would_be_lost(self) -> None:
+        """Replacing the regions must not drop a province that a person chose."""
+        mixed = targeting(["TX"])
+        mixed["geo_locations"]["regions"].append({"key": "527", "name": "Ontario", "country": "CA"})
+
+        assert "Ontario" in geo_conflicts(mixed, {"3886"})[0]
+
+    @pytest.mark.parametrize("geo", [None, {}])
+    def test_targeting_without_any_place(self, geo: Any) -> None:
+        """An audience without a place can be given one."""
+        assert geo_conflicts({"geo_locations": geo}, {"3852"}) == ()
+        assert region_keys({"geo_locations": geo}) == region_keys({}) == frozenset()
+
+    def test_an_exclusion_that_meets_the_demand(self) -> None:
+        """A state that is both wanted and excluded is a contradiction; one that is only excluded is not."""
+        excluding = {**targeting(["TX"]), "excluded_geo_locations": {"regions": build_fb_regions(["FL", "GA"])}}
+
+        assert geo_conflicts(excluding, {"3886"}) == ()
+        assert "excludes FL," in geo_conflicts(excluding, {"3852"})[0]
+
+    def test_an_excluded_country(self) -> None:
+        """Excluding the US excludes every state."""
+        excluding = {**targeting(["TX"]), "excluded_geo_locations": {"countries": ["US"]}}
+
+        assert "excludes the whole country" in geo_conflicts(excluding, {"3886"})[0]
+
+    def test_an_excluded_city_is_a_persons_choice(self) -> None:
+        """A state without one of its cities is what Meta has exclusions for."""
+        excluding = {**targeting(["TX"]), "excluded_geo_locations": {"cities": [{"key": "5", "country": "US"}]}}
+
+        assert geo_conflicts(excluding, {"3886"}) == ()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=10,
+)
+targetings = st.dictionaries(st.text(max_size=6), json_values, max_size=5)
+
+
+class TestSameTargeting:
+    """When two targetings mean the same."""
+
+    @given(targetings)
+    def test_a_targeting_is_the_same_as_itself_with_computed_keys(self, one: dict[str, Any]) -> None:
+        """Meta adds `effective_*` keys on reading; they are no difference."""
+        other = {**copy.deepcopy(one), "effective_publisher_platforms": ["facebook"]}
+
+        assert same_targeting(one, other)
+        assert not any(key.startswith("effective_") for key in without_computed(other))
+
+    @given(targetings, st.text(min_size=1, max_size=6), st.integers())
+    def test_a_changed_value_is_a_difference(self, one: dict[str, Any], key: str, value: int) -> None:
+        """Somebody's change of any key is noticed."""
+        assume(not key.startswith("effective_") and one.get(key) != value)
+
+        assert not same_targeting(one, {**one, key: value})
+
+    def test_order_and_emptiness_are_no_difference(self) -> None:
+        """Meta lists in any order, and shows an empty list here and nothing there."""
+        one: dict[str, Any] = {"geo_locations": {"regions": [{"key": "1"}, {"key": "2"}]}, "interests": [], "genders": None}
+        other = {"geo_locations": {"regions": [{"key": "2"}, {"key": "1"}]}}
+
+        assert same_targeting(one, other)
+
+
+class TestRefusal:
+    """Plans that would take away too much."""
+
+    @given(some_states, some_states, st.integers(0, 100))
+    def test_the_share_decides(self, present: set[str], wanted: set[str], limit: int) -> None:
+        """Refused exactly if ten or more states are targeted and too large a share of them would go."""
+        decisions = [decided(present, wanted)]
+        share = 100 * len(present - wanted) / len(present)
+
+        try:
+            refuse_implausible(decisions, Limits(max_removed_pct=limit), ())
+        except PlanRefusedError:
+            assert len(present) >= 10
+            assert share > limit
+        else:
+            assert len(present) < 10 or share <= limit
+
+    def test_the_message_has_the_figures_and_the_way_out(self) -> None:
+        """A person can tell from it whether the feed or the limit is wrong."""
+        decisions = [decided(ALL_CODES[:10], ["TX"])]
+
+        with pytest.raises(PlanRefusedError) as caught:
+            refuse_implausible(decisions, Limits(), ())
+
+        assert "10 of the 10 states targeted now (100 % > 80 %)" in str(caught.value)
+        assert '"force": ["max_removed_pct"]' in str(caught.value)
+
+    def test_force_lifts_the_limit(self) -> None:
+        """Asked for by name, the plan goes through."""
+        refuse_implausible([decided(ALL_CODES[:10], ["TX"])], Limits(), {"max_removed_pct"})
+
+    def test_all_ad_sets_of_a_campaign_count_together(self) -> None:
+        """Two ad sets with five states each are a campaign with ten."""
+        halves = [decided(ALL_CODES[:5], ["TX"]), decided(ALL_CODES[5:10], ["TX"])]
+
+        with pytest.raises(PlanRefusedError):
+            refuse_implausible(halves, Limits(), ())
+
+    def test_an_ad_set_that_is_left_alone_does_not_count(self) -> None:
+        """What is not touched loses nothing."""
+        left = decided(ALL_CODES[:20], ["TX"], effective_status="IN_PROCESS")
+
+        refuse_implausible([left, decided(["TX", "FL"], ["TX"])], Limits(), ())
+
+    def test_no_ad_sets_no_refusal(self) -> None:
+        """A campaign without ad sets is a quiet one."""
+        refuse_implausible([], Limits(), ())
+
+
+@given(st.integers(0, 6), st.integers(1, 4))
+def test_only_so_many_changes_a_run(changes: int, most: int) -> None:
+    """The first changes are made, the others deferred, and what does not change stays as decided."""
+    decisions = [decide(adset(["TX"], adset_id=str(n)), build_fb_regions(["FL"]), ()) for n in range(changes)]
+    decisions.insert(changes // 2, decided(["FL"], ["FL"], adset_id="same"))
+
+    results = [decision.result for decision in defer_beyond(decisions, most)]
+
+    assert results.count(Result.UPDATED) == min(changes, most)
+    assert results.count(Result.DEFERRED) == max(changes - most, 0)
+    assert results.count(Result.UNCHANGED) == 1
+    assert defer_beyond(decisions, None) == tuple(decisions)
+
+
+def test_states_of_unknown_keys_show_the_key() -> None:
+    """A key that is no state is not hidden."""
+    assert states({"3886", "99"}) == ("99", "TX")

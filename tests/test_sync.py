@@ -1,0 +1,576 @@
+"""The daily job from the event to the result, against the sandbox."""
+
+import json
+from typing import Any
+
+import pytest
+
+from closrads.errors import SyncFailed
+from sandbox import closrtech
+from sandbox.meta import MISSING_LEAD_FORM, Breakage, Effect, Operation, faults
+from tests.world import LIVE, MORTGAGE_1, MORTGAGE_2, VETERANS, World
+
+
+def results(answer: dict[str, Any], slug: str = "veterans") -> dict[str, str]:
+    """Return what became of each ad set of a campaign, by name."""
+    (campaign,) = (campaign for campaign in answer["campaigns"] if campaign["slug"] == slug)
+    return {adset["name"]: adset["result"] for adset in campaign["adsets"]}
+
+
+def failed(world: World, event: Any = LIVE) -> str:
+    """Run an event that must fail and return the one line per failed campaign."""
+    with pytest.raises(SyncFailed) as caught:
+        world.run(event)
+    return str(caught.value)
+
+
+def last_report(world: World) -> str:
+    """Return the text of the last mail."""
+    text: str = world.sandbox.aws.mails[-1].text
+    return text
+
+
+class TestUpdate:
+    """A day on which states come and go."""
+
+    def test_every_ad_set_ends_with_the_demand(self, world: World) -> None:
+        """Added, removed and unchanged are told apart, and ads are re-published exactly once."""
+        world.campaign("FL GA OH")
+        changed = world.adset("Changed", "TX FL", ads=3)
+        right = world.adset("Right", "OH GA FL")
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"Changed": "updated", "Right": "unchanged"}
+        assert world.meta.states(changed) == world.meta.states(right) == {"FL", "GA", "OH"}
+        assert world.written_adsets() == [changed]
+        republished = [operation.object_id for operation in world.meta.writes if operation.kind == "ad"]
+        assert republished == [ad.id for ad in world.meta.ads_of(changed)]
+        (campaign,) = answer["campaigns"]
+        assert (campaign["adsets_processed"], campaign["adsets_updated"], campaign["adsets_skipped"]) == (2, 1, 1)
+        assert campaign["adsets"][0]["added"] == ["GA", "OH"]
+        assert campaign["adsets"][0]["removed"] == ["TX"]
+        assert campaign["active_states"] == ["FL", "GA", "OH"]
+        assert answer["success"]
+        assert answer["mail"] == "sent"
+
+    def test_a_second_run_finds_nothing_to_do(self, world: World) -> None:
+        """What was written is what is wanted, so the next run writes nothing."""
+        world.campaign("FL GA")
+        world.adset()
+        world.run(LIVE)
+        writes = len(world.meta.writes)
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"Broad": "unchanged"}
+        assert len(world.meta.writes) == writes
+
+    def test_everything_else_in_the_targeting_stays(self, world: World) -> None:
+        """Ages, audiences, nulls and keys nobody here knows survive the update."""
+        world.campaign("FL")
+        adset = world.adset()
+        before = world.meta.targeting(adset)
+
+        world.run(LIVE)
+
+        after = world.meta.targeting(adset)
+        before["geo_locations"].pop("regions")
+        after["geo_locations"].pop("regions")
+        assert after == before
+
+    def test_the_result_is_plain_json(self, world: World) -> None:
+        """The runtime can return it, and the shape is the documented one."""
+        world.campaign("FL")
+        world.adset()
+
+        answer = json.loads(json.dumps(world.run(LIVE)))
+
+        assert set(answer) == {
+            "run_id", "action", "dry_run", "success", "started_at", "duration_ms", "campaigns", "recovered", "mail",
+            "graph", "force",
+        }  # fmt: skip
+        assert answer["started_at"] == "2026-05-04T10:30:00.000Z"
+        assert answer["duration_ms"] == 3000
+        assert answer["graph"] == {
+            "round_trips": world.meta.round_trips,
+            "operations": len(world.meta.operations),
+            "points": world.meta.points,
+        }
+
+    def test_two_meta_campaigns_share_one_demand_call(self, world: World) -> None:
+        """Mortgage's two Meta campaigns follow one feed that is asked once."""
+        world.campaign("FL", slug="mortgage", meta_campaigns=(MORTGAGE_1, MORTGAGE_2), account="act_222")
+        adsets = [world.adset("One", campaign=MORTGAGE_1), world.adset("Two", campaign=MORTGAGE_2)]
+
+        answer = world.run(LIVE)
+
+        assert results(answer, "mortgage") == {"One": "updated", "Two": "updated"}
+        assert all(world.meta.states(adset) == {"FL"} for adset in adsets)
+        assert len(world.sandbox.closrtech.requests) == 1
+
+    def test_a_campaign_without_active_ad_sets_is_quiet(self, world: World) -> None:
+        """Nothing to process is no error."""
+        world.campaign("FL")
+        world.adset(status="PAUSED")
+
+        answer = world.run(LIVE)
+
+        assert answer["campaigns"][0]["adsets_processed"] == 0
+        assert world.meta.writes == []
+
+    def test_an_ad_set_without_ads_is_updated(self, world: World) -> None:
+        """There is nothing to re-publish, and nothing that could break."""
+        world.campaign("FL")
+        adset = world.adset(ads=0)
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+        assert world.meta.states(adset) == {"FL"}
+
+    def test_no_ad_wakes_up_that_a_person_paused(self, world: World) -> None:
+        """Only ads that were ACTIVE before are set to ACTIVE."""
+        world.campaign("FL")
+        adset = world.adset()
+        paused = world.meta.add_ad(adset, "Retired", status="PAUSED")
+
+        world.run(LIVE)
+
+        assert world.meta.ads[paused].status == "PAUSED"
+        assert paused not in {operation.object_id for operation in world.meta.writes}
+
+    def test_unknown_states_are_named(self, world: World) -> None:
+        """A code without a region is left out, reported, and no failure."""
+        world.campaign("FL PR")
+        adset = world.adset()
+
+        answer = world.run(LIVE)
+
+        assert world.meta.states(adset) == {"FL"}
+        assert answer["campaigns"][0]["unmapped_states"] == ["PR"]
+        assert "PR" in last_report(world)
+
+    def test_an_app_secret_is_used(self, world: World) -> None:
+        """With the secret every call carries its proof."""
+        world.meta.app_secret = "fakesecret"
+        world.put({"meta/app_secret": "fakesecret"})
+        world.campaign("FL")
+        world.adset()
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+
+
+class TestLooking:
+    """Runs that must not write."""
+
+    def test_a_dry_run_says_what_would_change_and_writes_nothing(self, world: World) -> None:
+        """The result reads as the live run's would; Meta sees reads only."""
+        world.campaign("FL GA")
+        adset = world.adset()
+
+        answer = world.run({})
+
+        assert answer["dry_run"]
+        assert results(answer) == {"Broad": "updated"}
+        assert {operation.method for operation in world.meta.operations} == {"GET"}
+        assert world.meta.states(adset) == {"TX"}
+        assert world.time.waits == []
+        assert world.sandbox.aws.mails[-1].subject == "[DRY RUN] CLOSRADS ✓ 1 would be updated · Mon 4 May"
+
+    def test_validate_lets_meta_judge_and_changes_nothing(self, world: World) -> None:
+        """Each change is sent for validation; a refusal is reported as the failure it would be."""
+        world.campaign("FL")
+        good, bad = world.adset("Good"), world.adset("Bad")
+        world.meta.fail(faults.INTEREST_RETIRED, on=lambda operation: operation.object_id == bad)
+
+        with pytest.raises(SyncFailed, match="Bad"):
+            world.run({"validate": True})
+
+        assert world.meta.writes == []
+        assert {world.meta.states(adset) == {"TX"} for adset in (good, bad)} == {True}
+        posts = [operation for operation in world.meta.operations if operation.method == "POST"]
+        assert all(json.loads(operation.params["execution_options"]) == ["validate_only"] for operation in posts)
+        assert "Good" in last_report(world)
+
+    def test_only_the_named_campaigns_run(self, world: World) -> None:
+        """A resync of one campaign leaves the others in peace."""
+        world.campaign("FL")
+        world.campaign("FL", slug="truckers", meta_campaigns=("120200000000000905",))
+
+        answer = world.run({"campaigns": ["truckers"]})
+
+        assert [campaign["slug"] for campaign in answer["campaigns"]] == ["truckers"]
+        assert len(world.sandbox.closrtech.requests) == 1
+
+    def test_a_campaign_that_is_switched_off_does_not_run(self, world: World) -> None:
+        """One parameter pauses a campaign."""
+        world.campaign("FL")
+        world.put({"campaigns/veterans/enabled": "false"})
+
+        assert world.run(LIVE)["campaigns"] == []
+        assert world.sandbox.closrtech.requests == []
+
+
+class TestLeftAlone:
+    """Ad sets that are not touched."""
+
+    @pytest.mark.parametrize("event", [{}, LIVE])
+    def test_a_broken_ad_before_the_run(self, world: World, event: Any) -> None:
+        """Layer 1: the ad set is skipped and its ad named, and the others go on."""
+        world.campaign("FL")
+        sick = world.adset("Sick")
+        world.meta.add_ad(sick, "Lost form", issues=[MISSING_LEAD_FORM])
+        world.adset("Well")
+
+        answer = world.run(event)
+
+        assert results(answer) == {"Sick": "skipped_preflight", "Well": "updated"}
+        assert sick not in world.written_adsets()
+        assert answer["success"]
+        assert "Lost form" in last_report(world)
+        assert "3390001" in last_report(world)
+
+    def test_contradictory_targeting(self, world: World) -> None:
+        """It is never flattened."""
+        world.campaign("FL")
+        adset = world.adset("Zips", None, targeting={"geo_locations": {"zips": [{"key": "US:44101"}]}})
+        before = world.meta.targeting(adset)
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"Zips": "needs_attention"}
+        assert world.meta.targeting(adset) == before
+        assert answer["success"]
+
+    @pytest.mark.parametrize("status", ["IN_PROCESS", "WITH_ISSUES"])
+    def test_an_ad_set_in_process_or_with_issues(self, world: World, status: str) -> None:
+        """It is listed, not processed."""
+        world.campaign("FL")
+        world.adset("Busy", effective_status=status)
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"Busy": "not_active"}
+        assert answer["campaigns"][0]["adsets_processed"] == 0
+        assert status in last_report(world)
+        assert world.meta.writes == []
+
+    def test_changes_beyond_max_adsets_wait_for_the_next_run(self, world: World) -> None:
+        """The limit bounds one run, and the next one takes the rest."""
+        world.campaign("FL")
+        world.put({"campaigns/veterans/limits/max_adsets": "1"})
+        world.adset("One")
+        world.adset("Two")
+
+        first, second = world.run(LIVE), world.run(LIVE)
+
+        assert results(first) == {"One": "updated", "Two": "deferred"}
+        assert results(second) == {"One": "unchanged", "Two": "updated"}
+
+    def test_no_ad_set_is_begun_that_cannot_be_finished(self, world: World) -> None:
+        """With less time left than one ad set may need, the rest is deferred whole."""
+        world.campaign("FL")
+        world.put({"limits/verify_wait_seconds": "30"})
+        for name in ("One", "Two", "Three"):
+            world.adset(name)
+        world.time.deadline = world.time.seconds() + 170
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"One": "updated", "Two": "updated", "Three": "deferred"}
+        assert answer["success"]
+
+
+class TestRollback:
+    """Ads that break after the update."""
+
+    @pytest.mark.parametrize(
+        "breakage",
+        [
+            Breakage.stubborn(),
+            Breakage.cured_by_rollback(),
+            Breakage.silently_paused(),
+            Breakage.stubborn(Effect.PAUSED),
+        ],
+        ids=["stubborn", "cured by rollback", "silently paused", "paused"],
+    )
+    def test_the_ad_set_is_put_back(self, world: World, breakage: Breakage) -> None:
+        """Targeting and ads are as before, the others are updated, and the run succeeds."""
+        world.campaign("FL")
+        fragile = world.adset("Fragile", breakage=breakage)
+        before = world.meta.targeting(fragile)
+        sound = world.adset("Sound")
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"Fragile": "reverted", "Sound": "updated"}
+        assert world.meta.targeting(fragile) == before
+        assert {ad.effective_status for ad in world.meta.ads_of(fragile)} == {"ACTIVE"}
+        assert world.meta.states(sound) == {"FL"}
+        assert answer["success"]
+        assert "targeting was restored" in last_report(world)
+
+    def test_a_republish_in_time_prevents_the_breakage(self, world: World) -> None:
+        """The ordinary case: Meta's remedy works."""
+        world.campaign("FL")
+        adset = world.adset(breakage=Breakage.ordinary(seconds=1))
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+        assert {ad.effective_status for ad in world.meta.ads_of(adset)} == {"ACTIVE"}
+
+    @pytest.mark.parametrize("breakage", [Breakage.long_review(), Breakage.warning()], ids=["review", "soft error"])
+    def test_review_and_warnings_are_no_breakage(self, world: World, breakage: Breakage) -> None:
+        """A pending review or a SOFT_ERROR never takes an update back."""
+        world.campaign("FL")
+        adset = world.adset(breakage=breakage)
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+        assert world.meta.states(adset) == {"FL"}
+
+    def test_a_rollback_that_does_not_cure_is_the_loudest_line(self, world: World) -> None:
+        """The targeting is back, the broken ad is named, and the run fails."""
+        world.campaign("FL")
+        adset = world.adset("Doomed", breakage=Breakage.incurable())
+
+        said = failed(world)
+
+        assert "rollback_failed" in said
+        assert world.meta.states(adset) == {"TX"}
+        mail = world.sandbox.aws.mails[-1]
+        assert mail.subject == "CLOSRADS ✗ ROLLBACK FAILED in Veterans · Mon 4 May"
+        assert mail.text.index("ROLLBACK FAILED") < mail.text.index("=== Veterans")
+        assert "Doomed: ad 1" in mail.text
+
+    def test_a_rollback_that_meta_refuses_says_not_restored(self, world: World) -> None:
+        """The mail says plainly that the targeting was not restored."""
+        world.campaign("FL")
+        world.adset(breakage=Breakage.stubborn())
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset", skip=1)
+
+        assert "NOT restored" in failed(world)
+        assert "NOT restored" in last_report(world)
+
+    def test_a_change_by_somebody_else_is_not_rolled_back(self, world: World) -> None:
+        """What a person changed after the update stays, and is reported."""
+        world.campaign("FL")
+        adset = world.adset(breakage=Breakage.stubborn())
+
+        def interfere(operation: Operation) -> None:
+            if operation.kind == "ad" and operation.method == "POST":
+                world.meta.on_request = None
+                world.meta.change_by_hand(adset, {"age_max": 40})
+
+        world.meta.on_request = interfere
+
+        assert "superseded" in failed(world)
+        assert world.meta.targeting(adset)["age_max"] == 40
+        assert len(world.written_adsets()) == 1
+
+    def test_a_failed_republish_takes_the_update_back(self, world: World) -> None:
+        """Without layer 2 the ad set is not protected, so it does not keep the new targeting."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.meta.fail(faults.error(2490427, None, "rejected"), on="POST ad")
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_unreadable_is_neither_good_nor_bad(self, world: World) -> None:
+        """An update whose ads cannot be read is not taken back, and not called a success."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on=lambda op: op.path == f"{adset}/ads", times=None)
+
+        assert "unverified" in failed(world)
+        assert world.meta.states(adset) == {"FL"}
+
+
+class TestTrouble:
+    """Failures of the systems around."""
+
+    def test_one_campaigns_failure_never_stops_another(self, world: World) -> None:
+        """The feed of one campaign fails; the other is updated; the run fails after its report."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.campaign("FL", slug="truckers", meta_campaigns=("120200000000000905",))
+        world.sandbox.closrtech.misbehave(closrtech.HTML, campaign="VND_TRUCKERS_LEADS")
+
+        said = failed(world)
+
+        assert said.startswith("Truckers: CLOSRTECH's answer for VND_TRUCKERS_LEADS is an HTML page")
+        assert len(said.splitlines()) == 1
+        assert world.meta.states(adset) == {"FL"}
+        assert world.sandbox.aws.mails[-1].subject == "CLOSRADS ✗ Truckers failed · Mon 4 May"
+
+    @pytest.mark.parametrize("demand", [{"FL": 0, "TX": "0"}, {}, {"FL": 0, "PR": 9}])
+    def test_no_demand_is_never_an_instruction(self, world: World, demand: dict[str, Any]) -> None:
+        """All zeros, an empty answer, or demand only where Meta has no region: nothing is touched."""
+        world.campaign(demand)
+        world.adset()
+
+        failed(world)
+
+        assert world.meta.writes == []
+
+    def test_before_the_first_write_it_is_all_or_nothing(self, world: World) -> None:
+        """If one of two Meta campaigns cannot be read, neither is changed."""
+        world.campaign("FL", slug="mortgage", meta_campaigns=(MORTGAGE_1, MORTGAGE_2))
+        world.adset("One", campaign=MORTGAGE_1)
+        world.adset("Two", campaign=MORTGAGE_2)
+        world.meta.fail(faults.OBJECT_MISSING, on=lambda operation: operation.path == f"{MORTGAGE_2}/adsets")
+
+        assert MORTGAGE_2 in failed(world)
+        assert world.meta.writes == []
+
+    def test_after_the_first_write_each_ad_set_stands_alone(self, world: World) -> None:
+        """One refused update is one failure; the ad set is as it was, the others are updated."""
+        world.campaign("FL")
+        bad, good = world.adset("Bad"), world.adset("Good")
+        world.meta.fail(faults.AUDIENCE_FLAGGED, on=lambda op: op.method == "POST" and op.object_id == bad)
+
+        assert "Bad" in failed(world)
+        assert world.meta.states(bad) == {"TX"}
+        assert world.meta.states(good) == {"FL"}
+
+    def test_a_plan_that_takes_away_too_much_is_refused(self, world: World) -> None:
+        """Nothing is written, in a dry run the refusal shows too, and force lifts it, visibly."""
+        world.campaign("FL")
+        adset = world.adset(states="AL AK AZ AR CA CO CT DE FL GA")
+
+        assert "max_removed_pct" in failed(world)
+        assert "max_removed_pct" in failed(world, {})
+        assert world.meta.writes == []
+        answer = world.run({**LIVE, "force": ["max_removed_pct"]})
+        assert answer["force"] == ["max_removed_pct"]
+        assert world.meta.states(adset) == {"FL"}
+        assert "Limits lifted for this run: max_removed_pct" in last_report(world)
+
+    @pytest.mark.parametrize("fault", [faults.PASSWORD_CHANGED, faults.PERMISSION_MISSING, faults.POLICY_BLOCK])
+    def test_a_dead_token_or_a_block_stops_the_campaign(self, world: World, fault: Any) -> None:
+        """One refusal is enough: the rest is held, not hammered."""
+        world.campaign("FL")
+        for name in ("One", "Two", "Three"):
+            world.adset(name)
+        world.meta.fail(fault, on="POST adset", times=None)
+
+        said = failed(world)
+
+        assert "Stopped" in said
+        assert len([operation for operation in world.meta.operations if operation.kind == "adset"]) == 1
+        text = last_report(world)
+        assert (text.count(", failed\n"), text.count(", held\n")) == (1, 2)
+
+    def test_a_throttle_that_lasts_defers_the_rest(self, world: World) -> None:
+        """Quota that does not come back in time is no error: nothing is half done, the next run goes on."""
+        world.campaign("FL")
+        world.adset("One")
+        world.adset("Two")
+        world.meta.fail(faults.throttled_use_case(minutes=60), on="POST adset", times=None)
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"One": "deferred", "Two": "deferred"}
+        assert answer["success"]
+        assert world.meta.writes == []
+        assert world.time.waits == []
+
+    def test_a_stated_regain_time_is_waited_for(self, world: World) -> None:
+        """Five minutes fit into the invocation, so the run waits and goes on."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.meta.fail(faults.throttled_use_case(minutes=5), on="POST adset")
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+        assert world.time.waits[0] == 300
+        assert world.meta.states(adset) == {"FL"}
+
+    def test_a_lost_answer_is_looked_up(self, world: World) -> None:
+        """The write arrived although the connection dropped: it is not made twice."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+        assert world.written_adsets() == [adset]
+
+    def test_a_write_that_nobody_can_look_up_is_taken_back(self, world: World) -> None:
+        """Meta falls silent right after the write; once it answers again, the ad set is put back."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=3)
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_meta_falling_silent_for_good_is_reported_as_such(self, world: World) -> None:
+        """If even the rollback cannot be made, that is what the mail says first."""
+        world.campaign("FL")
+        world.adset()
+
+        def silence(operation: Operation) -> None:
+            if operation.kind == "adset" and operation.method == "POST":
+                world.meta.fail(faults.SERVICE_UNAVAILABLE, times=None)
+
+        world.meta.on_request = silence
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+
+        assert "rollback_failed" in failed(world)
+        assert last_report(world).count("NOT restored") == 1
+
+    @pytest.mark.parametrize("function", ["republish_ads", "verify_ads_after_republish"])
+    def test_a_defect_after_the_write_takes_it_back(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, function: str
+    ) -> None:
+        """Even a mistake of this package does not leave an ad set in between."""
+        world.campaign("FL")
+        adset = world.adset()
+        monkeypatch.setattr(f"closrads.sync.{function}", _defective)
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_a_defect_in_the_write_takes_it_back(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same, when nobody knows whether the write was made; the next ad set goes on."""
+        world.campaign("FL")
+        adset = world.adset()
+        monkeypatch.setattr("closrads.sync.update_adset_geo", _defective)
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_a_defect_in_the_rollback_is_a_failed_rollback(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing hides that an ad set is not as it was."""
+        world.campaign("FL")
+        world.adset(breakage=Breakage.stubborn())
+        monkeypatch.setattr("closrads.sync.rollback_geo", _defective)
+
+        assert "rollback_failed" in failed(world)
+
+    def test_a_defect_before_the_write_fails_that_campaign_only(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The message names the kind of defect; the report still goes out."""
+        world.campaign("FL")
+        monkeypatch.setattr("closrads.sync.decide", _defective)
+        world.adset()
+
+        assert failed(world) == "Veterans: Unexpected ZeroDivisionError: oops"
+        assert world.sandbox.aws.mails[-1].subject == "CLOSRADS ✗ Veterans failed · Mon 4 May"
+
+
+def _defective(*_: Any, **__: Any) -> Any:
+    raise ZeroDivisionError("oops")
+
+
+def test_ads_of_other_campaigns_are_never_touched(world: World) -> None:
+    """Only Meta campaigns named in the parameters are read or written."""
+    world.campaign("FL")
+    world.adset()
+    world.meta.add_campaign("120200000000000999", name="somebody else's")
+    stranger = world.adset("Stranger", campaign="120200000000000999")
+
+    world.run(LIVE)
+
+    assert world.meta.states(stranger) == {"TX"}
+    assert not [operation for operation in world.meta.operations if stranger in operation.path]
+    assert VETERANS in {operation.object_id for operation in world.meta.operations}
