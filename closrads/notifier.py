@@ -15,7 +15,7 @@ from closrads.report import Report, build_report
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
 
-_CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+_CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10)
 _UTF8 = "UTF-8"
 
 

@@ -33,6 +33,7 @@ def sandbox(running_sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.M
         monkeypatch.delenv(name, raising=False)
     for name, value in running_sandbox.environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # boto3 sleeps between its own attempts
     config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
     return running_sandbox
 

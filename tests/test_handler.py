@@ -1,0 +1,422 @@
+"""The doorway: log, metrics, mail and errors as they leave the process."""
+
+import ast
+import json
+import logging
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import handler
+from closrads import observability
+from closrads.errors import ClosradsError, ConfigError, EventError, Secret, SyncFailed, redact, redact_all
+from sandbox.meta import Breakage, faults
+from tests.world import LIVE, World
+
+EVENTS = Path(__file__).parent.parent / "events"
+
+
+def lines(log: StringIO) -> list[dict[str, Any]]:
+    """Return the log's lines; each must be one JSON object."""
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def metrics(printed: str) -> dict[str, Any]:
+    """Return the one EMF object among what was printed."""
+    (found,) = (json.loads(line) for line in printed.splitlines() if '"_aws"' in line)
+    emf: dict[str, Any] = found
+    return emf
+
+
+class TestEntrance:
+    """What the runtime calls."""
+
+    @pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
+    def test_every_event_file_runs(self, world: World, path: Path) -> None:
+        """Each example works as it is, with the context that Lambda gives, and writes only where it says so."""
+        world.campaign("FL")
+        world.put({"limits/verify_wait_seconds": "0"})
+        adset = world.adset()
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
+
+        answer = handler.lambda_handler(json.loads(path.read_text()), context)
+
+        live = path.stem in {"scheduled-live", "resync-one-campaign"}
+        assert (answer["success"], answer["dry_run"]) == (True, not live)
+        assert world.meta.states(adset) == ({"FL"} if live else {"TX"})
+
+    def test_the_deadline_is_the_invocations(self, world: World) -> None:
+        """With seconds left nothing is begun."""
+        world.campaign("FL")
+        world.adset()
+
+        answer = handler.lambda_handler(LIVE, SimpleNamespace(get_remaining_time_in_millis=lambda: 20_000))
+
+        assert answer["campaigns"][0]["adsets_deferred"] == 1
+
+    def test_each_run_has_an_id_of_its_own(self, world: World) -> None:
+        """Two runs of the same second can be told apart."""
+        world.campaign("FL")
+
+        first, second = world.run()["run_id"], world.run()["run_id"]
+
+        assert first.startswith("20260504T103000Z-")
+        assert first != second
+
+    def test_it_imports_only_the_parts_that_it_connects(self) -> None:
+        """The doorway knows no service itself."""
+        tree = ast.parse(Path(handler.__file__).read_text())
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+
+        assert imported == {
+            "uuid", "dataclasses", "typing", "closrads.clock", "closrads.config", "closrads.errors", "closrads.model",
+            "closrads.notifier", "closrads.observability", "closrads.request", "closrads.sync",
+        }  # fmt: skip
+
+    def test_importing_it_creates_nothing_but_the_logger(self) -> None:
+        """No client, no settings, no environment is needed to import it."""
+        code = (
+            "import socket, boto3; socket.socket = boto3.client = boto3.Session = None; import handler;"
+            "from closrads import config, notifier;"
+            "assert not config._parameter_store.cache_info().currsize + notifier._ses.cache_info().currsize"
+        )
+        root = str(Path(handler.__file__).parent)
+
+        command, environment = [sys.executable, "-c", code], {"PYTHONPATH": root}
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)  # noqa: S603 - written above
+
+        assert done.returncode == 0, done.stderr.decode()
+
+
+class TestRefusals:
+    """Events and settings that cannot be run."""
+
+    @pytest.mark.parametrize("event", [{"dry_run": "false"}, {"campaigns": ["vets"]}, {"action": "undo"}, [], None])
+    def test_a_bad_event_touches_nothing(self, world: World, event: Any) -> None:
+        """It is refused before anybody is asked anything, and no mail goes out."""
+        world.campaign("FL")
+        world.adset()
+
+        with pytest.raises(EventError):
+            handler.handle(event, world.time.clock)
+
+        assert (world.meta.requests, world.sandbox.closrtech.requests, world.sandbox.aws.mails) == ([], [], [])
+
+    def test_bad_settings_touch_nothing(self, world: World, log: StringIO) -> None:
+        """The problems are in the error and in the log."""
+        with pytest.raises(ConfigError, match="no campaign is set up"):
+            world.run(LIVE)
+
+        assert lines(log)[-1]["message"] == "run.failed"
+        assert "no campaign is set up" in lines(log)[-1]["error"]
+        assert world.meta.requests == []
+
+    def test_a_defect_leaves_without_its_text(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
+    ) -> None:
+        """An unexpected exception is translated, for the runtime would print it with its whole chain."""
+        world.campaign("FL")
+        secret = Secret("FAKE-planted-secret")
+
+        def defective(*_: Any) -> Any:
+            raise LookupError(f"no {secret.reveal()}")
+
+        monkeypatch.setattr(handler, "run_sync", defective)
+
+        with pytest.raises(ClosradsError) as caught:
+            world.run(LIVE)
+
+        assert str(caught.value) == "Unexpected LookupError: no ***"
+        assert caught.value.__suppress_context__
+        assert "planted" not in log.getvalue()
+        assert lines(log)[-1]["message"] == "run.defect"
+
+
+class TestMail:
+    """The report on its way out."""
+
+    def test_both_parts_are_sent_before_the_run_fails(self, world: World) -> None:
+        """SyncFailed comes after the mail, with one line per failed campaign."""
+        world.campaign("FL")
+        world.campaign("FL", slug="truckers", meta_campaigns=("120200000000000905",))
+        world.meta.dead_tokens[world.meta.token] = faults.TOKEN_EXPIRED
+
+        with pytest.raises(SyncFailed) as caught:
+            world.run(LIVE)
+
+        assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["Truckers", "Veterans"]
+        (mail,) = world.sandbox.aws.mails
+        assert (mail.sender, mail.recipients) == ("reports@example.test", ("owner@example.test",))
+        assert mail.html.startswith("<!doctype html>")
+        assert mail.text.startswith("CLOSRADS")
+        assert mail.subject == "CLOSRADS ✗ Truckers, Veterans failed · Mon 4 May"
+
+    def test_not_configured_means_logged(self, world: World, log: StringIO) -> None:
+        """Without sender and recipients the text part is in the log."""
+        world.campaign("FL")
+        world.sandbox.aws.delete_parameters("email/sender", "email/recipients")
+
+        assert world.run()["mail"] == "not_configured"
+        (report,) = (line for line in lines(log) if line["message"] == "report.text")
+        assert "=== Veterans ===" in report["text"]
+
+    def test_not_asked_means_not_sent(self, world: World) -> None:
+        """An event can do without the mail."""
+        world.campaign("FL")
+
+        assert world.run({"notify": False})["mail"] == "not_asked"
+        assert world.sandbox.aws.mails == []
+
+    @pytest.mark.parametrize(
+        ("code", "status"), [("MessageRejected", 400), ("TooManyRequestsException", 429), ("ServiceUnavailable", 503)]
+    )
+    def test_a_failed_mail_is_a_warning(
+        self, world: World, log: StringIO, capsys: pytest.CaptureFixture[str], code: str, status: int
+    ) -> None:
+        """The run's own outcome stands; the report is in the log, and a metric counts it."""
+        world.campaign("FL")
+        world.sandbox.aws.fail("sesv2", "SendEmail", code, status, None)
+
+        answer = world.run(LIVE)
+
+        assert (answer["success"], answer["mail"]) == (True, "failed")
+        (warning,) = (line for line in lines(log) if line["message"] == "mail.failed")
+        assert warning["level"] == "WARNING"
+        assert "=== Veterans ===" in warning["text"]
+        assert metrics(capsys.readouterr().out)["MailFailed"] == [1.0]
+
+    def test_a_sender_that_is_not_verified_is_a_warning(self, world: World) -> None:
+        """SES itself refuses, as in a new account."""
+        world.campaign("FL")
+        world.put({"email/sender": "nobody@example.test"})
+
+        assert world.run()["mail"] == "failed"
+
+    def test_a_defect_of_the_report_is_no_failure_of_the_run(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ads have changed by then; a broken template must not hide that."""
+        world.campaign("FL")
+        monkeypatch.setattr("closrads.notifier.build_report", lambda *_: 1 / 0)
+
+        answer = world.run(LIVE)
+
+        assert (answer["success"], answer["mail"]) == (True, "failed")
+
+
+class TestLog:
+    """Each line one JSON object with the run's id."""
+
+    def test_every_line_has_the_run_id(self, world: World, log: StringIO) -> None:
+        """A run can be followed through the log, and the next one has none of its keys."""
+        world.campaign("FL")
+        world.adset(breakage=Breakage.stubborn())
+
+        first = world.run(LIVE)["run_id"]
+        assert {line["run_id"] for line in lines(log)} == {first}
+
+        log.truncate(0)
+        log.seek(0)
+        second = world.run()["run_id"]
+        assert {line["run_id"] for line in lines(log)} == {second}
+
+    def test_a_dry_run_warns_at_the_start(self, world: World, log: StringIO) -> None:
+        """Whoever reads the log knows before anything else that nothing is written."""
+        world.campaign("FL")
+        world.run()
+
+        assert [line["message"] for line in lines(log)[:2]] == ["run.start", "run.dry_run"]
+        assert lines(log)[1]["level"] == "WARNING"
+
+    def test_a_failed_rollback_is_critical(self, world: World, log: StringIO) -> None:
+        """The alarm's first step is to look for this line."""
+        world.campaign("FL")
+        world.adset(breakage=Breakage.incurable())
+
+        with pytest.raises(SyncFailed):
+            world.run(LIVE)
+
+        (line,) = (line for line in lines(log) if line["level"] == "CRITICAL")
+        assert line["message"] == "adset.rollback_failed"
+
+
+class TestMetrics:
+    """One EMF line a run."""
+
+    def test_a_live_run(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        """Counts of what happened, with exactly the dimensions that the alarms name."""
+        world.campaign("FL GA")
+        world.adset("One")
+        world.adset("Two", breakage=Breakage.stubborn())
+        world.run(LIVE)
+
+        emf = metrics(capsys.readouterr().out)
+        assert emf["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "CLOSRADS"
+        assert sorted(emf["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0]) == ["service", "stage"]
+        assert (emf["service"], emf["stage"]) == ("closrads", "sandbox")
+        counts = {name: value[0] for name, value in emf.items() if isinstance(value, list)}
+        assert counts == {
+            "RunSucceeded": 1, "RunFailed": 0, "AdSetsUpdated": 1, "AdSetsSkippedPreflight": 0, "AdSetsReverted": 1,
+            "RollbackFailed": 0, "StatesWithDemand": 2, "MailFailed": 0,
+        }  # fmt: skip
+
+    def test_a_failed_run_counts_too(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        """The metrics are out before SyncFailed is raised."""
+        world.campaign("FL")
+        world.adset(breakage=Breakage.incurable())
+        with pytest.raises(SyncFailed):
+            world.run(LIVE)
+
+        emf = metrics(capsys.readouterr().out)
+        assert (emf["RunSucceeded"], emf["RunFailed"], emf["RollbackFailed"]) == ([0.0], [1.0], [1.0])
+
+    def test_a_dry_run_does_not_silence_the_silence_alarm(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Only a live run counts as a run that succeeded."""
+        world.campaign("FL")
+        world.run()
+
+        emf = metrics(capsys.readouterr().out)
+        assert "RunSucceeded" not in emf
+        assert emf["DryRunCompleted"] == [1.0]
+
+
+class TestSecrets:
+    """What the process lets out never shows a secret."""
+
+    SECRETS = ("EAAFAKE+planted/token==", "FAKE pass&word+planted", "fakesecret-planted", "who+planted@example.test")
+
+    @pytest.fixture
+    def planted(self, world: World) -> World:
+        """Return a business whose every secret needs encoding somewhere."""
+        token, password, app_secret, email = self.SECRETS
+        world.meta.token, world.meta.app_secret = token, app_secret
+        world.sandbox.closrtech.password, world.sandbox.closrtech.email = password, email
+        world.put(
+            {
+                "meta/access_token": token,
+                "meta/app_secret": app_secret,
+                "closrtech/password": password,
+                "closrtech/email": email,
+            }
+        )
+        world.campaign("FL")
+        world.adset("One", breakage=Breakage.stubborn())
+        world.adset("Two")
+        return world
+
+    @pytest.mark.parametrize(
+        "trouble",
+        ["none", "meta refuses connections", "closrtech refuses connections", "meta drops", "meta echoes the token",
+         "closrtech echoes the password", "mail fails", "defect"],
+    )  # fmt: skip
+    def test_nothing_of_them_leaves(
+        self, planted: World, trouble: str, log: StringIO, capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        """No log line, metric, mail, result or exception shows any form of any secret."""
+        token, password, *_ = self.SECRETS
+        match trouble:
+            case "meta refuses connections":
+                planted.meta.refuse_connections()
+            case "closrtech refuses connections":
+                planted.sandbox.closrtech.refuse_connections()
+            case "meta drops":
+                planted.meta.fail(faults.DROPPED, times=None)
+            case "meta echoes the token":
+                planted.meta.fail(faults.error(100, None, f"bad ?access_token={token} {token}"), on="POST adset")
+            case "closrtech echoes the password":
+                planted.sandbox.closrtech.answer({password: "x"})
+            case "mail fails":
+                planted.sandbox.aws.fail("sesv2", "SendEmail", "MessageRejected", 400, None)
+            case "defect":
+                monkeypatch.setattr("closrads.sync.decide", lambda *_: int(token))
+
+        monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
+        logging.getLogger().setLevel(logging.DEBUG)
+        try:
+            left = [str(planted.run(LIVE))]
+        except ClosradsError as error:
+            left = [_chain(error)]
+        finally:
+            logging.getLogger().setLevel(logging.WARNING)
+            planted.meta.accept_connections()
+            planted.sandbox.closrtech.accept_connections()
+        left += [log.getvalue(), *capfd.readouterr()]
+        left += [part for mail in planted.sandbox.aws.mails for part in (mail.subject, mail.html, mail.text)]
+
+        assert not [text for text in left if "planted" in text]
+
+    def test_other_libraries_log_lines_are_redacted_too(self) -> None:
+        """A line that a library writes through the root logger passes the same filter, traceback included."""
+        stream = StringIO()
+        root_handler = logging.StreamHandler(stream)
+        secret = Secret("FAKE-planted-secret")
+        logging.getLogger().addHandler(root_handler)
+        try:
+            observability.begin_invocation(run_id="x")
+            observability.begin_invocation(run_id="y")
+            try:
+                int(secret.reveal())
+            except ValueError:
+                logging.getLogger("somebody.else").exception("GET /x?access_token=%s", secret.reveal())
+        finally:
+            logging.getLogger().removeHandler(root_handler)
+
+        assert "planted" not in stream.getvalue()
+        assert "ValueError: invalid literal for int() with base 10: '***'" in stream.getvalue()
+        assert len(root_handler.filters) == 1
+
+
+def _chain(error: BaseException | None) -> str:
+    """Return all that a traceback of this exception would print of its texts."""
+    texts = []
+    while error is not None:
+        texts.append(f"{type(error).__name__}: {error}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(texts)
+
+
+class TestRedact:
+    """The filter itself."""
+
+    def test_a_secret_shows_itself_only_when_asked(self) -> None:
+        """No way of printing it gives it away."""
+        secret = Secret("FAKE-planted-secret")
+
+        assert f"{secret} {secret!r} {secret!s}" == "*** *** ***"
+        assert secret.reveal() == "FAKE-planted-secret"
+        assert secret == Secret("FAKE-planted-secret")
+        assert secret != Secret("other-secret")
+        assert len({secret, Secret("FAKE-planted-secret")}) == 1
+        with pytest.raises(TypeError):
+            json.dumps(secret)
+
+    def test_unknown_secrets_in_a_url_are_hidden_by_name(self) -> None:
+        """Even a token that nobody announced is not shown where a URL names it."""
+        text = "GET /v26.0/1?access_token=EAAX&appsecret_proof=ab12&limit=5 /demand.php?email=a&pass=hunter2 failed"
+
+        assert redact(text) == (
+            "GET /v26.0/1?access_token=***&appsecret_proof=***&limit=5 /demand.php?email=a&pass=*** failed"
+        )
+
+    def test_every_text_of_a_value_is_redacted(self) -> None:
+        """Keys and nested values included; everything else stays."""
+        secret = Secret("FAKE-planted-secret").reveal()
+
+        redacted = redact_all({f"a {secret}": [secret, 5, None, {"x": (secret,)}]})
+
+        assert redacted == {"a ***": ["***", 5, None, {"x": ["***"]}]}
+
+    def test_a_very_short_secret_does_not_blank_out_everything(self) -> None:
+        """Three letters would be found in every other word."""
+        Secret("the")
+
+        assert redact("the weather") == "the weather"
