@@ -190,11 +190,13 @@ def _campaign_counts(campaign: SyncReport) -> str:
 def _headline(result: RunResult) -> str:
     if not result.campaigns:
         return "No campaign is switched on, so nothing was done."
-    failed = sum(not campaign.success for campaign in result.campaigns)
+    failed = [campaign.campaign_name for campaign in result.campaigns if not campaign.success]
     done = _counts(result)
     if failed:
-        return f"{failed} of {len(result.campaigns)} campaigns had errors; ad sets: {done}."
-    return f"All {len(result.campaigns)} campaigns ran; ad sets: {done}."
+        return f"{', '.join(failed)} had errors; ad sets: {done}."
+    return (
+        f"{'All campaigns' if len(result.campaigns) > 1 else result.campaigns[0].campaign_name} ran; ad sets: {done}."
+    )
 
 
 def _troubled(result: RunResult) -> bool:

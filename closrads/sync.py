@@ -86,7 +86,8 @@ def _sync_campaign(campaign: CampaignConfig, run: _Run) -> SyncReport:
             meter=run.meter,
         )
         decisions = _plan(api, campaign, demand, run.request)
-        adsets, stopped = _carry_out(decisions, _carrier(api, campaign, run.request), run.clock)
+        reserve = 0 if run.request.dry_run else APPLY_RESERVE_SECONDS + 2 * campaign.limits.verify_wait_seconds
+        adsets, stopped = _carry_out(decisions, _carrier(api, campaign, run.request), run.clock, reserve)
         report = replace(report, adsets=adsets, campaign_errors=(stopped,) if stopped else ())
     except ClosradsError as error:
         report = replace(report, campaign_errors=(str(error),))
@@ -118,9 +119,12 @@ def _carrier(api: GraphApi, campaign: CampaignConfig, request: RunRequest) -> Ca
 
 
 def _carry_out(
-    decisions: Sequence[Decision], carrier: Callable[[Decision], AdSetResult], clock: Clock
+    decisions: Sequence[Decision], carrier: Callable[[Decision], AdSetResult], clock: Clock, reserve: float
 ) -> tuple[tuple[AdSetResult, ...], str]:
-    """Return what became of each ad set, and why the campaign was stopped, if it was."""
+    """Return what became of each ad set, and why the campaign was stopped, if it was.
+
+    No change is begun with fewer than `reserve` seconds left.
+    """
     results: list[AdSetResult] = []
     stopped, rest, why = "", Result.HELD, ""
     for decision in decisions:
@@ -128,7 +132,7 @@ def _carry_out(
             result = decision.as_result()
         elif why:
             result = decision.as_result(rest, (why,))
-        elif clock.remaining() < APPLY_RESERVE_SECONDS:
+        elif clock.remaining() < reserve:
             rest, why = Result.DEFERRED, "Too little time was left to update it safely"
             result = decision.as_result(rest, (why,))
         else:

@@ -183,7 +183,11 @@ class TestSameTargeting:
 
     def test_order_and_emptiness_are_no_difference(self) -> None:
         """Meta lists in any order, and shows an empty list here and nothing there."""
-        one: dict[str, Any] = {"geo_locations": {"regions": [{"key": "1"}, {"key": "2"}]}, "interests": [], "genders": None}
+        one: dict[str, Any] = {
+            "geo_locations": {"regions": [{"key": "1"}, {"key": "2"}]},
+            "interests": [],
+            "genders": None,
+        }
         other = {"geo_locations": {"regions": [{"key": "2"}, {"key": "1"}]}}
 
         assert same_targeting(one, other)

@@ -76,7 +76,7 @@ class TestQuietRun:
 
         assert mail.subject == "CLOSRADS ✓ 1 updated · Sun 3 May"
         for part in (seen(mail.html), mail.text):
-            assert "All 1 campaigns ran; ad sets: 1 updated." in part
+            assert "Veterans ran; ad sets: 1 updated." in part
             assert "ALL CAMPAIGNS RAN WITHOUT ISSUES" in part.upper()
 
     def test_the_date_is_that_of_the_configured_time_zone(self) -> None:
@@ -187,7 +187,7 @@ class TestTrouble:
 
         assert mail.subject == "CLOSRADS ✗ Veterans failed · Sun 3 May"
         for part in (seen(mail.html), mail.text):
-            assert "1 of 1 campaigns had errors" in part
+            assert "Veterans had errors" in part
             assert "CLOSRTECH gave no answer" in part
             assert "Its ad sets were not looked at." in part
             assert "The demand is not known today." in part

@@ -272,7 +272,7 @@ class TestLeftAlone:
         world.put({"limits/verify_wait_seconds": "30"})
         for name in ("One", "Two", "Three"):
             world.adset(name)
-        world.time.deadline = world.time.seconds() + 170
+        world.time.deadline = world.time.seconds() + 120
 
         answer = world.run(LIVE)
 
