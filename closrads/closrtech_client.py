@@ -14,8 +14,8 @@ from tenacity import (
     stop_after_attempt,
     wait_exponential,
 )
-from urllib3.exceptions import HTTPError
 
+from closrads.bounded_http import AnswerTooLargeError, BoundedAdapter
 from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError
 from closrads.model import ClosrtechLogin
 from closrads.observability import logger
@@ -67,7 +67,9 @@ def get_demand(campaign: str, *, login: ClosrtechLogin, sleep: Callable[[float],
 def _ask(campaign: str, login: ClosrtechLogin) -> dict[str, int]:
     try:
         status, body = _fetch(campaign, login)
-    except (requests.RequestException, HTTPError) as error:
+    except AnswerTooLargeError:
+        raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} is larger than {MOST_BYTES} bytes") from None
+    except requests.RequestException as error:
         # The original's text and traceback show the URL, and with it the password.
         logger.warning("closrtech.no_answer", extra={"campaign": campaign, "error": type(error).__name__})
         raise ClosrtechError(f"CLOSRTECH gave no answer for {campaign} ({type(error).__name__})") from None
@@ -81,27 +83,18 @@ def _ask(campaign: str, login: ClosrtechLogin) -> dict[str, int]:
 
 
 def _fetch(campaign: str, login: ClosrtechLogin) -> tuple[int, bytes]:
-    """Return status and body; a body that is too large or too slow is cut off."""
     query = {"campaign": campaign, "email": login.email.reveal(), "pass": login.password.reveal()}
-    started = time.monotonic()
     with requests.Session() as session:
         session.trust_env = False  # no proxy and no .netrc gets between us and the partner
-        with session.get(
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, BoundedAdapter(TIMEOUT_SECONDS, MOST_BYTES))
+        response = session.get(
             f"{login.base_url}/demand.php",
             params=query,
             timeout=TIMEOUT_SECONDS,
             allow_redirects=False,  # a redirect would carry the login to another place
-            stream=True,
-        ) as response:
-            body = b""
-            # What has arrived, not what fills a buffer: an endless trickle must come back here now and then.
-            while chunk := response.raw.read1(65_536, decode_content=True):
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} is larger than {MOST_BYTES} bytes")
-                if time.monotonic() - started > TIMEOUT_SECONDS:
-                    raise requests.Timeout
-            return response.status_code, body
+        )
+        return response.status_code, response.content
 
 
 def _demand(campaign: str, body: bytes) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """What is done with Meta: read ad sets, check their ads, update the geo targeting, re-publish, verify, roll back."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,15 @@ from closrads.errors import (
     AdSetChangedError,
     MetaError,
     MetaInvalidError,
+    MetaLostAnswerError,
     MetaOutcomeUnknownError,
     MetaTransientError,
     Secret,
 )
-from closrads.graph_api import GraphApi, JsonObject, Operation, UsageMeter, was_done
+from closrads.graph_api import RESERVED_SECONDS, GraphApi, JsonObject, Operation, UsageMeter, was_done
 from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Result
 from closrads.state_mapper import Region
-from closrads.targeting import Targeting, region_keys, same_targeting, without_computed
+from closrads.targeting import Targeting, region_keys, same_but_for_regions, same_targeting, without_computed
 
 ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
@@ -28,6 +29,7 @@ APPLY_RESERVE_SECONDS = 20.0
 
 _ADSET_FIELDS = "id,name,effective_status,targeting"
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
+_TARGETING_ONLY = {"fields": "id,targeting"}
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 """Only active ad sets are changed; the other two would otherwise vanish from the report without a word."""
 
@@ -88,7 +90,8 @@ def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
 def update_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> Targeting:
     """Set an ad set's regions, and return its targeting as it is now at Meta.
 
-    After a lost answer the ad set is read back, and what is there decides whether to write again.
+    Before each attempt the ad set is read, and what is there decides whether to write: the snapshot may be minutes old,
+    and after a lost answer nobody knows whether the write was done.
 
     Raises
     ------
@@ -99,13 +102,9 @@ def update_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Regi
     MetaError
         The write was not done.
     """
-    return _write_targeting(
-        api,
-        adset.id,
-        before=adset.targeting,
-        after=_build_new_targeting(adset.targeting, regions),
-        reserve=APPLY_RESERVE_SECONDS,
-    )
+    targeting = _build_new_targeting(adset.targeting, regions)
+    write = _TargetingWrite(api, adset.id, targeting, lambda current: same_targeting(current, adset.targeting))
+    return write.make(reserve=APPLY_RESERVE_SECONDS)
 
 
 def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> None:
@@ -181,14 +180,15 @@ def rollback_geo(
     written
         The whole targeting as it was after the write; None if nobody knows whether the write arrived.
     """
+    wanted = {region["key"] for region in regions}
+
+    def ours(current: Targeting) -> bool:
+        if written is not None:
+            return same_targeting(current, written)
+        return region_keys(current) == wanted and same_but_for_regions(current, adset.targeting)
+
     try:
-        current = _read_targeting(api, adset.id)
-        if not same_targeting(current, adset.targeting):
-            wanted = {region["key"] for region in regions}
-            ours = region_keys(current) == wanted if written is None else same_targeting(current, written)
-            if not ours:
-                return Rollback(Result.SUPERSEDED, ("Somebody changed its targeting meanwhile: left as it is now",))
-            _write_targeting(api, adset.id, before=current, after=without_computed(adset.targeting))
+        _TargetingWrite(api, adset.id, without_computed(adset.targeting), ours).make(reserve=RESERVED_SECONDS)
     except AdSetChangedError as error:
         return Rollback(Result.SUPERSEDED, (str(error),))
     except MetaError as error:
@@ -201,56 +201,67 @@ def rollback_geo(
     return Rollback(Result.REVERTED, ("Its targeting was restored and its ads are healthy",))
 
 
-def _write_targeting(
-    api: GraphApi, adset_id: str, *, before: Targeting, after: JsonObject, reserve: float | None = None
-) -> Targeting:
-    """Write, and after a lost answer go on from what is there."""
-    in_doubt = False
+class _TargetingWrite:
+    """One change of an ad set's targeting: look, write if that is as expected, look again if the answer is lost."""
 
-    def attempt() -> Targeting:
-        nonlocal in_doubt
-        if in_doubt and (arrived := _arrived(api, adset_id, before=before, after=after)) is not None:
-            return arrived
-        in_doubt = False
+    def __init__(
+        self, api: GraphApi, adset_id: str, targeting: JsonObject, expected: Callable[[Targeting], bool]
+    ) -> None:
+        self._api = api
+        self._adset_id = adset_id
+        self._targeting = targeting
+        self._expected = expected
+        self._in_doubt = False
+
+    def make(self, reserve: float) -> Targeting:
+        """Return the targeting as it is at Meta afterwards; waits leave `reserve` seconds of the invocation alone."""
         try:
-            answer = api.post(adset_id, {"targeting": after, "fields": "id,targeting"})
-        except MetaTransientError:
-            in_doubt = True
-            raise
-        targeting = answer.get("targeting")
-        return targeting if isinstance(targeting, dict) else _as_stored(api, adset_id, sent=after)
+            return self._api.retrying(self._attempt, reserve=reserve)
+        except MetaError as error:
+            if self._in_doubt and (arrived := self._last_look()) is not None:
+                return arrived
+            raise error from None
 
-    try:
-        return api.retrying(attempt) if reserve is None else api.retrying(attempt, reserve=reserve)
-    except MetaTransientError:
-        if (arrived := _arrived(api, adset_id, before=before, after=after)) is not None:
+    def _attempt(self) -> Targeting:
+        arrived = self._judge(self._api.get_once(self._adset_id, _TARGETING_ONLY, _has_targeting))
+        self._in_doubt = False
+        if arrived is not None:
             return arrived
-        raise
+        try:
+            answer = self._api.post(self._adset_id, {"targeting": self._targeting, **_TARGETING_ONLY})
+        except MetaError as error:
+            self._in_doubt = isinstance(error, MetaTransientError)
+            raise
+        self._in_doubt = True
+        if not _has_targeting(answer):
+            answer = self._api.get_once(self._adset_id, _TARGETING_ONLY, _has_targeting)
+        stored = _targeting_of(answer)
+        if region_keys(stored) != region_keys(self._targeting):
+            raise MetaLostAnswerError(f"Meta confirms the write to {self._adset_id}, but shows other states")
+        return stored
+
+    def _last_look(self) -> Targeting | None:
+        try:
+            answer = self._api.get(self._adset_id, _TARGETING_ONLY, _has_targeting)
+        except MetaError as error:
+            what = f"Nobody knows whether the write to {self._adset_id} was done"
+            raise MetaOutcomeUnknownError(f"{what}: {error}") from None
+        return self._judge(answer)
+
+    def _judge(self, answer: JsonObject) -> Targeting | None:
+        """Return the targeting if the write has arrived, None if it has not."""
+        current = _targeting_of(answer)
+        if region_keys(current) == region_keys(self._targeting):
+            return current
+        if self._expected(current):
+            return None
+        raise AdSetChangedError(
+            f"Somebody changed the targeting of {self._adset_id} meanwhile: it is left as it is now"
+        )
 
 
-def _arrived(api: GraphApi, adset_id: str, *, before: Targeting, after: Targeting) -> Targeting | None:
-    """Read back a write whose answer was lost: return the targeting if it arrived, None if it did not."""
-    try:
-        current = _read_targeting(api, adset_id)
-    except MetaError as error:
-        raise MetaOutcomeUnknownError(f"Nobody knows whether the write to {adset_id} was done: {error}") from None
-    if region_keys(current) == region_keys(after):
-        return current
-    if same_targeting(current, before):
-        return None
-    raise AdSetChangedError(f"Somebody changed the targeting of {adset_id} meanwhile: left as it is now")
-
-
-def _as_stored(api: GraphApi, adset_id: str, *, sent: Targeting) -> Targeting:
-    """Return the targeting as Meta stored it, which may differ from what was sent, or the latter if unreadable."""
-    try:
-        return _read_targeting(api, adset_id)
-    except MetaError:
-        return sent
-
-
-def _read_targeting(api: GraphApi, adset_id: str) -> Targeting:
-    targeting: Targeting = api.get(adset_id, {"fields": "id,targeting"}, _has_targeting)["targeting"]
+def _targeting_of(answer: JsonObject) -> Targeting:
+    targeting: Targeting = answer["targeting"]
     return targeting
 
 

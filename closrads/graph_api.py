@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 from facebook_business.api import FacebookAdsApi
-from facebook_business.exceptions import FacebookError
 from facebook_business.session import FacebookSession
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from closrads.bounded_http import BoundedAdapter
 from closrads.clock import Clock
 from closrads.errors import (
     MetaAccessError,
@@ -36,10 +36,12 @@ from closrads.observability import logger
 
 API_VERSION = "v26.0"
 TIMEOUT_SECONDS = (3.05, 30.0)
-"""To connect, and between two bytes of an answer."""
+"""To connect, and for each silence within an answer; the second also for the whole of it."""
+MOST_BYTES = 32_000_000
+"""A page of 200 ads with long review texts is far below."""
 LARGEST_BATCH = 50
 ATTEMPTS = 3
-RESERVED_SECONDS = 30.0
+RESERVED_SECONDS = 10.0
 """No wait eats into these last seconds of an invocation: the report is still to be sent."""
 
 _POINTS = {"GET": 1, "POST": 3}
@@ -57,14 +59,18 @@ _EXCEPTIONS_TO_THE_CODE: Mapping[tuple[int, int | None], type[MetaError]] = {
     (613, None): MetaPolicyError,  # abuse prevention has lowered the quota, for hours
 }
 
+_PASSING_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+"""What a server in front of the API says when it has had enough for the moment."""
+
 JsonObject = dict[str, Any]
 Shape = Callable[[JsonObject], bool]
 T = TypeVar("T")
 
 
 def has_data(answer: JsonObject) -> bool:
-    """Tell whether an answer is a page of a list."""
-    return isinstance(answer.get("data"), list)
+    """Tell whether an answer is a page of a list of objects."""
+    rows = answer.get("data")
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
 
 
 def has_id(answer: JsonObject) -> bool:
@@ -74,7 +80,7 @@ def has_id(answer: JsonObject) -> bool:
 
 def was_done(answer: JsonObject) -> bool:
     """Tell whether an answer confirms a write, as a bare flag or as the object after it."""
-    return answer.get("success") is True or has_id(answer)
+    return answer.get("success", has_id(answer)) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,8 @@ class GraphApi:
         if graph_url:
             session.GRAPH = graph_url
         session.requests.trust_env = False  # no proxy and no .netrc gets between us and Meta
+        for scheme in ("https://", "http://"):
+            session.requests.mount(scheme, BoundedAdapter(TIMEOUT_SECONDS[1], MOST_BYTES))
         session.requests.hooks["response"].append(self._remember)
         self._api = FacebookAdsApi(session, api_version=API_VERSION)
         self.ad_account_id = ad_account_id
@@ -141,7 +149,11 @@ class GraphApi:
 
     def get(self, path: str, params: Mapping[str, Any], expects: Shape = has_id) -> JsonObject:
         """Read one object or page, with retries."""
-        return self.retrying(lambda: self._once("GET", path, params, expects))
+        return self.retrying(lambda: self.get_once(path, params, expects))
+
+    def get_once(self, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
+        """Read one object, without retries, for a caller that retries more than the read."""
+        return self._once("GET", path, params, expects)
 
     def get_all(self, path: str, params: Mapping[str, Any], page_size: int) -> list[JsonObject]:
         """Read every row of a list, with smaller pages where Meta finds them too large.
@@ -237,30 +249,15 @@ class GraphApi:
         return [outcomes[index] for index in range(len(operations))]
 
     def _batch_once(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:
-        outcomes: list[JsonObject | MetaError] = [
-            MetaLostAnswerError(f"Meta left {operation.path} out of its answer to a batch") for operation in operations
-        ]
         batch = self._api.new_batch()
-
-        def judge_item(index: int) -> Callable[[Any], None]:
-            def judge(response: Any) -> None:
-                headers = {item["name"]: item["value"] for item in response.headers() or () if "name" in item}
-                operation = operations[index]
-                try:
-                    outcomes[index] = _judge(
-                        operation.path, response.status(), headers, response.body(), operation.expects
-                    )
-                except MetaError as error:
-                    outcomes[index] = error
-
-            return judge
-
-        for index, operation in enumerate(operations):
-            judge = judge_item(index)
-            batch.add(operation.method, operation.path, params=dict(operation.params), success=judge, failure=judge)
+        for operation in operations:
+            batch.add(operation.method, operation.path, params=dict(operation.params))
         answer = self._exchange(batch.execute, [operation.method for operation in operations])
-        _check_envelope(answer)
-        return outcomes
+        items = _json(answer.text)
+        if not isinstance(items, list):
+            _judge("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
+        items += [None] * (len(operations) - len(items))
+        return [_judge_item(operation, item) for operation, item in zip(operations, items, strict=False)]
 
     def _once(self, method: str, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
         answer = self._exchange(
@@ -278,8 +275,8 @@ class GraphApi:
         except requests.RequestException as error:
             # The original's text and traceback show the URL, and with it the token.
             raise MetaLostAnswerError(f"Meta gave no answer ({type(error).__name__})") from None
-        except (FacebookError, AttributeError, KeyError, TypeError, ValueError):
-            # An error that Meta reports, or an answer the SDK stumbles over: judged below from the raw answer.
+        except Exception:
+            # An error that Meta reports, or an answer the SDK stumbles over: judged by the caller from the raw answer.
             if self._last is None:
                 raise
         if self._last is None:
@@ -310,28 +307,29 @@ def _next_cursor(paging: Mapping[str, Any]) -> str | None:
     return str(cursor) if cursor else None
 
 
-def _check_envelope(answer: requests.Response) -> None:
+def _judge_item(operation: Operation, item: Any) -> JsonObject | MetaError:
+    """Judge one item of a batch's answer; null, or none at all, stands for an item that Meta has not done."""
+    if not isinstance(item, dict) or not isinstance(item.get("code"), int):
+        return MetaLostAnswerError(f"Meta left {operation.path} out of its answer to a batch")
+    headers = {
+        header["name"]: header["value"]
+        for header in item.get("headers") or ()
+        if isinstance(header, dict) and header.keys() >= {"name", "value"}
+    }
     try:
-        items = json.loads(answer.text)
-    except ValueError:
-        items = None
-    if not isinstance(items, list):
-        _judge("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
+        return _judge(operation.path, item["code"], headers, item.get("body"), operation.expects)
+    except MetaError as error:
+        return error
 
 
 def _judge(path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
     """Return the answer's object, or raise what is wrong with it."""
-    try:
-        answer = json.loads(body)
-    except (TypeError, ValueError, RecursionError):
-        answer = None
+    answer = _json(body)
     if isinstance(answer, dict) and "error" in answer:
         raise _classify(path, answer["error"], headers)
-    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise MetaInvalidError(f"Meta refuses {path} with HTTP {status} and no reason")
-        raise MetaLostAnswerError(f"Meta answered HTTP {status} for {path} without an answer of its own")
-    if not isinstance(answer, dict) or not expects(answer):
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING_REFUSALS:
+        raise MetaInvalidError(f"Meta refuses {path} with HTTP {status} and no reason")
+    if not (HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and isinstance(answer, dict) and expects(answer)):
         raise MetaLostAnswerError(f"Meta answered HTTP {status} for {path} with something unexpected")
     return answer
 
@@ -388,11 +386,16 @@ def _seconds_to_regain_access(headers: Mapping[str, str]) -> float | None:
 
 
 def _json_object(text: str | None) -> JsonObject:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
+    value = _json(text)
     return value if isinstance(value, dict) else {}
+
+
+def _json(text: Any) -> Any:
+    """Return what a JSON text says, None if it is none."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _number(value: Any) -> int | None:

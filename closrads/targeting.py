@@ -67,6 +67,16 @@ def same_targeting(one: Targeting, other: Targeting) -> bool:
     return bool(_canonical(without_computed(one)) == _canonical(without_computed(other)))
 
 
+def same_but_for_regions(one: Targeting, other: Targeting) -> bool:
+    """Tell whether two targetings differ in their regions at most."""
+    return same_targeting(_without_regions(one), _without_regions(other))
+
+
+def _without_regions(targeting: Targeting) -> Targeting:
+    places = {kind: entries for kind, entries in (targeting.get("geo_locations") or {}).items() if kind != "regions"}
+    return {**targeting, "geo_locations": places}
+
+
 def without_computed(targeting: Targeting) -> dict[str, Any]:
     """Return the targeting without the `effective_*` keys, which Meta computes and does not take back."""
     return {key: value for key, value in targeting.items() if not key.startswith("effective_")}

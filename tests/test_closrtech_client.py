@@ -9,6 +9,7 @@ from closrads.closrtech_client import get_demand
 from closrads.errors import ClosradsError, ClosrtechAccessError, ClosrtechDataError, ClosrtechError, Secret
 from closrads.model import ClosrtechLogin
 from sandbox import closrtech
+from sandbox.server import Reply
 from tests.world import World
 
 CODE = "VND_VETERAN_LEADS"
@@ -91,8 +92,8 @@ def test_refuses_what_cannot_be_an_instruction(world: World, body: Any, said: st
     assert len(world.sandbox.closrtech.requests) == 1
 
 
-@pytest.mark.parametrize("reply", [closrtech.DOWN, closrtech.DROPPED, closrtech.Reply(429), closrtech.Reply(500)])
-def test_three_attempts_four_and_eight_seconds_apart(world: World, reply: closrtech.Reply) -> None:
+@pytest.mark.parametrize("reply", [closrtech.DOWN, closrtech.DROPPED, Reply(429), Reply(500)])
+def test_three_attempts_four_and_eight_seconds_apart(world: World, reply: Reply) -> None:
     """Trouble of the network or the server is worth two more attempts, and then it is an error."""
     world.sandbox.closrtech.misbehave(reply)
 

@@ -455,7 +455,7 @@ class TestTrouble:
         said = failed(world)
 
         assert "Stopped" in said
-        assert len([operation for operation in world.meta.operations if operation.kind == "adset"]) == 1
+        assert len([operation for operation in world.meta.operations if operation.method == "POST"]) == 1
         text = last_report(world)
         assert (text.count(", failed\n"), text.count(", held\n")) == (1, 2)
 
@@ -497,7 +497,7 @@ class TestTrouble:
         world.campaign("FL")
         adset = world.adset()
         world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
-        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=3)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", skip=1, times=5)
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
