@@ -1,0 +1,48 @@
+"""`python -m sandbox`: keep the stand-ins running for another shell, or for `sam local invoke`."""
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from sandbox import SCENARIOS, Sandbox
+from sandbox.aws import CONTAINER_HOST
+
+ENV_FILE = Path("build/sandbox-env.json")
+
+
+def main() -> None:
+    """Start, load a scenario, print how to reach it, and run until interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser.add_argument("--scenario", default="change day", choices=SCENARIOS, metavar="NAME", help="what to load")
+    for service in ("meta", "closrtech", "aws"):
+        parser.add_argument(f"--{service}-port", type=int, default=0, metavar="PORT", help="default: any free port")
+    options = parser.parse_args()
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ports = {"meta_port": options.meta_port, "closrtech_port": options.closrtech_port, "aws_port": options.aws_port}
+    with Sandbox(**ports) as sandbox:
+        sandbox.load(options.scenario)
+        _introduce(sandbox, options.scenario)
+        ended.wait()
+
+
+def _introduce(sandbox: Sandbox, scenario: str) -> None:
+    ENV_FILE.parent.mkdir(exist_ok=True)
+    ENV_FILE.write_text(json.dumps({"Parameters": sandbox.environment(CONTAINER_HOST)}, indent=2) + "\n")
+    for name, value in sandbox.environment().items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(f"\n# for a container: sam local invoke --env-vars {ENV_FILE}")
+    print("\n# scenarios, for --scenario:")
+    for name, build in SCENARIOS.items():
+        print(f"#   {'*' if name == scenario else ' '} {name:<24} {build.__doc__}")
+    print("\n# running until Ctrl-C")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

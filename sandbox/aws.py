@@ -1,0 +1,250 @@
+"""A stand-in for AWS: moto's server on 127.0.0.1, with a record of the calls and of the mails.
+
+moto keeps its state in globals of the process: two sandboxes that run at the same time share parameters and identities,
+and starting or resetting one empties them for both.
+"""
+
+import json
+import logging
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from moto.backends import get_backend
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from sandbox.server import POLL_SECONDS
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+REGION = "us-east-1"
+ACCESS_KEY = "AKIAFAKESANDBOX00000"
+SECRET_KEY = "fake-secret-key"
+PARAMETER_PATH = "/closrads/sandbox"
+CONTAINER_PARAMETER_PATH = "/closrads/container"
+CONTAINER_HOST = "host.docker.internal"
+"""The name under which a container reaches this machine."""
+
+_SECURE = ("closrtech/email", "closrtech/password", "access_token", "meta/app_secret")
+_LISTS = ("fb_campaign_ids", "email/recipients")
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One mail that SES took."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True)
+class AwsRequest:
+    """One call: the service's name as boto3 spells it, and the operation (or method and path, see `_named`)."""
+
+    service: str
+    operation: str
+
+
+@dataclass
+class _Fault:
+    request: AwsRequest
+    code: str
+    status: int
+    times: int | None
+
+
+class AwsWorld:
+    """SSM, SES, DynamoDB and all else that moto has, with fake credentials."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
+        self._server: BaseWSGIServer | None = None
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.RLock()
+        self.mails: list[Mail] = []
+        self.requests: list[AwsRequest] = []
+        self._faults: list[_Fault] = []
+
+    def start(self) -> None:
+        """Listen on 127.0.0.1, with nothing in it."""
+        if self._server is None:
+            logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no access log
+            application = _Recorder(self, DomainDispatcherApplication(create_backend_app))
+            self._server = make_server(
+                "127.0.0.1", self._port, application, threaded=True, request_handler=MotoRequestHandler
+            )
+            self._port = self._server.server_port
+            self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True)
+            self._thread.start()
+            self.reset()
+
+    def stop(self) -> None:
+        """Close the port and the clients."""
+        if self._server is not None:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+            self._server = None
+
+    def reset(self) -> None:
+        """Empty every service, and forget the mails, the calls and the faults."""
+        with self._lock:
+            moto_api_backend.reset()
+            self.mails.clear()
+            self.requests.clear()
+            self._faults.clear()
+
+    @property
+    def url(self) -> str:
+        """The endpoint URL for every service, without a trailing slash."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def client(self, name: str) -> Any:
+        """Return a boto3 client of this AWS; it is kept, and closed by `stop`."""
+        if name not in self._clients:
+            self._clients[name] = boto3.session.Session().client(
+                name,
+                endpoint_url=self.url,
+                region_name=REGION,
+                aws_access_key_id=ACCESS_KEY,
+                aws_secret_access_key=SECRET_KEY,
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+        return self._clients[name]
+
+    def put_parameters(self, values: Mapping[str, str | Iterable[str]]) -> None:
+        """Put parameters, named relative to the path, under the paths of the host and of containers.
+
+        The container's copy names this machine as a container sees it. Lists become comma-separated text. No calls are
+        recorded for this.
+        """
+        for name, given in values.items():
+            value = given if isinstance(given, str) else ",".join(given)
+            self._put(f"{PARAMETER_PATH}/{name}", value)
+            self._put(f"{CONTAINER_PARAMETER_PATH}/{name}", value.replace("//127.0.0.1:", f"//{CONTAINER_HOST}:"))
+
+    def _put(self, name: str, value: str) -> None:
+        kind = "SecureString" if name.endswith(_SECURE) else "StringList" if name.endswith(_LISTS) else "String"
+        _moto("ssm").put_parameter(
+            name=name,
+            description="",
+            value=value,
+            parameter_type=kind,
+            allowed_pattern="",
+            keyid="alias/aws/ssm" if kind == "SecureString" else "",
+            overwrite=True,
+            tags=[],
+            data_type="text",
+            tier=None,
+            policies=None,
+        )
+
+    def delete_parameters(self, *names: str) -> None:
+        """Delete parameters, named relative to the path, under both paths."""
+        paths = (PARAMETER_PATH, CONTAINER_PARAMETER_PATH)
+        _moto("ssm").delete_parameters([f"{path}/{name}" for name in names for path in paths])
+
+    def verify_sender(self, address: str) -> None:
+        """Let SES send from this address; it refuses every other."""
+        _moto("ses").verify_email_identity(address)
+
+    def fail(self, service: str, operation: str, code: str, status: int = 400, times: int | None = 1) -> None:
+        """Answer the next `times` calls (None: all) of an operation with an AWS error of this code.
+
+        For services that speak JSON, such as ssm, sesv2 and dynamodb.
+        """
+        with self._lock:
+            self._faults.append(_Fault(AwsRequest(service, operation), code, status, times))
+
+    def fault_for(self, request: AwsRequest) -> _Fault | None:
+        """Note a call down, and return the scripted fault for it, used up by one."""
+        with self._lock:
+            self.requests.append(request)
+            for fault in self._faults:
+                if fault.request == request and fault.times != 0:
+                    if fault.times is not None:
+                        fault.times -= 1
+                    return fault
+            return None
+
+
+def _moto(service: str) -> Any:
+    """Return moto's state of a service, imported at the first use: some services take a second."""
+    return get_backend(service)[DEFAULT_ACCOUNT_ID][REGION]
+
+
+class _Recorder:
+    """WSGI middleware around moto: it notes calls, answers the scripted faults, and keeps the mails.
+
+    moto itself keeps only the HTML part of a mail.
+    """
+
+    def __init__(self, world: AwsWorld, application: Callable[..., Iterable[bytes]]) -> None:
+        self._world = world
+        self._application = application
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = BytesIO(body)
+        request = _named(environ)
+        fault = self._world.fault_for(request)
+        if fault is not None:
+            headers = [("Content-Type", "application/json"), ("x-amzn-errortype", fault.code)]
+            start_response(f"{fault.status} Injected", headers)
+            return [json.dumps({"__type": fault.code, "message": "injected by the sandbox"}).encode()]
+        statuses: list[str] = []
+
+        def note_status(status: str, *rest: Any) -> Any:
+            statuses.append(status)
+            return start_response(status, *rest)
+
+        answer = self._application(environ, note_status)
+        if request == AwsRequest("sesv2", "SendEmail") and statuses[0].startswith("200"):
+            self._world.mails.append(_mail(json.loads(body)))
+        return answer
+
+
+def _named(environ: "WSGIEnvironment") -> AwsRequest:
+    """Name a call by its target header; services without one show method and path, but for the mails."""
+    credential = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/")
+    service = credential[3] if len(credential) > 3 else "unknown"  # noqa: PLR2004 - key/date/region/service
+    path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+    if (method, path) == ("POST", "/v2/email/outbound-emails"):
+        return AwsRequest("sesv2", "SendEmail")
+    if path.startswith("/v2/email/"):
+        service = "sesv2"  # it signs as "ses"
+    target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    return AwsRequest(service, target or f"{method} {path}")
+
+
+def _mail(call: dict[str, Any]) -> Mail:
+    destination = call.get("Destination", {})
+    recipients = tuple(address for kind in ("To", "Cc", "Bcc") for address in destination.get(f"{kind}Addresses", ()))
+    sender = call.get("FromEmailAddress", "")
+    content = call["Content"]
+    if "Simple" in content:
+        simple = content["Simple"]
+        html, text = (simple["Body"].get(part, {}).get("Data", "") for part in ("Html", "Text"))
+        return Mail(sender, recipients, simple["Subject"]["Data"], html, text)
+    message = message_from_bytes(b64decode(content["Raw"]["Data"]), policy=policy.default)
+    bodies = {kind: message.get_body((kind,)) for kind in ("html", "plain")}
+    html, text = (part.get_content() if part is not None else "" for part in bodies.values())
+    return Mail(
+        sender or str(message["From"]), recipients or (str(message["To"]),), str(message["Subject"]), html, text
+    )

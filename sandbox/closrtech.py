@@ -1,0 +1,124 @@
+"""A stand-in for CLOSRTECH: `GET /demand.php?campaign=&email=&pass=` answers with the demand by state."""
+
+import json
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.server import Delivery, HttpRequest, Reply, Server
+
+DOWN = Reply(503, b"Service Unavailable", "text/plain")
+DROPPED = Reply(body=None, delivery=Delivery.DROPPED)
+STALLED = Reply(body=None, delivery=Delivery.STALLED)
+HTML = Reply(200, b"<html><body>Scheduled maintenance</body></html>", "text/html")
+TRICKLED = Reply(delivery=Delivery.TRICKLED)
+
+
+def huge(megabytes: int = 32) -> Reply:
+    """Return an answer of this size: valid JSON, but nothing that one should hold in memory."""
+    return Reply(200, b'{"TX":' + b" " * (megabytes << 20) + b"1}")
+
+
+def redirected(location: str) -> Reply:
+    """Return a redirect, which must not take the password along to another host."""
+    return Reply(302, headers=(("Location", location),))
+
+
+@dataclass
+class _Script:
+    reply: Reply
+    times: int | None
+    campaign: str | None
+
+
+class ClosrtechWorld:
+    """The partner: its login, its demand, what it was asked, and how it misbehaves."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._lock = threading.RLock()
+        self._server = Server(self._answer, port)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all demand, all scripts and all requests."""
+        self._server.accept()
+        self._server.release()
+        with self._lock:
+            self.email = "feed@example.test"
+            self.password = "FAKE-feed-password"
+            self.demand: dict[str, dict[str, int]] = {}
+            self.requests: list[dict[str, str]] = []
+            """The query of each request, without the password."""
+            self._scripts: list[_Script] = []
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a trailing slash."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Listen on 127.0.0.1."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Close the port and every connection."""
+        self._server.stop()
+
+    def refuse_connections(self) -> None:
+        """Refuse every connection until `accept_connections` or a reset."""
+        self._server.refuse()
+
+    def accept_connections(self) -> None:
+        """Listen again, on the same port."""
+        self._server.accept()
+
+    def release(self) -> None:
+        """End every stalled or trickling answer now."""
+        self._server.release()
+
+    def answer(
+        self,
+        body: Any,
+        status: int = 200,
+        content_type: str = "application/json",
+        times: int | None = None,
+        campaign: str | None = None,
+    ) -> None:
+        """Answer the next `times` requests (None: all) with this body: bytes, text, or what becomes JSON.
+
+        `campaign` limits it to one campaign code. The login is not checked.
+        """
+        match body:
+            case bytes():
+                content = body
+            case str():
+                content = body.encode()
+            case _:
+                content = json.dumps(body).encode()
+        self.misbehave(Reply(status, content, content_type), times, campaign)
+
+    def misbehave(self, reply: Reply, times: int | None = None, campaign: str | None = None) -> None:
+        """Answer the next `times` requests (None: all) with one of this module's replies, or any other."""
+        with self._lock:
+            self._scripts.append(_Script(reply, times, campaign))
+
+    def _answer(self, http: HttpRequest) -> Reply:
+        campaign = http.query.get("campaign", "")
+        with self._lock:
+            self.requests.append({name: value for name, value in http.query.items() if name != "pass"})
+            for script in self._scripts:
+                if script.times != 0 and script.campaign in {None, campaign}:
+                    if script.times is not None:
+                        script.times -= 1
+                    return script.reply
+            if (http.method, http.path) != ("GET", "/demand.php"):
+                return _json({"error": "not found"}, 404)
+            if (http.query.get("email"), http.query.get("pass")) != (self.email, self.password):
+                return _json({"error": "wrong login"}, 401)
+            if campaign not in self.demand:
+                return _json({"error": "unknown campaign"}, 404)
+            return _json(self.demand[campaign])
+
+
+def _json(content: Any, status: int = 200) -> Reply:
+    return Reply(status, json.dumps(content).encode())

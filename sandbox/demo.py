@@ -1,0 +1,80 @@
+"""`make demo`: four days in the life of the daily job, with its real handler and nothing outside this machine."""
+
+import importlib
+import json
+import os
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from sandbox import Sandbox
+
+OUTPUT = Path("build/demo")
+LIVE = {"dry_run": False}
+
+
+def main() -> None:
+    """Play the days and tell what happened in each."""
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    log_file = OUTPUT / "log.jsonl"
+    say("Starting stand-ins for Meta, CLOSRTECH and AWS on this machine …")
+    with Sandbox() as sandbox, log_file.open("w", encoding="utf-8") as log:
+        os.environ.pop("DRY_RUN", None)
+        os.environ.update(sandbox.environment())
+        with redirect_stdout(log):
+            handler = importlib.import_module("handler")  # its logger writes to what is standard output now
+
+        def day(number: int, title: str, event: dict[str, Any]) -> None:
+            say(f"\n{number}. {title}\n   event: {json.dumps(event)}")
+            before = {adset_id: sandbox.meta.states(adset_id) for adset_id in sandbox.meta.adsets}
+            started, calls = time.monotonic(), sandbox.meta.round_trips
+            context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
+            with redirect_stdout(log):
+                answer = handler.lambda_handler(event, context)
+            tell(answer)
+            tell_state_of_meta(sandbox, before)
+            mail = sandbox.aws.mails[-1]
+            page = OUTPUT / f"{number}-{title.split(':', maxsplit=1)[0].lower().replace(' ', '-')}.html"
+            page.write_text(mail.html, encoding="utf-8")
+            say(f"   mail:  {mail.subject}\n          {page}")
+            say(f"   took {time.monotonic() - started:.1f} s and {sandbox.meta.round_trips - calls} calls to Meta")
+
+        sandbox.load("change day")
+        day(1, "A dry run: what would change", {})
+        day(2, "The live run: every ad set updated, re-published and verified", LIVE)
+        day(3, "A second live run: nothing to do", LIVE)
+        sandbox.load("trouble")
+        day(4, "A day with trouble: an ad broken before, an ad that breaks after its update", LIVE)
+    say(f"\nOpen the mails in a browser. The job's own log, one JSON object a line: {log_file}")
+
+
+def tell(answer: dict[str, Any]) -> None:
+    """Say what the run reports about each ad set."""
+    for campaign in answer["campaigns"]:
+        say(f"   {campaign['campaign_name']}")
+        for adset in campaign["adsets"]:
+            states = [f"+{code}" for code in adset["added"]] + [f"−{code}" for code in adset["removed"]]
+            word = adset["result"].replace("_", " ")
+            word = "would be updated" if answer["dry_run"] and word == "updated" else word
+            say(f"     {adset['name']:<26} {word:<18} {' '.join(states)}".rstrip())
+            for issue in adset["issues"]:
+                say(f"       · {issue}")
+
+
+def tell_state_of_meta(sandbox: Sandbox, before: dict[str, set[str]]) -> None:
+    """Say what is true at Meta now, whatever the run says of itself."""
+    changed = sum(sandbox.meta.states(adset_id) != states for adset_id, states in before.items())
+    broken = [ad.name for ad in sandbox.meta.ads.values() if ad.effective_status != "ACTIVE"]
+    ads = f"not active: {', '.join(broken)}" if broken else "all ads active"
+    say(f"   at Meta now: {changed} of {len(before)} ad sets have other states than before, {ads}")
+
+
+def say(text: str) -> None:
+    """Print at once, so that progress is seen."""
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""What Meta does to an ad after the targeting of its ad set was written.
+
+Meta accepts the write, validates the ads again later, and may lose the link between an ad and its lead form: error
+3390001. Its support names one remedy, a re-publish (`status=ACTIVE`) of every ad right after the write. How long it
+takes, and what the ad then looks like, nobody outside Meta has published: hence the variants.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from sandbox.meta.model import Ad
+
+MISSING_LEAD_FORM: dict[str, Any] = {
+    "level": "AD",
+    "error_code": 3390001,
+    "error_summary": "Missing lead form",
+    "error_message": "Choose a form for this ad. (#3390001)",
+    "error_type": "HARD_ERROR",
+}
+SOFT_WARNING: dict[str, Any] = {
+    "level": "AD",
+    "error_code": 2460003,
+    "error_summary": "Audience may be too narrow",
+    "error_message": "A custom audience of this ad is flagged. The ad keeps running.",
+    "error_type": "SOFT_ERROR",
+}
+
+
+class Effect(Enum):
+    """What becomes of the ad."""
+
+    WITH_ISSUES = auto()
+    PAUSED = auto()
+    PENDING_REVIEW = auto()
+    SOFT_ERROR = auto()
+    """A warning in `issues_info`; the ad keeps running."""
+
+
+class Cure(Enum):
+    """What keeps the ad from breaking, or mends it."""
+
+    REPUBLISH = auto()
+    """A re-publish that comes before the ad breaks; after that, the old targeting and a re-publish."""
+    ROLLBACK_AND_REPUBLISH = auto()
+    """The old targeting and then a re-publish."""
+    ROLLBACK = auto()
+    """The old targeting alone."""
+    NONE = auto()
+    """Nothing that the API offers."""
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """How an ad breaks after a targeting write.
+
+    It breaks `seconds` after the write, when it has been read `reads` times since (both, when both are given; with
+    neither, at the first look). It mends by itself `lasts` seconds after it broke.
+    """
+
+    cure: Cure
+    effect: Effect = Effect.WITH_ISSUES
+    seconds: float = 0.0
+    reads: int = 0
+    lasts: float = math.inf
+
+    @classmethod
+    def ordinary(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
+        """Break the ad unless it is re-published in time."""
+        return cls(Cure.REPUBLISH, effect, seconds, reads)
+
+    @classmethod
+    def stubborn(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
+        """Break it although it is re-published; the old targeting and a re-publish mend it."""
+        return cls(Cure.ROLLBACK_AND_REPUBLISH, effect, seconds, reads)
+
+    @classmethod
+    def cured_by_rollback(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
+        """Break it although it is re-published; the old targeting alone mends it."""
+        return cls(Cure.ROLLBACK, effect, seconds, reads)
+
+    @classmethod
+    def incurable(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
+        """Break it for good: it stays broken with the old targeting too."""
+        return cls(Cure.NONE, effect, seconds, reads)
+
+    @classmethod
+    def late(cls, seconds: float = 600.0, effect: Effect = Effect.WITH_ISSUES) -> Self:
+        """Break it long after every check, re-published or not; it mends like a stubborn one."""
+        return cls(Cure.ROLLBACK_AND_REPUBLISH, effect, seconds)
+
+    @classmethod
+    def long_review(cls, lasts: float = 86_400.0) -> Self:
+        """Send it into review, which takes so many seconds and is no damage."""
+        return cls(Cure.NONE, Effect.PENDING_REVIEW, lasts=lasts)
+
+    @classmethod
+    def warning(cls) -> Self:
+        """Give it a soft error; it keeps running."""
+        return cls(Cure.NONE, Effect.SOFT_ERROR)
+
+    @classmethod
+    def silently_paused(cls, seconds: float = 0.0, reads: int = 0) -> Self:
+        """Pause it without an issue to explain that; the old targeting and a re-publish mend it."""
+        return cls(Cure.ROLLBACK_AND_REPUBLISH, Effect.PAUSED, seconds, reads)
+
+
+@dataclass
+class Damage:
+    """The mark that a targeting write leaves on an ad."""
+
+    breakage: Breakage
+    before: "AbstractSet[str]"
+    """The region keys to go back to."""
+    at: float
+    reads: int = 0
+    broken: bool = False
+    rolled_back: bool = False
+
+    @property
+    def breaks_at(self) -> float:
+        """When the ad breaks, as far as the clock decides that."""
+        return self.at + self.breakage.seconds
+
+
+def targeting_written(ad: "Ad", before: "AbstractSet[str]", after: "AbstractSet[str]", now: float) -> None:
+    """Mark the ad, or see that the marking write was taken back."""
+    if ad.damage is not None:
+        ad.damage.rolled_back = after == ad.damage.before
+        if ad.damage.rolled_back and ad.damage.breakage.cure is Cure.ROLLBACK:
+            _mend(ad)
+    elif ad.breakage is not None:
+        ad.damage = Damage(ad.breakage, before, now)
+
+
+def republished(ad: "Ad", now: float) -> None:
+    """Mend the ad if a re-publish is what it takes."""
+    time_passed(ad, now)
+    if ad.damage is None:
+        return
+    in_time = ad.damage.breakage.cure is Cure.REPUBLISH and not ad.damage.broken
+    taken_back = ad.damage.breakage.cure in {Cure.REPUBLISH, Cure.ROLLBACK_AND_REPUBLISH} and ad.damage.rolled_back
+    if in_time or taken_back:
+        _mend(ad)
+
+
+def looked_at(ad: "Ad", now: float) -> None:
+    """Let what is due happen before the ad is read, and count the read."""
+    settle(ad, now)
+    if ad.damage is not None:
+        ad.damage.reads += 1
+
+
+def time_passed(ad: "Ad", now: float) -> None:
+    """Let happen what depends on the clock, and leave alone what waits for a look."""
+    if ad.damage is not None and (ad.damage.breakage.seconds or ad.damage.broken):
+        settle(ad, now)
+
+
+def settle(ad: "Ad", now: float) -> None:
+    """Break or mend the ad as is due at this time."""
+    damage = ad.damage
+    if damage is None:
+        return
+    if now >= damage.breaks_at + damage.breakage.lasts:
+        _mend(ad)
+    elif damage.broken or (now >= damage.breaks_at and damage.reads >= damage.breakage.reads):
+        damage.broken = True
+        _break(ad, damage.breakage.effect)
+
+
+def _break(ad: "Ad", effect: Effect) -> None:
+    match effect:
+        case Effect.WITH_ISSUES if MISSING_LEAD_FORM not in ad.issues:
+            ad.issues.append(dict(MISSING_LEAD_FORM))
+        case Effect.SOFT_ERROR if SOFT_WARNING not in ad.issues:
+            ad.issues.append(dict(SOFT_WARNING))
+        case Effect.PAUSED:
+            ad.status = "PAUSED"
+        case Effect.PENDING_REVIEW:
+            ad.effective_status = "PENDING_REVIEW"
+
+
+def _mend(ad: "Ad") -> None:
+    damage, ad.damage = ad.damage, None
+    if damage is None or not damage.broken:
+        return
+    match damage.breakage.effect:
+        case Effect.WITH_ISSUES:
+            ad.issues.remove(MISSING_LEAD_FORM)
+        case Effect.SOFT_ERROR:
+            ad.issues.remove(SOFT_WARNING)
+        case Effect.PAUSED:
+            ad.status = "ACTIVE"
+        case Effect.PENDING_REVIEW:
+            ad.effective_status = None

@@ -1,0 +1,185 @@
+"""Ready-made answers that go wrong, for `MetaWorld.fail`, `MetaWorld.dead_tokens` and the sandbox's own refusals.
+
+Codes and shapes are those of Meta's error reference and of replies that other users of the API have published. Meta
+sorts errors by `code` and `error_subcode`; the texts here are not Meta's, and change freely there too.
+"""
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from sandbox.server import Delivery, Reply
+
+TRACE = "AfakeTrace0001"
+
+
+class Refused(Exception):  # noqa: N818 - Meta's refusal is an answer, not a fault of ours
+    """Meta answers a request with this reply instead of doing it."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.body)
+        self.reply = reply
+
+
+@dataclass(frozen=True)
+class NullItem(Reply):
+    """A batch item that Meta did not answer, which it does for items left when a batch times out."""
+
+
+@dataclass(frozen=True)
+class ShortList(Reply):
+    """A batch answer without its last `missing` items."""
+
+    missing: int = 1
+
+
+def answer(content: Any, status: int = HTTPStatus.OK, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    """Return a reply with JSON content."""
+    return Reply(status, json.dumps(content, separators=(",", ":")).encode(), headers=headers)
+
+
+def error(  # noqa: PLR0913 - the fields of Meta's error envelope
+    code: int,
+    subcode: int | None = None,
+    message: str = "Something went wrong",
+    *,
+    status: int = HTTPStatus.BAD_REQUEST,
+    kind: str = "OAuthException",
+    transient: bool | None = None,
+    data: Any = None,
+    user_title: str | None = None,
+    user_message: str | None = None,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Reply:
+    """Return an error in Meta's envelope. Everything but message, type, code and trace id is optional there too."""
+    envelope = {
+        "message": f"(#{code}) {message}",
+        "type": kind,
+        "code": code,
+        "error_subcode": subcode,
+        "is_transient": transient,
+        "error_data": data,
+        "error_user_title": user_title,
+        "error_user_msg": user_message,
+        "fbtrace_id": TRACE,
+    }
+    return answer({"error": {key: value for key, value in envelope.items() if value is not None}}, status, headers)
+
+
+def html(status: int, text: str) -> Reply:
+    """Return a page of the edge servers in front of the API."""
+    return Reply(status, f"<html><body><h1>{text}</h1></body></html>".encode(), "text/html")
+
+
+# --- throttling: HTTP 400, never 429
+
+
+def throttled_use_case(minutes: int = 5, account: str = "111") -> Reply:
+    """Return the hourly limit of the ads management use case; its header says in minutes when access comes back."""
+    usage = {
+        "type": "ads_management",
+        "call_count": 100,
+        "total_cputime": 30,
+        "total_time": 30,
+        "estimated_time_to_regain_access": minutes,
+        "ads_api_access_tier": "development_access",
+    }
+    return error(
+        80004,
+        2446079,
+        "There have been too many calls to this ad-account",
+        transient=True,
+        headers=(("X-Business-Use-Case-Usage", json.dumps({account: [usage]})),),
+    )
+
+
+def throttled_account(seconds: int = 300) -> Reply:
+    """Return the score limit of the ad account; its header says in seconds when the score is down again."""
+    usage = {
+        "acc_id_util_pct": 100.0,
+        "reset_time_duration": seconds,
+        "ads_api_access_tier": "development_access",
+    }
+    return error(
+        17, 2446079, "User request limit reached", transient=True, headers=(("X-Ad-Account-Usage", json.dumps(usage)),)
+    )
+
+
+THROTTLED_ACCOUNT = throttled_account()
+THROTTLED_USE_CASE = throttled_use_case()
+TOO_MANY_CALLS = error(613, 1487742, "Too many calls from this ad account", transient=True)
+TOO_MANY_MUTATIONS = error(613, 5044001, "Too many mutations per second", transient=True)
+ABUSE_PREVENTION = error(613, None, "Calls to this api have exceeded the rate limit")
+APP_LIMIT = error(4, None, "Application request limit reached", transient=True)
+
+# --- tokens, permissions, policy
+
+TOKEN_INVALID = error(190, None, "Invalid OAuth access token")
+PASSWORD_CHANGED = error(190, 460, "The session has been invalidated because the user changed their password")
+TOKEN_EXPIRED = error(190, 463, "The session has expired")
+PERMISSION_MISSING = error(200, None, "Permissions error", status=HTTPStatus.FORBIDDEN)
+CAPABILITY_MISSING = error(10, None, "Application does not have permission for this action")
+POLICY_BLOCK = error(368, None, "The action attempted has been deemed abusive or is otherwise disallowed")
+
+# --- transient trouble
+
+UNKNOWN_ERROR = error(1, None, "An unknown error occurred", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+UNKNOWN_ERROR_99 = error(1, 99, "An unknown error occurred", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+SERVICE_UNAVAILABLE = error(2, None, "Service temporarily unavailable", status=HTTPStatus.SERVICE_UNAVAILABLE)
+TRANSIENT = error(3910001, None, "There was a problem with the account, try later", transient=True)
+BATCH_TIMED_OUT = error(960, None, "Request aborted. This could happen if a dependent request failed")
+REDUCE_DATA = error(
+    1, None, "Please reduce the amount of data you're asking for", status=HTTPStatus.INTERNAL_SERVER_ERROR
+)
+REDUCE_DATA_HIDDEN = error(
+    1,
+    99,
+    "An unknown error occurred",
+    status=HTTPStatus.INTERNAL_SERVER_ERROR,
+    user_message="Please reduce the amount of data you're asking for",
+)
+
+# --- the object is refused
+
+OBJECT_MISSING = error(100, 33, "Unsupported request: object does not exist", kind="GraphMethodException")
+INTEREST_RETIRED = error(100, 1487694, "The targeting option is no longer available")
+AUDIENCE_FLAGGED = error(100, 246003, "The custom audience can no longer be used")
+LOCATION_RESTRICTED = error(2641, None, "The location is restricted")
+MISSING_LEAD_FORM = error(100, 3390001, "Missing lead form (#3390001)")
+ERROR_DATA_OBJECT = error(100, 1487694, "Invalid parameter", data={"blame_field_specs": [["targeting"]]})
+ERROR_DATA_TEXT = error(100, 1487694, "Invalid parameter", data='{"blame_field":"targeting"}')
+ERROR_DATA_NOT_JSON = error(100, 1487694, "Invalid parameter", data="the field targeting is to blame")
+
+# --- answers that are no answers
+
+UNAVAILABLE_TEXT = Reply(HTTPStatus.SERVICE_UNAVAILABLE, b"Service Unavailable", "text/plain")
+SERVER_ERROR_HTML = html(500, "Sorry, something went wrong.")
+SERVER_ERROR_EMPTY = Reply(HTTPStatus.INTERNAL_SERVER_ERROR)
+BAD_GATEWAY_HTML = html(502, "Bad Gateway")
+BAD_GATEWAY_SUCCESS = html(502, "The request was a success, but the gateway was not")
+OK_EMPTY = Reply()
+OK_EMPTY_OBJECT = answer({})
+OK_HTML = html(200, "Log in to continue")
+OK_WITH_ERROR = error(2, None, "Service temporarily unavailable", status=HTTPStatus.OK)
+SUCCESS_FALSE = answer({"success": False})
+ERROR_AS_TEXT = answer({"error": "Something went wrong"}, HTTPStatus.INTERNAL_SERVER_ERROR)
+TRUNCATED = Reply(body=b'{"success":true,"and":"more that never arrives"}', delivery=Delivery.TRUNCATED)
+DROPPED = Reply(body=None, delivery=Delivery.DROPPED)
+
+
+def stalled(seconds: float) -> Reply:
+    """Return silence for so many seconds (or until `MetaWorld.release`), then a closed connection."""
+    return Reply(body=None, delivery=Delivery.STALLED, seconds=seconds)
+
+
+STALLED = Reply(body=None, delivery=Delivery.STALLED)
+
+# --- batches: the first two for one item, the others for the whole answer (`on="batch"`)
+
+NULL_ITEM = NullItem(body=b"null")
+NULL_BODY = Reply(body=None)
+SHORT_LIST = ShortList()
+NO_ITEMS = answer([])
+ENVELOPE_DICT = answer({"data": []})
+ENVELOPE_TEXT = answer("Something went wrong")

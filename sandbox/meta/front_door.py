@@ -1,0 +1,157 @@
+"""The way in: from an HTTP exchange to operations and back, single or in a batch, as in Meta's batch guide."""
+
+import dataclasses
+import json
+import re
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from sandbox.meta import faults
+from sandbox.meta.faults import NullItem, Refused, ShortList
+from sandbox.meta.model import Operation, Request
+from sandbox.server import Delivery, HttpRequest, Reply, decode_form
+
+if TYPE_CHECKING:
+    from sandbox.meta.world import MetaWorld
+
+MAX_BATCH = 50
+OLDEST_VERSION = 25
+_VERSIONED = re.compile(r"/v(\d+)\.\d+(?:/(.*))?$")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Login:
+    """An access token and the proof that goes with it."""
+
+    token: str | None
+    proof: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Item:
+    """One item of a batch."""
+
+    operation: Operation
+    login: _Login
+
+
+class FrontDoor:
+    """Answers HTTP requests on behalf of a world, and notes each down in its record."""
+
+    def __init__(self, world: "MetaWorld") -> None:
+        self._world = world
+
+    def __call__(self, http: HttpRequest) -> Reply:
+        """Answer one HTTP request."""
+        params = http.query | http.form
+        scheme, _, token = http.headers.get("Authorization", "").partition(" ")
+        login = _take_login(params, token if scheme in {"Bearer", "OAuth"} else None)
+        version, path = _split(http.path)
+        batch = params.pop("batch", None) if http.method == "POST" and not path else None
+        request = Request(http.method, path, params)
+        with self._world.lock:
+            self._world.requests.append(request)
+        time.sleep(self._world.latency)
+        if version < OLDEST_VERSION:
+            reply = faults.error(2635, None, "A supported version must stand in the path")
+        elif batch is None:
+            operation = Operation(http.method, path, params)
+            request.operations.append(operation)
+            reply = self._world.perform(operation, login.token, login.proof)
+        else:
+            reply = self._batch(request, batch, login)
+        request.status = reply.status if reply.delivery is Delivery.WHOLE else 0
+        return self._signed(reply)
+
+    def _signed(self, reply: Reply) -> Reply:
+        """Add the headers that every answer of Meta's has."""
+        headers = [("x-fb-trace-id", faults.TRACE), ("facebook-api-version", self._world.version)]
+        if self._world.version_warning is not None:
+            headers.append(("x-ad-api-version-warning", self._world.version_warning))
+        return dataclasses.replace(reply, headers=(*reply.headers, *headers))
+
+    def _batch(self, request: Request, text: str, login: _Login) -> Reply:
+        with self._world.lock:
+            fault = self._world.fault_for(Operation("POST", "", {}, "batch"))
+        try:
+            self._world.authenticate(login.token, login.proof)
+            items = _items(text, login)
+        except Refused as refused:
+            return refused.reply if fault is None else fault.reply
+        request.operations += [item.operation for item in items]
+        time.sleep(self._world.latency_per_item * len(items))
+        missing = fault.reply.missing if fault is not None and isinstance(fault.reply, ShortList) else 0
+        undone = 0 if fault is None or fault.applied else missing or len(items)
+        replies = self._perform(items[: len(items) - undone])
+        lost = next((reply for reply in replies if reply.delivery is not Delivery.WHOLE), None)
+        if lost is not None:
+            return lost
+        if fault is not None and not missing:
+            return fault.reply
+        bare = request.params.get("include_headers") == "false"
+        return faults.answer([_rendered(reply, bare=bare) for reply in replies[: len(items) - missing]])
+
+    def _perform(self, items: list[_Item]) -> list[Reply]:
+        campaigns = [self._updated_campaign(item.operation) for item in items]
+        counts = Counter(campaigns)
+        return [
+            # The batch guide allows only one ad set of a campaign; whether and how Meta refuses more is not published.
+            self._refuse(item.operation)
+            if campaign is not None and counts[campaign] > 1
+            else self._world.perform(item.operation, item.login.token, item.login.proof)
+            for item, campaign in zip(items, campaigns, strict=True)
+        ]
+
+    def _updated_campaign(self, operation: Operation) -> str | None:
+        adset = self._world.adsets.get(operation.path) if operation.method == "POST" else None
+        return None if adset is None else adset.campaign.id
+
+    def _refuse(self, operation: Operation) -> Reply:
+        reply = faults.error(100, None, "A batch cannot update several ad sets of one campaign")
+        operation.kind, operation.status = "adset", reply.status
+        return reply
+
+
+def _split(path: str) -> tuple[int, str]:
+    """Return the major version (0 for none) and the path after it."""
+    match = _VERSIONED.match(path)
+    if match is None:
+        return 0, path.strip("/")
+    return int(match[1]), (match[2] or "").strip("/")
+
+
+def _take_login(params: dict[str, str], token: str | None) -> _Login:
+    """Take token and proof out of the parameters, which are kept for the record; `token` is the one to fall back to."""
+    return _Login(params.pop("access_token", token), params.pop("appsecret_proof", None))
+
+
+def _items(text: str, login: _Login) -> list[_Item]:
+    """Parse the items of a batch; each value in them is percent-encoded once more than the form was."""
+    try:
+        items = json.loads(text)
+        result = [_item(item, login) for item in items]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Refused(faults.error(100, None, "batch must be a JSON list of requests")) from None
+    if len(result) > MAX_BATCH:
+        text = f"Too many requests in batch message. Maximum batch size is {MAX_BATCH}"
+        raise Refused(faults.error(5, None, text, kind="GraphBatchException"))
+    return result
+
+
+def _item(item: dict[str, Any], login: _Login) -> _Item:
+    path, _, query = item["relative_url"].partition("?")
+    params = decode_form(query) | decode_form(item.get("body", ""))
+    own = _take_login(params, item.get("access_token"))
+    _, path = _split("/" + path.lstrip("/"))  # the version is optional here
+    return _Item(Operation(item["method"], path, params), login if own.token is None else own)
+
+
+def _rendered(reply: Reply, *, bare: bool) -> dict[str, Any] | None:
+    if isinstance(reply, NullItem):
+        return None
+    item: dict[str, Any] = {"code": int(reply.status)}
+    if not bare:
+        headers = (("Content-Type", reply.content_type), *reply.headers)
+        item["headers"] = [{"name": name, "value": value} for name, value in headers]
+    return item | {"body": None if reply.body is None else reply.body.decode()}

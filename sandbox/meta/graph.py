@@ -1,0 +1,156 @@
+"""What the Graph API does with one operation: nodes, edges, writes, search, token check."""
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from sandbox.meta import breakage, faults, targeting
+from sandbox.meta.faults import Refused
+from sandbox.meta.model import GONE, Ad, AdSet, Operation
+from sandbox.meta.reading import Reader, has_edge, json_param, parse_fields
+from sandbox.meta.regions import NAME_BY_KEY, search_result
+
+if TYPE_CHECKING:
+    from sandbox.meta.world import MetaWorld
+    from sandbox.server import Reply
+
+WRITABLE_STATUSES = frozenset({"ACTIVE", "PAUSED", "ARCHIVED", "DELETED"})
+
+
+def answer(world: "MetaWorld", operation: Operation, token: str) -> "Reply":
+    """Do what the operation asks for, and answer as Meta would. Raises `Refused`."""
+    if "ids" in operation.params:
+        # Gone on every version since October 2026, and answered like this.
+        gone = faults.error(100, None, "The ids parameter is gone", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        raise Refused(gone)
+    match operation.method, operation.kind:
+        case "GET", "search":
+            return faults.answer(_search(operation.params))
+        case "GET", "debug_token":
+            return faults.answer(_debug_token(world, operation.params))
+        case "GET", _:
+            return faults.answer(_get(world, operation, token))
+        case "POST", "adset":
+            return faults.answer(_post_adset(world, operation, token))
+        case "POST", "ad":
+            return faults.answer(_post_ad(world, operation, token))
+    world.node(operation.object_id)
+    raise Refused(faults.error(100, None, f"Unsupported {operation.method.lower()} request"))
+
+
+def _get(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]:
+    if not operation.path:
+        raise Refused(faults.error(100, None, "Unsupported get request"))
+    node = world.node(operation.object_id)
+    fields = parse_fields(operation.params.get("fields", ""))
+    reader = Reader(world, token)
+    edge = operation.path.partition("/")[2]
+    if not edge:
+        result = reader.node(node, fields)
+    elif has_edge(node, edge):
+        result = reader.edge(node, edge, operation.params, fields)
+    else:
+        raise Refused(faults.error(2500, None, f"Unknown path components: /{edge}"))
+    if world.max_rows is not None and reader.rows > world.max_rows:
+        raise Refused(world.too_much_data)
+    return result
+
+
+def _post_adset(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]:
+    adset = world.node(operation.object_id)
+    assert isinstance(adset, AdSet)  # noqa: S101 - the kind of the operation says so
+    if adset.effective_status in GONE:
+        raise Refused(faults.error(100, 1487056, "The ad set was deleted and cannot be edited"))
+    changes = _common_changes(operation.params)
+    if "targeting" in operation.params:
+        changes["targeting"] = targeting.accepted(adset, operation.params["targeting"])
+    if _validate_only(operation.params):
+        return {"success": True}
+    if "targeting" in changes:
+        world.write_targeting(adset, changes.pop("targeting"), by_api=True)
+    return _apply(world, operation, adset, changes, token)
+
+
+def _post_ad(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]:
+    ad = world.node(operation.object_id)
+    assert isinstance(ad, Ad)  # noqa: S101 - the kind of the operation says so
+    changes = _common_changes(operation.params)
+    breakage.time_passed(ad, world.now())
+    if ad.effective_status in GONE and changes.keys() - {"name"} and changes != {"status": "DELETED"}:
+        raise Refused(faults.error(100, 1885088, "An archived ad can only be renamed or deleted"))
+    if ad.effective_status == "DISAPPROVED" and changes.get("status") == "ACTIVE":
+        raise Refused(faults.error(100, 2490427, "A rejected ad cannot be turned on"))
+    if _validate_only(operation.params):
+        return {"success": True}
+    reply = _apply(world, operation, ad, changes, token)
+    if changes.get("status") == "ACTIVE":
+        breakage.republished(ad, world.now())
+    return reply
+
+
+def _common_changes(params: dict[str, str]) -> dict[str, Any]:
+    changes: dict[str, Any] = {name: params[name] for name in ("name", "status") if name in params}
+    if changes.get("status", "ACTIVE") not in WRITABLE_STATUSES:
+        raise Refused(faults.error(100, None, "status must be one of ACTIVE, PAUSED, ARCHIVED, DELETED"))
+    return changes
+
+
+def _validate_only(params: dict[str, str]) -> bool:
+    options = json_param(params, "execution_options", [])
+    if options == ["include_recommendations"]:
+        raise Refused(faults.error(100, None, "include_recommendations cannot be used alone"))
+    return "validate_only" in options
+
+
+def _apply(
+    world: "MetaWorld", operation: Operation, node: AdSet | Ad, changes: dict[str, Any], token: str
+) -> dict[str, Any]:
+    for name, value in changes.items():
+        setattr(node, name, value)
+    if changes or "targeting" in operation.params:
+        node.updated_time = world.now()
+        operation.applied = True
+    if "fields" in operation.params:  # read-after-write: before Meta's processing, so it cannot show breakage
+        return Reader(world, token).rendered(node, parse_fields(operation.params["fields"]))
+    return {"success": True}
+
+
+def _search(params: dict[str, str]) -> dict[str, Any]:
+    match params.get("type"):
+        case "adgeolocationmeta":
+            keys = [str(key) for key in json_param(params, "regions", [])]
+            return {"data": {"regions": {key: search_result(key) for key in keys if key in NAME_BY_KEY}}}
+        case "adgeolocation":
+            return {"data": _regions(params)}
+    raise Refused(faults.error(100, None, "The parameter type is required and must be known"))
+
+
+def _regions(params: dict[str, str]) -> list[dict[str, object]]:
+    if "region" not in json_param(params, "location_types", ["region"]):
+        return []
+    if params.get("country_code", "US") != "US":
+        return []
+    wanted = params.get("q", "").casefold()
+    found = [search_result(key) for key, name in NAME_BY_KEY.items() if name.casefold().startswith(wanted)]
+    return found[: int(params.get("limit", "25"))]
+
+
+def _debug_token(world: "MetaWorld", params: dict[str, str]) -> dict[str, Any]:
+    token = params.get("input_token", "")
+    data: dict[str, Any] = {"app_id": "111222333444555", "application": "Example Geo Sync", "is_valid": True}
+    refusal = world.token_refusal(token)
+    if refusal is not None:
+        envelope = json.loads(refusal.body or b"")["error"]
+        problem = {"code": envelope["code"], "message": envelope["message"]}
+        if "error_subcode" in envelope:
+            problem["subcode"] = envelope["error_subcode"]
+        return {"data": data | {"is_valid": False, "error": problem, "scopes": []}}
+    data |= {
+        "type": "SYSTEM_USER",
+        "issued_at": int(world.now()) - 86_400,
+        "expires_at": world.token_expires_at,
+        "data_access_expires_at": 0,
+        "user_id": "61550000000001",
+        "scopes": ["ads_management", "ads_read", "business_management"],
+    }
+    return {"data": data}

@@ -1,0 +1,171 @@
+"""What Meta keeps: accounts, campaigns, ad sets, ads; and what the sandbox notes down of each call."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sandbox.meta.quota import READ_POINTS, WRITE_POINTS
+
+if TYPE_CHECKING:
+    from sandbox.meta.breakage import Breakage, Damage
+    from sandbox.meta.quota import Quota
+
+GONE = frozenset({"ARCHIVED", "DELETED"})
+"""Left out of every list that does not ask for them."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Account:
+    """An ad account with its share of Meta's limits."""
+
+    id: str
+    quota: "Quota"
+    name: str = "Example Leads"
+    campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
+
+    @property
+    def account(self) -> "Account":
+        """Itself: every object has an account."""
+        return self
+
+    @property
+    def adsets(self) -> "list[AdSet]":
+        """The ad sets of all its campaigns."""
+        return [adset for campaign in self.campaigns for adset in campaign.adsets]
+
+    @property
+    def ads(self) -> "list[Ad]":
+        """The ads of all its campaigns."""
+        return [ad for campaign in self.campaigns for ad in campaign.ads]
+
+
+@dataclass(kw_only=True, eq=False)
+class _Delivering:
+    """What campaigns, ad sets and ads share: a status of their own that parents, issues and Meta overrule."""
+
+    id: str
+    name: str
+    status: str = "ACTIVE"
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    created_time: float = 0.0
+    updated_time: float = 0.0
+    overruled: str | None = None
+    """What Meta's processing or review makes of the effective status, if anything."""
+
+    def _inherited(self) -> str | None:
+        """Return the effective status that a parent which does not run imposes."""
+        return None
+
+    @property
+    def effective_status(self) -> str:
+        """The status that counts. Set it to overrule what follows from the rest, or to None to stop that."""
+        if self.overruled is not None:
+            return self.overruled
+        if self.status != "ACTIVE":
+            return self.status
+        inherited = self._inherited()
+        if inherited is not None:
+            return inherited
+        return "WITH_ISSUES" if any(issue.get("error_type") == "HARD_ERROR" for issue in self.issues) else "ACTIVE"
+
+    @effective_status.setter
+    def effective_status(self, value: str | None) -> None:
+        self.overruled = value
+
+
+@dataclass(kw_only=True, eq=False)
+class Campaign(_Delivering):
+    """A Meta campaign."""
+
+    account: Account
+    special_ad_categories: tuple[str, ...] = ()
+    adsets: "list[AdSet]" = field(default_factory=list, repr=False)
+
+    @property
+    def ads(self) -> "list[Ad]":
+        """The ads of all its ad sets."""
+        return [ad for adset in self.adsets for ad in adset.ads]
+
+
+@dataclass(kw_only=True, eq=False)
+class AdSet(_Delivering):
+    """An ad set; `targeting` is what a read of it shows."""
+
+    campaign: Campaign
+    targeting: dict[str, Any]
+    last_significant_edit: float = 0.0
+    learning: str = "SUCCESS"
+    ads: "list[Ad]" = field(default_factory=list, repr=False)
+
+    @property
+    def account(self) -> Account:
+        """The account of its campaign."""
+        return self.campaign.account
+
+    def _inherited(self) -> str | None:
+        return _imposed(self.campaign.effective_status, "CAMPAIGN")
+
+
+@dataclass(kw_only=True, eq=False)
+class Ad(_Delivering):
+    """An ad; `breakage` is what a targeting write of its ad set does to it."""
+
+    adset: AdSet
+    review_feedback: dict[str, Any] | None = None
+    breakage: "Breakage | None" = None
+    damage: "Damage | None" = None
+
+    @property
+    def account(self) -> Account:
+        """The account of its campaign."""
+        return self.adset.account
+
+    def _inherited(self) -> str | None:
+        # The configured status of the ad set: its processing and its issues are not its ads'.
+        return _imposed(self.adset.campaign.effective_status, "CAMPAIGN") or _imposed(self.adset.status, "ADSET")
+
+
+def _imposed(status: str, parent: str) -> str | None:
+    if status == "ACTIVE":
+        return None
+    return f"{parent}_PAUSED" if status == "PAUSED" else status
+
+
+Node = Account | Campaign | AdSet | Ad
+
+
+@dataclass
+class Operation:
+    """One call of the Graph API, alone or as an item of a batch; `params` are decoded and hold no token."""
+
+    method: str
+    path: str
+    """Without version and outer slashes, such as `120210000000000017/ads`."""
+    params: dict[str, str]
+    kind: str = "unknown"
+    """adset, ad, campaign, account; the edge that is listed (adsets, ads, campaigns); search, debug_token; batch."""
+    status: int = 0
+    """HTTP status of the answer; 0 until there is one, and where the client gets none."""
+    applied: bool = False
+    """It changed something at Meta, whatever the answer says."""
+
+    @property
+    def object_id(self) -> str:
+        """The id that the path starts with."""
+        return self.path.partition("/")[0]
+
+    @property
+    def points(self) -> int:
+        """What Meta's score counts for it."""
+        return READ_POINTS if self.method == "GET" else WRITE_POINTS
+
+
+@dataclass
+class Request:
+    """One HTTP exchange. A batch has its items as operations, any other request has itself as the only one."""
+
+    method: str
+    path: str
+    params: dict[str, str]
+    operations: list[Operation] = field(default_factory=list)
+    status: int = 0
+    """HTTP status of the answer; 0 where the client gets none."""

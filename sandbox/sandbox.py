@@ -1,0 +1,79 @@
+"""`Sandbox`: Meta, CLOSRTECH and AWS, started by one call."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Self
+
+from sandbox.aws import (
+    ACCESS_KEY,
+    CONTAINER_PARAMETER_PATH,
+    PARAMETER_PATH,
+    REGION,
+    SECRET_KEY,
+    AwsWorld,
+)
+from sandbox.closrtech import ClosrtechWorld
+from sandbox.meta import MetaWorld
+from sandbox.scenarios import SCENARIOS
+
+_LOCAL = "127.0.0.1"
+
+
+class Sandbox:
+    """All that the daily job talks to, over real HTTP on 127.0.0.1, in threads of this process.
+
+    A context manager: `with Sandbox() as sandbox`. `now` gives the time in seconds and drives everything at Meta that
+    depends on time. A port of 0 is any free one. The state of AWS is global to the process (see `sandbox.aws`).
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.time,
+        *,
+        meta_port: int = 0,
+        closrtech_port: int = 0,
+        aws_port: int = 0,
+    ) -> None:
+        self.meta = MetaWorld(now, meta_port)
+        self.closrtech = ClosrtechWorld(closrtech_port)
+        self.aws = AwsWorld(aws_port)
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as running:
+            for world in (self.meta, self.closrtech, self.aws):
+                running.callback(world.stop)
+                world.start()
+            self._running = running.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def reset(self) -> None:
+        """Empty all worlds: no campaigns, no faults, no mails, no parameters, no recorded requests."""
+        for world in (self.meta, self.closrtech, self.aws):
+            world.reset()
+
+    def load(self, scenario: str) -> None:
+        """Reset, then build a scenario of `sandbox.scenarios.SCENARIOS`."""
+        if scenario not in SCENARIOS:
+            raise KeyError(f"no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}")
+        self.reset()
+        SCENARIOS[scenario](self)
+
+    def environment(self, host: str = _LOCAL) -> dict[str, str]:
+        """Return the environment for a process on this machine, or in a container that knows this machine as `host`."""
+        return {
+            "CLOSRADS_STAGE": "sandbox",
+            "CLOSRADS_PARAMETER_PATH": PARAMETER_PATH if host == _LOCAL else CONTAINER_PARAMETER_PATH,
+            "CLOSRADS_GRAPH_URL": self.meta.url.replace(_LOCAL, host),
+            "CLOSRADS_TIMEZONE": "America/New_York",
+            "AWS_ENDPOINT_URL": self.aws.url.replace(_LOCAL, host),
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "POWERTOOLS_SERVICE_NAME": "closrads",
+        }

@@ -1,0 +1,221 @@
+"""A small HTTP/1.1 server on 127.0.0.1: keep-alive, one thread per connection, and every way an answer can go wrong.
+
+Written on the standard library because the stand-ins must be able to do what no web framework lets an application do:
+stop in the middle of a body, say nothing at all, or hang up.
+"""
+
+import math
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+STOP_SECONDS = 5.0
+TRICKLE_SECONDS = 0.02
+POLL_SECONDS = 0.01
+"""How often a listening thread looks whether it shall end."""
+
+
+class Delivery(Enum):
+    """How an answer reaches the client."""
+
+    WHOLE = auto()
+    TRUNCATED = auto()
+    """Content-Length announces the whole body, half of it is sent, then the connection closes."""
+    DROPPED = auto()
+    """The connection closes without an answer."""
+    STALLED = auto()
+    """Nothing is sent until `Reply.seconds` have passed or the server is released; then the connection closes."""
+    TRICKLED = auto()
+    """The headers come, then one blank at a time, until the server is released or the client gives up."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer. `body` None is an empty body over HTTP, and null inside a batch of Meta's."""
+
+    status: int = HTTPStatus.OK
+    body: bytes | None = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    delivery: Delivery = Delivery.WHOLE
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """One request as it came in; `path` is undecoded and without the query."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The fields of a form body, empty for any other body."""
+        if "application/x-www-form-urlencoded" not in self.headers.get("Content-Type", ""):
+            return {}
+        return decode_form(self.body.decode())
+
+
+def decode_form(text: str) -> dict[str, str]:
+    """Decode a query string or form body; the last of several equal names wins."""
+    return dict(parse_qsl(text, keep_blank_values=True))
+
+
+class Server:
+    """Serve `answer` on a port of 127.0.0.1 until `stop`."""
+
+    def __init__(self, answer: Callable[[HttpRequest], Reply], port: int = 0) -> None:
+        self._answer = answer
+        self._released = threading.Event()
+        self._listener: _Listener | None = None
+        self._refusing = False
+        self._lock = threading.RLock()
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a trailing slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Listen: on a free port the first time, on the same port after a `stop`."""
+        with self._lock:
+            if self._listener is None:
+                self._released.clear()
+                self._listener = _Listener(self.port, self._answer, self._released)
+                self.port = self._listener.server_address[1]
+                self._thread = threading.Thread(target=self._listener.serve_forever, args=(POLL_SECONDS,), daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port and every connection."""
+        with self._lock:
+            self._refusing = False
+            if self._listener is not None:
+                self._released.set()
+                self._listener.shutdown()
+                self._thread.join()
+                self._listener.server_close()
+                self._listener.hang_up()
+                self._listener = None
+
+    def refuse(self) -> None:
+        """Refuse every connection, as a `stop` does, until `accept`."""
+        with self._lock:
+            self.stop()
+            self._refusing = True
+
+    def accept(self) -> None:
+        """Listen again after `refuse`."""
+        with self._lock:
+            if self._refusing:
+                self._refusing = False
+                self.start()
+
+    def release(self) -> None:
+        """Let every stalled or trickling answer end now."""
+        with self._lock:
+            self._released.set()
+            self._released = threading.Event()
+            if self._listener is not None:
+                self._listener.released = self._released
+
+
+class _Listener(ThreadingMixIn, TCPServer):
+    """The listening socket and its open connections."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, answer: Callable[[HttpRequest], Reply], released: threading.Event) -> None:
+        self.answer = answer
+        self.released = released
+        self._connections: dict[Any, threading.Thread | None] = {}
+        self._changed = threading.Condition()
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._connections[request] = None
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._connections[request] = threading.current_thread()
+        super().process_request_thread(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._connections.pop(request, None)
+            self._changed.notify_all()
+
+    def hang_up(self) -> None:
+        """Close the connections that clients keep alive, and wait for their threads (but not for the own one)."""
+        own = threading.current_thread()
+        with self._changed:
+            for connection in self._connections:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:  # its thread or its client was faster
+                    continue
+            self._changed.wait_for(lambda: {own}.issuperset(self._connections.values()), STOP_SECONDS)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing when a client hangs up: that is what half of the tests are about."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Reads one request, writes one reply, and keeps the connection open for the next."""
+
+    server: _Listener
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # without it each answer on a kept-alive connection can wait 40 ms
+    wbufsize = -1  # status line, headers and body in one packet
+
+    def _answer(self) -> None:
+        url = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = dict(self.headers.items())
+        request = HttpRequest(self.command, url.path, decode_form(url.query), headers, body)
+        self._send(self.server.answer(request))
+
+    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names http.server looks for
+
+    def _send(self, reply: Reply) -> None:
+        self.close_connection |= reply.delivery is not Delivery.WHOLE
+        if reply.delivery is Delivery.STALLED:
+            self.server.released.wait(None if math.isinf(reply.seconds) else reply.seconds)
+        elif reply.delivery is Delivery.TRICKLED:
+            self._send_head(reply, {"Connection": "close"})
+            while not self.server.released.wait(TRICKLE_SECONDS):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+        elif reply.delivery is not Delivery.DROPPED:
+            body = reply.body or b""
+            self._send_head(reply, {"Content-Length": str(len(body))})
+            self.wfile.write(body if reply.delivery is Delivery.WHOLE else body[: len(body) // 2])
+
+    def _send_head(self, reply: Reply, framing: dict[str, str]) -> None:
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        for name, value in (*reply.headers, *framing.items()):
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Keep no access log: the URLs carry tokens and passwords."""
