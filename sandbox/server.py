@@ -192,17 +192,18 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = dict(self.headers.items())
         request = HttpRequest(self.command, url.path, decode_form(url.query), headers, body)
-        self._send(self.server.answer(request))
+        released = self.server.released  # a release while this request is handled counts for it
+        self._send(self.server.answer(request), released)
 
     do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names http.server looks for
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: Reply, released: threading.Event) -> None:
         self.close_connection |= reply.delivery is not Delivery.WHOLE
         if reply.delivery is Delivery.STALLED:
-            self.server.released.wait(None if math.isinf(reply.seconds) else reply.seconds)
+            released.wait(None if math.isinf(reply.seconds) else reply.seconds)
         elif reply.delivery is Delivery.TRICKLED:
             self._send_head(reply, {"Connection": "close"})
-            while not self.server.released.wait(TRICKLE_SECONDS):
+            while not released.wait(TRICKLE_SECONDS):
                 self.wfile.write(b" ")
                 self.wfile.flush()
         elif reply.delivery is not Delivery.DROPPED:

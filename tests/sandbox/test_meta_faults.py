@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 
 import pytest
 import requests
@@ -126,10 +125,10 @@ def test_a_stalled_answer_is_released(meta: MetaWorld, graph: Graph) -> None:
     """The server stays silent past the client's time-out; meanwhile others are served."""
     meta.fail(faults.STALLED)
     with pytest.raises(requests.ReadTimeout):
-        requests.get(graph.url(CAMPAIGN), timeout=0.02)
+        requests.get(graph.url(CAMPAIGN), timeout=(5, 0.02))
     assert graph.get(CAMPAIGN)[0] == 200
     meta.fail(faults.STALLED)
-    threading.Timer(0.02, meta.release).start()
+    meta.on_request = lambda _: meta.release()
     with pytest.raises(requests.ConnectionError):
         graph.get(CAMPAIGN)
 
@@ -177,7 +176,7 @@ def test_latency(meta: MetaWorld, graph: Graph) -> None:
     """A round trip takes as long as it is told to, and next to nothing otherwise."""
     graph.get(CAMPAIGN)
     fastest = min(graph.raw("GET", CAMPAIGN).elapsed.total_seconds() for _ in range(10))
-    assert fastest < 0.02
+    assert fastest < 0.04
     meta.latency = 0.02
     assert graph.raw("GET", CAMPAIGN).elapsed.total_seconds() >= 0.02
 
@@ -202,12 +201,8 @@ def test_many_clients_at_once(meta: MetaWorld, graph: Graph) -> None:
 
 
 def test_connections_are_kept_alive(meta: MetaWorld, graph: Graph) -> None:
-    """One connection serves many requests, without waiting for delayed acknowledgements."""
-    graph.get(CAMPAIGN)
-    started = time.perf_counter()
-    for _ in range(20):
-        graph.get(CAMPAIGN)
-    assert time.perf_counter() - started < 0.4  # with Nagle's algorithm at work: 0.8 s
+    """One connection serves many requests, without waiting for delayed acknowledgements (40 ms each)."""
+    assert min(graph.raw("GET", CAMPAIGN).elapsed.total_seconds() for _ in range(20)) < 0.04
     (pool,) = graph.session.adapters["http://"].poolmanager.pools._container.values()  # type: ignore[attr-defined]
     assert pool.num_connections == 1
-    assert meta.round_trips == 21
+    assert meta.round_trips == 20
