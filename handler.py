@@ -6,10 +6,10 @@ from typing import Any
 
 from closrads.clock import Clock
 from closrads.config import load_settings
-from closrads.errors import ClosradsError, SyncFailed, redact, redact_all
+from closrads.errors import ClosradsError, SyncFailed, redact_all
 from closrads.model import MailOutcome
 from closrads.notifier import notify
-from closrads.observability import begin_invocation, emit_metrics, logger
+from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
 from closrads.request import parse_event
 from closrads.sync import run_sync
 
@@ -37,9 +37,8 @@ def handle(event: Any, clock: Clock) -> dict[str, Any]:
         logger.error("run.failed", extra={"error_type": type(error).__name__, "error": str(error)})
         raise
     except Exception as error:  # noqa: BLE001 - the last place where a secret in a text can be stopped
-        logger.exception("run.defect")
         # The original's text may hold anything, and the runtime prints the whole chain.
-        raise ClosradsError(redact(f"Unexpected {type(error).__name__}: {error}")) from None
+        raise ClosradsError(log_defect(error)) from None
 
 
 def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from closrads.errors import (
     MetaTransientError,
     Secret,
 )
-from closrads.graph_api import RESERVED_SECONDS, GraphApi, JsonObject, Operation, UsageMeter, was_done
+from closrads.graph_api import RESERVED_SECONDS, GraphApi, JsonObject, Operation, Shape, UsageMeter, was_done
 from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Result
 from closrads.state_mapper import Region
 from closrads.targeting import Targeting, region_keys, same_but_for_regions, same_targeting, without_computed
@@ -24,8 +24,8 @@ ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
 MISSING_LEAD_FORM = 3390001
 """The error this system exists for: Meta has lost the link between an ad and its lead form."""
-APPLY_RESERVE_SECONDS = 20.0
-"""What one ad set needs for all calls of its four layers and the mail after them, beside the two waits for Meta."""
+APPLY_RESERVE_SECONDS = 45.0
+"""What one ad set needs for the calls of its four layers, one of them slow, and for the mail, beside the two waits."""
 
 _ADSET_FIELDS = "id,name,effective_status,targeting"
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
@@ -36,7 +36,7 @@ _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 # Ad.effective_status, Marketing API reference "Ad".
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
 _PENDING = frozenset({"PENDING_REVIEW", "IN_PROCESS", "PREAPPROVED", "PENDING_BILLING_INFO"})
-_RUNNING_OR_OFF = frozenset({"ACTIVE", "PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"})
+_OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"})
 
 
 def init_api(  # noqa: PLR0913 - who calls, and the parts that a caller may replace
@@ -78,6 +78,19 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
     return tuple(snapshots[adset_id] for adset_id in sorted(snapshots))
 
 
+def refresh(api: GraphApi, adset: AdSetSnapshot) -> AdSetSnapshot:
+    """Read one ad set with its ads again: a snapshot may be minutes old when its turn comes.
+
+    Raises
+    ------
+    MetaError
+        If anything of it cannot be read.
+    """
+    row = api.get(adset.id, {"fields": _ADSET_FIELDS})
+    ads = {ad.id: ad for ad in map(_ad, api.get_all(f"{adset.id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE))}
+    return _snapshot(row, adset.meta_campaign_id, {adset.id: ads})
+
+
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
     """Layer 1: return the ads that are broken, or of which Meta says something unknown; PURE.
 
@@ -88,10 +101,13 @@ def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
 
 
 def update_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> Targeting:
-    """Set an ad set's regions, and return its targeting as it is now at Meta.
+    """Set an ad set's regions, and return its targeting as Meta stores it now, which may be something else.
 
-    Before each attempt the ad set is read, and what is there decides whether to write: the snapshot may be minutes old,
-    and after a lost answer nobody knows whether the write was done.
+    Parameters
+    ----------
+    adset
+        A snapshot just taken: what changed since would be overwritten. Before every further attempt the ad set is read,
+        and what is there decides whether to write.
 
     Raises
     ------
@@ -188,11 +204,14 @@ def rollback_geo(
         return region_keys(current) == wanted and same_but_for_regions(current, adset.targeting)
 
     try:
-        _TargetingWrite(api, adset.id, without_computed(adset.targeting), ours).make(reserve=RESERVED_SECONDS)
+        before = without_computed(adset.targeting)
+        restored = _TargetingWrite(api, adset.id, before, ours, look_first=True).make(reserve=RESERVED_SECONDS)
     except AdSetChangedError as error:
         return Rollback(Result.SUPERSEDED, (str(error),))
     except MetaError as error:
         return Rollback(Result.ROLLBACK_FAILED, (f"Its targeting was NOT restored: {error}",))
+    if region_keys(restored) != region_keys(adset.targeting):
+        return Rollback(Result.ROLLBACK_FAILED, ("Its targeting was NOT restored: Meta made something else of it",))
     failures = republish_ads(api, adset)
     findings = verify_ads_after_republish(api, adset, wait_seconds)
     sick = [*failures, *(f for f in findings if f.health in {AdHealth.BROKEN, AdHealth.UNREADABLE})]
@@ -202,15 +221,30 @@ def rollback_geo(
 
 
 class _TargetingWrite:
-    """One change of an ad set's targeting: look, write if that is as expected, look again if the answer is lost."""
+    """One change of an ad set's targeting, and what became of it when answers are lost.
+
+    Parameters
+    ----------
+    expected
+        Tells whether a targeting is the one that may be overwritten.
+    look_first
+        Whether the write, or the state it leads to, may already be there.
+    """
 
     def __init__(
-        self, api: GraphApi, adset_id: str, targeting: JsonObject, expected: Callable[[Targeting], bool]
+        self,
+        api: GraphApi,
+        adset_id: str,
+        targeting: JsonObject,
+        expected: Callable[[Targeting], bool],
+        *,
+        look_first: bool = False,
     ) -> None:
         self._api = api
         self._adset_id = adset_id
         self._targeting = targeting
         self._expected = expected
+        self._looks = self._may_be_there = look_first
         self._in_doubt = False
 
     def make(self, reserve: float) -> Targeting:
@@ -223,35 +257,33 @@ class _TargetingWrite:
             raise error from None
 
     def _attempt(self) -> Targeting:
-        arrived = self._judge(self._api.get_once(self._adset_id, _TARGETING_ONLY, _has_targeting))
-        self._in_doubt = False
-        if arrived is not None:
+        if self._looks and (arrived := self._look(self._api.get_once)) is not None:
             return arrived
+        self._looks = True
         try:
             answer = self._api.post(self._adset_id, {"targeting": self._targeting, **_TARGETING_ONLY})
-        except MetaError as error:
-            self._in_doubt = isinstance(error, MetaTransientError)
+        except MetaTransientError:
+            self._in_doubt = self._may_be_there = True
             raise
-        self._in_doubt = True
-        if not _has_targeting(answer):
-            answer = self._api.get_once(self._adset_id, _TARGETING_ONLY, _has_targeting)
-        stored = _targeting_of(answer)
-        if region_keys(stored) != region_keys(self._targeting):
-            raise MetaLostAnswerError(f"Meta confirms the write to {self._adset_id}, but shows other states")
-        return stored
+        self._in_doubt = self._may_be_there = True
+        if _has_targeting(answer) and not self._expected(_targeting_of(answer)):
+            return _targeting_of(answer)
+        if (arrived := self._look(self._api.get_once)) is not None:
+            return arrived
+        raise MetaLostAnswerError(f"Meta confirms the write to {self._adset_id}, but shows the old states")
 
     def _last_look(self) -> Targeting | None:
         try:
-            answer = self._api.get(self._adset_id, _TARGETING_ONLY, _has_targeting)
+            return self._look(self._api.get)
         except MetaError as error:
             what = f"Nobody knows whether the write to {self._adset_id} was done"
             raise MetaOutcomeUnknownError(f"{what}: {error}") from None
-        return self._judge(answer)
 
-    def _judge(self, answer: JsonObject) -> Targeting | None:
+    def _look(self, get: Callable[[str, Mapping[str, Any], Shape], JsonObject]) -> Targeting | None:
         """Return the targeting if the write has arrived, None if it has not."""
-        current = _targeting_of(answer)
-        if region_keys(current) == region_keys(self._targeting):
+        current = _targeting_of(get(self._adset_id, _TARGETING_ONLY, _has_targeting))
+        self._in_doubt = False
+        if self._may_be_there and region_keys(current) == region_keys(self._targeting):
             return current
         if self._expected(current):
             return None
@@ -272,9 +304,11 @@ def _has_targeting(answer: JsonObject) -> bool:
 def _compare(before: Ad, now: Ad | None) -> AdFinding:
     if now is None:
         return AdFinding(before, AdHealth.UNREADABLE, "is no longer listed in its ad set")
-    if before.status == "ACTIVE" and now.status != "ACTIVE":
-        reason = "; ".join(map(str, now.issues)) or "nobody here did that"
-        return AdFinding(now, AdHealth.BROKEN, f"was switched from ACTIVE to {now.status}: {reason}")
+    switched_off = before.status == "ACTIVE" and now.status != "ACTIVE"
+    stopped = before.effective_status not in _OFF and now.effective_status in _OFF
+    if switched_off or stopped:
+        reason = "; ".join(map(str, now.issues)) or "Meta gives no reason"
+        return AdFinding(now, AdHealth.BROKEN, f"ran before and is {now.effective_status} now: {reason}")
     return _examine(now)
 
 
@@ -285,7 +319,7 @@ def _examine(ad: Ad) -> AdFinding:
         return AdFinding(ad, AdHealth.BROKEN, f"{ad.effective_status}: {reason}")
     if ad.effective_status in _PENDING:
         return AdFinding(ad, AdHealth.PENDING, ad.effective_status)
-    if ad.effective_status in _RUNNING_OR_OFF:
+    if ad.effective_status == "ACTIVE" or ad.effective_status in _OFF:
         return AdFinding(ad, AdHealth.HEALTHY)
     return AdFinding(ad, AdHealth.UNREADABLE, f"has a status that is not known here: {ad.effective_status}")
 

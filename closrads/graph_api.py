@@ -47,10 +47,13 @@ RESERVED_SECONDS = 10.0
 _POINTS = {"GET": 1, "POST": 3}
 
 # Marketing API "Error Codes" and Graph API "Handling Errors"; a code decides, never the text.
-_POLICY_CODES = frozenset({368, 1404078, 2859015})
+# These stand as code in some answers and as subcode in others.
+_POLICY_NUMBERS = frozenset({368, 1404078, 2859015})
+_RATE_LIMIT_NUMBERS = frozenset({2446079})
+_TRANSIENT_NUMBERS = frozenset({3910001})
 _RATE_LIMIT_CODES = frozenset({4, 17, 32, 341, 613, *range(80000, 80007), 80008, 80009, 80014})
 _ACCESS_CODES = frozenset({3, 10, 102, 104, 190, 2635, *range(200, 300)})
-_TRANSIENT_CODES = frozenset({1, 2, 960, 3910001})
+_TRANSIENT_CODES = frozenset({1, 2, 960})
 _EXCEPTIONS_TO_THE_CODE: Mapping[tuple[int, int | None], type[MetaError]] = {
     (1, 2853001): MetaAccessError,  # profile not linked to its page
     (17, 1885172): MetaInvalidError,  # changes of the spend limit: not a matter of waiting
@@ -145,7 +148,7 @@ class GraphApi:
         self.ad_account_id = ad_account_id
         self.clock = clock
         self._meter = meter
-        self._last: requests.Response | None = None
+        self._answers: list[requests.Response] = []
 
     def get(self, path: str, params: Mapping[str, Any], expects: Shape = has_id) -> JsonObject:
         """Read one object or page, with retries."""
@@ -268,7 +271,7 @@ class GraphApi:
 
     def _exchange(self, send: Callable[[], Any], methods: Sequence[str]) -> requests.Response:
         """Have the SDK send something and return the raw answer, whatever the SDK makes of it."""
-        self._last = None
+        self._answers.clear()
         self._meter.count(methods)
         try:
             send()
@@ -277,14 +280,12 @@ class GraphApi:
             raise MetaLostAnswerError(f"Meta gave no answer ({type(error).__name__})") from None
         except Exception:
             # An error that Meta reports, or an answer the SDK stumbles over: judged by the caller from the raw answer.
-            if self._last is None:
+            if not self._answers:
                 raise
-        if self._last is None:
-            raise MetaLostAnswerError("Meta gave no answer")
-        return self._last
+        return self._answers[-1]
 
     def _remember(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        self._last = response
+        self._answers.append(response)
         if warning := response.headers.get("x-ad-api-version-warning"):
             logger.warning("meta.version_warning", extra={"warning": warning, "api_version": API_VERSION})
 
@@ -357,13 +358,14 @@ def _kind(code: int | None, subcode: int | None, *, transient: bool) -> type[Met
         return MetaTransientError
     if exception := _EXCEPTIONS_TO_THE_CODE.get((code, subcode)):
         return exception
-    if _POLICY_CODES & {code, subcode}:
+    numbers = {code, subcode}
+    if numbers & _POLICY_NUMBERS:
         return MetaPolicyError
-    if code in _RATE_LIMIT_CODES:
+    if code in _RATE_LIMIT_CODES or numbers & _RATE_LIMIT_NUMBERS:
         return MetaRateLimitError
     if code in _ACCESS_CODES:
         return MetaAccessError
-    if transient or code in _TRANSIENT_CODES or code < 0:
+    if transient or code in _TRANSIENT_CODES or numbers & _TRANSIENT_NUMBERS or code < 0:
         return MetaTransientError
     return MetaInvalidError
 

@@ -58,6 +58,12 @@ def begin_invocation(**keys: Any) -> None:
             handler.addFilter(_RedactingFilter())
 
 
+def log_defect(error: Exception) -> str:
+    """Log a defect of this package with its traceback, and return what a report says of it."""
+    logger.error("defect", exc_info=error)
+    return redact(f"Unexpected {type(error).__name__}: {error}")
+
+
 def emit_metrics(result: RunResult, stage: str) -> None:
     """Print the run's metrics as one EMF line (CloudWatch Embedded Metric Format).
 

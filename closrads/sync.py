@@ -3,38 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from closrads.apply import apply_change, validate_change
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.config import Settings
 from closrads.errors import (
-    AdSetChangedError,
     ClosradsError,
     MetaAccessError,
     MetaError,
-    MetaOutcomeUnknownError,
     MetaPolicyError,
     MetaRateLimitError,
     PlanRefusedError,
-    redact,
 )
-from closrads.facebook_client import (
-    APPLY_RESERVE_SECONDS,
-    Rollback,
-    check_ad_health,
-    get_active_adsets,
-    init_api,
-    republish_ads,
-    rollback_geo,
-    update_adset_geo,
-    validate_adset_geo,
-    verify_ads_after_republish,
-)
+from closrads.facebook_client import APPLY_RESERVE_SECONDS, check_ad_health, get_active_adsets, init_api
 from closrads.graph_api import GraphApi, UsageMeter
-from closrads.model import AdHealth, AdSetResult, CampaignConfig, Result, RunRequest, RunResult, SyncReport
-from closrads.observability import logger
+from closrads.model import AdSetResult, CampaignConfig, Result, RunRequest, RunResult, SyncReport
+from closrads.observability import log_defect, logger
 from closrads.plan import Decision, decide, defer_beyond, refuse_implausible
 from closrads.state_mapper import build_fb_regions, is_state
-from closrads.targeting import Targeting
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +78,7 @@ def _sync_campaign(campaign: CampaignConfig, run: _Run) -> SyncReport:
     except ClosradsError as error:
         report = replace(report, campaign_errors=(str(error),))
     except Exception as error:  # noqa: BLE001 - one campaign's failure, a defect included, never stops another
-        report = replace(report, campaign_errors=(_defect(error),))
+        report = replace(report, campaign_errors=(log_defect(error),))
     for problem in report.errors:
         logger.error("campaign.error", extra={"campaign": campaign.slug, "error": problem})
     logger.info("campaign.end", extra={"campaign": campaign.slug, "success": report.success})
@@ -112,9 +98,9 @@ def _plan(api: GraphApi, campaign: CampaignConfig, demand: dict[str, int], reque
 def _carrier(api: GraphApi, campaign: CampaignConfig, request: RunRequest) -> Callable[[Decision], AdSetResult]:
     """Return what is done with each change: make it, have Meta validate it, or just say it."""
     if not request.dry_run:
-        return lambda change: _apply(api, change, campaign.limits.verify_wait_seconds)
+        return lambda change: apply_change(api, change, campaign.limits.verify_wait_seconds)
     if request.validate:
-        return lambda change: _validate(api, change)
+        return lambda change: validate_change(api, change)
     return Decision.as_result
 
 
@@ -147,61 +133,8 @@ def _carry_out(
                 result = decision.as_result(Result.FAILED, (str(error),))
             except MetaError as error:
                 result = decision.as_result(Result.FAILED, (str(error),))
+            except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops this ad set only
+                result = decision.as_result(Result.FAILED, (log_defect(error),))
         logger.info("adset.result", extra={"adset": result.id, "result": result.result.value, "issues": result.issues})
         results.append(result)
     return tuple(results), stopped
-
-
-def _validate(api: GraphApi, change: Decision) -> AdSetResult:
-    validate_adset_geo(api, change.adset, change.regions)
-    return change.as_result()
-
-
-def _apply(api: GraphApi, change: Decision, wait_seconds: float) -> AdSetResult:
-    """Take one ad set through update, re-publish, verify and, if need be, rollback.
-
-    Raises
-    ------
-    MetaError
-        The update was not made; nothing has changed.
-    """
-    adset = change.adset
-    try:
-        written = update_adset_geo(api, adset, change.regions)
-    except AdSetChangedError as error:
-        return change.as_result(Result.SUPERSEDED, (str(error),))
-    except MetaOutcomeUnknownError as error:
-        return _roll_back(api, change, None, wait_seconds, (str(error),))
-    except MetaError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whether it was changed is unknown, whatever the defect
-        return _roll_back(api, change, None, wait_seconds, (_defect(error),))
-    try:
-        failures = republish_ads(api, adset)
-        findings = verify_ads_after_republish(api, adset, wait_seconds)
-    except Exception as error:  # noqa: BLE001 - it is changed and must not stay so unverified, whatever the defect
-        return _roll_back(api, change, written, wait_seconds, (_defect(error),))
-    broken = [*failures, *(finding for finding in findings if finding.health is AdHealth.BROKEN)]
-    if broken:
-        return _roll_back(api, change, written, wait_seconds, tuple(map(str, broken)))
-    unreadable = tuple(str(finding) for finding in findings if finding.health is AdHealth.UNREADABLE)
-    return change.as_result(Result.UNVERIFIED, unreadable) if unreadable else change.as_result()
-
-
-def _roll_back(
-    api: GraphApi, change: Decision, written: Targeting | None, wait_seconds: float, reasons: tuple[str, ...]
-) -> AdSetResult:
-    logger.warning("adset.rollback", extra={"adset": change.adset.id, "reasons": reasons})
-    try:
-        rollback = rollback_geo(api, change.adset, change.regions, written, wait_seconds)
-    except Exception as error:  # noqa: BLE001 - nothing may hide that an ad set is not as it was
-        rollback = Rollback(Result.ROLLBACK_FAILED, (f"Its rollback did not end: {_defect(error)}",))
-    if rollback.result is Result.ROLLBACK_FAILED:
-        logger.critical("adset.rollback_failed", extra={"adset": change.adset.id, "issues": rollback.issues})
-    return change.as_result(rollback.result, (*reasons, *rollback.issues))
-
-
-def _defect(error: Exception) -> str:
-    """Log a defect of this package with its traceback, and return what a report says of it."""
-    logger.exception("defect")
-    return redact(f"Unexpected {type(error).__name__}: {error}")

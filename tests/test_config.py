@@ -160,6 +160,13 @@ def test_half_a_mail_set_up_is_a_problem(sandbox: Sandbox, half: str) -> None:
     assert problems(sandbox, {half: None}) == f"/closrads/sandbox/{half}: is missing: give both or neither"
 
 
+def test_a_list_names_nothing_twice(sandbox: Sandbox) -> None:
+    """A Meta campaign that is named twice would be changed twice."""
+    said = problems(sandbox, {"campaigns/veterans/fb_campaign_ids": ["901", "901"]})
+
+    assert said == "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: names an entry twice"
+
+
 def test_two_campaigns_may_not_share_a_meta_campaign(sandbox: Sandbox) -> None:
     """Two feeds for the same ad sets would undo each other every day."""
     said = problems(sandbox, {"campaigns/home-loans/fb_campaign_ids": ["901", "903"]})

@@ -562,21 +562,6 @@ CHANGES = ids([("the regions", IN_CALIFORNIA), ("something else", BY_HAND)])
 
 
 @pytest.mark.parametrize("changes", CHANGES)
-def test_a_change_by_hand_before_the_write_is_not_overwritten(
-    world: World, adset: str, changes: dict[str, Any]
-) -> None:
-    """All ad sets are read before the first is written: minutes in which a person may change one."""
-    before = snapshot(world)
-    world.meta.change_by_hand(adset, changes)
-    by_hand = world.meta.targeting(adset)
-
-    with pytest.raises(AdSetChangedError):
-        update_adset_geo(world.api(), before, WANTED)
-
-    assert (world.meta.targeting(adset), world.written_adsets()) == (by_hand, [])
-
-
-@pytest.mark.parametrize("changes", CHANGES)
 def test_a_change_by_hand_after_a_lost_write_is_not_overwritten(
     world: World, adset: str, changes: dict[str, Any]
 ) -> None:
@@ -844,10 +829,8 @@ OUTCOMES = [
     pytest.param(Breakage.ordinary(), AdHealth.HEALTHY, "", id="mended by the re-publish"),
     pytest.param(Breakage.stubborn(), AdHealth.BROKEN, "WITH_ISSUES: Missing lead form", id="breaks at once"),
     pytest.param(Breakage.stubborn(seconds=3), AdHealth.BROKEN, "3390001", id="breaks within the wait"),
-    pytest.param(Breakage.silently_paused(), AdHealth.BROKEN, "from ACTIVE to PAUSED", id="silently paused"),
-    pytest.param(
-        Breakage.silently_paused(seconds=2.9), AdHealth.BROKEN, "ACTIVE to PAUSED", id="paused within the wait"
-    ),
+    pytest.param(Breakage.silently_paused(), AdHealth.BROKEN, "ran before and is PAUSED now", id="silently paused"),
+    pytest.param(Breakage.silently_paused(seconds=2.9), AdHealth.BROKEN, "is PAUSED now", id="paused within the wait"),
     pytest.param(Breakage.long_review(), AdHealth.PENDING, "PENDING_REVIEW", id="in review"),
     pytest.param(Breakage.warning(), AdHealth.HEALTHY, "", id="soft error"),
 ]
@@ -870,6 +853,16 @@ def test_each_ad_is_looked_at_after_the_wait(
     assert [finding.ad.id for finding in findings] == [ad.id for ad in before.ads]
     assert all(text in finding.reason for finding in findings)
     assert world.time.waits == [3]
+
+
+def test_without_ads_there_is_nothing_to_wait_for(world: World) -> None:
+    """An ad set without ads costs neither time nor a read."""
+    world.campaign("FL")
+    world.adset(ads=0)
+    empty = snapshot(world)
+
+    assert verify_ads_after_republish(world.api(), empty) == ()
+    assert (world.meta.requests, world.time.waits) == ([], [])
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 60])
@@ -1227,6 +1220,30 @@ def test_what_meta_made_of_a_write_is_not_taken_for_a_change_by_hand(world: Worl
 
     assert rollback.result is Result.REVERTED
     assert world.meta.states(adset) == {"TX"}
+
+
+def test_what_meta_made_of_the_states_is_not_taken_for_a_change_by_hand(world: World) -> None:
+    """Meta's own answer to our write shows a state less: that is our doing, and must not be left half done."""
+    world.campaign("FL")
+    adset = world.adset("Broad", "TX", breakage=Breakage.stubborn())
+    before = snapshot(world)
+    stored = with_regions(before.targeting, build_fb_regions(["FL", "GA"]))
+    world.meta.fail(faults.answer({"id": adset, "targeting": stored}), on="POST adset", applied=True)
+
+    def keep_what_was_shown(_: Any) -> None:
+        if world.meta.states(adset) == {"FL", "GA", "OH"}:
+            world.meta.adsets[adset].targeting = dict(stored)
+
+    world.meta.on_request = keep_what_was_shown
+
+    try:
+        written: Targeting | None = update_adset_geo(world.api(), before, WANTED)
+    except MetaError:
+        written = None
+    rollback = roll_back(world, before, written)
+
+    assert rollback.result is Result.REVERTED
+    assert_restored(world, before)
 
 
 # --- all of it

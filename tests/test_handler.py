@@ -14,6 +14,7 @@ import pytest
 
 import handler
 from closrads import observability
+from closrads.clock import Clock
 from closrads.errors import ClosradsError, ConfigError, EventError, Secret, SyncFailed, redact, redact_all
 from sandbox.meta import Breakage, faults
 from tests.world import LIVE, World
@@ -58,6 +59,10 @@ class TestEntrance:
         answer = handler.lambda_handler(LIVE, SimpleNamespace(get_remaining_time_in_millis=lambda: 20_000))
 
         assert answer["campaigns"][0]["adsets_deferred"] == 1
+
+    def test_outside_of_lambda_there_is_no_deadline(self) -> None:
+        """A clock that nobody gave a deadline never stops a run."""
+        assert Clock().remaining() == float("inf")
 
     def test_each_run_has_an_id_of_its_own(self, world: World) -> None:
         """Two runs of the same second can be told apart."""
@@ -135,7 +140,7 @@ class TestRefusals:
         assert str(caught.value) == "Unexpected LookupError: no ***"
         assert caught.value.__suppress_context__
         assert "planted" not in log.getvalue()
-        assert lines(log)[-1]["message"] == "run.defect"
+        assert lines(log)[-1]["message"] == "defect"
 
 
 class TestMail:

@@ -272,7 +272,7 @@ class TestLeftAlone:
         world.put({"limits/verify_wait_seconds": "30"})
         for name in ("One", "Two", "Three"):
             world.adset(name)
-        world.time.deadline = world.time.seconds() + 120
+        world.time.deadline = world.time.seconds() + 140
 
         answer = world.run(LIVE)
 
@@ -365,6 +365,65 @@ class TestRollback:
         assert world.meta.targeting(adset)["age_max"] == 40
         assert len(world.written_adsets()) == 1
 
+    def test_what_a_person_did_since_the_plan_counts(self, world: World) -> None:
+        """A pause, a change or a broken ad that came after the plan was made is seen before the write."""
+        world.campaign("FL")
+        first = world.adset("First")
+        paused, zips, broken, done = (world.adset(name) for name in ("Paused ad", "Zips", "Broken", "Done"))
+        (ad, _) = world.meta.ads_of(paused)
+
+        def people_come(operation: Operation) -> None:
+            if (operation.method, operation.object_id) == ("POST", first):
+                world.meta.on_request = None
+                ad.status = "PAUSED"
+                world.meta.change_by_hand(zips, {"geo_locations": {"zips": [{"key": "US:44101"}]}})
+                world.meta.ads_of(broken)[0].issues.append(dict(MISSING_LEAD_FORM))
+                world.meta.change_by_hand(done, {"age_max": 40, "geo_locations": {"regions": [{"key": "3852"}]}})
+
+        world.meta.on_request = people_come
+
+        assert results(world.run(LIVE)) == {
+            "First": "updated",
+            "Paused ad": "updated",
+            "Zips": "needs_attention",
+            "Broken": "skipped_preflight",
+            "Done": "unchanged",
+        }
+        assert ad.status == "PAUSED"
+        assert world.written_adsets() == [first, paused]
+
+    def test_states_that_meta_makes_something_else_of_are_taken_back(self, world: World) -> None:
+        """What Meta's own answer to the write shows is ours, wanted or not, so it can be put back."""
+        world.campaign("FL GA")
+        adset = world.adset()
+
+        def drop_a_state(operation: Operation) -> None:
+            if operation.method == "POST" and operation.kind == "adset":
+                world.meta.on_request = None
+                wanted = json.loads(operation.params["targeting"])
+                del wanted["geo_locations"]["regions"][0]
+                operation.params["targeting"] = json.dumps(wanted)
+
+        world.meta.on_request = drop_a_state
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_a_rollback_that_meta_makes_something_else_of_says_not_restored(self, world: World) -> None:
+        """Only the states of before count as restored."""
+        world.campaign("FL")
+        world.adset(states="TX OH", breakage=Breakage.stubborn())
+
+        def drop_ohio(operation: Operation) -> None:
+            if operation.method == "POST" and "3886" in operation.params.get("targeting", ""):
+                targeting = json.loads(operation.params["targeting"])
+                targeting["geo_locations"]["regions"] = [{"key": "3886"}]
+                operation.params["targeting"] = json.dumps(targeting)
+
+        world.meta.on_request = drop_ohio
+
+        assert "NOT restored" in failed(world)
+
     def test_a_failed_republish_takes_the_update_back(self, world: World) -> None:
         """Without layer 2 the ad set is not protected, so it does not keep the new targeting."""
         world.campaign("FL")
@@ -378,7 +437,7 @@ class TestRollback:
         """An update whose ads cannot be read is not taken back, and not called a success."""
         world.campaign("FL")
         adset = world.adset()
-        world.meta.fail(faults.SERVICE_UNAVAILABLE, on=lambda op: op.path == f"{adset}/ads", times=None)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on=lambda op: op.path == f"{adset}/ads", skip=1, times=None)
 
         assert "unverified" in failed(world)
         assert world.meta.states(adset) == {"FL"}
@@ -492,6 +551,22 @@ class TestTrouble:
         assert results(world.run(LIVE)) == {"Broad": "updated"}
         assert world.written_adsets() == [adset]
 
+    def test_a_change_by_somebody_else_after_a_lost_write_stays(self, world: World) -> None:
+        """The write was lost, a person came before the second attempt: hands off, and say so."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.meta.fail(faults.DROPPED, on="POST adset")
+
+        def person_comes(operation: Operation) -> None:
+            if operation.kind == "adset" and operation.method == "POST":
+                world.meta.on_request = None
+                world.meta.change_by_hand(adset, {"age_max": 40})
+
+        world.meta.on_request = person_comes
+
+        assert "superseded" in failed(world)
+        assert (world.meta.targeting(adset)["age_max"], world.written_adsets()) == (40, [])
+
     def test_a_write_that_nobody_can_look_up_is_taken_back(self, world: World) -> None:
         """Meta falls silent right after the write; once it answers again, the ad set is put back."""
         world.campaign("FL")
@@ -524,7 +599,7 @@ class TestTrouble:
         """Even a mistake of this package does not leave an ad set in between."""
         world.campaign("FL")
         adset = world.adset()
-        monkeypatch.setattr(f"closrads.sync.{function}", _defective)
+        monkeypatch.setattr(f"closrads.apply.{function}", _defective)
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
@@ -533,16 +608,28 @@ class TestTrouble:
         """The same, when nobody knows whether the write was made; the next ad set goes on."""
         world.campaign("FL")
         adset = world.adset()
-        monkeypatch.setattr("closrads.sync.update_adset_geo", _defective)
+        monkeypatch.setattr("closrads.apply.update_adset_geo", _defective)
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
+
+    def test_a_defect_before_the_write_stops_that_ad_set_only(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing was written, so it is a plain failure, and the others keep their results."""
+        world.campaign("FL")
+        world.adset("One")
+        world.adset("Two")
+        monkeypatch.setattr("closrads.apply.refresh", _defective)
+
+        assert failed(world).count("Unexpected ZeroDivisionError") == 2
+        assert world.meta.writes == []
 
     def test_a_defect_in_the_rollback_is_a_failed_rollback(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing hides that an ad set is not as it was."""
         world.campaign("FL")
         world.adset(breakage=Breakage.stubborn())
-        monkeypatch.setattr("closrads.sync.rollback_geo", _defective)
+        monkeypatch.setattr("closrads.apply.rollback_geo", _defective)
 
         assert "rollback_failed" in failed(world)
 
