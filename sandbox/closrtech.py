@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.server import Delivery, HttpRequest, Reply, Server
+from sandbox.server import Delivery, HttpRequest, Reply, Served, Server
 
 DOWN = Reply(503, b"Service Unavailable", "text/plain")
 DROPPED = Reply(body=None, delivery=Delivery.DROPPED)
@@ -31,7 +31,7 @@ class _Script:
     campaign: str | None
 
 
-class ClosrtechWorld:
+class ClosrtechWorld(Served):
     """The partner: its login, its demand, what it was asked, and how it misbehaves."""
 
     def __init__(self, port: int = 0) -> None:
@@ -50,31 +50,6 @@ class ClosrtechWorld:
             self.requests: list[dict[str, str]] = []
             """The query of each request, without the password."""
             self._scripts: list[_Script] = []
-
-    @property
-    def url(self) -> str:
-        """The base URL, without a trailing slash."""
-        return self._server.url
-
-    def start(self) -> None:
-        """Listen on 127.0.0.1."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Close the port and every connection."""
-        self._server.stop()
-
-    def refuse_connections(self) -> None:
-        """Refuse every connection until `accept_connections` or a reset."""
-        self._server.refuse()
-
-    def accept_connections(self) -> None:
-        """Listen again, on the same port."""
-        self._server.accept()
-
-    def release(self) -> None:
-        """End every stalled or trickling answer now."""
-        self._server.release()
 
     def answer(
         self,

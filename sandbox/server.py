@@ -132,6 +132,37 @@ class Server:
                 self._listener.released = self._released
 
 
+class Served:
+    """What the stand-ins that run on a `Server` have in common."""
+
+    _server: Server
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a trailing slash."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Listen on 127.0.0.1."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Close the port and every connection."""
+        self._server.stop()
+
+    def refuse_connections(self) -> None:
+        """Refuse every connection until `accept_connections` or a reset."""
+        self._server.refuse()
+
+    def accept_connections(self) -> None:
+        """Listen again, on the same port."""
+        self._server.accept()
+
+    def release(self) -> None:
+        """End every stalled or trickling answer now."""
+        self._server.release()
+
+
 class _Listener(ThreadingMixIn, TCPServer):
     """The listening socket and its open connections."""
 

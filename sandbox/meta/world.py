@@ -16,7 +16,7 @@ from sandbox.meta.front_door import FrontDoor
 from sandbox.meta.model import Account, Ad, AdSet, Campaign, Node, Operation, Request
 from sandbox.meta.quota import Quota
 from sandbox.meta.regions import STATE_BY_KEY
-from sandbox.server import Delivery, Server
+from sandbox.server import Delivery, Served, Server
 
 if TYPE_CHECKING:
     from sandbox.meta.breakage import Breakage
@@ -43,7 +43,7 @@ class _Fault:
         return self.on in {"any", operation.kind, f"{operation.method} {operation.kind}"}
 
 
-class MetaWorld:
+class MetaWorld(Served):
     """A stand-in for Meta's Marketing API: its state, its scripted faults and the record of every call.
 
     All state is behind one lock, so hooks and other threads may change it at any time. `now` gives the time in seconds;
@@ -82,33 +82,6 @@ class MetaWorld:
             self.too_much_data = faults.REDUCE_DATA
             self.version_warning: str | None = None
             self.on_request: Callable[[Operation], None] | None = None
-
-    # --- running
-
-    @property
-    def url(self) -> str:
-        """The base URL, without a trailing slash."""
-        return self._server.url
-
-    def start(self) -> None:
-        """Listen on 127.0.0.1."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Close the port and every connection."""
-        self._server.stop()
-
-    def refuse_connections(self) -> None:
-        """Refuse every connection until `accept_connections` or a reset."""
-        self._server.refuse()
-
-    def accept_connections(self) -> None:
-        """Listen again, on the same port."""
-        self._server.accept()
-
-    def release(self) -> None:
-        """End every stalled answer now."""
-        self._server.release()
 
     # --- building
 
