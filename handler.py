@@ -24,7 +24,8 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     SyncFailed
         At least one campaign failed. The report was sent before.
     """
-    return handle(event, Clock(remaining=lambda: context.get_remaining_time_in_millis() / 1000))
+    milliseconds = getattr(context, "get_remaining_time_in_millis", None)  # a call by hand may have no context
+    return handle(event, Clock(remaining=lambda: milliseconds() / 1000) if milliseconds else Clock())
 
 
 def handle(event: Any, clock: Clock) -> dict[str, Any]:

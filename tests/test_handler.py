@@ -14,7 +14,6 @@ import pytest
 
 import handler
 from closrads import observability
-from closrads.clock import Clock
 from closrads.errors import ClosradsError, ConfigError, EventError, Secret, SyncFailed, redact, redact_all
 from sandbox.meta import Breakage, faults
 from tests.world import LIVE, World
@@ -60,9 +59,13 @@ class TestEntrance:
 
         assert answer["campaigns"][0]["adsets_deferred"] == 1
 
-    def test_outside_of_lambda_there_is_no_deadline(self) -> None:
-        """A clock that nobody gave a deadline never stops a run."""
-        assert Clock().remaining() == float("inf")
+    def test_a_call_by_hand_has_no_deadline(self, world: World) -> None:
+        """Without a context nothing is deferred for want of time."""
+        world.campaign("FL")
+        world.put({"limits/verify_wait_seconds": "0"})
+        world.adset()
+
+        assert handler.lambda_handler(LIVE, None)["campaigns"][0]["adsets_updated"] == 1
 
     def test_each_run_has_an_id_of_its_own(self, world: World) -> None:
         """Two runs of the same second can be told apart."""
