@@ -46,7 +46,9 @@ def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     settings = load_settings()
     enabled = {campaign.slug: campaign.enabled for campaign in settings.campaigns}
     request = parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
-    logger.info("run.start", extra={"action": request.action.value, "dry_run": request.dry_run})
+    logger.info(
+        "run.start", extra={"action": request.action.value, "dry_run": request.dry_run, "scheduled": request.scheduled}
+    )
     if request.dry_run:
         logger.warning("run.dry_run", extra={"hint": "Nothing will be written; give dry_run false to write"})
     result = run_sync(run_id, request, settings, clock)

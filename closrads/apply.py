@@ -3,9 +3,13 @@
 Whatever happens on the way, an ad set that may have been written ends verified, put back, or reported as not proven.
 """
 
-from closrads.errors import AdSetChangedError, MetaError, MetaOutcomeUnknownError
+from dataclasses import dataclass
+
+from closrads.errors import AdSetChangedError, MetaError, MetaOutcomeUnknownError, MetaRateLimitError
 from closrads.facebook_client import (
+    APPLY_RESERVE_SECONDS,
     Rollback,
+    Written,
     check_ad_health,
     refresh,
     republish_ads,
@@ -18,70 +22,104 @@ from closrads.graph_api import GraphApi
 from closrads.model import AdHealth, AdSetResult, Result
 from closrads.observability import log_defect, logger
 from closrads.plan import Decision, decide
-from closrads.targeting import Targeting, region_keys
+from closrads.targeting import region_keys
+
+TOO_LITTLE_TIME = "Too little time was left to update it safely"
 
 
-def apply_change(api: GraphApi, planned: Decision, wait_seconds: float) -> AdSetResult:
-    """Carry out a planned change, if it still is one: the ad set is read again first, for a person may have come.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one ad set, and what Meta refused on the way: the rest of its campaign may have to stop for it."""
 
-    Raises
-    ------
-    MetaError
-        The update was not made; nothing has changed.
-    """
-    adset = refresh(api, planned.adset)
-    change = decide(adset, planned.regions, check_ad_health(adset))
+    result: AdSetResult
+    trouble: MetaError | None = None
+
+
+def seconds_needed(wait_seconds: float) -> float:
+    """Return what one ad set may need of the invocation, its rollback and the mail included."""
+    return APPLY_RESERVE_SECONDS + 2 * wait_seconds
+
+
+def apply_change(api: GraphApi, planned: Decision, wait_seconds: float) -> Outcome:
+    """Carry out a planned change, if it still is one: the ad set is read again first, for a person may have come."""
+    try:
+        adset = refresh(api, planned.adset)
+        change = decide(adset, planned.regions, check_ad_health(adset))
+    except MetaError as error:
+        return _not_done(planned, error)
+    except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops this ad set only
+        return Outcome(planned.as_result(Result.FAILED, (log_defect(error),)))
     if not change.is_change:
-        return change.as_result()
+        return Outcome(change.as_result())
+    if api.clock.remaining() < seconds_needed(wait_seconds):
+        return Outcome(change.as_result(Result.DEFERRED, (TOO_LITTLE_TIME,)))
+    return _Attempt(api, change, wait_seconds).write()
+
+
+def validate_change(api: GraphApi, change: Decision) -> Outcome:
+    """Have Meta validate a planned change and change nothing."""
     try:
-        written = update_adset_geo(api, adset, change.regions)
-    except AdSetChangedError as error:
-        return change.as_result(Result.SUPERSEDED, (str(error),))
-    except MetaOutcomeUnknownError as error:
-        return _roll_back(api, change, None, wait_seconds, (str(error),))
-    except MetaError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whether it was changed is unknown, whatever the defect
-        return _roll_back(api, change, None, wait_seconds, (log_defect(error),))
-    return _protect(api, change, written, wait_seconds)
+        validate_adset_geo(api, change.adset, change.regions)
+    except MetaError as error:
+        return _not_done(change, error)
+    return Outcome(change.as_result())
 
 
-def validate_change(api: GraphApi, change: Decision) -> AdSetResult:
-    """Have Meta validate a planned change and change nothing.
-
-    Raises
-    ------
-    MetaError
-        With Meta's own verdict.
-    """
-    validate_adset_geo(api, change.adset, change.regions)
-    return change.as_result()
+def _not_done(change: Decision, error: MetaError) -> Outcome:
+    result = Result.DEFERRED if isinstance(error, MetaRateLimitError) else Result.FAILED
+    return Outcome(change.as_result(result, (str(error),)), error)
 
 
-def _protect(api: GraphApi, change: Decision, written: Targeting, wait_seconds: float) -> AdSetResult:
-    """Re-publish and verify an ad set that was written, and put it back unless it is well."""
-    try:
-        failures = republish_ads(api, change.adset)
-        findings = verify_ads_after_republish(api, change.adset, wait_seconds)
-    except Exception as error:  # noqa: BLE001 - it is changed and must not stay so unverified, whatever the defect
-        return _roll_back(api, change, written, wait_seconds, (log_defect(error),))
-    reasons = [str(finding) for finding in (*failures, *findings) if finding.health is AdHealth.BROKEN]
-    if region_keys(written) != {region["key"] for region in change.regions}:
-        reasons.append("Meta made other states of what was written")
-    if reasons:
-        return _roll_back(api, change, written, wait_seconds, tuple(reasons))
-    unreadable = tuple(str(finding) for finding in findings if finding.health is AdHealth.UNREADABLE)
-    return change.as_result(Result.UNVERIFIED, unreadable) if unreadable else change.as_result()
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One change on its way through the layers."""
 
+    api: GraphApi
+    change: Decision
+    wait_seconds: float
 
-def _roll_back(
-    api: GraphApi, change: Decision, written: Targeting | None, wait_seconds: float, reasons: tuple[str, ...]
-) -> AdSetResult:
-    logger.warning("adset.rollback", extra={"adset": change.adset.id, "reasons": reasons})
-    try:
-        rollback = rollback_geo(api, change.adset, change.regions, written, wait_seconds)
-    except Exception as error:  # noqa: BLE001 - nothing may hide that an ad set is not as it was
-        rollback = Rollback(Result.ROLLBACK_FAILED, (f"Its rollback did not end: {log_defect(error)}",))
-    if rollback.result is Result.ROLLBACK_FAILED:
-        logger.critical("adset.rollback_failed", extra={"adset": change.adset.id, "issues": rollback.issues})
-    return change.as_result(rollback.result, (*reasons, *rollback.issues))
+    def write(self) -> Outcome:
+        """Update the ad set, and see it through."""
+        change, reserve = self.change, seconds_needed(self.wait_seconds)
+        try:
+            written = update_adset_geo(self.api, change.adset, change.regions, reserve=reserve)
+        except AdSetChangedError as error:
+            return Outcome(change.as_result(Result.SUPERSEDED, (str(error),)))
+        except MetaOutcomeUnknownError as error:
+            return self._roll_back(None, (str(error),))
+        except MetaError as error:
+            return _not_done(change, error)
+        except Exception as error:  # noqa: BLE001 - whether it was changed is unknown, whatever the defect
+            return self._roll_back(None, (log_defect(error),))
+        return self._protect(written)
+
+    def _protect(self, written: Written) -> Outcome:
+        """Re-publish and verify, and put the ad set back unless it is well."""
+        change = self.change
+        try:
+            failures = republish_ads(self.api, change.adset)
+            findings = verify_ads_after_republish(self.api, change.adset, self.wait_seconds)
+        except Exception as error:  # noqa: BLE001 - it is changed and must not stay so unverified, whatever the defect
+            return self._roll_back(written, (log_defect(error),))
+        reasons = [str(failure) for failure in failures]
+        reasons += [str(finding) for finding in findings if finding.health is AdHealth.BROKEN]
+        if region_keys(written.targeting) != {region["key"] for region in change.regions}:
+            reasons.append("Meta made other states of what was written")
+        if reasons:
+            return self._roll_back(written, tuple(reasons), failures[0].error if failures else None)
+        unreadable = tuple(str(finding) for finding in findings if finding.health is AdHealth.UNREADABLE)
+        return Outcome(change.as_result(Result.UNVERIFIED, unreadable) if unreadable else change.as_result())
+
+    def _roll_back(
+        self, written: Written | None, reasons: tuple[str, ...], trouble: MetaError | None = None
+    ) -> Outcome:
+        change = self.change
+        logger.warning("adset.rollback", extra={"adset": change.adset.id, "reasons": reasons})
+        try:
+            rollback = rollback_geo(self.api, change.adset, change.regions, written, self.wait_seconds)
+        except Exception as error:  # noqa: BLE001 - nothing may hide that an ad set is not as it was
+            rollback = Rollback(Result.ROLLBACK_FAILED, (f"Its rollback did not end: {log_defect(error)}",))
+        if rollback.result is Result.ROLLBACK_FAILED:
+            logger.critical("adset.rollback_failed", extra={"adset": change.adset.id, "issues": rollback.issues})
+        issues = tuple(dict.fromkeys((*reasons, *rollback.issues)))
+        return Outcome(change.as_result(rollback.result, issues), trouble or rollback.trouble)

@@ -1,4 +1,4 @@
-"""Limits that requests does not have: on the time of a whole answer, and on its size.
+"""Limits that requests does not have: on the time that a whole body takes to arrive, and on its size.
 
 Its own time-out only counts the silence between two bytes, so a server that sends one byte now and then holds up a run
 until the invocation is cut off.
@@ -20,7 +20,7 @@ class AnswerTooLargeError(requests.RequestException):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Reads every answer to its end, within `seconds` and `most_bytes`, and never retries.
+    """Reads every body to its end, within `seconds` and `most_bytes`, and never retries.
 
     Raises
     ------

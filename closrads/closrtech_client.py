@@ -1,8 +1,7 @@
 """CLOSRTECH: how many leads the partner can sell in each state today."""
 
 import json
-import time
-from collections.abc import Callable
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -16,10 +15,11 @@ from tenacity import (
 )
 
 from closrads.bounded_http import AnswerTooLargeError, BoundedAdapter
+from closrads.clock import Clock
 from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError
 from closrads.model import ClosrtechLogin
 from closrads.observability import logger
-from closrads.state_mapper import is_state
+from closrads.state_mapper import is_state, normalised
 
 TIMEOUT_SECONDS = 30
 """For the connection, for each silence in between, and for the whole answer."""
@@ -33,19 +33,11 @@ _REMEDIES: dict[int, str] = {
 }
 """Which parameters to look at, by status."""
 
-_retry = {
-    "stop": stop_after_attempt(3),
-    "wait": wait_exponential(multiplier=4, max=16),
-    "retry": retry_if_exception_type(ClosrtechError)
-    & retry_if_not_exception_type((ClosrtechAccessError, ClosrtechDataError)),
-    "reraise": True,
-}
 
-
-def get_demand(campaign: str, *, login: ClosrtechLogin, sleep: Callable[[float], None] = time.sleep) -> dict[str, int]:
+def get_demand(campaign: str, *, login: ClosrtechLogin, clock: Clock = Clock()) -> dict[str, int]:  # noqa: B008 - a frozen value
     """Return the states with demand: USPS code in upper case → number of leads, all above zero.
 
-    Three attempts, 4 and 8 seconds apart.
+    Three attempts, 4 and 8 seconds apart, as long as the invocation lasts.
 
     Parameters
     ----------
@@ -61,7 +53,14 @@ def get_demand(campaign: str, *, login: ClosrtechLogin, sleep: Callable[[float],
     ClosrtechError
         No usable answer after three attempts.
     """
-    return Retrying(sleep=sleep, **_retry)(_ask, campaign, login)  # type: ignore[arg-type] # tenacity's own keyword arguments
+    return Retrying(
+        sleep=clock.sleep,
+        stop=stop_after_attempt(3) | (lambda state: state.upcoming_sleep > clock.remaining() - TIMEOUT_SECONDS),  # type: ignore[operator] # a plain function is a stop too
+        wait=wait_exponential(multiplier=4, max=16),
+        retry=retry_if_exception_type(ClosrtechError)
+        & retry_if_not_exception_type((ClosrtechAccessError, ClosrtechDataError)),
+        reraise=True,
+    )(_ask, campaign, login)
 
 
 def _ask(campaign: str, login: ClosrtechLogin) -> dict[str, int]:
@@ -109,11 +108,11 @@ def _demand(campaign: str, body: bytes) -> dict[str, int]:
 def _numbers_by_code(body: bytes) -> dict[str, int]:
     """Return the number for each code; a ValueError goes on with "CLOSRTECH's answer"."""
     answer = _json(body)
-    if not isinstance(answer, dict) or "error" in answer:
+    if not isinstance(answer, tuple) or "error" in dict(answer):
         raise ValueError("is not an object of states and numbers")
     demand: dict[str, int] = {}
-    for key, value in answer.items():
-        code, number = key.strip().upper(), _whole_number(value)
+    for key, value in answer:
+        code, number = normalised(key), _whole_number(value)
         if number is None:
             raise ValueError(f"has no whole number, zero or more, for {key[:40]!r}")
         if code in demand:
@@ -129,8 +128,9 @@ def _numbers_by_code(body: bytes) -> dict[str, int]:
 
 
 def _json(body: bytes) -> Any:
+    """Return what a JSON text says, an object as a tuple of pairs: a dictionary would hide that a key stands twice."""
     try:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=tuple)
     except (ValueError, RecursionError):
         raise ValueError("is an HTML page" if body.lstrip()[:1] == b"<" else "is not JSON") from None
 
@@ -139,7 +139,7 @@ def _whole_number(value: Any) -> int | None:
     """Return a whole number, zero or more, given as a JSON number or as digits; None for anything else."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,12}\s*", value):
         return int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -80,6 +80,18 @@ def load_settings() -> Settings:
         raise
 
 
+def is_safe_address(url: str) -> bool:
+    """Accept https, and plain http for a stand-in nearby only: the token and the password travel in the URL."""
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port != 0
+    except ValueError:
+        return False
+    plain = parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS
+    more = parts.query or parts.fragment or parts.username or parts.password or not url.isprintable() or " " in url
+    return bool(parts.hostname) and port_is_valid and not more and (parts.scheme == "https" or plain)
+
+
 class _Reader:
     """Turns texts into settings and collects every problem on the way instead of stopping at the first."""
 
@@ -153,6 +165,8 @@ class _Reader:
 
     def _campaign(self, slug: str, shared_limits: Limits) -> CampaignConfig:
         below = f"campaigns/{slug}"
+        enabled = self._switch(self._full(f"{below}/enabled"), self._optional(f"{below}/enabled") or "true")
+        problems_before = len(self._problems)
         own_token = self._optional(f"{below}/fb_access_token")
         token = own_token or self._required("meta/access_token")
         account = self._required(f"{below}/fb_ad_account_id")
@@ -161,20 +175,23 @@ class _Reader:
         meta_campaigns = self._list(f"{below}/fb_campaign_ids", required=True)
         if not all(campaign.isdecimal() for campaign in meta_campaigns if campaign):
             self._problem(f"{below}/fb_campaign_ids", "must be a list of ids made of digits")
-        return CampaignConfig(
+        campaign = CampaignConfig(
             name=self._optional(f"{below}/name") or re.sub("[-_]+", " ", slug).title(),
             slug=slug,
             closrtech_campaign=self._required(f"{below}/closrtech_campaign"),
             fb_access_token=Secret(token),
             fb_ad_account_id=account,
             fb_campaign_ids=meta_campaigns,
-            enabled=self._switch(self._full(f"{below}/enabled"), self._optional(f"{below}/enabled") or "true"),
+            enabled=enabled,
             limits=self._limits(f"{below}/limits", shared_limits),
         )
+        if not enabled:
+            del self._problems[problems_before:]  # what does not run need not be complete
+        return campaign
 
     def _refuse_shared_meta_campaigns(self, campaigns: tuple[CampaignConfig, ...]) -> None:
         owner: dict[str, str] = {}
-        for campaign in campaigns:
+        for campaign in (campaign for campaign in campaigns if campaign.enabled):
             for meta_campaign in campaign.fb_campaign_ids:
                 other = owner.setdefault(meta_campaign, campaign.slug)
                 if other != campaign.slug:
@@ -202,15 +219,8 @@ class _Reader:
         return EmailConfig(sender, recipients) if sender and recipients else None
 
     def _url(self, name: str, value: str) -> str:
-        """Accept https, and plain http for a stand-in nearby: both the token and the password travel in the URL."""
-        parts = urlsplit(value)
-        if not value:
-            return value
-        plain = parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS
-        if not parts.hostname or not (parts.scheme == "https" or plain):
-            self._problems.append(f"{name}: must be an https:// address")
-        if parts.query or parts.fragment or parts.username or parts.password:
-            self._problems.append(f"{name}: must be a plain address without query, fragment or login")
+        if value and not is_safe_address(value):
+            self._problems.append(f"{name}: must be a plain https:// address, without query, fragment or login")
         return value.rstrip("/")
 
     def _timezone(self) -> ZoneInfo:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from closrads.clock import Clock
@@ -18,7 +19,14 @@ from closrads.errors import (
 from closrads.graph_api import RESERVED_SECONDS, GraphApi, JsonObject, Operation, Shape, UsageMeter, was_done
 from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Result
 from closrads.state_mapper import Region
-from closrads.targeting import Targeting, region_keys, same_but_for_regions, same_targeting, without_computed
+from closrads.targeting import (
+    Targeting,
+    geo_conflicts,
+    region_keys,
+    same_but_for_regions,
+    same_targeting,
+    without_computed,
+)
 
 ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
@@ -100,14 +108,29 @@ def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
     return tuple(finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE})
 
 
-def update_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> Targeting:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An ad set's targeting as Meta stores it after our write."""
+
+    targeting: Targeting
+    certain: bool
+    """Whether all of it is known to come from that write; else a person may have changed other parts of it."""
+
+
+def update_adset_geo(
+    api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region], *, reserve: float = APPLY_RESERVE_SECONDS
+) -> Written:
     """Set an ad set's regions, and return its targeting as Meta stores it now, which may be something else.
+
+    The same set of regions is not written again.
 
     Parameters
     ----------
     adset
         A snapshot just taken: what changed since would be overwritten. Before every further attempt the ad set is read,
         and what is there decides whether to write.
+    reserve
+        Seconds of the invocation that no wait may touch.
 
     Raises
     ------
@@ -118,9 +141,13 @@ def update_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Regi
     MetaError
         The write was not done.
     """
-    targeting = _build_new_targeting(adset.targeting, regions)
-    write = _TargetingWrite(api, adset.id, targeting, lambda current: same_targeting(current, adset.targeting))
-    return write.make(reserve=APPLY_RESERVE_SECONDS)
+    wanted = {region["key"] for region in regions}
+    if conflicts := geo_conflicts(adset.targeting, wanted):
+        raise MetaInvalidError("; ".join(conflicts))
+    if region_keys(adset.targeting) == wanted:
+        return Written(adset.targeting, certain=True)
+    after = _build_new_targeting(adset.targeting, regions)
+    return _TargetingWrite(api, adset.id, before=adset.targeting, after=after).make(reserve)
 
 
 def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> None:
@@ -142,12 +169,23 @@ def _build_new_targeting(targeting: Targeting, regions: Sequence[Region]) -> Jso
     return new
 
 
-def republish_ads(api: GraphApi, adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
-    """Layer 2: set every ad that was ACTIVE in the snapshot to ACTIVE again, and no other; return those that failed."""
+@dataclass(frozen=True, slots=True)
+class RepublishFailure:
+    """An ad that Meta did not re-publish, and why."""
+
+    ad: Ad
+    error: MetaError
+
+    def __str__(self) -> str:
+        return f"Ad “{self.ad.name}” ({self.ad.id}): could not be re-published: {self.error}"
+
+
+def republish_ads(api: GraphApi, adset: AdSetSnapshot) -> tuple[RepublishFailure, ...]:
+    """Layer 2: set every ad that was ACTIVE in the snapshot to ACTIVE again, and no other; return the failures."""
     ads = adset.active_ads
     outcomes = api.batch([Operation("POST", ad.id, {"status": "ACTIVE"}, was_done) for ad in ads])
     return tuple(
-        AdFinding(ad, AdHealth.BROKEN, f"could not be re-published: {outcome}")
+        RepublishFailure(ad, outcome)
         for ad, outcome in zip(ads, outcomes, strict=True)
         if isinstance(outcome, MetaError)
     )
@@ -176,16 +214,18 @@ class Rollback:
 
     result: Result
     issues: tuple[str, ...] = ()
+    trouble: MetaError | None = None
+    """What Meta refused on the way."""
 
 
 def rollback_geo(
     api: GraphApi,
     adset: AdSetSnapshot,
     regions: Sequence[Region],
-    written: Targeting | None,
+    written: Written | None,
     wait_seconds: float = 3,
 ) -> Rollback:
-    """Layer 4: put back the exact targeting of the snapshot, re-publish, verify.
+    """Layer 4: put back the targeting of the snapshot, re-publish, verify.
 
     An ad set that has neither the snapshot's targeting now nor ours was changed by somebody else and is left alone.
 
@@ -194,100 +234,138 @@ def rollback_geo(
     regions
         What was to be written.
     written
-        The whole targeting as it was after the write; None if nobody knows whether the write arrived.
+        The targeting as it was after the write; None if nobody knows whether the write arrived. Unless all of it is
+        certainly ours, only the regions are put back.
     """
-    wanted = {region["key"] for region in regions}
-
-    def ours(current: Targeting) -> bool:
-        if written is not None:
-            return same_targeting(current, written)
-        return region_keys(current) == wanted and same_but_for_regions(current, adset.targeting)
-
     try:
-        before = without_computed(adset.targeting)
-        restored = _TargetingWrite(api, adset.id, before, ours, look_first=True).make(reserve=RESERVED_SECONDS)
+        current = _targeting_of(api.get(adset.id, _TARGETING_ONLY, _has_targeting))
+        before = _what_to_put_back(adset, regions, written, current)
+        if before is not None:
+            current = _TargetingWrite(api, adset.id, before=current, after=before).make(RESERVED_SECONDS).targeting
     except AdSetChangedError as error:
         return Rollback(Result.SUPERSEDED, (str(error),))
     except MetaError as error:
-        return Rollback(Result.ROLLBACK_FAILED, (f"Its targeting was NOT restored: {error}",))
-    if region_keys(restored) != region_keys(adset.targeting):
+        return Rollback(Result.ROLLBACK_FAILED, (f"Its targeting was NOT restored: {error}",), error)
+    if region_keys(current) != region_keys(adset.targeting):
         return Rollback(Result.ROLLBACK_FAILED, ("Its targeting was NOT restored: Meta made something else of it",))
     failures = republish_ads(api, adset)
     findings = verify_ads_after_republish(api, adset, wait_seconds)
-    sick = [*failures, *(f for f in findings if f.health in {AdHealth.BROKEN, AdHealth.UNREADABLE})]
-    if sick:
-        return Rollback(Result.ROLLBACK_FAILED, ("Its targeting was restored, but not all ads:", *map(str, sick)))
-    return Rollback(Result.REVERTED, ("Its targeting was restored and its ads are healthy",))
+    sick = [finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE}]
+    healthy = {finding.ad.id for finding in findings if finding.health is AdHealth.HEALTHY}
+    unsure = [failure for failure in failures if failure.ad.id not in healthy]
+    trouble = failures[0].error if failures else None
+    if sick or unsure:
+        issues = ("Its targeting was restored, but not all ads:", *map(str, sick), *map(str, unsure))
+        return Rollback(Result.ROLLBACK_FAILED, issues, trouble)
+    return Rollback(Result.REVERTED, ("Its targeting was restored and its ads are healthy",), trouble)
+
+
+def _what_to_put_back(
+    adset: AdSetSnapshot, regions: Sequence[Region], written: Written | None, current: Targeting
+) -> JsonObject | None:
+    """Return the targeting to write over `current`, None if there is nothing to put back.
+
+    Raises
+    ------
+    AdSetChangedError
+        What is there is somebody else's.
+    """
+    as_before = same_targeting(current, adset.targeting)
+    if written is not None and written.certain:
+        if as_before:
+            return None
+        ours = same_targeting(current, written.targeting)
+    else:
+        # That it looks as before proves nothing: a read may be older than the write.
+        ours = as_before or region_keys(current) == {region["key"] for region in regions}
+    if not ours:
+        raise AdSetChangedError(f"Somebody changed the targeting of {adset.id} meanwhile: it is left as it is now")
+    if (written is not None and written.certain) or same_but_for_regions(current, adset.targeting):
+        return without_computed(adset.targeting)
+    old_regions = (adset.targeting.get("geo_locations") or {}).get("regions") or []
+    return _build_new_targeting(current, old_regions)
+
+
+class _Sent(Enum):
+    """What is known of a write."""
+
+    NO = auto()
+    PERHAPS = auto()
+    """Its answer was lost."""
+    CONFIRMED = auto()
 
 
 class _TargetingWrite:
-    """One change of an ad set's targeting, and what became of it when answers are lost.
+    """One write of `after` over `before`, and what became of it where answers are lost or contradict each other."""
 
-    Parameters
-    ----------
-    expected
-        Tells whether a targeting is the one that may be overwritten.
-    look_first
-        Whether the write, or the state it leads to, may already be there.
-    """
-
-    def __init__(
-        self,
-        api: GraphApi,
-        adset_id: str,
-        targeting: JsonObject,
-        expected: Callable[[Targeting], bool],
-        *,
-        look_first: bool = False,
-    ) -> None:
+    def __init__(self, api: GraphApi, adset_id: str, *, before: Targeting, after: JsonObject) -> None:
         self._api = api
         self._adset_id = adset_id
-        self._targeting = targeting
-        self._expected = expected
-        self._looks = self._may_be_there = look_first
+        self._before = before
+        self._after = after
+        self._sent = _Sent.NO
         self._in_doubt = False
+        self._first = True
 
-    def make(self, reserve: float) -> Targeting:
-        """Return the targeting as it is at Meta afterwards; waits leave `reserve` seconds of the invocation alone."""
+    def make(self, reserve: float) -> Written:
+        """Return what is at Meta afterwards; waits leave `reserve` seconds of the invocation alone."""
         try:
             return self._api.retrying(self._attempt, reserve=reserve)
         except MetaError as error:
-            if self._in_doubt and (arrived := self._last_look()) is not None:
-                return arrived
+            if not self._in_doubt:
+                raise
+            if (written := self._last_look()) is not None:
+                return written
+            if self._sent is _Sent.CONFIRMED:
+                raise MetaOutcomeUnknownError(f"Meta confirmed the write to {self._adset_id} and shows none") from None
             raise error from None
 
-    def _attempt(self) -> Targeting:
-        if self._looks and (arrived := self._look(self._api.get_once)) is not None:
-            return arrived
-        self._looks = True
+    def _attempt(self) -> Written:
+        if not self._first and (written := self._look(self._api.get_once)) is not None:
+            return written
+        self._first = False
         try:
-            answer = self._api.post(self._adset_id, {"targeting": self._targeting, **_TARGETING_ONLY})
+            answer = self._api.post(self._adset_id, {"targeting": self._after, **_TARGETING_ONLY})
         except MetaTransientError:
-            self._in_doubt = self._may_be_there = True
+            self._in_doubt = True
+            self._sent = self._sent if self._sent is _Sent.CONFIRMED else _Sent.PERHAPS
             raise
-        self._in_doubt = self._may_be_there = True
-        if _has_targeting(answer) and not self._expected(_targeting_of(answer)):
-            return _targeting_of(answer)
-        if (arrived := self._look(self._api.get_once)) is not None:
-            return arrived
-        raise MetaLostAnswerError(f"Meta confirms the write to {self._adset_id}, but shows the old states")
+        self._in_doubt, self._sent = True, _Sent.CONFIRMED
+        shown_by_the_write = _has_targeting(answer)
+        if not shown_by_the_write:
+            answer = self._api.get_once(self._adset_id, _TARGETING_ONLY, _has_targeting)
+        stored = _targeting_of(answer)
+        certain = shown_by_the_write or same_but_for_regions(stored, self._before)
+        if self._has_arrived(stored):
+            return Written(stored, certain)
+        if same_targeting(stored, self._before):
+            raise MetaLostAnswerError(f"Meta confirms the write to {self._adset_id}, but shows the old states")
+        if certain:
+            return Written(stored, certain)  # what Meta made of it: other states than were sent
+        raise self._somebody_else()
 
-    def _last_look(self) -> Targeting | None:
+    def _last_look(self) -> Written | None:
         try:
             return self._look(self._api.get)
         except MetaError as error:
             what = f"Nobody knows whether the write to {self._adset_id} was done"
             raise MetaOutcomeUnknownError(f"{what}: {error}") from None
 
-    def _look(self, get: Callable[[str, Mapping[str, Any], Shape], JsonObject]) -> Targeting | None:
-        """Return the targeting if the write has arrived, None if it has not."""
+    def _look(self, get: Callable[[str, Mapping[str, Any], Shape], JsonObject]) -> Written | None:
+        """Return what is there if the write has arrived, None if it has not."""
         current = _targeting_of(get(self._adset_id, _TARGETING_ONLY, _has_targeting))
-        self._in_doubt = False
-        if self._may_be_there and region_keys(current) == region_keys(self._targeting):
-            return current
-        if self._expected(current):
-            return None
-        raise AdSetChangedError(
+        if self._sent is not _Sent.NO and self._has_arrived(current):
+            return Written(current, same_but_for_regions(current, self._before))
+        if not same_targeting(current, self._before):
+            raise self._somebody_else()
+        self._in_doubt = self._sent is _Sent.CONFIRMED
+        return None
+
+    def _has_arrived(self, current: Targeting) -> bool:
+        return region_keys(current) == region_keys(self._after)
+
+    def _somebody_else(self) -> AdSetChangedError:
+        return AdSetChangedError(
             f"Somebody changed the targeting of {self._adset_id} meanwhile: it is left as it is now"
         )
 
@@ -304,11 +382,9 @@ def _has_targeting(answer: JsonObject) -> bool:
 def _compare(before: Ad, now: Ad | None) -> AdFinding:
     if now is None:
         return AdFinding(before, AdHealth.UNREADABLE, "is no longer listed in its ad set")
-    switched_off = before.status == "ACTIVE" and now.status != "ACTIVE"
-    stopped = before.effective_status not in _OFF and now.effective_status in _OFF
-    if switched_off or stopped:
+    if before.status == "ACTIVE" and "PAUSED" in {now.status, now.effective_status}:
         reason = "; ".join(map(str, now.issues)) or "Meta gives no reason"
-        return AdFinding(now, AdHealth.BROKEN, f"ran before and is {now.effective_status} now: {reason}")
+        return AdFinding(now, AdHealth.BROKEN, f"was switched on before and is PAUSED now: {reason}")
     return _examine(now)
 
 
@@ -344,7 +420,7 @@ def _ad(row: JsonObject) -> Ad:
         name=str(row.get("name") or row["id"]),
         status=str(row.get("status") or _text(row, "configured_status")),
         effective_status=_text(row, "effective_status"),
-        issues=tuple(_issue(issue) for issue in row.get("issues_info") or () if isinstance(issue, dict)),
+        issues=tuple(map(_issue, _list_of_objects(row, "issues_info"))),
         review_feedback="; ".join(_leaves(row.get("ad_review_feedback"))),
     )
 
@@ -366,8 +442,15 @@ def _leaves(value: Any) -> Iterable[str]:
             yield from (f"{name}: {item}",) if isinstance(item, str) else _leaves(item)
 
 
+def _list_of_objects(row: JsonObject, key: str) -> list[JsonObject]:
+    value = row.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise MetaInvalidError(f"Meta lists an object whose {key} cannot be read")
+    return value
+
+
 def _text(row: JsonObject, key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str) or not value:
-        raise MetaInvalidError(f"Meta lists an object without {key}")
+        raise MetaInvalidError(f"Meta lists an object without a usable {key}")
     return value

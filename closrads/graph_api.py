@@ -6,6 +6,7 @@ succeeded only if the status is 2xx *and* the body is an object of the expected 
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -375,16 +376,21 @@ def _seconds_to_regain_access(headers: Mapping[str, str]) -> float | None:
     lowered = {name.lower(): value for name, value in headers.items()}
     business = _json_object(lowered.get("x-business-use-case-usage"))
     minutes = [
-        _number(entry.get("estimated_time_to_regain_access"))
+        _amount(entry.get("estimated_time_to_regain_access"))
         for entries in business.values()
         for entry in (entries if isinstance(entries, list) else ())
         if isinstance(entry, dict)
     ]
     account = _json_object(lowered.get("x-ad-account-usage"))
-    full = float(account.get("acc_id_util_pct") or 0) >= 100  # noqa: PLR2004 - per cent
-    seconds = [60 * (stated or 0) for stated in minutes]
-    seconds.append((_number(account.get("reset_time_duration")) or 0) if full else 0)
-    return float(max(seconds)) or None
+    full = _amount(account.get("acc_id_util_pct")) >= 100  # noqa: PLR2004 - per cent
+    seconds = _amount(account.get("reset_time_duration")) if full else 0.0
+    return max([seconds, *(60 * stated for stated in minutes)]) or None
+
+
+def _amount(value: Any) -> float:
+    """Return an amount that Meta states, 0 if it states none."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return max(float(value), 0.0) if known else 0.0
 
 
 def _json_object(text: str | None) -> JsonObject:

@@ -3,8 +3,8 @@
 A *campaign* is one CLOSRADS campaign: a CLOSRTECH feed, one ad account and one or more *Meta campaigns*.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -332,7 +332,7 @@ class RunResult:
             "campaigns": [_campaign_json(campaign) for campaign in self.campaigns],
             "recovered": [],
             "mail": self.mail.value,
-            "graph": _plain(self.graph),
+            "graph": asdict(self.graph),
             "force": sorted(self.force),
         }
 
@@ -353,14 +353,5 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         "active_states": list(campaign.active_states),
         "unmapped_states": list(campaign.unmapped_states),
         "errors": list(campaign.errors),
-        "adsets": [_plain(adset) for adset in campaign.adsets],
-    }
-
-
-def _plain(value: AdSetResult | GraphUsage) -> dict[str, Any]:
-    """Return a flat frozen value as JSON."""
-    items: Iterable[tuple[str, Any]] = ((f.name, getattr(value, f.name)) for f in fields(value))
-    return {
-        name: list(item) if isinstance(item, tuple) else str(item) if isinstance(item, StrEnum) else item
-        for name, item in items
+        "adsets": [asdict(adset) for adset in campaign.adsets],
     }

@@ -35,14 +35,19 @@ def _codes() -> dict[str, str]:
     return {region["key"]: code for code, region in _regions().items()}
 
 
+def normalised(code: str) -> str:
+    """Return a USPS code as it stands in the table, given in any case."""
+    return code.strip().upper()
+
+
 def is_state(code: str) -> bool:
     """Tell whether `code` is one of the 50 states or DC, in any case."""
-    return code.strip().upper() in _regions()
+    return normalised(code) in _regions()
 
 
 def usps_to_fb_region(code: str) -> Region | None:
     """Return Meta's region for a USPS code in any case, or None, with a warning in the log, if there is none."""
-    region = _regions().get(code.strip().upper())
+    region = _regions().get(normalised(code))
     if region is None:
         logger.warning("state.unmapped", extra={"code": code})
         return None

@@ -3,19 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from closrads.apply import apply_change, validate_change
+from closrads.apply import TOO_LITTLE_TIME, Outcome, apply_change, seconds_needed, validate_change
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.config import Settings
 from closrads.errors import (
     ClosradsError,
     MetaAccessError,
-    MetaError,
     MetaPolicyError,
     MetaRateLimitError,
     PlanRefusedError,
 )
-from closrads.facebook_client import APPLY_RESERVE_SECONDS, check_ad_health, get_active_adsets, init_api
+from closrads.facebook_client import check_ad_health, get_active_adsets, init_api
 from closrads.graph_api import GraphApi, UsageMeter
 from closrads.model import AdSetResult, CampaignConfig, Result, RunRequest, RunResult, SyncReport
 from closrads.observability import log_defect, logger
@@ -57,7 +56,7 @@ def _sync_campaign(campaign: CampaignConfig, run: _Run) -> SyncReport:
     report = SyncReport(campaign.slug, campaign.name, run.request.dry_run)
     logger.info("campaign.start", extra={"campaign": campaign.slug})
     try:
-        demand = get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, sleep=run.clock.sleep)
+        demand = get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
         report = replace(
             report,
             active_states=tuple(sorted(filter(is_state, demand))),
@@ -72,8 +71,7 @@ def _sync_campaign(campaign: CampaignConfig, run: _Run) -> SyncReport:
             meter=run.meter,
         )
         decisions = _plan(api, campaign, demand, run.request)
-        reserve = 0 if run.request.dry_run else APPLY_RESERVE_SECONDS + 2 * campaign.limits.verify_wait_seconds
-        adsets, stopped = _carry_out(decisions, _carrier(api, campaign, run.request), run.clock, reserve)
+        adsets, stopped = _carry_out(decisions, _carrier(api, campaign, run))
         report = replace(report, adsets=adsets, campaign_errors=(stopped,) if stopped else ())
     except ClosradsError as error:
         report = replace(report, campaign_errors=(str(error),))
@@ -95,22 +93,26 @@ def _plan(api: GraphApi, campaign: CampaignConfig, demand: dict[str, int], reque
     return defer_beyond(decisions, campaign.limits.max_adsets)
 
 
-def _carrier(api: GraphApi, campaign: CampaignConfig, request: RunRequest) -> Callable[[Decision], AdSetResult]:
+def _carrier(api: GraphApi, campaign: CampaignConfig, run: _Run) -> Callable[[Decision], Outcome]:
     """Return what is done with each change: make it, have Meta validate it, or just say it."""
-    if not request.dry_run:
-        return lambda change: apply_change(api, change, campaign.limits.verify_wait_seconds)
-    if request.validate:
+    wait_seconds = campaign.limits.verify_wait_seconds
+
+    def apply(change: Decision) -> Outcome:
+        if run.clock.remaining() < seconds_needed(wait_seconds):
+            return Outcome(change.as_result(Result.DEFERRED, (TOO_LITTLE_TIME,)))
+        return apply_change(api, change, wait_seconds)
+
+    if not run.request.dry_run:
+        return apply
+    if run.request.validate:
         return lambda change: validate_change(api, change)
-    return Decision.as_result
+    return lambda change: Outcome(change.as_result())
 
 
 def _carry_out(
-    decisions: Sequence[Decision], carrier: Callable[[Decision], AdSetResult], clock: Clock, reserve: float
+    decisions: Sequence[Decision], carrier: Callable[[Decision], Outcome]
 ) -> tuple[tuple[AdSetResult, ...], str]:
-    """Return what became of each ad set, and why the campaign was stopped, if it was.
-
-    No change is begun with fewer than `reserve` seconds left.
-    """
+    """Return what became of each ad set, and why the campaign was stopped, if it was."""
     results: list[AdSetResult] = []
     stopped, rest, why = "", Result.HELD, ""
     for decision in decisions:
@@ -118,23 +120,14 @@ def _carry_out(
             result = decision.as_result()
         elif why:
             result = decision.as_result(rest, (why,))
-        elif clock.remaining() < reserve:
-            rest, why = Result.DEFERRED, "Too little time was left to update it safely"
-            result = decision.as_result(rest, (why,))
         else:
-            try:
-                result = carrier(decision)
-            except MetaRateLimitError as error:
-                rest, why = Result.DEFERRED, str(error)
-                result = decision.as_result(rest, (why,))
-            except (MetaAccessError, MetaPolicyError) as error:
-                rest, why = Result.HELD, "The campaign was stopped before its turn"
-                stopped = f"Stopped: {error}"
-                result = decision.as_result(Result.FAILED, (str(error),))
-            except MetaError as error:
-                result = decision.as_result(Result.FAILED, (str(error),))
-            except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops this ad set only
-                result = decision.as_result(Result.FAILED, (log_defect(error),))
+            outcome = carrier(decision)
+            result = outcome.result
+            if isinstance(outcome.trouble, MetaRateLimitError):
+                rest, why = Result.DEFERRED, str(outcome.trouble)
+            elif isinstance(outcome.trouble, MetaAccessError | MetaPolicyError):
+                why = "The campaign was stopped before its turn"
+                stopped = f"Stopped: {outcome.trouble}"
         logger.info("adset.result", extra={"adset": result.id, "result": result.result.value, "issues": result.issues})
         results.append(result)
     return tuple(results), stopped

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from closrads.state_mapper import fb_region_to_usps
+from closrads.state_mapper import fb_region_to_usps, is_state
 
 Targeting = Mapping[str, Any]
 
@@ -21,7 +21,7 @@ _WHAT_TO_DO = {
 
 def region_keys(targeting: Targeting) -> frozenset[str]:
     """Return the keys of all targeted regions."""
-    return frozenset(str(region.get("key")) for region in _entries(targeting, "geo_locations", "regions"))
+    return _keys(_entries(targeting, "geo_locations", "regions"))
 
 
 def states(keys: Collection[str]) -> tuple[str, ...]:
@@ -45,20 +45,25 @@ def _inclusion_conflicts(targeting: Targeting) -> Iterator[str]:
         if kind == "location_types":
             continue
         if kind == "regions":
-            foreign = [entry for entry in entries if _is_abroad(entry)]
+            foreign = [entry for entry in entries if _is_abroad(entry) or not _is_us_state(entry)]
             if foreign:
-                names = ", ".join(str(entry.get("name") or entry.get("key")) for entry in foreign)
-                yield f"Its targeting names regions outside the US ({names}): take them out in Ads Manager"
+                names = ", ".join(
+                    str(entry.get("name") or entry.get("key") if isinstance(entry, Mapping) else entry)
+                    for entry in foreign
+                )
+                yield f"Its targeting names regions that are no US states ({names}): take them out in Ads Manager"
         elif not all(map(_is_abroad, entries)):
             what = _WHAT_TO_DO.get(kind, f"uses “{kind}”")
             yield f"Its targeting {what}: take that out in Ads Manager and target states only"
 
 
 def _exclusion_conflicts(targeting: Targeting, wanted: Collection[str]) -> Iterator[str]:
-    excluded = {str(region.get("key")) for region in _entries(targeting, "excluded_geo_locations", "regions")}
+    excluded = _keys(_entries(targeting, "excluded_geo_locations", "regions"))
     if met := excluded & set(wanted):
         yield f"It excludes {', '.join(states(met))}, where there is demand: take the exclusion out in Ads Manager"
-    if not all(map(_is_abroad, _entries(targeting, "excluded_geo_locations", "countries"))):
+    countries = _entries(targeting, "excluded_geo_locations", "countries")
+    groups = _entries(targeting, "excluded_geo_locations", "country_groups")
+    if groups or not all(map(_is_abroad, countries)):
         yield "It excludes the whole country: take the exclusion out in Ads Manager"
 
 
@@ -93,6 +98,14 @@ def _canonical(value: Any) -> Any:
 def _entries(targeting: Targeting, group: str, kind: str) -> list[Any]:
     entries = (targeting.get(group) or {}).get(kind) or []
     return entries if isinstance(entries, list) else [entries]
+
+
+def _keys(regions: list[Any]) -> frozenset[str]:
+    return frozenset(str(region.get("key") if isinstance(region, Mapping) else region) for region in regions)
+
+
+def _is_us_state(region: Any) -> bool:
+    return isinstance(region, Mapping) and is_state(fb_region_to_usps(str(region.get("key"))))
 
 
 def _is_abroad(entry: Any) -> bool:

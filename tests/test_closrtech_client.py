@@ -17,7 +17,7 @@ CODE = "VND_VETERAN_LEADS"
 
 def ask(world: World, login: ClosrtechLogin | None = None) -> dict[str, int]:
     """Ask for the demand of the one campaign in these tests."""
-    return get_demand(CODE, login=login or world.login, sleep=world.time.sleep)
+    return get_demand(CODE, login=login or world.login, clock=world.time.clock)
 
 
 def answered(world: World, body: Any, **more: Any) -> dict[str, int]:
@@ -40,7 +40,7 @@ def test_returns_only_states_with_demand(world: World) -> None:
         ({"fl": "5", " Ga ": 7}, {"FL": 5, "GA": 7}),
         ({"FL": 5.0}, {"FL": 5}),
         ({"FL": 1, "PR": 4, "xx": 0}, {"FL": 1, "PR": 4}),
-        ({"FL": 10**30}, {"FL": 10**30}),
+        ({"FL": 10**12}, {"FL": 10**12}),
     ],
 )
 def test_accepts_what_is_meant_as_a_number_of_a_state(world: World, body: Any, expected: dict[str, int]) -> None:
@@ -80,6 +80,9 @@ def test_accepts_what_is_meant_as_a_number_of_a_state(world: World, body: Any, e
         ('{"FL": 1e999}', "'FL'"),
         ({"demand": {"FL": 5}}, "'demand'"),
         ({"FL": 5, "fl": 6}, "twice"),
+        ('{"FL": 0, "FL": 5}', "twice"),
+        ({"FL": "9" * 5000}, "'FL'"),
+        ('{"FL": %s}' % ("9" * 5000), "is not JSON"),
     ],
 )
 def test_refuses_what_cannot_be_an_instruction(world: World, body: Any, said: str) -> None:
@@ -103,6 +106,17 @@ def test_three_attempts_four_and_eight_seconds_apart(world: World, reply: Reply)
     assert type(caught.value) is ClosrtechError
     assert len(world.sandbox.closrtech.requests) == 3
     assert world.time.waits == [4, 8]
+
+
+def test_no_wait_outlasts_the_invocation(world: World) -> None:
+    """With too little time for another attempt the first one's error stands, and the report can still go out."""
+    world.sandbox.closrtech.misbehave(closrtech.DOWN)
+    world.time.deadline = world.time.seconds() + 33
+
+    with pytest.raises(ClosrtechError):
+        ask(world)
+
+    assert world.time.waits == []
 
 
 def test_an_attempt_that_succeeds_is_enough(world: World) -> None:

@@ -24,7 +24,7 @@ FULL: dict[str, str | list[str]] = {
     "campaigns/home-loans/fb_ad_account_id": "act_222",
     "campaigns/home-loans/fb_campaign_ids": ["902", "903"],
     "campaigns/home-loans/fb_access_token": "EAAFAKEOWN",
-    "campaigns/home-loans/enabled": "No",
+    "campaigns/home-loans/enabled": "Yes",
     "campaigns/home-loans/limits/max_removed_pct": "50",
     "email/sender": "reports@example.test",
     "email/recipients": ["owner@example.test", "buyer@example.test"],
@@ -59,7 +59,7 @@ def test_reads_every_parameter_of_every_page(sandbox: Sandbox) -> None:
     assert loaded.app_secret == Secret("fakesecret")
     assert loaded.email == EmailConfig("reports@example.test", ("owner@example.test", "buyer@example.test"))
     mortgage, veterans = loaded.campaigns
-    assert (mortgage.slug, mortgage.name, mortgage.enabled) == ("home-loans", "Mortgage", False)
+    assert (mortgage.slug, mortgage.name, mortgage.enabled) == ("home-loans", "Mortgage", True)
     assert mortgage.fb_campaign_ids == ("902", "903")
     assert mortgage.fb_access_token == Secret("EAAFAKEOWN")
     assert veterans.name == "Veterans"
@@ -123,7 +123,7 @@ def test_every_problem_is_listed_at_once_and_no_value(sandbox: Sandbox) -> None:
         "/closrads/sandbox/campaigns/veterans/fb_ad_account_id: must be act_ and digits",
         "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: has an empty entry (StringList: a,b,c)",
         "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: must be a list of ids made of digits",
-        "/closrads/sandbox/closrtech/base_url: must be an https:// address",
+        "/closrads/sandbox/closrtech/base_url: must be a plain https:// address, without query, fragment or login",
         "/closrads/sandbox/closrtech/password: is missing",
         "/closrads/sandbox/email/recipients: has an entry that is no mail address",
         "/closrads/sandbox/limits/max_adsets: must be a whole number from 1 to 100000",
@@ -177,6 +177,21 @@ def test_two_campaigns_may_not_share_a_meta_campaign(sandbox: Sandbox) -> None:
     )
 
 
+def test_a_campaign_that_is_switched_off_may_be_incomplete(sandbox: Sandbox) -> None:
+    """It blocks nothing, not even the campaign that has taken over its Meta campaign; only its switch must be clear."""
+    loaded = settings(
+        sandbox,
+        {
+            "campaigns/home-loans/enabled": "no",
+            "campaigns/home-loans/closrtech_campaign": None,
+            "campaigns/home-loans/fb_ad_account_id": "to be done",
+            "campaigns/home-loans/fb_campaign_ids": ["901"],
+        },
+    )
+
+    assert [campaign.enabled for campaign in loaded.campaigns] == [False, True]
+
+
 def test_without_any_campaign_there_is_nothing_to_do(sandbox: Sandbox) -> None:
     """No campaign at all is a mistake, not a quiet day."""
     assert "no campaign is set up" in problems(sandbox, {name: None for name in FULL if name.startswith("campaigns/")})
@@ -207,6 +222,12 @@ def test_a_slug_must_be_usable(slug: str) -> None:
         ("feed.example.test", False),
         ("https://user:pw@feed.example.test", False),
         ("https://feed.example.test/?x=1", False),
+        ("https://feed.example.test/#x", False),
+        ("http://[::1", False),
+        ("https://feed.example.test:99999", False),
+        ("https://feed.example.test/a b", False),
+        ("https://feed.example.test/a\nb", False),
+        ("https://", False),
     ],
 )
 def test_plain_http_only_to_a_stand_in_nearby(sandbox: Sandbox, url: str, *, accepted: bool) -> None:
@@ -220,7 +241,7 @@ def test_plain_http_only_to_a_stand_in_nearby(sandbox: Sandbox, url: str, *, acc
 def test_metas_address_follows_the_same_rule(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token must not go out in plain text either; without the variable it goes to Meta."""
     monkeypatch.setenv("CLOSRADS_GRAPH_URL", "http://graph.example.test")
-    assert problems(sandbox) == "CLOSRADS_GRAPH_URL: must be an https:// address"
+    assert problems(sandbox) == "CLOSRADS_GRAPH_URL: must be a plain https:// address, without query, fragment or login"
 
     monkeypatch.delenv("CLOSRADS_GRAPH_URL")
     assert settings(sandbox).graph_url == "https://graph.facebook.com"

@@ -30,7 +30,7 @@ from closrads.graph_api import GraphApi, JsonObject, Operation, UsageMeter, has_
 from closrads.model import GraphUsage
 from sandbox import faults
 from sandbox.server import Delivery, Reply
-from tests.world import VETERANS, World
+from tests.world import VETERANS, World, ids
 
 FIELDS = {"fields": "id,name"}
 PAUSE = {"status": "PAUSED"}
@@ -66,11 +66,6 @@ def log_lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[JsonObject]
     return lambda: [json.loads(handler.format(record)) for record in caplog.records if record.name == "closrads"]
 
 
-def ids(cases: Sequence[tuple[str, Any]]) -> list[Any]:
-    """Name the cases of a parametrized test."""
-    return [pytest.param(value, id=name) for name, value in cases]
-
-
 def ads_of(world: World, adset: str) -> list[str]:
     """Give the ids of the ads of an ad set, in order."""
     return [ad.id for ad in world.meta.ads_of(adset)]
@@ -104,10 +99,8 @@ def outcome_of(call: Callable[[], Any]) -> MetaError:
 
 WAYS: list[Any] = ids(
     [
-        ("read", ("GET adset", lambda api, adset: [api.get(adset, FIELDS)])),
         ("list", ("GET adsets", lambda api, _: [api.get_all(f"{VETERANS}/adsets", FIELDS, 10)])),
         ("write", ("POST adset", lambda api, adset: [api.post(adset, PAUSE)])),
-        ("batched read", ("GET adset", lambda api, adset: api.batch(look_at([adset])))),
         ("batched write", ("POST adset", lambda api, adset: api.batch(turn_on([adset])))),
     ]
 )
@@ -270,6 +263,15 @@ def test_a_refusal_without_an_envelope_is_final(world: World, adset: str) -> Non
         world.api().get(adset, FIELDS)
 
     assert world.meta.round_trips == 1
+
+
+@pytest.mark.parametrize("status", [408, 429])
+def test_a_passing_refusal_without_an_envelope_is_tried_again(world: World, adset: str, status: int) -> None:
+    """A server in front of the API has had enough for the moment."""
+    world.meta.fail(faults.html(status, "Later"), on="GET adset")
+
+    assert world.api().get(adset, FIELDS)["id"] == adset
+    assert world.meta.round_trips == 2
 
 
 def test_the_message_for_people_is_preferred(world: World, adset: str) -> None:

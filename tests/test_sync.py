@@ -424,6 +424,53 @@ class TestRollback:
 
         assert "NOT restored" in failed(world)
 
+    def test_a_change_by_somebody_else_after_a_lost_answer_survives_the_rollback(self, world: World) -> None:
+        """Our write arrived, its answer was lost, a person changed the age meanwhile: only the states are put back."""
+        world.campaign("FL")
+        adset = world.adset(breakage=Breakage.stubborn())
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+
+        def person_comes(operation: Operation) -> None:
+            if operation.kind == "adset" and operation.method == "GET" and world.time.waits:
+                world.meta.on_request = None
+                world.meta.change_by_hand(adset, {"age_min": 21})
+
+        world.meta.on_request = person_comes
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.targeting(adset)["age_min"] == 21
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_a_confirmed_write_that_cannot_be_seen_is_taken_back(self, world: World) -> None:
+        """Meta confirms, and its reads show the old states: whether it was made is unknown, so it is undone."""
+        world.campaign("FL")
+        adset = world.adset(breakage=Breakage.stubborn())
+        stale = faults.answer(
+            {"id": adset, "name": "Broad", "effective_status": "ACTIVE", "targeting": world.meta.targeting(adset)}
+        )
+        world.meta.fail(faults.answer({"success": True}), on="POST adset", applied=True, times=3)
+        world.meta.fail(stale, on="GET adset", times=None)
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+        assert {ad.effective_status for ad in world.meta.ads_of(adset)} == {"ACTIVE"}
+
+    @pytest.mark.parametrize("parent", ["campaign", "ad set"])
+    def test_a_parent_paused_by_a_person_is_no_damage(self, world: World, parent: str) -> None:
+        """Somebody pauses the campaign or the ad set while it is updated: nothing is taken back for that."""
+        world.campaign("FL")
+        adset = world.adset()
+
+        def person_comes(operation: Operation) -> None:
+            if operation.kind == "ad" and operation.method == "POST":
+                node = world.meta.campaigns[VETERANS] if parent == "campaign" else world.meta.adsets[adset]
+                node.status = "PAUSED"
+
+        world.meta.on_request = person_comes
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+        assert world.written_adsets() == [adset]
+
     def test_a_failed_republish_takes_the_update_back(self, world: World) -> None:
         """Without layer 2 the ad set is not protected, so it does not keep the new targeting."""
         world.campaign("FL")
@@ -517,6 +564,42 @@ class TestTrouble:
         assert len([operation for operation in world.meta.operations if operation.method == "POST"]) == 1
         text = last_report(world)
         assert (text.count(", failed\n"), text.count(", held\n")) == (1, 2)
+
+    @pytest.mark.parametrize("fault", [faults.PERMISSION_MISSING, faults.POLICY_BLOCK])
+    def test_a_refusal_of_the_republish_stops_the_campaign_too(self, world: World, fault: Any) -> None:
+        """What Meta refuses for one ad set's ads it refuses for the next: no second ad set is tried."""
+        world.campaign("FL")
+        one, two = world.adset("One"), world.adset("Two")
+        world.meta.fail(fault, on="POST ad", times=None)
+
+        assert "Stopped" in failed(world)
+        assert world.meta.states(one) == world.meta.states(two) == {"TX"}
+        assert set(world.written_adsets()) == {one}
+        assert last_report(world).count(", held\n") == 1
+
+    def test_a_throttle_of_the_republish_defers_the_rest(self, world: World) -> None:
+        """Without quota to protect it no further ad set is begun."""
+        world.campaign("FL")
+        one, two = world.adset("One"), world.adset("Two")
+        world.meta.fail(faults.throttled_use_case(minutes=60), on="POST ad", times=None)
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"One": "reverted", "Two": "deferred"}
+        assert set(world.written_adsets()) == {one}
+        assert world.meta.states(two) == {"TX"}
+
+    @pytest.mark.parametrize("on", ["GET adset", "POST adset"])
+    def test_a_wait_for_quota_leaves_time_for_all_layers(self, world: World, on: str) -> None:
+        """A throttle may be waited for only if the ad set can be seen through afterwards."""
+        world.campaign("FL")
+        world.put({"limits/verify_wait_seconds": "60"})
+        world.adset()
+        world.time.deadline = world.time.seconds() + 170
+        world.meta.fail(faults.throttled_use_case(minutes=2), on=on)
+
+        assert results(world.run(LIVE)) == {"Broad": "deferred"}
+        assert world.meta.writes == []
 
     def test_a_throttle_that_lasts_defers_the_rest(self, world: World) -> None:
         """Quota that does not come back in time is no error: nothing is half done, the next run goes on."""

@@ -1,9 +1,11 @@
 """Builders for a small business in the sandbox, and the ways in that tests use."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 import handler
 from closrads.clock import Clock
@@ -129,3 +131,8 @@ class World:
     def written_adsets(self) -> list[str]:
         """Return the ids of the ad sets that were written, in order."""
         return [operation.object_id for operation in self.meta.writes if operation.kind == "adset"]
+
+
+def ids(cases: Sequence[tuple[str, Any]]) -> list[Any]:
+    """Name the cases of a parametrized test."""
+    return [pytest.param(value, id=name) for name, value in cases]
