@@ -7,7 +7,7 @@ LAMBDA_PLATFORM := manylinux2014_x86_64
 REGENERATE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-annotate --no-header --quiet
 
-.PHONY: demo test lint fmt sandbox regions lock build-SyncFunction
+.PHONY: demo test lint fmt sandbox lock build-SyncFunction
 
 demo: .venv/ready       ## the daily job against a local stand-in for Meta, CLOSRTECH and AWS
 	@$(BIN)/python -m sandbox.demo

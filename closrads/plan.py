@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from closrads.errors import PlanRefusedError
 from closrads.model import AdFinding, AdSetResult, AdSetSnapshot, Limits, Result
 from closrads.state_mapper import Region
-from closrads.targeting import geo_conflicts, region_keys, states
+from closrads.targeting import geo_conflicts, reaches_beyond_states, region_keys, states
 
+BEYOND_STATES = "Its location setting lets Meta reach people outside the states (targeting_automation)"
 PERCENT_COUNTS_FROM = 10
 """With fewer targeted states a percentage says nothing."""
 
@@ -44,7 +45,8 @@ class Decision:
 def decide(adset: AdSetSnapshot, regions: Sequence[Region], sick_ads: Collection[AdFinding]) -> Decision:
     """Decide for one ad set, given the wanted regions and the ads that are not fit for a change."""
     wanted = frozenset(region["key"] for region in regions)
-    decision = Decision(adset, Result.UPDATED, tuple(regions))
+    notes = (BEYOND_STATES,) if reaches_beyond_states(adset.targeting) else ()
+    decision = Decision(adset, Result.UPDATED, tuple(regions), notes)
     if adset.effective_status != "ACTIVE":
         return replace(decision, result=Result.NOT_ACTIVE, issues=(f"Meta says {adset.effective_status}",))
     if sick_ads:

@@ -41,6 +41,9 @@ _LABELS = {
 }
 
 
+_QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A mail's three parts."""
@@ -92,6 +95,12 @@ _BOXES = (
         "Needs attention",
         "The targeting of these ad sets cannot follow the demand until somebody changes it by hand.",
         (Result.NEEDS_ATTENTION,),
+    ),
+    (
+        "grey",
+        "Reaches beyond its states",
+        "Meta may show these ads outside the states as well; it was set so in Ads Manager and is left as it is.",
+        (Result.UPDATED, Result.UNCHANGED),
     ),
     (
         "grey",
@@ -160,11 +169,16 @@ def _counts(result: RunResult) -> str:
         return sum(len(campaign.with_result(*results)) for campaign in result.campaigns)
 
     parts = [
+        (total(Result.ROLLBACK_FAILED), "not restored"),
+        (total(Result.FAILED), "failed"),
+        (total(Result.SUPERSEDED, Result.UNVERIFIED), "to be looked at"),
         (total(Result.UPDATED), "would be updated" if result.dry_run else "updated"),
         (total(Result.REVERTED), "reverted"),
         (total(Result.SKIPPED_PREFLIGHT), "skipped"),
         (total(Result.NEEDS_ATTENTION), "need attention"),
         (total(Result.DEFERRED), "deferred"),
+        (total(Result.HELD), "held"),
+        (total(Result.NOT_ACTIVE), "not active"),
     ]
     return ", ".join(f"{count} {word}" for count, word in parts if count) or "nothing to change"
 
@@ -184,7 +198,8 @@ def _campaign_counts(campaign: SyncReport) -> str:
         (campaign.adsets_failed, "failed"),
     ]
     counts = usual + [(count, word) for count, word in unusual if count]
-    return f"{campaign.adsets_processed} ad sets: " + ", ".join(f"{count} {word}" for count, word in counts)
+    ad_sets = f"{campaign.adsets_processed} ad set{'' if campaign.adsets_processed == 1 else 's'}"
+    return f"{ad_sets}: " + ", ".join(f"{count} {word}" for count, word in counts)
 
 
 def _headline(result: RunResult) -> str:
@@ -193,15 +208,15 @@ def _headline(result: RunResult) -> str:
     failed = [campaign.campaign_name for campaign in result.campaigns if not campaign.success]
     done = _counts(result)
     if failed:
-        return f"{', '.join(failed)} had errors; ad sets: {done}."
+        looked_at = any(campaign.adsets for campaign in result.campaigns)
+        return f"{', '.join(failed)} had errors" + (f"; ad sets: {done}." if looked_at else ".")
     return (
         f"{'All campaigns' if len(result.campaigns) > 1 else result.campaigns[0].campaign_name} ran; ad sets: {done}."
     )
 
 
 def _troubled(result: RunResult) -> bool:
-    quiet = {Result.UPDATED, Result.UNCHANGED}
-    return any(adset.result not in quiet for campaign in result.campaigns for adset in campaign.adsets) or any(
+    return any(adset.result not in _QUIET for campaign in result.campaigns for adset in campaign.adsets) or any(
         campaign.unmapped_states for campaign in result.campaigns
     )
 
@@ -226,6 +241,7 @@ def _box(result: RunResult, tone: str, title: str, advice: str, results: tuple[R
         (_heading(campaign, adset), adset.issues)
         for campaign in result.campaigns
         for adset in campaign.with_result(*results)
+        if adset.issues or adset.result not in _QUIET
     )
     return Box(tone, title, advice, entries)
 

@@ -67,6 +67,12 @@ def _exclusion_conflicts(targeting: Targeting, wanted: Collection[str]) -> Itera
         yield "It excludes the whole country: take the exclusion out in Ads Manager"
 
 
+def reaches_beyond_states(targeting: Targeting) -> bool:
+    """Tell whether Meta may also show ads to people outside the chosen regions ("Advanced targeting", automation)."""
+    automation = targeting.get("targeting_automation") or {}
+    return bool((automation.get("individual_setting") or {}).get("geo"))
+
+
 def same_targeting(one: Targeting, other: Targeting) -> bool:
     """Tell whether two targetings mean the same: the order of lists, empty entries and computed keys do not count."""
     return bool(_canonical(without_computed(one)) == _canonical(without_computed(other)))

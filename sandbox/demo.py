@@ -3,8 +3,10 @@
 import importlib
 import json
 import os
+import sys
 import time
 from contextlib import redirect_stdout
+from io import TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +19,14 @@ LIVE = {"dry_run": False}
 
 def main() -> None:
     """Play the days and tell what happened in each."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without our arrows still gets the story
     OUTPUT.mkdir(parents=True, exist_ok=True)
     log_file = OUTPUT / "log.jsonl"
     say("Starting stand-ins for Meta, CLOSRTECH and AWS on this machine …")
     with Sandbox() as sandbox, log_file.open("w", encoding="utf-8") as log:
-        os.environ.pop("DRY_RUN", None)
+        for name in Sandbox.foreign_variables(os.environ):
+            del os.environ[name]
         os.environ.update(sandbox.environment())
         with redirect_stdout(log):
             handler = importlib.import_module("handler")  # its logger writes to what is standard output now

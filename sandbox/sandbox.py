@@ -1,7 +1,8 @@
 """`Sandbox`: Meta, CLOSRTECH and AWS, started by one call."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Self
 
@@ -63,6 +64,16 @@ class Sandbox:
         self.reset()
         SCENARIOS[scenario](self)
 
+    @staticmethod
+    def foreign_variables(environment: Mapping[str, str]) -> list[str]:
+        """Name the variables that would lead a process past the sandbox, or change what it does there."""
+        prefixes = ("AWS_", "CLOSRADS_", "POWERTOOLS_")
+        return [
+            name
+            for name in environment
+            if name.startswith(prefixes) or name == "DRY_RUN" or name.upper().endswith("_PROXY")
+        ]
+
     def environment(self, host: str = _LOCAL) -> dict[str, str]:
         """Return the environment for a process on this machine, or in a container that knows this machine as `host`."""
         return {
@@ -75,5 +86,7 @@ class Sandbox:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_CONFIG_FILE": os.devnull,  # nor any profile of this machine
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "POWERTOOLS_SERVICE_NAME": "closrads",
         }

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 
+from closrads.config import is_safe_address
 from closrads.errors import ClosradsError, Secret
 from closrads.facebook_client import init_api
 from closrads.graph_api import GraphApi
@@ -83,10 +84,12 @@ def main() -> int:
     if not token:
         print("META_ACCESS_TOKEN is not set: give the system user's token", file=sys.stderr)
         return 2
+    address = os.environ.get("CLOSRADS_GRAPH_URL")
+    if address and not is_safe_address(address):
+        print("CLOSRADS_GRAPH_URL must be a plain https:// address: the token travels in the URL", file=sys.stderr)
+        return 2
     try:
-        theirs, strangers = meta_regions(
-            init_api(Secret(token), "none", graph_url=os.environ.get("CLOSRADS_GRAPH_URL"))
-        )
+        theirs, strangers = meta_regions(init_api(Secret(token), "none", graph_url=address))
     except ClosradsError as error:
         print(error, file=sys.stderr)
         return 2

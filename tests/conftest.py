@@ -1,5 +1,6 @@
 """One sandbox for the whole session, emptied for each test, and time that passes only when somebody waits."""
 
+import os
 from collections.abc import Iterator
 from io import StringIO
 
@@ -29,8 +30,8 @@ def sandbox(running_sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.M
     """Return the sandbox, empty, with the environment pointing at it."""
     running_sandbox.reset()
     fake_time.reset()
-    for name in ("DRY_RUN", "CLOSRADS_TIMEZONE"):
-        monkeypatch.delenv(name, raising=False)
+    for name in running_sandbox.foreign_variables(os.environ):
+        monkeypatch.delenv(name)
     for name, value in running_sandbox.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # boto3 sleeps between its own attempts

@@ -9,8 +9,15 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_demo_tells_what_really_happened(tmp_path: Path) -> None:
-    """Four days, told from the runs' results and checked against the state of Meta, each with its mail."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DRY_RUN": "false"}
+    """Four days, checked against the state of Meta, each with its mail, whatever the shell's variables say."""
+    misleading = {
+        "DRY_RUN": "false",
+        "AWS_PROFILE": "nobody",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "AWS_ENDPOINT_URL_SSM": "https://ssm.example.test",
+        "HTTP_PROXY": "http://127.0.0.1:1",
+    }
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **misleading}
 
     command = [sys.executable, "-m", "sandbox.demo"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - as written above

@@ -247,6 +247,8 @@ def without(row: Mapping[str, Any], key: str) -> dict[str, Any]:
         pytest.param({**ADSET_ROW, "id": ""}, AD_ROW, id="id empty"),
         pytest.param(None, AD_ROW, id="no ad set"),
         pytest.param(ADSET_ROW, None, id="no ad"),
+        pytest.param(ADSET_ROW, {**AD_ROW, "issues_info": {"data": []}}, id="issues no list"),
+        pytest.param(ADSET_ROW, {**AD_ROW, "issues_info": ["3390001"]}, id="issues no objects"),
     ],
 )
 def test_a_row_that_lacks_what_is_needed_is_refused(world: World, adset_row: Any, ad_row: Any) -> None:
@@ -1213,6 +1215,30 @@ def test_a_write_of_unknown_outcome_that_arrived_is_taken_back(world: World) -> 
 
     assert roll_back(world, before, None).result is Result.REVERTED
     assert_restored(world, before)
+
+
+def test_what_somebody_has_put_back_already_is_not_written_again(world: World, adset: str) -> None:
+    """The states of before stand there: only the ads are re-published and verified."""
+    before = snapshot(world)
+    written = update(world, before)
+    world.meta.adsets[adset].targeting = before.targeting
+
+    rollback = roll_back(world, before, written)
+
+    assert (rollback.result, world.written_adsets()) == (Result.REVERTED, [])
+    assert calls(world).count("POST ad") == len(before.ads)
+
+
+def test_a_confirmed_write_behind_which_a_person_came_is_left_to_that_person(world: World, adset: str) -> None:
+    """Meta confirms without showing anything, and the next read shows neither what it was nor what was written."""
+    before = snapshot(world)
+    world.meta.fail(faults.answer({"success": True}), on="POST adset", applied=True)
+    person_comes_after_the_write(world, adset, {**BY_HAND, **IN_CALIFORNIA})
+
+    with pytest.raises(AdSetChangedError):
+        update_adset_geo(world.api(), before, WANTED)
+
+    assert world.meta.targeting(adset)["age_min"] == BY_HAND["age_min"]
 
 
 def test_after_a_write_of_unknown_outcome_other_states_are_left_alone(world: World, adset: str) -> None:

@@ -71,6 +71,15 @@ class TestDecide:
             assert decision.result is Result.SKIPPED_PREFLIGHT
             assert decision.issues == ("Ad “Video” (9): Missing lead form (#3390001)",)
 
+    @pytest.mark.parametrize("wanted", [["TX"], ["FL"]])
+    def test_a_reach_beyond_the_states_is_kept_and_said(self, wanted: list[str]) -> None:
+        """A setting of Ads Manager may reach people elsewhere; that is no obstacle, and nobody should be surprised."""
+        reaching = {**targeting(["TX"]), "targeting_automation": {"individual_setting": {"geo": 1}}}
+        decision = decided(["TX"], wanted, targeting=reaching)
+
+        assert decision.result in {Result.UPDATED, Result.UNCHANGED}
+        assert "outside the states" in decision.issues[0]
+
     def test_contradictory_targeting_needs_a_person(self) -> None:
         """It is left alone and listed, with what to change by hand."""
         decision = decided(["TX"], ["FL"], targeting=targeting(["TX"], zips=[{"key": "US:44101"}]))
@@ -135,6 +144,14 @@ class TestConflicts:
         assert geo_conflicts({"geo_locations": geo}, {"3852"}) == ()
         assert region_keys({"geo_locations": geo}) == region_keys({}) == frozenset()
 
+    @pytest.mark.parametrize("region", [{"key": "500"}, {"key": "3886x"}, "3886", None])
+    def test_a_region_that_is_no_us_state_would_be_lost(self, region: Any) -> None:
+        """What is not known here is not replaced."""
+        strange = targeting(["TX"])
+        strange["geo_locations"]["regions"].append(region)
+
+        assert "no US states" in geo_conflicts(strange, {"3886"})[0]
+
     def test_an_exclusion_that_meets_the_demand(self) -> None:
         """A state that is both wanted and excluded is a contradiction; one that is only excluded is not."""
         excluding = {**targeting(["TX"]), "excluded_geo_locations": {"regions": build_fb_regions(["FL", "GA"])}}
@@ -142,9 +159,10 @@ class TestConflicts:
         assert geo_conflicts(excluding, {"3886"}) == ()
         assert "excludes FL," in geo_conflicts(excluding, {"3852"})[0]
 
-    def test_an_excluded_country(self) -> None:
+    @pytest.mark.parametrize("excluded", [{"countries": ["US"]}, {"country_groups": ["worldwide"]}])
+    def test_an_excluded_country(self, excluded: dict[str, Any]) -> None:
         """Excluding the US excludes every state."""
-        excluding = {**targeting(["TX"]), "excluded_geo_locations": {"countries": ["US"]}}
+        excluding = {**targeting(["TX"]), "excluded_geo_locations": excluded}
 
         assert "excludes the whole country" in geo_conflicts(excluding, {"3886"})[0]
 

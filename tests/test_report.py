@@ -156,6 +156,29 @@ class TestTrouble:
         assert "without issues" not in mail.html
         assert "✓" not in mail.subject
 
+    @pytest.mark.parametrize(
+        ("result", "words"),
+        [
+            (Result.ROLLBACK_FAILED, "1 not restored"),
+            (Result.FAILED, "1 failed"),
+            (Result.SUPERSEDED, "1 to be looked at"),
+            (Result.UNVERIFIED, "1 to be looked at"),
+            (Result.HELD, "1 held"),
+            (Result.NOT_ACTIVE, "1 not active"),
+        ],
+    )
+    def test_the_headline_counts_every_trouble(self, result: Result, words: str) -> None:
+        """On a bad day it does not say that there was nothing to change."""
+        assert f"ad sets: {words}." in report(ended(result)).text
+
+    def test_a_reach_beyond_the_states_is_mentioned(self) -> None:
+        """It is no trouble: the box is grey and the run is still a good one."""
+        mail = report(replace(UPDATED, issues=("Its location setting lets Meta reach people outside the states",)))
+
+        assert "Reaches beyond its states" in seen(mail.html)
+        assert "without issues" in mail.html
+        assert mail.subject.startswith("CLOSRADS ✓")
+
     def test_every_result_but_the_quiet_two_has_a_box(self) -> None:
         """A new result word cannot be forgotten here."""
         for result in set(Result) - {Result.UPDATED, Result.UNCHANGED}:

@@ -149,6 +149,15 @@ class TestCheckRegions:
         assert check_regions.main() == 0
         assert "1 Guam" in capsys.readouterr().out
 
+    def test_the_token_is_not_sent_in_plain_text(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Meta's address follows the same rule as in the function's settings."""
+        monkeypatch.setenv("CLOSRADS_GRAPH_URL", "http://graph.example.test")
+
+        assert check_regions.main() == 2
+        assert "CLOSRADS_GRAPH_URL" in capsys.readouterr().err
+
     def test_without_a_token_it_says_so(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -601,6 +601,16 @@ class TestTrouble:
         assert results(world.run(LIVE)) == {"Broad": "deferred"}
         assert world.meta.writes == []
 
+    @pytest.mark.parametrize("fault", [faults.OBJECT_MISSING, faults.OK_HTML])
+    def test_an_ad_set_that_cannot_be_read_again_is_not_written(self, world: World, fault: Any) -> None:
+        """Without a fresh look there is no write, and the others go on."""
+        world.campaign("FL")
+        one, two = world.adset("One"), world.adset("Two")
+        world.meta.fail(fault, on=lambda op: (op.method, op.path) == ("GET", one), times=None)
+
+        assert "One" in failed(world)
+        assert (world.meta.states(one), world.meta.states(two)) == ({"TX"}, {"FL"})
+
     def test_a_throttle_that_lasts_defers_the_rest(self, world: World) -> None:
         """Quota that does not come back in time is no error: nothing is half done, the next run goes on."""
         world.campaign("FL")
