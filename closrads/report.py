@@ -71,7 +71,7 @@ _BOXES = (
         "Look at these ad sets in Ads Manager now: they are NOT proven to be as they were.",
         (Result.ROLLBACK_FAILED,),
     ),
-    ("red", "Failed", "These ad sets could not be updated.", (Result.FAILED,)),
+    ("red", "Failed", "These ad sets could not be updated and are as they were.", (Result.FAILED,)),
     (
         "red",
         "Changed by somebody else, or not verified",
@@ -81,7 +81,7 @@ _BOXES = (
     (
         "red",
         "Updated, then rolled back",
-        "An ad broke after the update. The targeting was restored and the ads are healthy again: not updated today.",
+        "An ad broke after the update, or could not be re-published. The targeting was restored: not updated today.",
         (Result.REVERTED,),
     ),
     (
@@ -169,7 +169,7 @@ def _counts(result: RunResult) -> str:
         return sum(len(campaign.with_result(*results)) for campaign in result.campaigns)
 
     parts = [
-        (total(Result.ROLLBACK_FAILED), "not restored"),
+        (total(Result.ROLLBACK_FAILED), "with a failed rollback"),
         (total(Result.FAILED), "failed"),
         (total(Result.SUPERSEDED, Result.UNVERIFIED), "to be looked at"),
         (total(Result.UPDATED), "would be updated" if result.dry_run else "updated"),

@@ -159,7 +159,7 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("result", "words"),
         [
-            (Result.ROLLBACK_FAILED, "1 not restored"),
+            (Result.ROLLBACK_FAILED, "1 with a failed rollback"),
             (Result.FAILED, "1 failed"),
             (Result.SUPERSEDED, "1 to be looked at"),
             (Result.UNVERIFIED, "1 to be looked at"),
