@@ -11,6 +11,7 @@ from closrads.facebook_client import (
     Rollback,
     Written,
     check_ad_health,
+    gravest,
     refresh,
     republish_ads,
     rollback_geo,
@@ -41,14 +42,25 @@ def seconds_needed(wait_seconds: float) -> float:
 
 
 def apply_change(api: GraphApi, planned: Decision, wait_seconds: float) -> Outcome:
-    """Carry out a planned change, if it still is one: the ad set is read again first, for a person may have come."""
+    """Carry out a planned change, if it still is one.
+
+    The ad set is read again first, for a person may have come; after a wait for quota, once more.
+    """
+    reserve = seconds_needed(wait_seconds)
     try:
-        adset = refresh(api, planned.adset)
-        change = decide(adset, planned.regions, check_ad_health(adset))
+        return api.retrying(
+            lambda: _look_and_write(api, planned, wait_seconds), reserve=reserve, errors=(MetaRateLimitError,)
+        )
     except MetaError as error:
         return _not_done(planned, error)
     except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops this ad set only
         return Outcome(planned.as_result(Result.FAILED, (log_defect(error),)))
+
+
+def _look_and_write(api: GraphApi, planned: Decision, wait_seconds: float) -> Outcome:
+    """Raise a MetaError only if nothing was written."""
+    adset = refresh(api, planned.adset)
+    change = decide(adset, planned.regions, check_ad_health(adset))
     if not change.is_change:
         return Outcome(change.as_result())
     if api.clock.remaining() < seconds_needed(wait_seconds):
@@ -86,9 +98,9 @@ class _Attempt:
         except AdSetChangedError as error:
             return Outcome(change.as_result(Result.SUPERSEDED, (str(error),)))
         except MetaOutcomeUnknownError as error:
-            return self._roll_back(None, (str(error),))
-        except MetaError as error:
-            return _not_done(change, error)
+            return self._roll_back(None, (str(error),), error.trouble)
+        except MetaError:
+            raise
         except Exception as error:  # noqa: BLE001 - whether it was changed is unknown, whatever the defect
             return self._roll_back(None, (log_defect(error),))
         return self._protect(written)
@@ -97,8 +109,10 @@ class _Attempt:
         """Re-publish and verify, and put the ad set back unless it is well."""
         change = self.change
         try:
-            failures = republish_ads(self.api, change.adset)
-            findings = verify_ads_after_republish(self.api, change.adset, self.wait_seconds)
+            reserve = seconds_needed(self.wait_seconds)
+            failures = republish_ads(self.api, change.adset, reserve=reserve)
+            reserve -= self.wait_seconds
+            findings = verify_ads_after_republish(self.api, change.adset, self.wait_seconds, reserve=reserve)
         except Exception as error:  # noqa: BLE001 - it is changed and must not stay so unverified, whatever the defect
             return self._roll_back(written, (log_defect(error),))
         reasons = [str(failure) for failure in failures]
@@ -106,7 +120,7 @@ class _Attempt:
         if region_keys(written.targeting) != {region["key"] for region in change.regions}:
             reasons.append("Meta made other states of what was written")
         if reasons:
-            return self._roll_back(written, tuple(reasons), failures[0].error if failures else None)
+            return self._roll_back(written, tuple(reasons), gravest([failure.error for failure in failures]))
         unreadable = tuple(str(finding) for finding in findings if finding.health is AdHealth.UNREADABLE)
         return Outcome(change.as_result(Result.UNVERIFIED, unreadable) if unreadable else change.as_result())
 
@@ -122,4 +136,5 @@ class _Attempt:
         if rollback.result is Result.ROLLBACK_FAILED:
             logger.critical("adset.rollback_failed", extra={"adset": change.adset.id, "issues": rollback.issues})
         issues = tuple(dict.fromkeys((*reasons, *rollback.issues)))
-        return Outcome(change.as_result(rollback.result, issues), trouble or rollback.trouble)
+        troubles = [error for error in (trouble, rollback.trouble) if error is not None]
+        return Outcome(change.as_result(rollback.result, issues), gravest(troubles))

@@ -88,8 +88,8 @@ def is_safe_address(url: str) -> bool:
     except ValueError:
         return False
     plain = parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS
-    more = parts.query or parts.fragment or parts.username or parts.password or not url.isprintable() or " " in url
-    return bool(parts.hostname) and port_is_valid and not more and (parts.scheme == "https" or plain)
+    is_plain = url.isprintable() and not set(url) & set(" ?#@\\")
+    return bool(parts.hostname) and port_is_valid and is_plain and (parts.scheme == "https" or plain)
 
 
 class _Reader:

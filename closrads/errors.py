@@ -182,7 +182,17 @@ class MetaInvalidError(MetaError):
 
 
 class MetaOutcomeUnknownError(MetaError):
-    """A write may or may not have been done, and Meta cannot be asked."""
+    """A write may or may not have been done, and Meta cannot be asked, or its answers contradict each other.
+
+    Attributes
+    ----------
+    trouble
+        What Meta refused last.
+    """
+
+    def __init__(self, message: str, trouble: MetaError) -> None:
+        self.trouble = trouble
+        super().__init__(message)
 
 
 class AdSetChangedError(ClosradsError):

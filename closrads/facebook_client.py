@@ -1,22 +1,25 @@
 """What is done with Meta: read ad sets, check their ads, update the geo targeting, re-publish, verify, roll back."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum
 from typing import Any
 
 from closrads.clock import Clock
 from closrads.errors import (
     AdSetChangedError,
+    MetaAccessError,
     MetaError,
     MetaInvalidError,
     MetaLostAnswerError,
     MetaOutcomeUnknownError,
+    MetaPolicyError,
+    MetaRateLimitError,
     MetaTransientError,
     Secret,
 )
-from closrads.graph_api import RESERVED_SECONDS, GraphApi, JsonObject, Operation, Shape, UsageMeter, was_done
+from closrads.graph_api import ATTEMPTS, RESERVED_SECONDS, GraphApi, JsonObject, Operation, UsageMeter, was_done
 from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Result
 from closrads.state_mapper import Region
 from closrads.targeting import (
@@ -34,6 +37,9 @@ MISSING_LEAD_FORM = 3390001
 """The error this system exists for: Meta has lost the link between an ad and its lead form."""
 APPLY_RESERVE_SECONDS = 45.0
 """What one ad set needs for the calls of its four layers, one of them slow, and for the mail, beside the two waits."""
+
+FRESH_SECONDS = 5.0
+"""A picture that took longer to take may show things that were never true together."""
 
 _ADSET_FIELDS = "id,name,effective_status,targeting"
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
@@ -92,11 +98,17 @@ def refresh(api: GraphApi, adset: AdSetSnapshot) -> AdSetSnapshot:
     Raises
     ------
     MetaError
-        If anything of it cannot be read.
+        If anything of it cannot be read, or not all of it within a few seconds.
     """
-    row = api.get(adset.id, {"fields": _ADSET_FIELDS})
-    ads = {ad.id: ad for ad in map(_ad, api.get_all(f"{adset.id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE))}
-    return _snapshot(row, adset.meta_campaign_id, {adset.id: ads})
+    for _ in range(ATTEMPTS):
+        started = api.clock.now()
+        row = api.get(adset.id, {"fields": _ADSET_FIELDS})
+        ads = {ad.id: ad for ad in map(_ad, api.get_all(f"{adset.id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE))}
+        if (api.clock.now() - started).total_seconds() <= FRESH_SECONDS:
+            return _snapshot(row, adset.meta_campaign_id, {adset.id: ads})
+    raise MetaTransientError(
+        f"Ad set {adset.id} and its ads could not be read within {FRESH_SECONDS:g} s of each other"
+    )
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
@@ -122,7 +134,8 @@ def update_adset_geo(
 ) -> Written:
     """Set an ad set's regions, and return its targeting as Meta stores it now, which may be something else.
 
-    The same set of regions is not written again.
+    The same set of regions is not written again. A rate limit is not waited for: in the minutes until it ends more may
+    change than the targeting, so the caller starts again with a fresh snapshot.
 
     Parameters
     ----------
@@ -147,7 +160,7 @@ def update_adset_geo(
     if region_keys(adset.targeting) == wanted:
         return Written(adset.targeting, certain=True)
     after = _build_new_targeting(adset.targeting, regions)
-    return _TargetingWrite(api, adset.id, before=adset.targeting, after=after).make(reserve)
+    return _TargetingWrite(api, adset.id, before=adset.targeting, after=after).make(reserve, (MetaTransientError,))
 
 
 def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> None:
@@ -180,10 +193,13 @@ class RepublishFailure:
         return f"Ad “{self.ad.name}” ({self.ad.id}): could not be re-published: {self.error}"
 
 
-def republish_ads(api: GraphApi, adset: AdSetSnapshot) -> tuple[RepublishFailure, ...]:
+def republish_ads(
+    api: GraphApi, adset: AdSetSnapshot, *, reserve: float = RESERVED_SECONDS
+) -> tuple[RepublishFailure, ...]:
     """Layer 2: set every ad that was ACTIVE in the snapshot to ACTIVE again, and no other; return the failures."""
     ads = adset.active_ads
-    outcomes = api.batch([Operation("POST", ad.id, {"status": "ACTIVE"}, was_done) for ad in ads])
+    operations = [Operation("POST", ad.id, {"status": "ACTIVE"}, was_done) for ad in ads]
+    outcomes = api.batch(operations, reserve=reserve)
     return tuple(
         RepublishFailure(ad, outcome)
         for ad, outcome in zip(ads, outcomes, strict=True)
@@ -191,21 +207,29 @@ def republish_ads(api: GraphApi, adset: AdSetSnapshot) -> tuple[RepublishFailure
     )
 
 
-def verify_ads_after_republish(api: GraphApi, adset: AdSetSnapshot, wait_seconds: float = 3) -> tuple[AdFinding, ...]:
-    """Layer 3: wait, read the ads again, and return what each looks like now.
+def verify_ads_after_republish(
+    api: GraphApi, adset: AdSetSnapshot, wait_seconds: float = 3, *, reserve: float = RESERVED_SECONDS
+) -> tuple[AdFinding, ...]:
+    """Layer 3: wait, as far as time allows, read the ads again, and return what each looks like now.
 
     An ad is broken if it has issues that count, or is no longer switched on though it was in the snapshot. If the ads
     cannot be read, each is unreadable, which says neither good nor bad.
     """
     if not adset.ads:
         return ()
-    api.clock.sleep(wait_seconds)
+    api.clock.sleep(min(wait_seconds, max(api.clock.remaining() - RESERVED_SECONDS, 0)))
     try:
-        rows = api.get_all(f"{adset.id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE)
+        rows = api.get_all(f"{adset.id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE, reserve=reserve)
         now = {ad.id: ad for ad in map(_ad, rows)}
     except MetaError as error:
         return tuple(AdFinding(ad, AdHealth.UNREADABLE, str(error)) for ad in adset.ads)
     return tuple(_compare(ad, now.get(ad.id)) for ad in adset.ads)
+
+
+def gravest(errors: Iterable[MetaError]) -> MetaError | None:
+    """Return the error that says most about what comes next: policy, then access, then quota, then any other; PURE."""
+    kinds = (MetaPolicyError, MetaAccessError, MetaRateLimitError)
+    return max(errors, key=lambda error: [isinstance(error, kind) for kind in kinds], default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +264,17 @@ def rollback_geo(
     try:
         current = _targeting_of(api.get(adset.id, _TARGETING_ONLY, _has_targeting))
         before = _what_to_put_back(adset, regions, written, current)
-        if before is not None:
-            current = _TargetingWrite(api, adset.id, before=current, after=before).make(RESERVED_SECONDS).targeting
+        write = _TargetingWrite(api, adset.id, before=current, after=before)
+        current = write.make(RESERVED_SECONDS, (MetaTransientError, MetaRateLimitError)).targeting
     except AdSetChangedError as error:
         return Rollback(Result.SUPERSEDED, (str(error),))
     except MetaError as error:
-        return Rollback(Result.ROLLBACK_FAILED, (f"Its targeting was NOT restored: {error}",), error)
+        what = (
+            "It is NOT known whether its targeting is as before"
+            if written is None
+            else "Its targeting was NOT restored"
+        )
+        return Rollback(Result.ROLLBACK_FAILED, (f"{what}: {error}",), error)
     if region_keys(current) != region_keys(adset.targeting):
         return Rollback(Result.ROLLBACK_FAILED, ("Its targeting was NOT restored: Meta made something else of it",))
     failures = republish_ads(api, adset)
@@ -253,7 +282,7 @@ def rollback_geo(
     sick = [finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE}]
     healthy = {finding.ad.id for finding in findings if finding.health is AdHealth.HEALTHY}
     unsure = [failure for failure in failures if failure.ad.id not in healthy]
-    trouble = failures[0].error if failures else None
+    trouble = gravest([failure.error for failure in failures])
     if sick or unsure:
         issues = ("Its targeting was restored, but not all ads:", *map(str, sick), *map(str, unsure))
         return Rollback(Result.ROLLBACK_FAILED, issues, trouble)
@@ -262,37 +291,34 @@ def rollback_geo(
 
 def _what_to_put_back(
     adset: AdSetSnapshot, regions: Sequence[Region], written: Written | None, current: Targeting
-) -> JsonObject | None:
-    """Return the targeting to write over `current`, None if there is nothing to put back.
+) -> JsonObject:
+    """Return the targeting to write over `current`, also if that looks as before: a read may be older than the write.
 
     Raises
     ------
     AdSetChangedError
         What is there is somebody else's.
     """
-    as_before = same_targeting(current, adset.targeting)
+    certain = written is not None and written.certain
     if written is not None and written.certain:
-        if as_before:
-            return None
         ours = same_targeting(current, written.targeting)
     else:
-        # That it looks as before proves nothing: a read may be older than the write.
-        ours = as_before or region_keys(current) == {region["key"] for region in regions}
-    if not ours:
-        raise AdSetChangedError(f"Somebody changed the targeting of {adset.id} meanwhile: it is left as it is now")
-    if (written is not None and written.certain) or same_but_for_regions(current, adset.targeting):
+        ours = region_keys(current) == {region["key"] for region in regions}
+    if not (ours or same_targeting(current, adset.targeting)):
+        raise AdSetChangedError(f"Somebody changed the targeting of {adset.id} meanwhile: it stays as it is now")
+    if certain or same_but_for_regions(current, adset.targeting):
         return without_computed(adset.targeting)
     old_regions = (adset.targeting.get("geo_locations") or {}).get("regions") or []
     return _build_new_targeting(current, old_regions)
 
 
-class _Sent(Enum):
-    """What is known of a write."""
+class _Sent(IntEnum):
+    """What is known of a write, the more the higher."""
 
-    NO = auto()
-    PERHAPS = auto()
+    NO = 0
+    PERHAPS = 1
     """Its answer was lost."""
-    CONFIRMED = auto()
+    CONFIRMED = 2
 
 
 class _TargetingWrite:
@@ -304,39 +330,38 @@ class _TargetingWrite:
         self._before = before
         self._after = after
         self._sent = _Sent.NO
-        self._in_doubt = False
         self._first = True
 
-    def make(self, reserve: float) -> Written:
-        """Return what is at Meta afterwards; waits leave `reserve` seconds of the invocation alone."""
+    def make(self, reserve: float, retried: tuple[type[MetaError], ...]) -> Written:
+        """Return what is at Meta afterwards; `retried` errors are waited for, short of the last `reserve` seconds."""
         try:
-            return self._api.retrying(self._attempt, reserve=reserve)
+            return self._api.retrying(self._attempt, reserve=reserve, errors=retried)
         except MetaError as error:
-            if not self._in_doubt:
+            if self._sent is _Sent.NO:
                 raise
-            if (written := self._last_look()) is not None:
+            unknown = f"Nobody knows whether the write to {self._adset_id} was done: {error}"
+            try:
+                answer = self._api.get(self._adset_id, _TARGETING_ONLY, _has_targeting, reserve=reserve)
+            except MetaError as unreadable:
+                raise MetaOutcomeUnknownError(f"{unknown}; {unreadable}", error) from None
+            if (written := self._look(answer)) is not None:
                 return written
-            if self._sent is _Sent.CONFIRMED:
-                raise MetaOutcomeUnknownError(f"Meta confirmed the write to {self._adset_id} and shows none") from None
-            raise error from None
+            raise MetaOutcomeUnknownError(unknown, error) from None
 
     def _attempt(self) -> Written:
-        if not self._first and (written := self._look(self._api.get_once)) is not None:
+        if not self._first and (written := self._look(self._read())) is not None:
             return written
         self._first = False
         try:
             answer = self._api.post(self._adset_id, {"targeting": self._after, **_TARGETING_ONLY})
         except MetaTransientError:
-            self._in_doubt = True
-            self._sent = self._sent if self._sent is _Sent.CONFIRMED else _Sent.PERHAPS
+            self._sent = max(self._sent, _Sent.PERHAPS)
             raise
-        self._in_doubt, self._sent = True, _Sent.CONFIRMED
+        self._sent = _Sent.CONFIRMED
         shown_by_the_write = _has_targeting(answer)
-        if not shown_by_the_write:
-            answer = self._api.get_once(self._adset_id, _TARGETING_ONLY, _has_targeting)
-        stored = _targeting_of(answer)
+        stored = _targeting_of(answer if shown_by_the_write else self._read())
         certain = shown_by_the_write or same_but_for_regions(stored, self._before)
-        if self._has_arrived(stored):
+        if region_keys(stored) == region_keys(self._after):
             return Written(stored, certain)
         if same_targeting(stored, self._before):
             raise MetaLostAnswerError(f"Meta confirms the write to {self._adset_id}, but shows the old states")
@@ -344,30 +369,22 @@ class _TargetingWrite:
             return Written(stored, certain)  # what Meta made of it: other states than were sent
         raise self._somebody_else()
 
-    def _last_look(self) -> Written | None:
-        try:
-            return self._look(self._api.get)
-        except MetaError as error:
-            what = f"Nobody knows whether the write to {self._adset_id} was done"
-            raise MetaOutcomeUnknownError(f"{what}: {error}") from None
+    def _read(self) -> JsonObject:
+        return self._api.get_once(self._adset_id, _TARGETING_ONLY, _has_targeting)
 
-    def _look(self, get: Callable[[str, Mapping[str, Any], Shape], JsonObject]) -> Written | None:
-        """Return what is there if the write has arrived, None if it has not."""
-        current = _targeting_of(get(self._adset_id, _TARGETING_ONLY, _has_targeting))
-        if self._sent is not _Sent.NO and self._has_arrived(current):
+    def _look(self, answer: JsonObject) -> Written | None:
+        """Return what is there if the write has arrived, None if that does not show."""
+        current = _targeting_of(answer)
+        differ = region_keys(self._before) != region_keys(self._after)
+        can_tell = self._sent is _Sent.CONFIRMED or (self._sent is _Sent.PERHAPS and differ)
+        if can_tell and region_keys(current) == region_keys(self._after):
             return Written(current, same_but_for_regions(current, self._before))
-        if not same_targeting(current, self._before):
-            raise self._somebody_else()
-        self._in_doubt = self._sent is _Sent.CONFIRMED
-        return None
-
-    def _has_arrived(self, current: Targeting) -> bool:
-        return region_keys(current) == region_keys(self._after)
+        if same_targeting(current, self._before):
+            return None
+        raise self._somebody_else()
 
     def _somebody_else(self) -> AdSetChangedError:
-        return AdSetChangedError(
-            f"Somebody changed the targeting of {self._adset_id} meanwhile: it is left as it is now"
-        )
+        return AdSetChangedError(f"Somebody changed the targeting of {self._adset_id} meanwhile: it stays as it is now")
 
 
 def _targeting_of(answer: JsonObject) -> Targeting:

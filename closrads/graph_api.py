@@ -151,15 +151,19 @@ class GraphApi:
         self._meter = meter
         self._answers: list[requests.Response] = []
 
-    def get(self, path: str, params: Mapping[str, Any], expects: Shape = has_id) -> JsonObject:
+    def get(
+        self, path: str, params: Mapping[str, Any], expects: Shape = has_id, *, reserve: float = RESERVED_SECONDS
+    ) -> JsonObject:
         """Read one object or page, with retries."""
-        return self.retrying(lambda: self.get_once(path, params, expects))
+        return self.retrying(lambda: self.get_once(path, params, expects), reserve=reserve)
 
     def get_once(self, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
         """Read one object, without retries, for a caller that retries more than the read."""
         return self._once("GET", path, params, expects)
 
-    def get_all(self, path: str, params: Mapping[str, Any], page_size: int) -> list[JsonObject]:
+    def get_all(
+        self, path: str, params: Mapping[str, Any], page_size: int, *, reserve: float = RESERVED_SECONDS
+    ) -> list[JsonObject]:
         """Read every row of a list, with smaller pages where Meta finds them too large.
 
         Only a missing `paging.next` ends a list: pages may be short or empty (Graph API "Paginated Results").
@@ -170,7 +174,7 @@ class GraphApi:
         while True:
             position = {"after": cursor} if cursor else {}
             try:
-                page = self.get(path, {**params, "limit": page_size, **position}, has_data)
+                page = self.get(path, {**params, "limit": page_size, **position}, has_data, reserve=reserve)
             except MetaTooMuchDataError:
                 if page_size == 1:
                     raise
@@ -188,7 +192,9 @@ class GraphApi:
         """Write once, without retries: after a lost answer only the caller knows how to tell what happened."""
         return self._once("POST", path, params, was_done)
 
-    def batch(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:
+    def batch(
+        self, operations: Sequence[Operation], *, reserve: float = RESERVED_SECONDS
+    ) -> list[JsonObject | MetaError]:
         """Send independent calls together and return what became of each, in their order.
 
         Items that failed for the moment are sent again. Writes must be safe to repeat, and no two may update ad sets
@@ -196,16 +202,24 @@ class GraphApi:
         """
         outcomes: list[JsonObject | MetaError] = []
         for start in range(0, len(operations), LARGEST_BATCH):
-            outcomes += self._batch_with_retries(operations[start : start + LARGEST_BATCH])
+            outcomes += self._batch_with_retries(operations[start : start + LARGEST_BATCH], reserve)
         return outcomes
 
-    def retrying(self, attempt: Callable[[], T], *, reserve: float = RESERVED_SECONDS) -> T:
+    def retrying(
+        self,
+        attempt: Callable[[], T],
+        *,
+        reserve: float = RESERVED_SECONDS,
+        errors: tuple[type[MetaError], ...] = (MetaTransientError, MetaRateLimitError),
+    ) -> T:
         """Run `attempt` until it succeeds, fails for good, or no attempt or time is left.
 
         Parameters
         ----------
         reserve
             Seconds of the invocation that no wait may touch.
+        errors
+            What is worth another attempt.
         """
 
         def out_of_time(state: RetryCallState) -> bool:
@@ -215,7 +229,7 @@ class GraphApi:
             sleep=self.clock.sleep,
             stop=stop_after_attempt(ATTEMPTS) | out_of_time,  # type: ignore[operator] # a plain function is a stop too
             wait=_wait,
-            retry=retry_if_exception(_is_worth_another_try),
+            retry=retry_if_exception(lambda error: isinstance(error, errors) and _is_worth_another_try(error)),
             before_sleep=self._log_retry,
             reraise=True,
         )(attempt)
@@ -232,7 +246,7 @@ class GraphApi:
             },
         )
 
-    def _batch_with_retries(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:
+    def _batch_with_retries(self, operations: Sequence[Operation], reserve: float) -> list[JsonObject | MetaError]:
         outcomes: dict[int, JsonObject | MetaError] = {}
         pending = list(range(len(operations)))
 
@@ -249,7 +263,7 @@ class GraphApi:
                 raise max(errors, key=lambda error: error.retry_after or 0)
 
         with suppress(MetaError):  # each item's outcome says what became of it
-            self.retrying(attempt)
+            self.retrying(attempt, reserve=reserve)
         return [outcomes[index] for index in range(len(operations))]
 
     def _batch_once(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:

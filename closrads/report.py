@@ -81,7 +81,7 @@ _BOXES = (
     (
         "red",
         "Updated, then rolled back",
-        "An ad broke after the update, or could not be re-published. The targeting was restored: not updated today.",
+        "The update could not be kept, for the reason below. The targeting was restored: not updated today.",
         (Result.REVERTED,),
     ),
     (

@@ -589,6 +589,54 @@ class TestTrouble:
         assert set(world.written_adsets()) == {one}
         assert world.meta.states(two) == {"TX"}
 
+    @pytest.mark.parametrize("on", ["ads", "write"])
+    def test_what_a_person_does_during_a_wait_for_quota_counts(self, world: World, on: str) -> None:
+        """After the wait the ad set is looked at again: a paused ad stays paused, a changed age stays changed."""
+        world.campaign("FL")
+        adset = world.adset(ads=3)
+        ad = world.meta.ads_of(adset)[0]
+        throttled = (lambda op: op.path == f"{adset}/ads") if on == "ads" else "POST adset"
+        world.meta.fail(faults.throttled_account(300), on=throttled)
+
+        def person_comes(_: Operation) -> None:
+            if 300 in world.time.waits:
+                world.meta.on_request = None
+                ad.status = "PAUSED"
+                world.meta.change_by_hand(adset, {"age_min": 25})
+
+        world.meta.on_request = person_comes
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+        assert (ad.status, world.meta.targeting(adset)["age_min"]) == ("PAUSED", 25)
+        assert world.meta.states(adset) == {"FL"}
+
+    def test_a_picture_that_cannot_be_taken_in_one_go_is_no_ground_for_a_write(self, world: World) -> None:
+        """Each look at the ads takes long, so nobody knows what is true together: not updated today."""
+        world.campaign("FL")
+        adset = world.adset()
+
+        def slow(operation: Operation) -> None:
+            if operation.path == f"{adset}/ads":
+                world.time.sleep(6)
+
+        world.meta.on_request = slow
+
+        assert "could not be read within 5 s" in failed(world)
+        assert world.meta.writes == []
+
+    @pytest.mark.parametrize("seconds", [60, 120])
+    def test_a_wait_after_the_write_leaves_time_for_the_rollback(self, world: World, seconds: int) -> None:
+        """The re-publish may wait for quota only as long as verification, rollback and mail still fit."""
+        world.campaign("FL")
+        world.put({"limits/verify_wait_seconds": "30"})
+        adset = world.adset(breakage=Breakage.stubborn())
+        world.time.deadline = world.time.seconds() + 150
+        world.meta.fail(faults.throttled_account(seconds), on="POST ad", times=2)
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+        assert world.time.seconds() <= world.time.deadline - 10
+
     @pytest.mark.parametrize("on", ["GET adset", "POST adset"])
     def test_a_wait_for_quota_leaves_time_for_all_layers(self, world: World, on: str) -> None:
         """A throttle may be waited for only if the ad set can be seen through afterwards."""
@@ -683,7 +731,7 @@ class TestTrouble:
         world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
 
         assert "rollback_failed" in failed(world)
-        assert last_report(world).count("NOT restored") == 1
+        assert last_report(world).count("NOT known") == 1
 
     @pytest.mark.parametrize("function", ["republish_ads", "verify_ads_after_republish"])
     def test_a_defect_after_the_write_takes_it_back(
@@ -702,6 +750,46 @@ class TestTrouble:
         world.campaign("FL")
         adset = world.adset()
         monkeypatch.setattr("closrads.apply.update_adset_geo", _defective)
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+
+    @pytest.mark.parametrize("breakage", [None, Breakage.stubborn()], ids=["well", "broken"])
+    def test_a_stale_read_in_the_rollback_does_not_end_it(self, world: World, breakage: Breakage | None) -> None:
+        """A read that is older than the write makes it look put back already: it is put back all the same."""
+        world.campaign("FL")
+        adset = world.adset(breakage=breakage)
+        stale = faults.answer({"id": adset, "targeting": world.meta.targeting(adset)})
+        world.meta.fail(stale, on="GET adset", skip=1)
+        world.meta.fail(faults.error(2490427, None, "rejected"), on="POST ad")
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+        assert {ad.effective_status for ad in world.meta.ads_of(adset)} == {"ACTIVE"}
+
+    @pytest.mark.parametrize("refusal", [faults.INTEREST_RETIRED, faults.throttled_account(6000)])
+    def test_a_lost_write_that_a_stale_read_hides_is_undone(self, world: World, refusal: Any) -> None:
+        """The write arrived, its answer was lost, a read does not show it yet, the second attempt is refused."""
+        world.campaign("FL")
+        adset = world.adset(breakage=Breakage.stubborn())
+        stale = faults.answer({"id": adset, "targeting": world.meta.targeting(adset)})
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+        world.meta.fail(stale, on="GET adset", skip=1, times=2)
+        world.meta.fail(refusal, on="POST adset")
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_a_lost_write_of_the_rollback_is_made_again(self, world: World) -> None:
+        """Nothing can be told from states that look right before and after: only a confirmation counts."""
+        world.campaign("FL")
+        adset = world.adset(breakage=Breakage.stubborn())
+        stale = faults.answer(
+            {"id": adset, "name": "Broad", "effective_status": "ACTIVE", "targeting": world.meta.targeting(adset)}
+        )
+        world.meta.fail(faults.answer({"success": True}), on="POST adset", applied=True, times=3)
+        world.meta.fail(faults.DROPPED, on="POST adset")
+        world.meta.fail(stale, on="GET adset", times=None)
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
