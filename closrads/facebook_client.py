@@ -264,7 +264,8 @@ def rollback_geo(
     try:
         current = _targeting_of(api.get(adset.id, _TARGETING_ONLY, _has_targeting))
         before = _what_to_put_back(adset, regions, written, current)
-        write = _TargetingWrite(api, adset.id, before=current, after=before)
+        ours = (written.targeting,) if written is not None and written.certain else ()
+        write = _TargetingWrite(api, adset.id, before=current, after=before, ours=ours)
         current = write.make(RESERVED_SECONDS, (MetaTransientError, MetaRateLimitError)).targeting
     except AdSetChangedError as error:
         return Rollback(Result.SUPERSEDED, (str(error),))
@@ -324,11 +325,14 @@ class _Sent(IntEnum):
 class _TargetingWrite:
     """One write of `after` over `before`, and what became of it where answers are lost or contradict each other."""
 
-    def __init__(self, api: GraphApi, adset_id: str, *, before: Targeting, after: JsonObject) -> None:
+    def __init__(
+        self, api: GraphApi, adset_id: str, *, before: Targeting, after: JsonObject, ours: Sequence[Targeting] = ()
+    ) -> None:
         self._api = api
         self._adset_id = adset_id
         self._before = before
         self._after = after
+        self._overwritable = (before, *ours)
         self._sent = _Sent.NO
         self._first = True
 
@@ -363,7 +367,7 @@ class _TargetingWrite:
         certain = shown_by_the_write or same_but_for_regions(stored, self._before)
         if region_keys(stored) == region_keys(self._after):
             return Written(stored, certain)
-        if same_targeting(stored, self._before):
+        if self._may_overwrite(stored):
             raise MetaLostAnswerError(f"Meta confirms the write to {self._adset_id}, but shows the old states")
         if certain:
             return Written(stored, certain)  # what Meta made of it: other states than were sent
@@ -379,9 +383,12 @@ class _TargetingWrite:
         can_tell = self._sent is _Sent.CONFIRMED or (self._sent is _Sent.PERHAPS and differ)
         if can_tell and region_keys(current) == region_keys(self._after):
             return Written(current, same_but_for_regions(current, self._before))
-        if same_targeting(current, self._before):
+        if self._may_overwrite(current):
             return None
         raise self._somebody_else()
+
+    def _may_overwrite(self, current: Targeting) -> bool:
+        return any(same_targeting(current, known) for known in self._overwritable)
 
     def _somebody_else(self) -> AdSetChangedError:
         return AdSetChangedError(f"Somebody changed the targeting of {self._adset_id} meanwhile: it stays as it is now")

@@ -780,6 +780,17 @@ class TestTrouble:
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
 
+    def test_a_stale_read_before_a_lost_write_of_the_rollback_does_not_end_it(self, world: World) -> None:
+        """The first look is older than our write, the next one is not: what it shows is ours, not somebody else's."""
+        world.campaign("FL")
+        adset = world.adset(breakage=Breakage.stubborn())
+        stale = faults.answer({"id": adset, "targeting": world.meta.targeting(adset)})
+        world.meta.fail(stale, on="GET adset", skip=1)
+        world.meta.fail(faults.DROPPED, on="POST adset", skip=1)
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+
     def test_a_lost_write_of_the_rollback_is_made_again(self, world: World) -> None:
         """Nothing can be told from states that look right before and after: only a confirmation counts."""
         world.campaign("FL")
