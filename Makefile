@@ -5,7 +5,7 @@ BIN := .venv/bin
 LAMBDA_PYTHON := 3.13
 LAMBDA_PLATFORM := manylinux2014_x86_64
 REGENERATE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-    --no-emit-index-url --no-annotate --no-header --quiet
+    --no-annotate --no-header --quiet
 
 .PHONY: demo test lint fmt sandbox lock build-SyncFunction
 
