@@ -3,7 +3,7 @@
 Whatever happens on the way, an ad set that may have been written ends verified, put back, or reported as not proven.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from closrads.errors import AdSetChangedError, MetaError, MetaOutcomeUnknownError, MetaRateLimitError
 from closrads.facebook_client import (
@@ -96,7 +96,7 @@ class _Attempt:
         try:
             written = update_adset_geo(self.api, change.adset, change.regions, reserve=reserve)
         except AdSetChangedError as error:
-            return Outcome(change.as_result(Result.SUPERSEDED, (str(error),)))
+            return self._leave_to_somebody_else(str(error))
         except MetaOutcomeUnknownError as error:
             return self._roll_back(None, (str(error),), error.trouble)
         except MetaError:
@@ -104,6 +104,23 @@ class _Attempt:
         except Exception as error:  # noqa: BLE001 - whether it was changed is unknown, whatever the defect
             return self._roll_back(None, (log_defect(error),))
         return self._protect(written)
+
+    def _leave_to_somebody_else(self, reason: str) -> Outcome:
+        """Keep hands off the targeting; our write may have been there in between, so protect the ads that still run."""
+        adset = self.change.adset
+        try:
+            running = {ad.id for ad in refresh(self.api, adset).active_ads}
+            adset = replace(adset, ads=tuple(ad for ad in adset.active_ads if ad.id in running))
+            failures = republish_ads(self.api, adset)
+            findings = verify_ads_after_republish(self.api, adset, self.wait_seconds)
+        except Exception as error:  # noqa: BLE001 - what happened to the targeting is to be told in any case
+            issue = str(error) if isinstance(error, MetaError) else log_defect(error)
+            return Outcome(
+                self.change.as_result(Result.SUPERSEDED, (reason, f"Its ads were not re-published: {issue}"))
+            )
+        bad = [*failures, *(finding for finding in findings if finding.health is AdHealth.BROKEN)]
+        trouble = gravest([failure.error for failure in failures])
+        return Outcome(self.change.as_result(Result.SUPERSEDED, (reason, *map(str, bad))), trouble)
 
     def _protect(self, written: Written) -> Outcome:
         """Re-publish and verify, and put the ad set back unless it is well."""

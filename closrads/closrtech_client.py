@@ -71,12 +71,13 @@ def _ask(campaign: str, login: ClosrtechLogin) -> dict[str, int]:
     except requests.RequestException as error:
         # The original's text and traceback show the URL, and with it the password.
         logger.warning("closrtech.no_answer", extra={"campaign": campaign, "error": type(error).__name__})
-        raise ClosrtechError(f"CLOSRTECH gave no answer for {campaign} ({type(error).__name__})") from None
+        what = f"CLOSRTECH gave no answer for {campaign} ({type(error).__name__})"
+        raise ClosrtechError(f"{what}: run the campaign again later") from None
     if status == HTTPStatus.OK:
         return _demand(campaign, body)
     logger.warning("closrtech.refused", extra={"campaign": campaign, "status": status})
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise ClosrtechError(f"CLOSRTECH is in trouble (HTTP {status} for {campaign})")
+        raise ClosrtechError(f"CLOSRTECH is in trouble (HTTP {status} for {campaign}): run the campaign again later")
     remedy = _REMEDIES.get(status, "closrtech/base_url")
     raise ClosrtechAccessError(f"CLOSRTECH refuses the request for {campaign} (HTTP {status}): check {remedy}")
 

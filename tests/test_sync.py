@@ -708,6 +708,54 @@ class TestTrouble:
         assert "superseded" in failed(world)
         assert (world.meta.targeting(adset)["age_max"], world.written_adsets()) == (40, [])
 
+    @pytest.mark.parametrize("trouble", [None, faults.OBJECT_MISSING, faults.PERMISSION_MISSING])
+    def test_ads_are_protected_also_where_somebody_else_has_the_last_word(self, world: World, trouble: Any) -> None:
+        """Our write arrived before the person's change: ads that still run are re-published, a paused one is not."""
+        world.campaign("FL")
+        adset = world.adset(ads=3, breakage=Breakage.ordinary(seconds=60))
+        paused = world.meta.ads_of(adset)[0]
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+        if trouble is faults.OBJECT_MISSING:
+            world.meta.fail(trouble, on=lambda op: op.path == f"{adset}/ads", skip=1, times=None)
+        elif trouble:
+            world.meta.fail(trouble, on="POST ad", times=None)
+
+        def person_comes(operation: Operation) -> None:
+            if operation.kind == "adset" and operation.method == "GET" and world.time.waits:
+                world.meta.on_request = None
+                paused.status = "PAUSED"
+                world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3847"}]}})
+
+        world.meta.on_request = person_comes
+
+        said = failed(world)
+        assert "superseded" in said
+        assert world.meta.states(adset) == {"CA"}
+        assert paused.status == "PAUSED"
+        if trouble:
+            assert "re-published" in said
+        else:
+            world.meta.settle()
+            assert [ad.effective_status for ad in world.meta.ads_of(adset)[1:]] == ["ACTIVE", "ACTIVE"]
+
+    def test_a_defect_while_protecting_those_ads_still_tells_of_the_change(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What happened to the targeting is reported in any case."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.meta.fail(faults.DROPPED, on="POST adset")
+
+        def person_comes(operation: Operation) -> None:
+            if operation.kind == "adset" and operation.method == "POST":
+                world.meta.on_request = None
+                world.meta.change_by_hand(adset, {"age_max": 40})
+                monkeypatch.setattr("closrads.apply.republish_ads", _defective)
+
+        world.meta.on_request = person_comes
+
+        assert "Unexpected ZeroDivisionError" in failed(world)
+
     def test_a_write_that_nobody_can_look_up_is_taken_back(self, world: World) -> None:
         """Meta falls silent right after the write; once it answers again, the ad set is put back."""
         world.campaign("FL")
