@@ -1,5 +1,6 @@
 """The doorway: event in, result out. It builds the parts, hands them to the conductor and decides nothing."""
 
+import time
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -7,11 +8,10 @@ from typing import Any
 from closrads.clock import Clock
 from closrads.config import load_settings
 from closrads.errors import ClosradsError, SyncFailed, redact_all
-from closrads.model import MailOutcome
 from closrads.notifier import notify
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
 from closrads.request import parse_event
-from closrads.sync import run_sync
+from closrads.sync import LONGEST_RUN_SECONDS, end_run, run_sync
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
@@ -24,8 +24,11 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     SyncFailed
         At least one campaign failed. The report was sent before.
     """
-    milliseconds = getattr(context, "get_remaining_time_in_millis", None)  # a call by hand may have no context
-    return handle(event, Clock(remaining=lambda: milliseconds() / 1000) if milliseconds else Clock())
+    milliseconds = getattr(context, "get_remaining_time_in_millis", None)
+    if milliseconds is not None:
+        return handle(event, Clock(remaining=lambda: milliseconds() / 1000))
+    deadline = time.monotonic() + LONGEST_RUN_SECONDS  # a call by hand may have no context
+    return handle(event, Clock(remaining=lambda: deadline - time.monotonic()))
 
 
 def handle(event: Any, clock: Clock) -> dict[str, Any]:
@@ -52,10 +55,13 @@ def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     if request.dry_run:
         logger.warning("run.dry_run", extra={"hint": "Nothing will be written; give dry_run false to write"})
     result = run_sync(run_id, request, settings, clock)
-    mail = notify(result, settings.email, settings.timezone) if request.notify else MailOutcome.NOT_ASKED
-    result = replace(result, mail=mail)
+    if request.notify and result.is_news:
+        result = replace(result, mail=notify(result, settings.email, settings.timezone))
+    end_run(result, request, settings, clock)
     emit_metrics(result, settings.stage)
-    logger.info("run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": mail.value})
+    logger.info(
+        "run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": result.mail.value}
+    )
     if not result.success:
         failed = [campaign for campaign in result.campaigns if not campaign.success]
         raise SyncFailed("\n".join(f"{campaign.campaign_name}: {'; '.join(campaign.errors)}" for campaign in failed))

@@ -30,7 +30,7 @@ class BoundedAdapter(HTTPAdapter):
 
     def __init__(self, seconds: float, most_bytes: int) -> None:
         super().__init__()
-        self._seconds = seconds
+        self.seconds = seconds
         self._most_bytes = most_bytes
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
@@ -42,7 +42,7 @@ class BoundedAdapter(HTTPAdapter):
             # What has arrived, not what fills a buffer: an endless trickle must come back here now and then.
             while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
                 body += chunk
-                if time.monotonic() - started > self._seconds:
+                if time.monotonic() - started > self.seconds:
                     raise requests.Timeout
                 if len(body) > self._most_bytes:
                     raise AnswerTooLargeError

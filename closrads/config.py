@@ -50,6 +50,8 @@ class Settings:
     campaigns: tuple[CampaignConfig, ...]
     """All of them, also those that are switched off."""
     email: EmailConfig | None
+    ledger_table: str = ""
+    """The DynamoDB table of the ledger; without it only a dry run is possible."""
 
 
 @cache
@@ -118,6 +120,7 @@ class _Reader:
             app_secret=Secret(app_secret) if (app_secret := self._optional("meta/app_secret")) else None,
             campaigns=tuple(self._campaign(slug, shared_limits) for slug in slugs),
             email=self._email(),
+            ledger_table=self._environment.get("CLOSRADS_LEDGER_TABLE", ""),
         )
         if not slugs:
             self._problem("campaigns/<slug>/closrtech_campaign", "is missing: no campaign is set up")

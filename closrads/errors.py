@@ -16,6 +16,8 @@ ClosradsError
 │   ├── MetaPolicyError           blocked by policy: no retry, stop this campaign
 │   ├── MetaInvalidError          this object or request: no retry, go on with the next
 │   └── MetaOutcomeUnknownError   a write may have been done and cannot be looked up: put it back
+├── LedgerError               what is to be written down cannot be: no write at Meta without it
+│   └── LedgerFullError           one ad set's record is too large: leave that ad set alone
 ├── AdSetChangedError         somebody else changed the ad set meanwhile: hands off
 └── SyncFailed                the run's end when a campaign failed; the report is already out
 """
@@ -193,6 +195,14 @@ class MetaOutcomeUnknownError(MetaError):
     def __init__(self, message: str, trouble: MetaError) -> None:
         self.trouble = trouble
         super().__init__(message)
+
+
+class LedgerError(ClosradsError):
+    """The ledger cannot be read or written; without it nothing may be changed."""
+
+
+class LedgerFullError(LedgerError):
+    """A change is too large to be written down; that says nothing about others."""
 
 
 class AdSetChangedError(ClosradsError):

@@ -2,7 +2,9 @@
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
@@ -16,11 +18,23 @@ from closrads.errors import (
     MetaOutcomeUnknownError,
     MetaPolicyError,
     MetaRateLimitError,
+    MetaTooMuchDataError,
     MetaTransientError,
     Secret,
 )
-from closrads.graph_api import ATTEMPTS, RESERVED_SECONDS, GraphApi, JsonObject, Operation, UsageMeter, was_done
-from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Result
+from closrads.graph_api import (
+    ATTEMPTS,
+    RESERVED_SECONDS,
+    GraphApi,
+    JsonObject,
+    Operation,
+    UsageMeter,
+    has_data,
+    was_done,
+)
+from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Change, Result
+from closrads.observability import log_defect
+from closrads.quota import AccountQuota
 from closrads.state_mapper import Region
 from closrads.targeting import (
     Targeting,
@@ -35,14 +49,11 @@ ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
 MISSING_LEAD_FORM = 3390001
 """The error this system exists for: Meta has lost the link between an ad and its lead form."""
-APPLY_RESERVE_SECONDS = 45.0
-"""What one ad set needs for the calls of its four layers, one of them slow, and for the mail, beside the two waits."""
-
 FRESH_SECONDS = 5.0
 """A picture that took longer to take may show things that were never true together."""
 
 _ADSET_FIELDS = "id,name,effective_status,targeting"
-_AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
+_AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback,updated_time"
 _TARGETING_ONLY = {"fields": "id,targeting"}
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 """Only active ad sets are changed; the other two would otherwise vanish from the report without a word."""
@@ -51,6 +62,9 @@ _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
 _PENDING = frozenset({"PENDING_REVIEW", "IN_PROCESS", "PREAPPROVED", "PENDING_BILLING_INFO"})
 _OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"})
+
+_BEFORE_A_WRITE, _AFTER_A_WRITE = timedelta(seconds=5), timedelta(seconds=60)
+"""Within these of a change, a pause may be Meta's own; its clock and ours may differ a little."""
 
 
 def init_api(  # noqa: PLR0913 - who calls, and the parts that a caller may replace
@@ -61,11 +75,17 @@ def init_api(  # noqa: PLR0913 - who calls, and the parts that a caller may repl
     graph_url: str | None = None,
     clock: Clock = Clock(),  # noqa: B008 - a frozen value
     meter: UsageMeter | None = None,
+    quota: AccountQuota | None = None,
 ) -> GraphApi:
     """Return an api object for one ad account, to be passed to every call; nothing process-wide is set."""
-    token = access_token if isinstance(access_token, Secret) else Secret(access_token)
     return GraphApi(
-        token, ad_account_id, app_secret=app_secret, graph_url=graph_url, clock=clock, meter=meter or UsageMeter()
+        access_token if isinstance(access_token, Secret) else Secret(access_token),
+        ad_account_id,
+        app_secret=app_secret,
+        graph_url=graph_url,
+        clock=clock,
+        meter=meter or UsageMeter(),
+        quota=quota or AccountQuota(clock.now),
     )
 
 
@@ -121,6 +141,43 @@ def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Protected:
+    """What there still is to protect of a change made by an earlier run."""
+
+    adset: AdSetSnapshot
+    """As it was before, with those of its ads that ought to run."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the others."""
+
+
+def still_to_protect(change: Change, now: Iterable[Ad]) -> Protected:
+    """Return which ads an earlier run's change is answerable for; PURE.
+
+    An ad that ran before and is PAUSED now was paused by Meta or by a person, and Meta does not say by whom. Only what
+    happened within a minute of the change, or shows an issue and was not touched later, counts as Meta's.
+    """
+    current = {ad.id: ad for ad in now}
+    ads, notes = [], []
+    for ad in change.before.active_ads:
+        there = current.get(ad.id)
+        if there is not None and (there.status == "ACTIVE" or _was_paused_by_meta(change, there)):
+            ads.append(ad)
+        else:
+            state = "is no longer listed in its ad set" if there is None else f"is {there.status} now"
+            notes.append(f"Ad “{ad.name}” ({ad.id}): ran before, {state}, and is left so: somebody may want it so")
+    return Protected(replace(change.before, ads=tuple(ads)), tuple(notes))
+
+
+def _was_paused_by_meta(change: Change, ad: Ad) -> bool:
+    if ad.status != "PAUSED":
+        return False
+    first, last = change.prepared_at - _BEFORE_A_WRITE, change.changed_at + _AFTER_A_WRITE
+    if ad.updated_at is not None and first <= ad.updated_at <= last:
+        return True
+    return (ad.updated_at is None or ad.updated_at < first) and _examine(ad).health is AdHealth.BROKEN
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """An ad set's targeting as Meta stores it after our write."""
 
@@ -130,7 +187,7 @@ class Written:
 
 
 def update_adset_geo(
-    api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region], *, reserve: float = APPLY_RESERVE_SECONDS
+    api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region], *, reserve: float = RESERVED_SECONDS
 ) -> Written:
     """Set an ad set's regions, and return its targeting as Meta stores it now, which may be something else.
 
@@ -194,36 +251,65 @@ class RepublishFailure:
 
 
 def republish_ads(
-    api: GraphApi, adset: AdSetSnapshot, *, reserve: float = RESERVED_SECONDS
-) -> tuple[RepublishFailure, ...]:
-    """Layer 2: set every ad that was ACTIVE in the snapshot to ACTIVE again, and no other; return the failures."""
-    ads = adset.active_ads
-    operations = [Operation("POST", ad.id, {"status": "ACTIVE"}, was_done) for ad in ads]
-    outcomes = api.batch(operations, reserve=reserve)
-    return tuple(
-        RepublishFailure(ad, outcome)
-        for ad, outcome in zip(ads, outcomes, strict=True)
-        if isinstance(outcome, MetaError)
-    )
+    api: GraphApi, adsets: Sequence[AdSetSnapshot], *, reserve: float = RESERVED_SECONDS
+) -> dict[str, tuple[RepublishFailure, ...]]:
+    """Layer 2: set every ad that was ACTIVE in its snapshot to ACTIVE again, and no other; return the failures."""
+    ads = [(adset.id, ad) for adset in adsets for ad in adset.active_ads]
+    outcomes = api.batch([Operation("POST", ad.id, {"status": "ACTIVE"}, was_done) for _, ad in ads], reserve=reserve)
+    failures: dict[str, tuple[RepublishFailure, ...]] = {adset.id: () for adset in adsets}
+    for (adset_id, ad), outcome in zip(ads, outcomes, strict=True):
+        if isinstance(outcome, MetaError):
+            failures[adset_id] += (RepublishFailure(ad, outcome),)
+    return failures
 
 
 def verify_ads_after_republish(
-    api: GraphApi, adset: AdSetSnapshot, wait_seconds: float = 3, *, reserve: float = RESERVED_SECONDS
-) -> tuple[AdFinding, ...]:
-    """Layer 3: wait, as far as time allows, read the ads again, and return what each looks like now.
+    api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: float = 3, *, reserve: float = RESERVED_SECONDS
+) -> dict[str, tuple[AdFinding, ...]]:
+    """Layer 3: wait, as far as time allows, read the ads again, and return what each looks like now, by ad set.
 
     An ad is broken if it has issues that count, or is no longer switched on though it was in the snapshot. If the ads
     cannot be read, each is unreadable, which says neither good nor bad.
     """
-    if not adset.ads:
-        return ()
-    api.clock.sleep(min(wait_seconds, max(api.clock.remaining() - RESERVED_SECONDS, 0)))
-    try:
-        rows = api.get_all(f"{adset.id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE, reserve=reserve)
-        now = {ad.id: ad for ad in map(_ad, rows)}
-    except MetaError as error:
-        return tuple(AdFinding(ad, AdHealth.UNREADABLE, str(error)) for ad in adset.ads)
+    with_ads = [adset for adset in adsets if adset.ads]
+    if with_ads:
+        api.clock.sleep(min(wait_seconds, max(api.clock.remaining() - RESERVED_SECONDS, 0)))
+    ads = read_ads(api, [adset.id for adset in with_ads], reserve=reserve)
+    return {adset.id: compare_ads(adset, ads[adset.id]) if adset.ads else () for adset in adsets}
+
+
+def compare_ads(adset: AdSetSnapshot, now: Mapping[str, Ad] | MetaError) -> tuple[AdFinding, ...]:
+    """Return how the ads of a snapshot do now, given what was read of them; PURE."""
+    if isinstance(now, MetaError):
+        return tuple(AdFinding(ad, AdHealth.UNREADABLE, str(now)) for ad in adset.ads)
     return tuple(_compare(ad, now.get(ad.id)) for ad in adset.ads)
+
+
+def read_ads(
+    api: GraphApi, adset_ids: Sequence[str], *, reserve: float = RESERVED_SECONDS
+) -> dict[str, dict[str, Ad] | MetaError]:
+    """Read all ads of some ad sets, in as few round trips as there are batches; return them, or why not, by ad set."""
+    page = {"fields": _AD_FIELDS, "limit": ADS_PER_PAGE}
+    answers = api.batch(
+        [Operation("GET", f"{adset_id}/ads", page, has_data) for adset_id in adset_ids], reserve=reserve
+    )
+    ads: dict[str, dict[str, Ad] | MetaError] = {}
+    for adset_id, answer in zip(adset_ids, answers, strict=True):
+        try:
+            ads[adset_id] = {ad.id: ad for ad in map(_ad, _all_rows(api, f"{adset_id}/ads", answer, reserve))}
+        except MetaError as error:
+            ads[adset_id] = error
+    return ads
+
+
+def _all_rows(api: GraphApi, path: str, answer: JsonObject | MetaError, reserve: float) -> list[JsonObject]:
+    """Return the rows of a first page if it is the only one, else read the list again page by page."""
+    if isinstance(answer, MetaError) and not isinstance(answer, MetaTooMuchDataError):
+        raise answer
+    if isinstance(answer, MetaTooMuchDataError) or (answer.get("paging") or {}).get("next"):
+        return api.get_all(path, {"fields": _AD_FIELDS}, ADS_PER_PAGE, reserve=reserve)
+    rows: list[JsonObject] = answer["data"]
+    return rows
 
 
 def gravest(errors: Iterable[MetaError]) -> MetaError | None:
@@ -242,28 +328,46 @@ class Rollback:
     """What Meta refused on the way."""
 
 
-def rollback_geo(
-    api: GraphApi,
-    adset: AdSetSnapshot,
-    regions: Sequence[Region],
-    written: Written | None,
-    wait_seconds: float = 3,
-) -> Rollback:
-    """Layer 4: put back the targeting of the snapshot, re-publish, verify.
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """A change that is to be put back."""
+
+    adset: AdSetSnapshot
+    """As it was before, with the ads that ought to run."""
+    regions: Sequence[Region]
+    """What was to be written."""
+    written: Written | None = None
+    """The targeting as it was after the write; None if nobody knows whether the write arrived. Unless all of it is
+    certainly ours, only the regions are put back."""
+    is_back: bool = False
+    """Whether the targeting is as before again, so that only the ads need care."""
+
+
+def rollback_geo(api: GraphApi, undoings: Sequence[Undoing], wait_seconds: float = 3) -> dict[str, Rollback]:
+    """Layer 4: put back the targeting of each snapshot, re-publish, verify; return how it ended, by ad set.
 
     An ad set that has neither the snapshot's targeting now nor ours was changed by somebody else and is left alone.
-
-    Parameters
-    ----------
-    regions
-        What was to be written.
-    written
-        The targeting as it was after the write; None if nobody knows whether the write arrived. Unless all of it is
-        certainly ours, only the regions are put back.
     """
+    ended: dict[str, Rollback] = {}
+    for undoing in undoings:
+        try:
+            failed = None if undoing.is_back else _put_back(api, undoing)
+        except Exception as error:  # noqa: BLE001 - the others are to be put back whatever the defect
+            failed = Rollback(Result.ROLLBACK_FAILED, (f"Its targeting was NOT restored: {log_defect(error)}",))
+        if failed is not None:
+            ended[undoing.adset.id] = failed
+    restored = [undoing.adset for undoing in undoings if undoing.adset.id not in ended]
+    failures = republish_ads(api, restored)
+    findings = verify_ads_after_republish(api, restored, wait_seconds)
+    return ended | {adset.id: _restored(failures[adset.id], findings[adset.id]) for adset in restored}
+
+
+def _put_back(api: GraphApi, undoing: Undoing) -> Rollback | None:
+    """Write the old targeting; return how the rollback ended if it has."""
+    adset, written = undoing.adset, undoing.written
     try:
         current = _targeting_of(api.get(adset.id, _TARGETING_ONLY, _has_targeting))
-        before = _what_to_put_back(adset, regions, written, current)
+        before = _what_to_put_back(adset, undoing.regions, written, current)
         ours = (written.targeting,) if written is not None and written.certain else ()
         write = _TargetingWrite(api, adset.id, before=current, after=before, ours=ours)
         current = write.make(RESERVED_SECONDS, (MetaTransientError, MetaRateLimitError)).targeting
@@ -278,8 +382,11 @@ def rollback_geo(
         return Rollback(Result.ROLLBACK_FAILED, (f"{what}: {error}",), error)
     if region_keys(current) != region_keys(adset.targeting):
         return Rollback(Result.ROLLBACK_FAILED, ("Its targeting was NOT restored: Meta made something else of it",))
-    failures = republish_ads(api, adset)
-    findings = verify_ads_after_republish(api, adset, wait_seconds)
+    return None
+
+
+def _restored(failures: Sequence[RepublishFailure], findings: Sequence[AdFinding]) -> Rollback:
+    """Judge the ads of an ad set whose targeting is as before again."""
     sick = [finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE}]
     healthy = {finding.ad.id for finding in findings if finding.health is AdHealth.HEALTHY}
     unsure = [failure for failure in failures if failure.ad.id not in healthy]
@@ -446,7 +553,16 @@ def _ad(row: JsonObject) -> Ad:
         effective_status=_text(row, "effective_status"),
         issues=tuple(map(_issue, _list_of_objects(row, "issues_info"))),
         review_feedback="; ".join(_leaves(row.get("ad_review_feedback"))),
+        updated_at=_time(row.get("updated_time")),
     )
+
+
+def _time(text: Any) -> datetime | None:
+    """Return a time that Meta states, None if it cannot be read."""
+    with suppress(TypeError, ValueError):
+        time = datetime.fromisoformat(text)
+        return time if time.tzinfo else None
+    return None
 
 
 def _issue(issue: JsonObject) -> AdIssue:

@@ -6,7 +6,6 @@ succeeded only if the status is 2xx *and* the body is an object of the expected 
 """
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from closrads.errors import (
 )
 from closrads.model import GraphUsage
 from closrads.observability import logger
+from closrads.quota import AccountQuota, seconds_to_regain_access
 
 API_VERSION = "v26.0"
 TIMEOUT_SECONDS = (3.05, 30.0)
@@ -44,8 +44,12 @@ LARGEST_BATCH = 50
 ATTEMPTS = 3
 RESERVED_SECONDS = 10.0
 """No wait eats into these last seconds of an invocation: the report is still to be sent."""
+LEAST_TIMEOUT_SECONDS = 1.0
+"""However late it is, a call gets so long to connect, and so long to answer."""
+READ_POINTS, WRITE_POINTS = 1, 3
+"""What a call costs of the ad account's score (Marketing API "Rate Limiting")."""
 
-_POINTS = {"GET": 1, "POST": 3}
+_POINTS = {"GET": READ_POINTS, "POST": WRITE_POINTS}
 
 # Marketing API "Error Codes" and Graph API "Handling Errors"; a code decides, never the text.
 # These stand as code in some answers and as subcode in others.
@@ -104,6 +108,8 @@ class UsageMeter:
     round_trips: int = 0
     operations: int = 0
     points: int = 0
+    seconds: float = 0.0
+    """How long all exchanges took."""
 
     def count(self, methods: Iterable[str]) -> None:
         """Count one HTTP exchange that carries calls of the given methods."""
@@ -133,6 +139,7 @@ class GraphApi:
         graph_url: str | None,
         clock: Clock,
         meter: UsageMeter,
+        quota: AccountQuota,
     ) -> None:
         session = FacebookSession(
             access_token=access_token.reveal(),
@@ -142,14 +149,22 @@ class GraphApi:
         if graph_url:
             session.GRAPH = graph_url
         session.requests.trust_env = False  # no proxy and no .netrc gets between us and Meta
+        self._adapter = BoundedAdapter(TIMEOUT_SECONDS[1], MOST_BYTES)
         for scheme in ("https://", "http://"):
-            session.requests.mount(scheme, BoundedAdapter(TIMEOUT_SECONDS[1], MOST_BYTES))
+            session.requests.mount(scheme, self._adapter)
         session.requests.hooks["response"].append(self._remember)
+        self._session = session
         self._api = FacebookAdsApi(session, api_version=API_VERSION)
         self.ad_account_id = ad_account_id
         self.clock = clock
+        self.quota = quota
         self._meter = meter
         self._answers: list[requests.Response] = []
+
+    @property
+    def seconds_per_call(self) -> float:
+        """How long a call has taken on average in this run, 0 before the first."""
+        return self._meter.seconds / max(self._meter.round_trips, 1)
 
     def get(
         self, path: str, params: Mapping[str, Any], expects: Shape = has_id, *, reserve: float = RESERVED_SECONDS
@@ -275,7 +290,22 @@ class GraphApi:
         if not isinstance(items, list):
             _judge("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
         items += [None] * (len(operations) - len(items))
-        return [_judge_item(operation, item) for operation, item in zip(operations, items, strict=False)]
+        return [self._judge_item(operation, item) for operation, item in zip(operations, items, strict=False)]
+
+    def _judge_item(self, operation: Operation, item: Any) -> JsonObject | MetaError:
+        """Judge one item of a batch's answer; null, or none at all, stands for an item that Meta has not done."""
+        if not isinstance(item, dict) or not isinstance(item.get("code"), int):
+            return MetaLostAnswerError(f"Meta left {operation.path} out of its answer to a batch")
+        headers = {
+            header["name"]: header["value"]
+            for header in item.get("headers") or ()
+            if isinstance(header, dict) and header.keys() >= {"name", "value"}
+        }
+        self.quota.learn(headers)
+        try:
+            return _judge(operation.path, item["code"], headers, item.get("body"), operation.expects)
+        except MetaError as error:
+            return error
 
     def _once(self, method: str, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
         answer = self._exchange(
@@ -288,6 +318,11 @@ class GraphApi:
         """Have the SDK send something and return the raw answer, whatever the SDK makes of it."""
         self._answers.clear()
         self._meter.count(methods)
+        self.quota.count(sum(_POINTS[method] for method in methods))
+        left = self.clock.remaining() - RESERVED_SECONDS / 2
+        self._session.timeout = tuple(max(min(most, left), LEAST_TIMEOUT_SECONDS) for most in TIMEOUT_SECONDS)
+        self._adapter.seconds = self._session.timeout[1]
+        started = self.clock.now()
         try:
             send()
         except requests.RequestException as error:
@@ -297,10 +332,13 @@ class GraphApi:
             # An error that Meta reports, or an answer the SDK stumbles over: judged by the caller from the raw answer.
             if not self._answers:
                 raise
+        finally:
+            self._meter.seconds += (self.clock.now() - started).total_seconds()
         return self._answers[-1]
 
     def _remember(self, response: requests.Response, *_: Any, **__: Any) -> None:
         self._answers.append(response)
+        self.quota.learn(response.headers)
         if warning := response.headers.get("x-ad-api-version-warning"):
             logger.warning("meta.version_warning", extra={"warning": warning, "api_version": API_VERSION})
 
@@ -321,21 +359,6 @@ def _next_cursor(paging: Mapping[str, Any]) -> str | None:
     if not cursor:
         cursor = parse_qs(urlsplit(str(paging["next"])).query).get("after", [None])[0]
     return str(cursor) if cursor else None
-
-
-def _judge_item(operation: Operation, item: Any) -> JsonObject | MetaError:
-    """Judge one item of a batch's answer; null, or none at all, stands for an item that Meta has not done."""
-    if not isinstance(item, dict) or not isinstance(item.get("code"), int):
-        return MetaLostAnswerError(f"Meta left {operation.path} out of its answer to a batch")
-    headers = {
-        header["name"]: header["value"]
-        for header in item.get("headers") or ()
-        if isinstance(header, dict) and header.keys() >= {"name", "value"}
-    }
-    try:
-        return _judge(operation.path, item["code"], headers, item.get("body"), operation.expects)
-    except MetaError as error:
-        return error
 
 
 def _judge(path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
@@ -364,7 +387,7 @@ def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
         "meta.error",
         extra={"path": path, "code": code, "subcode": subcode, "kind": kind.__name__, "trace": error.get("fbtrace_id")},
     )
-    retry_after = _seconds_to_regain_access(headers) if kind is MetaRateLimitError else None
+    retry_after = seconds_to_regain_access(headers) if kind is MetaRateLimitError else None
     return kind(f"Meta refuses {path}: {said}", code=code, subcode=subcode, retry_after=retry_after)
 
 
@@ -383,33 +406,6 @@ def _kind(code: int | None, subcode: int | None, *, transient: bool) -> type[Met
     if transient or code in _TRANSIENT_CODES or numbers & _TRANSIENT_NUMBERS or code < 0:
         return MetaTransientError
     return MetaInvalidError
-
-
-def _seconds_to_regain_access(headers: Mapping[str, str]) -> float | None:
-    """Return the longest time that Meta's usage headers state (Marketing API "Rate Limiting"), None if they don't."""
-    lowered = {name.lower(): value for name, value in headers.items()}
-    business = _json_object(lowered.get("x-business-use-case-usage"))
-    minutes = [
-        _amount(entry.get("estimated_time_to_regain_access"))
-        for entries in business.values()
-        for entry in (entries if isinstance(entries, list) else ())
-        if isinstance(entry, dict)
-    ]
-    account = _json_object(lowered.get("x-ad-account-usage"))
-    full = _amount(account.get("acc_id_util_pct")) >= 100  # noqa: PLR2004 - per cent
-    seconds = _amount(account.get("reset_time_duration")) if full else 0.0
-    return max([seconds, *(60 * stated for stated in minutes)]) or None
-
-
-def _amount(value: Any) -> float:
-    """Return an amount that Meta states, 0 if it states none."""
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return max(float(value), 0.0) if known else 0.0
-
-
-def _json_object(text: str | None) -> JsonObject:
-    value = _json(text)
-    return value if isinstance(value, dict) else {}
 
 
 def _json(text: Any) -> Any:

@@ -19,7 +19,7 @@ class Limits:
     max_removed_pct: float = 80
     """A plan that takes away more than this share of the states that are targeted now is refused."""
     wave_size: int = 25
-    """Most ad sets that may be in flight at once; they go one by one at present, which keeps within any value."""
+    """Most ad sets that may be in flight at once, once an update has proven good."""
     verify_wait_seconds: float = 3
     """Pause between re-publishing an ad set's ads and reading them again."""
     max_adsets: int | None = None
@@ -78,6 +78,9 @@ class RunRequest:
     """Names of the limits that are lifted for this run."""
     notify: bool = True
     scheduled: datetime | None = None
+    """The schedule's time; what runs for one time runs to its end once."""
+    run_id: str | None = None
+    """The run to undo or to look at again; None for each campaign's last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ class Ad:
     """What is: also reflects parents, review and processing."""
     issues: tuple[AdIssue, ...] = ()
     review_feedback: str = ""
+    updated_at: datetime | None = None
+    """When anybody last changed it, if Meta says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +164,13 @@ class Result(StrEnum):
     SKIPPED_PREFLIGHT = "skipped_preflight"
     """An ad was broken before; left alone."""
     NEEDS_ATTENTION = "needs_attention"
-    """Its targeting cannot be set to a list of states without losing what a person set up; left alone."""
+    """Cannot be set to the states without losing what a person set up, or was reverted too often; left alone."""
     NOT_ACTIVE = "not_active"
     """`IN_PROCESS` or `WITH_ISSUES` itself; left alone."""
     DEFERRED = "deferred"
     """Not started, for want of time or quota or because of `max_adsets`; the next run takes it."""
     HELD = "held"
-    """Not started, because the campaign was stopped."""
+    """Not started, because the campaign was stopped or an earlier change of it is still open."""
     REVERTED = "reverted"
     """Updated, found broken, put back and healthy again."""
     FAILED = "failed"
@@ -176,6 +181,80 @@ class Result(StrEnum):
     """Somebody else changed its targeting during the run; left as that person wants it."""
     ROLLBACK_FAILED = "rollback_failed"
     """Updated, found broken, and not proven to be back as it was."""
+
+
+class ChangeState(StrEnum):
+    """How far the change of an ad set has come; the ledger's words."""
+
+    PREPARED = "prepared"
+    """Written down; whether Meta has got the write is unknown until the next state."""
+    WRITTEN = "written"
+    REPUBLISHED = "republished"
+    VERIFIED = "verified"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    ROLLBACK_FAILED = "rollback_failed"
+    SUPERSEDED = "superseded"
+    """Somebody else changed the ad set."""
+    NOT_WRITTEN = "not_written"
+    """Meta refused, so nothing was changed."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next run has to finish or undo it."""
+        return self in _OPEN
+
+
+_OPEN = frozenset(
+    {
+        ChangeState.PREPARED, ChangeState.WRITTEN, ChangeState.REPUBLISHED, ChangeState.ROLLING_BACK,
+        ChangeState.ROLLBACK_FAILED,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """That an ad set's last change had to be put back."""
+
+    wanted: frozenset[str]
+    """Region keys that were to be set."""
+    times: int
+    """How many runs in a row it was put back for these regions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One ad set's change, as the ledger keeps it."""
+
+    campaign: str
+    """The slug."""
+    run_id: str
+    action: Action
+    before: AdSetSnapshot
+    """With the whole targeting, and of its ads those that were ACTIVE."""
+    after: Mapping[str, Any]
+    """The whole targeting that was sent."""
+    state: ChangeState
+    prepared_at: datetime
+    changed_at: datetime
+    """When it reached its state."""
+    memory: Memory | None = None
+    """What was remembered of the ad set when the change was prepared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a run found of an earlier run's open change, and what it made of it; in a dry run the two are the same."""
+
+    run_id: str
+    """The run that had begun the change."""
+    id: str
+    """The ad set's."""
+    name: str
+    found: ChangeState
+    state: ChangeState
+    issues: tuple[str, ...] = ()
 
 
 ERROR_RESULTS = frozenset({Result.FAILED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED})
@@ -210,6 +289,11 @@ class SyncReport:
     """Codes with demand that Meta has no region for."""
     campaign_errors: tuple[str, ...] = ()
     """Why the campaign was aborted, refused or stopped."""
+    recovered: tuple[Recovery, ...] = ()
+    about_run: str = ""
+    """The run that was undone or looked at again."""
+    left_to: str = ""
+    """The run that is at work on this campaign now, and to which it was left."""
 
     def with_result(self, *results: Result) -> tuple[AdSetResult, ...]:
         """Return the ad sets that ended in one of `results`."""
@@ -266,11 +350,19 @@ class SyncReport:
         return len(self.with_result(*ERROR_RESULTS))
 
     @property
+    def still_open(self) -> tuple[Recovery, ...]:
+        """Earlier changes that are neither finished nor undone."""
+        return tuple(recovery for recovery in self.recovered if recovery.state.is_open)
+
+    @property
     def errors(self) -> tuple[str, ...]:
-        """One line for the campaign's own trouble and one for each ad set that failed."""
+        """One line for the campaign's own trouble, one for each ad set that failed, one for each change left open."""
+        failed = [(adset.name, adset.id, str(adset.result), adset.issues) for adset in self.with_result(*ERROR_RESULTS)]
+        if not self.dry_run:
+            failed += [(change.name, change.id, str(change.state), change.issues) for change in self.still_open]
         return self.campaign_errors + tuple(
-            f"{adset.name} ({adset.id}): {adset.result}" + (f": {'; '.join(adset.issues)}" if adset.issues else "")
-            for adset in self.with_result(*ERROR_RESULTS)
+            f"{name} ({adset_id}): {word}" + (f": {'; '.join(issues)}" if issues else "")
+            for name, adset_id, word, issues in failed
         )
 
     @property
@@ -314,11 +406,23 @@ class RunResult:
     mail: MailOutcome = MailOutcome.NOT_ASKED
     force: frozenset[str] = frozenset()
     """Names of the limits that were lifted."""
+    left_to: str = ""
+    """The run to which everything was left: it has the same scheduled time, or is at work on all campaigns."""
 
     @property
     def success(self) -> bool:
         """Whether every campaign went without an error."""
         return all(campaign.success for campaign in self.campaigns)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether a person should hear of it: not of what was left to another run, nor of a recheck without findings."""
+        quiet = all(
+            adset.result is Result.UNCHANGED and not adset.issues
+            for campaign in self.campaigns
+            for adset in campaign.adsets
+        ) and not any(campaign.recovered or campaign.errors for campaign in self.campaigns)
+        return not self.left_to and not (self.action is Action.RECHECK and not self.dry_run and quiet)
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as the JSON object that the handler's caller gets."""
@@ -330,10 +434,15 @@ class RunResult:
             "started_at": self.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "duration_ms": self.duration_ms,
             "campaigns": [_campaign_json(campaign) for campaign in self.campaigns],
-            "recovered": [],
+            "recovered": [
+                {**asdict(recovery), "campaign": campaign.slug}
+                for campaign in self.campaigns
+                for recovery in campaign.recovered
+            ],
             "mail": self.mail.value,
             "graph": asdict(self.graph),
             "force": sorted(self.force),
+            "left_to": self.left_to,
         }
 
 
@@ -353,5 +462,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         "active_states": list(campaign.active_states),
         "unmapped_states": list(campaign.unmapped_states),
         "errors": list(campaign.errors),
+        "about_run": campaign.about_run,
+        "left_to": campaign.left_to,
         "adsets": [asdict(adset) for adset in campaign.adsets],
     }

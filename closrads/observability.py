@@ -8,7 +8,7 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from closrads.errors import redact
-from closrads.model import MailOutcome, Result, RunResult
+from closrads.model import Action, ChangeState, MailOutcome, Result, RunResult, SyncReport
 
 SERVICE = "closrads"
 NAMESPACE = "CLOSRADS"
@@ -67,7 +67,7 @@ def log_defect(error: Exception) -> str:
 def emit_metrics(result: RunResult, stage: str) -> None:
     """Print the run's metrics as one EMF line (CloudWatch Embedded Metric Format).
 
-    `RunSucceeded` counts live runs only: it is what the silence alarm listens for.
+    `RunSucceeded` counts live syncs only: it is what the silence alarm listens for.
     """
     metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
     metrics.set_default_dimensions(stage=stage)
@@ -75,15 +75,23 @@ def emit_metrics(result: RunResult, stage: str) -> None:
     def count(name: str, value: int) -> None:
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
+    if result.left_to:
+        return
     if result.dry_run:
         count(DRY_RUN_COMPLETED, 1)
     else:
-        count(RUN_SUCCEEDED, int(result.success))
+        if result.action is Action.SYNC:
+            count(RUN_SUCCEEDED, int(result.success))
         count(RUN_FAILED, int(not result.success))
         count(ADSETS_UPDATED, sum(campaign.adsets_updated for campaign in result.campaigns))
         count(ADSETS_SKIPPED_PREFLIGHT, sum(campaign.adsets_skipped_preflight for campaign in result.campaigns))
         count(ADSETS_REVERTED, sum(campaign.adsets_reverted for campaign in result.campaigns))
-        count(ROLLBACK_FAILED, sum(len(campaign.with_result(Result.ROLLBACK_FAILED)) for campaign in result.campaigns))
+        count(ROLLBACK_FAILED, sum(map(_rollbacks_failed, result.campaigns)))
         count(STATES_WITH_DEMAND, sum(len(campaign.active_states) for campaign in result.campaigns))
     count(MAIL_FAILED, int(result.mail is MailOutcome.FAILED))
     metrics.flush_metrics()
+
+
+def _rollbacks_failed(campaign: SyncReport) -> int:
+    recovered = sum(recovery.state is ChangeState.ROLLBACK_FAILED for recovery in campaign.recovered)
+    return len(campaign.with_result(Result.ROLLBACK_FAILED)) + recovered

@@ -1,16 +1,18 @@
 """PURE: what should happen to each ad set, and which plans are refused."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.errors import PlanRefusedError
-from closrads.model import AdFinding, AdSetResult, AdSetSnapshot, Limits, Result
+from closrads.model import AdFinding, AdSetResult, AdSetSnapshot, Limits, Memory, Result
 from closrads.state_mapper import Region
 from closrads.targeting import geo_conflicts, reaches_beyond_states, region_keys, states
 
 BEYOND_STATES = "Its location setting lets Meta reach people outside the states (targeting_automation)"
 PERCENT_COUNTS_FROM = 10
 """With fewer targeted states a percentage says nothing."""
+REVERTED_TOO_OFTEN = 2
+"""After so many runs in a row that had to put an ad set back it is left alone: each try restarts its learning phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,15 @@ class Decision:
     result: Result
     regions: tuple[Region, ...]
     issues: tuple[str, ...] = ()
+    replaces: frozenset[str] | None = None
+    """Region keys that the ad set must still have for the decision to hold; None for any."""
+    memory: Memory | None = None
+    """That its last change had to be put back."""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The keys of the regions it should have."""
+        return frozenset(region["key"] for region in self.regions)
 
     @property
     def is_change(self) -> bool:
@@ -29,7 +40,7 @@ class Decision:
 
     def as_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
         """Return the decision as an outcome: its own, or what the attempt to carry it out has shown."""
-        wanted, present = frozenset(region["key"] for region in self.regions), region_keys(self.adset.targeting)
+        wanted, present = self.wanted, region_keys(self.adset.targeting)
         return AdSetResult(
             id=self.adset.id,
             name=self.adset.name,
@@ -42,20 +53,62 @@ class Decision:
         )
 
 
-def decide(adset: AdSetSnapshot, regions: Sequence[Region], sick_ads: Collection[AdFinding]) -> Decision:
-    """Decide for one ad set, given the wanted regions and the ads that are not fit for a change."""
-    wanted = frozenset(region["key"] for region in regions)
+def decide(
+    adset: AdSetSnapshot,
+    regions: Sequence[Region],
+    sick_ads: Collection[AdFinding],
+    replaces: frozenset[str] | None = None,
+) -> Decision:
+    """Decide for one ad set, given the wanted regions and the ads that are not fit for a change.
+
+    With `replaces`, only an ad set that still has those regions is changed.
+    """
     notes = (BEYOND_STATES,) if reaches_beyond_states(adset.targeting) else ()
-    decision = Decision(adset, Result.UPDATED, tuple(regions), notes)
+    decision = Decision(adset, Result.UPDATED, tuple(regions), notes, replaces)
+    present = region_keys(adset.targeting)
     if adset.effective_status != "ACTIVE":
         return replace(decision, result=Result.NOT_ACTIVE, issues=(f"Meta says {adset.effective_status}",))
     if sick_ads:
         return replace(decision, result=Result.SKIPPED_PREFLIGHT, issues=tuple(map(str, sick_ads)))
-    if conflicts := geo_conflicts(adset.targeting, wanted):
+    if conflicts := geo_conflicts(adset.targeting, decision.wanted):
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=conflicts)
-    if region_keys(adset.targeting) == wanted:
+    if present == decision.wanted:
         return replace(decision, result=Result.UNCHANGED)
+    if replaces is not None and present != replaces:
+        issue = "Its states were changed since, by a later run or a person: it stays as it is now"
+        return replace(decision, result=Result.NEEDS_ATTENTION, issues=(issue,))
     return decision
+
+
+def remember(
+    decisions: Sequence[Decision], memories: Mapping[str, Memory], force: Collection[str]
+) -> tuple[Decision, ...]:
+    """Let what was put back before go last, and leave alone what was put back too often for the same states."""
+    fresh, burnt = [], []
+    for decision in decisions:
+        memory = memories.get(decision.adset.id)
+        if memory is None or not decision.is_change:
+            fresh.append(decision)
+        elif memory.times >= REVERTED_TOO_OFTEN and memory.wanted == decision.wanted and "reverted_before" not in force:
+            issue = (
+                f"It was put back on {memory.times} runs in a row for these states, so it is left alone until the "
+                'demand changes. See to its ads, then run it with "force": ["reverted_before"]'
+            )
+            fresh.append(replace(decision, result=Result.NEEDS_ATTENTION, issues=(issue,)))
+        else:
+            burnt.append(replace(decision, memory=memory))
+    return (*fresh, *burnt)
+
+
+def hold(decisions: Sequence[Decision], still_open: Collection[str]) -> tuple[Decision, ...]:
+    """Hold back every ad set, given by id, with an earlier change that is neither finished nor undone."""
+    issue = "An earlier change of it is still open: see what was recovered"
+    return tuple(
+        replace(decision, result=Result.HELD, issues=(issue,))
+        if decision.is_change and decision.adset.id in still_open
+        else decision
+        for decision in decisions
+    )
 
 
 def refuse_implausible(decisions: Sequence[Decision], limits: Limits, force: Collection[str]) -> None:

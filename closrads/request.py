@@ -7,8 +7,7 @@ from typing import Any
 from closrads.errors import EventError
 from closrads.model import Action, RunRequest
 
-LIFTABLE_LIMITS = frozenset({"max_removed_pct"})
-_NOT_AVAILABLE = frozenset({Action.RECHECK, Action.UNDO})
+LIFTABLE_LIMITS = frozenset({"max_removed_pct", "reverted_before"})
 _KEYS = frozenset({"action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled"})
 
 
@@ -53,12 +52,18 @@ class _EventReader:
             force=frozenset(self._texts("force") or ()),
             notify=self._boolean("notify", default=True),
             scheduled=self._time("scheduled"),
+            run_id=self._value("run_id", "a run's id", lambda value: isinstance(value, str) and bool(value)),
         )
         if request.validate and not dry_run:
             self._problems.append("validate: belongs to a dry run; give dry_run true, or leave validate out")
+        if request.validate and request.action is not Action.SYNC:
+            self._problems.append("validate: belongs to the action sync")
         for limit in sorted(request.force - LIFTABLE_LIMITS):
-            self._problems.append(f"force: {limit!r} is no limit that can be lifted: {', '.join(LIFTABLE_LIMITS)}")
-        if "run_id" in self._event:
+            known = ", ".join(sorted(LIFTABLE_LIMITS))
+            self._problems.append(f"force: {limit!r} is no limit that can be lifted: {known}")
+        if request.force and request.action is not Action.SYNC:
+            self._problems.append("force: belongs to the action sync")
+        if request.run_id and request.action is Action.SYNC:
             self._problems.append("run_id: belongs to the actions undo and recheck")
         if self._problems:
             raise EventError(self._problems)
@@ -85,10 +90,7 @@ class _EventReader:
 
     def _action(self) -> Action:
         known = [action.value for action in Action]
-        action = Action(self._value("action", f"one of {', '.join(known)}", lambda value: value in known) or "sync")
-        if action in _NOT_AVAILABLE:
-            self._problems.append(f"action: {action} is not available: this version keeps no history of its changes")
-        return action
+        return Action(self._value("action", f"one of {', '.join(known)}", lambda value: value in known) or "sync")
 
     def _campaigns(self, enabled: Mapping[str, bool]) -> tuple[str, ...] | None:
         slugs = self._texts("campaigns")

@@ -1,133 +1,268 @@
-"""The conductor: demand → regions → snapshots → plan → apply. It alone knows both CLOSRTECH and Meta."""
+"""The conductor: recovery → demand → regions → snapshots → plan → waves. It alone knows both CLOSRTECH and Meta."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
 
-from closrads.apply import TOO_LITTLE_TIME, Outcome, apply_change, seconds_needed, validate_change
+from closrads.apply import Job
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.config import Settings
-from closrads.errors import (
-    ClosradsError,
-    MetaAccessError,
-    MetaPolicyError,
-    MetaRateLimitError,
-    PlanRefusedError,
+from closrads.errors import ClosradsError, ConfigError, LedgerError, MetaError, PlanRefusedError, redact_all
+from closrads.facebook_client import check_ad_health, get_active_adsets, init_api, refresh
+from closrads.graph_api import UsageMeter
+from closrads.ledger import Ledger
+from closrads.model import (
+    Action,
+    AdSetResult,
+    CampaignConfig,
+    Change,
+    ChangeState,
+    Result,
+    RunRequest,
+    RunResult,
+    SyncReport,
 )
-from closrads.facebook_client import check_ad_health, get_active_adsets, init_api
-from closrads.graph_api import GraphApi, UsageMeter
-from closrads.model import AdSetResult, CampaignConfig, Result, RunRequest, RunResult, SyncReport
 from closrads.observability import log_defect, logger
-from closrads.plan import Decision, decide, defer_beyond, refuse_implausible
+from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember
+from closrads.quota import AccountQuota
+from closrads.recovery import as_found, recheck, recover
 from closrads.state_mapper import build_fb_regions, is_state
+from closrads.targeting import region_keys
+from closrads.waves import carry_out, validate
+
+LONGEST_RUN_SECONDS = 900.0
+"""Lambda cuts off every invocation then (Lambda Developer Guide, "Quotas")."""
+LEASE_MARGIN = timedelta(seconds=30)
+"""A lease outlives its run by this much, for clocks differ."""
+RECHECKED_FOR = timedelta(days=1)
+"""Ads that break later than this after a change are no matter of that change, unless somebody names its run."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
+    run_id: str
     request: RunRequest
     settings: Settings
     clock: Clock
-    meter: UsageMeter
+    ledger: Ledger
+    meter: UsageMeter = field(default_factory=UsageMeter)
+    quotas: dict[str, AccountQuota] = field(default_factory=dict)
+    """By ad account: campaigns may share one."""
 
 
 def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
-    """Bring every campaign that the request names in line with its demand; one's failure never stops another."""
+    """Do what the request asks for, campaign by campaign; one's failure never stops another.
+
+    A live run handles only campaigns that no other run is at work on, and a scheduled time only once; `end_run` is to
+    be called when its report is out.
+
+    Raises
+    ------
+    ConfigError
+        The ledger has no table, and the request cannot do without.
+    """
+    if not settings.ledger_table and not (request.dry_run and request.action is Action.SYNC):
+        raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: only a dry run of a sync can do without the ledger"])
     started = clock.now()
-    run = _Run(request, settings, clock, UsageMeter())
-    reports = tuple(
-        _sync_campaign(campaign, run)
+    run = _Run(run_id, request, settings, clock, Ledger(settings.ledger_table, clock))
+    campaigns = [
+        campaign
         for campaign in settings.campaigns
         if campaign.enabled and (request.campaigns is None or campaign.slug in request.campaigns)
-    )
-    return RunResult(
-        run_id=run_id,
-        action=request.action,
-        dry_run=request.dry_run,
-        started_at=started,
-        duration_ms=round((clock.now() - started).total_seconds() * 1000),
-        campaigns=reports,
-        graph=run.meter.reading(),
-        force=request.force,
-    )
+    ]
+    result = RunResult(run_id, request.action, request.dry_run, started, 0, (), force=request.force)
+    if request.dry_run:
+        result = replace(result, campaigns=tuple(_CampaignRun(campaign, run).go() for campaign in campaigns))
+    else:
+        result = _run_live(result, campaigns, run)
+    took = round((clock.now() - started).total_seconds() * 1000)
+    return replace(result, duration_ms=took, graph=run.meter.reading())
 
 
-def _sync_campaign(campaign: CampaignConfig, run: _Run) -> SyncReport:
-    """Do one campaign: all or nothing until the first write, ad set by ad set from there on."""
-    report = SyncReport(campaign.slug, campaign.name, run.request.dry_run)
-    logger.info("campaign.start", extra={"campaign": campaign.slug})
+def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
+    """Keep a live run's result, and note that its scheduled time is done with."""
+    if result.dry_run or result.left_to:
+        return
+    ledger = Ledger(settings.ledger_table, clock)
     try:
-        demand = get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
-        report = replace(
-            report,
-            active_states=tuple(sorted(filter(is_state, demand))),
-            unmapped_states=tuple(sorted(code for code in demand if not is_state(code))),
-        )
+        ledger.end_run(result.run_id, redact_all(result.as_json()))
+        if request.scheduled:
+            ledger.end_time(_time_key(request))
+    except LedgerError as error:
+        logger.error("ledger.run_not_ended", extra={"error": str(error)})
+
+
+def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: _Run) -> RunResult:
+    """Do what no other run has done or is doing."""
+    request, ledger = run.request, run.ledger
+    until = run.clock.now() + timedelta(seconds=min(run.clock.remaining(), LONGEST_RUN_SECONDS)) + LEASE_MARGIN
+    mine: list[str] = []
+    try:
+        if request.scheduled:
+            holder = ledger.claim_time(_time_key(request), run.run_id, until)
+            if holder != run.run_id:
+                return _leave_to(holder, result)
+        busy = ledger.lease([campaign.slug for campaign in campaigns], run.run_id, until, request.action)
+        mine = [campaign.slug for campaign in campaigns if campaign.slug not in busy]
+        if busy and not mine:
+            return _leave_to(min(busy.values()), result)
+        ledger.begin_run(run.run_id, request.action, mine)
+        reports = [
+            _CampaignRun(campaign, run).go()
+            if campaign.slug in mine
+            else SyncReport(campaign.slug, campaign.name, dry_run=False, left_to=busy[campaign.slug])
+            for campaign in campaigns
+        ]
+    except LedgerError as error:
+        reports = [
+            SyncReport(campaign.slug, campaign.name, dry_run=False, campaign_errors=(str(error),))
+            for campaign in campaigns
+        ]
+    finally:
+        _release(mine, run)
+    return replace(result, campaigns=tuple(reports))
+
+
+def _leave_to(holder: str, result: RunResult) -> RunResult:
+    logger.warning("run.left", extra={"left_to": holder})
+    return replace(result, left_to=holder)
+
+
+def _release(slugs: Sequence[str], run: _Run) -> None:
+    try:
+        run.ledger.release(slugs, run.run_id)
+    except LedgerError as error:
+        logger.error("ledger.lease_kept", extra={"campaigns": slugs, "error": str(error)})  # until it expires
+
+
+def _time_key(request: RunRequest) -> str:
+    which = ",".join(sorted(request.campaigns)) if request.campaigns else "*"
+    return f"{request.action}#{request.scheduled:%Y-%m-%dT%H:%M:%SZ}#{which}"
+
+
+class _CampaignRun:
+    """One campaign on its way; `report` tells how far it has come, whatever stops it."""
+
+    def __init__(self, campaign: CampaignConfig, run: _Run) -> None:
+        self._campaign = campaign
+        self._run = run
+        self._request = run.request
+        self.report = SyncReport(campaign.slug, campaign.name, run.request.dry_run)
+
+    def go(self) -> SyncReport:
+        """Do it: all or nothing until the first write, ad set by ad set from there on."""
+        slug = self._campaign.slug
+        logger.info("campaign.start", extra={"campaign": slug})
+        try:
+            self._act(self._job())
+        except ClosradsError as error:
+            self._add(campaign_errors=(str(error),))
+        except Exception as error:  # noqa: BLE001 - one campaign's failure, a defect included, never stops another
+            self._add(campaign_errors=(log_defect(error),))
+        for problem in self.report.errors:
+            logger.error("campaign.error", extra={"campaign": slug, "error": problem})
+        logger.info("campaign.end", extra={"campaign": slug, "success": self.report.success})
+        return self.report
+
+    def _add(self, **findings: Any) -> None:
+        self.report = replace(self.report, **findings)
+
+    def _job(self) -> Job:
+        campaign, run = self._campaign, self._run
+        account = campaign.fb_ad_account_id
         api = init_api(
             campaign.fb_access_token,
-            campaign.fb_ad_account_id,
+            account,
             app_secret=run.settings.app_secret,
             graph_url=run.settings.graph_url,
             clock=run.clock,
             meter=run.meter,
+            quota=run.quotas.setdefault(account, AccountQuota(run.clock.now)),
         )
-        decisions = _plan(api, campaign, demand, run.request)
-        adsets, stopped = _carry_out(decisions, _carrier(api, campaign, run))
-        report = replace(report, adsets=adsets, campaign_errors=(stopped,) if stopped else ())
-    except ClosradsError as error:
-        report = replace(report, campaign_errors=(str(error),))
-    except Exception as error:  # noqa: BLE001 - one campaign's failure, a defect included, never stops another
-        report = replace(report, campaign_errors=(log_defect(error),))
-    for problem in report.errors:
-        logger.error("campaign.error", extra={"campaign": campaign.slug, "error": problem})
-    logger.info("campaign.end", extra={"campaign": campaign.slug, "success": report.success})
-    return report
+        return Job(campaign.slug, run.run_id, run.request.action, api, run.ledger, campaign.limits.verify_wait_seconds)
 
-
-def _plan(api: GraphApi, campaign: CampaignConfig, demand: dict[str, int], request: RunRequest) -> tuple[Decision, ...]:
-    regions = build_fb_regions(demand)
-    if not regions:
-        raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
-    adsets = [adset for meta_id in campaign.fb_campaign_ids for adset in get_active_adsets(api, meta_id)]
-    decisions = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
-    refuse_implausible(decisions, campaign.limits, request.force)
-    return defer_beyond(decisions, campaign.limits.max_adsets)
-
-
-def _carrier(api: GraphApi, campaign: CampaignConfig, run: _Run) -> Callable[[Decision], Outcome]:
-    """Return what is done with each change: make it, have Meta validate it, or just say it."""
-    wait_seconds = campaign.limits.verify_wait_seconds
-
-    def apply(change: Decision) -> Outcome:
-        if run.clock.remaining() < seconds_needed(wait_seconds):
-            return Outcome(change.as_result(Result.DEFERRED, (TOO_LITTLE_TIME,)))
-        return apply_change(api, change, wait_seconds)
-
-    if not run.request.dry_run:
-        return apply
-    if run.request.validate:
-        return lambda change: validate_change(api, change)
-    return lambda change: Outcome(change.as_result())
-
-
-def _carry_out(
-    decisions: Sequence[Decision], carrier: Callable[[Decision], Outcome]
-) -> tuple[tuple[AdSetResult, ...], str]:
-    """Return what became of each ad set, and why the campaign was stopped, if it was."""
-    results: list[AdSetResult] = []
-    stopped, rest, why = "", Result.HELD, ""
-    for decision in decisions:
-        if not decision.is_change:
-            result = decision.as_result()
-        elif why:
-            result = decision.as_result(rest, (why,))
+    def _act(self, job: Job) -> None:
+        if self._run.settings.ledger_table:
+            changes = job.ledger.open_changes(job.campaign)
+            wave_size = self._campaign.limits.wave_size
+            self._add(recovered=as_found(changes) if self._request.dry_run else recover(job, changes, wave_size))
+        if self._request.action is Action.RECHECK:
+            self._recheck(job)
+        elif self._request.action is Action.UNDO:
+            self._carry_out(job, self._plan_undo(job))
         else:
-            outcome = carrier(decision)
-            result = outcome.result
-            if isinstance(outcome.trouble, MetaRateLimitError):
-                rest, why = Result.DEFERRED, str(outcome.trouble)
-            elif isinstance(outcome.trouble, MetaAccessError | MetaPolicyError):
-                why = "The campaign was stopped before its turn"
-                stopped = f"Stopped: {outcome.trouble}"
-        logger.info("adset.result", extra={"adset": result.id, "result": result.result.value, "issues": result.issues})
-        results.append(result)
-    return tuple(results), stopped
+            self._carry_out(job, self._plan_sync(job))
+
+    @property
+    def _still_open(self) -> frozenset[str]:
+        return frozenset(change.id for change in self.report.still_open)
+
+    def _plan_sync(self, job: Job) -> tuple[Decision, ...]:
+        campaign, limits = self._campaign, self._campaign.limits
+        demand = get_demand(campaign.closrtech_campaign, login=self._run.settings.closrtech, clock=self._run.clock)
+        self._add(
+            active_states=tuple(sorted(filter(is_state, demand))),
+            unmapped_states=tuple(sorted(code for code in demand if not is_state(code))),
+        )
+        regions = build_fb_regions(demand)
+        if not regions:
+            raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
+        adsets = [adset for meta_id in campaign.fb_campaign_ids for adset in get_active_adsets(job.api, meta_id)]
+        decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
+        refuse_implausible(decisions, limits, self._request.force)
+        decisions = hold(decisions, self._still_open)
+        if self._run.settings.ledger_table:
+            decisions = remember(decisions, job.ledger.memories(job.campaign), self._request.force)
+        return defer_beyond(decisions, limits.max_adsets)
+
+    def _plan_undo(self, job: Job) -> tuple[Decision, ...]:
+        """Plan to put every ad set that the run changed, and that still has what it wrote, back to where it was."""
+        decisions = []
+        for change in self._changes_that_stayed(job):
+            regions = (change.before.targeting.get("geo_locations") or {}).get("regions") or []
+            try:
+                adset = refresh(job.api, change.before)
+            except MetaError as error:
+                decisions.append(Decision(change.before, Result.FAILED, tuple(regions), (str(error),)))
+            else:
+                wrote = region_keys(change.after)
+                decisions.append(decide(adset, regions, check_ad_health(adset), replaces=wrote))
+        return hold(decisions, self._still_open)
+
+    def _recheck(self, job: Job) -> None:
+        changes = [change for change in self._changes_that_stayed(job) if change.before.id not in self._still_open]
+        if self._request.run_id is None:
+            since = self._run.clock.now() - RECHECKED_FOR
+            changes = [change for change in changes if change.prepared_at >= since]
+        wave_size = self._campaign.limits.wave_size
+        self._add(adsets=recheck(job, changes, wave_size, dry_run=self._request.dry_run))
+
+    def _changes_that_stayed(self, job: Job) -> list[Change]:
+        """Return the verified changes of the run that is asked about."""
+        last = job.ledger.last_runs(job.campaign)
+        undo = self._request.action is Action.UNDO
+        run_id = self._request.run_id or (last.sync if undo else last.any)
+        if self._request.run_id and not job.ledger.knows(run_id):
+            raise PlanRefusedError(f"The ledger knows no live run {run_id}: take the id from the foot of a report")
+        if undo and not run_id:
+            raise PlanRefusedError("No live run has had this campaign yet, so there is nothing to undo")
+        self._add(about_run=run_id)
+        changes = job.ledger.changes_of(job.campaign, run_id)
+        return [change for change in changes if change.state is ChangeState.VERIFIED]
+
+    def _carry_out(self, job: Job, decisions: Sequence[Decision]) -> None:
+        """Make the changes, have Meta validate them, or just say them."""
+        changes = [decision for decision in decisions if decision.is_change]
+        results: dict[str, AdSetResult] = {}
+        stopped = ""
+        if not self._request.dry_run:
+            results, stopped = carry_out(job, changes, self._campaign.limits.wave_size)
+        elif self._request.validate:
+            results, stopped = validate(job, changes)
+        adsets = [results.get(decision.adset.id) or decision.as_result() for decision in decisions]
+        self._add(
+            adsets=tuple(sorted(adsets, key=lambda adset: (adset.meta_campaign_id, adset.id))),
+            campaign_errors=(stopped,) if stopped else (),
+        )

@@ -1,0 +1,447 @@
+"""The memory between runs: who is at work on a campaign, and what is being done to which ad set. DynamoDB.
+
+One table. Each campaign has a partition with its lease, its changes and what is remembered of its ad sets; whatever
+decides about a campaign is read from there with strong consistency. Open changes stand in the local index `open`.
+
+=====================  ===============================  =======================================================
+pk                     sk                               what it is
+=====================  ===============================  =======================================================
+``CAMPAIGN#<slug>``    ``LEASE``                        who is at work on the campaign, until when; the last run
+``CAMPAIGN#<slug>``    ``CHANGE#<run>#<ad set>``        one ad set's change, its state, the targeting before and after
+``CAMPAIGN#<slug>``    ``MEMORY#<ad set>``              that its last change had to be put back
+``RUN``                ``<run>``                        a live run, and its result once it has ended
+``SCHEDULED``          ``<action>#<time>#<campaigns>``  which run took a scheduled time, and whether it ended
+=====================  ===============================  =======================================================
+"""
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from closrads.clock import Clock
+from closrads.errors import LedgerError, LedgerFullError
+from closrads.model import Action, Ad, AdSetSnapshot, Change, ChangeState, Memory
+from closrads.observability import logger
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+KEPT_FOR = timedelta(days=400)
+"""How long what is final stays: a year to look back on, and a month to ask about it."""
+LARGEST_RECORD = 380_000
+"""Bytes of packed targeting; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
+LARGEST_TRANSACTION = 100
+TRANSACTION_ATTEMPTS = 5
+
+_CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=5)
+_pack, _unpack = TypeSerializer().serialize, TypeDeserializer().deserialize
+
+Item = dict[str, Any]
+
+
+@cache
+def _dynamodb() -> "DynamoDBClient":
+    client: DynamoDBClient = boto3.client("dynamodb", config=_CLIENT_CONFIG)
+    return client
+
+
+@dataclass(frozen=True, slots=True)
+class LastRuns:
+    """The live runs that last changed a campaign, or may have; empty for none."""
+
+    any: str = ""
+    sync: str = ""
+    """The last that was not an undo."""
+
+
+class Ledger:
+    """The ledger in one table, as one run uses it.
+
+    Every method raises `LedgerError` if DynamoDB does not do what it is asked.
+    """
+
+    def __init__(self, table: str, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    # --- runs
+
+    def claim_time(self, key: str, run_id: str, until: datetime) -> str:
+        """Take a scheduled time for a run, and return the run that has it: another one, if that ended or still lives.
+
+        A run that died is one that neither ended nor has time left.
+        """
+        item = {
+            "pk": "SCHEDULED",
+            "sk": key,
+            "run_id": run_id,
+            "ended": False,
+            "until": _seconds(until),
+            "expires_at": _seconds(until + KEPT_FOR),
+        }
+        free = "attribute_not_exists(pk) OR run_id = :run_id OR (ended = :ended AND #until < :now)"
+        holder = self._write_if(
+            "put_item",
+            free,
+            {":run_id": run_id, ":ended": False, ":now": _seconds(self._clock.now())},
+            names={"#until": "until"},
+            Item=_item(item),
+        )
+        return run_id if holder is None else str(holder["run_id"])
+
+    def end_time(self, key: str) -> None:
+        """Note that the run which took this scheduled time has come to its end."""
+        self._update({"pk": "SCHEDULED", "sk": key}, "SET ended = :ended", {":ended": True})
+
+    def begin_run(self, run_id: str, action: Action, slugs: Sequence[str]) -> None:
+        """Note that a live run has begun."""
+        now = self._clock.now()
+        item = {
+            "pk": "RUN",
+            "sk": run_id,
+            "action": action.value,
+            "campaigns": list(slugs),
+            "started_at": now.isoformat(),
+            "expires_at": _seconds(now + KEPT_FOR),
+        }
+        with _speaking_of("written"):
+            _dynamodb().put_item(TableName=self._table, Item=_item(item))
+
+    def end_run(self, run_id: str, result: Mapping[str, Any]) -> None:
+        """Keep a run's result, which must hold no secret."""
+        self._update(
+            {"pk": "RUN", "sk": run_id},
+            "SET ended_at = :ended_at, success = :success, #result = :result",
+            {
+                ":ended_at": self._clock.now().isoformat(),
+                ":success": result["success"],
+                ":result": _compressed(result),
+            },
+            names={"#result": "result"},
+        )
+
+    def knows(self, run_id: str) -> bool:
+        """Tell whether there was such a live run."""
+        return self._get({"pk": "RUN", "sk": run_id}) is not None
+
+    # --- leases
+
+    def lease(self, slugs: Sequence[str], run_id: str, until: datetime, action: Action) -> dict[str, str]:
+        """Take the campaigns that are free for one run, all at once; return the others with the run that has them."""
+        busy: dict[str, str] = {}
+        for start in range(0, len(slugs), LARGEST_TRANSACTION):
+            wanted = list(slugs[start : start + LARGEST_TRANSACTION])
+            while wanted:
+                taken = self._lease_all(wanted, run_id, until, action)
+                if not taken:
+                    break
+                busy |= taken
+                wanted = [slug for slug in wanted if slug not in taken]
+        return busy
+
+    def _lease_all(self, slugs: Sequence[str], run_id: str, until: datetime, action: Action) -> dict[str, str]:
+        """Take all of the campaigns, or none and return those that are not free."""
+        last = {Action.SYNC: "last_run = :me, last_sync = :me", Action.UNDO: "last_run = :me"}.get(action, "")
+        update = {
+            "TableName": self._table,
+            "UpdateExpression": f"SET holder = :me, #until = :until{', ' if last else ''}{last}",
+            "ConditionExpression": "attribute_not_exists(holder) OR holder = :me OR #until < :now",
+            "ExpressionAttributeNames": {"#until": "until"},
+            "ExpressionAttributeValues": _item(
+                {":me": run_id, ":until": _seconds(until), ":now": _seconds(self._clock.now())}
+            ),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        refusals = self._transact([{"Update": {**update, "Key": _item(_lease_key(slug))}} for slug in slugs])
+        return {
+            slug: str(_plain(refusal["Item"])["holder"])
+            for slug, refusal in zip(slugs, refusals, strict=False)
+            if refusal["Code"] == "ConditionalCheckFailed"
+        }
+
+    def release(self, slugs: Sequence[str], run_id: str) -> None:
+        """Give campaigns back; a lease that is another run's by now stays."""
+        for slug in slugs:
+            self._write_if(
+                "update_item",
+                "holder = :me",
+                {":me": run_id},
+                names={"#until": "until"},
+                Key=_item(_lease_key(slug)),
+                UpdateExpression="REMOVE holder, #until",
+            )
+
+    def last_runs(self, slug: str) -> LastRuns:
+        """Return which live runs last had the campaign."""
+        item = self._get(_lease_key(slug)) or {}
+        return LastRuns(any=item.get("last_run", ""), sync=item.get("last_sync", ""))
+
+    # --- changes
+
+    def prepare(self, change: Change) -> None:
+        """Write a change down before anything is sent to Meta.
+
+        Raises
+        ------
+        LedgerFullError
+            Its targeting is too large.
+        """
+        item = _change_item(change)
+        if len(item["before"]) + len(item["after"]) > LARGEST_RECORD:
+            raise LedgerFullError(f"The targeting of {change.before.id} is too large for the ledger: make it smaller")
+        older = self._write_if(
+            "put_item",
+            "attribute_not_exists(pk) OR #state = :not_written OR (#state = :prepared AND prepared_at = :prepared_at)",
+            {
+                ":not_written": ChangeState.NOT_WRITTEN.value,
+                ":prepared": ChangeState.PREPARED.value,
+                ":prepared_at": item["prepared_at"],
+            },
+            names={"#state": "state"},
+            Item=_item(item),
+        )
+        if older is not None:
+            raise LedgerError(f"{change.before.id} already has a change in this run, which is {older['state']}")
+
+    def move(self, change: Change, state: ChangeState) -> Change:
+        """Take a change from its state to another, and return it as it is then.
+
+        What was put back is remembered of its ad set, in the same transaction; what was verified is forgotten.
+
+        Raises
+        ------
+        LedgerError
+            Also if the change is no longer in the state it was in: somebody else is at work on it.
+        """
+        now = self._clock.now()
+        key = _change_key(change)
+        if state.is_open:
+            assignments, removals = "open_since = :open_since", "expires_at"
+            values: Item = {":open_since": _open_since(change)}
+        else:
+            assignments, removals = "expires_at = :expires_at", "open_since"
+            values = {":expires_at": _seconds(now + KEPT_FOR)}
+        update = {
+            "Key": _item(key),
+            "UpdateExpression": f"SET #state = :to, changed_at = :changed_at, {assignments} REMOVE {removals}",
+            "ConditionExpression": "#state = :from OR (#state = :to AND changed_at = :changed_at)",
+            "ExpressionAttributeNames": {"#state": "state"},
+            "ExpressionAttributeValues": _item(
+                {
+                    ":from": change.state.value,
+                    ":to": state.value,
+                    ":changed_at": now.isoformat(),
+                    **values,
+                }
+            ),
+        }
+        memory_key = {"pk": key["pk"], "sk": f"MEMORY#{change.before.id}"}
+        parts: list[Any] = [{"Update": {"TableName": self._table, **update}}]
+        if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK:
+            memory = _next_memory(change)
+            remembered = {"wanted": sorted(memory.wanted), "times": memory.times}
+            expiry = {"expires_at": _seconds(now + KEPT_FOR)}
+            parts.append({"Put": {"TableName": self._table, "Item": _item(memory_key | remembered | expiry)}})
+        elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.memory is not None:
+            parts.append({"Delete": {"TableName": self._table, "Key": _item(memory_key)}})
+        if self._transact(parts):
+            raise LedgerError(
+                f"The change of {change.before.id} is no longer {change.state}: another run has taken it up"
+            )
+        logger.info("ledger.move", extra={"adset": change.before.id, "from": change.state.value, "to": state.value})
+        return replace(change, state=state, changed_at=now)
+
+    def open_changes(self, slug: str) -> tuple[Change, ...]:
+        """Return the campaign's changes that are neither finished nor undone, the oldest first."""
+        keys = self._query(_campaign(slug), index="open")
+        items = [self._get({"pk": key["pk"], "sk": key["sk"]}) for key in keys]
+        return tuple(_change(item) for item in items if item is not None)
+
+    def changes_of(self, slug: str, run_id: str) -> tuple[Change, ...]:
+        """Return what a run changed in a campaign, in the order of the ad sets' ids."""
+        return tuple(map(_change, self._query(_campaign(slug), f"CHANGE#{run_id}#")))
+
+    def memories(self, slug: str) -> dict[str, Memory]:
+        """Return what is remembered of the campaign's ad sets, by their ids."""
+        return {
+            item["sk"].removeprefix("MEMORY#"): Memory(frozenset(item["wanted"]), int(item["times"]))
+            for item in self._query(_campaign(slug), "MEMORY#")
+        }
+
+    # --- DynamoDB
+
+    def _get(self, key: Item) -> Item | None:
+        with _speaking_of("read"):
+            answer = _dynamodb().get_item(TableName=self._table, Key=_item(key), ConsistentRead=True)
+        return _plain(answer["Item"]) if "Item" in answer else None
+
+    def _query(self, pk: str, prefix: str = "", *, index: str = "") -> list[Item]:
+        condition, values = "pk = :pk", {":pk": pk}
+        if prefix:
+            condition, values = f"{condition} AND begins_with(sk, :prefix)", values | {":prefix": prefix}
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": _item(values),
+            "ConsistentRead": True,
+        }
+        if index:
+            query["IndexName"] = index
+        with _speaking_of("read"):
+            pages = _dynamodb().get_paginator("query").paginate(**query)
+            return [_plain(item) for page in pages for item in page["Items"]]
+
+    def _update(self, key: Item, expression: str, values: Item, names: dict[str, str] | None = None) -> None:
+        more: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
+        with _speaking_of("written"):
+            _dynamodb().update_item(
+                TableName=self._table,
+                Key=_item(key),
+                UpdateExpression=expression,
+                ExpressionAttributeValues=_item(values),
+                **more,
+            )
+
+    def _write_if(
+        self, operation: str, condition: str, values: Item, names: dict[str, str], **more: Any
+    ) -> Item | None:
+        """Write on a condition; return None if that was done, what is there instead if not."""
+        with _speaking_of("written"):
+            try:
+                getattr(_dynamodb(), operation)(
+                    TableName=self._table,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=_item(values),
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **more,
+                )
+            except _dynamodb().exceptions.ConditionalCheckFailedException as refusal:
+                answer: Any = refusal.response
+                return _plain(answer.get("Item", {}))
+        return None
+
+    def _transact(self, parts: Sequence[Any]) -> list[Any]:
+        """Write all parts or none; return the refusals, one for each part, empty if all was done."""
+        attempt = 0
+        while True:
+            attempt += 1
+            with _speaking_of("written"):
+                try:
+                    _dynamodb().transact_write_items(TransactItems=parts)
+                except _dynamodb().exceptions.TransactionCanceledException as refusal:
+                    reasons: list[Any] = refusal.response["CancellationReasons"]
+                    codes = {reason["Code"] for reason in reasons} - {"None"}
+                    if "ConditionalCheckFailed" in codes:
+                        return reasons
+                    if codes != {"TransactionConflict"} or attempt == TRANSACTION_ATTEMPTS:
+                        raise
+                else:
+                    return []
+            self._clock.sleep(0.1 * attempt)
+
+
+@contextmanager
+def _speaking_of(verb: str) -> Iterator[None]:
+    """Turn what boto3 raises into a `LedgerError`."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise LedgerError(f"The ledger cannot be {verb}: {error}") from None
+
+
+def _next_memory(change: Change) -> Memory:
+    wanted = frozenset(str(region["key"]) for region in change.after["geo_locations"]["regions"])
+    again = change.memory is not None and change.memory.wanted == wanted
+    return Memory(wanted, (change.memory.times if change.memory is not None and again else 0) + 1)
+
+
+def _campaign(slug: str) -> str:
+    return f"CAMPAIGN#{slug}"
+
+
+def _lease_key(slug: str) -> Item:
+    return {"pk": _campaign(slug), "sk": "LEASE"}
+
+
+def _change_key(change: Change) -> Item:
+    return {"pk": _campaign(change.campaign), "sk": f"CHANGE#{change.run_id}#{change.before.id}"}
+
+
+def _open_since(change: Change) -> str:
+    return f"{change.prepared_at.isoformat()}#{change.before.id}"
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())
+
+
+def _item(plain: Mapping[str, Any]) -> Any:
+    return {name: _pack(value) for name, value in plain.items()}
+
+
+def _plain(item: Mapping[str, Any]) -> Item:
+    return {name: _unpack(value) for name, value in item.items()}
+
+
+def _compressed(value: Any) -> bytes:
+    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), level=9)
+
+
+def _decompressed(packed: Any) -> Any:
+    return json.loads(zlib.decompress(packed.value))
+
+
+def _change_item(change: Change) -> Item:
+    before = change.before
+    memory = change.memory
+    return {
+        **_change_key(change),
+        "campaign": change.campaign,
+        "run_id": change.run_id,
+        "action": change.action.value,
+        "adset": before.id,
+        "name": before.name,
+        "meta_campaign": before.meta_campaign_id,
+        "effective_status": before.effective_status,
+        "before": _compressed(before.targeting),
+        "after": _compressed(change.after),
+        "ads": [{"id": ad.id, "name": ad.name} for ad in before.active_ads],
+        "state": change.state.value,
+        "prepared_at": change.prepared_at.isoformat(),
+        "changed_at": change.changed_at.isoformat(),
+        "open_since": _open_since(change),
+        **({"memory": {"wanted": sorted(memory.wanted), "times": memory.times}} if memory else {}),
+    }
+
+
+def _change(item: Item) -> Change:
+    memory = item.get("memory")
+    return Change(
+        campaign=item["campaign"],
+        run_id=item["run_id"],
+        action=Action(item["action"]),
+        before=AdSetSnapshot(
+            id=item["adset"],
+            name=item["name"],
+            meta_campaign_id=item["meta_campaign"],
+            effective_status=item["effective_status"],
+            targeting=_decompressed(item["before"]),
+            ads=tuple(Ad(ad["id"], ad["name"], "ACTIVE", "ACTIVE") for ad in item["ads"]),
+        ),
+        after=_decompressed(item["after"]),
+        state=ChangeState(item["state"]),
+        prepared_at=datetime.fromisoformat(item["prepared_at"]).astimezone(UTC),
+        changed_at=datetime.fromisoformat(item["changed_at"]).astimezone(UTC),
+        memory=Memory(frozenset(memory["wanted"]), int(memory["times"])) if memory else None,
+    )

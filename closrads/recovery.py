@@ -1,0 +1,162 @@
+"""What earlier runs have left at Meta: changes that were never finished, and changes whose ads broke afterwards."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from closrads.apply import RESULTS, TOO_LITTLE_TIME, Attempt, Job, put_back, see_through
+from closrads.errors import MetaError
+from closrads.facebook_client import check_ad_health, compare_ads, read_ads, refresh, still_to_protect
+from closrads.model import Ad, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Recovery, Result
+from closrads.observability import log_defect, logger
+from closrads.targeting import region_keys, states
+
+_GONE = frozenset({"ARCHIVED", "DELETED"})
+_ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
+
+
+def as_found(changes: Sequence[Change]) -> tuple[Recovery, ...]:
+    """Report open changes without touching them."""
+    return tuple(_recovery(change, change.state, ()) for change in changes)
+
+
+def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recovery, ...]:
+    """Look up each open change at Meta and finish it, undo it, or leave the ad set to whoever changed it since."""
+    recoveries: list[Recovery] = []
+    for start in range(0, len(changes), wave_size):
+        part = changes[start : start + wave_size]
+        if job.api.clock.remaining() < job.seconds_needed([change.before for change in part]):
+            recoveries += (_recovery(change, change.state, (TOO_LITTLE_TIME,)) for change in part)
+        else:
+            recoveries += _recover_together(job, part)
+    for recovery in recoveries:
+        logger.warning(
+            "change.recovered",
+            extra={
+                "adset": recovery.id,
+                "run": recovery.run_id,
+                "found": recovery.found.value,
+                "state": recovery.state.value,
+                "issues": recovery.issues,
+            },
+        )
+    return tuple(recoveries)
+
+
+def _recover_together(job: Job, changes: Sequence[Change]) -> list[Recovery]:
+    attempts: dict[str, Attempt] = {}
+    unseen: dict[str, str] = {}
+    for change in changes:
+        try:
+            attempts[change.before.id] = _take_up(change, refresh(job.api, change.before))
+        except MetaError as error:
+            unseen[change.before.id] = f"It could not be looked up at Meta: {error}"
+        except Exception as error:  # noqa: BLE001 - a defect leaves this change open, and the others are taken up
+            unseen[change.before.id] = log_defect(error)
+    see_through(job, list(attempts.values()))
+    return [
+        _recovery(change, change.state, (unseen[change.before.id],))
+        if change.before.id in unseen
+        else _recovery(change, *_state_and_issues(attempts[change.before.id]))
+        for change in changes
+    ]
+
+
+def _state_and_issues(attempt: Attempt) -> tuple[ChangeState, tuple[str, ...]]:
+    issues = tuple(dict.fromkeys(attempt.issues))
+    if attempt.unrecorded is not None:
+        issues += (f"It will be looked at once more, for the ledger could not be told: {attempt.unrecorded}",)
+    return attempt.end or attempt.change.state, issues
+
+
+def _take_up(change: Change, now: AdSetSnapshot) -> Attempt:
+    """Return the change as an attempt at the point where it has to be gone on with; PURE."""
+    protected = still_to_protect(change, now.ads)
+    attempt = Attempt(change, protected.adset, issues=list(protected.notes))
+    present = region_keys(now.targeting)
+    if now.effective_status in _GONE:
+        attempt.issues.append(f"The ad set is {now.effective_status} now")
+        attempt.adset = replace(attempt.adset, ads=())
+        attempt.end = ChangeState.SUPERSEDED
+    elif present == region_keys(change.before.targeting):
+        attempt.is_back = attempt.to_put_back = True
+        if change.state is ChangeState.PREPARED and not check_ad_health(now) and not _differs(protected.adset, now):
+            attempt.issues.append("Nothing had been changed")
+            attempt.to_put_back = False
+            attempt.end = ChangeState.NOT_WRITTEN
+    elif present != region_keys(change.after):
+        attempt.issues.append("Somebody changed its states meanwhile: they stay as they are now")
+        attempt.end = ChangeState.SUPERSEDED
+    elif change.state in _ROLLING_BACK:
+        attempt.to_put_back = True
+    return attempt
+
+
+def _differs(protected: AdSetSnapshot, now: AdSetSnapshot) -> bool:
+    """Tell whether an ad that ought to run is switched off."""
+    running = {ad.id for ad in now.active_ads}
+    return any(ad.id not in running for ad in protected.ads)
+
+
+def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Recovery:
+    return Recovery(change.run_id, change.before.id, change.before.name, change.state, state, issues)
+
+
+def recheck(job: Job, changes: Sequence[Change], wave_size: int, *, dry_run: bool) -> tuple[AdSetResult, ...]:
+    """Look again at ad sets that were changed and verified, and put back those whose ads broke since."""
+    results: list[AdSetResult] = []
+    for start in range(0, len(changes), wave_size):
+        part = changes[start : start + wave_size]
+        if job.api.clock.remaining() < job.seconds_needed([change.before for change in part]):
+            results += (_result(change, Result.DEFERRED, (TOO_LITTLE_TIME,)) for change in part)
+        else:
+            results += _recheck_together(job, part, dry_run=dry_run)
+    return tuple(results)
+
+
+def _recheck_together(job: Job, changes: Sequence[Change], *, dry_run: bool) -> list[AdSetResult]:
+    ads = read_ads(job.api, [change.before.id for change in changes])
+    looks = [_look_again(change, ads[change.before.id]) for change in changes]
+    if not dry_run and (broken := [look.attempt for look in looks if look.attempt.to_put_back]):
+        put_back(job, broken)
+    return [_result(look.attempt.change, look.result, tuple(dict.fromkeys(look.attempt.issues))) for look in looks]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    attempt: Attempt
+    seen: Result
+    """What the ads show; if that is `REVERTED`, it is what would be."""
+
+    @property
+    def result(self) -> Result:
+        """What became of the ad set."""
+        return self.seen if self.attempt.end is None else RESULTS[self.attempt.end]
+
+
+def _look_again(change: Change, ads: Mapping[str, Ad] | MetaError) -> _Look:
+    """Judge the ads of a change that was verified; PURE."""
+    if isinstance(ads, MetaError):
+        return _Look(Attempt(change, change.before, issues=[f"Its ads could not be read: {ads}"]), Result.UNVERIFIED)
+    protected = still_to_protect(change, ads.values())
+    attempt = Attempt(change, protected.adset, issues=list(protected.notes))
+    findings = compare_ads(protected.adset, ads)
+    bad = [finding for finding in findings if finding.health is AdHealth.BROKEN]
+    unclear = [finding for finding in findings if finding.health is AdHealth.UNREADABLE]
+    attempt.issues += map(str, bad or unclear)
+    attempt.to_put_back = bool(bad)
+    return _Look(attempt, Result.REVERTED if bad else Result.UNVERIFIED if unclear else Result.UNCHANGED)
+
+
+def _result(change: Change, result: Result, issues: tuple[str, ...]) -> AdSetResult:
+    """Return an outcome, with the states that the change had added and taken away."""
+    before, after = region_keys(change.before.targeting), region_keys(change.after)
+    return AdSetResult(
+        id=change.before.id,
+        name=change.before.name,
+        result=result,
+        added=states(after - before),
+        removed=states(before - after),
+        ads=len(change.before.ads),
+        issues=issues,
+        meta_campaign_id=change.before.meta_campaign_id,
+    )
