@@ -60,12 +60,12 @@ def get_demand(campaign: str, *, login: ClosrtechLogin, clock: Clock = Clock()) 
         retry=retry_if_exception_type(ClosrtechError)
         & retry_if_not_exception_type((ClosrtechAccessError, ClosrtechDataError)),
         reraise=True,
-    )(_ask, campaign, login)
+    )(_ask, campaign, login, clock)
 
 
-def _ask(campaign: str, login: ClosrtechLogin) -> dict[str, int]:
+def _ask(campaign: str, login: ClosrtechLogin, clock: Clock) -> dict[str, int]:
     try:
-        status, body = _fetch(campaign, login)
+        status, body = _fetch(campaign, login, clock.within_reach(TIMEOUT_SECONDS))
     except AnswerTooLargeError:
         raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} is larger than {MOST_BYTES} bytes") from None
     except requests.RequestException as error:
@@ -82,16 +82,16 @@ def _ask(campaign: str, login: ClosrtechLogin) -> dict[str, int]:
     raise ClosrtechAccessError(f"CLOSRTECH refuses the request for {campaign} (HTTP {status}): check {remedy}")
 
 
-def _fetch(campaign: str, login: ClosrtechLogin) -> tuple[int, bytes]:
+def _fetch(campaign: str, login: ClosrtechLogin, timeout: float) -> tuple[int, bytes]:
     query = {"campaign": campaign, "email": login.email.reveal(), "pass": login.password.reveal()}
     with requests.Session() as session:
         session.trust_env = False  # no proxy and no .netrc gets between us and the partner
         for scheme in ("https://", "http://"):
-            session.mount(scheme, BoundedAdapter(TIMEOUT_SECONDS, MOST_BYTES))
+            session.mount(scheme, BoundedAdapter(timeout, MOST_BYTES))
         response = session.get(
             f"{login.base_url}/demand.php",
             params=query,
-            timeout=TIMEOUT_SECONDS,
+            timeout=timeout,
             allow_redirects=False,  # a redirect would carry the login to another place
         )
         return response.status_code, response.content

@@ -44,8 +44,6 @@ LARGEST_BATCH = 50
 ATTEMPTS = 3
 RESERVED_SECONDS = 10.0
 """No wait eats into these last seconds of an invocation: the report is still to be sent."""
-LEAST_TIMEOUT_SECONDS = 1.0
-"""However late it is, a call gets so long to connect, and so long to answer."""
 READ_POINTS, WRITE_POINTS = 1, 3
 """What a call costs of the ad account's score (Marketing API "Rate Limiting")."""
 
@@ -319,8 +317,7 @@ class GraphApi:
         self._answers.clear()
         self._meter.count(methods)
         self.quota.count(sum(_POINTS[method] for method in methods))
-        left = self.clock.remaining() - RESERVED_SECONDS / 2
-        self._session.timeout = tuple(max(min(most, left), LEAST_TIMEOUT_SECONDS) for most in TIMEOUT_SECONDS)
+        self._session.timeout = tuple(map(self.clock.within_reach, TIMEOUT_SECONDS))
         self._adapter.seconds = self._session.timeout[1]
         started = self.clock.now()
         try:

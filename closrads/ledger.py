@@ -87,7 +87,7 @@ class Ledger:
             "run_id": run_id,
             "ended": False,
             "until": _seconds(until),
-            "expires_at": _seconds(until + KEPT_FOR),
+            "expires_at": _expiry(until),
         }
         free = "attribute_not_exists(pk) OR run_id = :run_id OR (ended = :ended AND #until < :now)"
         holder = self._write_if(
@@ -112,7 +112,7 @@ class Ledger:
             "action": action.value,
             "campaigns": list(slugs),
             "started_at": now.isoformat(),
-            "expires_at": _seconds(now + KEPT_FOR),
+            "expires_at": _expiry(now),
         }
         with _speaking_of("written"):
             _dynamodb().put_item(TableName=self._table, Item=_item(item))
@@ -226,38 +226,34 @@ class Ledger:
         now = self._clock.now()
         key = _change_key(change)
         if state.is_open:
-            assignments, removals = "open_since = :open_since", "expires_at"
-            values: Item = {":open_since": _open_since(change)}
+            lifetime, values = "open_since = :open_since REMOVE expires_at", Item({":open_since": _open_since(change)})
         else:
-            assignments, removals = "expires_at = :expires_at", "open_since"
-            values = {":expires_at": _seconds(now + KEPT_FOR)}
+            lifetime, values = "expires_at = :expires_at REMOVE open_since", Item({":expires_at": _expiry(now)})
         update = {
+            "TableName": self._table,
             "Key": _item(key),
-            "UpdateExpression": f"SET #state = :to, changed_at = :changed_at, {assignments} REMOVE {removals}",
-            "ConditionExpression": "#state = :from OR (#state = :to AND changed_at = :changed_at)",
+            "UpdateExpression": f"SET #state = :to, changed_at = :now, ads = :ads, {lifetime}",
+            "ConditionExpression": "#state = :from OR (#state = :to AND changed_at = :now)",
             "ExpressionAttributeNames": {"#state": "state"},
             "ExpressionAttributeValues": _item(
                 {
                     ":from": change.state.value,
                     ":to": state.value,
-                    ":changed_at": now.isoformat(),
+                    ":now": now.isoformat(),
+                    ":ads": _ads(change),
                     **values,
                 }
             ),
         }
+        parts: list[Any] = [{"Update": update}]
         memory_key = {"pk": key["pk"], "sk": f"MEMORY#{change.before.id}"}
-        parts: list[Any] = [{"Update": {"TableName": self._table, **update}}]
         if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK:
-            memory = _next_memory(change)
-            remembered = {"wanted": sorted(memory.wanted), "times": memory.times}
-            expiry = {"expires_at": _seconds(now + KEPT_FOR)}
-            parts.append({"Put": {"TableName": self._table, "Item": _item(memory_key | remembered | expiry)}})
+            memory = {**_memory_item(_next_memory(change)), "expires_at": _expiry(now)}
+            parts.append({"Put": {"TableName": self._table, "Item": _item(memory_key | memory)}})
         elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.memory is not None:
             parts.append({"Delete": {"TableName": self._table, "Key": _item(memory_key)}})
         if self._transact(parts):
-            raise LedgerError(
-                f"The change of {change.before.id} is no longer {change.state}: another run has taken it up"
-            )
+            raise LedgerError(f"The change of {change.before.id} is not {change.state} any more: another run has it")
         logger.info("ledger.move", extra={"adset": change.before.id, "from": change.state.value, "to": state.value})
         return replace(change, state=state, changed_at=now)
 
@@ -273,10 +269,7 @@ class Ledger:
 
     def memories(self, slug: str) -> dict[str, Memory]:
         """Return what is remembered of the campaign's ad sets, by their ids."""
-        return {
-            item["sk"].removeprefix("MEMORY#"): Memory(frozenset(item["wanted"]), int(item["times"]))
-            for item in self._query(_campaign(slug), "MEMORY#")
-        }
+        return {item["sk"].removeprefix("MEMORY#"): _memory(item) for item in self._query(_campaign(slug), "MEMORY#")}
 
     # --- DynamoDB
 
@@ -382,6 +375,10 @@ def _open_since(change: Change) -> str:
     return f"{change.prepared_at.isoformat()}#{change.before.id}"
 
 
+def _expiry(now: datetime) -> int:
+    return _seconds(now + KEPT_FOR)
+
+
 def _seconds(time: datetime) -> int:
     return int(time.timestamp())
 
@@ -404,7 +401,6 @@ def _decompressed(packed: Any) -> Any:
 
 def _change_item(change: Change) -> Item:
     before = change.before
-    memory = change.memory
     return {
         **_change_key(change),
         "campaign": change.campaign,
@@ -416,17 +412,28 @@ def _change_item(change: Change) -> Item:
         "effective_status": before.effective_status,
         "before": _compressed(before.targeting),
         "after": _compressed(change.after),
-        "ads": [{"id": ad.id, "name": ad.name} for ad in before.active_ads],
+        "ads": _ads(change),
         "state": change.state.value,
         "prepared_at": change.prepared_at.isoformat(),
         "changed_at": change.changed_at.isoformat(),
         "open_since": _open_since(change),
-        **({"memory": {"wanted": sorted(memory.wanted), "times": memory.times}} if memory else {}),
+        **({"memory": _memory_item(change.memory)} if change.memory else {}),
     }
 
 
+def _ads(change: Change) -> list[dict[str, str]]:
+    return [{"id": ad.id, "name": ad.name} for ad in change.before.active_ads]
+
+
+def _memory_item(memory: Memory) -> Item:
+    return {"wanted": sorted(memory.wanted), "times": memory.times}
+
+
+def _memory(item: Item) -> Memory:
+    return Memory(frozenset(item["wanted"]), int(item["times"]))
+
+
 def _change(item: Item) -> Change:
-    memory = item.get("memory")
     return Change(
         campaign=item["campaign"],
         run_id=item["run_id"],
@@ -443,5 +450,5 @@ def _change(item: Item) -> Change:
         state=ChangeState(item["state"]),
         prepared_at=datetime.fromisoformat(item["prepared_at"]).astimezone(UTC),
         changed_at=datetime.fromisoformat(item["changed_at"]).astimezone(UTC),
-        memory=Memory(frozenset(memory["wanted"]), int(memory["times"])) if memory else None,
+        memory=_memory(item["memory"]) if "memory" in item else None,
     )

@@ -232,7 +232,7 @@ class Change:
     run_id: str
     action: Action
     before: AdSetSnapshot
-    """With the whole targeting, and of its ads those that were ACTIVE."""
+    """With the whole targeting, and of its ads those that were ACTIVE and that nobody else has switched off since."""
     after: Mapping[str, Any]
     """The whole targeting that was sent."""
     state: ChangeState
@@ -416,7 +416,7 @@ class RunResult:
 
     @property
     def is_news(self) -> bool:
-        """Whether a person should hear of it: not of what was left to another run, nor of a recheck without findings."""
+        """Whether a person should hear of it: not of a recheck that found nothing, nor of what another run does."""
         quiet = all(
             adset.result is Result.UNCHANGED and not adset.issues
             for campaign in self.campaigns

@@ -71,7 +71,7 @@ def _state_and_issues(attempt: Attempt) -> tuple[ChangeState, tuple[str, ...]]:
 def _take_up(change: Change, now: AdSetSnapshot) -> Attempt:
     """Return the change as an attempt at the point where it has to be gone on with; PURE."""
     protected = still_to_protect(change, now.ads)
-    attempt = Attempt(change, protected.adset, issues=list(protected.notes))
+    attempt = Attempt(replace(change, before=protected.adset), protected.adset, issues=list(protected.notes))
     present = region_keys(now.targeting)
     if now.effective_status in _GONE:
         attempt.issues.append(f"The ad set is {now.effective_status} now")
@@ -138,7 +138,7 @@ def _look_again(change: Change, ads: Mapping[str, Ad] | MetaError) -> _Look:
     if isinstance(ads, MetaError):
         return _Look(Attempt(change, change.before, issues=[f"Its ads could not be read: {ads}"]), Result.UNVERIFIED)
     protected = still_to_protect(change, ads.values())
-    attempt = Attempt(change, protected.adset, issues=list(protected.notes))
+    attempt = Attempt(replace(change, before=protected.adset), protected.adset, issues=list(protected.notes))
     findings = compare_ads(protected.adset, ads)
     bad = [finding for finding in findings if finding.health is AdHealth.BROKEN]
     unclear = [finding for finding in findings if finding.health is AdHealth.UNREADABLE]
