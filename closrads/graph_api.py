@@ -295,7 +295,7 @@ class GraphApi:
         if not isinstance(item, dict) or not isinstance(item.get("code"), int):
             return MetaLostAnswerError(f"Meta left {operation.path} out of its answer to a batch")
         headers = {
-            header["name"]: header["value"]
+            str(header["name"]): header["value"]
             for header in item.get("headers") or ()
             if isinstance(header, dict) and header.keys() >= {"name", "value"}
         }

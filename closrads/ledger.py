@@ -99,9 +99,15 @@ class Ledger:
         )
         return run_id if holder is None else str(holder["run_id"])
 
-    def end_time(self, key: str) -> None:
-        """Note that the run which took this scheduled time has come to its end."""
-        self._update({"pk": "SCHEDULED", "sk": key}, "SET ended = :ended", {":ended": True})
+    def end_time(self, key: str, run_id: str) -> None:
+        """Note that the run has come to its end, if it is the one that took this scheduled time."""
+        self._write_if(
+            "update_item",
+            "run_id = :run_id",
+            {":run_id": run_id, ":ended": True},
+            Key=_item({"pk": "SCHEDULED", "sk": key}),
+            UpdateExpression="SET ended = :ended",
+        )
 
     def begin_run(self, run_id: str, action: Action, slugs: Sequence[str]) -> None:
         """Note that a live run has begun."""
@@ -118,16 +124,18 @@ class Ledger:
             _dynamodb().put_item(TableName=self._table, Item=_item(item))
 
     def end_run(self, run_id: str, result: Mapping[str, Any]) -> None:
-        """Keep a run's result, which must hold no secret."""
-        self._update(
-            {"pk": "RUN", "sk": run_id},
-            "SET ended_at = :ended_at, success = :success, #result = :result",
+        """Keep the result, which must hold no secret, of a run that has begun."""
+        self._write_if(
+            "update_item",
+            "attribute_exists(pk)",
             {
                 ":ended_at": self._clock.now().isoformat(),
                 ":success": result["success"],
                 ":result": _compressed(result),
             },
             names={"#result": "result"},
+            Key=_item({"pk": "RUN", "sk": run_id}),
+            UpdateExpression="SET ended_at = :ended_at, success = :success, #result = :result",
         )
 
     def knows(self, run_id: str) -> bool:
@@ -171,15 +179,21 @@ class Ledger:
 
     def release(self, slugs: Sequence[str], run_id: str) -> None:
         """Give campaigns back; a lease that is another run's by now stays."""
+        trouble: LedgerError | None = None
         for slug in slugs:
-            self._write_if(
-                "update_item",
-                "holder = :me",
-                {":me": run_id},
-                names={"#until": "until"},
-                Key=_item(_lease_key(slug)),
-                UpdateExpression="REMOVE holder, #until",
-            )
+            try:
+                self._write_if(
+                    "update_item",
+                    "holder = :me",
+                    {":me": run_id},
+                    names={"#until": "until"},
+                    Key=_item(_lease_key(slug)),
+                    UpdateExpression="REMOVE holder, #until",
+                )
+            except LedgerError as error:
+                trouble = error
+        if trouble is not None:
+            raise trouble
 
     def last_runs(self, slug: str) -> LastRuns:
         """Return which live runs last had the campaign."""
@@ -294,27 +308,17 @@ class Ledger:
             pages = _dynamodb().get_paginator("query").paginate(**query)
             return [_plain(item) for page in pages for item in page["Items"]]
 
-    def _update(self, key: Item, expression: str, values: Item, names: dict[str, str] | None = None) -> None:
-        more: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
-        with _speaking_of("written"):
-            _dynamodb().update_item(
-                TableName=self._table,
-                Key=_item(key),
-                UpdateExpression=expression,
-                ExpressionAttributeValues=_item(values),
-                **more,
-            )
-
     def _write_if(
-        self, operation: str, condition: str, values: Item, names: dict[str, str], **more: Any
+        self, operation: str, condition: str, values: Item, names: dict[str, str] | None = None, **more: Any
     ) -> Item | None:
         """Write on a condition; return None if that was done, what is there instead if not."""
+        if names:
+            more["ExpressionAttributeNames"] = names
         with _speaking_of("written"):
             try:
                 getattr(_dynamodb(), operation)(
                     TableName=self._table,
                     ConditionExpression=condition,
-                    ExpressionAttributeNames=names,
                     ExpressionAttributeValues=_item(values),
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     **more,

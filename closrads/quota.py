@@ -24,8 +24,7 @@ Limiting"), and the last tenth of them is for the rollback of what is under way.
 
 _FULL_PCT = 100.0
 _AT_ONCE = timedelta(seconds=1)
-"""What is learned within this time may be of one batch, whose items are done in any order: the last one done knew most.
-"""
+"""What is learned within this time may be of one batch: its items are done in any order, and the last knew most."""
 _LARGEST_AMOUNT = 1_000_000
 """Of per cent, seconds or minutes; beyond is garbage."""
 

@@ -89,7 +89,7 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
     try:
         ledger.end_run(result.run_id, redact_all(result.as_json()))
         if request.scheduled:
-            ledger.end_time(_time_key(request))
+            ledger.end_time(_time_key(request), result.run_id)
     except LedgerError as error:
         logger.error("ledger.run_not_ended", extra={"error": str(error)})
 
