@@ -15,6 +15,8 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from closrads.observability import MAIL_FAILED, NAMESPACE, ROLLBACK_FAILED, RUN_SUCCEEDED, SERVICE
+from sandbox import Sandbox
+from sandbox.aws import LEDGER_TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -26,6 +28,9 @@ RESOURCES = {
     "SyncFunctionEventInvokeConfig": "AWS::Lambda::EventInvokeConfig",
     "SyncFunctionDaily": "AWS::Scheduler::Schedule",
     "SyncFunctionDailyRole": "AWS::IAM::Role",
+    "SyncFunctionRecheck": "AWS::Scheduler::Schedule",
+    "SyncFunctionRecheckRole": "AWS::IAM::Role",
+    "Ledger": "AWS::DynamoDB::Table",
     "SyncLogs": "AWS::Logs::LogGroup",
     "MissedRuns": "AWS::SQS::Queue",
     "FailedRuns": "AWS::SQS::Queue",
@@ -42,11 +47,15 @@ ENVIRONMENT = {
     "CLOSRADS_PARAMETER_PATH",
     "CLOSRADS_GRAPH_URL",
     "CLOSRADS_TIMEZONE",
+    "CLOSRADS_LEDGER_TABLE",
     "DRY_RUN",
+    "AWS_MAX_ATTEMPTS",
+    "AWS_RETRY_MODE",
     "AWS_ENDPOINT_URL",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
 }
+SCHEDULES = ["SyncFunctionDaily", "SyncFunctionRecheck"]
 ARN = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:%s"
 WILDCARDS = {  # the only resources with a `*`, each with its reason
     ARN % ("ssm", "parameter/closrads/dev/*"): "all settings of the stage are read with one call",
@@ -172,6 +181,63 @@ def test_cfn_lint_finds_nothing(source: str, expanded: Json) -> None:
     assert [str(match) for match in lint(text, regions=[REGION])] == []
 
 
+def test_the_ledger_has_the_shape_that_everything_is_tested_with(stack: dict[str, Json], sandbox: Sandbox) -> None:
+    """What the sandbox lets through, the deployed table takes as well: same keys, same index."""
+
+    def shape(table: Json) -> Json:
+        return {
+            "keys": table["KeySchema"],
+            "types": {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]},
+            "indexes": {
+                each["IndexName"]: (each["KeySchema"], each["Projection"]) for each in table["LocalSecondaryIndexes"]
+            },
+            "global": table.get("GlobalSecondaryIndexes", []),
+        }
+
+    sandboxed = sandbox.aws.client("dynamodb").describe_table(TableName=LEDGER_TABLE)["Table"]
+
+    assert shape(stack["Ledger"]["Properties"]) == shape(sandboxed)
+
+
+def test_the_open_changes_of_a_campaign_are_found_by_a_local_index(stack: dict[str, Json]) -> None:
+    """Only a local index can be read consistently, and only open changes, which alone have its key, are in it."""
+    table = stack["Ledger"]["Properties"]
+
+    assert table["KeySchema"] == [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ]
+    assert table["LocalSecondaryIndexes"] == [
+        {
+            "IndexName": "open",
+            "KeySchema": [
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "open_since", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+    ]
+    assert "GlobalSecondaryIndexes" not in table
+
+
+def test_the_ledger_outlives_accidents(stack: dict[str, Json], stage: str) -> None:
+    """Neither a deleted or changed stack nor, in prod, a slip in the console loses the way back."""
+    ledger = stack["Ledger"]
+
+    assert (ledger["DeletionPolicy"], ledger["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert ledger["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert ledger["Properties"]["DeletionProtectionEnabled"] is (stage == "prod")
+    assert "TableName" not in ledger["Properties"], "a second stack, or a table left behind, would collide with it"
+
+
+def test_the_ledger_costs_by_use_and_forgets(stack: dict[str, Json]) -> None:
+    """An idle table costs next to nothing, and what has expired goes by itself."""
+    table = stack["Ledger"]["Properties"]
+
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
 def test_every_parameter_is_described_and_bounded(template: Json) -> None:
     """A typing error is refused before anything is deployed."""
     careless = [
@@ -191,6 +257,7 @@ def test_every_parameter_is_described_and_bounded(template: Json) -> None:
             ["cron(0 7 * * ? *)", "rate(1 day)"],
             ["", "30 6 * * *", "at(2026-05-04T06:30:00)"],
         ),
+        ("RecheckScheduleExpression", ["cron(30 7 * * ? *)", "rate(1 day)"], ["", "0 7 * * *"]),
         ("ScheduleTimezone", ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"], ["", "America/New York"]),
         ("AlertEmail", ["", "on-call@example.com"], ["on-call", "a@b", "a@example.com, b@example.com"]),
         ("SenderIdentity", ["*", "example.com", "reports@mail.example.com"], ["", "*.com", "example", "a@*"]),
@@ -213,6 +280,7 @@ def test_every_statement_says_what_it_is_for(template: Json) -> None:
     assert [statement["Sid"] for policy in policies for statement in policy["Statement"]] == [
         "ReadParameters",
         "SendReport",
+        "KeepLedger",
     ]
 
 
@@ -231,6 +299,17 @@ def test_the_function_sees_the_settings_of_its_own_stage_only(stack: dict[str, J
     readable = [statement["Resource"] for statement in statements(stack) if statement.get("Sid") == "ReadParameters"]
 
     assert readable == [[ARN % ("ssm", f"parameter/closrads/{stage}"), ARN % ("ssm", f"parameter/closrads/{stage}/*")]]
+
+
+def test_the_ledger_can_be_written_but_not_scanned_or_changed(stack: dict[str, Json]) -> None:
+    """Single items and queries, of this stack's table and its one index; no scan, no batch, nothing about the table."""
+    actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"]
+    (index,) = stack["Ledger"]["Properties"]["LocalSecondaryIndexes"]
+    (granted,) = [each for each in statements(stack) if "dynamodb:" in str(each["Action"])]
+
+    assert (granted["Sid"], granted["Effect"]) == ("KeepLedger", "Allow")
+    assert sorted(granted["Action"]) == [f"dynamodb:{action}" for action in actions]
+    assert granted["Resource"] == [{"Fn::GetAtt": ["Ledger", "Arn"]}, f"${{Ledger.Arn}}/index/{index['IndexName']}"]
 
 
 def test_a_sender_can_be_pinned(deploy: Deploy) -> None:
@@ -266,6 +345,7 @@ def test_the_environment_is_what_the_code_reads(stack: dict[str, Json], stage: s
     assert variables["DRY_RUN"] == "true"
     assert variables["CLOSRADS_STAGE"] == stage
     assert variables["CLOSRADS_PARAMETER_PATH"] == f"/closrads/{stage}"
+    assert variables["CLOSRADS_LEDGER_TABLE"] == {"Ref": "Ledger"}
 
 
 def test_boto3_takes_the_empty_endpoint_as_none(stack: dict[str, Json], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,6 +359,21 @@ def test_boto3_takes_the_empty_endpoint_as_none(stack: dict[str, Json], monkeypa
 
     assert empty == ""
     assert boto3.Session().client("ssm", region_name=REGION).meta.endpoint_url == f"https://ssm.{REGION}.amazonaws.com"
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "ssm", "sesv2"])
+def test_boto3_gives_up_in_time(stack: dict[str, Json], service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three attempts at each service, whatever the runtime's boto3 would do; it reads both variables."""
+    variables = stack["SyncFunction"]["Properties"]["Environment"]["Variables"]
+    for name in ("AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"):
+        monkeypatch.setenv(name, variables[name])
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+    retries = boto3.Session().client(service, region_name=REGION).meta.config.retries
+
+    assert retries == {"total_max_attempts": 3, "mode": "standard"}
 
 
 @pytest.mark.parametrize(("one_at_a_time", "expected"), [("true", 1), ("false", None)])
@@ -301,36 +396,68 @@ def test_a_failed_run_is_kept_and_not_repeated(stack: dict[str, Json]) -> None:
     assert config["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedRuns", "Arn"]}
 
 
-def test_the_schedule_runs_in_prod_only(stack: dict[str, Json], stage: str) -> None:
+def test_the_schedules_run_in_prod_only(stack: dict[str, Json], stage: str) -> None:
     """A deployment to dev can never write to Meta by itself."""
-    assert stack["SyncFunctionDaily"]["Properties"]["State"] == {"dev": "DISABLED", "prod": "ENABLED"}[stage]
+    states = {name: schedule["State"] for name, schedule in of_type(stack, "AWS::Scheduler::Schedule").items()}
+
+    assert states == dict.fromkeys(SCHEDULES, {"dev": "DISABLED", "prod": "ENABLED"}[stage])
 
 
-def test_the_schedule_keeps_local_time_and_its_name_to_itself(stack: dict[str, Json]) -> None:
-    """The report's dates and the schedule share one time zone, and two stacks do not collide."""
-    schedule = stack["SyncFunctionDaily"]["Properties"]
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_keeps_local_time_and_its_name_to_itself(deploy: Deploy, schedule: str) -> None:
+    """The report's dates and both schedules share one time zone, and two stacks do not collide."""
+    stack = deploy(ScheduleTimezone="America/Chicago")
+    properties = stack[schedule]["Properties"]
 
-    assert schedule["ScheduleExpression"] == "cron(30 6 * * ? *)"
-    assert schedule["ScheduleExpressionTimezone"] == "America/New_York"
-    assert stack["SyncFunction"]["Properties"]["Environment"]["Variables"]["CLOSRADS_TIMEZONE"] == "America/New_York"
-    assert "Name" not in schedule
+    assert properties["ScheduleExpressionTimezone"] == "America/Chicago"
+    assert stack["SyncFunction"]["Properties"]["Environment"]["Variables"]["CLOSRADS_TIMEZONE"] == "America/Chicago"
+    assert "Name" not in properties
 
 
-def test_the_schedule_sends_the_event_that_is_tested(stack: dict[str, Json]) -> None:
-    """`events/scheduled-live.json` is the schedule's own input, but for the time that Scheduler fills in."""
-    target = stack["SyncFunctionDaily"]["Properties"]["Target"]
+def test_each_schedule_can_be_moved_by_itself(deploy: Deploy) -> None:
+    """Each parameter moves the schedule that it is named for."""
+    moved = deploy(ScheduleExpression="cron(0 9 * * ? *)", RecheckScheduleExpression="cron(45 9 * * ? *)")
+
+    assert [moved[name]["Properties"]["ScheduleExpression"] for name in SCHEDULES] == [
+        "cron(0 9 * * ? *)",
+        "cron(45 9 * * ? *)",
+    ]
+
+
+def test_the_recheck_comes_half_an_hour_after_the_run(stack: dict[str, Json]) -> None:
+    """By then the longest run is over, and Meta has had time to break something."""
+    times = []
+    for name in SCHEDULES:
+        daily = re.fullmatch(r"cron\((\d+) (\d+) \* \* \? \*\)", stack[name]["Properties"]["ScheduleExpression"])
+        assert daily
+        times.append(int(daily[2]) * 60 + int(daily[1]))
+
+    assert times == [6 * 60 + 30, 6 * 60 + 30 + 30]
+    assert (times[1] - times[0]) * 60 > stack["SyncFunction"]["Properties"]["Timeout"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "action", "file"),
+    [("SyncFunctionDaily", "sync", "scheduled-live"), ("SyncFunctionRecheck", "recheck", "scheduled-recheck")],
+)
+def test_a_schedule_sends_the_event_that_is_tested(
+    stack: dict[str, Json], schedule: str, action: str, file: str
+) -> None:
+    """The file in `events/` is the schedule's own input, but for the time that Scheduler fills in."""
+    target = stack[schedule]["Properties"]["Target"]
     sent = json.loads(target["Input"])
-    example = json.loads((ROOT / "events" / "scheduled-live.json").read_text())
+    example = json.loads((ROOT / "events" / f"{file}.json").read_text())
 
     assert target["Arn"] == {"Fn::GetAtt": ["SyncFunction", "Arn"]}
     assert sent.pop("scheduled") == "<aws.scheduler.scheduled-time>"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", example.pop("scheduled"))
-    assert sent == example == {"action": "sync", "dry_run": False}
+    assert sent == example == {"action": action, "dry_run": False}
 
 
-def test_a_run_that_cannot_start_is_kept(stack: dict[str, Json]) -> None:
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_run_that_cannot_start_is_kept(stack: dict[str, Json], schedule: str) -> None:
     """Scheduler tries again within the hour, then leaves the event where an alarm watches."""
-    target = stack["SyncFunctionDaily"]["Properties"]["Target"]
+    target = stack[schedule]["Properties"]["Target"]
 
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600}
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["MissedRuns", "Arn"]}
