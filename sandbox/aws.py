@@ -6,15 +6,21 @@ and starting or resetting one empties them for both.
 
 import json
 import logging
+import os
+import socket
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from email import message_from_bytes, policy
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import boto3
+from boto3.dynamodb.types import Binary, TypeDeserializer
 from botocore.config import Config
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -32,8 +38,12 @@ ACCESS_KEY = "AKIAFAKESANDBOX00000"
 SECRET_KEY = "fake-secret-key"
 PARAMETER_PATH = "/closrads/sandbox"
 CONTAINER_PARAMETER_PATH = "/closrads/container"
+LEDGER_TABLE = "closrads-sandbox"
 CONTAINER_HOST = "host.docker.internal"
 """The name under which a container reaches this machine."""
+
+DROPPED = "connection dropped"
+"""Given to `AwsWorld.fail` as the code: no answer at all, the connection closes."""
 
 _SECURE = ("closrtech/email", "closrtech/password", "access_token", "meta/app_secret")
 _LISTS = ("fb_campaign_ids", "email/recipients")
@@ -64,6 +74,11 @@ class _Fault:
     code: str
     status: int
     times: int | None
+    skip: int
+    applied: bool
+
+    def matches(self, request: AwsRequest) -> bool:
+        return self.request.service in {"any", request.service} and self.request.operation in {"any", request.operation}
 
 
 class AwsWorld:
@@ -73,10 +88,13 @@ class AwsWorld:
         self._port = port
         self._server: BaseWSGIServer | None = None
         self._clients: dict[str, Any] = {}
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        """Held during each call: moto checks a condition and writes in two steps."""
         self.mails: list[Mail] = []
         self.requests: list[AwsRequest] = []
         self._faults: list[_Fault] = []
+        self.on_exchange: Callable[[str], None] | None = None
+        """As `sandbox.server.Served.on_exchange`."""
 
     def start(self) -> None:
         """Listen on 127.0.0.1, with nothing in it."""
@@ -89,7 +107,10 @@ class AwsWorld:
             self._port = self._server.server_port
             self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True)
             self._thread.start()
-            self.reset()
+            with patch.dict(os.environ):
+                for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):  # moto's first use of boto3 fails on an unknown one
+                    os.environ.pop(name, None)
+                self.reset()
 
     def stop(self) -> None:
         """Close the port and the clients."""
@@ -103,12 +124,14 @@ class AwsWorld:
             self._server = None
 
     def reset(self) -> None:
-        """Empty every service, and forget the mails, the calls and the faults."""
-        with self._lock:
+        """Empty every service but for the ledger's table, and forget the mails, the calls and the faults."""
+        with self.lock:
             moto_api_backend.reset()
+            _create_ledger()
             self.mails.clear()
             self.requests.clear()
             self._faults.clear()
+            self.on_exchange = None
 
     @property
     def url(self) -> str:
@@ -164,29 +187,96 @@ class AwsWorld:
         """Let SES send from this address; it refuses every other."""
         _moto("ses").verify_email_identity(address)
 
-    def fail(self, service: str, operation: str, code: str, status: int = 400, times: int | None = 1) -> None:
-        """Answer the next `times` calls (None: all) of an operation with an AWS error of this code.
+    def ledger(self) -> list[dict[str, Any]]:
+        """Return all items of the ledger in the order of their keys."""
+        with self.lock:
+            items = [item.to_json()["Attributes"] for item in _moto("dynamodb").tables[LEDGER_TABLE].all_items()]
+        read = TypeDeserializer().deserialize
+        plain = [{name: _plain(read(value)) for name, value in item.items()} for item in items]
+        return sorted(plain, key=lambda item: (item["pk"], item["sk"]))
 
-        For services that speak JSON, such as ssm, sesv2 and dynamodb.
+    def fail(  # noqa: PLR0913 - all but the first three have a default
+        self,
+        service: str,
+        operation: str,
+        code: str,
+        status: int = 400,
+        times: int | None = 1,
+        *,
+        applied: bool = False,
+        skip: int = 0,
+    ) -> None:
+        """Answer the next `times` calls (None: all) of an operation with an AWS error of this code, or with `DROPPED`.
+
+        For services that speak JSON, such as ssm, sesv2 and dynamodb; "any" stands for every service or operation.
+        `applied` does what was asked first; `skip` calls go well before.
         """
-        with self._lock:
-            self._faults.append(_Fault(AwsRequest(service, operation), code, status, times))
+        with self.lock:
+            self._faults.append(_Fault(AwsRequest(service, operation), code, status, times, skip, applied))
+
+    def clear_faults(self) -> None:
+        """Take back every scripted fault that still waits."""
+        with self.lock:
+            self._faults.clear()
 
     def fault_for(self, request: AwsRequest) -> _Fault | None:
         """Note a call down, and return the scripted fault for it, used up by one."""
-        with self._lock:
+        with self.lock:
             self.requests.append(request)
             for fault in self._faults:
-                if fault.request == request and fault.times != 0:
-                    if fault.times is not None:
-                        fault.times -= 1
-                    return fault
+                if fault.times == 0 or not fault.matches(request):
+                    continue
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
+                if fault.times is not None:
+                    fault.times -= 1
+                return fault
             return None
 
 
 def _moto(service: str) -> Any:
     """Return moto's state of a service, imported at the first use: some services take a second."""
     return get_backend(service)[DEFAULT_ACCOUNT_ID][REGION]
+
+
+def _create_ledger() -> None:
+    keys = {"pk": "HASH", "sk": "RANGE"}
+    open_keys = {"pk": "HASH", "open_since": "RANGE"}
+    _moto("dynamodb").create_table(
+        LEDGER_TABLE,
+        schema=_key_schema(keys),
+        attr=[{"AttributeName": name, "AttributeType": "S"} for name in keys | open_keys],
+        indexes=[
+            {"IndexName": "open", "KeySchema": _key_schema(open_keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+        ],
+        billing_mode="PAY_PER_REQUEST",
+        throughput=None,
+        global_indexes=[],
+        streams=None,
+        sse_specification=None,
+        tags=[],
+        deletion_protection_enabled=False,
+        warm_throughput=None,
+    )
+
+
+def _key_schema(keys: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()]
+
+
+def _plain(value: Any) -> Any:
+    """Return an attribute without boto3's own types."""
+    match value:
+        case Binary():
+            return value.value  # type: ignore[attr-defined] # the stubs leave it out
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case list() | set():
+            return type(value)(map(_plain, value))
+        case dict():
+            return {name: _plain(each) for name, each in value.items()}
+    return value
 
 
 class _Recorder:
@@ -200,24 +290,56 @@ class _Recorder:
         self._application = application
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = BytesIO(body)
-        request = _named(environ)
-        fault = self._world.fault_for(request)
-        if fault is not None:
-            headers = [("Content-Type", "application/json"), ("x-amzn-errortype", fault.code)]
-            start_response(f"{fault.status} Injected", headers)
-            return [json.dumps({"__type": fault.code, "message": "injected by the sandbox"}).encode()]
+        tell = self._world.on_exchange or _nobody
+        try:
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            body = environ["wsgi.input"].read(length)
+            if len(body) < length:
+                raise ConnectionAbortedError("the client is gone; half a call asks for nothing")
+            tell("before")
+            request = _named(environ)
+            fault = self._world.fault_for(request)
+            if fault is None:
+                answer = self._do(request, environ, body, start_response)
+            else:
+                if fault.applied:
+                    self._do(request, environ, body, _nobody)
+                answer = _injected(fault, start_response)
+            tell("after")
+            if fault is not None and fault.code == DROPPED:
+                raise ConnectionAbortedError(DROPPED)
+        except ConnectionError:
+            with suppress(OSError):  # the client may have been faster
+                # The server lets a connection without an answer stay open.
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise
+        return answer
+
+    def _do(
+        self, request: AwsRequest, environ: "WSGIEnvironment", body: bytes, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         statuses: list[str] = []
 
         def note_status(status: str, *rest: Any) -> Any:
             statuses.append(status)
             return start_response(status, *rest)
 
-        answer = self._application(environ, note_status)
-        if request == AwsRequest("sesv2", "SendEmail") and statuses[0].startswith("200"):
-            self._world.mails.append(_mail(json.loads(body)))
+        environ["wsgi.input"] = BytesIO(body)
+        with self._world.lock:
+            answer = self._application(environ, note_status)
+            if request == AwsRequest("sesv2", "SendEmail") and statuses[0].startswith("200"):
+                self._world.mails.append(_mail(json.loads(body)))
         return answer
+
+
+def _nobody(*_: Any) -> None:
+    """Take what nobody wants to hear."""
+
+
+def _injected(fault: _Fault, start_response: "StartResponse") -> Iterable[bytes]:
+    headers = [("Content-Type", "application/json"), ("x-amzn-errortype", fault.code)]
+    start_response(f"{fault.status} Injected", headers)
+    return [json.dumps({"__type": fault.code, "message": "injected by the sandbox"}).encode()]
 
 
 def _named(environ: "WSGIEnvironment") -> AwsRequest:

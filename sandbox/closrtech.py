@@ -36,13 +36,14 @@ class ClosrtechWorld(Served):
 
     def __init__(self, port: int = 0) -> None:
         self._lock = threading.RLock()
-        self._server = Server(self._answer, port)
+        self._server = Server(self._observed(self._answer), port)
         self.reset()
 
     def reset(self) -> None:
         """Forget all demand, all scripts and all requests."""
         self._server.accept()
         self._server.release()
+        self.on_exchange = None
         with self._lock:
             self.email = "feed@example.test"
             self.password = "FAKE-feed-password"

@@ -9,6 +9,7 @@ from typing import Self
 from sandbox.aws import (
     ACCESS_KEY,
     CONTAINER_PARAMETER_PATH,
+    LEDGER_TABLE,
     PARAMETER_PATH,
     REGION,
     SECRET_KEY,
@@ -53,7 +54,7 @@ class Sandbox:
         self._running.close()
 
     def reset(self) -> None:
-        """Empty all worlds: no campaigns, no faults, no mails, no parameters, no recorded requests."""
+        """Empty all worlds: no campaigns, faults, mails, parameters, ledger items or recorded requests."""
         for world in (self.meta, self.closrtech, self.aws):
             world.reset()
 
@@ -79,6 +80,7 @@ class Sandbox:
         return {
             "CLOSRADS_STAGE": "sandbox",
             "CLOSRADS_PARAMETER_PATH": PARAMETER_PATH if host == _LOCAL else CONTAINER_PARAMETER_PATH,
+            "CLOSRADS_LEDGER_TABLE": LEDGER_TABLE,
             "CLOSRADS_GRAPH_URL": self.meta.url.replace(_LOCAL, host),
             "CLOSRADS_TIMEZONE": "America/New_York",
             "AWS_ENDPOINT_URL": self.aws.url.replace(_LOCAL, host),

@@ -132,10 +132,32 @@ class Server:
                 self._listener.released = self._released
 
 
+def _nobody(_: str) -> None:
+    """Observe nothing."""
+
+
 class Served:
     """What the stand-ins that run on a `Server` have in common."""
 
     _server: Server
+    on_exchange: Callable[[str], None] | None = None
+    """Called, in the thread that serves it, for each HTTP exchange.
+
+    With "before" when the request is there and nothing is done yet, with "after" when it is done and the answer not yet
+    sent. A `ConnectionError` that it raises closes the connection there and then.
+    """
+
+    def _observed(self, answer: Callable[[HttpRequest], Reply]) -> Callable[[HttpRequest], Reply]:
+        """Return `answer` with `on_exchange` called around it."""
+
+        def observed(http: HttpRequest) -> Reply:
+            tell = self.on_exchange or _nobody
+            tell("before")
+            reply = answer(http)
+            tell("after")
+            return reply
+
+        return observed
 
     @property
     def url(self) -> str:
@@ -220,7 +242,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         url = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client is gone; half a request asks for nothing
+            self.close_connection = True
+            return
         headers = dict(self.headers.items())
         request = HttpRequest(self.command, url.path, decode_form(url.query), headers, body)
         released = self.server.released  # a release while this request is handled counts for it

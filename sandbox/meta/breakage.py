@@ -133,7 +133,7 @@ def targeting_written(ad: "Ad", before: "AbstractSet[str]", after: "AbstractSet[
         ad.damage.rolled_back = after == ad.damage.before
         if ad.damage.rolled_back and ad.damage.breakage.cure is Cure.ROLLBACK:
             _mend(ad)
-    elif ad.breakage is not None:
+    elif ad.breakage is not None and not (ad.breakage.effect is Effect.PAUSED and ad.status == "PAUSED"):
         ad.damage = Damage(ad.breakage, before, now)
 
 
@@ -169,6 +169,9 @@ def settle(ad: "Ad", now: float) -> None:
     if now >= damage.breaks_at + damage.breakage.lasts:
         _mend(ad)
     elif damage.broken or (now >= damage.breaks_at and damage.reads >= damage.breakage.reads):
+        if not damage.broken and damage.breakage.effect is Effect.PAUSED:
+            # What waits for reads happens at the last of them; all else happened when it was due, seen or not.
+            ad.updated_time = now if damage.breakage.reads else max(damage.breaks_at, ad.updated_time)
         damage.broken = True
         _break(ad, damage.breakage.effect)
 

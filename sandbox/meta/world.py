@@ -55,7 +55,7 @@ class MetaWorld(Served):
     def __init__(self, now: Callable[[], float] = time.time, port: int = 0) -> None:
         self.now = now
         self.lock = threading.RLock()
-        self._server = Server(FrontDoor(self), port)
+        self._server = Server(self._observed(FrontDoor(self)), port)
         self.reset()
 
     def reset(self) -> None:
@@ -82,6 +82,7 @@ class MetaWorld(Served):
             self.too_much_data = faults.REDUCE_DATA
             self.version_warning: str | None = None
             self.on_request: Callable[[Operation], None] | None = None
+            self.on_exchange = None
 
     # --- building
 
@@ -233,6 +234,15 @@ class MetaWorld(Served):
             adset = self.adsets[adset_id]
             self.write_targeting(adset, targeting.normalised(adset.targeting | targeting_changes), by_api=False)
 
+    def pause_by_hand(self, ad_id: str) -> None:
+        """Pause an ad as a person in Ads Manager does."""
+        with self.lock:
+            ad = self._ads[ad_id]
+            breakage.time_passed(ad, self.now())
+            if ad.damage is not None and ad.damage.breakage.effect is breakage.Effect.PAUSED:
+                ad.damage = None  # the pause is the person's from now on: nothing but a write ends it
+            ad.status, ad.updated_time = "PAUSED", self.now()
+
     def write_targeting(self, adset: AdSet, new: dict[str, Any], *, by_api: bool) -> None:
         """Replace the targeting; a change of it restarts learning, and one by the API may break ads later."""
         if new == adset.targeting:
@@ -277,6 +287,11 @@ class MetaWorld(Served):
         """
         with self.lock:
             self._faults.append(_Fault(reply, on, times, skip, applied))
+
+    def clear_faults(self) -> None:
+        """Take back every scripted fault that still waits."""
+        with self.lock:
+            self._faults.clear()
 
     def fault_for(self, operation: Operation) -> _Fault | None:
         """Return the scripted fault for this operation, used up by one."""

@@ -1,13 +1,17 @@
 """AWS: parameters, mails, records and injected errors."""
 
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sandbox import AwsWorld, Mail, Sandbox
-from sandbox.aws import AwsRequest
+from sandbox.aws import DROPPED, LEDGER_TABLE, AwsRequest
 
 SENDER = "reports@example.test"
 
@@ -134,3 +138,149 @@ def test_injected_errors(aws: AwsWorld, service: str, operation: str) -> None:
     for _ in range(2):
         with pytest.raises(ClientError, match="AccessDenied"):
             calls[service]()
+
+
+class TestScriptedFaults:
+    """Errors and lost answers, before and after the call was done."""
+
+    def test_applied(self, aws: AwsWorld) -> None:
+        """The item is there although the answer is an error."""
+        aws.fail("dynamodb", "PutItem", "InternalServerError", status=500, applied=True)
+        with pytest.raises(ClientError, match="InternalServerError"):
+            put(aws, "a")
+        assert [item["sk"] for item in aws.ledger()] == ["a"]
+
+    @pytest.mark.parametrize("applied", [True, False])
+    def test_dropped(self, aws: AwsWorld, *, applied: bool) -> None:
+        """The connection closes at once, and the next call finds the server well."""
+        aws.fail("dynamodb", "PutItem", DROPPED, applied=applied)
+        with pytest.raises(ConnectionClosedError):
+            put(aws, "a")
+        put(aws, "b")
+        assert [item["sk"] for item in aws.ledger()] == (["a", "b"] if applied else ["b"])
+
+    def test_a_mail_whose_answer_is_lost(self, aws: AwsWorld) -> None:
+        """It was sent."""
+        aws.verify_sender(SENDER)
+        aws.fail("sesv2", "SendEmail", DROPPED, applied=True)
+        with pytest.raises(ConnectionClosedError):
+            send(aws, simple(None, "Hello"))
+        assert len(aws.mails) == 1
+
+    @pytest.mark.parametrize(("service", "operation"), [("any", "any"), ("dynamodb", "any"), ("any", "PutItem")])
+    def test_any_and_skip(self, aws: AwsWorld, service: str, operation: str) -> None:
+        """The first matching call goes well, the second does not, the third does."""
+        aws.fail(service, operation, "InternalServerError", skip=1)
+        put(aws, "a")
+        with pytest.raises(ClientError, match="InternalServerError"):
+            put(aws, "b")
+        put(aws, "c")
+        assert [item["sk"] for item in aws.ledger()] == ["a", "c"]
+
+    def test_any_operation_of_another_service(self, aws: AwsWorld) -> None:
+        """A fault of one service is none of another."""
+        aws.fail("ssm", "any", "InternalServerError")
+        put(aws, "a")
+
+
+def put(aws: AwsWorld, sk: str, **more: Any) -> None:
+    """Put an item into the ledger."""
+    item = {"pk": {"S": "campaign"}, "sk": {"S": sk}} | more
+    aws.client("dynamodb").put_item(TableName=LEDGER_TABLE, Item=item)
+
+
+class TestLedger:
+    """The table that is always there."""
+
+    def test_items(self, aws: AwsWorld) -> None:
+        """They come back in plain values, by key."""
+        put(aws, "b", list={"L": [{"N": "1.5"}, {"NULL": True}]}, map={"M": {"yes": {"BOOL": True}}})
+        put(aws, "a", number={"N": "12"}, set={"SS": ["x"]}, packed={"B": b"\0"})
+        assert aws.ledger() == [
+            {"pk": "campaign", "sk": "a", "number": 12, "set": {"x"}, "packed": b"\0"},
+            {"pk": "campaign", "sk": "b", "list": [1.5, None], "map": {"yes": True}},
+        ]
+        assert "Decimal" not in str(aws.ledger())
+        assert type(aws.ledger()[0]["packed"]) is bytes
+
+    def test_the_index(self, aws: AwsWorld) -> None:
+        """It holds what is open, oldest first, by keys only; paying is by request."""
+        put(aws, "a", open_since={"S": "2026-05-05"}, state={"S": "written"})
+        put(aws, "b")
+        put(aws, "c", open_since={"S": "2026-05-04"})
+        found = aws.client("dynamodb").query(
+            TableName=LEDGER_TABLE,
+            IndexName="open",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": "campaign"}},
+        )["Items"]
+        assert [item["sk"]["S"] for item in found] == ["c", "a"]
+        assert found[0].keys() == {"pk", "sk", "open_since"}
+        table = aws.client("dynamodb").describe_table(TableName=LEDGER_TABLE)["Table"]
+        assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+
+    def test_a_reset_empties_it(self, aws: AwsWorld) -> None:
+        """The table stays, and its making is no call."""
+        put(aws, "a")
+        aws.reset()
+        assert aws.ledger() == []
+        assert aws.requests == []
+        put(aws, "b")
+
+    def test_a_condition_lets_one_in(self, aws: AwsWorld) -> None:
+        """Of calls at the same moment, exactly one finds the item missing."""
+        client = aws.client("dynamodb")
+
+        def take(number: int) -> bool:
+            item = {"pk": {"S": "lease"}, "sk": {"S": "x"}, "holder": {"N": str(number)}}
+            try:
+                client.put_item(TableName=LEDGER_TABLE, Item=item, ConditionExpression="attribute_not_exists(pk)")
+            except client.exceptions.ConditionalCheckFailedException:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(take, range(24))) == 1
+
+
+class TestOnExchange:
+    """A hook around each call."""
+
+    def test_before_and_after(self, aws: AwsWorld) -> None:
+        """Nothing is done at the first moment, all at the second."""
+        seen = []
+        aws.on_exchange = lambda moment: seen.append((moment, len(aws.ledger())))
+        put(aws, "a")
+        assert seen == [("before", 0), ("after", 1)]
+        aws.reset()
+        put(aws, "a")
+        assert len(seen) == 2
+
+    @pytest.mark.parametrize(("moment", "items"), [("before", 0), ("after", 1)])
+    def test_a_dropped_connection(self, aws: AwsWorld, moment: str, items: int) -> None:
+        """A hook may close the connection at either moment."""
+
+        def drop(now: str) -> None:
+            if now == moment:
+                raise ConnectionAbortedError
+
+        aws.on_exchange = drop
+        with pytest.raises(ConnectionClosedError):
+            put(aws, "a")
+        aws.on_exchange = None
+        assert len(aws.ledger()) == items
+
+    def test_a_client_that_vanishes(self, aws: AwsWorld, capfd: pytest.CaptureFixture[str]) -> None:
+        """Neither in the middle of a call nor while it is served does it leave a trace."""
+        address = ("127.0.0.1", urlsplit(aws.url).port)
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+        with socket.create_connection(address) as client:
+            client.sendall(head + b"{")
+        done = threading.Event()
+        with socket.create_connection(address) as client:
+            aws.on_exchange = lambda moment: client.close() if moment == "before" else done.set()
+            client.sendall(head + b" " * 100)
+            assert done.wait(5)
+        put(aws, "a")
+        assert [request.operation for request in aws.requests] == ["POST /", "PutItem"]
+        assert capfd.readouterr() == ("", "")

@@ -1,6 +1,7 @@
 """What becomes of ads after a targeting write, variant by variant."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
@@ -249,3 +250,68 @@ def test_a_persons_change_breaks_nothing(meta: MetaWorld) -> None:
     meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": OHIO}]}})
     meta.settle()
     assert meta.ads_of(adset)[0].effective_status == "ACTIVE"
+
+
+class TestUpdatedTime:
+    """When an ad was last changed, as a read of it says, whoever changed it."""
+
+    @staticmethod
+    def shown(meta: MetaWorld, graph: Graph, adset: str) -> tuple[str, float]:
+        """Return an ad's status and the seconds between its making and its last change."""
+        (ad,) = meta.ads_of(adset)
+        (row,) = graph.get(f"{adset}/ads", fields="status,updated_time")[1]["data"]
+        updated = datetime.strptime(row["updated_time"], "%Y-%m-%dT%H:%M:%S%z")
+        return row["status"], updated.timestamp() - ad.created_time
+
+    def test_a_persons_pause(self, meta: MetaWorld, graph: Graph, clock: Clock) -> None:
+        """It is shown with its time."""
+        adset = meta.add_adset(CAMPAIGN, "Broad", "FL", ads=1)
+        (ad,) = meta.ads_of(adset)
+        assert self.shown(meta, graph, adset) == ("ACTIVE", 0)
+        clock.advance(60)
+        meta.pause_by_hand(ad.id)
+        clock.advance(60)
+        assert self.shown(meta, graph, adset) == ("PAUSED", 60)
+        assert ad.effective_status == "PAUSED"
+        assert meta.writes == []
+
+    def test_a_write_of_the_status(self, meta: MetaWorld, graph: Graph, clock: Clock) -> None:
+        """It counts as a change, also if the status stays; a refused one does not."""
+        adset = meta.add_adset(CAMPAIGN, "Broad", "FL", ads=1)
+        (ad,) = meta.ads_of(adset)
+        clock.advance(60)
+        graph.post(ad.id, status="ACTIVE")
+        clock.advance(60)
+        graph.post(ad.id, status="WITH_ISSUES")
+        assert self.shown(meta, graph, adset) == ("ACTIVE", 60)
+
+    @pytest.mark.parametrize(("seconds", "reads", "after"), [(0, 0, 60), (100, 0, 110), (0, 1, 250)])
+    def test_metas_silent_pause(  # noqa: PLR0913, PLR0917 - fixtures
+        self, meta: MetaWorld, graph: Graph, clock: Clock, seconds: float, reads: int, after: float
+    ) -> None:
+        """It bears the time at which it happened, which a later look does not move."""
+        breakage = Breakage.silently_paused(seconds, reads)
+        adset = meta.add_adset(CAMPAIGN, "Broad", "FL", ads=1, breakage=breakage)
+        (ad,) = meta.ads_of(adset)
+        clock.advance(10)
+        graph.set_states(adset, OHIO)
+        clock.advance(50)
+        graph.post(ad.id, status="ACTIVE")
+        clock.advance(90)
+        self.shown(meta, graph, adset)
+        clock.advance(100)
+        assert self.shown(meta, graph, adset) == ("PAUSED", after)
+        clock.advance(100)
+        assert self.shown(meta, graph, adset) == ("PAUSED", after)
+
+    def test_a_persons_pause_is_not_metas(self, meta: MetaWorld, graph: Graph, clock: Clock) -> None:
+        """Meta's own pause neither covers one that a person made before it, nor ends it with its cure."""
+        breakage = Breakage.cured_by_rollback(Effect.PAUSED)
+        adset = meta.add_adset(CAMPAIGN, "Broad", "FL", ads=1, breakage=breakage)
+        graph.set_states(adset, OHIO)
+        clock.advance(60)
+        meta.pause_by_hand(meta.ads_of(adset)[0].id)
+        clock.advance(60)
+        assert self.shown(meta, graph, adset) == ("PAUSED", 60)
+        graph.set_states(adset, FLORIDA)
+        assert self.shown(meta, graph, adset) == ("PAUSED", 60)

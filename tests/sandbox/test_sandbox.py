@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from sandbox import SCENARIOS, Sandbox
+from sandbox import SCENARIOS, ClosrtechWorld, MetaWorld, Sandbox
+from sandbox.aws import LEDGER_TABLE
 
 CAMPAIGNS = {"veterans": "VND_VETERAN_LEADS", "truckers": "VND_TRUCKER_LEADS", "mortgage": "VND_MORTGAGE_LEADS"}
 
@@ -70,11 +71,73 @@ def test_environment(sandbox: Sandbox) -> None:
     assert here["CLOSRADS_GRAPH_URL"] == sandbox.meta.url
     assert here["AWS_ENDPOINT_URL"] == sandbox.aws.url
     assert here["CLOSRADS_PARAMETER_PATH"] == "/closrads/sandbox"
+    assert here["CLOSRADS_LEDGER_TABLE"] == LEDGER_TABLE
     there = sandbox.environment(host="host.docker.internal")
     assert there.keys() == here.keys()
     assert there["CLOSRADS_PARAMETER_PATH"] == "/closrads/container"
     assert there["CLOSRADS_GRAPH_URL"] == sandbox.meta.url.replace("127.0.0.1", "host.docker.internal")
     assert "127.0.0.1" not in str(there)
+
+
+class TestOnExchange:
+    """A hook around each HTTP exchange; AWS has its own tests."""
+
+    @pytest.fixture(params=["meta", "closrtech"])
+    def world(self, sandbox: Sandbox, request: pytest.FixtureRequest) -> MetaWorld | ClosrtechWorld:
+        """Return one of the two worlds."""
+        world: MetaWorld | ClosrtechWorld = getattr(sandbox, request.param)
+        return world
+
+    def test_before_and_after(self, sandbox: Sandbox, world: MetaWorld | ClosrtechWorld) -> None:
+        """Nothing is done at the first moment, all at the second; a reset takes the hook away."""
+        seen: list[tuple[str, int]] = []
+        world.on_exchange = lambda moment: seen.append((moment, len(world.requests)))
+        requests.get(world.url, timeout=5).close()
+        assert seen == [("before", 0), ("after", 1)]
+        sandbox.reset()
+        requests.get(world.url, timeout=5).close()
+        assert len(seen) == 2
+
+    def test_outside_of_locks(self, world: MetaWorld | ClosrtechWorld) -> None:
+        """Another exchange goes through while one is held up, at either moment."""
+        answers = []
+
+        def ask_again(_: str) -> None:
+            world.on_exchange = None
+            with requests.get(world.url, timeout=5) as answer:
+                answers.append(answer.status_code)
+
+        world.on_exchange = ask_again
+        requests.get(world.url, timeout=5).close()
+        assert len(answers) == 2
+
+    @pytest.mark.parametrize(("moment", "done"), [("before", 0), ("after", 1)])
+    def test_a_dropped_connection(self, world: MetaWorld | ClosrtechWorld, moment: str, done: int) -> None:
+        """A hook may close the connection at either moment."""
+
+        def drop(now: str) -> None:
+            if now == moment:
+                raise ConnectionAbortedError
+
+        world.on_exchange = drop
+        with pytest.raises(requests.ConnectionError):
+            requests.get(world.url, timeout=5)
+        assert len(world.requests) == done
+
+    def test_a_client_that_vanishes(self, world: MetaWorld | ClosrtechWorld, capfd: pytest.CaptureFixture[str]) -> None:
+        """Neither in the middle of a request nor while it is served does it leave a trace."""
+        address = ("127.0.0.1", urlsplit(world.url).port)
+        head = b"POST /v26.0/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+        with socket.create_connection(address) as client:
+            client.sendall(head + b"status=")
+        done = threading.Event()
+        with socket.create_connection(address) as client:
+            world.on_exchange = lambda moment: client.close() if moment == "before" else done.set()
+            client.sendall(head + b" " * 100)
+            assert done.wait(5)
+        requests.get(world.url, timeout=5).close()
+        assert len(world.requests) == 2
+        assert capfd.readouterr() == ("", "")
 
 
 def matching(sandbox: Sandbox) -> dict[str, bool]:
