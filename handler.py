@@ -8,6 +8,7 @@ from typing import Any
 from closrads.clock import Clock
 from closrads.config import load_settings
 from closrads.errors import ClosradsError, SyncFailed, redact_all
+from closrads.model import RUN_ID_TIME
 from closrads.notifier import notify
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
 from closrads.request import parse_event
@@ -33,7 +34,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
 def handle(event: Any, clock: Clock) -> dict[str, Any]:
     """Do the handler's work with a clock of the caller's."""
-    run_id = f"{clock.now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    run_id = f"{clock.now():{RUN_ID_TIME}}-{uuid.uuid4().hex[:8]}"
     begin_invocation(run_id=run_id)
     try:
         return _run(run_id, event, clock)

@@ -4,17 +4,19 @@ Each step is in the ledger before the next is taken, so that whatever dies on th
 Whatever fails on the way, an ad set that may have been written ends verified, put back, or open and reported as such.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from closrads.errors import (
     AdSetChangedError,
     ClosradsError,
     LedgerError,
     LedgerFullError,
+    MetaAccessError,
     MetaError,
     MetaOutcomeUnknownError,
+    MetaPolicyError,
     MetaRateLimitError,
 )
 from closrads.facebook_client import (
@@ -31,23 +33,19 @@ from closrads.facebook_client import (
     validate_adset_geo,
     verify_ads_after_republish,
 )
-from closrads.graph_api import LARGEST_BATCH, READ_POINTS, RESERVED_SECONDS, WRITE_POINTS, GraphApi
+from closrads.graph_api import GraphApi
+from closrads.headroom import seconds_needed
 from closrads.ledger import Ledger
 from closrads.model import Action, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Result
 from closrads.observability import log_defect, logger
+from closrads.parallel import side_by_side
 from closrads.plan import Decision, decide
 from closrads.targeting import region_keys
 
-TOO_LITTLE_TIME = "Too little time was left to update it safely"
-WRITING_SECONDS = 3.0
-"""An ad set that was written waits no longer than this for the others of its wave: a re-publish helps best at once."""
-CALLS_PER_ADSET = 5
-"""Read it and its ads, write it, and for a rollback read it and write it again; its ads are handled in batches."""
-POINTS_PER_ADSET = 6 * READ_POINTS + 2 * WRITE_POINTS
-"""The same with a read back of each write, and two verifications of its ads."""
-POINTS_PER_AD = 2 * WRITE_POINTS
-"""It is re-published, and once more after a rollback."""
-LEAST_SECONDS_PER_CALL = 0.1
+FRESH_FOR = timedelta(seconds=10)
+"""A snapshot older than this is taken anew before anything is written over it: a person may have come."""
+WRITES_AT_ONCE = 10
+"""Of one wave; how many there are at once at Meta, `quota.CALLS_AT_ONCE` bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +63,7 @@ class Job:
 
     def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
         """Return what these ad sets may take together, their rollback and the mail included."""
-        batches = math.ceil(sum(len(adset.active_ads) for adset in adsets) / LARGEST_BATCH)
-        calls = CALLS_PER_ADSET * len(adsets) + 2 * (batches + math.ceil(len(adsets) / LARGEST_BATCH))
-        pace = max(2 * self.api.seconds_per_call, LEAST_SECONDS_PER_CALL)
-        return RESERVED_SECONDS + 2 * self.wait_seconds + calls * pace
-
-
-def points_needed(adsets: Sequence[AdSetSnapshot]) -> int:
-    """Return what these ad sets may cost of Meta's quota, their rollback included."""
-    return sum(POINTS_PER_ADSET + POINTS_PER_AD * len(adset.active_ads) for adset in adsets)
+        return seconds_needed(self.api, adsets, self.wait_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +83,8 @@ class Attempt:
     """As it was before, with the ads that ought to run."""
     written: Written | None = None
     issues: list[str] = field(default_factory=list)
+    unsettled: MetaOutcomeUnknownError | None = None
+    """Why nobody knows whether it was written."""
     to_put_back: bool = False
     is_back: bool = False
     """Whether the targeting is as before again."""
@@ -100,6 +92,11 @@ class Attempt:
     """What it came to, also if the ledger could not be told; None if that is not known: it stays open."""
     refused: list[MetaError] = field(default_factory=list)
     unrecorded: LedgerError | None = None
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it was written, and nothing speaks against it yet."""
+        return self.end is None and self.unsettled is None and not self.to_put_back
 
     @property
     def trouble(self) -> ClosradsError | None:
@@ -119,82 +116,138 @@ def validate_change(api: GraphApi, change: Decision) -> Outcome:
 def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     """Carry out planned changes together, as far as they still are changes; return what became of each, by ad set.
 
-    Each ad set is read again right before its write, for a person may have come. One that is missing in the answer was
-    not begun: the others would have had to wait for it too long.
+    One that is missing in the answer was not begun, because another of the wave met trouble that concerns all. A rate
+    limit is waited for only by one that goes alone: all the others would have to wait for their re-publish.
     """
-    outcomes: dict[str, Outcome] = {}
-    begun: list[tuple[Decision, Attempt]] = []
-    started = job.api.clock.now()
-    for planned in wave:
-        waited = (job.api.clock.now() - started).total_seconds()
-        if begun and (waited > WRITING_SECONDS or any(outcome.trouble for outcome in outcomes.values())):
-            break
-        came_of_it = _begin(job, planned, wave, alone=not begun)
-        if isinstance(came_of_it, Outcome):
-            outcomes[planned.adset.id] = came_of_it
-        else:
-            begun.append(came_of_it)
-    see_through(job, [attempt for _, attempt in begun])
-    return outcomes | {attempt.adset.id: _outcome(decision, attempt) for decision, attempt in begun}
-
-
-def _begin(job: Job, planned: Decision, wave: Sequence[Decision], *, alone: bool) -> Outcome | tuple[Decision, Attempt]:
-    """Look and write; a rate limit is waited for only while no other ad set waits for its re-publish."""
-    reserve = job.seconds_needed([decision.adset for decision in wave])
+    if len(wave) > 1:
+        return _apply_together(job, wave)
     try:
-        if not alone:
-            return _look_and_write(job, planned, reserve)
         return job.api.retrying(
-            lambda: _look_and_write(job, planned, reserve), reserve=reserve, errors=(MetaRateLimitError,)
+            lambda: _apply_alone(job, wave[0]),
+            reserve=job.seconds_needed([wave[0].adset]),
+            errors=(MetaRateLimitError,),
         )
-    except (MetaError, LedgerError) as error:
-        return _not_done(planned, error)
-    except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops this ad set only
-        return Outcome(planned.as_result(Result.FAILED, (log_defect(error),)))
+    except MetaRateLimitError as error:
+        return {wave[0].adset.id: _not_done(wave[0], error)}
 
 
-def _look_and_write(job: Job, planned: Decision, reserve: float) -> Outcome | tuple[Decision, Attempt]:
-    """Raise a MetaError or LedgerError only if nothing was written."""
-    adset = refresh(job.api, planned.adset)
-    decision = decide(adset, planned.regions, check_ad_health(adset), planned.replaces)
-    if not decision.is_change:
-        return Outcome(decision.as_result())
-    if job.api.clock.remaining() < reserve:
-        return Outcome(decision.as_result(Result.DEFERRED, (TOO_LITTLE_TIME,)))
-    now = job.api.clock.now()
+def _apply_alone(job: Job, planned: Decision) -> dict[str, Outcome]:
+    """Raise a MetaRateLimitError, for another attempt, only if nothing was written."""
+    outcomes = _apply_together(job, [planned])
+    for outcome in outcomes.values():
+        if isinstance(outcome.trouble, MetaRateLimitError) and outcome.result.result is Result.DEFERRED:
+            raise outcome.trouble
+    return outcomes
+
+
+def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    begun: dict[str, tuple[Decision, Attempt]] = {}
+    changes = []
+    for change in _look_again(job, wave):
+        if isinstance(change, Outcome):
+            outcomes[change.result.id] = change
+        else:
+            changes.append(change)
+
+    def begin(decision: Decision) -> None:
+        if any(concerns_all(outcome.trouble) for outcome in list(outcomes.values())):
+            return
+        came_of_it = _begin(job, decision)
+        if isinstance(came_of_it, Outcome):
+            outcomes[decision.adset.id] = came_of_it
+        else:
+            begun[decision.adset.id] = decision, came_of_it
+
+    if job.api.clock.remaining() < job.seconds_needed([change.adset for change in changes]):
+        return outcomes
+    side_by_side(begin, changes, WRITES_AT_ONCE)
+    see_through(job, [attempt for _, attempt in begun.values()])
+    return outcomes | {adset_id: _outcome(decision, attempt) for adset_id, (decision, attempt) in begun.items()}
+
+
+def _look_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
+    """Return each planned change as it is by a fresh snapshot, or what became of it if it is none any more."""
+    oldest = job.api.clock.now() - FRESH_FOR
+    try:
+        now = refresh(
+            job.api,
+            [planned.adset for planned in wave if planned.adset.read_at < oldest],
+            reserve=job.seconds_needed([planned.adset for planned in wave]),
+        )
+    except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops these ad sets only
+        issue = log_defect(error)
+        return [Outcome(planned.as_result(Result.FAILED, (issue,))) for planned in wave]
+    looks: list[Decision | Outcome] = []
+    for planned in wave:
+        adset = now.get(planned.adset.id, planned.adset)
+        if isinstance(adset, MetaError):
+            looks.append(_not_done(planned, adset))
+            continue
+        decision = decide(adset, planned.regions, check_ad_health(adset), planned.replaces)
+        decision = replace(decision, memory=planned.memory)
+        looks.append(decision if decision.is_change else Outcome(decision.as_result()))
+    return looks
+
+
+def concerns_all(trouble: ClosradsError | None) -> bool:
+    """Tell whether trouble with one ad set is trouble for all of its campaign."""
+    return isinstance(trouble, LedgerError | MetaAccessError | MetaPolicyError | MetaRateLimitError)
+
+
+def _begin(job: Job, decision: Decision) -> Outcome | Attempt:
+    """Write down and write; if Meta is in trouble, the attempt stays unsettled until others are re-published."""
+    adset, now = decision.adset, job.api.clock.now()
     attempt = Attempt(
         Change(
             campaign=job.campaign,
             run_id=job.run_id,
             action=job.action,
             before=adset,
-            after=_build_new_targeting(adset.targeting, planned.regions),
+            after=_build_new_targeting(adset.targeting, decision.regions),
             state=ChangeState.PREPARED,
             prepared_at=now,
             changed_at=now,
-            memory=planned.memory,
+            memory=decision.memory,
         ),
         adset,
     )
-    job.ledger.prepare(attempt.change)
     try:
-        attempt.written = update_adset_geo(job.api, adset, planned.regions, reserve=reserve)
+        job.ledger.prepare(attempt.change)
+    except LedgerError as error:
+        return _not_done(decision, error)
+    except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops this ad set only
+        return Outcome(decision.as_result(Result.FAILED, (log_defect(error),)))
+    try:
+        _write(job, attempt, patient=False)
+    except MetaError as error:
+        _note(job, attempt, ChangeState.NOT_WRITTEN)
+        return _not_done(decision, error)
+    return attempt
+
+
+def _write(job: Job, attempt: Attempt, *, patient: bool) -> None:
+    """Raise a MetaError only if nothing was written."""
+    regions = attempt.change.after["geo_locations"]["regions"]
+    reserve = job.seconds_needed([attempt.adset])
+    try:
+        attempt.written = update_adset_geo(
+            job.api, attempt.adset, regions, reserve=reserve, patient=patient, again=attempt.unsettled is not None
+        )
     except AdSetChangedError as error:
         attempt.issues.append(str(error))
         attempt.end = ChangeState.SUPERSEDED
     except MetaOutcomeUnknownError as error:
-        attempt.issues.append(str(error))
-        attempt.refused.append(error.trouble)
-        attempt.to_put_back = True
+        attempt.unsettled = error
+        return
     except MetaError:
-        _note(job, attempt, ChangeState.NOT_WRITTEN)
         raise
     except Exception as error:  # noqa: BLE001 - whether it was changed is unknown, whatever the defect
         attempt.issues.append(log_defect(error))
         attempt.to_put_back = True
     else:
         _note(job, attempt, ChangeState.WRITTEN)
-    return decision, attempt
+    attempt.unsettled = None
 
 
 def _not_done(change: Decision, error: MetaError | LedgerError) -> Outcome:
@@ -219,74 +272,112 @@ def _outcome(decision: Decision, attempt: Attempt) -> Outcome:
 
 
 def see_through(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Bring changes that may have reached Meta to their end: re-publish, verify, put back what is not well."""
+    """Bring changes that may have reached Meta to their end: re-publish, verify, put back what is not well.
+
+    What was written is re-published at once; only then is there patience for what may not have been.
+    """
+    settled = [attempt for attempt in attempts if attempt.is_fit]
+    _republish(job, settled)
     for attempt in attempts:
-        if attempt.end is ChangeState.SUPERSEDED:
-            _protect_ads_only(job, attempt)
-        elif attempt.end is not None:
-            _note(job, attempt, attempt.end)
-    fit = [attempt for attempt in attempts if attempt.end is None and not attempt.to_put_back]
-    if fit:
-        _protect(job, fit)
+        if attempt.unsettled is not None:
+            _settle(job, attempt)
+    _republish(job, [attempt for attempt in attempts if attempt.is_fit and attempt not in settled])
+    superseded = [attempt for attempt in attempts if attempt.end is ChangeState.SUPERSEDED and attempt.adset.ads]
+    _republish_beside_somebody(job, superseded)
+    _verify(job, [attempt for attempt in attempts if attempt.is_fit] + superseded)
+    _note_all(job, [attempt for attempt in attempts if attempt.end is not None])
     if sick := [attempt for attempt in attempts if attempt.to_put_back]:
         put_back(job, sick)
 
 
-def _protect(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Re-publish and verify, and mark what has to be put back."""
+def _settle(job: Job, attempt: Attempt) -> None:
+    """Find out whether it was written, and write again if need be; if that cannot be known it has to be put back."""
+    _write(job, attempt, patient=True)
+    if attempt.unsettled is not None:
+        attempt.issues.append(str(attempt.unsettled))
+        attempt.refused.append(attempt.unsettled.trouble)
+        attempt.unsettled = None
+        attempt.to_put_back = True
+
+
+def _republish(job: Job, attempts: Sequence[Attempt]) -> None:
+    """Re-publish the ads of changed ad sets, and mark for the rollback what that was refused for."""
     adsets = [attempt.adset for attempt in attempts]
-    reserve = job.seconds_needed(adsets)
-    for attempt in attempts:
-        if attempt.change.state is ChangeState.PREPARED:
-            _note(job, attempt, ChangeState.WRITTEN)
+    _note_all(
+        job, [attempt for attempt in attempts if attempt.change.state is ChangeState.PREPARED], ChangeState.WRITTEN
+    )
     try:
-        failures = republish_ads(job.api, adsets, reserve=reserve)
-        for attempt in attempts:
-            _note(job, attempt, ChangeState.REPUBLISHED)
-        findings = verify_ads_after_republish(job.api, adsets, job.wait_seconds, reserve=reserve - job.wait_seconds)
-    except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unverified, whatever the defect
-        text = log_defect(error)
-        for attempt in attempts:
-            attempt.issues.append(text)
-            attempt.to_put_back = True
+        failures = republish_ads(job.api, adsets, reserve=job.seconds_needed(adsets))
+    except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unprotected, whatever the defect
+        _mark_all(attempts, log_defect(error))
         return
     for attempt in attempts:
-        failed, seen = failures[attempt.adset.id], findings[attempt.adset.id]
+        failed = failures[attempt.adset.id]
         attempt.refused += [failure.error for failure in failed]
-        reasons = [str(failure) for failure in failed]
-        reasons += [str(finding) for finding in seen if finding.health is AdHealth.BROKEN]
+        attempt.issues += map(str, failed)
+        attempt.to_put_back = bool(failed)
+    _note_all(job, attempts, ChangeState.REPUBLISHED)
+
+
+def _republish_beside_somebody(job: Job, attempts: Sequence[Attempt]) -> None:
+    """Keep hands off the targeting; our write may have been there in between, so protect the ads that still run."""
+    try:
+        now = refresh(job.api, [attempt.adset for attempt in attempts])
+        for attempt in attempts:
+            there = now[attempt.adset.id]
+            if isinstance(there, MetaError):
+                attempt.issues.append(f"Its ads were not re-published: {there}")
+                attempt.adset = replace(attempt.adset, ads=())
+            else:
+                running = {ad.id for ad in there.active_ads}
+                ads = tuple(ad for ad in attempt.adset.active_ads if ad.id in running)
+                attempt.adset = replace(attempt.adset, ads=ads)
+        failures = republish_ads(job.api, [attempt.adset for attempt in attempts])
+    except Exception as error:  # noqa: BLE001 - what happened to the targeting is to be told in any case
+        text = log_defect(error)
+        for attempt in attempts:
+            attempt.issues.append(f"Its ads were not re-published: {text}")
+        return
+    for attempt in attempts:
+        failed = failures[attempt.adset.id]
+        attempt.refused += [failure.error for failure in failed]
+        attempt.issues += map(str, failed)
+
+
+def _verify(job: Job, attempts: Sequence[Attempt]) -> None:
+    """Look at the ads, and mark what is verified and what has to be put back; what cannot be told stays open."""
+    adsets = [attempt.adset for attempt in attempts]
+    reserve = job.seconds_needed(adsets) - job.wait_seconds
+    try:
+        findings = verify_ads_after_republish(job.api, adsets, job.wait_seconds, reserve=reserve)
+    except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unverified, whatever the defect
+        _mark_all([attempt for attempt in attempts if attempt.end is None], log_defect(error))
+        return
+    for attempt in attempts:
+        seen = findings[attempt.adset.id]
+        reasons = [str(finding) for finding in seen if finding.health is AdHealth.BROKEN]
+        if attempt.end is not None:
+            attempt.issues += reasons
+            continue
         if attempt.written is not None and region_keys(attempt.written.targeting) != region_keys(attempt.change.after):
             reasons.append("Meta made other states of what was written")
         unreadable = [str(finding) for finding in seen if finding.health is AdHealth.UNREADABLE]
         attempt.issues += reasons or unreadable
         attempt.to_put_back = bool(reasons)
-        if not (reasons or unreadable):
-            attempt.end = ChangeState.VERIFIED
-            _note(job, attempt, ChangeState.VERIFIED)
+        attempt.end = None if reasons or unreadable else ChangeState.VERIFIED
 
 
-def _protect_ads_only(job: Job, attempt: Attempt) -> None:
-    """Keep hands off the targeting; our write may have been there in between, so protect the ads that still run."""
-    try:
-        running = {ad.id for ad in refresh(job.api, attempt.adset).active_ads}
-        adset = replace(attempt.adset, ads=tuple(ad for ad in attempt.adset.active_ads if ad.id in running))
-        failures = republish_ads(job.api, [adset])[adset.id]
-        findings = verify_ads_after_republish(job.api, [adset], job.wait_seconds)[adset.id]
-    except Exception as error:  # noqa: BLE001 - what happened to the targeting is to be told in any case
-        issue = str(error) if isinstance(error, MetaError) else log_defect(error)
-        attempt.issues.append(f"Its ads were not re-published: {issue}")
-    else:
-        attempt.issues += map(str, failures)
-        attempt.issues += [str(finding) for finding in findings if finding.health is AdHealth.BROKEN]
-        attempt.refused += [failure.error for failure in failures]
-    _note(job, attempt, ChangeState.SUPERSEDED)
+def _mark_all(attempts: Sequence[Attempt], defect: str) -> None:
+    for attempt in attempts:
+        attempt.issues.append(defect)
+        attempt.to_put_back = True
 
 
 def put_back(job: Job, attempts: Sequence[Attempt]) -> None:
     """Roll back, and see each attempt's end noted."""
     for attempt in attempts:
         logger.warning("adset.rollback", extra={"adset": attempt.adset.id, "reasons": attempt.issues})
-        _note(job, attempt, ChangeState.ROLLING_BACK)
+    _note_all(job, attempts, ChangeState.ROLLING_BACK)
     undoings = [
         Undoing(attempt.adset, attempt.change.after["geo_locations"]["regions"], attempt.written, attempt.is_back)
         for attempt in attempts
@@ -303,7 +394,7 @@ def put_back(job: Job, attempts: Sequence[Attempt]) -> None:
         attempt.end = _ENDS[rollback.result]
         if attempt.end is ChangeState.ROLLBACK_FAILED:
             logger.critical("adset.rollback_failed", extra={"adset": attempt.adset.id, "issues": attempt.issues})
-        _note(job, attempt, attempt.end)
+    _note_all(job, attempts)
 
 
 _ENDS = {
@@ -313,9 +404,14 @@ _ENDS = {
 }
 
 
-def _note(job: Job, attempt: Attempt, state: ChangeState) -> None:
+def _note_all(job: Job, attempts: Sequence[Attempt], state: ChangeState | None = None) -> None:
+    """Tell the ledger that all are in one state, or each at its end."""
+    side_by_side(lambda attempt: _note(job, attempt, state or attempt.end), attempts, WRITES_AT_ONCE)
+
+
+def _note(job: Job, attempt: Attempt, state: ChangeState | None) -> None:
     """Tell the ledger. If it cannot be told, what is at Meta comes first: the change stays open for the next run."""
-    if attempt.change.state is state:
+    if state is None or attempt.change.state is state:
         return
     try:
         attempt.change = job.ledger.move(attempt.change, state)

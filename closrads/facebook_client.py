@@ -24,16 +24,19 @@ from closrads.errors import (
 )
 from closrads.graph_api import (
     ATTEMPTS,
+    LARGEST_BATCH,
     RESERVED_SECONDS,
     GraphApi,
     JsonObject,
     Operation,
     UsageMeter,
     has_data,
+    has_id,
     was_done,
 )
 from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Change, Result
 from closrads.observability import log_defect
+from closrads.parallel import side_by_side
 from closrads.quota import AccountQuota
 from closrads.state_mapper import Region
 from closrads.targeting import (
@@ -99,36 +102,57 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
     MetaError
         If anything of it cannot be read; half a picture is no picture.
     """
-    adset_rows = api.get_all(
-        f"{campaign_id}/adsets", {"fields": _ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE
+    started = api.clock.now()
+    lists: list[tuple[str, JsonObject, int]] = [
+        ("adsets", {"fields": _ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE),
+        ("ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE),
+    ]
+    adset_rows, ad_rows = side_by_side(
+        lambda query: api.get_all(f"{campaign_id}/{query[0]}", query[1], query[2]), lists, len(lists)
     )
-    if not adset_rows:
-        return ()
     ads: dict[str, dict[str, Ad]] = {}
-    for row in api.get_all(f"{campaign_id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE):
+    for row in ad_rows:
         ad = _ad(row)
         ads.setdefault(_text(row, "adset_id"), {})[ad.id] = ad
-    snapshots = {_text(row, "id"): _snapshot(row, campaign_id, ads) for row in adset_rows}
-    return tuple(snapshots[adset_id] for adset_id in sorted(snapshots))
+    snapshots = (_snapshot(row, campaign_id, ads.get(_text(row, "id"), {}), started) for row in adset_rows)
+    by_id = {snapshot.id: snapshot for snapshot in snapshots}
+    return tuple(by_id[adset_id] for adset_id in sorted(by_id))
 
 
-def refresh(api: GraphApi, adset: AdSetSnapshot) -> AdSetSnapshot:
-    """Read one ad set with its ads again: a snapshot may be minutes old when its turn comes.
+def refresh(
+    api: GraphApi, adsets: Sequence[AdSetSnapshot], *, reserve: float = RESERVED_SECONDS
+) -> dict[str, AdSetSnapshot | MetaError]:
+    """Read ad sets with their ads again, each with all of it within seconds; return them, or why not, by ad set."""
+    now: dict[str, AdSetSnapshot | MetaError] = {}
+    for start in range(0, len(adsets), LARGEST_BATCH // 2):
+        part = adsets[start : start + LARGEST_BATCH // 2]
+        for _ in range(ATTEMPTS):
+            started = api.clock.now()
+            read = _read_again(api, part, reserve)
+            if (api.clock.now() - started).total_seconds() <= FRESH_SECONDS:
+                break
+        else:
+            slow = MetaTransientError(f"Ad sets and their ads could not be read within {FRESH_SECONDS:g} s")
+            read = {adset.id: slow for adset in part}
+        now |= read
+    return now
 
-    Raises
-    ------
-    MetaError
-        If anything of it cannot be read, or not all of it within a few seconds.
-    """
-    for _ in range(ATTEMPTS):
-        started = api.clock.now()
-        row = api.get(adset.id, {"fields": _ADSET_FIELDS})
-        ads = {ad.id: ad for ad in map(_ad, api.get_all(f"{adset.id}/ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE))}
-        if (api.clock.now() - started).total_seconds() <= FRESH_SECONDS:
-            return _snapshot(row, adset.meta_campaign_id, {adset.id: ads})
-    raise MetaTransientError(
-        f"Ad set {adset.id} and its ads could not be read within {FRESH_SECONDS:g} s of each other"
-    )
+
+def _read_again(api: GraphApi, adsets: Sequence[AdSetSnapshot], reserve: float) -> dict[str, AdSetSnapshot | MetaError]:
+    started = api.clock.now()
+    operations = [Operation("GET", adset.id, {"fields": _ADSET_FIELDS}, has_id) for adset in adsets]
+    operations += [_ads_of(adset.id) for adset in adsets]
+    answers = api.batch(operations, reserve=reserve)
+    now: dict[str, AdSetSnapshot | MetaError] = {}
+    for adset, row, page in zip(adsets, answers[: len(adsets)], answers[len(adsets) :], strict=True):
+        try:
+            if isinstance(row, MetaError):
+                raise row
+            ads = {ad.id: ad for ad in map(_ad, _all_rows(api, f"{adset.id}/ads", page, reserve))}
+            now[adset.id] = _snapshot(row, adset.meta_campaign_id, ads, started)
+        except MetaError as error:
+            now[adset.id] = error
+    return now
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
@@ -186,8 +210,14 @@ class Written:
     """Whether all of it is known to come from that write; else a person may have changed other parts of it."""
 
 
-def update_adset_geo(
-    api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region], *, reserve: float = RESERVED_SECONDS
+def update_adset_geo(  # noqa: PLR0913 - what to write, and what the caller knows of time and of earlier calls
+    api: GraphApi,
+    adset: AdSetSnapshot,
+    regions: Sequence[Region],
+    *,
+    reserve: float = RESERVED_SECONDS,
+    patient: bool = True,
+    again: bool = False,
 ) -> Written:
     """Set an ad set's regions, and return its targeting as Meta stores it now, which may be something else.
 
@@ -201,6 +231,10 @@ def update_adset_geo(
         and what is there decides whether to write.
     reserve
         Seconds of the invocation that no wait may touch.
+    patient
+        Whether to wait and try again when Meta is in trouble.
+    again
+        Whether an earlier call may have written it.
 
     Raises
     ------
@@ -217,7 +251,8 @@ def update_adset_geo(
     if region_keys(adset.targeting) == wanted:
         return Written(adset.targeting, certain=True)
     after = _build_new_targeting(adset.targeting, regions)
-    return _TargetingWrite(api, adset.id, before=adset.targeting, after=after).make(reserve, (MetaTransientError,))
+    write = _TargetingWrite(api, adset.id, before=adset.targeting, after=after, again=again)
+    return write.make(reserve, (MetaTransientError,) if patient else ())
 
 
 def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> None:
@@ -300,6 +335,10 @@ def read_ads(
         except MetaError as error:
             ads[adset_id] = error
     return ads
+
+
+def _ads_of(adset_id: str) -> Operation:
+    return Operation("GET", f"{adset_id}/ads", {"fields": _AD_FIELDS, "limit": ADS_PER_PAGE}, has_data)
 
 
 def _all_rows(api: GraphApi, path: str, answer: JsonObject | MetaError, reserve: float) -> list[JsonObject]:
@@ -432,16 +471,23 @@ class _Sent(IntEnum):
 class _TargetingWrite:
     """One write of `after` over `before`, and what became of it where answers are lost or contradict each other."""
 
-    def __init__(
-        self, api: GraphApi, adset_id: str, *, before: Targeting, after: JsonObject, ours: Sequence[Targeting] = ()
+    def __init__(  # noqa: PLR0913 - what to write, and what is known of it
+        self,
+        api: GraphApi,
+        adset_id: str,
+        *,
+        before: Targeting,
+        after: JsonObject,
+        ours: Sequence[Targeting] = (),
+        again: bool = False,
     ) -> None:
         self._api = api
         self._adset_id = adset_id
         self._before = before
         self._after = after
         self._overwritable = (before, *ours)
-        self._sent = _Sent.NO
-        self._first = True
+        self._sent = _Sent.PERHAPS if again else _Sent.NO
+        self._first = not again
 
     def make(self, reserve: float, retried: tuple[type[MetaError], ...]) -> Written:
         """Return what is at Meta afterwards; `retried` errors are waited for, short of the last `reserve` seconds."""
@@ -452,7 +498,8 @@ class _TargetingWrite:
                 raise
             unknown = f"Nobody knows whether the write to {self._adset_id} was done: {error}"
             try:
-                answer = self._api.get(self._adset_id, _TARGETING_ONLY, _has_targeting, reserve=reserve)
+                waited_for = (*retried, MetaRateLimitError) if retried else ()
+                answer = self._api.retrying(self._read, reserve=reserve, errors=waited_for)
             except MetaError as unreadable:
                 raise MetaOutcomeUnknownError(f"{unknown}; {unreadable}", error) from None
             if (written := self._look(answer)) is not None:
@@ -531,7 +578,7 @@ def _examine(ad: Ad) -> AdFinding:
     return AdFinding(ad, AdHealth.UNREADABLE, f"has a status that is not known here: {ad.effective_status}")
 
 
-def _snapshot(row: JsonObject, campaign_id: str, ads: Mapping[str, Mapping[str, Ad]]) -> AdSetSnapshot:
+def _snapshot(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
     adset_id = _text(row, "id")
     if not _has_targeting(row):
         raise MetaInvalidError(f"Meta lists ad set {adset_id} without its targeting")
@@ -541,7 +588,8 @@ def _snapshot(row: JsonObject, campaign_id: str, ads: Mapping[str, Mapping[str, 
         meta_campaign_id=campaign_id,
         effective_status=_text(row, "effective_status"),
         targeting=row["targeting"],
-        ads=tuple(ads.get(adset_id, {}).values()),
+        ads=tuple(ads.values()),
+        read_at=read_at,
     )
 
 

@@ -6,10 +6,11 @@ succeeded only if the status is 2xx *and* the body is an object of the expected 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from threading import Lock, local
 from typing import Any, TypeGuard, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -101,20 +102,22 @@ class Operation:
 
 @dataclass(slots=True)
 class UsageMeter:
-    """Counts what a run costs; one for all of its api objects."""
+    """Counts what a run costs; one for all of its api objects and threads."""
 
     round_trips: int = 0
     operations: int = 0
     points: int = 0
     seconds: float = 0.0
-    """How long all exchanges took."""
+    """How long all exchanges took, one after the other."""
+    _lock: Lock = field(default_factory=Lock)
 
-    def count(self, methods: Iterable[str]) -> None:
-        """Count one HTTP exchange that carries calls of the given methods."""
-        self.round_trips += 1
-        for method in methods:
-            self.operations += 1
-            self.points += _POINTS[method]
+    def count(self, methods: Sequence[str], seconds: float) -> None:
+        """Count one HTTP exchange that carried calls of the given methods."""
+        with self._lock:
+            self.round_trips += 1
+            self.operations += len(methods)
+            self.points += sum(_POINTS[method] for method in methods)
+            self.seconds += seconds
 
     def reading(self) -> GraphUsage:
         """Return the counts so far."""
@@ -122,7 +125,7 @@ class UsageMeter:
 
 
 class GraphApi:
-    """Calls Meta with one token; never the SDK's process-wide default api, never its crash reporter.
+    """Calls Meta with one token, from any thread; never the SDK's process-wide default api or its crash reporter.
 
     Transient errors and rate limits are retried: three attempts, 5 and 10 seconds apart, or after the time Meta states
     if the invocation lasts that long. Nothing else is.
@@ -157,7 +160,7 @@ class GraphApi:
         self.clock = clock
         self.quota = quota
         self._meter = meter
-        self._answers: list[requests.Response] = []
+        self._thread = local()
 
     @property
     def seconds_per_call(self) -> float:
@@ -314,27 +317,28 @@ class GraphApi:
 
     def _exchange(self, send: Callable[[], Any], methods: Sequence[str]) -> requests.Response:
         """Have the SDK send something and return the raw answer, whatever the SDK makes of it."""
-        self._answers.clear()
-        self._meter.count(methods)
+        answers: list[requests.Response] = []
+        self._thread.answers = answers
         self.quota.count(sum(_POINTS[method] for method in methods))
         self._session.timeout = tuple(map(self.clock.within_reach, TIMEOUT_SECONDS))
         self._adapter.seconds = self._session.timeout[1]
         started = self.clock.now()
         try:
-            send()
+            with self.quota.calls:
+                send()
         except requests.RequestException as error:
             # The original's text and traceback show the URL, and with it the token.
             raise MetaLostAnswerError(f"Meta gave no answer ({type(error).__name__})") from None
         except Exception:
             # An error that Meta reports, or an answer the SDK stumbles over: judged by the caller from the raw answer.
-            if not self._answers:
+            if not answers:
                 raise
         finally:
-            self._meter.seconds += (self.clock.now() - started).total_seconds()
-        return self._answers[-1]
+            self._meter.count(methods, (self.clock.now() - started).total_seconds())
+        return answers[-1]
 
     def _remember(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        self._answers.append(response)
+        self._thread.answers.append(response)
         self.quota.learn(response.headers)
         if warning := response.headers.get("x-ad-api-version-warning"):
             logger.warning("meta.version_warning", extra={"warning": warning, "api_version": API_VERSION})

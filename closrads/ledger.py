@@ -18,7 +18,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads.clock import Clock
 from closrads.errors import LedgerError, LedgerFullError
-from closrads.model import Action, Ad, AdSetSnapshot, Change, ChangeState, Memory
+from closrads.model import RUN_ID_TIME, Action, Ad, AdSetSnapshot, Change, ChangeState, Memory
 from closrads.observability import logger
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ LARGEST_RECORD = 380_000
 LARGEST_TRANSACTION = 100
 TRANSACTION_ATTEMPTS = 5
 
+_LAST = "\N{DEL}"
+"""Sorts behind every character of a key."""
 _CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=5)
 _pack, _unpack = TypeSerializer().serialize, TypeDeserializer().deserialize
 
@@ -55,15 +57,6 @@ def _dynamodb() -> "DynamoDBClient":
     return client
 
 
-@dataclass(frozen=True, slots=True)
-class LastRuns:
-    """The live runs that last changed a campaign, or may have; empty for none."""
-
-    any: str = ""
-    sync: str = ""
-    """The last that was not an undo."""
-
-
 class Ledger:
     """The ledger in one table, as one run uses it.
 
@@ -73,6 +66,8 @@ class Ledger:
     def __init__(self, table: str, clock: Clock) -> None:
         self._table = table
         self._clock = clock
+        if table:
+            _dynamodb()  # clients are not to be made in several threads at once
 
     # --- runs
 
@@ -107,6 +102,12 @@ class Ledger:
             {":run_id": run_id, ":ended": True},
             Key=_item({"pk": "SCHEDULED", "sk": key}),
             UpdateExpression="SET ended = :ended",
+        )
+
+    def give_time_back(self, key: str, run_id: str) -> None:
+        """Let another delivery have the scheduled time that the run took."""
+        self._write_if(
+            "delete_item", "run_id = :run_id", {":run_id": run_id}, Key=_item({"pk": "SCHEDULED", "sk": key})
         )
 
     def begin_run(self, run_id: str, action: Action, slugs: Sequence[str]) -> None:
@@ -159,10 +160,10 @@ class Ledger:
 
     def _lease_all(self, slugs: Sequence[str], run_id: str, until: datetime, action: Action) -> dict[str, str]:
         """Take all of the campaigns, or none and return those that are not free."""
-        last = {Action.SYNC: "last_run = :me, last_sync = :me", Action.UNDO: "last_run = :me"}.get(action, "")
         update = {
             "TableName": self._table,
-            "UpdateExpression": f"SET holder = :me, #until = :until{', ' if last else ''}{last}",
+            "UpdateExpression": "SET holder = :me, #until = :until"
+            + (", last_sync = :me" if action is Action.SYNC else ""),
             "ConditionExpression": "attribute_not_exists(holder) OR holder = :me OR #until < :now",
             "ExpressionAttributeNames": {"#until": "until"},
             "ExpressionAttributeValues": _item(
@@ -195,10 +196,9 @@ class Ledger:
         if trouble is not None:
             raise trouble
 
-    def last_runs(self, slug: str) -> LastRuns:
-        """Return which live runs last had the campaign."""
-        item = self._get(_lease_key(slug)) or {}
-        return LastRuns(any=item.get("last_run", ""), sync=item.get("last_sync", ""))
+    def last_sync(self, slug: str) -> str:
+        """Return the id of the live sync that last had the campaign, empty for none."""
+        return str((self._get(_lease_key(slug)) or {}).get("last_sync", ""))
 
     # --- changes
 
@@ -281,6 +281,12 @@ class Ledger:
         """Return what a run changed in a campaign, in the order of the ad sets' ids."""
         return tuple(map(_change, self._query(_campaign(slug), f"CHANGE#{run_id}#")))
 
+    def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
+        """Return each ad set's newest change, as far as it was prepared since then."""
+        items = self._query(_campaign(slug), "CHANGE#", since=f"{since:{RUN_ID_TIME}}")
+        changes = sorted(map(_change, items), key=lambda change: change.prepared_at)
+        return tuple({change.before.id: change for change in changes if change.prepared_at >= since}.values())
+
     def memories(self, slug: str) -> dict[str, Memory]:
         """Return what is remembered of the campaign's ad sets, by their ids."""
         return {item["sk"].removeprefix("MEMORY#"): _memory(item) for item in self._query(_campaign(slug), "MEMORY#")}
@@ -292,10 +298,12 @@ class Ledger:
             answer = _dynamodb().get_item(TableName=self._table, Key=_item(key), ConsistentRead=True)
         return _plain(answer["Item"]) if "Item" in answer else None
 
-    def _query(self, pk: str, prefix: str = "", *, index: str = "") -> list[Item]:
+    def _query(self, pk: str, prefix: str = "", *, since: str = "", index: str = "") -> list[Item]:
+        """Return a partition's items whose sort key begins with `prefix` and goes on with `since` or later."""
         condition, values = "pk = :pk", {":pk": pk}
         if prefix:
-            condition, values = f"{condition} AND begins_with(sk, :prefix)", values | {":prefix": prefix}
+            condition += " AND sk BETWEEN :first AND :last"
+            values |= {":first": prefix + since, ":last": prefix + _LAST}
         query: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": condition,

@@ -5,11 +5,14 @@ A *campaign* is one CLOSRADS campaign: a CLOSRTECH feed, one ad account and one 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from closrads.errors import Secret
+
+RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
+"""How the id of a run begins, so that the ids sort by time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class AdSetSnapshot:
     targeting: Mapping[str, Any]
     """Meta's raw object, untouched: typed objects lose keys on the way back."""
     ads: tuple[Ad, ...] = ()
+    read_at: datetime = datetime(1, 1, 1, tzinfo=UTC)
+    """When the reading began; long ago if nobody says."""
 
     @property
     def active_ads(self) -> tuple[Ad, ...]:

@@ -102,7 +102,7 @@ def remember(
 
 def hold(decisions: Sequence[Decision], still_open: Collection[str]) -> tuple[Decision, ...]:
     """Hold back every ad set, given by id, with an earlier change that is neither finished nor undone."""
-    issue = "An earlier change of it is still open: see what was recovered"
+    issue = "An earlier change of it is still open, and comes first"
     return tuple(
         replace(decision, result=Result.HELD, issues=(issue,))
         if decision.is_change and decision.adset.id in still_open

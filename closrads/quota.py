@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import BoundedSemaphore, RLock
 from typing import Any
 
 WINDOW = timedelta(seconds=300)
@@ -21,6 +21,11 @@ POINTS_BY_TIER: Mapping[str, int] = {"development_access": 60, "standard_access"
 BUSY_PCT = 90.0
 """From here on nothing is begun: an hour allows at least 300 calls and 40 for each active ad (Marketing API "Rate
 Limiting"), and the last tenth of them is for the rollback of what is under way."""
+
+CALLS_AT_ONCE = 20
+"""Of all that work on one ad account; Meta allows 100 changes a second (Marketing API "Rate Limiting")."""
+RESERVED_SECONDS = 5.0
+"""What somebody else has set aside is looked at again so much later: a wave takes about as long."""
 
 _FULL_PCT = 100.0
 _AT_ONCE = timedelta(seconds=1)
@@ -53,7 +58,10 @@ class AccountQuota:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._lock = Lock()
+        self._lock = RLock()
+        self._reserved = 0
+        self.calls = BoundedSemaphore(CALLS_AT_ONCE)
+        """To be held during each call."""
         self._limit: int | None = None
         self._own: deque[tuple[datetime, int]] = deque()
         self._taken: dict[str, _Taken] = {}
@@ -90,9 +98,12 @@ class AccountQuota:
         A block whose end nobody states counts as long as a window; the first answer after that tells anew.
         """
         with self._lock:
-            free: float = (sys.maxsize if self._limit is None else self._limit) - points
-            if free < 0:
+            limit: float = sys.maxsize if self._limit is None else self._limit
+            if points > limit:
                 return math.inf
+            free = limit - points - self._reserved
+            if free < 0:
+                return RESERVED_SECONDS
             # From the last to become free to the first: those that there is no room for have to be waited for.
             taken = [*self._own, *((each.until, each.points) for each in self._taken.values())]
             for until, spent in sorted(taken, reverse=True):
@@ -100,6 +111,19 @@ class AccountQuota:
                 if free < 0:
                     return max(0.0, (until - self._now()).total_seconds())
             return 0.0
+
+    def reserve(self, points: int) -> bool:
+        """Set points aside for what is about to begin, if so many may be spent now; others can count on the rest."""
+        with self._lock:
+            if self.seconds_until(points):
+                return False
+            self._reserved += points
+            return True
+
+    def release(self, points: int) -> None:
+        """Give back what was set aside; what was spent of it has been counted."""
+        with self._lock:
+            self._reserved -= points
 
     def _note(self, kind: str, taken: _Taken | None) -> None:
         if taken:

@@ -1,13 +1,14 @@
 """What earlier runs have left at Meta: changes that were never finished, and changes whose ads broke afterwards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from closrads.apply import RESULTS, TOO_LITTLE_TIME, Attempt, Job, put_back, see_through
+from closrads.apply import RESULTS, Attempt, Job, put_back, see_through
 from closrads.errors import MetaError
 from closrads.facebook_client import check_ad_health, compare_ads, read_ads, refresh, still_to_protect
+from closrads.headroom import points_needed, reserve_room
 from closrads.model import Ad, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Recovery, Result
-from closrads.observability import log_defect, logger
+from closrads.observability import logger
 from closrads.targeting import region_keys, states
 
 _GONE = frozenset({"ARCHIVED", "DELETED"})
@@ -22,10 +23,9 @@ def as_found(changes: Sequence[Change]) -> tuple[Recovery, ...]:
 def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recovery, ...]:
     """Look up each open change at Meta and finish it, undo it, or leave the ad set to whoever changed it since."""
     recoveries: list[Recovery] = []
-    for start in range(0, len(changes), wave_size):
-        part = changes[start : start + wave_size]
-        if job.api.clock.remaining() < job.seconds_needed([change.before for change in part]):
-            recoveries += (_recovery(change, change.state, (TOO_LITTLE_TIME,)) for change in part)
+    for part, why_none in _parts(job, changes, wave_size):
+        if why_none:
+            recoveries += (_recovery(change, change.state, (why_none,)) for change in part)
         else:
             recoveries += _recover_together(job, part)
     for recovery in recoveries:
@@ -42,16 +42,34 @@ def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recove
     return tuple(recoveries)
 
 
+def _parts(job: Job, changes: Sequence[Change], wave_size: int) -> Iterator[tuple[Sequence[Change], str]]:
+    """Yield as many changes at a time as there is room for, or those that there is none for, with the reason."""
+    rest = list(changes)
+    while rest:
+        adsets = [change.before for change in rest[:wave_size]]
+        room = reserve_room(job.api, adsets, job.wait_seconds)
+        if not room.size:
+            size = 1 if room.never else len(rest)
+            yield rest[:size], room.why_none
+            rest = rest[size:]
+            continue
+        try:
+            yield rest[: room.size], ""
+        finally:
+            job.api.quota.release(points_needed(adsets[: room.size]))
+        rest = rest[room.size :]
+
+
 def _recover_together(job: Job, changes: Sequence[Change]) -> list[Recovery]:
     attempts: dict[str, Attempt] = {}
     unseen: dict[str, str] = {}
+    now = refresh(job.api, [change.before for change in changes])
     for change in changes:
-        try:
-            attempts[change.before.id] = _take_up(change, refresh(job.api, change.before))
-        except MetaError as error:
-            unseen[change.before.id] = f"It could not be looked up at Meta: {error}"
-        except Exception as error:  # noqa: BLE001 - a defect leaves this change open, and the others are taken up
-            unseen[change.before.id] = log_defect(error)
+        there = now[change.before.id]
+        if isinstance(there, MetaError):
+            unseen[change.before.id] = f"It could not be looked up at Meta: {there}"
+        else:
+            attempts[change.before.id] = _take_up(change, there)
     see_through(job, list(attempts.values()))
     return [
         _recovery(change, change.state, (unseen[change.before.id],))
@@ -104,10 +122,9 @@ def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Re
 def recheck(job: Job, changes: Sequence[Change], wave_size: int, *, dry_run: bool) -> tuple[AdSetResult, ...]:
     """Look again at ad sets that were changed and verified, and put back those whose ads broke since."""
     results: list[AdSetResult] = []
-    for start in range(0, len(changes), wave_size):
-        part = changes[start : start + wave_size]
-        if job.api.clock.remaining() < job.seconds_needed([change.before for change in part]):
-            results += (_result(change, Result.DEFERRED, (TOO_LITTLE_TIME,)) for change in part)
+    for part, why_none in _parts(job, changes, wave_size):
+        if why_none:
+            results += (_result(change, Result.DEFERRED, (why_none,)) for change in part)
         else:
             results += _recheck_together(job, part, dry_run=dry_run)
     return tuple(results)

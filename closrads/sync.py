@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from closrads.apply import Job
@@ -25,6 +26,7 @@ from closrads.model import (
     SyncReport,
 )
 from closrads.observability import log_defect, logger
+from closrads.parallel import side_by_side
 from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember
 from closrads.quota import AccountQuota
 from closrads.recovery import as_found, recheck, recover
@@ -36,6 +38,8 @@ LONGEST_RUN_SECONDS = 900.0
 """Lambda cuts off every invocation then (Lambda Developer Guide, "Quotas")."""
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlives its run by this much, for clocks differ."""
+CAMPAIGNS_AT_ONCE = 10
+"""CLOSRADS campaigns, and Meta campaigns of one of them that are read."""
 RECHECKED_FOR = timedelta(days=1)
 """Ads that break later than this after a change are no matter of that change, unless somebody names its run."""
 
@@ -74,7 +78,8 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     ]
     result = RunResult(run_id, request.action, request.dry_run, started, 0, (), force=request.force)
     if request.dry_run:
-        result = replace(result, campaigns=tuple(_CampaignRun(campaign, run).go() for campaign in campaigns))
+        reports = side_by_side(lambda campaign: _CampaignRun(campaign, run).go(), campaigns, CAMPAIGNS_AT_ONCE)
+        result = replace(result, campaigns=tuple(reports))
     else:
         result = _run_live(result, campaigns, run)
     took = round((clock.now() - started).total_seconds() * 1000)
@@ -98,23 +103,30 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: _Run)
     """Do what no other run has done or is doing."""
     request, ledger = run.request, run.ledger
     until = run.clock.now() + timedelta(seconds=min(run.clock.remaining(), LONGEST_RUN_SECONDS)) + LEASE_MARGIN
-    mine: list[str] = []
+    slugs = [campaign.slug for campaign in campaigns]
+    mine = slugs
     try:
         if request.scheduled:
             holder = ledger.claim_time(_time_key(request), run.run_id, until)
             if holder != run.run_id:
+                mine = []
                 return _leave_to(holder, result)
-        busy = ledger.lease([campaign.slug for campaign in campaigns], run.run_id, until, request.action)
-        mine = [campaign.slug for campaign in campaigns if campaign.slug not in busy]
+        busy = ledger.lease(slugs, run.run_id, until, request.action)
+        mine = [slug for slug in slugs if slug not in busy]
         if busy and not mine:
+            if request.scheduled:
+                ledger.give_time_back(_time_key(request), run.run_id)
             return _leave_to(min(busy.values()), result)
         ledger.begin_run(run.run_id, request.action, mine)
-        reports = [
-            _CampaignRun(campaign, run).go()
-            if campaign.slug in mine
-            else SyncReport(campaign.slug, campaign.name, dry_run=False, left_to=busy[campaign.slug])
-            for campaign in campaigns
-        ]
+        reports = side_by_side(
+            lambda campaign: (
+                _CampaignRun(campaign, run).go()
+                if campaign.slug in mine
+                else SyncReport(campaign.slug, campaign.name, dry_run=False, left_to=busy[campaign.slug])
+            ),
+            campaigns,
+            CAMPAIGNS_AT_ONCE,
+        )
     except LedgerError as error:
         reports = [
             SyncReport(campaign.slug, campaign.name, dry_run=False, campaign_errors=(str(error),))
@@ -209,7 +221,8 @@ class _CampaignRun:
         regions = build_fb_regions(demand)
         if not regions:
             raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
-        adsets = [adset for meta_id in campaign.fb_campaign_ids for adset in get_active_adsets(job.api, meta_id)]
+        pictures = side_by_side(partial(get_active_adsets, job.api), campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)
+        adsets = [adset for picture in pictures for adset in picture]
         decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
         refuse_implausible(decisions, limits, self._request.force)
         decisions = hold(decisions, self._still_open)
@@ -220,37 +233,44 @@ class _CampaignRun:
     def _plan_undo(self, job: Job) -> tuple[Decision, ...]:
         """Plan to put every ad set that the run changed, and that still has what it wrote, back to where it was."""
         decisions = []
-        for change in self._changes_that_stayed(job):
+        changes = self._changes_to_undo(job)
+        now = refresh(job.api, [change.before for change in changes])
+        for change in changes:
             regions = (change.before.targeting.get("geo_locations") or {}).get("regions") or []
-            try:
-                adset = refresh(job.api, change.before)
-            except MetaError as error:
-                decisions.append(Decision(change.before, Result.FAILED, tuple(regions), (str(error),)))
+            adset = now[change.before.id]
+            if isinstance(adset, MetaError):
+                decisions.append(Decision(change.before, Result.FAILED, tuple(regions), (str(adset),)))
             else:
                 wrote = region_keys(change.after)
                 decisions.append(decide(adset, regions, check_ad_health(adset), replaces=wrote))
         return hold(decisions, self._still_open)
 
     def _recheck(self, job: Job) -> None:
-        changes = [change for change in self._changes_that_stayed(job) if change.before.id not in self._still_open]
-        if self._request.run_id is None:
-            since = self._run.clock.now() - RECHECKED_FOR
-            changes = [change for change in changes if change.prepared_at >= since]
+        """Look again at what the named run changed, or at each ad set's newest change of the last day."""
+        if run_id := self._request.run_id:
+            changes = self._changes_of(run_id, job)
+        else:
+            changes = job.ledger.newest_changes(job.campaign, self._run.clock.now() - RECHECKED_FOR)
+            self._add(about_run=max((change.run_id for change in changes), default=""))
+        changes = [
+            change
+            for change in changes
+            if change.state is ChangeState.VERIFIED and change.before.id not in self._still_open
+        ]
         wave_size = self._campaign.limits.wave_size
         self._add(adsets=recheck(job, changes, wave_size, dry_run=self._request.dry_run))
 
-    def _changes_that_stayed(self, job: Job) -> list[Change]:
-        """Return the verified changes of the run that is asked about."""
-        last = job.ledger.last_runs(job.campaign)
-        undo = self._request.action is Action.UNDO
-        run_id = self._request.run_id or (last.sync if undo else last.any)
-        if self._request.run_id and not job.ledger.knows(run_id):
-            raise PlanRefusedError(f"The ledger knows no live run {run_id}: take the id from the foot of a report")
-        if undo and not run_id:
+    def _changes_to_undo(self, job: Job) -> list[Change]:
+        run_id = self._request.run_id or job.ledger.last_sync(job.campaign)
+        if not run_id:
             raise PlanRefusedError("No live run has had this campaign yet, so there is nothing to undo")
+        return [change for change in self._changes_of(run_id, job) if change.state is ChangeState.VERIFIED]
+
+    def _changes_of(self, run_id: str, job: Job) -> Sequence[Change]:
+        if not job.ledger.knows(run_id):
+            raise PlanRefusedError(f"The ledger knows no live run {run_id}: take the id from the foot of a report")
         self._add(about_run=run_id)
-        changes = job.ledger.changes_of(job.campaign, run_id)
-        return [change for change in changes if change.state is ChangeState.VERIFIED]
+        return job.ledger.changes_of(job.campaign, run_id)
 
     def _carry_out(self, job: Job, decisions: Sequence[Decision]) -> None:
         """Make the changes, have Meta validate them, or just say them."""
