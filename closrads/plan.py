@@ -105,7 +105,7 @@ def hold(decisions: Sequence[Decision], still_open: Collection[str]) -> tuple[De
     issue = "An earlier change of it is still open, and comes first"
     return tuple(
         replace(decision, result=Result.HELD, issues=(issue,))
-        if decision.is_change and decision.adset.id in still_open
+        if decision.result in {Result.UPDATED, Result.UNCHANGED} and decision.adset.id in still_open
         else decision
         for decision in decisions
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.apply import RESULTS, Attempt, Job, put_back, see_through
-from closrads.errors import MetaError
+from closrads.errors import LedgerError, MetaError
 from closrads.facebook_client import check_ad_health, compare_ads, read_ads, refresh, still_to_protect
 from closrads.headroom import points_needed, reserve_room
 from closrads.model import Ad, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Recovery, Result
@@ -68,8 +68,15 @@ def _recover_together(job: Job, changes: Sequence[Change]) -> list[Recovery]:
         there = now[change.before.id]
         if isinstance(there, MetaError):
             unseen[change.before.id] = f"It could not be looked up at Meta: {there}"
+            continue
+        attempt = _take_up(change, there)
+        try:
+            # Before anything is written, for what Meta does to the ads from now on is this change's doing too.
+            attempt.change = job.ledger.move(attempt.change, change.state)
+        except LedgerError as error:
+            unseen[change.before.id] = str(error)
         else:
-            attempts[change.before.id] = _take_up(change, there)
+            attempts[change.before.id] = attempt
     see_through(job, list(attempts.values()))
     return [
         _recovery(change, change.state, (unseen[change.before.id],))
