@@ -20,6 +20,7 @@ from closrads.errors import (
     MetaRateLimitError,
 )
 from closrads.facebook_client import (
+    FRESH_SECONDS,
     Rollback,
     Undoing,
     Written,
@@ -36,13 +37,13 @@ from closrads.facebook_client import (
 from closrads.graph_api import GraphApi
 from closrads.headroom import seconds_needed
 from closrads.ledger import Ledger
-from closrads.model import Action, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Result
+from closrads.model import LONG_AGO, Action, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Result
 from closrads.observability import log_defect, logger
 from closrads.parallel import side_by_side
 from closrads.plan import Decision, decide
 from closrads.targeting import region_keys
 
-FRESH_FOR = timedelta(seconds=10)
+FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
 """A snapshot older than this is taken anew before anything is written over it: a person may have come."""
 WRITES_AT_ONCE = 10
 """Of one wave; how many there are at once at Meta, `quota.CALLS_AT_ONCE` bounds."""
@@ -121,23 +122,22 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     """
     if len(wave) > 1:
         return _apply_together(job, wave)
+    planned = wave[0]
+
+    def attempt() -> dict[str, Outcome]:
+        nonlocal planned
+        outcomes = _apply_together(job, [planned])
+        planned = replace(planned, adset=replace(planned.adset, read_at=LONG_AGO))  # a wait is long enough for a person
+        for outcome in outcomes.values():
+            if isinstance(outcome.trouble, MetaRateLimitError) and outcome.result.result is Result.DEFERRED:
+                raise outcome.trouble
+        return outcomes
+
+    reserve = job.seconds_needed([planned.adset])
     try:
-        return job.api.retrying(
-            lambda: _apply_alone(job, wave[0]),
-            reserve=job.seconds_needed([wave[0].adset]),
-            errors=(MetaRateLimitError,),
-        )
+        return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError,))
     except MetaRateLimitError as error:
-        return {wave[0].adset.id: _not_done(wave[0], error)}
-
-
-def _apply_alone(job: Job, planned: Decision) -> dict[str, Outcome]:
-    """Raise a MetaRateLimitError, for another attempt, only if nothing was written."""
-    outcomes = _apply_together(job, [planned])
-    for outcome in outcomes.values():
-        if isinstance(outcome.trouble, MetaRateLimitError) and outcome.result.result is Result.DEFERRED:
-            raise outcome.trouble
-    return outcomes
+        return {planned.adset.id: _not_done(planned, error)}
 
 
 def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from closrads.errors import Secret
 
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
 """How the id of a run begins, so that the ids sort by time."""
 
@@ -128,8 +129,8 @@ class AdSetSnapshot:
     targeting: Mapping[str, Any]
     """Meta's raw object, untouched: typed objects lose keys on the way back."""
     ads: tuple[Ad, ...] = ()
-    read_at: datetime = datetime(1, 1, 1, tzinfo=UTC)
-    """When the reading began; long ago if nobody says."""
+    read_at: datetime = LONG_AGO
+    """When the reading began."""
 
     @property
     def active_ads(self) -> tuple[Ad, ...]:

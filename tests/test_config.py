@@ -9,6 +9,7 @@ from closrads.config import Settings, load_settings
 from closrads.errors import ConfigError, Secret
 from closrads.model import EmailConfig, Limits
 from sandbox import Sandbox
+from sandbox.aws import LEDGER_TABLE
 
 FULL: dict[str, str | list[str]] = {
     "closrtech/base_url": "https://feed.example.test/api/",
@@ -73,6 +74,15 @@ def test_reads_the_parameters_with_one_decrypting_call_by_path(sandbox: Sandbox)
     settings(sandbox)
 
     assert {request.operation for request in sandbox.aws.requests} == {"GetParametersByPath"}
+
+
+def test_the_ledgers_table_may_be_missing(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a run can do without it depends on the run."""
+    assert settings(sandbox).ledger_table == LEDGER_TABLE
+    monkeypatch.delenv("CLOSRADS_LEDGER_TABLE")
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+
+    assert settings(sandbox).ledger_table == ""
 
 
 def test_a_slug_makes_the_name(sandbox: Sandbox) -> None:

@@ -3,12 +3,14 @@
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from closrads import facebook_client
 from closrads.errors import (
     AdSetChangedError,
     ClosradsError,
@@ -20,25 +22,29 @@ from closrads.errors import (
     MetaRateLimitError,
 )
 from closrads.facebook_client import (
-    APPLY_RESERVE_SECONDS,
+    Protected,
+    RepublishFailure,
     Rollback,
+    Undoing,
     Written,
     _build_new_targeting,
     check_ad_health,
     get_active_adsets,
+    read_ads,
     republish_ads,
     rollback_geo,
+    still_to_protect,
     update_adset_geo,
     validate_adset_geo,
     verify_ads_after_republish,
 )
-from closrads.model import AdFinding, AdHealth, AdSetSnapshot, Result
+from closrads.model import Action, Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Change, ChangeState, Result
 from closrads.state_mapper import Region, build_fb_regions
 from closrads.targeting import region_keys
 from sandbox import Breakage, faults
 from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING
 from sandbox.server import Reply
-from tests.world import MORTGAGE_1, VETERANS, World, ids
+from tests.world import MORTGAGE_1, START, VETERANS, World, ids
 
 WANTED = build_fb_regions(["FL", "GA", "OH"])
 KEYS = {region["key"] for region in WANTED}
@@ -67,9 +73,19 @@ def update(world: World, before: AdSetSnapshot) -> Written:
     return written
 
 
-def roll_back(world: World, before: AdSetSnapshot, written: Written | None) -> Rollback:
+def republish(world: World, before: AdSetSnapshot) -> tuple[RepublishFailure, ...]:
+    """Re-publish the ads of the only ad set."""
+    return republish_ads(world.api(), [before])[before.id]
+
+
+def verify(world: World, before: AdSetSnapshot, wait_seconds: float = 3) -> tuple[AdFinding, ...]:
+    """Look at the ads of the only ad set."""
+    return verify_ads_after_republish(world.api(), [before], wait_seconds)[before.id]
+
+
+def roll_back(world: World, before: AdSetSnapshot, written: Written | None, wait_seconds: float = 3) -> Rollback:
     """Put the only ad set back."""
-    return rollback_geo(world.api(), before, WANTED, written)
+    return rollback_geo(world.api(), [Undoing(before, WANTED, written)], wait_seconds)[before.id]
 
 
 def targeting_on_the_wire(world: World) -> list[Any]:
@@ -541,14 +557,14 @@ def test_the_last_attempt_may_have_arrived_too(world: World, adset: str) -> None
 def test_without_time_for_another_attempt_it_is_still_looked_up(world: World, adset: str, *, applied: bool) -> None:
     """No wait touches what the later layers need, but what became of the write is found out."""
     before = snapshot(world)
-    world.time.deadline = world.time.seconds() + APPLY_RESERVE_SECONDS + 4
+    world.time.deadline = world.time.seconds() + 64
     world.meta.fail(faults.DROPPED, on="POST adset", applied=applied)
 
     if applied:
-        assert region_keys(update_adset_geo(world.api(), before, WANTED).targeting) == KEYS
+        assert region_keys(update_adset_geo(world.api(), before, WANTED, reserve=60).targeting) == KEYS
     else:
         with pytest.raises(MetaOutcomeUnknownError):
-            update_adset_geo(world.api(), before, WANTED)
+            update_adset_geo(world.api(), before, WANTED, reserve=60)
 
     assert (calls(world).count("POST adset"), world.time.waits) == (1, [])
     assert world.meta.targeting(adset) == (with_regions(before.targeting) if applied else before.targeting)
@@ -770,7 +786,7 @@ def test_only_ads_that_were_active_are_republished(world: World, adset: str) -> 
     active = [ad.id for ad in world.meta.ads_of(adset) if ad.id != paused]
     before = snapshot(world)
 
-    assert republish_ads(world.api(), before) == ()
+    assert republish(world, before) == ()
 
     assert [(operation.object_id, operation.params) for operation in world.meta.operations] == [
         (ad, {"status": "ACTIVE"}) for ad in active
@@ -788,7 +804,7 @@ def test_without_active_ads_meta_is_not_asked(world: World, ads: int) -> None:
         world.meta.add_ad(adset, f"Paused {number}", "PAUSED")
     before = snapshot(world)
 
-    assert republish_ads(world.api(), before) == ()
+    assert republish(world, before) == ()
     assert world.meta.requests == []
 
 
@@ -799,7 +815,7 @@ def test_an_ad_that_cannot_be_republished_is_named(world: World, adset: str, rep
     before = snapshot(world)
     world.meta.fail(reply, on=lambda operation: operation.object_id == third, times=None)
 
-    (failure,) = republish_ads(world.api(), before)
+    (failure,) = republish(world, before)
 
     assert failure.ad.id == third
     assert f"Ad “Third” ({third}): could not be re-published" in str(failure)
@@ -812,7 +828,7 @@ def test_a_republish_without_an_answer_is_repeated_for_that_ad(world: World, ads
     before = snapshot(world)
     world.meta.fail(faults.NULL_ITEM, on=lambda operation: operation.object_id == before.ads[1].id)
 
-    assert republish_ads(world.api(), before) == ()
+    assert republish(world, before) == ()
     assert [operation.object_id for operation in world.meta.operations] == [
         *(ad.id for ad in before.ads),
         before.ads[1].id,
@@ -825,7 +841,7 @@ def test_many_ads_are_republished_in_several_batches(world: World) -> None:
     world.adset(ads=120)
     before = snapshot(world)
 
-    assert republish_ads(world.api(), before) == ()
+    assert republish(world, before) == ()
     assert world.meta.round_trips == 3
     assert {operation.object_id for operation in world.meta.writes} == {ad.id for ad in before.ads}
 
@@ -836,7 +852,7 @@ def test_with_a_dead_token_no_ad_is_called_republished(world: World, adset: str)
     before = snapshot(world)
     world.meta.fail(faults.TOKEN_EXPIRED, on="batch", times=None)
 
-    assert [finding.ad for finding in republish_ads(world.api(), before)] == list(before.ads)
+    assert [finding.ad for finding in republish(world, before)] == list(before.ads)
 
 
 # --- layer 3: verify
@@ -862,9 +878,9 @@ def test_each_ad_is_looked_at_after_the_wait(
     world.adset(breakage=breakage)
     before = snapshot(world)
     update(world, before)
-    republish_ads(world.api(), before)
+    republish(world, before)
 
-    findings = verify_ads_after_republish(world.api(), before)
+    findings = verify(world, before)
 
     assert healths(findings) == [health, health]
     assert [finding.ad.id for finding in findings] == [ad.id for ad in before.ads]
@@ -878,7 +894,7 @@ def test_without_ads_there_is_nothing_to_wait_for(world: World) -> None:
     world.adset(ads=0)
     empty = snapshot(world)
 
-    assert verify_ads_after_republish(world.api(), empty) == ()
+    assert verify(world, empty) == ()
     assert (world.meta.requests, world.time.waits) == ([], [])
 
 
@@ -891,7 +907,7 @@ def test_it_waits_as_long_as_it_is_told(world: World, adset: str, seconds: float
     looks: list[float] = []
     world.meta.on_request = lambda _: looks.append(world.time.seconds() - started)
 
-    verify_ads_after_republish(world.api(), before, seconds)
+    verify(world, before, seconds)
 
     assert (looks, world.time.waits) == ([seconds], [seconds])
 
@@ -903,7 +919,7 @@ def test_a_new_rejection_is_broken(world: World, adset: str) -> None:
     world.meta.ads[before.ads[0].id].effective_status = "DISAPPROVED"
     world.meta.ads[before.ads[0].id].review_feedback = {"global": {"SOME_POLICY": "No shouting"}}
 
-    first, second = verify_ads_after_republish(world.api(), before)
+    first, second = verify(world, before)
 
     assert healths([first, second]) == [AdHealth.BROKEN, AdHealth.HEALTHY]
     assert "No shouting" in first.reason
@@ -916,7 +932,7 @@ def test_a_paused_ad_is_looked_at_too(world: World, adset: str) -> None:
     before = snapshot(world)
     world.meta.ads[hurt].issues.append(dict(MISSING_LEAD_FORM))
 
-    findings = verify_ads_after_republish(world.api(), before)
+    findings = verify(world, before)
 
     assert healths(findings) == [AdHealth.HEALTHY, AdHealth.HEALTHY, AdHealth.HEALTHY, AdHealth.BROKEN]
 
@@ -928,7 +944,7 @@ def test_an_ad_that_is_gone_is_not_called_healthy(world: World, adset: str, stat
     before = snapshot(world)
     world.meta.ads[before.ads[1].id].status = status
 
-    assert healths(verify_ads_after_republish(world.api(), before)) == [AdHealth.HEALTHY, AdHealth.UNREADABLE]
+    assert healths(verify(world, before)) == [AdHealth.HEALTHY, AdHealth.UNREADABLE]
 
 
 @pytest.mark.parametrize(
@@ -950,7 +966,7 @@ def test_ads_that_cannot_be_read_are_neither_good_nor_bad(world: World, adset: s
     before = snapshot(world)
     world.meta.fail(reply, on="GET ads", times=None)
 
-    assert healths(verify_ads_after_republish(world.api(), before)) == [AdHealth.UNREADABLE, AdHealth.UNREADABLE]
+    assert healths(verify(world, before)) == [AdHealth.UNREADABLE, AdHealth.UNREADABLE]
 
 
 @pytest.mark.parametrize(("page_size", "empty_pages"), [(1, 0), (2, 1)])
@@ -962,7 +978,7 @@ def test_every_page_of_the_ads_is_looked_at(world: World, page_size: int, empty_
     world.meta.ads_of(adset)[-1].issues.append(dict(MISSING_LEAD_FORM))
     world.meta.page_size, world.meta.empty_pages = page_size, empty_pages
 
-    assert healths(verify_ads_after_republish(world.api(), before)) == [AdHealth.HEALTHY] * 4 + [AdHealth.BROKEN]
+    assert healths(verify(world, before)) == [AdHealth.HEALTHY] * 4 + [AdHealth.BROKEN]
 
 
 # --- layer 4: rollback
@@ -995,7 +1011,7 @@ def test_a_rollback_restores_targeting_and_ads(world: World, breakage: Breakage 
     paused = world.meta.add_ad(adset, "Paused", "PAUSED")
     before = snapshot(world)
     written = update(world, before)
-    verify_ads_after_republish(world.api(), before)
+    verify(world, before)
 
     rollback = roll_back(world, before, written)
 
@@ -1023,7 +1039,7 @@ def test_after_a_rollback_the_ads_are_republished_and_looked_at(world: World, ad
     before = snapshot(world)
     written = update(world, before)
 
-    rollback_geo(world.api(), before, WANTED, written, 7)
+    roll_back(world, before, written, 7)
 
     assert calls_from_the_first_write(world) == ["POST adset", "POST ad", "POST ad", "GET ads"]
     assert paused not in {operation.object_id for operation in world.meta.writes}
@@ -1289,6 +1305,275 @@ def test_what_meta_made_of_the_states_is_not_taken_for_a_change_by_hand(world: W
     assert_restored(world, before)
 
 
+# --- several ad sets at once
+
+
+@pytest.fixture
+def three(world: World) -> list[AdSetSnapshot]:
+    """Give three ad sets in Texas, with two ads, none and three."""
+    world.campaign("FL GA OH")
+    for name, ads in (("One", 2), ("None", 0), ("Three", 3)):
+        world.adset(name, "TX", ads=ads)
+    found = world.snapshots()
+    world.meta.requests.clear()
+    return found
+
+
+def updates(world: World, adsets: Sequence[AdSetSnapshot]) -> list[Undoing]:
+    """Write the wanted regions to each, and forget that; give what it takes to put them back."""
+    api = world.api()
+    undoings = [Undoing(adset, WANTED, update_adset_geo(api, adset, WANTED)) for adset in adsets]
+    world.meta.requests.clear()
+    return undoings
+
+
+def test_ads_of_several_ad_sets_are_republished_together(world: World, three: list[AdSetSnapshot]) -> None:
+    """One round trip for all; what failed is said of its own ad set."""
+    first, _, third = three
+    world.meta.fail(faults.OBJECT_MISSING, on=lambda call: call.object_id == third.ads[1].id)
+
+    failures = republish_ads(world.api(), three)
+
+    assert world.meta.round_trips == 1
+    assert {adset_id: [failure.ad.id for failure in found] for adset_id, found in failures.items()} == {
+        three[0].id: [],
+        three[1].id: [],
+        third.id: [third.ads[1].id],
+    }
+    assert {operation.object_id for operation in world.meta.writes} == {
+        ad.id for ad in (*first.ads, third.ads[0], third.ads[2])
+    }
+
+
+def test_ads_of_several_ad_sets_are_looked_at_together(world: World, three: list[AdSetSnapshot]) -> None:
+    """One wait and one round trip for all; an ad set without ads is not asked about."""
+    world.meta.ads[three[2].ads[0].id].issues.append(dict(MISSING_LEAD_FORM))
+
+    findings = verify_ads_after_republish(world.api(), three)
+
+    assert {adset_id: healths(found) for adset_id, found in findings.items()} == {
+        three[0].id: [AdHealth.HEALTHY, AdHealth.HEALTHY],
+        three[1].id: [],
+        three[2].id: [AdHealth.BROKEN, AdHealth.HEALTHY, AdHealth.HEALTHY],
+    }
+    assert (world.meta.round_trips, calls(world), world.time.waits) == (1, ["GET ads", "GET ads"], [3])
+
+
+@pytest.mark.parametrize(
+    "reply", ids([("refused", faults.OBJECT_MISSING), ("down", faults.SERVICE_UNAVAILABLE), ("null", faults.NULL_ITEM)])
+)
+def test_ads_that_cannot_be_read_say_nothing_of_other_ad_sets(
+    world: World, three: list[AdSetSnapshot], reply: Reply
+) -> None:
+    """Each ad set stands alone."""
+    world.meta.fail(reply, on=lambda call: call.path == f"{three[0].id}/ads", times=None)
+
+    findings = verify_ads_after_republish(world.api(), three)
+
+    assert healths(findings[three[0].id]) == [AdHealth.UNREADABLE] * 2
+    assert healths(findings[three[2].id]) == [AdHealth.HEALTHY] * 3
+
+
+@pytest.mark.parametrize("way", ["pages", "too much data", "both"])
+def test_long_lists_of_ads_are_read_to_their_end(world: World, way: str) -> None:
+    """Also where the first look brought only a part, or nothing because it was too much."""
+    world.campaign("FL")
+    adset = world.adset(ads=7)
+    before = snapshot(world)
+    if way != "too much data":
+        world.meta.page_size = 3
+    if way != "pages":
+        world.meta.max_rows = 2
+    world.meta.ads_of(adset)[-1].issues.append(dict(MISSING_LEAD_FORM))
+
+    ads = read_ads(world.api(), [adset])[adset]
+
+    assert isinstance(ads, dict)
+    assert list(ads) == [ad.id for ad in before.ads]
+    assert ads[before.ads[-1].id].issues
+
+
+def test_a_list_of_ads_that_breaks_off_is_not_handed_out(world: World) -> None:
+    """Part of the ads is not all of them."""
+    world.campaign("FL")
+    adset = world.adset(ads=7)
+    world.meta.page_size = 3
+    world.meta.fail(faults.OBJECT_MISSING, on=lambda call: "after" in call.params)
+
+    assert isinstance(read_ads(world.api(), [adset])[adset], MetaInvalidError)
+
+
+@pytest.mark.parametrize("function", [republish_ads, verify_ads_after_republish, read_ads, rollback_geo])
+def test_nothing_asked_is_nothing_done(world: World, function: Callable[..., Any]) -> None:
+    """An empty wave costs neither a call nor a wait."""
+    assert function(world.api(), []) == {}
+    assert (world.meta.requests, world.time.waits) == ([], [])
+
+
+def test_several_ad_sets_are_put_back_together(world: World, three: list[AdSetSnapshot]) -> None:
+    """First the targeting of each, then all ads in one round trip, one wait and one look."""
+    rollbacks = rollback_geo(world.api(), updates(world, three), 7)
+
+    assert {rollback.result for rollback in rollbacks.values()} == {Result.REVERTED}
+    assert list(rollbacks) == [adset.id for adset in three]
+    for adset in three:
+        assert_restored(world, adset)
+    assert calls(world) == [*["GET adset", "POST adset"] * 3, *["POST ad"] * 5, *["GET ads"] * 2]
+    assert (world.meta.round_trips, world.time.waits) == (8, [7])
+
+
+def test_one_failed_rollback_keeps_no_other_from_being_made(world: World, three: list[AdSetSnapshot]) -> None:
+    """One is refused, one was changed by hand, one is put back; only its ads are touched."""
+    refused, by_hand, fine = three
+    undoings = updates(world, three)
+    world.meta.fail(faults.AUDIENCE_FLAGGED, on=lambda call: (call.method, call.path) == ("POST", refused.id))
+    world.meta.change_by_hand(by_hand.id, BY_HAND)
+
+    rollbacks = rollback_geo(world.api(), undoings)
+
+    assert {adset_id: rollback.result for adset_id, rollback in rollbacks.items()} == {
+        refused.id: Result.ROLLBACK_FAILED,
+        by_hand.id: Result.SUPERSEDED,
+        fine.id: Result.REVERTED,
+    }
+    assert_restored(world, fine)
+    assert {write.object_id for write in world.meta.writes} == {fine.id, *(ad.id for ad in fine.ads)}
+
+
+def test_a_defect_in_one_rollback_keeps_no_other_from_being_made(
+    world: World, three: list[AdSetSnapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a mistake of this package does to one ad set, the others are put back."""
+    undoings = updates(world, three)
+    put_back = facebook_client._put_back
+
+    def stumble(api: Any, undoing: Undoing) -> Any:
+        return 1 // 0 if undoing.adset.name == "One" else put_back(api, undoing)
+
+    monkeypatch.setattr(facebook_client, "_put_back", stumble)
+
+    rollbacks = rollback_geo(world.api(), undoings)
+
+    assert [rollback.result for rollback in rollbacks.values()].count(Result.REVERTED) == 2
+    assert rollbacks[three[0].id].result is Result.ROLLBACK_FAILED
+    assert "NOT restored: Unexpected ZeroDivisionError" in rollbacks[three[0].id].issues[0]
+
+
+def test_what_is_back_already_is_not_written_again(world: World, three: list[AdSetSnapshot]) -> None:
+    """Only its ads need care: re-published and looked at."""
+    undoings = [Undoing(adset, WANTED, is_back=True) for adset in three]
+
+    rollbacks = rollback_geo(world.api(), undoings)
+
+    assert {rollback.result for rollback in rollbacks.values()} == {Result.REVERTED}
+    assert world.written_adsets() == []
+    assert {write.object_id for write in world.meta.writes} == {ad.id for adset in three for ad in adset.ads}
+
+
+# --- what an earlier run's change still answers for
+
+CHANGED = START
+"""When the change was prepared; ten seconds later it had reached its state."""
+BROKEN_FORM = AdIssue(3390001, "Missing lead form", "", "HARD_ERROR")
+
+
+def an_ad(status: str = "ACTIVE", seconds: float | None = None, *, issues: tuple[AdIssue, ...] = ()) -> Ad:
+    """Give an ad as it is now, which somebody changed so many seconds after the change was prepared."""
+    updated_at = None if seconds is None else CHANGED + timedelta(seconds=seconds)
+    effective = "WITH_ISSUES" if issues and status == "ACTIVE" else status
+    return Ad("11", "Spring", status, effective, issues, updated_at=updated_at)
+
+
+def protected(*now: Ad) -> Protected:
+    """Give what is still to protect of a change whose only running ad was number 11."""
+    before = AdSetSnapshot(
+        "1", "A", "900", "ACTIVE", {}, (Ad("11", "Spring", "ACTIVE", "ACTIVE"), Ad("12", "Off", "PAUSED", "PAUSED"))
+    )
+    after = CHANGED + timedelta(seconds=10)
+    return still_to_protect(
+        Change("veterans", "run", Action.SYNC, before, {}, ChangeState.WRITTEN, CHANGED, after), now
+    )
+
+
+@pytest.mark.parametrize(
+    "now",
+    ids(
+        [
+            ("still on", an_ad()),
+            ("on and changed since", an_ad(seconds=4000)),
+            ("on and broken", an_ad(issues=(BROKEN_FORM,))),
+            ("paused a little before, as clocks differ", an_ad("PAUSED", -5)),
+            ("paused at the write", an_ad("PAUSED", 0)),
+            ("paused a minute after", an_ad("PAUSED", 70)),
+            ("paused unnoticed, with an issue", an_ad("PAUSED", -4000, issues=(BROKEN_FORM,))),
+            ("paused at an unknown time, with an issue", an_ad("PAUSED", issues=(BROKEN_FORM,))),
+        ]
+    ),
+)
+def test_what_meta_did_to_an_ad_is_answered_for(now: Ad) -> None:
+    """The ad ran before the change, and nobody else has switched it off."""
+    found = protected(now, Ad("12", "Off", "PAUSED", "PAUSED"), Ad("13", "New", "ACTIVE", "ACTIVE"))
+
+    assert [ad.id for ad in found.adset.ads] == ["11"]
+    assert found.adset.ads[0].status == "ACTIVE"
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        pytest.param([an_ad("PAUSED", -6)], "is PAUSED now", id="paused before"),
+        pytest.param([an_ad("PAUSED", 71)], "is PAUSED now", id="paused later"),
+        pytest.param([an_ad("PAUSED", 71, issues=(BROKEN_FORM,))], "is PAUSED now", id="paused later with an issue"),
+        pytest.param([an_ad("PAUSED")], "is PAUSED now", id="paused at an unknown time"),
+        pytest.param([an_ad("ARCHIVED", 0)], "is ARCHIVED now", id="archived"),
+        pytest.param([an_ad("DELETED", 0, issues=(BROKEN_FORM,))], "is DELETED now", id="deleted"),
+        pytest.param([], "no longer listed", id="gone"),
+    ],
+)
+def test_what_a_person_may_have_done_to_an_ad_stays(now: list[Ad], said: str) -> None:
+    """It is not switched on again, and the report names it."""
+    found = protected(*now)
+
+    assert found.adset.ads == ()
+    (note,) = found.notes
+    assert note.startswith("Ad “Spring” (11): ran before, ")
+    assert said in note
+
+
+@pytest.mark.parametrize(
+    ("stated", "read"),
+    [
+        ("2026-05-04T03:30:00-0700", CHANGED),
+        ("2026-05-04T10:30:00+0000", CHANGED),
+        ("2026-05-04T10:30:00", None),
+        ("yesterday", None),
+        (1777890600, None),
+        (None, None),
+    ],
+)
+def test_when_an_ad_was_changed_is_read_if_it_can_be(world: World, stated: Any, read: datetime | None) -> None:
+    """A time that cannot be told is unknown, and no reason to fail."""
+    world.campaign("FL")
+    world.meta.fail(faults.answer({"data": [ADSET_ROW]}), on="GET adsets")
+    world.meta.fail(faults.answer({"data": [{**AD_ROW, "updated_time": stated}]}), on="GET ads")
+
+    (found,) = world.snapshots()
+
+    assert found.ads[0].updated_at == read
+
+
+def test_the_stand_in_tells_when_an_ad_was_changed(world: World, adset: str) -> None:
+    """A pause by hand shows at its time."""
+    world.time.sleep(60)
+    world.meta.pause_by_hand(world.meta.ads_of(adset)[0].id)
+
+    paused, running = snapshot(world).ads
+
+    assert paused.updated_at == START + timedelta(seconds=60)
+    assert running.updated_at == START
+
+
 # --- all of it
 
 
@@ -1302,10 +1587,10 @@ def test_one_whole_life_asks_for_nothing_that_meta_has_taken_away(world: World, 
     assert check_ad_health(before) == ()
     validate_adset_geo(api, before, WANTED)
     written = update_adset_geo(api, before, WANTED)
-    assert republish_ads(api, before) == ()
-    broken = AdHealth.BROKEN in healths(verify_ads_after_republish(api, before))
+    assert republish_ads(api, [before]) == {before.id: ()}
+    broken = AdHealth.BROKEN in healths(verify_ads_after_republish(api, [before])[before.id])
     if broken:
-        assert rollback_geo(api, before, WANTED, written).result is Result.REVERTED
+        assert rollback_geo(api, [Undoing(before, WANTED, written)])[before.id].result is Result.REVERTED
 
     assert broken is (breakage == Breakage.stubborn())
     asked = [*(request.params for request in world.meta.requests), *(call.params for call in world.meta.operations)]

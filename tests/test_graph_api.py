@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from facebook_business.api import FacebookAdsApi
 
-from closrads import graph_api
+from closrads import clock, graph_api
 from closrads.errors import (
     MetaAccessError,
     MetaError,
@@ -57,6 +57,7 @@ def unreachable(world: World) -> Iterator[World]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have api objects wait for an answer hardly at all."""
     monkeypatch.setattr(graph_api, "TIMEOUT_SECONDS", (1, 0.02))
+    monkeypatch.setattr(clock, "LEAST_TIMEOUT_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -184,6 +185,7 @@ def test_an_answer_that_trickles_does_not_hold_up_the_run(
 ) -> None:
     """A byte now and then keeps the time-out between bytes from ever coming; the whole answer has a limit too."""
     monkeypatch.setattr(graph_api, "TIMEOUT_SECONDS", (1, 0.2))
+    monkeypatch.setattr(clock, "LEAST_TIMEOUT_SECONDS", 0.2)
     world.meta.fail(Reply(delivery=Delivery.TRICKLED), on="POST adset")
     ended = threading.Event()
 
@@ -914,6 +916,113 @@ def test_one_meter_serves_several_api_objects(world: World, adset: str) -> None:
         api.get(adset, FIELDS)
 
     assert meter.reading() == GraphUsage(2, 2, 2)
+
+
+def test_the_pace_is_the_average_of_all_exchanges(world: World, adset: str) -> None:
+    """Those that brought no answer count too; a batch is one."""
+    api = world.api()
+    assert api.seconds_per_call == 0
+    world.slow_down(0.5)
+    api.get(adset, FIELDS)
+    assert api.seconds_per_call == pytest.approx(0.5)
+    world.slow_down(2)
+    api.batch(turn_on(ads_of(world, adset)))
+    world.meta.fail(faults.DROPPED, on="POST adset")
+    with pytest.raises(MetaLostAnswerError):
+        api.post(adset, PAUSE)
+
+    assert api.seconds_per_call == pytest.approx(1.5)
+    world.time.sleep(60)
+    assert api.seconds_per_call == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("remaining", "connect", "whole"), [(900, 3.05, 30), (34, 3.05, 29), (7, 2, 2), (5, 1, 1), (0, 1, 1), (-3, 1, 1)]
+)
+def test_time_outs_shrink_with_the_invocation(
+    world: World, adset: str, remaining: float, connect: float, whole: float
+) -> None:
+    """No call lasts into the last five seconds, and even then each gets a second."""
+    api = world.api()
+    world.time.deadline = world.time.seconds() + remaining
+
+    api.get(adset, FIELDS)
+
+    assert api._api._session.timeout == pytest.approx((connect, whole))
+    assert api._adapter.seconds == pytest.approx(whole)
+
+
+def test_a_time_out_that_has_shrunk_counts(world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds for the next call, not what it was when the api object was made."""
+    monkeypatch.setattr(clock, "LEAST_TIMEOUT_SECONDS", 0.02)
+    api = world.api()
+    api.get(adset, FIELDS)
+    world.meta.fail(faults.stalled(1), on="GET adset", times=None)
+    world.time.deadline = world.time.seconds() + 5.05
+    started = time.monotonic()
+
+    with pytest.raises(MetaLostAnswerError, match="ReadTimeout"):
+        api.get(adset, FIELDS)
+
+    assert time.monotonic() - started < 0.8
+
+
+# --- the quota
+
+
+@pytest.fixture
+def limited(world: World, adset: str) -> str:
+    """Give the id of the only ad set, of an account that has 60 points in five minutes."""
+    world.meta.add_account("act_111", "limited")
+    return adset
+
+
+@pytest.mark.parametrize("in_batch", [False, True], ids=["alone", "batch"])
+def test_the_tier_is_learned_from_any_answer(world: World, limited: str, *, in_batch: bool) -> None:
+    """Its headers come with an answer, or with each item of a batch."""
+    api = world.api()
+    assert api.quota.limit is None
+
+    if in_batch:
+        api.batch(look_at([limited]))
+    else:
+        api.get(limited, FIELDS)
+
+    assert api.quota.limit == 60
+
+
+def test_what_is_sent_is_counted_as_meta_counts_it(world: World, limited: str) -> None:
+    """So it is known to the point what is left."""
+    api = world.api()
+    api.get(limited, FIELDS)
+    api.post(limited, PAUSE)
+    api.batch([*turn_on(ads_of(world, limited)), *look_at([limited])])
+    spent = world.meta.points
+
+    assert api.quota.seconds_until(60 - spent) == 0
+    assert api.quota.seconds_until(60 - spent + 1) == pytest.approx(300)
+
+
+def test_a_refusal_for_want_of_quota_is_learned_from(world: World, limited: str) -> None:
+    """Whoever asks the meter next knows how long the block lasts."""
+    api = world.api()
+    world.meta.spend("act_111", 60)
+    world.time.deadline = world.time.seconds() + 60
+
+    with pytest.raises(MetaRateLimitError):
+        api.get(limited, FIELDS)
+
+    assert api.quota.seconds_until(1) == pytest.approx(300)
+
+
+def test_one_account_has_one_quota(world: World, limited: str) -> None:
+    """Campaigns of the same account share it; without one given, an api object has its own."""
+    quota = world.api().quota
+    one, other = (world.api(quota=quota) for _ in range(2))
+    one.get(limited, FIELDS)
+
+    assert other.quota.limit == 60
+    assert world.api().quota.limit is None
 
 
 # --- what it leaves alone

@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+import zlib
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,9 @@ import pytest
 import handler
 from closrads import observability
 from closrads.errors import ClosradsError, ConfigError, EventError, Secret, SyncFailed, redact, redact_all
+from closrads.model import ChangeState
 from sandbox.meta import Breakage, faults
+from tests.ledger_world import RECHECK, UNDO, entries, left_behind, result_of
 from tests.world import LIVE, World
 
 EVENTS = Path(__file__).parent.parent / "events"
@@ -43,23 +46,30 @@ class TestEntrance:
         world.put({"limits/verify_wait_seconds": "0"})
         adset = world.adset()
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
+        about_a_run = "undo" in path.stem or "recheck" in path.stem
+        if about_a_run:
+            handler.lambda_handler(LIVE, context)
 
         answer = handler.lambda_handler(json.loads(path.read_text()), context)
 
-        live = path.stem in {"scheduled-live", "resync-one-campaign"}
-        assert (answer["success"], answer["dry_run"]) == (True, not live)
-        assert world.meta.states(adset) == ({"FL"} if live else {"TX"})
+        live_syncs = {"scheduled-live", "resync-one-campaign"}
+        dry = path.stem not in live_syncs | {"undo", "recheck", "scheduled-recheck"}
+        has_florida = path.stem in live_syncs or (about_a_run and path.stem != "undo")
+        assert (answer["success"], answer["dry_run"]) == (True, dry)
+        assert world.meta.states(adset) == ({"FL"} if has_florida else {"TX"})
 
-    def test_the_deadline_is_the_invocations(self, world: World) -> None:
+    @pytest.mark.parametrize(("seconds", "count"), [(10.5, "adsets_deferred"), (60, "adsets_updated")])
+    def test_the_deadline_is_the_invocations(self, world: World, seconds: float, count: str) -> None:
         """With seconds left nothing is begun."""
         world.campaign("FL")
+        world.put({"limits/verify_wait_seconds": "0"})
         world.adset()
 
-        answer = handler.lambda_handler(LIVE, SimpleNamespace(get_remaining_time_in_millis=lambda: 20_000))
+        answer = handler.lambda_handler(LIVE, SimpleNamespace(get_remaining_time_in_millis=lambda: 1000 * seconds))
 
-        assert answer["campaigns"][0]["adsets_deferred"] == 1
+        assert answer["campaigns"][0][count] == 1
 
-    def test_a_call_by_hand_has_no_deadline(self, world: World) -> None:
+    def test_a_call_by_hand_has_the_longest_time_there_is(self, world: World) -> None:
         """Without a context nothing is deferred for want of time."""
         world.campaign("FL")
         world.put({"limits/verify_wait_seconds": "0"})
@@ -83,7 +93,7 @@ class TestEntrance:
         imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
 
         assert imported == {
-            "uuid", "dataclasses", "typing", "closrads.clock", "closrads.config", "closrads.errors", "closrads.model",
+            "time", "uuid", "dataclasses", "typing", "closrads.clock", "closrads.config", "closrads.errors",
             "closrads.notifier", "closrads.observability", "closrads.request", "closrads.sync",
         }  # fmt: skip
 
@@ -105,7 +115,7 @@ class TestEntrance:
 class TestRefusals:
     """Events and settings that cannot be run."""
 
-    @pytest.mark.parametrize("event", [{"dry_run": "false"}, {"campaigns": ["vets"]}, {"action": "undo"}, [], None])
+    @pytest.mark.parametrize("event", [{"dry_run": "false"}, {"campaigns": ["vets"]}, {"action": "erase"}, [], None])
     def test_a_bad_event_touches_nothing(self, world: World, event: Any) -> None:
         """It is refused before anybody is asked anything, and no mail goes out."""
         world.campaign("FL")
@@ -144,6 +154,98 @@ class TestRefusals:
         assert caught.value.__suppress_context__
         assert "planted" not in log.getvalue()
         assert lines(log)[-1]["message"] == "defect"
+
+
+class TestLedger:
+    """What is kept of a run, and what needs the table."""
+
+    def test_a_live_runs_result_is_kept(self, world: World) -> None:
+        """As it was returned, whether it went well or not."""
+        world.campaign("FL")
+        world.adset("One")
+
+        answer = world.run(LIVE)
+        world.adset("Doomed", breakage=Breakage.incurable())
+        failed = result_of(world, LIVE)
+
+        (good,) = entries(world, answer["run_id"], pk="RUN")
+        assert json.loads(zlib.decompress(good["result"])) == json.loads(json.dumps(answer))
+        (bad,) = entries(world, failed["run_id"], pk="RUN")
+        assert (good["success"], bad["success"]) == (True, False)
+        assert good["action"] == "sync"
+        assert good["started_at"] < good["ended_at"]
+
+    def test_a_dry_run_of_a_sync_can_do_without_a_table(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It asks for no ledger then."""
+        monkeypatch.delenv("CLOSRADS_LEDGER_TABLE")
+        world.campaign("FL")
+        world.adset()
+
+        assert world.run({"validate": True})["campaigns"][0]["adsets_updated"] == 1
+        assert "dynamodb" not in {request.service for request in world.sandbox.aws.requests}
+
+    @pytest.mark.parametrize("event", [LIVE, {"action": "undo"}, {"action": "recheck"}])
+    def test_all_else_needs_it(self, world: World, monkeypatch: pytest.MonkeyPatch, event: Any) -> None:
+        """Without it nothing is touched, and the message names the variable."""
+        monkeypatch.delenv("CLOSRADS_LEDGER_TABLE")
+        world.campaign("FL")
+        world.adset()
+
+        with pytest.raises(ConfigError, match="CLOSRADS_LEDGER_TABLE: must be set"):
+            world.run(event)
+
+        assert (world.meta.requests, world.sandbox.closrtech.requests, world.sandbox.aws.mails) == ([], [], [])
+
+    def test_a_result_that_cannot_be_kept_is_no_failure(self, world: World, log: StringIO) -> None:
+        """The ad sets are updated and the report is out; the log says what is missing."""
+        world.campaign("FL")
+        world.adset()
+        world.sandbox.aws.fail("dynamodb", "UpdateItem", "InternalServerError", 500, skip=1)
+
+        assert world.run(LIVE)["success"]
+        assert [line["level"] for line in lines(log) if line["message"] == "ledger.run_not_ended"] == ["ERROR"]
+
+
+class TestOtherActions:
+    """What comes after a sync, as seen from the doorway."""
+
+    def test_a_recheck_without_findings_is_quiet(self, world: World) -> None:
+        """No mail after every sync; a dry run, which somebody asks for, is mailed all the same."""
+        world.campaign("FL")
+        world.adset()
+        world.run(LIVE)
+
+        assert world.run(RECHECK)["mail"] == "not_asked"
+        assert len(world.sandbox.aws.mails) == 1
+        assert world.run({"action": "recheck"})["mail"] == "sent"
+
+    def test_a_recheck_before_any_run_is_quiet_too(self, world: World) -> None:
+        """There is nothing to look at, and nothing wrong with that."""
+        world.campaign("FL")
+
+        answer = world.run(RECHECK)
+
+        assert (answer["success"], answer["mail"], world.meta.requests) == (True, "not_asked", [])
+
+    def test_an_undo_before_any_run_is_refused(self, world: World) -> None:
+        """Whoever asks for it expects something to happen."""
+        world.campaign("FL")
+
+        with pytest.raises(SyncFailed, match="Veterans: No live run has had this campaign yet"):
+            world.run(UNDO)
+
+        assert len(world.sandbox.aws.mails) == 1
+
+    def test_an_undo_puts_back_what_the_last_sync_did(self, world: World) -> None:
+        """And is reported."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.run(LIVE)
+
+        answer = world.run(UNDO)
+
+        assert (answer["action"], answer["success"], answer["mail"]) == ("undo", True, "sent")
+        assert world.meta.states(adset) == {"TX"}
 
 
 class TestMail:
@@ -295,6 +397,35 @@ class TestMetrics:
         assert "RunSucceeded" not in emf
         assert emf["DryRunCompleted"] == [1.0]
 
+    @pytest.mark.parametrize("event", [RECHECK, UNDO])
+    def test_other_actions_do_not_silence_the_silence_alarm(
+        self, world: World, capsys: pytest.CaptureFixture[str], event: Any
+    ) -> None:
+        """Only a sync counts as the run of the day; what went wrong counts in any case."""
+        world.campaign("FL")
+        world.adset()
+        world.run(LIVE)
+        capsys.readouterr()
+
+        world.run(event)
+
+        emf = metrics(capsys.readouterr().out)
+        assert "RunSucceeded" not in emf
+        assert emf["RunFailed"] == [0.0]
+
+    def test_a_rollback_that_recovery_could_not_make_counts(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What an earlier run left broken and this one could not mend is alarmed for again."""
+        world.campaign("FL")
+        adset = world.adset(breakage=Breakage.incurable())
+        left_behind(world, adset, ChangeState.ROLLING_BACK)
+
+        with pytest.raises(SyncFailed):
+            world.run(LIVE)
+
+        assert metrics(capsys.readouterr().out)["RollbackFailed"] == [1.0]
+
 
 class TestSecrets:
     """What the process lets out never shows a secret."""
@@ -357,7 +488,7 @@ class TestSecrets:
             logging.getLogger().setLevel(logging.WARNING)
             planted.meta.accept_connections()
             planted.sandbox.closrtech.accept_connections()
-        left += [log.getvalue(), *capfd.readouterr()]
+        left += [log.getvalue(), *capfd.readouterr(), *map(_unpacked, planted.sandbox.aws.ledger())]
         left += [part for mail in planted.sandbox.aws.mails for part in (mail.subject, mail.html, mail.text)]
 
         assert not [text for text in left if "planted" in text]
@@ -381,6 +512,11 @@ class TestSecrets:
         assert "planted" not in stream.getvalue()
         assert "ValueError: invalid literal for int() with base 10: '***'" in stream.getvalue()
         assert len(root_handler.filters) == 1
+
+
+def _unpacked(item: dict[str, Any]) -> str:
+    """Return all of a ledger's item as text."""
+    return str([zlib.decompress(value) if isinstance(value, bytes) else value for value in item.values()])
 
 
 def _chain(error: BaseException | None) -> str:

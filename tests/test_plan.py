@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from closrads.errors import PlanRefusedError
-from closrads.model import Ad, AdFinding, AdHealth, AdSetSnapshot, Limits, Result
-from closrads.plan import Decision, decide, defer_beyond, refuse_implausible
+from closrads.model import Ad, AdFinding, AdHealth, AdSetSnapshot, Limits, Memory, Result
+from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember
 from closrads.state_mapper import build_fb_regions, fb_region_to_usps
 from closrads.targeting import geo_conflicts, region_keys, same_targeting, states, without_computed
 
@@ -89,6 +89,98 @@ class TestDecide:
             "Its targeting names zip codes: take that out in Ads Manager and target states only",
         )
         assert decision.as_result().added == ()
+
+    @given(some_states, some_states, some_states)
+    def test_a_change_that_is_to_replace_certain_states_replaces_no_others(
+        self, present: set[str], wanted: set[str], replaced: set[str]
+    ) -> None:
+        """What a person or a later run has set since stays, unless it is what is wanted."""
+        decision = decide(adset(present), build_fb_regions(wanted), (), region_keys(targeting(replaced)))
+
+        if present == wanted:
+            assert decision.result is Result.UNCHANGED
+        elif present == replaced:
+            assert decision.is_change
+            assert decision.replaces == region_keys(targeting(replaced))
+        else:
+            assert decision.result is Result.NEEDS_ATTENTION
+            assert "changed since" in decision.issues[0]
+
+
+class TestMemory:
+    """What was put back on other days."""
+
+    WANTED = build_fb_regions(["FL"])
+
+    def changes(self, *ids: str) -> list[Decision]:
+        """Decide for ad sets with these ids, which target other states."""
+        return [decide(adset(["TX"], adset_id=adset_id), self.WANTED, ()) for adset_id in ids]
+
+    def memory(self, times: int, codes: str = "FL") -> Memory:
+        """Return that an ad set was put back so many times for these states."""
+        return Memory(region_keys(targeting(codes.split())), times)
+
+    def test_what_was_put_back_goes_last_and_is_remembered(self) -> None:
+        """The order is otherwise as it was."""
+        memories = {"1": self.memory(1), "3": self.memory(5, "FL GA")}
+
+        found = remember(self.changes("1", "2", "3", "4"), memories, ())
+
+        assert [(decision.adset.id, decision.memory) for decision in found] == [
+            ("2", None),
+            ("4", None),
+            ("1", memories["1"]),
+            ("3", memories["3"]),
+        ]
+        assert all(decision.is_change for decision in found)
+
+    @pytest.mark.parametrize(
+        ("memory", "force", "result"),
+        [
+            pytest.param((1, "FL"), (), Result.UPDATED, id="once"),
+            pytest.param((2, "FL"), (), Result.NEEDS_ATTENTION, id="twice"),
+            pytest.param((9, "FL"), (), Result.NEEDS_ATTENTION, id="more often"),
+            pytest.param((2, "FL GA"), (), Result.UPDATED, id="for more states"),
+            pytest.param((2, "GA"), (), Result.UPDATED, id="for other states"),
+            pytest.param((2, "FL"), ("max_removed_pct",), Result.NEEDS_ATTENTION, id="another limit is lifted"),
+            pytest.param((2, "FL"), ("reverted_before",), Result.UPDATED, id="the limit is lifted"),
+        ],
+    )
+    def test_what_was_put_back_too_often_for_the_same_states_is_left_alone(
+        self, memory: tuple[int, str], force: tuple[str, ...], result: Result
+    ) -> None:
+        """Until the states change or somebody insists."""
+        (decision,) = remember(self.changes("1"), {"1": self.memory(*memory)}, force)
+
+        assert decision.result is result
+        assert bool(decision.issues) is (result is Result.NEEDS_ATTENTION)
+
+    def test_what_is_no_change_needs_no_memory(self) -> None:
+        """An ad set that is as wanted, or is left alone for its ads, is not called reverted."""
+        decisions = [decided(["FL"], ["FL"]), decided(["TX"], ["FL"], effective_status="PAUSED")]
+
+        assert remember(decisions, {"1": self.memory(2)}, ()) == tuple(decisions)
+
+    @given(
+        st.lists(st.integers(0, 20).map(str), unique=True),
+        st.dictionaries(st.integers(0, 20).map(str), st.integers(1, 3)),
+    )
+    def test_nobody_is_lost(self, ids: list[str], times: dict[str, int]) -> None:
+        """Every decision is there once, whatever is remembered."""
+        memories = {adset_id: self.memory(count) for adset_id, count in times.items()}
+
+        found = remember(self.changes(*ids), memories, ())
+
+        assert sorted(decision.adset.id for decision in found) == sorted(ids)
+
+    def test_an_ad_set_with_an_open_change_is_held(self) -> None:
+        """Until that is finished or undone, no other is begun; what is no change stays as decided."""
+        decisions = [*self.changes("1", "2"), decided(["FL"], ["FL"], adset_id="3")]
+
+        held = hold(decisions, {"2", "3"})
+
+        assert [decision.result for decision in held] == [Result.UPDATED, Result.HELD, Result.UNCHANGED]
+        assert "still open" in held[1].issues[0]
 
 
 class TestConflicts:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.errors import Secret
-from closrads.model import Action, AdSetResult, Result, RunResult, SyncReport
+from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
 from closrads.report import TILE_MAP, Report, build_report
 from closrads.state_mapper import fb_region_to_usps
 
@@ -31,10 +31,32 @@ RUN = RunResult(
 )
 
 
-def report(*adsets: AdSetResult, dry_run: bool = False, **changes: Any) -> Report:
+EARLIER = "20260502T103000Z-4567cdef"
+
+
+def report(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **changes: Any) -> Report:
     """Build the report of a run with one campaign."""
     campaign = replace(VETERANS, adsets=adsets or VETERANS.adsets, dry_run=dry_run, **changes)
-    return build_report(replace(RUN, campaigns=(campaign,), dry_run=dry_run), NEW_YORK)
+    return build_report(replace(RUN, action=action, campaigns=(campaign,), dry_run=dry_run), NEW_YORK)
+
+
+def later(action: Action, *adsets: AdSetResult, dry_run: bool = False, **changes: Any) -> Report:
+    """Build the report of a recheck or an undo, which know no demand."""
+    campaign = SyncReport("veterans", "Veterans", dry_run, adsets, about_run=EARLIER)
+    campaign = replace(campaign, **changes)
+    return build_report(replace(RUN, action=action, campaigns=(campaign,), dry_run=dry_run), NEW_YORK)
+
+
+def recovery(state: ChangeState, *issues: str, name: str = "Broad", run_id: str = EARLIER) -> Recovery:
+    """Build what became of an earlier run's change."""
+    return Recovery(run_id, "501", name, ChangeState.PREPARED, state, issues)
+
+
+def boxes(mail: Report) -> dict[str, str]:
+    """Return the boxes' titles with their tones, in order."""
+    tones = {"#b3261e": "red", "#b25e00": "orange", "#1e7b34": "green", "#5f6368": "grey"}
+    found = re.findall(r"<h2 [^>]*font-size:16px;color:(#\w+);[^>]*>([^<]*)</h2>", mail.html)
+    return {unescape(title): tones[tone] for tone, title in found}
 
 
 def ended(result: Result, *issues: str, name: str = "Broad") -> AdSetResult:
@@ -101,9 +123,20 @@ class TestQuietRun:
         assert counts in report().text
         assert counts in seen(report().html)
 
+    def test_an_ad_set_that_is_not_active_is_not_counted_as_one_that_ran(self) -> None:
+        """As in the result's `adsets_processed`."""
+        assert "1 ad set: 0 updated, 1 unchanged," in report(UNCHANGED, ended(Result.NOT_ACTIVE)).text
+
     def test_nothing_to_change(self) -> None:
         """A day without changes says so."""
         assert report(UNCHANGED).subject == "CLOSRADS ✓ nothing to change · Sun 3 May"
+
+    def test_a_campaign_without_ad_sets(self) -> None:
+        """It says so instead of counting to zero."""
+        mail = build_report(replace(RUN, campaigns=(replace(VETERANS, adsets=()),)), NEW_YORK)
+
+        assert "It has no active ad set." in mail.text
+        assert "0 ad sets" not in mail.text
 
     def test_the_tile_map_shows_each_state_once(self) -> None:
         """51 tiles; active, added and removed ones can be told apart without colour."""
@@ -119,6 +152,9 @@ class TestQuietRun:
 def test_dry_run_is_marked_everywhere() -> None:
     """Nobody takes a dry run for the real thing."""
     mail = report(dry_run=True)
+
+    assert "Broad (would be updated): +FL" in mail.text
+    assert "Broad would be updated +FL" in seen(mail.html)
 
     assert mail.subject.startswith("[DRY RUN] CLOSRADS ✓ 1 would be updated")
     assert "DRY RUN" in seen(mail.html)
@@ -179,10 +215,49 @@ class TestTrouble:
         assert "without issues" in mail.html
         assert mail.subject.startswith("CLOSRADS ✓")
 
-    def test_every_result_but_the_quiet_two_has_a_box(self) -> None:
-        """A new result word cannot be forgotten here."""
-        for result in set(Result) - {Result.UPDATED, Result.UNCHANGED}:
-            assert "a reason" in report(ended(result, "a reason")).text
+    @pytest.mark.parametrize("action", Action)
+    @pytest.mark.parametrize("result", set(Result) - {Result.UPDATED, Result.UNCHANGED})
+    def test_every_result_but_the_quiet_two_has_a_box(self, action: Action, result: Result) -> None:
+        """A new result word cannot be forgotten here, whatever was asked for."""
+        mail = report(ended(result, "a reason"), action=action)
+
+        assert "a reason" in mail.text
+        assert set(boxes(mail).values()) <= {"red", "orange", "grey"}
+        assert "✓" not in mail.subject
+
+    def test_the_graver_box_stands_higher(self) -> None:
+        """Red, then orange, then grey."""
+        mail = report(
+            ended(Result.HELD),
+            ended(Result.NEEDS_ATTENTION),
+            ended(Result.FAILED),
+            unmapped_states=("PR",),
+            recovered=(recovery(ChangeState.VERIFIED), recovery(ChangeState.WRITTEN)),
+        )
+
+        assert list(boxes(mail).values()) == ["red", "red", "orange", "orange", "orange", "grey"]
+
+    def test_a_stopped_campaign(self) -> None:
+        """Why it was stopped stands on top, and what was not begun is named with the reason."""
+        mail = report(
+            ended(Result.REVERTED, "Its targeting was restored and its ads are healthy"),
+            ended(Result.HELD, "The campaign was stopped before its turn"),
+            campaign_errors=("Stopped: the first 2 ad sets had to be put back",),
+        )
+
+        assert list(boxes(mail)) == ["Campaigns with errors", "Updated, then rolled back", "Left for later"]
+        assert mail.subject == "CLOSRADS ✗ Veterans failed · Sun 3 May"
+        for part in (seen(mail.html), mail.text):
+            assert "Stopped: the first 2 ad sets had to be put back" in part
+            assert "The campaign was stopped before its turn" in part
+            assert "Veterans had errors; ad sets: 1 reverted, 1 held." in part
+
+    def test_what_was_put_back_on_two_runs_in_a_row_needs_attention(self) -> None:
+        """The reason says what to do about it."""
+        mail = report(ended(Result.NEEDS_ATTENTION, "It was put back on 2 runs in a row for these states"))
+
+        assert boxes(mail) == {"Needs attention": "orange"}
+        assert "It was put back on 2 runs in a row for these states" in mail.text
 
     def test_a_failed_rollback_comes_first(self) -> None:
         """Before campaign errors, before everything."""
@@ -239,20 +314,264 @@ class TestTrouble:
         assert "without issues" not in mail.html
 
 
+class TestEarlierRuns:
+    """Changes that an earlier run has left open."""
+
+    @pytest.mark.parametrize(
+        ("state", "words"),
+        [
+            (ChangeState.VERIFIED, "finished and healthy"),
+            (ChangeState.ROLLED_BACK, "put back, its ads are healthy"),
+            (ChangeState.SUPERSEDED, "changed by somebody else since, left so"),
+            (ChangeState.NOT_WRITTEN, "had not been changed"),
+        ],
+    )
+    def test_brought_to_an_end(self, state: ChangeState, words: str) -> None:
+        """It is no error, but no quiet day either."""
+        mail = report(recovered=(recovery(state, "a reason"),))
+
+        assert boxes(mail) == {"Recovered from an earlier run": "orange"}
+        assert mail.subject == "CLOSRADS ⚠ 1 updated; 1 recovered from an earlier run · Sun 3 May"
+        for part in (seen(mail.html), mail.text):
+            assert f"An earlier run ({EARLIER}) did not bring these changes to an end. They were finished or" in part
+            assert f"Veterans · Broad (501), {words}" in part
+            assert "a reason" in part
+
+    def test_each_run_is_named_once(self) -> None:
+        """Two runs may have left something."""
+        found = [recovery(ChangeState.VERIFIED, run_id=run_id) for run_id in ("run-2", "run-1", "run-2")]
+
+        assert "Earlier runs (run-1, run-2) did not" in report(recovered=tuple(found)).text
+
+    @pytest.mark.parametrize(
+        "state", [ChangeState.PREPARED, ChangeState.WRITTEN, ChangeState.REPUBLISHED, ChangeState.ROLLING_BACK]
+    )
+    def test_still_open(self, state: ChangeState) -> None:
+        """What a live run cannot bring to an end is an error."""
+        mail = report(recovered=(recovery(state, "It could not be looked up"), recovery(ChangeState.VERIFIED)))
+
+        assert boxes(mail) == {"Still open from an earlier run": "red", "Recovered from an earlier run": "orange"}
+        assert mail.subject == "CLOSRADS ✗ Veterans failed · Sun 3 May"
+        for part in (seen(mail.html), mail.text):
+            assert "Veterans · Broad (501), still open" in part
+            assert "It could not be looked up" in part
+            assert "1 recovered from an earlier run; 1 open from an earlier run." in part
+
+    def test_in_a_dry_run(self) -> None:
+        """Nobody has looked at them yet: that is no error of this run."""
+        mail = report(recovered=(recovery(ChangeState.WRITTEN),), dry_run=True)
+
+        assert boxes(mail) == {"Open from an earlier run": "orange"}
+        assert mail.subject == "[DRY RUN] CLOSRADS ⚠ 1 would be updated; 1 open from an earlier run · Sun 3 May"
+        assert "The next live run looks at these ad sets first" in mail.text
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_a_rollback_that_failed_stays_the_loudest(self, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
+        """As long as it is open it comes first, as on its first day."""
+        mail = report(
+            campaign_errors=("Stopped: token",),
+            recovered=(recovery(ChangeState.ROLLBACK_FAILED, "Its targeting was NOT restored"),),
+            dry_run=dry_run,
+        )
+
+        assert list(boxes(mail)) == ["Rollback failed", "Campaigns with errors"]
+        assert mail.subject.endswith("CLOSRADS ✗ ROLLBACK FAILED in Veterans · Sun 3 May")
+        for part in (seen(mail.html), mail.text):
+            assert "ROLLBACK FAILED in Veterans: look at it in Ads Manager now" in part
+            assert f"Veterans · Broad (501), rollback of run {EARLIER} failed" in part
+            assert "Its targeting was NOT restored" in part
+
+    def test_only_the_campaigns_with_a_failed_rollback_are_named(self) -> None:
+        """Another campaign's trouble does not blur it."""
+        stuck = replace(VETERANS, recovered=(recovery(ChangeState.ROLLBACK_FAILED),))
+        other = replace(VETERANS, campaign_name="Truckers", recovered=(recovery(ChangeState.WRITTEN),))
+        mail = build_report(replace(RUN, campaigns=(other, stuck)), NEW_YORK)
+
+        assert mail.subject == "CLOSRADS ✗ ROLLBACK FAILED in Veterans · Sun 3 May"
+
+
+class TestLeftToAnotherRun:
+    """Two runs never work on one campaign."""
+
+    def test_one_campaign(self) -> None:
+        """It is named with the other run, and nothing else is claimed about it."""
+        left = SyncReport("truckers", "Truckers", dry_run=False, left_to="run-7")
+        mail = build_report(replace(RUN, campaigns=(VETERANS, left)), NEW_YORK)
+
+        assert boxes(mail) == {"Left to another run": "grey"}
+        assert mail.subject == "CLOSRADS ⚠ 1 updated; left to another run: Truckers · Sun 3 May"
+        assert "Veterans ran; ad sets: 1 updated; left to another run: Truckers." in mail.text
+        assert mail.text.split("=== Truckers ===\n")[1].split("\n\n")[0] == "Left to run run-7."
+        for part in (seen(mail.html), mail.text):
+            assert part.count("Left to run run-7") == 2
+            assert "The demand is not known today." not in part
+
+    def test_the_whole_run(self) -> None:
+        """Nothing of it may sound as if it had run."""
+        mail = build_report(replace(RUN, campaigns=(), left_to="run-7"), NEW_YORK)
+
+        assert mail.subject == "CLOSRADS left to another run · Sun 3 May"
+        assert "Everything was left to run run-7" in mail.text
+        assert boxes(mail) == {}
+
+
+HEALTHY = AdSetResult("502", "Narrow", Result.UNCHANGED, added=("GA",), removed=("OH",))
+
+
+class TestRecheck:
+    """A second look at what a run changed."""
+
+    def test_put_back(self) -> None:
+        """What broke is told first, what is still healthy is counted."""
+        mail = later(Action.RECHECK, ended(Result.REVERTED, "Ad “Video” (9): broken"), HEALTHY, HEALTHY)
+
+        assert mail.subject == "CLOSRADS ⚠ recheck: 1 put back · Sun 3 May"
+        assert boxes(mail) == {"Broken since the update": "red"}
+        for part in (seen(mail.html), mail.text):
+            assert "Recheck of Veterans ran; ad sets: 1 put back." in part
+            assert "Veterans · Broad (501), put back" in part
+            assert f"Looked again at run {EARLIER}." in part
+            assert "3 ad sets: 2 still healthy, 1 put back" in part
+            assert "+ and − are what that run had added and taken away:" in part
+        assert "  Narrow (still healthy): +GA -OH" in mail.text
+
+    def test_the_demand_is_no_matter_of_it(self) -> None:
+        """Neither a map nor the word that the demand is not known."""
+        for action in (Action.RECHECK, Action.UNDO):
+            mail = later(action, HEALTHY, active_states=("FL",))
+            assert "demand" not in mail.text + mail.html
+            assert "ctive states" not in mail.text + mail.html
+
+    def test_a_dry_run_says_what_would_be(self) -> None:
+        """Nothing was put back."""
+        mail = later(Action.RECHECK, ended(Result.REVERTED, "broken"), HEALTHY, dry_run=True)
+
+        assert mail.subject == "[DRY RUN] CLOSRADS ⚠ recheck: 1 would be put back · Sun 3 May"
+        for part in (seen(mail.html), mail.text):
+            assert "Veterans · Broad (501), would be put back" in part
+            assert "2 ad sets: 1 still healthy, 1 would be put back" in part
+
+    def test_all_healthy(self) -> None:
+        """A good end."""
+        mail = later(Action.RECHECK, HEALTHY, dry_run=True)
+
+        assert mail.subject == "[DRY RUN] CLOSRADS ✓ recheck: nothing to put back · Sun 3 May"
+        assert boxes(mail) == {"The recheck ran without issues": "green"}
+
+    def test_an_ad_that_no_longer_runs(self) -> None:
+        """Its ad set stays, and a person is told: it may have been Meta."""
+        note = "Ad “Video” (9): ran before, is PAUSED now, and is left so"
+        mail = later(Action.RECHECK, replace(HEALTHY, issues=(note,)), HEALTHY)
+
+        assert mail.subject == "CLOSRADS ⚠ recheck: 1 with an ad that no longer runs · Sun 3 May"
+        assert boxes(mail) == {"Ads that no longer run": "orange"}
+        for part in (seen(mail.html), mail.text):
+            assert note in part
+            assert "2 ad sets: 1 still healthy, 0 put back, 1 with an ad that no longer runs" in part
+
+    def test_not_looked_at(self) -> None:
+        """No later run takes it by itself, so it does not say so."""
+        mail = later(Action.RECHECK, ended(Result.DEFERRED, "Too little time"))
+
+        assert boxes(mail) == {"Not looked at": "grey"}
+        assert "Veterans · Broad (501), not looked at" in mail.text
+        assert "next run" not in mail.text
+
+    def test_nothing_to_look_at(self) -> None:
+        """No run has changed the campaign yet."""
+        mail = later(Action.RECHECK, about_run="", dry_run=True)
+
+        assert "There was nothing to look at again." in mail.text
+        assert "Looked again" not in mail.text
+
+    def test_errors(self) -> None:
+        """The loudest first, then the failed campaign, each with the action."""
+        failed = later(Action.RECHECK, campaign_errors=("The ledger cannot be read",))
+        stuck = later(Action.RECHECK, ended(Result.ROLLBACK_FAILED))
+
+        assert failed.subject == "CLOSRADS ✗ recheck: Veterans failed · Sun 3 May"
+        assert "Recheck of Veterans had errors." in failed.text
+        assert "Its ad sets were not looked at." in failed.text
+        assert stuck.subject == "CLOSRADS ✗ ROLLBACK FAILED in Veterans (recheck) · Sun 3 May"
+
+
+class TestUndo:
+    """A run taken back."""
+
+    def test_put_back(self) -> None:
+        """The signs are those of the undo."""
+        mail = later(Action.UNDO, UPDATED, replace(HEALTHY, added=(), removed=()))
+
+        assert mail.subject == "CLOSRADS ✓ undo: 1 put back · Sun 3 May"
+        assert boxes(mail) == {"The undo ran without issues": "green"}
+        for part in (seen(mail.html), mail.text):
+            assert "Undo of Veterans ran; ad sets: 1 put back." in part
+            assert f"Undo of run {EARLIER}." in part
+            assert "2 ad sets: 1 put back, 1 already as before" in part
+            assert "+ and − are what the undo adds and takes away:" in part
+        assert "  Broad (put back): +FL +GA -TX" in mail.text
+
+    def test_a_dry_run_says_what_would_be(self) -> None:
+        """Nothing was put back."""
+        mail = later(Action.UNDO, UPDATED, dry_run=True)
+
+        assert mail.subject == "[DRY RUN] CLOSRADS ✓ undo: 1 would be put back · Sun 3 May"
+        assert "  Broad (would be put back): +FL +GA -TX" in mail.text
+
+    def test_not_put_back(self) -> None:
+        """Two ways to the same end are counted together and explained apart."""
+        mail = later(
+            Action.UNDO,
+            ended(Result.NEEDS_ATTENTION, "Its states were changed since"),
+            ended(Result.REVERTED, "Ad “Video” (9): broken"),
+            ended(Result.SKIPPED_PREFLIGHT),
+            ended(Result.DEFERRED),
+        )
+
+        assert mail.subject == "CLOSRADS ⚠ undo: 2 not put back, 1 skipped, 1 deferred · Sun 3 May"
+        assert list(boxes(mail)) == [
+            "Not put back: the undo could not be kept",
+            "Skipped: broken before the undo",
+            "Not put back",
+            "Not put back yet",
+        ]
+        assert "4 ad sets: 0 put back, 2 not put back, 1 skipped before the undo, 1 deferred" in mail.text
+        assert "next run" not in mail.text
+
+    def test_several_campaigns(self) -> None:
+        """Nobody reads a list of all of them."""
+        campaigns = [replace(VETERANS, adsets=(), campaign_name=name) for name in ("Veterans", "Truckers")]
+        mail = build_report(replace(RUN, action=Action.UNDO, campaigns=tuple(campaigns)), NEW_YORK)
+
+        assert "Undo of all campaigns ran; ad sets: nothing to put back." in mail.text
+        assert mail.text.count("There was nothing to put back.") == 2
+
+
 any_name = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
 
 
 class TestNames:
     """Names come from people."""
 
-    @given(any_name, any_name)
-    def test_names_stay_text(self, name: str, issue: str) -> None:
+    @given(any_name, any_name, st.sampled_from(Action))
+    def test_names_stay_text(self, name: str, issue: str, action: Action) -> None:
         """No name opens a tag, breaks a line of the text part, or adds a header to the mail."""
-        campaign = replace(
-            VETERANS, campaign_name=name, adsets=(ended(Result.REVERTED, issue, name=name), replace(UPDATED, name=name))
-        )
-        mail = build_report(replace(RUN, campaigns=(campaign,)), NEW_YORK)
-        plain = report(ended(Result.REVERTED, "x"), UPDATED)
+
+        def mail_of(name: str, issue: str) -> Report:
+            campaign = replace(
+                VETERANS,
+                campaign_name=name,
+                adsets=(ended(Result.REVERTED, issue, name=name), replace(UPDATED, name=name)),
+                recovered=(
+                    recovery(ChangeState.VERIFIED, issue, name=name, run_id=name),
+                    recovery(ChangeState.ROLLBACK_FAILED, issue, name=name, run_id=name),
+                ),
+                about_run=name,
+            )
+            left = replace(VETERANS, campaign_name=name, left_to=name)
+            return build_report(replace(RUN, action=action, campaigns=(campaign, left)), NEW_YORK)
+
+        mail, plain = mail_of(name, issue), mail_of("Broad", "x")
 
         assert _Text(mail.html).tags == _Text(plain.html).tags
         assert len(mail.text.splitlines()) == len(plain.text.splitlines())

@@ -14,6 +14,7 @@ from closrads.model import Action, RunRequest
 from closrads.request import parse_event
 
 EVENTS = Path(__file__).parent.parent / "events"
+LIVE_FILES = {"scheduled-live", "resync-one-campaign", "recheck", "scheduled-recheck", "undo"}
 ENABLED = {"veterans": True, "truckers": True, "paused": False}
 
 
@@ -64,6 +65,22 @@ def test_everything_an_event_may_say() -> None:
     )
 
 
+@pytest.mark.parametrize("action", [Action.UNDO, Action.RECHECK])
+def test_an_earlier_run_may_be_named(action: Action) -> None:
+    """Both actions are about a run: the named one, or each campaign's last."""
+    assert parse({"action": action.value}) == RunRequest(action, dry_run=True)
+    assert parse({"action": action.value, "run_id": "20260504T103000Z-0a1b2c3d", "dry_run": False}) == RunRequest(
+        action, dry_run=False, run_id="20260504T103000Z-0a1b2c3d"
+    )
+
+
+@pytest.mark.parametrize("limit", ["max_removed_pct", "reverted_before"])
+def test_each_limit_can_be_lifted(limit: str) -> None:
+    """Alone or with the other."""
+    assert parse({"force": [limit]}).force == {limit}
+    assert parse({"force": ["reverted_before", "max_removed_pct"]}).force == {"max_removed_pct", "reverted_before"}
+
+
 @pytest.mark.parametrize(
     ("event", "said"),
     [
@@ -76,8 +93,7 @@ def test_everything_an_event_may_say() -> None:
         ({"dryrun": False}, "dryrun: unknown key"),
         ({"action": "write"}, "action: must be one of sync, recheck, undo"),
         ({"action": ["sync"]}, "action: must be one of"),
-        ({"action": "undo"}, "action: undo is not available"),
-        ({"action": "recheck"}, "action: recheck is not available"),
+        ({"action": None}, "action: must be one of"),
         ({"campaigns": "veterans"}, "campaigns: must be a list of texts"),
         ({"campaigns": [1]}, "campaigns: must be a list of texts"),
         ({"campaigns": []}, "campaigns: is empty"),
@@ -85,10 +101,17 @@ def test_everything_an_event_may_say() -> None:
         ({"campaigns": ["paused"]}, "'paused' is switched off"),
         ({"validate": 1}, "validate: must be true or false"),
         ({"validate": True, "dry_run": False}, "validate: belongs to a dry run"),
+        ({"validate": True, "action": "undo"}, "validate: belongs to the action sync"),
+        ({"validate": True, "action": "recheck"}, "validate: belongs to the action sync"),
         ({"force": "max_removed_pct"}, "force: must be a list of texts"),
-        ({"force": ["everything"]}, "force: 'everything' is no limit"),
+        ({"force": ["everything"]}, "force: 'everything' is no limit that can be lifted: max_removed_pct, reverted"),
+        ({"force": ["max_removed_pct"], "action": "undo"}, "force: belongs to the action sync"),
+        ({"force": ["reverted_before"], "action": "recheck"}, "force: belongs to the action sync"),
         ({"notify": "no"}, "notify: must be true or false"),
         ({"run_id": "x"}, "run_id: belongs to the actions undo and recheck"),
+        ({"action": "undo", "run_id": 5}, "run_id: must be a run's id"),
+        ({"action": "recheck", "run_id": ""}, "run_id: must be a run's id"),
+        ({"action": "undo", "run_id": None}, "run_id: must be a run's id"),
         ({"scheduled": 5}, "scheduled: must be a time"),
         ({"scheduled": "tomorrow"}, "scheduled: must be a time"),
         ({"scheduled": "2026-05-04T10:30:00"}, "scheduled: must be a time"),
@@ -135,7 +158,8 @@ def test_another_event_of_eventbridge_is_refused() -> None:
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
 def test_every_event_file_is_accepted(path: Path) -> None:
-    """Nobody copies a broken example."""
+    """Nobody copies a broken example, or one that does something else than its name says."""
     request = parse(json.loads(path.read_text()))
 
-    assert request.dry_run is (path.stem not in {"scheduled-live", "resync-one-campaign"})
+    assert request.dry_run is (path.stem not in LIVE_FILES)
+    assert request.action is next((action for action in Action if action.value in path.stem), Action.SYNC)

@@ -88,7 +88,7 @@ class TestUpdate:
 
         assert set(answer) == {
             "run_id", "action", "dry_run", "success", "started_at", "duration_ms", "campaigns", "recovered", "mail",
-            "graph", "force",
+            "graph", "force", "left_to",
         }  # fmt: skip
         assert answer["started_at"] == "2026-05-04T10:30:00.000Z"
         assert answer["duration_ms"] == 3000
@@ -272,11 +272,12 @@ class TestLeftAlone:
         world.put({"limits/verify_wait_seconds": "30"})
         for name in ("One", "Two", "Three"):
             world.adset(name)
-        world.time.deadline = world.time.seconds() + 140
+        world.time.deadline = world.time.seconds() + 100
 
         answer = world.run(LIVE)
 
-        assert results(answer) == {"One": "updated", "Two": "updated", "Three": "deferred"}
+        assert results(answer) == {"One": "updated", "Two": "deferred", "Three": "deferred"}
+        assert "Too little time" in last_report(world)
         assert answer["success"]
 
 

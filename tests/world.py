@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ class FakeTime:
     """Time that passes only when somebody sleeps."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self.reset()
 
     def reset(self) -> None:
@@ -39,8 +41,18 @@ class FakeTime:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        self.waits.append(seconds)
+        with self._lock:
+            self.waits.append(seconds)
+            self._now += seconds
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass without anybody waiting."""
         self._now += seconds
+
+    def next_day(self) -> None:
+        """Go on a day, to an invocation that has its whole time."""
+        self._now += 86_400
+        self.deadline = self._now + 900
 
     @property
     def clock(self) -> Clock:
@@ -114,13 +126,16 @@ class World:
 
     def api(self, **more: Any) -> GraphApi:
         """Return an api object for the sandbox's Meta."""
-        return init_api(
-            self.meta.token, "act_111", graph_url=self.meta.url, clock=self.time.clock, meter=UsageMeter(), **more
-        )
+        parts = {"graph_url": self.meta.url, "clock": self.time.clock, "meter": UsageMeter(), **more}
+        return init_api(self.meta.token, "act_111", **parts)
 
     def snapshots(self, campaign: str = VETERANS) -> list[AdSetSnapshot]:
         """Read a Meta campaign's ad sets."""
         return list(get_active_adsets(self.api(), campaign))
+
+    def slow_down(self, seconds: float) -> None:
+        """Have each exchange with Meta take so long."""
+        self.meta.on_exchange = lambda moment: self.time.pass_by(seconds if moment == "after" else 0)
 
     @property
     def login(self) -> ClosrtechLogin:
