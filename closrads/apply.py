@@ -323,23 +323,23 @@ def _republish_beside_somebody(job: Job, attempts: Sequence[Attempt]) -> None:
     """Keep hands off the targeting; our write may have been there in between, so protect the ads that still run."""
     try:
         now = refresh(job.api, [attempt.adset for attempt in attempts])
+        running = []
         for attempt in attempts:
             there = now[attempt.adset.id]
             if isinstance(there, MetaError):
                 attempt.issues.append(f"Its ads were not re-published: {there}")
-                attempt.adset = replace(attempt.adset, ads=())
             else:
-                running = {ad.id for ad in there.active_ads}
-                ads = tuple(ad for ad in attempt.adset.active_ads if ad.id in running)
-                attempt.adset = replace(attempt.adset, ads=ads)
-        failures = republish_ads(job.api, [attempt.adset for attempt in attempts])
+                still_on = {ad.id for ad in there.active_ads}
+                ads = tuple(ad for ad in attempt.adset.active_ads if ad.id in still_on)
+                running.append(replace(attempt.adset, ads=ads))
+        failures = republish_ads(job.api, running)
     except Exception as error:  # noqa: BLE001 - what happened to the targeting is to be told in any case
         text = log_defect(error)
         for attempt in attempts:
             attempt.issues.append(f"Its ads were not re-published: {text}")
         return
     for attempt in attempts:
-        failed = failures[attempt.adset.id]
+        failed = failures.get(attempt.adset.id, ())
         attempt.refused += [failure.error for failure in failed]
         attempt.issues += map(str, failed)
 

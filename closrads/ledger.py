@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 KEPT_FOR = timedelta(days=400)
 """How long what is final stays: a year to look back on, and a month to ask about it."""
 LARGEST_RECORD = 380_000
-"""Bytes of packed targeting; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
+"""Bytes of packed targeting and of ads; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
 LARGEST_TRANSACTION = 100
 TRANSACTION_ATTEMPTS = 5
 
+_CAME_TO_NOTHING = frozenset({ChangeState.NOT_WRITTEN, ChangeState.ROLLED_BACK})
 _LAST = "\N{DEL}"
 """Sorts behind every character of a key."""
 _CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=5)
@@ -211,7 +212,7 @@ class Ledger:
             Its targeting is too large.
         """
         item = _change_item(change)
-        if len(item["before"]) + len(item["after"]) > LARGEST_RECORD:
+        if len(item["before"]) + len(item["after"]) + len(json.dumps(item["ads"])) > LARGEST_RECORD:
             raise LedgerFullError(f"The targeting of {change.before.id} is too large for the ledger: make it smaller")
         older = self._write_if(
             "put_item",
@@ -282,10 +283,13 @@ class Ledger:
         return tuple(map(_change, self._query(_campaign(slug), f"CHANGE#{run_id}#")))
 
     def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
-        """Return each ad set's newest change, as far as it was prepared since then."""
+        """Return each ad set's newest change that did not come to nothing, as far as it was prepared since then."""
         items = self._query(_campaign(slug), "CHANGE#", since=f"{since:{RUN_ID_TIME}}")
         changes = sorted(map(_change, items), key=lambda change: change.prepared_at)
-        return tuple({change.before.id: change for change in changes if change.prepared_at >= since}.values())
+        mattering = [
+            change for change in changes if change.prepared_at >= since and change.state not in _CAME_TO_NOTHING
+        ]
+        return tuple({change.before.id: change for change in mattering}.values())
 
     def memories(self, slug: str) -> dict[str, Memory]:
         """Return what is remembered of the campaign's ad sets, by their ids."""

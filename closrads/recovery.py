@@ -87,10 +87,11 @@ def _recover_together(job: Job, changes: Sequence[Change]) -> list[Recovery]:
 
 
 def _state_and_issues(attempt: Attempt) -> tuple[ChangeState, tuple[str, ...]]:
+    """Return the state that the ledger knows: as long as that is open, another run will look once more."""
     issues = tuple(dict.fromkeys(attempt.issues))
     if attempt.unrecorded is not None:
         issues += (f"It will be looked at once more, for the ledger could not be told: {attempt.unrecorded}",)
-    return attempt.end or attempt.change.state, issues
+    return attempt.change.state, issues
 
 
 def _take_up(change: Change, now: AdSetSnapshot) -> Attempt:
@@ -140,9 +141,18 @@ def recheck(job: Job, changes: Sequence[Change], wave_size: int, *, dry_run: boo
 def _recheck_together(job: Job, changes: Sequence[Change], *, dry_run: bool) -> list[AdSetResult]:
     ads = read_ads(job.api, [change.before.id for change in changes])
     looks = [_look_again(change, ads[change.before.id]) for change in changes]
-    if not dry_run and (broken := [look.attempt for look in looks if look.attempt.to_put_back]):
-        put_back(job, broken)
-    return [_result(look.attempt.change, look.result, tuple(dict.fromkeys(look.attempt.issues))) for look in looks]
+    if not dry_run:
+        put_back(job, [look.attempt for look in looks if look.attempt.to_put_back and _reopen(job, look.attempt)])
+    return [_result(look.attempt.change, look.result, look.issues) for look in looks]
+
+
+def _reopen(job: Job, attempt: Attempt) -> bool:
+    """Tell the ledger, without which nothing is put back: the change is closed, so no other run would look at it."""
+    try:
+        attempt.change = job.ledger.move(attempt.change, ChangeState.ROLLING_BACK)
+    except LedgerError as error:
+        attempt.unrecorded = error
+    return attempt.unrecorded is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +163,16 @@ class _Look:
 
     @property
     def result(self) -> Result:
-        """What became of the ad set."""
+        """What became of the ad set; what the ledger could not be told of needs another look."""
+        if self.attempt.unrecorded is not None:
+            return Result.UNVERIFIED
         return self.seen if self.attempt.end is None else RESULTS[self.attempt.end]
+
+    @property
+    def issues(self) -> tuple[str, ...]:
+        """What there is to say about it."""
+        issues = tuple(dict.fromkeys(self.attempt.issues))
+        return issues if self.attempt.unrecorded is None else (*issues, str(self.attempt.unrecorded))
 
 
 def _look_again(change: Change, ads: Mapping[str, Ad] | MetaError) -> _Look:
