@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from closrads.apply import Job, apply_wave, validate_change
+from closrads.apply import Job, Outcome, apply_wave, validate_change
 from closrads.errors import ClosradsError, LedgerError, MetaAccessError, MetaPolicyError, MetaRateLimitError
 from closrads.headroom import points_needed, reserve_room
 from closrads.model import AdSetResult, Result
@@ -69,6 +69,8 @@ def carry_out(job: Job, changes: Sequence[Decision], wave_size: int) -> tuple[di
             outcomes = apply_wave(job, wave)
         finally:
             job.api.quota.release(points_needed(adsets[: room.size]))
+        throttled = [key for key, outcome in outcomes.items() if len(wave) > 1 and _was_throttled(outcome)]
+        outcomes = {key: outcome for key, outcome in outcomes.items() if key not in throttled}
         queue = [change for change in wave if change.adset.id not in outcomes] + queue[room.size :]
         for outcome in outcomes.values():
             _log(outcome.result)
@@ -77,6 +79,7 @@ def carry_out(job: Job, changes: Sequence[Decision], wave_size: int) -> tuple[di
         rest, why, stop = _what_trouble_means([outcome.trouble for outcome in outcomes.values()], stop)
         if why:
             return results | _leave(queue, rest, why), stop
+        caution.proven &= not throttled  # what goes alone can wait
     return results, ""
 
 
@@ -90,6 +93,10 @@ def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResu
         if why:
             return results | _leave(changes[number:], rest, why), stop
     return results, ""
+
+
+def _was_throttled(outcome: Outcome) -> bool:
+    return isinstance(outcome.trouble, MetaRateLimitError) and outcome.result.result is Result.DEFERRED
 
 
 def _what_trouble_means(troubles: Sequence[ClosradsError | None], stop: str) -> tuple[Result, str, str]:

@@ -71,6 +71,7 @@ class Slow:
     seconds: float
 
 
+ENDS = {"verified", "rolled_back", "superseded", "not_written"}
 CALLS = ["POST adset", "POST ad", "GET adset", "GET adsets", "GET ads", "batch", "any"]
 meta_faults = st.builds(
     MetaFault,
@@ -175,6 +176,7 @@ def broken_promises(world: World, before: dict[str, Any]) -> Iterator[str]:
 
 def lies(world: World, result: dict[str, Any], before: dict[str, Any]) -> Iterator[str]:
     """Compare what a run says of each ad set with what is there."""
+    still_open = {change["id"] for change in result.get("recovered", ()) if change["state"] not in ENDS}
     for campaign in result["campaigns"]:
         for said in campaign["adsets"]:
             adset = world.meta.adsets[said["id"]]
@@ -184,7 +186,9 @@ def lies(world: World, result: dict[str, Any], before: dict[str, Any]) -> Iterat
             match said["result"]:
                 case "updated" | "unchanged" if world.meta.states(adset.id) != set(WANTED.split()) or not healthy:
                     yield f"{adset.name} is said to be {said['result']}, and is not as wanted"
-                case "reverted" | "deferred" | "held" | "failed" if not is_old or not healthy:
+                case "reverted" | "deferred" | "failed" if not is_old or not healthy:
+                    yield f"{adset.name} is said to be {said['result']}, and is not as it was"
+                case "held" if adset.id not in still_open and not (is_old and healthy):
                     yield f"{adset.name} is said to be {said['result']}, and is not as it was"
 
 

@@ -174,13 +174,19 @@ class TestMemory:
         assert sorted(decision.adset.id for decision in found) == sorted(ids)
 
     def test_an_ad_set_with_an_open_change_is_held(self) -> None:
-        """Until that is finished or undone, no other is begun; what is no change stays as decided."""
-        decisions = [*self.changes("1", "2"), decided(["FL"], ["FL"], adset_id="3")]
+        """Until that is finished or undone, no other is begun, and nobody calls it right; all else is as decided."""
+        decisions = [
+            *self.changes("1", "2"),
+            decided(["FL"], ["FL"], adset_id="3"),
+            decided(["TX"], ["FL"], adset_id="4", effective_status="WITH_ISSUES"),
+        ]
 
-        held = hold(decisions, {"2", "3"})
+        held = hold(decisions, {"2", "3", "4"})
 
-        assert [decision.result for decision in held] == [Result.UPDATED, Result.HELD, Result.UNCHANGED]
-        assert "still open" in held[1].issues[0]
+        assert [decision.result for decision in held] == [
+            Result.UPDATED, Result.HELD, Result.HELD, Result.NOT_ACTIVE
+        ]  # fmt: skip
+        assert all("still open" in decision.issues[0] for decision in held[1:3])
 
 
 class TestConflicts:

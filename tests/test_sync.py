@@ -30,6 +30,18 @@ def last_report(world: World) -> str:
     return text
 
 
+def let_the_plan_grow_old(world: World) -> None:
+    """Have so much time pass after the plan is made that every ad set is looked at again before its write."""
+    passed: list[bool] = []
+
+    def wait(_: str) -> None:
+        if not passed and any(request.path.endswith("/adsets") for request in world.meta.requests):
+            passed.append(True)
+            world.time.pass_by(6)
+
+    world.meta.on_exchange = wait
+
+
 class TestUpdate:
     """A day on which states come and go."""
 
@@ -369,6 +381,7 @@ class TestRollback:
     def test_what_a_person_did_since_the_plan_counts(self, world: World) -> None:
         """A pause, a change or a broken ad that came after the plan was made is seen before the write."""
         world.campaign("FL")
+        world.put({"limits/verify_wait_seconds": "6"})
         first = world.adset("First")
         paused, zips, broken, done = (world.adset(name) for name in ("Paused ad", "Zips", "Broken", "Done"))
         (ad, _) = world.meta.ads_of(paused)
@@ -432,7 +445,7 @@ class TestRollback:
         world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
 
         def person_comes(operation: Operation) -> None:
-            if operation.kind == "adset" and operation.method == "GET" and world.time.waits:
+            if operation.kind == "adset" and operation.method == "GET":
                 world.meta.on_request = None
                 world.meta.change_by_hand(adset, {"age_min": 21})
 
@@ -485,7 +498,7 @@ class TestRollback:
         """An update whose ads cannot be read is not taken back, and not called a success."""
         world.campaign("FL")
         adset = world.adset()
-        world.meta.fail(faults.SERVICE_UNAVAILABLE, on=lambda op: op.path == f"{adset}/ads", skip=1, times=None)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on=lambda op: op.path == f"{adset}/ads", times=None)
 
         assert "unverified" in failed(world)
         assert world.meta.states(adset) == {"FL"}
@@ -593,6 +606,7 @@ class TestTrouble:
     @pytest.mark.parametrize("on", ["ads", "write"])
     def test_what_a_person_does_during_a_wait_for_quota_counts(self, world: World, on: str) -> None:
         """After the wait the ad set is looked at again: a paused ad stays paused, a changed age stays changed."""
+        let_the_plan_grow_old(world)
         world.campaign("FL")
         adset = world.adset(ads=3)
         ad = world.meta.ads_of(adset)[0]
@@ -613,6 +627,7 @@ class TestTrouble:
 
     def test_a_picture_that_cannot_be_taken_in_one_go_is_no_ground_for_a_write(self, world: World) -> None:
         """Each look at the ads takes long, so nobody knows what is true together: not updated today."""
+        let_the_plan_grow_old(world)
         world.campaign("FL")
         adset = world.adset()
 
@@ -641,6 +656,7 @@ class TestTrouble:
     @pytest.mark.parametrize("on", ["GET adset", "POST adset"])
     def test_a_wait_for_quota_leaves_time_for_all_layers(self, world: World, on: str) -> None:
         """A throttle may be waited for only if the ad set can be seen through afterwards."""
+        let_the_plan_grow_old(world)
         world.campaign("FL")
         world.put({"limits/verify_wait_seconds": "60"})
         world.adset()
@@ -653,6 +669,7 @@ class TestTrouble:
     @pytest.mark.parametrize("fault", [faults.OBJECT_MISSING, faults.OK_HTML])
     def test_an_ad_set_that_cannot_be_read_again_is_not_written(self, world: World, fault: Any) -> None:
         """Without a fresh look there is no write, and the others go on."""
+        let_the_plan_grow_old(world)
         world.campaign("FL")
         one, two = world.adset("One"), world.adset("Two")
         world.meta.fail(fault, on=lambda op: (op.method, op.path) == ("GET", one), times=None)
@@ -717,12 +734,12 @@ class TestTrouble:
         paused = world.meta.ads_of(adset)[0]
         world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
         if trouble is faults.OBJECT_MISSING:
-            world.meta.fail(trouble, on=lambda op: op.path == f"{adset}/ads", skip=1, times=None)
+            world.meta.fail(trouble, on=lambda op: op.path == f"{adset}/ads", times=None)
         elif trouble:
             world.meta.fail(trouble, on="POST ad", times=None)
 
         def person_comes(operation: Operation) -> None:
-            if operation.kind == "adset" and operation.method == "GET" and world.time.waits:
+            if operation.kind == "adset" and operation.method == "GET":
                 world.meta.on_request = None
                 paused.status = "PAUSED"
                 world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3847"}]}})
@@ -762,7 +779,7 @@ class TestTrouble:
         world.campaign("FL")
         adset = world.adset()
         world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
-        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", skip=1, times=5)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=7)
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
@@ -809,7 +826,7 @@ class TestTrouble:
         world.campaign("FL")
         adset = world.adset(breakage=breakage)
         stale = faults.answer({"id": adset, "targeting": world.meta.targeting(adset)})
-        world.meta.fail(stale, on="GET adset", skip=1)
+        world.meta.fail(stale, on="GET adset")
         world.meta.fail(faults.error(2490427, None, "rejected"), on="POST ad")
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
@@ -823,7 +840,7 @@ class TestTrouble:
         adset = world.adset(breakage=Breakage.stubborn())
         stale = faults.answer({"id": adset, "targeting": world.meta.targeting(adset)})
         world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
-        world.meta.fail(stale, on="GET adset", skip=1, times=2)
+        world.meta.fail(stale, on="GET adset", times=3)
         world.meta.fail(refusal, on="POST adset")
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
@@ -834,7 +851,7 @@ class TestTrouble:
         world.campaign("FL")
         adset = world.adset(breakage=Breakage.stubborn())
         stale = faults.answer({"id": adset, "targeting": world.meta.targeting(adset)})
-        world.meta.fail(stale, on="GET adset", skip=1)
+        world.meta.fail(stale, on="GET adset")
         world.meta.fail(faults.DROPPED, on="POST adset", skip=1)
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Lock
+from threading import Lock, current_thread, get_ident, main_thread
+from time import sleep as real_sleep
 from typing import Any
 
 import pytest
@@ -40,14 +41,21 @@ class FakeTime:
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass; whoever waits for what another thread is doing lets that one go on."""
         with self._lock:
             self.waits.append(seconds)
             self._now += seconds
+        if current_thread() is not main_thread():
+            real_sleep(min(seconds / 100, 0.2))
 
     def pass_by(self, seconds: float) -> None:
         """Let time pass without anybody waiting."""
         self._now += seconds
+
+    def reach(self, moment: float) -> None:
+        """Let it become a moment, unless it is later already."""
+        with self._lock:
+            self._now = max(self._now, moment)
 
     def next_day(self) -> None:
         """Go on a day, to an invocation that has its whole time."""
@@ -134,8 +142,16 @@ class World:
         return list(get_active_adsets(self.api(), campaign))
 
     def slow_down(self, seconds: float) -> None:
-        """Have each exchange with Meta take so long."""
-        self.meta.on_exchange = lambda moment: self.time.pass_by(seconds if moment == "after" else 0)
+        """Have each exchange with Meta take so long; those that are under way at once take it together."""
+        begun: dict[int, float] = {}
+
+        def take_time(moment: str) -> None:
+            if moment == "before":
+                begun[get_ident()] = self.time.seconds()
+            else:
+                self.time.reach(begun[get_ident()] + seconds)
+
+        self.meta.on_exchange = take_time
 
     @property
     def login(self) -> ClosrtechLogin:
