@@ -4,6 +4,7 @@ Each step is in the ledger before the next is taken, so that whatever dies on th
 Whatever fails on the way, an ad set that may have been written ends verified, put back, or open and reported as such.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from closrads.errors import (
     MetaOutcomeUnknownError,
     MetaPolicyError,
     MetaRateLimitError,
+    MetaTransientError,
 )
 from closrads.facebook_client import (
     FRESH_SECONDS,
@@ -117,8 +119,8 @@ def validate_change(api: GraphApi, change: Decision) -> Outcome:
 def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     """Carry out planned changes together, as far as they still are changes; return what became of each, by ad set.
 
-    One that is missing in the answer was not begun, because another of the wave met trouble that concerns all. A rate
-    limit is waited for only by one that goes alone: all the others would have to wait for their re-publish.
+    One that is missing in the answer was not begun, for trouble that will pass or that concerns all. Only one that goes
+    alone waits for Meta: of several, all others would have to wait for their re-publish.
     """
     if len(wave) > 1:
         return _apply_together(job, wave)
@@ -167,20 +169,23 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
 
 
 def _look_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
-    """Return each planned change as it is by a fresh snapshot, or what became of it if it is none any more."""
+    """Return each planned change as it is by a fresh snapshot, or what became of it if it is none any more.
+
+    One of several that cannot be read for the moment is left out.
+    """
     oldest = job.api.clock.now() - FRESH_FOR
+    alone = len(wave) == 1
+    reserve = job.seconds_needed([wave[0].adset]) if alone else math.inf
     try:
-        now = refresh(
-            job.api,
-            [planned.adset for planned in wave if planned.adset.read_at < oldest],
-            reserve=job.seconds_needed([planned.adset for planned in wave]),
-        )
+        now = refresh(job.api, [each.adset for each in wave if each.adset.read_at < oldest], reserve=reserve)
     except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops these ad sets only
         issue = log_defect(error)
         return [Outcome(planned.as_result(Result.FAILED, (issue,))) for planned in wave]
     looks: list[Decision | Outcome] = []
     for planned in wave:
         adset = now.get(planned.adset.id, planned.adset)
+        if isinstance(adset, MetaTransientError) and not alone:
+            continue  # to wait for it would make the others' snapshots old
         if isinstance(adset, MetaError):
             looks.append(_not_done(planned, adset))
             continue
@@ -418,3 +423,5 @@ def _note(job: Job, attempt: Attempt, state: ChangeState | None) -> None:
     except LedgerError as error:
         attempt.unrecorded = error
         logger.error("ledger.unrecorded", extra={"adset": attempt.adset.id, "to": state.value, "error": str(error)})
+    except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
+        attempt.unrecorded = LedgerError(log_defect(error))

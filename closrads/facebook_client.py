@@ -1,6 +1,7 @@
 """What is done with Meta: read ad sets, check their ads, update the geo targeting, re-publish, verify, roll back."""
 
 import copy
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,7 +24,6 @@ from closrads.errors import (
     Secret,
 )
 from closrads.graph_api import (
-    ATTEMPTS,
     LARGEST_BATCH,
     RESERVED_SECONDS,
     GraphApi,
@@ -122,33 +122,57 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
 def refresh(
     api: GraphApi, adsets: Sequence[AdSetSnapshot], *, reserve: float = RESERVED_SECONDS
 ) -> dict[str, AdSetSnapshot | MetaError]:
-    """Read ad sets with their ads again, each with all of it within seconds; return them, or why not, by ad set."""
+    """Read ad sets with their ads again, each with all of it within seconds; return them, or why not, by ad set.
+
+    No wait touches the last `reserve` seconds; if that is infinite, nothing is waited for.
+    """
     now: dict[str, AdSetSnapshot | MetaError] = {}
     for start in range(0, len(adsets), LARGEST_BATCH // 2):
-        part = adsets[start : start + LARGEST_BATCH // 2]
-        for _ in range(ATTEMPTS):
-            started = api.clock.now()
-            read = _read_again(api, part, reserve)
-            if (api.clock.now() - started).total_seconds() <= FRESH_SECONDS:
-                break
-        else:
-            slow = MetaTransientError(f"Ad sets and their ads could not be read within {FRESH_SECONDS:g} s")
-            read = {adset.id: slow for adset in part}
-        now |= read
+        now |= _refresh_together(api, adsets[start : start + LARGEST_BATCH // 2], reserve)
     return now
 
 
-def _read_again(api: GraphApi, adsets: Sequence[AdSetSnapshot], reserve: float) -> dict[str, AdSetSnapshot | MetaError]:
+def _refresh_together(
+    api: GraphApi, adsets: Sequence[AdSetSnapshot], reserve: float
+) -> dict[str, AdSetSnapshot | MetaError]:
+    now: dict[str, AdSetSnapshot | MetaError] = {}
+    unread = adsets
+
+    def attempt() -> None:
+        nonlocal unread
+        started = api.clock.now()
+        read = _read_again(api, unread)
+        if (api.clock.now() - started).total_seconds() > FRESH_SECONDS:
+            raise MetaTransientError(f"Ad sets and their ads could not be read within {FRESH_SECONDS:g} s")
+        now.update(read)
+        passing = {
+            adset_id: error
+            for adset_id, error in read.items()
+            if isinstance(error, MetaTransientError | MetaRateLimitError)
+        }
+        unread = [adset for adset in unread if adset.id in passing]
+        if passing:
+            raise next(iter(passing.values()))
+
+    try:
+        api.retrying(attempt, reserve=reserve)
+    except MetaError as error:
+        now |= {adset.id: now.get(adset.id, error) for adset in unread}
+    return now
+
+
+def _read_again(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdSetSnapshot | MetaError]:
+    """Read once, for what takes another attempt is no picture of one moment any more."""
     started = api.clock.now()
     operations = [Operation("GET", adset.id, {"fields": _ADSET_FIELDS}, has_id) for adset in adsets]
     operations += [_ads_of(adset.id) for adset in adsets]
-    answers = api.batch(operations, reserve=reserve)
+    answers = api.batch(operations, reserve=math.inf)
     now: dict[str, AdSetSnapshot | MetaError] = {}
     for adset, row, page in zip(adsets, answers[: len(adsets)], answers[len(adsets) :], strict=True):
         try:
             if isinstance(row, MetaError):
                 raise row
-            ads = {ad.id: ad for ad in map(_ad, _all_rows(api, f"{adset.id}/ads", page, reserve))}
+            ads = {ad.id: ad for ad in map(_ad, _all_rows(api, f"{adset.id}/ads", page, math.inf))}
             now[adset.id] = _snapshot(row, adset.meta_campaign_id, ads, started)
         except MetaError as error:
             now[adset.id] = error

@@ -79,7 +79,7 @@ def carry_out(job: Job, changes: Sequence[Decision], wave_size: int) -> tuple[di
         rest, why, stop = _what_trouble_means([outcome.trouble for outcome in outcomes.values()], stop)
         if why:
             return results | _leave(queue, rest, why), stop
-        caution.proven &= not throttled  # what goes alone can wait
+        caution.proven &= set(outcomes) == {change.adset.id for change in wave}  # what goes alone can wait
     return results, ""
 
 
