@@ -99,8 +99,9 @@ def _recover_together(job: Job, changes: Sequence[Change]) -> list[Recovery]:
 def _was_cut_short(change: Change, attempts: Mapping[str, Attempt]) -> bool:
     """Tell whether a rollback had been begun, is back with its targeting, and left ads broken."""
     attempt = attempts.get(change.before.id)
-    in_the_middle = change.state is ChangeState.ROLLING_BACK and attempt is not None and attempt.is_back
-    return in_the_middle and attempt.change.state is ChangeState.ROLLBACK_FAILED
+    if attempt is None or change.state is not ChangeState.ROLLING_BACK:
+        return False
+    return attempt.is_back and attempt.change.state is ChangeState.ROLLBACK_FAILED
 
 
 def _go_back_once_more(job: Job, attempts: Sequence[Attempt]) -> None:
