@@ -121,10 +121,12 @@ def _go_back_once_more(job: Job, attempts: Sequence[Attempt]) -> None:
 
 
 def _state_and_issues(attempt: Attempt) -> tuple[ChangeState, tuple[str, ...]]:
-    """Return the state that the ledger knows: as long as that is open, another run will look once more."""
+    """Return the state that the ledger knows, for another run goes by that; a rollback that failed is told in any case."""
     issues = tuple(dict.fromkeys(attempt.issues))
     if attempt.unrecorded is not None:
         issues += (f"It will be looked at once more, for the ledger could not be told: {attempt.unrecorded}",)
+    if attempt.end is ChangeState.ROLLBACK_FAILED:
+        return attempt.end, issues
     return attempt.change.state, issues
 
 
@@ -198,7 +200,7 @@ class _Look:
     @property
     def result(self) -> Result:
         """What became of the ad set; what the ledger could not be told of needs another look."""
-        if self.attempt.unrecorded is not None:
+        if self.attempt.unrecorded is not None and self.attempt.end is not ChangeState.ROLLBACK_FAILED:
             return Result.UNVERIFIED
         return self.seen if self.attempt.end is None else RESULTS[self.attempt.end]
 

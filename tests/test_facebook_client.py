@@ -876,7 +876,6 @@ def test_one_that_cannot_be_read_again_says_nothing_of_the_others(
     assert [many[index].name for index in range(30) if isinstance(now[many[index].id], MetaError)] == ["Ad set 07"]
 
 
-@pytest.mark.xfail(strict=True, reason="one that is tried again makes the look at all others too old")
 @pytest.mark.parametrize("reply", ids([("null", faults.NULL_ITEM), ("down", faults.SERVICE_UNAVAILABLE)]))
 def test_one_without_an_answer_says_nothing_of_the_others(
     world: World, many: list[AdSetSnapshot], reply: Reply
