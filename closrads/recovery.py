@@ -121,7 +121,7 @@ def _go_back_once_more(job: Job, attempts: Sequence[Attempt]) -> None:
 
 
 def _state_and_issues(attempt: Attempt) -> tuple[ChangeState, tuple[str, ...]]:
-    """Return the state that the ledger knows, for another run goes by that; a rollback that failed is told in any case."""
+    """Return the state that the ledger knows, for other runs go by that; a rollback that failed is told in any case."""
     issues = tuple(dict.fromkeys(attempt.issues))
     if attempt.unrecorded is not None:
         issues += (f"It will be looked at once more, for the ledger could not be told: {attempt.unrecorded}",)
@@ -141,7 +141,7 @@ def _take_up(change: Change, now: AdSetSnapshot) -> Attempt:
         attempt.end = ChangeState.SUPERSEDED
     elif present == region_keys(change.before.targeting):
         attempt.is_back = attempt.to_put_back = True
-        if change.state is ChangeState.PREPARED and not check_ad_health(now) and not _differs(protected.adset, now):
+        if change.state is ChangeState.PREPARED and _is_well(protected.adset, now):
             attempt.issues.append("Nothing had been changed")
             attempt.to_put_back = False
             attempt.end = ChangeState.NOT_WRITTEN
@@ -153,10 +153,10 @@ def _take_up(change: Change, now: AdSetSnapshot) -> Attempt:
     return attempt
 
 
-def _differs(protected: AdSetSnapshot, now: AdSetSnapshot) -> bool:
-    """Tell whether an ad that ought to run is switched off."""
-    running = {ad.id for ad in now.active_ads}
-    return any(ad.id not in running for ad in protected.ads)
+def _is_well(protected: AdSetSnapshot, now: AdSetSnapshot) -> bool:
+    """Tell whether every ad that ought to run does."""
+    sick = {finding.ad.id for finding in check_ad_health(now)}
+    return {ad.id for ad in protected.ads} <= {ad.id for ad in now.active_ads} - sick
 
 
 def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Recovery:
