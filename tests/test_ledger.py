@@ -1,0 +1,797 @@
+"""The memory between runs: leases, scheduled times, changes and what is remembered, against a real DynamoDB API."""
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from closrads.errors import LedgerError, LedgerFullError, Secret, SyncFailed
+from closrads.ledger import KEPT_FOR, TRANSACTION_ATTEMPTS, Ledger, _dynamodb
+from closrads.model import Action, Ad, AdSetSnapshot, Change, ChangeState, Memory
+from sandbox import Sandbox
+from sandbox.aws import DROPPED, LEDGER_TABLE
+from tests.ledger_world import FINAL, OPEN, PATHS, entries, ledger, recorded
+from tests.world import LIVE, START, FakeTime, World
+
+ME, OTHER, THIRD = "20260504T103000Z-0000000a", "20260504T103000Z-0000000b", "20260504T103000Z-0000000c"
+SOON = START + timedelta(minutes=15)
+SERVER_ERROR = ("InternalServerError", 500)
+FLORIDA, GEORGIA = {"key": "3852", "name": "Florida", "country": "US"}, {"key": "3853", "name": "Georgia"}
+
+
+def a_change(**more: Any) -> Change:
+    """Build a change of an ad set from Georgia to Florida."""
+    before = AdSetSnapshot(
+        id="501",
+        name="Broad",
+        meta_campaign_id="900",
+        effective_status="ACTIVE",
+        targeting={"geo_locations": {"regions": [GEORGIA]}, "age_min": 18, "user_age_unknown": None},
+        ads=(Ad("601", "One", "ACTIVE", "ACTIVE"), Ad("602", "Zwei “ß” 🦊", "ACTIVE", "ACTIVE")),
+    )
+    usual: dict[str, Any] = {
+        "campaign": "veterans",
+        "run_id": ME,
+        "action": Action.SYNC,
+        "before": replace(before, **{name: more.pop(name) for name in ("id", "targeting", "ads") if name in more}),
+        "after": {"geo_locations": {"regions": [FLORIDA]}},
+        "state": ChangeState.PREPARED,
+        "prepared_at": START,
+        "changed_at": START,
+    }
+    return Change(**(usual | more))
+
+
+def calls(world: World, operation: str) -> int:
+    """Count the calls of one operation of DynamoDB."""
+    return [call.operation for call in world.sandbox.aws.requests].count(operation)
+
+
+@pytest.fixture
+def retrying(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Return a business whose boto3 tries everything twice, as in the deployed function."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    _dynamodb.cache_clear()
+    yield world
+    _dynamodb().close()
+    _dynamodb.cache_clear()
+
+
+@contextmanager
+def cancelled(*answers: Sequence[str]) -> Iterator[None]:
+    """Have the next transactions be cancelled, each for these reasons, one for each of its parts."""
+    left = list(answers)
+
+    def answer(**_: Any) -> AWSResponse | None:
+        if not left:
+            return None
+        body = {
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "message": "cancelled",
+            "CancellationReasons": [{"Code": code} for code in left.pop(0)],
+        }
+        raw = SimpleNamespace(stream=lambda: [json.dumps(body).encode()])
+        return AWSResponse("http://127.0.0.1", 400, HTTPHeaders(), raw)
+
+    events: Any = _dynamodb().meta.events
+    events.register("before-send.dynamodb.TransactWriteItems", answer)
+    try:
+        yield
+    finally:
+        events.unregister("before-send.dynamodb.TransactWriteItems", answer)
+
+
+class TestLease:
+    """One run per campaign at a time."""
+
+    @pytest.mark.parametrize(
+        ("seconds", "who", "has_it"),
+        [
+            pytest.param(0, ME, ME, id="own again"),
+            pytest.param(0, OTHER, ME, id="taken"),
+            pytest.param(900, OTHER, ME, id="in its last second"),
+            pytest.param(901, OTHER, OTHER, id="expired"),
+        ],
+    )
+    def test_a_lease_is_its_runs_until_it_expires(self, world: World, seconds: float, who: str, has_it: str) -> None:
+        """Until then another run learns who has it; after that the campaign is free for whoever comes."""
+        book = ledger(world)
+        assert book.lease(["veterans"], ME, SOON, Action.SYNC) == {}
+        world.time.pass_by(seconds)
+
+        busy = book.lease(["veterans"], who, SOON + timedelta(hours=1), Action.SYNC)
+
+        assert busy == ({} if who == has_it else {"veterans": has_it})
+        (lease,) = entries(world, "LEASE")
+        assert lease["holder"] == has_it
+
+    def test_what_is_free_is_taken_together(self, world: World) -> None:
+        """Of five campaigns two are others': the three that are left are taken in one transaction."""
+        book = ledger(world)
+        slugs = ["a", "b", "c", "d", "e"]
+        book.lease(["b"], OTHER, SOON, Action.SYNC)
+        book.lease(["d"], THIRD, SOON, Action.SYNC)
+        world.sandbox.aws.requests.clear()
+
+        assert book.lease(slugs, ME, SOON, Action.SYNC) == {"b": OTHER, "d": THIRD}
+
+        assert calls(world, "TransactWriteItems") == 2
+        holders = {lease["pk"]: lease["holder"] for lease in entries(world, "LEASE")}
+        assert holders == {f"CAMPAIGN#{slug}": {"b": OTHER, "d": THIRD}.get(slug, ME) for slug in slugs}
+
+    def test_all_or_none_of_a_transaction(self, world: World) -> None:
+        """Two runs want the same campaigns: one gets all, the other none, in whichever order each names them."""
+        book = ledger(world)
+
+        assert book.lease(["a", "b"], ME, SOON, Action.SYNC) == {}
+        assert book.lease(["b", "a"], OTHER, SOON, Action.SYNC) == {"a": ME, "b": ME}
+
+    def test_more_campaigns_than_a_transaction_takes(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All are taken but those that are another run's, wherever these stand."""
+        monkeypatch.setattr("closrads.ledger.LARGEST_TRANSACTION", 10)
+        slugs = [f"c{number:02}" for number in range(23)]
+        others = {slugs[7], slugs[15], slugs[22]}
+        book = ledger(world)
+        book.lease(sorted(others), OTHER, SOON, Action.SYNC)
+
+        assert book.lease(slugs, ME, SOON, Action.SYNC) == dict.fromkeys(others, OTHER)
+
+        leases = entries(world, "LEASE")
+        assert len(leases) == 23
+        assert {lease["pk"] for lease in leases if lease["holder"] != ME} == {f"CAMPAIGN#{slug}" for slug in others}
+
+    def test_a_transaction_has_as_many_parts_as_dynamodb_takes(self, world: World) -> None:
+        """More than a hundred are refused."""
+        assert ledger(world).lease([f"c{number:03}" for number in range(101)], ME, SOON, Action.SYNC) == {}
+        assert calls(world, "TransactWriteItems") == 2
+
+    def test_no_campaign_at_all(self, world: World) -> None:
+        """Nothing is asked for nothing."""
+        assert ledger(world).lease([], ME, SOON, Action.SYNC) == {}
+        assert calls(world, "TransactWriteItems") == 0
+
+    @pytest.mark.parametrize("reasons", [["TransactionConflict"], ["None", "TransactionConflict"]])
+    def test_a_conflict_is_tried_again_soon(self, world: World, reasons: list[str]) -> None:
+        """Two runs at the same instant: the later one waits a little longer each time."""
+        with cancelled(*[reasons] * (TRANSACTION_ATTEMPTS - 1)):
+            assert ledger(world).lease(["a", "b"], ME, SOON, Action.SYNC) == {}
+
+        assert world.time.waits == pytest.approx([0.1, 0.2, 0.3, 0.4])
+        assert {lease["holder"] for lease in entries(world, "LEASE")} == {ME}
+
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            pytest.param([["TransactionConflict"]] * TRANSACTION_ATTEMPTS, id="conflict without end"),
+            pytest.param([["ThrottlingError"]], id="no capacity"),
+            pytest.param([["TransactionConflict", "ValidationError"]], id="conflict and worse"),
+        ],
+    )
+    def test_another_cancellation_is_an_error(self, world: World, answers: list[list[str]]) -> None:
+        """Nothing is taken, and nobody waits longer than the conflicts are worth."""
+        with cancelled(*answers), pytest.raises(LedgerError, match="cannot be written"):
+            ledger(world).lease(["a", "b"], ME, SOON, Action.SYNC)
+
+        assert entries(world, "LEASE") == []
+        assert sum(world.time.waits) <= 1
+
+    def test_a_lost_answer_takes_no_lease_from_its_run(self, retrying: World) -> None:
+        """The lease was taken and the answer lost: boto3 asks again, and the run has it."""
+        retrying.sandbox.aws.fail("dynamodb", "TransactWriteItems", *SERVER_ERROR, applied=True)
+
+        assert ledger(retrying).lease(["a", "b"], ME, SOON, Action.SYNC) == {}
+        assert calls(retrying, "TransactWriteItems") == 2
+
+    @pytest.mark.parametrize(
+        ("actions", "last"),
+        [
+            ([], ""),
+            ([Action.SYNC], "run 0"),
+            ([Action.UNDO, Action.RECHECK], ""),
+            ([Action.SYNC, Action.UNDO, Action.RECHECK], "run 0"),
+            ([Action.SYNC, Action.UNDO, Action.SYNC], "run 2"),
+        ],
+    )
+    def test_the_last_sync_is_remembered(self, world: World, actions: list[Action], last: str) -> None:
+        """Neither a recheck nor an undo is one, and a lease that was given back is none the less remembered."""
+        book = ledger(world)
+        for number, action in enumerate(actions):
+            book.lease(["veterans"], f"run {number}", SOON, action)
+            book.release(["veterans"], f"run {number}")
+
+        assert book.last_sync("veterans") == last
+        assert book.last_sync("truckers") == ""
+
+    def test_a_refused_lease_makes_nobody_the_last_sync(self, world: World) -> None:
+        """Whoever did not get the campaign has changed nothing."""
+        book = ledger(world)
+        book.lease(["veterans"], ME, SOON, Action.SYNC)
+        book.lease(["veterans"], OTHER, SOON, Action.SYNC)
+
+        assert book.last_sync("veterans") == ME
+
+
+class TestRelease:
+    """A campaign is given back."""
+
+    def test_it_is_free_at_once(self, world: World) -> None:
+        """The next run need not wait for the lease to expire."""
+        book = ledger(world)
+        book.lease(["a", "b"], ME, SOON, Action.SYNC)
+        book.release(["a", "b"], ME)
+
+        assert book.lease(["a", "b"], OTHER, SOON, Action.SYNC) == {}
+
+    def test_only_ones_own_lease_is_given_back(self, world: World) -> None:
+        """A run that outlived its lease takes nothing from the one that came after it."""
+        book = ledger(world)
+        book.lease(["veterans"], ME, SOON, Action.SYNC)
+        world.time.pass_by(3600)
+        book.lease(["veterans"], OTHER, SOON + timedelta(hours=2), Action.SYNC)
+
+        book.release(["veterans"], ME)
+
+        assert book.lease(["veterans"], THIRD, SOON + timedelta(hours=2), Action.SYNC) == {"veterans": OTHER}
+
+    def test_what_was_never_taken_leaves_no_trace(self, world: World) -> None:
+        """Giving back a campaign that nobody has is nothing."""
+        ledger(world).release(["veterans"], ME)
+
+        assert world.sandbox.aws.ledger() == []
+
+    def test_one_that_cannot_be_given_back_keeps_no_other(self, world: World) -> None:
+        """It is an error, and the other campaigns are free all the same."""
+        book = ledger(world)
+        book.lease(["a", "b"], ME, SOON, Action.SYNC)
+        world.sandbox.aws.fail("dynamodb", "UpdateItem", *SERVER_ERROR)
+
+        with pytest.raises(LedgerError):
+            book.release(["a", "b"], ME)
+
+        assert book.lease(["b"], OTHER, SOON, Action.SYNC) == {}
+
+
+class TestScheduledTime:
+    """What is scheduled for one time runs to its end once."""
+
+    KEY = "sync#2026-05-04T10:30:00Z#*"
+
+    def claim(self, world: World, run_id: str) -> str:
+        """Claim the time for a run that has fifteen minutes."""
+        return ledger(world).claim_time(self.KEY, run_id, world.time.clock.now() + timedelta(minutes=15))
+
+    @pytest.mark.parametrize(
+        ("ended", "seconds", "who", "has_it"),
+        [
+            pytest.param(False, 60, OTHER, ME, id="the first lives"),
+            pytest.param(False, 900, OTHER, ME, id="its last second"),
+            pytest.param(False, 901, OTHER, OTHER, id="the first died"),
+            pytest.param(True, 60, OTHER, ME, id="the first ended"),
+            pytest.param(True, 86_400, OTHER, ME, id="the first ended long ago"),
+            pytest.param(False, 60, ME, ME, id="the same run again"),
+        ],
+    )
+    def test_a_second_delivery(self, world: World, ended: bool, seconds: float, who: str, has_it: str) -> None:  # noqa: FBT001
+        """It gets the time only if the first died without coming to its end."""
+        assert self.claim(world, ME) == ME
+        if ended:
+            ledger(world).end_time(self.KEY, ME)
+        world.time.pass_by(seconds)
+
+        assert self.claim(world, who) == has_it
+
+    def test_the_one_that_takes_over_ends_it_for_all(self, world: World) -> None:
+        """After a death and a second run that ended, a third delivery is left alone."""
+        self.claim(world, ME)
+        world.time.pass_by(901)
+        self.claim(world, OTHER)
+        ledger(world).end_time(self.KEY, OTHER)
+        world.time.pass_by(86_400)
+
+        assert self.claim(world, THIRD) == OTHER
+
+    def test_it_can_be_given_back_by_the_one_that_has_it(self, world: World) -> None:
+        """Then another delivery may have it at once; nobody else can give it away."""
+        self.claim(world, ME)
+        ledger(world).give_time_back(self.KEY, OTHER)
+        assert self.claim(world, OTHER) == ME
+        ledger(world).give_time_back(self.KEY, ME)
+        assert self.claim(world, OTHER) == OTHER
+
+    def test_a_run_that_leaves_everything_to_another_gives_it_back(self, world: World) -> None:
+        """Somebody's resync has the only campaign: the next delivery of the time does the day's work."""
+        world.campaign("FL")
+        world.adset()
+        event = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
+        ledger(world).lease(["veterans"], OTHER, SOON, Action.SYNC)
+        assert world.run(event)["left_to"] == OTHER
+        ledger(world).release(["veterans"], OTHER)
+
+        assert world.run(event)["campaigns"][0]["adsets_updated"] == 1
+
+    def test_other_times_are_free(self, world: World) -> None:
+        """Tomorrow's run is not today's."""
+        self.claim(world, ME)
+
+        assert ledger(world).claim_time("sync#2026-05-05T10:30:00Z#*", OTHER, SOON) == OTHER
+
+    def test_it_is_not_kept_for_ever(self, world: World) -> None:
+        """DynamoDB forgets it after the time that everything final is kept."""
+        self.claim(world, ME)
+
+        assert world.sandbox.aws.ledger()[0]["expires_at"] == int((SOON + KEPT_FOR).timestamp())
+
+    def test_a_lost_answer_takes_no_time_from_its_run(self, retrying: World) -> None:
+        """The time was taken and the answer lost: boto3 asks again, and the run has it."""
+        retrying.sandbox.aws.fail("dynamodb", "PutItem", DROPPED, applied=True)
+
+        assert self.claim(retrying, ME) == ME
+        assert calls(retrying, "PutItem") == 2
+
+    def test_a_delivery_that_could_not_claim_it_does_not_end_it_for_another(self, world: World) -> None:
+        """The first delivery is at work and may yet die; the second, which cannot reach the ledger, ends nothing."""
+        world.campaign("FL")
+        event = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
+        self.claim(world, ME)
+        world.sandbox.aws.fail("dynamodb", "PutItem", *SERVER_ERROR)
+
+        with pytest.raises(SyncFailed):
+            world.run(event)
+        world.time.pass_by(901)
+
+        assert self.claim(world, OTHER) == OTHER
+
+    def test_a_delivery_that_could_not_claim_it_leaves_it_free(self, world: World) -> None:
+        """The only delivery that there was did nothing, so the next one may."""
+        world.campaign("FL")
+        world.adset()
+        event = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
+        world.sandbox.aws.fail("dynamodb", "PutItem", *SERVER_ERROR)
+
+        with pytest.raises(SyncFailed):
+            world.run(event)
+
+        assert world.run(event)["campaigns"][0]["adsets_updated"] == 1
+
+
+class TestPrepare:
+    """A change is written down before anything is sent to Meta."""
+
+    def test_it_is_open_from_then_on(self, world: World) -> None:
+        """Whatever happens next, the next run finds it; and nothing lets it expire."""
+        change = a_change()
+        ledger(world).prepare(change)
+
+        assert ledger(world).open_changes("veterans") == (change,)
+        (item,) = world.sandbox.aws.ledger()
+        assert (item["pk"], item["sk"]) == ("CAMPAIGN#veterans", f"CHANGE#{ME}#501")
+        assert "expires_at" not in item
+
+    def test_an_ad_set_is_changed_once_a_run(self, world: World) -> None:
+        """A second time is refused, and says how far the first has come; what is written down stays."""
+        ledger(world).prepare(a_change())
+        later = a_change(prepared_at=START + timedelta(seconds=1), changed_at=START + timedelta(seconds=1))
+
+        with pytest.raises(LedgerError, match="501 already has a change in this run, which is prepared"):
+            ledger(world).prepare(later)
+        assert ledger(world).open_changes("veterans") == (a_change(),)
+
+    @pytest.mark.parametrize("state", [state for state in ChangeState if state is not ChangeState.PREPARED])
+    def test_only_what_was_not_written_is_prepared_again(self, world: World, state: ChangeState) -> None:
+        """Meta refused the first try, for want of quota say: the second takes its place, whole."""
+        recorded(world, a_change(), state)
+        again = a_change(prepared_at=START + timedelta(minutes=5), changed_at=START + timedelta(minutes=5), ads=())
+
+        if state is ChangeState.NOT_WRITTEN:
+            ledger(world).prepare(again)
+            assert ledger(world).changes_of("veterans", ME) == (again,)
+            assert "expires_at" not in world.sandbox.aws.ledger()[0]
+        else:
+            with pytest.raises(LedgerError, match=f"which is {state}"):
+                ledger(world).prepare(again)
+
+    def test_a_lost_answer_is_no_second_change(self, retrying: World) -> None:
+        """It was written down and the answer lost: boto3 asks again, and all is well."""
+        retrying.sandbox.aws.fail("dynamodb", "PutItem", DROPPED, applied=True)
+        ledger(retrying).prepare(a_change())
+
+        assert calls(retrying, "PutItem") == 2
+        assert len(retrying.sandbox.aws.ledger()) == 1
+
+    def test_other_runs_ad_sets_and_campaigns_do_not_mind(self, world: World) -> None:
+        """The same ad set in another run, another ad set in this one: each has its own item."""
+        changes = (a_change(), a_change(run_id=OTHER), a_change(id="502"), a_change(campaign="truckers"))
+        for change in changes:
+            ledger(world).prepare(change)
+
+        assert len(world.sandbox.aws.ledger()) == len(changes)
+        assert ledger(world).changes_of("veterans", ME) == (changes[0], changes[2])
+
+    def test_thousands_of_excluded_zips_fit(self, world: World) -> None:
+        """Five thousand of them, before and after, are nothing to be afraid of."""
+        zips = [
+            {"key": f"US:{90210 - number:05}", "name": f"{90210 - number:05}", "primary_city_id": 2418779 + 7 * number,
+             "region_id": 3847, "country": "US"}
+            for number in range(5000)
+        ]  # fmt: skip
+        targeting = {"geo_locations": {"regions": [GEORGIA]}, "excluded_geo_locations": {"zips": zips}}
+        change = a_change(targeting=targeting, after={**targeting, "geo_locations": {"regions": [FLORIDA]}})
+        ledger(world).prepare(change)
+
+        assert ledger(world).open_changes("veterans") == (change,)
+
+    @pytest.mark.parametrize("where", ["before", "after"])
+    def test_what_does_not_fit_is_refused_by_itself(self, world: World, where: str) -> None:
+        """It is the ad set's own trouble, which says nothing of the others, and nothing is written down."""
+        noise = random.Random(1).randbytes(250_000).hex()  # noqa: S311 - it only has to be hard to pack
+        huge = {"geo_locations": {"regions": [GEORGIA]}, "noise": noise + noise[::-1]}
+        change = a_change(**{"targeting" if where == "before" else "after": huge})
+
+        with pytest.raises(LedgerFullError, match="501 is too large"):
+            ledger(world).prepare(change)
+        assert world.sandbox.aws.ledger() == []
+
+    def test_many_ads_with_long_names_do_not_push_it_over_the_edge(self, world: World) -> None:
+        """What is too large because of them is refused as too large, not as a ledger that cannot be written."""
+        noise = random.Random(1).randbytes(165_000).hex()  # noqa: S311 - the same
+        ads = tuple(Ad(f"6{number:02}", "🦊" * 400, "ACTIVE", "ACTIVE") for number in range(50))
+        change = a_change(targeting={"geo_locations": {"regions": [GEORGIA]}, "noise": noise + noise[::-1]}, ads=ads)
+
+        with pytest.raises(LedgerFullError):
+            ledger(world).prepare(change)
+
+
+STEPS = [step for path in PATHS.values() for step in pairwise((ChangeState.PREPARED, *path))]
+AGAIN = [
+    (ChangeState.VERIFIED, ChangeState.ROLLING_BACK),
+    (ChangeState.ROLLBACK_FAILED, ChangeState.ROLLING_BACK),
+    (ChangeState.PREPARED, ChangeState.ROLLING_BACK),
+    (ChangeState.REPUBLISHED, ChangeState.SUPERSEDED),
+    (ChangeState.ROLLING_BACK, ChangeState.SUPERSEDED),
+]
+"""What a rollback, a recheck or a recovery adds to the usual steps."""
+
+
+class TestMove:
+    """A change comes from one state to the next."""
+
+    @pytest.mark.parametrize(("old", "new"), sorted({*STEPS, *AGAIN}))
+    def test_each_step_is_written_down(self, world: World, old: ChangeState, new: ChangeState) -> None:
+        """The state and its time; what is open is in the index and never expires, what is final is not and does."""
+        change = recorded(world, a_change(), old)
+        world.time.pass_by(7)
+
+        moved = ledger(world).move(change, new)
+
+        assert moved == replace(change, state=new, changed_at=START + timedelta(seconds=7))
+        assert ledger(world).changes_of("veterans", ME) == (moved,)
+        assert ledger(world).open_changes("veterans") == ((moved,) if new in OPEN else ())
+        (item,) = entries(world, "CHANGE#")
+        assert ("open_since" in item, "expires_at" in item) == (new in OPEN, new in FINAL)
+        if new in FINAL:
+            assert item["expires_at"] == int((START + timedelta(seconds=7) + KEPT_FOR).timestamp())
+
+    @pytest.mark.parametrize("there", [state for state in ChangeState if state is not ChangeState.WRITTEN])
+    def test_from_another_state_than_it_is_in(self, world: World, there: ChangeState) -> None:
+        """Another run has taken it up: hands off, and nothing is remembered of it either."""
+        recorded(world, a_change(), there)
+        before = world.sandbox.aws.ledger()
+        world.time.pass_by(1)
+
+        with pytest.raises(LedgerError, match="501 is not written any more"):
+            ledger(world).move(a_change(state=ChangeState.WRITTEN), ChangeState.ROLLED_BACK)
+        assert world.sandbox.aws.ledger() == before
+
+    def test_what_was_never_written_down_cannot_move(self, world: World) -> None:
+        """No item comes into being without its targeting."""
+        with pytest.raises(LedgerError):
+            ledger(world).move(a_change(), ChangeState.WRITTEN)
+        assert world.sandbox.aws.ledger() == []
+
+    @pytest.mark.parametrize("new", [ChangeState.WRITTEN, ChangeState.ROLLED_BACK, ChangeState.VERIFIED])
+    @pytest.mark.parametrize("fault", [SERVER_ERROR, (DROPPED,)])
+    def test_a_lost_answer_is_no_other_run(self, retrying: World, new: ChangeState, fault: Any) -> None:
+        """The step was taken and the answer lost: boto3 asks again, and finds it taken."""
+        memory = Memory(frozenset({"3852"}), 1)
+        change = recorded(retrying, a_change(memory=memory))
+        retrying.sandbox.aws.requests.clear()
+        retrying.sandbox.aws.fail("dynamodb", "TransactWriteItems", *fault, applied=True)
+
+        moved = ledger(retrying).move(change, new)
+
+        assert calls(retrying, "TransactWriteItems") == 2
+        assert ledger(retrying).changes_of("veterans", ME) == (moved,)
+        times = [item["times"] for item in entries(retrying, "MEMORY#")]
+        assert times == ([2] if new is ChangeState.ROLLED_BACK else [])
+
+    def test_a_conflict_is_tried_again_soon(self, world: World) -> None:
+        """Meta has been written: what became of that is worth another try."""
+        change = recorded(world, a_change())
+        with cancelled(["TransactionConflict"]):
+            ledger(world).move(change, ChangeState.WRITTEN)
+
+        assert world.time.waits == [0.1]
+        assert entries(world, "CHANGE#")[0]["state"] == "written"
+
+    def test_ads_that_somebody_switched_off_are_forgotten_with_the_next_step(self, world: World) -> None:
+        """From then on the change is not answerable for them, whoever takes it up."""
+        change = recorded(world, a_change(), ChangeState.ROLLBACK_FAILED)
+        one = replace(change.before, ads=change.before.ads[:1])
+
+        ledger(world).move(replace(change, before=one), ChangeState.ROLLING_BACK)
+
+        (found,) = ledger(world).open_changes("veterans")
+        assert found.before == one
+
+
+class TestMemory:
+    """What is remembered of an ad set whose change had to be put back."""
+
+    SAME, ELSE = frozenset({"3852"}), frozenset({"3853"})
+
+    @pytest.mark.parametrize(
+        ("before", "state", "action", "after"),
+        [
+            pytest.param(None, "rolled_back", "sync", Memory(SAME, 1), id="put back for the first time"),
+            pytest.param(Memory(SAME, 1), "rolled_back", "sync", Memory(SAME, 2), id="for the same states again"),
+            pytest.param(Memory(SAME, 7), "rolled_back", "sync", Memory(SAME, 8), id="and again"),
+            pytest.param(Memory(ELSE, 7), "rolled_back", "sync", Memory(SAME, 1), id="for other states"),
+            pytest.param(Memory(SAME, 1), "verified", "sync", None, id="a success forgets it"),
+            pytest.param(Memory(ELSE, 1), "verified", "sync", None, id="one with other states too"),
+            pytest.param(None, "verified", "sync", None, id="nothing to forget"),
+            pytest.param(Memory(SAME, 1), "rollback_failed", "sync", Memory(SAME, 1), id="not before it is back"),
+            pytest.param(Memory(SAME, 1), "superseded", "sync", Memory(SAME, 1), id="not for a person's doing"),
+            pytest.param(Memory(SAME, 1), "not_written", "sync", Memory(SAME, 1), id="not if nothing was tried"),
+            pytest.param(Memory(SAME, 1), "rolled_back", "undo", Memory(SAME, 1), id="an undo says nothing of a sync"),
+            pytest.param(Memory(SAME, 1), "verified", "undo", Memory(SAME, 1), id="even if it succeeds"),
+        ],
+    )
+    def test_it_is_kept_with_the_step(
+        self, world: World, before: Memory | None, state: str, action: str, after: Memory | None
+    ) -> None:
+        """It counts runs in a row for the same states, in the same transaction as the change's end."""
+        if before is not None:  # an earlier run has put the ad set back so often for these states
+            regions = [{"key": key} for key in before.wanted]
+            earlier = Memory(before.wanted, before.times - 1) if before.times > 1 else None
+            first = a_change(run_id=OTHER, after={"geo_locations": {"regions": regions}}, memory=earlier)
+            recorded(world, first, ChangeState.ROLLED_BACK)
+        assert ledger(world).memories("veterans") == ({} if before is None else {"501": before})
+
+        recorded(world, a_change(memory=before, action=Action(action)), ChangeState(state))
+
+        assert ledger(world).memories("veterans") == ({} if after is None else {"501": after})
+
+    def test_it_is_of_one_ad_set_of_one_campaign(self, world: World) -> None:
+        """Others are not burdened with it, and it expires in the end."""
+        recorded(world, a_change(), ChangeState.ROLLED_BACK)
+        recorded(world, a_change(id="502"), ChangeState.VERIFIED)
+
+        assert ledger(world).memories("veterans").keys() == {"501"}
+        assert ledger(world).memories("truckers") == {}
+        assert entries(world, "MEMORY#")[0]["expires_at"] == int((START + KEPT_FOR).timestamp())
+
+    def test_it_is_not_written_without_the_step(self, world: World) -> None:
+        """A transaction that fails leaves neither."""
+        change = recorded(world, a_change(), ChangeState.ROLLING_BACK)
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", *SERVER_ERROR)
+
+        with pytest.raises(LedgerError):
+            ledger(world).move(change, ChangeState.ROLLED_BACK)
+
+        assert ledger(world).memories("veterans") == {}
+        assert ledger(world).open_changes("veterans") == (change,)
+
+
+class TestReading:
+    """What a run asks of the past."""
+
+    def test_open_changes_come_oldest_first(self, world: World) -> None:
+        """Of all runs, by the time they were prepared; what came later goes on from what came earlier."""
+        times = [timedelta(days=1), timedelta(0), timedelta(microseconds=500_000), timedelta(seconds=1)]
+        for number, age in enumerate(times):
+            change = a_change(id=f"50{number}", run_id=f"run {number}", prepared_at=START + age)
+            recorded(world, change, OPEN[number])
+        for number, state in enumerate(FINAL):
+            recorded(world, a_change(id=f"60{number}"), state)
+        recorded(world, a_change(campaign="truckers"))
+
+        assert [change.before.id for change in ledger(world).open_changes("veterans")] == ["501", "502", "503", "500"]
+
+    def test_every_page_is_read(self, world: World) -> None:
+        """DynamoDB answers with a megabyte at a time: five changes of 300 kB are more than that, and all come."""
+        for number in range(5):
+            noise = random.Random(number).randbytes(140_000).hex()  # noqa: S311 - it only has to be hard to pack
+            targeting = {"geo_locations": {"regions": [GEORGIA]}, "noise": noise + noise[::-1]}
+            ledger(world).prepare(a_change(id=f"50{number}", targeting=targeting))
+        world.sandbox.aws.requests.clear()
+
+        assert [change.before.id for change in ledger(world).changes_of("veterans", ME)] == [f"50{n}" for n in range(5)]
+        assert calls(world, "Query") > 1
+        assert len(ledger(world).open_changes("veterans")) == 5
+
+    def test_the_newest_change_of_each_ad_set(self, world: World) -> None:
+        """Of those prepared since a moment, of whichever run; what came before it is nobody's business any more."""
+        for number, (hours, adset) in enumerate([(-25, "501"), (-3, "501"), (-2, "502"), (-1, "501"), (0, "503")]):
+            time = START + timedelta(hours=hours)
+            run_id = f"{time:%Y%m%dT%H%M%SZ}-{9 - number:08}"
+            recorded(world, a_change(id=adset, run_id=run_id, prepared_at=time), ChangeState.VERIFIED)
+
+        def newest(hours: float) -> dict[str, timedelta]:
+            found = ledger(world).newest_changes("veterans", START - timedelta(hours=hours))
+            return {change.before.id: START - change.prepared_at for change in found}
+
+        assert newest(24) == {"501": timedelta(hours=1), "502": timedelta(hours=2), "503": timedelta(0)}
+        assert newest(1) == {"501": timedelta(hours=1), "503": timedelta(0)}
+        assert newest(-0.1) == {}
+        assert ledger(world).newest_changes("truckers", START - timedelta(days=2)) == ()
+
+    @pytest.mark.parametrize("later", ChangeState)
+    def test_what_came_to_nothing_hides_no_older_change(self, world: World, later: ChangeState) -> None:
+        """What was not written, and what was put back, left the ad set to the change before it."""
+        recorded(world, a_change(), ChangeState.VERIFIED)
+        recorded(world, a_change(run_id=THIRD, prepared_at=START + timedelta(seconds=9)), later)
+
+        (found,) = ledger(world).newest_changes("veterans", START)
+        assert found.run_id == (ME if later in {ChangeState.NOT_WRITTEN, ChangeState.ROLLED_BACK} else THIRD)
+
+    @pytest.mark.parametrize(
+        "read",
+        [
+            lambda book: book.changes_of("veterans", ME),
+            lambda book: book.open_changes("veterans"),
+            lambda book: book.newest_changes("veterans", START)[:7],
+            lambda book: tuple(book.memories("veterans")),
+        ],
+        ids=["changes_of", "open_changes", "newest_changes", "memories"],
+    )
+    def test_no_page_is_the_last_until_dynamodb_says_so(self, world: World, read: Callable[[Ledger], Any]) -> None:
+        """However few items DynamoDB answers with at a time, all come."""
+        state = ChangeState.ROLLED_BACK
+        for number in range(7):
+            recorded(world, a_change(id=f"50{number}"), state)
+            recorded(world, a_change(id=f"60{number}", run_id=OTHER), ChangeState.ROLLBACK_FAILED)
+
+        def two_at_a_time(params: dict[str, Any], **_: Any) -> None:
+            params["Limit"] = 2
+
+        whole = read(ledger(world))
+        events = _dynamodb().meta.events
+        events.register("provide-client-params.dynamodb.Query", two_at_a_time)
+        try:
+            assert read(ledger(world)) == whole
+        finally:
+            events.unregister("provide-client-params.dynamodb.Query", two_at_a_time)
+        assert len(whole) == 7
+
+    def test_all_is_read_with_strong_consistency(self, world: World) -> None:
+        """What another run wrote a moment ago decides: no read may be behind it."""
+        seen: list[dict[str, Any]] = []
+        events = _dynamodb().meta.events
+        events.register("provide-client-params.dynamodb.*", lambda params, **_: seen.append(params), unique_id="t")
+        try:
+            recorded(world, a_change())
+            seen.clear()
+            book = ledger(world)
+            book.open_changes("veterans")
+            book.changes_of("veterans", ME)
+            book.memories("veterans")
+            book.last_sync("veterans")
+            book.newest_changes("veterans", START)
+            book.knows(ME)
+        finally:
+            events.unregister("provide-client-params.dynamodb.*", unique_id="t")
+        assert len(seen) == 7
+        assert all(params["ConsistentRead"] for params in seen)
+
+    def test_a_run_is_known_from_its_beginning(self, world: World) -> None:
+        """With what it was asked to do; its result follows, and neither is kept for ever."""
+        book = ledger(world)
+        assert not book.knows(ME)
+        book.begin_run(ME, Action.UNDO, ["veterans", "truckers"])
+        assert book.knows(ME)
+        world.time.pass_by(60)
+        book.end_run(ME, {"success": True, "campaigns": ["…"]})
+
+        (run,) = entries(world, "", pk="RUN")
+        assert (run["action"], run["campaigns"], run["success"]) == ("undo", ["veterans", "truckers"], True)
+        assert (run["started_at"], run["ended_at"]) == ("2026-05-04T10:30:00+00:00", "2026-05-04T10:31:00+00:00")
+        assert run["expires_at"] == int((START + KEPT_FOR).timestamp())
+
+    def test_a_run_that_never_began_leaves_no_result(self, world: World) -> None:
+        """Nobody can undo it by its id later."""
+        ledger(world).end_run(ME, {"success": False})
+
+        assert not ledger(world).knows(ME)
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+targetings = st.dictionaries(st.text(), json_values, max_size=4)
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as asked
+ads = st.builds(Ad, names, names, st.just("ACTIVE"), st.just("ACTIVE"))
+snapshots = st.builds(AdSetSnapshot, names, names, names, names, targetings, st.lists(ads, max_size=3).map(tuple))
+memories = st.builds(Memory, st.frozensets(names, max_size=4), st.integers(1, 99))
+changes = st.builds(
+    Change, names, names, st.sampled_from(Action), snapshots, targetings, st.just(ChangeState.PREPARED), moments,
+    moments, st.none() | memories,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(change=changes)
+def test_a_change_comes_back_as_it_was(sandbox: Sandbox, fake_time: FakeTime, change: Change) -> None:
+    """Whatever stands in targeting, and whatever things are called: nulls, fractions, empty lists, big numbers."""
+    sandbox.aws.reset()
+    book = Ledger(LEDGER_TABLE, fake_time.clock)
+    book.prepare(change)
+
+    (found,) = book.open_changes(change.campaign)
+    assert found == change
+    assert json.dumps(found.before.targeting) == json.dumps(change.before.targeting)
+    assert json.dumps(found.after) == json.dumps(change.after)
+
+
+class TestTrouble:
+    """DynamoDB does not do what it is asked."""
+
+    EVERYTHING: Sequence[tuple[str, str, Callable[[Ledger], Any]]] = (
+        ("PutItem", "written", lambda book: book.claim_time("key", ME, SOON)),
+        ("PutItem", "written", lambda book: book.begin_run(ME, Action.SYNC, ["veterans"])),
+        ("UpdateItem", "written", lambda book: book.end_run(ME, {"success": True})),
+        ("GetItem", "read", lambda book: book.knows(ME)),
+        ("TransactWriteItems", "written", lambda book: book.lease(["veterans"], ME, SOON, Action.SYNC)),
+        ("UpdateItem", "written", lambda book: book.release(["veterans"], ME)),
+        ("UpdateItem", "written", lambda book: book.end_time("key", ME)),
+        ("DeleteItem", "written", lambda book: book.give_time_back("key", ME)),
+        ("GetItem", "read", lambda book: book.last_sync("veterans")),
+        ("Query", "read", lambda book: book.newest_changes("veterans", START)),
+        ("PutItem", "written", lambda book: book.prepare(a_change(id="502"))),
+        ("TransactWriteItems", "written", lambda book: book.move(a_change(), ChangeState.WRITTEN)),
+        ("Query", "read", lambda book: book.open_changes("veterans")),
+        ("GetItem", "read", lambda book: book.open_changes("veterans")),
+        ("Query", "read", lambda book: book.changes_of("veterans", ME)),
+        ("Query", "read", lambda book: book.memories("veterans")),
+    )
+
+    @pytest.mark.parametrize("fault", [SERVER_ERROR, ("AccessDeniedException", 400), (DROPPED,)])
+    @pytest.mark.parametrize(("operation", "verb", "call"), EVERYTHING)
+    def test_every_failure_is_a_ledger_error(
+        self, world: World, operation: str, verb: str, call: Callable[[Ledger], Any], fault: Any
+    ) -> None:
+        """It says what could not be done, and hides what boto3 knows behind no chain of exceptions."""
+        recorded(world, a_change())
+        world.sandbox.aws.fail("dynamodb", operation, *fault)
+
+        with pytest.raises(LedgerError, match=f"The ledger cannot be {verb}: ") as caught:
+            call(ledger(world))
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
+
+    def test_a_table_that_does_not_exist(self, world: World) -> None:
+        """A slip in the deployment says so."""
+        with pytest.raises(LedgerError, match="ResourceNotFound"):
+            Ledger("somebody-elses", world.time.clock).open_changes("veterans")
+
+    def test_no_secret_in_the_text(self, world: World) -> None:
+        """Not even one that stands in what DynamoDB refuses."""
+        secret = Secret("somebody-elses-FAKE-table")
+
+        with pytest.raises(LedgerError) as caught:
+            Ledger(secret.reveal(), world.time.clock).prepare(a_change(id=secret.reveal()))
+        assert "FAKE" not in str(caught.value)
