@@ -6,6 +6,7 @@ Whatever fails on the way, an ad set that may have been written ends verified, p
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -91,6 +92,8 @@ class Attempt:
     to_put_back: bool = False
     is_back: bool = False
     """Whether the targeting is as before again."""
+    was_cut_off: bool = False
+    """Whether an earlier run died while it rolled this back."""
     end: ChangeState | None = None
     """What it came to, also if the ledger could not be told; None if that is not known: it stays open."""
     refused: list[MetaError] = field(default_factory=list)
@@ -383,6 +386,32 @@ def put_back(job: Job, attempts: Sequence[Attempt]) -> None:
     for attempt in attempts:
         logger.warning("adset.rollback", extra={"adset": attempt.adset.id, "reasons": attempt.issues})
     _note_all(job, attempts, ChangeState.ROLLING_BACK)
+    _go_back(job, attempts)
+    again = [attempt for attempt in attempts if attempt.was_cut_off and attempt.end is ChangeState.ROLLBACK_FAILED]
+    if again:
+        _go_there_again(job, again)
+        _go_back(job, again)
+    for attempt in attempts:
+        if attempt.end is ChangeState.ROLLBACK_FAILED:
+            logger.critical("adset.rollback_failed", extra={"adset": attempt.adset.id, "issues": attempt.issues})
+    _note_all(job, attempts)
+
+
+def _go_there_again(job: Job, attempts: Sequence[Attempt]) -> None:
+    """Write what is being rolled back once more, and re-publish.
+
+    A rollback that is cut off between its write and its re-publish breaks ads too. They are mended by the targeting
+    from before that write, which is this, and a re-publish.
+    """
+    for attempt in attempts:
+        attempt.issues.clear()
+        attempt.is_back, attempt.written = False, None
+        with suppress(MetaError, AdSetChangedError):  # the way back finds out what is there
+            update_adset_geo(job.api, attempt.adset, attempt.change.after["geo_locations"]["regions"])
+    republish_ads(job.api, [attempt.adset for attempt in attempts])
+
+
+def _go_back(job: Job, attempts: Sequence[Attempt]) -> None:
     undoings = [
         Undoing(attempt.adset, attempt.change.after["geo_locations"]["regions"], attempt.written, attempt.is_back)
         for attempt in attempts
@@ -397,9 +426,6 @@ def put_back(job: Job, attempts: Sequence[Attempt]) -> None:
         attempt.issues += rollback.issues
         attempt.refused += [rollback.trouble] if rollback.trouble else []
         attempt.end = _ENDS[rollback.result]
-        if attempt.end is ChangeState.ROLLBACK_FAILED:
-            logger.critical("adset.rollback_failed", extra={"adset": attempt.adset.id, "issues": attempt.issues})
-    _note_all(job, attempts)
 
 
 _ENDS = {

@@ -1,19 +1,16 @@
 """What earlier runs have left at Meta: changes that were never finished, and changes whose ads broke afterwards."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from closrads.apply import RESULTS, Attempt, Job, put_back, see_through
-from closrads.errors import AdSetChangedError, LedgerError, MetaError
+from closrads.errors import LedgerError, MetaError
 from closrads.facebook_client import (
     check_ad_health,
     compare_ads,
     read_ads,
     refresh,
-    republish_ads,
     still_to_protect,
-    update_adset_geo,
 )
 from closrads.headroom import points_needed, reserve_room
 from closrads.model import Ad, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Recovery, Result
@@ -87,37 +84,12 @@ def _recover_together(job: Job, changes: Sequence[Change]) -> list[Recovery]:
         else:
             attempts[change.before.id] = attempt
     see_through(job, list(attempts.values()))
-    _go_back_once_more(job, [attempts[change.before.id] for change in changes if _was_cut_short(change, attempts)])
     return [
         _recovery(change, change.state, (unseen[change.before.id],))
         if change.before.id in unseen
         else _recovery(change, *_state_and_issues(attempts[change.before.id]))
         for change in changes
     ]
-
-
-def _was_cut_short(change: Change, attempts: Mapping[str, Attempt]) -> bool:
-    """Tell whether a rollback had been begun, is back with its targeting, and left ads broken."""
-    attempt = attempts.get(change.before.id)
-    if attempt is None or change.state is not ChangeState.ROLLING_BACK:
-        return False
-    return attempt.is_back and attempt.change.state is ChangeState.ROLLBACK_FAILED
-
-
-def _go_back_once_more(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Take the whole way again where a rollback was cut off between its write and the re-publish that protects from it.
-
-    What Meta then did to the ads, a re-publish alone does not mend. This happens once: a change whose rollback is found
-    to have come to its end is not moved again.
-    """
-    ready = [attempt for attempt in attempts if _reopen(job, attempt)]
-    for attempt in ready:
-        attempt.is_back = False
-        attempt.issues.clear()
-        with suppress(MetaError, AdSetChangedError):  # the way back finds out what is there
-            update_adset_geo(job.api, attempt.adset, attempt.change.after["geo_locations"]["regions"])
-    republish_ads(job.api, [attempt.adset for attempt in ready])
-    put_back(job, ready)
 
 
 def _state_and_issues(attempt: Attempt) -> tuple[ChangeState, tuple[str, ...]]:
@@ -134,6 +106,7 @@ def _take_up(change: Change, now: AdSetSnapshot) -> Attempt:
     """Return the change as an attempt at the point where it has to be gone on with; PURE."""
     protected = still_to_protect(change, now.ads)
     attempt = Attempt(replace(change, before=protected.adset), protected.adset, issues=list(protected.notes))
+    attempt.was_cut_off = change.state is ChangeState.ROLLING_BACK
     present = region_keys(now.targeting)
     if now.effective_status in _GONE:
         attempt.issues.append(f"The ad set is {now.effective_status} now")

@@ -8,7 +8,7 @@ import pytest
 from closrads import config
 from closrads.errors import SyncFailed
 from closrads.ledger import Ledger
-from closrads.model import Action, Memory
+from closrads.model import Action, ChangeState, Memory
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import Breakage, faults
 from tests.ledger_world import (
@@ -19,6 +19,7 @@ from tests.ledger_world import (
     entries,
     later,
     ledger,
+    left_behind,
     metric,
     one_adset,
     only_reads,
@@ -29,6 +30,7 @@ from tests.ledger_world import (
 from tests.world import LIVE, START, World
 
 HALF_AN_HOUR, HOUR = 1800.0, 3600.0
+LATER = "20260504T113000Z-0000cccc"
 FLORIDA = frozenset({"3852"})
 
 
@@ -136,6 +138,19 @@ class TestBrokenSince:
         assert [each["state"] for each in result["recovered"]] == ["rollback_failed"]
         assert result["campaigns"][0]["adsets"] == []
         assert recorded_state(world, run_id, adset) == "rollback_failed"
+
+    def test_nor_by_the_name_of_an_earlier_run(self, world: World) -> None:
+        """A later run's change of it is still open: putting back the earlier one would be a second change on top."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        left_behind(
+            world, adset, ChangeState.ROLLING_BACK, "as before", run_id="20260504T110000Z-0000cccc", states="GA"
+        )
+        world.meta.fail(faults.OBJECT_MISSING, on=lambda call: call.path == adset)
+
+        result = result_of(world, {**RECHECK, "run_id": run_id})
+
+        assert [each["state"] for each in result["recovered"]] == ["rolling_back"]
+        assert (result["campaigns"][0]["adsets"], world.meta.writes) == ([], [])
 
     def test_what_was_put_back_counts_as_a_try(self, world: World) -> None:
         """Put back by two rechecks in a row: the third day leaves the ad set alone."""

@@ -331,6 +331,17 @@ class TestLeftAlone:
         assert {each["id"]: each["result"] for each in result["campaigns"][0]["adsets"]} == {other: "updated"}
         assert not result["success"]
 
+    def test_a_later_change_that_stays_open(self, world: World) -> None:
+        """A later run's change has no end yet and cannot be looked up: no undo of the earlier one on top of that."""
+        run_id, (adset,) = updated(world)
+        left_behind(world, adset, ChangeState.PREPARED, "as before", run_id="20260504T113000Z-0000cccc", states="GA")
+        world.meta.fail(faults.OBJECT_MISSING, on=lambda call: (call.method, call.path) == ("GET", adset))
+
+        result = result_of(world, {**UNDO, "run_id": run_id})
+
+        assert [each["state"] for each in result["recovered"]] == ["prepared"]
+        assert (one_adset(result)["result"], world.meta.states(adset)) == ("held", {"FL"})
+
     def test_a_change_that_the_undo_itself_finishes_first(self, world: World) -> None:
         """The sync died after its write: recovery verifies it, and then it goes back."""
         world.campaign("FL")

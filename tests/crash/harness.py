@@ -16,7 +16,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache, partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -81,8 +82,8 @@ class Expected:
 class State:
     """What exists at Meta and in the ledger, and who expects what of it."""
 
-    content: bytes
-    expected: Expected
+    content: bytes = field(repr=False)
+    expected: Expected = field(repr=False)
     story: tuple[str, ...] = ()
     """What happened before, for a person who wonders."""
 
@@ -94,7 +95,6 @@ class Seen:
     point: Point
     call: str
     """The exchange in words."""
-    exact: str
     rough: str
     """See `Lab.prints`."""
     state: State | None
@@ -168,7 +168,7 @@ class Lab:
 
     def open_business(self, ads: Mapping[str, Sequence[Breakage | None]]) -> State:
         """Build one campaign with these ad sets, and with one more paused ad in the one that is named after it."""
-        _Time.set(0)
+        _Time.set(-30 * DAY)  # what is there has been there for some time
         self.sandbox.reset()
         world = World(self.sandbox, FakeTime())
         world.put({"limits/verify_wait_seconds": "0", "limits/wave_size": "3"})
@@ -245,9 +245,8 @@ class Lab:
         """Wait until everything is served that a process has sent before it died."""
         for world in (self.sandbox.meta, self.sandbox.closrtech, self.sandbox.aws):
             world.on_exchange = None
-            with socket.create_connection(
-                ("127.0.0.1", urlsplit(world.url).port or 0)
-            ) as last:  # accepted after all others
+            address = ("127.0.0.1", urlsplit(world.url).port or 0)
+            with socket.create_connection(address) as last:  # once this is answered, all before it have been accepted
                 last.sendall(b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
                 while last.recv(4096):
                     pass
@@ -267,9 +266,9 @@ class Lab:
 
         def at(now: Point, _: str) -> None:
             with self.sandbox.meta.lock, self.sandbox.aws.lock:  # other exchanges may be under way
-                exact, rough = self.prints()
+                _, rough = self.prints()
                 new = known is not None and rough not in met
-                seen.append(Seen(now, "", exact, rough, self.take(state.expected, state.story) if new else None))
+                seen.append(Seen(now, "", rough, self.take(state.expected, state.story) if new else None))
                 met.add(rough)
 
         ending = self.start(event, seconds, at).ending()
@@ -328,9 +327,22 @@ class Lab:
         is at Meta, what is open, and what is remembered of ad sets.
         """
         aws, at_meta = self.sandbox.aws, self._at_meta()
-        items = [(item, _timeless(item)) for item in aws.ledger()]
-        left = sorted(text for item, text in items if "open_since" in item or item["sk"].startswith("MEMORY#"))
-        return _print(at_meta, [text for _, text in items], len(aws.mails)), _print(at_meta, left)
+        items = aws.ledger()
+        begun = [(_timeless(item), self._pauses_since(item)) for item in items if "open_since" in item]
+        remembered = [_timeless(item) for item in items if item["sk"].startswith("MEMORY#")]
+        return (
+            _print(at_meta, list(map(_timeless, items)), len(aws.mails)),
+            _print(at_meta, sorted(begun), remembered),
+        )
+
+    def _pauses_since(self, change: dict[str, Any]) -> list[tuple[bool, ...]]:
+        """Tell of each paused ad whether that was long before or long after what the ledger knows of a change."""
+        begun, known = (datetime.fromisoformat(change[name]).timestamp() for name in ("prepared_at", "changed_at"))
+        ads = self.sandbox.meta.ads_of(change["adset"])
+        return [
+            (ad.updated_time < begun - MINUTE, ad.updated_time > known + MINUTE) if ad.status == "PAUSED" else ()
+            for ad in ads
+        ]
 
     def _at_meta(self) -> list[Any]:
         meta = self.sandbox.meta

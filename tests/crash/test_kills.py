@@ -82,7 +82,7 @@ def mended(workers: Workers, runs: list[Watched], known: set[str]) -> tuple[int,
     for day in range(2, KILLS_IN_A_ROW + 1):
         points += sum(len(run.seen) for run in runs)
         new = {seen.rough: seen.state for run in runs for seen in run.seen if seen.state is not None}
-        known |= new.keys()
+        known.update(new)
         runs = workers.each(watched, [(state, SYNC, day * DAY, frozenset(known)) for state in new.values()])
         problems += [problem for run in runs for problem in run.problems]
     return points, problems
