@@ -7,7 +7,14 @@ LAMBDA_PLATFORM := manylinux2014_x86_64
 REGENERATE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
     --no-annotate --no-header --quiet
 
-.PHONY: demo test lint fmt sandbox lock build-SyncFunction
+# Only the runtime's own Python makes byte-code that the runtime takes. The SDK's thousand generated classes stay out of it:
+# none of them is imported.
+COMPILER := $(shell for p in $(BIN)/python python$(LAMBDA_PYTHON) $(PYTHON); do \
+    $$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(LAMBDA_PYTHON)")' 2>/dev/null && echo $$p && break; done)
+COMPILE = $(if $(COMPILER),$(COMPILER) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task \
+    -x 'adobjects/(?!__init__|abstractobject|objectparser)',: no Python $(LAMBDA_PYTHON) here, so no byte-code in)
+
+.PHONY: demo test lint fmt sandbox lock bench build-SyncFunction
 
 demo: .venv/ready       ## the daily job against a local stand-in for Meta, CLOSRTECH and AWS
 	@$(BIN)/python -m sandbox.demo
@@ -28,6 +35,9 @@ fmt: .venv/ready        ## put the code into its standard form
 sandbox: .venv/ready    ## keep the local stand-in running; prints the environment for another shell
 	@$(BIN)/python -m sandbox
 
+bench: .venv/ready      ## what a run costs, beside the obvious design; takes some minutes
+	@$(BIN)/python -m scripts.bench
+
 lock:                   ## renew both lock files from pyproject.toml (needs uv)
 	$(REGENERATE) --group dev --output-file requirements-dev.txt
 	$(REGENERATE) --constraint requirements-dev.txt --output-file requirements.txt \
@@ -47,3 +57,4 @@ build-SyncFunction:     ## what `sam build` packs; by hand: make build-SyncFunct
 	@cp -R handler.py closrads data "$(ARTIFACTS_DIR)"
 	@find "$(ARTIFACTS_DIR)" -mindepth 1 -type d \( -name __pycache__ -o -name bin -o -name test -o -name tests \) \
 	    -prune -exec rm -rf {} +
+	@$(COMPILE) "$(ARTIFACTS_DIR)"

@@ -17,7 +17,7 @@ OURS = {"handler.py", "closrads", "data"}
 NEVER_PACKED = {
     *("boto3", "botocore", "s3transfer", "dateutil"),  # the Lambda runtime brings them
     *("aiohttp", "curlify", "pycountry"),  # only facebook_business's server-side events would need them
-    *("test", "tests", "sandbox", "scripts", "bin", ".venv", ".git", "__pycache__"),
+    *("test", "tests", "sandbox", "scripts", "bin", ".venv", ".git"),
 }
 TARGET = ("Linux", "x86_64", (3, 13))
 
@@ -52,7 +52,7 @@ def test_beside_them_stands_our_own_code_only(package: Path) -> None:
     found = {path.name for path in package.iterdir()}
     of_packages = {path.parts[0] for each in distributions(path=[str(package)]) for path in each.files or ()}
 
-    assert found - of_packages == OURS
+    assert found - of_packages - {"__pycache__"} == OURS
 
 
 @pytest.mark.parametrize("folder", ["closrads", "data"])
@@ -76,21 +76,47 @@ def test_compiled_modules_are_for_the_runtime(package: Path) -> None:
 
 
 def test_it_stays_small(package: Path, tmp_path: Path) -> None:
-    """A dependency that adds megabytes is noticed: measured 12.3 MB, zipped 4.0 MB, in November 2026."""
-    files = files_below(package)
+    """A dependency that adds megabytes is noticed: measured 18.4 MB, zipped 6.4 MB, in November 2026."""
+    files = [path.relative_to(package) for path in package.rglob("*") if path.is_file()]
     archive = tmp_path / "package.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in sorted(files):
             zipped.write(package / path, path)
 
-    assert sum((package / path).stat().st_size for path in files) < 14_000_000
-    assert archive.stat().st_size < 4_500_000
+    assert sum((package / path).stat().st_size for path in files) < 20_000_000
+    assert archive.stat().st_size < 7_000_000
 
 
-@pytest.mark.skipif(
+ON_THE_RUNTIME = pytest.mark.skipif(
     (platform.system(), platform.machine(), sys.version_info[:2]) != TARGET,
     reason="its compiled modules load only in Python 3.13 on x86_64 Linux",
 )
+
+
+@ON_THE_RUNTIME
+def test_what_a_start_imports_is_there_as_byte_code(package: Path) -> None:
+    """Nothing is compiled in a cold start, nor the source looked at to see whether the byte-code is still right."""
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:]; import handler; "
+        "paths = (getattr(module, '__cached__', None) for module in sys.modules.values()); "
+        "print(*filter(None, paths), sep='\\n')"
+    )
+    run = subprocess.run(  # noqa: S603 - own interpreter, own arguments
+        [sys.executable, "-B", "-c", program, str(package)],
+        env={},
+        cwd=package,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours = [Path(line) for line in run.stdout.splitlines() if line.startswith(str(package))]
+
+    assert len(ours) > 100
+    assert [path for path in ours if not path.is_file()] == []
+    assert {path.read_bytes()[4:8] for path in ours} == {(0b01).to_bytes(4, "little")}
+
+
+@ON_THE_RUNTIME
 def test_the_handler_imports_with_nothing_but_boto3_beside_it(package: Path, tmp_path: Path) -> None:
     """No module relies on a package that only the development environment has."""
     runtime = tmp_path / "runtime"

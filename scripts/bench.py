@@ -1,0 +1,201 @@
+"""What a run costs at a stated latency, in round trips, points, seconds and memory, beside the obvious design.
+
+    python -m scripts.bench
+
+The real handler runs in a process of its own against the sandbox over HTTP. The obvious design makes one call at a
+time: per Meta campaign it lists the ad sets, and per ad set it reads the ads, updates, re-publishes each ad, waits
+three seconds and reads the ads again. For 30 ad sets it is really run; else it is computed from its number of calls.
+"""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from sandbox import Sandbox
+
+ROOT = Path(__file__).resolve().parent.parent
+WAIT_SECONDS = 3.0
+OLD, NEW = "FL GA TX", "FL GA OH"
+
+INVOCATION = """
+import json, sys, time
+import handler
+from closrads.clock import Clock
+
+started = time.perf_counter()
+clock = Clock(remaining=lambda: 900 - (time.perf_counter() - started))
+result = handler.handle({"dry_run": False}, clock)
+seconds = time.perf_counter() - started
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+updated = sum(campaign["adsets_updated"] for campaign in result["campaigns"])
+print("MEASURED", json.dumps({**result["graph"], "seconds": seconds, "peak_kb": int(peak), "updated": updated}))
+"""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A business, and a day."""
+
+    name: str
+    campaigns: tuple[tuple[str, int], ...]
+    """Ad account and number of Meta campaigns of each campaign."""
+    adsets: int
+    """Per campaign."""
+    ads: int
+    """Per ad set."""
+    latency: float
+    """Seconds per round trip."""
+    per_item: float
+    """Seconds for each item of a batch."""
+    change: bool
+    run_obvious: bool = False
+
+    @property
+    def all_adsets(self) -> int:
+        """How many ad sets there are."""
+        return self.adsets * len(self.campaigns)
+
+
+THREE = (("act_111", 1), ("act_111", 1), ("act_222", 2))
+ONE = (("act_111", 1),)
+SCENARIOS = (
+    Scenario("quiet day", THREE, 10, 4, 0.15, 0.01, change=False, run_obvious=True),
+    Scenario("change day", THREE, 10, 4, 0.15, 0.01, change=True, run_obvious=True),
+    Scenario("100 ad sets change", ONE, 100, 2, 0.05, 0.0, change=True),
+    Scenario("1,000 ad sets change", ONE, 1000, 2, 0.05, 0.0, change=True),
+    Scenario("1,000 ad sets, quiet", ONE, 1000, 2, 0.05, 0.0, change=False),
+    Scenario("1,000 ad sets of 50 ads, quiet", ONE, 1000, 50, 0.05, 0.0, change=False),
+)
+
+
+def main() -> None:
+    """Print the tables."""
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} processors, Python {platform.python_version()}\n")
+    print("| scenario | ad sets | round trips | Graph operations | points | seconds | peak MB | obvious design |")
+    print("|---|---|---|---|---|---|---|---|")
+    with Sandbox() as sandbox:
+        for scenario in SCENARIOS:
+            print(row(sandbox, scenario), flush=True)
+    print()
+    print_package()
+
+
+def row(sandbox: Sandbox, scenario: Scenario) -> str:
+    """Run a scenario both ways, and return its line of the table."""
+    build(sandbox, scenario)
+    run = measure(sandbox)
+    if run["updated"] != (scenario.all_adsets if scenario.change else 0):
+        raise SystemExit(f"{scenario.name}: {run['updated']} ad sets were updated")
+    calls, seconds = obvious_cost(scenario)
+    obvious = f"{calls} round trips, {seconds:,.0f} s"
+    if scenario.run_obvious:
+        build(sandbox, scenario)
+        calls, seconds = run_obvious(sandbox, scenario)
+        obvious = f"{calls} round trips, {seconds:.1f} s (run)"
+    return (
+        f"| {scenario.name} | {scenario.all_adsets:,} | {run['round_trips']:,} | {run['operations']:,} | "
+        f"{run['points']:,} | {run['seconds']:.2f} | {run['peak_kb'] / 1024:.0f} | {obvious} |"
+    )
+
+
+def build(sandbox: Sandbox, scenario: Scenario) -> None:
+    """Open the business of a scenario."""
+    sandbox.reset()
+    sandbox.aws.verify_sender("reports@example.test")
+    parameters: dict[str, str | Iterable[str]] = {
+        "closrtech/base_url": sandbox.closrtech.url,
+        "closrtech/email": sandbox.closrtech.email,
+        "closrtech/password": sandbox.closrtech.password,
+        "meta/access_token": sandbox.meta.token,
+        "email/sender": "reports@example.test",
+        "email/recipients": ["owner@example.test"],
+    }
+    for number, (account, parts) in enumerate(scenario.campaigns, start=1):
+        code = f"VND_{number}_LEADS"
+        sandbox.closrtech.demand[code] = dict.fromkeys(NEW.split(), 5)
+        ids = [sandbox.meta.add_campaign(f"12021000000000{number}{part}00", account) for part in range(1, parts + 1)]
+        for adset in range(scenario.adsets):
+            states = OLD if scenario.change else NEW
+            sandbox.meta.add_adset(ids[adset % parts], f"Ad set {number}/{adset}", states, ads=scenario.ads)
+        parameters |= {
+            f"campaigns/c{number}/closrtech_campaign": code,
+            f"campaigns/c{number}/fb_ad_account_id": account,
+            f"campaigns/c{number}/fb_campaign_ids": ids,
+        }
+    sandbox.aws.put_parameters(parameters)
+    sandbox.meta.latency, sandbox.meta.latency_per_item = scenario.latency, scenario.per_item
+
+
+def measure(sandbox: Sandbox) -> dict[str, Any]:
+    """Run the handler in a fresh process, and return what it says of itself."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
+    environment = kept | sandbox.environment() | {"PYTHONPATH": str(ROOT), "POWERTOOLS_LOG_LEVEL": "ERROR"}
+    run = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-c", INVOCATION], env=environment, capture_output=True, text=True, check=False
+    )
+    for line in run.stdout.splitlines():
+        if line.startswith("MEASURED"):
+            measured: dict[str, Any] = json.loads(line.removeprefix("MEASURED"))
+            return measured
+    raise SystemExit(run.stdout[-2000:] + run.stderr[-2000:])
+
+
+def obvious_cost(scenario: Scenario) -> tuple[int, float]:
+    """Return the round trips and the seconds of the obvious design, by its number of calls."""
+    lists = sum(parts * math.ceil(scenario.adsets / parts / 100) for _, parts in scenario.campaigns)
+    per_adset = 1 + (scenario.ads + 2) * scenario.change
+    calls = lists + per_adset * scenario.all_adsets
+    return calls, calls * scenario.latency + WAIT_SECONDS * scenario.all_adsets * scenario.change
+
+
+def run_obvious(sandbox: Sandbox, scenario: Scenario) -> tuple[int, float]:
+    """Run the obvious design, and return the same."""
+    meta = sandbox.meta
+    started, before = time.perf_counter(), meta.round_trips
+    with requests.Session() as session:
+
+        def call(method: str, path: str, **params: Any) -> Any:
+            params["access_token"] = meta.token
+            return session.request(method, f"{meta.url}/{meta.version}/{path}", params=params, timeout=30).json()
+
+        for campaign in list(meta.campaigns):
+            fields = "id,targeting"
+            for adset in call("GET", f"{campaign}/adsets", fields=fields, limit=100)["data"]:
+                ads = call("GET", f"{adset['id']}/ads", fields="id,status,issues_info")["data"]
+                if not scenario.change:
+                    continue
+                targeting = adset["targeting"]
+                targeting["geo_locations"]["regions"] = [{"key": "3852"}, {"key": "3853"}, {"key": "3878"}]
+                call("POST", adset["id"], targeting=json.dumps(targeting))
+                for ad in ads:
+                    call("POST", ad["id"], status="ACTIVE")
+                time.sleep(WAIT_SECONDS)
+                call("GET", f"{adset['id']}/ads", fields="id,status,issues_info")
+    return meta.round_trips - before, time.perf_counter() - started
+
+
+def print_package() -> None:
+    """Build the package, and say how large it is and how fast it imports, beside the same packages as installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / "package"
+        subprocess.run(["make", "build-SyncFunction", f"ARTIFACTS_DIR={package}"], cwd=ROOT, check=True)  # noqa: S603, S607 - our own
+        size = sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
+        subprocess.run(["zip", "-qr9", f"{folder}/package.zip", "."], cwd=package, check=True)  # noqa: S603, S607 - the same
+        zipped = (Path(folder) / "package.zip").stat().st_size
+        print(f"Package: {size / 1e6:.1f} MB, {zipped / 1e6:.2f} MB zipped")
+
+
+if __name__ == "__main__":
+    main()
