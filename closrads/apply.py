@@ -38,7 +38,7 @@ from closrads.facebook_client import (
     verify_ads_after_republish,
 )
 from closrads.graph_api import GraphApi
-from closrads.headroom import seconds_needed
+from closrads.headroom import points_needed, seconds_needed
 from closrads.ledger import Ledger
 from closrads.model import LONG_AGO, Action, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Result
 from closrads.observability import log_defect, logger
@@ -386,28 +386,42 @@ def put_back(job: Job, attempts: Sequence[Attempt]) -> None:
     for attempt in attempts:
         logger.warning("adset.rollback", extra={"adset": attempt.adset.id, "reasons": attempt.issues})
     _note_all(job, attempts, ChangeState.ROLLING_BACK)
+    told = {attempt.adset.id: list(attempt.issues) for attempt in attempts}
     _go_back(job, attempts)
-    again = [attempt for attempt in attempts if attempt.was_cut_off and attempt.end is ChangeState.ROLLBACK_FAILED]
-    if again:
-        _go_there_again(job, again)
-        _go_back(job, again)
+    cut_off = [attempt for attempt in attempts if attempt.was_cut_off and not attempt.refused]
+    unmended = [attempt for attempt in cut_off if attempt.end is ChangeState.ROLLBACK_FAILED]
+    has_room = _has_room(job, unmended)
+    if unmended and has_room:
+        for attempt in unmended:
+            attempt.issues = told[attempt.adset.id]
+        _go_there_again(job, unmended)
+        _go_back(job, unmended)
     for attempt in attempts:
         if attempt.end is ChangeState.ROLLBACK_FAILED:
             logger.critical("adset.rollback_failed", extra={"adset": attempt.adset.id, "issues": attempt.issues})
-    _note_all(job, attempts)
+    # What there was no room for stays as one that was cut off, so that another run takes the whole way.
+    _note_all(job, [attempt for attempt in attempts if has_room or attempt not in unmended])
+
+
+def _has_room(job: Job, attempts: Sequence[Attempt]) -> bool:
+    adsets = [attempt.adset for attempt in attempts]
+    in_time = job.api.clock.remaining() >= job.seconds_needed(adsets)
+    return in_time and not job.api.quota.seconds_until(points_needed(adsets))
 
 
 def _go_there_again(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Write what is being rolled back once more, and re-publish.
+    """Write what is being rolled back once more, over what is there now, and re-publish.
 
     A rollback that is cut off between its write and its re-publish breaks ads too. They are mended by the targeting
     from before that write, which is this, and a re-publish.
     """
+    now = refresh(job.api, [attempt.adset for attempt in attempts])
     for attempt in attempts:
-        attempt.issues.clear()
         attempt.is_back, attempt.written = False, None
-        with suppress(MetaError, AdSetChangedError):  # the way back finds out what is there
-            update_adset_geo(job.api, attempt.adset, attempt.change.after["geo_locations"]["regions"])
+        there = now[attempt.adset.id]
+        if isinstance(there, AdSetSnapshot) and region_keys(there.targeting) == region_keys(attempt.adset.targeting):
+            with suppress(MetaError, AdSetChangedError):  # the way back finds out what is there
+                update_adset_geo(job.api, there, attempt.change.after["geo_locations"]["regions"])
     republish_ads(job.api, [attempt.adset for attempt in attempts])
 
 
