@@ -26,7 +26,6 @@ from closrads.facebook_client import (
     FRESH_SECONDS,
     Rollback,
     Undoing,
-    Written,
     _build_new_targeting,
     check_ad_health,
     gravest,
@@ -45,6 +44,7 @@ from closrads.observability import log_defect, logger
 from closrads.parallel import side_by_side
 from closrads.plan import Decision, decide
 from closrads.targeting import region_keys
+from closrads.targeting_write import Written
 
 FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
 """A snapshot older than this is taken anew before anything is written over it: a person may have come."""

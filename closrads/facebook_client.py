@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import IntEnum
 from typing import Any
 
 from closrads.clock import Clock
@@ -15,8 +14,6 @@ from closrads.errors import (
     MetaAccessError,
     MetaError,
     MetaInvalidError,
-    MetaLostAnswerError,
-    MetaOutcomeUnknownError,
     MetaPolicyError,
     MetaRateLimitError,
     MetaTooMuchDataError,
@@ -47,6 +44,7 @@ from closrads.targeting import (
     same_targeting,
     without_computed,
 )
+from closrads.targeting_write import TargetingWrite, Written, has_targeting, read_targeting
 
 ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
@@ -57,7 +55,6 @@ FRESH_SECONDS = 5.0
 
 _ADSET_FIELDS = "id,name,effective_status,targeting"
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback,updated_time"
-_TARGETING_ONLY = {"fields": "id,targeting"}
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 """Only active ad sets are changed; the other two would otherwise vanish from the report without a word."""
 
@@ -225,15 +222,6 @@ def _was_paused_by_meta(change: Change, ad: Ad) -> bool:
     return (ad.updated_at is None or ad.updated_at < first) and _examine(ad).health is AdHealth.BROKEN
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An ad set's targeting as Meta stores it after our write."""
-
-    targeting: Targeting
-    certain: bool
-    """Whether all of it is known to come from that write; else a person may have changed other parts of it."""
-
-
 def update_adset_geo(  # noqa: PLR0913 - what to write, and what the caller knows of time and of earlier calls
     api: GraphApi,
     adset: AdSetSnapshot,
@@ -275,7 +263,7 @@ def update_adset_geo(  # noqa: PLR0913 - what to write, and what the caller know
     if region_keys(adset.targeting) == wanted:
         return Written(adset.targeting, certain=True)
     after = _build_new_targeting(adset.targeting, regions)
-    write = _TargetingWrite(api, adset.id, before=adset.targeting, after=after, again=again)
+    write = TargetingWrite(api, adset.id, before=adset.targeting, after=after, again=again)
     return write.make(reserve, (MetaTransientError,) if patient else ())
 
 
@@ -429,10 +417,10 @@ def _put_back(api: GraphApi, undoing: Undoing) -> Rollback | None:
     """Write the old targeting; return how the rollback ended if it has."""
     adset, written = undoing.adset, undoing.written
     try:
-        current = _targeting_of(api.get(adset.id, _TARGETING_ONLY, _has_targeting))
+        current = read_targeting(api, adset.id)
         before = _what_to_put_back(adset, undoing.regions, written, current)
         ours = (written.targeting,) if written is not None and written.certain else ()
-        write = _TargetingWrite(api, adset.id, before=current, after=before, ours=ours)
+        write = TargetingWrite(api, adset.id, before=current, after=before, ours=ours)
         current = write.make(RESERVED_SECONDS, (MetaTransientError, MetaRateLimitError)).targeting
     except AdSetChangedError as error:
         return Rollback(Result.SUPERSEDED, (str(error),))
@@ -483,104 +471,6 @@ def _what_to_put_back(
     return _build_new_targeting(current, old_regions)
 
 
-class _Sent(IntEnum):
-    """What is known of a write, the more the higher."""
-
-    NO = 0
-    PERHAPS = 1
-    """Its answer was lost."""
-    CONFIRMED = 2
-
-
-class _TargetingWrite:
-    """One write of `after` over `before`, and what became of it where answers are lost or contradict each other."""
-
-    def __init__(  # noqa: PLR0913 - what to write, and what is known of it
-        self,
-        api: GraphApi,
-        adset_id: str,
-        *,
-        before: Targeting,
-        after: JsonObject,
-        ours: Sequence[Targeting] = (),
-        again: bool = False,
-    ) -> None:
-        self._api = api
-        self._adset_id = adset_id
-        self._before = before
-        self._after = after
-        self._overwritable = (before, *ours)
-        self._sent = _Sent.PERHAPS if again else _Sent.NO
-        self._first = not again
-
-    def make(self, reserve: float, retried: tuple[type[MetaError], ...]) -> Written:
-        """Return what is at Meta afterwards; `retried` errors are waited for, short of the last `reserve` seconds."""
-        try:
-            return self._api.retrying(self._attempt, reserve=reserve, errors=retried)
-        except MetaError as error:
-            if self._sent is _Sent.NO:
-                raise
-            unknown = f"Nobody knows whether the write to {self._adset_id} was done: {error}"
-            try:
-                waited_for = (*retried, MetaRateLimitError) if retried else ()
-                answer = self._api.retrying(self._read, reserve=reserve, errors=waited_for)
-            except MetaError as unreadable:
-                raise MetaOutcomeUnknownError(f"{unknown}; {unreadable}", error) from None
-            if (written := self._look(answer)) is not None:
-                return written
-            raise MetaOutcomeUnknownError(unknown, error) from None
-
-    def _attempt(self) -> Written:
-        if not self._first and (written := self._look(self._read())) is not None:
-            return written
-        self._first = False
-        try:
-            answer = self._api.post(self._adset_id, {"targeting": self._after, **_TARGETING_ONLY})
-        except MetaTransientError:
-            self._sent = max(self._sent, _Sent.PERHAPS)
-            raise
-        self._sent = _Sent.CONFIRMED
-        shown_by_the_write = _has_targeting(answer)
-        stored = _targeting_of(answer if shown_by_the_write else self._read())
-        certain = shown_by_the_write or same_but_for_regions(stored, self._before)
-        if region_keys(stored) == region_keys(self._after):
-            return Written(stored, certain)
-        if self._may_overwrite(stored):
-            raise MetaLostAnswerError(f"Meta confirms the write to {self._adset_id}, but shows the old states")
-        if certain:
-            return Written(stored, certain)  # what Meta made of it: other states than were sent
-        raise self._somebody_else()
-
-    def _read(self) -> JsonObject:
-        return self._api.get_once(self._adset_id, _TARGETING_ONLY, _has_targeting)
-
-    def _look(self, answer: JsonObject) -> Written | None:
-        """Return what is there if the write has arrived, None if that does not show."""
-        current = _targeting_of(answer)
-        differ = region_keys(self._before) != region_keys(self._after)
-        can_tell = self._sent is _Sent.CONFIRMED or (self._sent is _Sent.PERHAPS and differ)
-        if can_tell and region_keys(current) == region_keys(self._after):
-            return Written(current, same_but_for_regions(current, self._before))
-        if self._may_overwrite(current):
-            return None
-        raise self._somebody_else()
-
-    def _may_overwrite(self, current: Targeting) -> bool:
-        return any(same_targeting(current, known) for known in self._overwritable)
-
-    def _somebody_else(self) -> AdSetChangedError:
-        return AdSetChangedError(f"Somebody changed the targeting of {self._adset_id} meanwhile: it stays as it is now")
-
-
-def _targeting_of(answer: JsonObject) -> Targeting:
-    targeting: Targeting = answer["targeting"]
-    return targeting
-
-
-def _has_targeting(answer: JsonObject) -> bool:
-    return isinstance(answer.get("targeting"), dict)
-
-
 def _compare(before: Ad, now: Ad | None) -> AdFinding:
     if now is None:
         return AdFinding(before, AdHealth.UNREADABLE, "is no longer listed in its ad set")
@@ -604,7 +494,7 @@ def _examine(ad: Ad) -> AdFinding:
 
 def _snapshot(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
     adset_id = _text(row, "id")
-    if not _has_targeting(row):
+    if not has_targeting(row):
         raise MetaInvalidError(f"Meta lists ad set {adset_id} without its targeting")
     return AdSetSnapshot(
         id=adset_id,

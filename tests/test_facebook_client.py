@@ -27,7 +27,6 @@ from closrads.facebook_client import (
     RepublishFailure,
     Rollback,
     Undoing,
-    Written,
     _build_new_targeting,
     check_ad_health,
     get_active_adsets,
@@ -43,6 +42,7 @@ from closrads.facebook_client import (
 from closrads.model import Action, Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Change, ChangeState, Result
 from closrads.state_mapper import Region, build_fb_regions
 from closrads.targeting import region_keys
+from closrads.targeting_write import Written
 from sandbox import Breakage, faults
 from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING
 from sandbox.server import Reply
