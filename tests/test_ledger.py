@@ -283,7 +283,7 @@ class TestScheduledTime:
             pytest.param(False, 60, ME, ME, id="the same run again"),
         ],
     )
-    def test_a_second_delivery(self, world: World, ended: bool, seconds: float, who: str, has_it: str) -> None:  # noqa: FBT001
+    def test_a_second_delivery(self, world: World, seconds: float, who: str, has_it: str, *, ended: bool) -> None:
         """It gets the time only if the first died without coming to its end."""
         assert self.claim(world, ME) == ME
         if ended:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -9,9 +10,9 @@ import pytest
 
 from closrads import config
 from closrads.errors import SyncFailed
-from closrads.facebook_client import republish_ads
+from closrads.facebook_client import republish_ads, still_to_protect
 from closrads.ledger import Ledger
-from closrads.model import Action, Change, ChangeState
+from closrads.model import Action, Ad, AdIssue, AdSetSnapshot, Change, ChangeState
 from closrads.targeting import without_computed
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
@@ -32,7 +33,7 @@ from tests.ledger_world import (
     result_of,
     statuses,
 )
-from tests.world import LIVE, World
+from tests.world import LIVE, START, World
 
 HOUR = 3600.0
 SINCE_A_WRITE = (ChangeState.PREPARED, ChangeState.WRITTEN, ChangeState.REPUBLISHED)
@@ -641,6 +642,42 @@ class TestWhosePause:
             result_of(world, {**LIVE, "notify": False})
             assert two.status == "PAUSED"
         assert ledger(world).open_changes("veterans") == ()
+
+    @pytest.mark.parametrize(
+        ("status", "seconds", "is_broken", "protected"),
+        [
+            ("ACTIVE", None, False, True),
+            ("ACTIVE", 3 * HOUR, True, True),
+            ("PAUSED", -6, False, False),
+            ("PAUSED", -5, False, True),
+            ("PAUSED", 0, False, True),
+            ("PAUSED", 100, False, True),
+            ("PAUSED", 160, False, True),
+            ("PAUSED", 161, False, False),
+            ("PAUSED", 161, True, False),
+            ("PAUSED", -6, True, True),
+            ("PAUSED", None, True, True),
+            ("PAUSED", None, False, False),
+            ("ARCHIVED", 10, False, False),
+            ("DELETED", 10, True, False),
+        ],
+    )
+    def test_what_counts_as_metas_doing(
+        self, status: str, seconds: float | None, *, is_broken: bool, protected: bool
+    ) -> None:
+        """A pause from five seconds before the change to a minute after its last step, or one with an older issue."""
+        before = AdSetSnapshot("501", "Broad", "900", "ACTIVE", {}, (Ad("601", "One", "ACTIVE", "ACTIVE"),))
+        change = Change(
+            "veterans", EARLIER, Action.SYNC, before, {}, ChangeState.WRITTEN, START, START + timedelta(seconds=100)
+        )
+        issues = (AdIssue(3390001, "Missing lead form", "", "HARD_ERROR"),) if is_broken else ()
+        updated_at = None if seconds is None else START + timedelta(seconds=seconds)
+        now = Ad("601", "One", status, status, issues, updated_at=updated_at)
+
+        found = still_to_protect(change, [now])
+
+        assert [ad.id for ad in found.adset.ads] == (["601"] if protected else [])
+        assert len(found.notes) == (not protected)
 
     def test_an_ad_that_a_person_had_paused_before(self, world: World, adset: str) -> None:
         """It was not ACTIVE when the change was written down, so it is nobody's to re-publish."""
