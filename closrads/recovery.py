@@ -14,7 +14,7 @@ from closrads.facebook_client import (
 )
 from closrads.headroom import points_needed, reserve_room
 from closrads.model import Ad, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Recovery, Result
-from closrads.observability import logger
+from closrads.observability import log_defect, logger
 from closrads.targeting import region_keys, states
 
 _GONE = frozenset({"ARCHIVED", "DELETED"})
@@ -75,12 +75,14 @@ def _recover_together(job: Job, changes: Sequence[Change]) -> list[Recovery]:
         if isinstance(there, MetaError):
             unseen[change.before.id] = f"It could not be looked up at Meta: {there}"
             continue
-        attempt = _take_up(change, there)
         try:
+            attempt = _take_up(change, there)
             # Before anything is written, for what Meta does to the ads from now on is this change's doing too.
             attempt.change = job.ledger.move(attempt.change, change.state)
         except LedgerError as error:
             unseen[change.before.id] = str(error)
+        except Exception as error:  # noqa: BLE001 - a defect leaves this change open, and the others are taken up
+            unseen[change.before.id] = log_defect(error)
         else:
             attempts[change.before.id] = attempt
     see_through(job, list(attempts.values()))

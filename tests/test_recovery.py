@@ -1,6 +1,6 @@
 """What the next run makes of changes that an earlier one had begun: each is finished, undone, or left to a person."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
@@ -10,7 +10,7 @@ import pytest
 
 from closrads import config
 from closrads.errors import SyncFailed
-from closrads.facebook_client import republish_ads, still_to_protect
+from closrads.facebook_client import Protected, republish_ads, still_to_protect
 from closrads.ledger import Ledger
 from closrads.model import Action, Ad, AdIssue, AdSetSnapshot, Change, ChangeState
 from closrads.targeting import without_computed
@@ -781,6 +781,28 @@ class TestLedgerTrouble:
         assert (recovered(result)["state"], world.meta.states(adset)) == ("rollback_failed", WANTED)
         assert world.sandbox.aws.mails[-1].subject.startswith("CLOSRADS ✗ ROLLBACK FAILED in Veterans")
         assert metric(capsys.readouterr().out, "RollbackFailed") == 1
+
+    def test_a_defect_leaves_one_change_open_and_takes_up_the_others(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What stumbles over one change stops neither the others nor the report."""
+        world.campaign("FL")
+        adsets = [world.adset(name) for name in ("One", "Two")]
+        for adset in adsets:
+            left_behind(world, adset, ChangeState.WRITTEN)
+
+        def stumble(change: Change, now: Iterable[Ad]) -> Protected:
+            if change.before.id == adsets[0]:
+                raise ZeroDivisionError("a defect")
+            return still_to_protect(change, now)
+
+        monkeypatch.setattr("closrads.recovery.still_to_protect", stumble)
+
+        result = result_of(world, LIVE)
+
+        assert [each["state"] for each in result["recovered"]] == ["written", "verified"]
+        assert "ZeroDivisionError" in result["recovered"][0]["issues"][0]
+        assert not result["success"]
 
     @pytest.mark.parametrize("step", [ChangeState.WRITTEN, ChangeState.REPUBLISHED, ChangeState.VERIFIED])
     def test_a_defect_in_the_ledger_leaves_no_ad_set_unprotected(
