@@ -555,6 +555,23 @@ class TestCutShort:
 
         assert world.meta.targeting(adset) == by_hand
 
+    def test_a_person_who_comes_while_it_is_mended_has_the_last_word(self, world: World, adset: str) -> None:
+        """The ad set is read again before it is sent forth once more, and has other states by then."""
+        world.time.next_day()
+        looks = iter(range(1, 1000))
+        texas_and_ohio = {"geo_locations": {"regions": [{"key": "3886"}, {"key": "3878"}]}}
+
+        def come_at_the_second_look(operation: Operation) -> None:
+            if (operation.method, operation.kind) == ("GET", "adset") and next(looks) == 2:
+                world.meta.change_by_hand(adset, texas_and_ohio)
+
+        world.meta.on_request = come_at_the_second_look
+
+        result = result_of(world, RECHECK)
+
+        assert recovered(result)["state"] == "superseded"
+        assert (world.written_adsets(), world.meta.states(adset)) == ([], {"TX", "OH"})
+
     def test_an_ad_that_a_person_paused_stays_paused_and_is_named(self, world: World, adset: str) -> None:
         """However often the other one is re-published."""
         world.time.pass_by(HOUR)

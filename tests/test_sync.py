@@ -871,14 +871,15 @@ class TestTrouble:
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
 
+    @pytest.mark.parametrize("step", ["closrads.apply.refresh", "closrads.ledger.Ledger.prepare"])
     def test_a_defect_before_the_write_stops_that_ad_set_only(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
+        self, world: World, step: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nothing was written, so it is a plain failure, and the others keep their results."""
         world.campaign("FL")
         world.adset("One")
         world.adset("Two")
-        monkeypatch.setattr("closrads.apply.refresh", _defective)
+        monkeypatch.setattr(step, _defective)
 
         assert failed(world).count("Unexpected ZeroDivisionError") == 2
         assert world.meta.writes == []
