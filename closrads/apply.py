@@ -147,28 +147,36 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
 
 def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
-    begun: dict[str, tuple[Decision, Attempt]] = {}
-    changes = []
-    for change in _look_again(job, wave):
-        if isinstance(change, Outcome):
-            outcomes[change.result.id] = change
+    changes: dict[str, Decision] = {}
+    for look in _look_again(job, wave):
+        if isinstance(look, Outcome):
+            outcomes[look.result.id] = look
         else:
-            changes.append(change)
-
-    def begin(decision: Decision) -> None:
-        if any(concerns_all(outcome.trouble) for outcome in list(outcomes.values())):
-            return
-        came_of_it = _begin(job, decision)
-        if isinstance(came_of_it, Outcome):
-            outcomes[decision.adset.id] = came_of_it
-        else:
-            begun[decision.adset.id] = decision, came_of_it
-
-    if job.api.clock.remaining() < job.seconds_needed([change.adset for change in changes]):
+            changes[look.adset.id] = look
+    if job.api.clock.remaining() < job.seconds_needed([change.adset for change in changes.values()]):
         return outcomes
-    side_by_side(begin, changes, WRITES_AT_ONCE)
-    see_through(job, [attempt for _, attempt in begun.values()])
-    return outcomes | {adset_id: _outcome(decision, attempt) for adset_id, (decision, attempt) in begun.items()}
+    attempts: list[Attempt] = []
+    for begun in _prepare(job, list(changes.values())):
+        if isinstance(begun, Outcome):
+            outcomes[begun.result.id] = begun
+        else:
+            attempts.append(begun)
+
+    def write(attempt: Attempt) -> None:
+        """If Meta is in trouble, the attempt stays unsettled until others are re-published."""
+        if any(concerns_all(outcome.trouble) for outcome in list(outcomes.values())):
+            attempt.end = ChangeState.NOT_WRITTEN
+            return
+        try:
+            _write(job, attempt, patient=False)
+        except MetaError as error:
+            attempt.end = ChangeState.NOT_WRITTEN
+            outcomes[attempt.adset.id] = _not_done(changes[attempt.adset.id], error)
+
+    side_by_side(write, attempts, WRITES_AT_ONCE)
+    see_through(job, attempts)
+    written = [attempt for attempt in attempts if attempt.end is not ChangeState.NOT_WRITTEN]
+    return outcomes | {attempt.adset.id: _outcome(changes[attempt.adset.id], attempt) for attempt in written}
 
 
 def _look_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
@@ -203,35 +211,35 @@ def concerns_all(trouble: ClosradsError | None) -> bool:
     return isinstance(trouble, LedgerError | MetaAccessError | MetaPolicyError | MetaRateLimitError)
 
 
-def _begin(job: Job, decision: Decision) -> Outcome | Attempt:
-    """Write down and write; if Meta is in trouble, the attempt stays unsettled until others are re-published."""
-    adset, now = decision.adset, job.api.clock.now()
-    attempt = Attempt(
-        Change(
-            campaign=job.campaign,
-            run_id=job.run_id,
-            action=job.action,
-            before=adset,
-            after=_build_new_targeting(adset.targeting, decision.regions),
-            state=ChangeState.PREPARED,
-            prepared_at=now,
-            changed_at=now,
-            memory=decision.memory,
-        ),
-        adset,
-    )
+def _prepare(job: Job, changes: Sequence[Decision]) -> list[Attempt | Outcome]:
+    """Write down what is going to be written; return each attempt, or why it is none."""
+    now = job.api.clock.now()
+    attempts = [
+        Attempt(
+            Change(
+                campaign=job.campaign,
+                run_id=job.run_id,
+                action=job.action,
+                before=change.adset,
+                after=_build_new_targeting(change.adset.targeting, change.regions),
+                state=ChangeState.PREPARED,
+                prepared_at=now,
+                changed_at=now,
+                memory=change.memory,
+            ),
+            change.adset,
+        )
+        for change in changes
+    ]
     try:
-        job.ledger.prepare(attempt.change)
-    except LedgerError as error:
-        return _not_done(decision, error)
-    except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops this ad set only
-        return Outcome(decision.as_result(Result.FAILED, (log_defect(error),)))
-    try:
-        _write(job, attempt, patient=False)
-    except MetaError as error:
-        _note(job, attempt, ChangeState.NOT_WRITTEN)
-        return _not_done(decision, error)
-    return attempt
+        errors = job.ledger.prepare([attempt.change for attempt in attempts])
+    except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops these ad sets only
+        issue = log_defect(error)
+        return [Outcome(change.as_result(Result.FAILED, (issue,))) for change in changes]
+    return [
+        _not_done(change, error) if error else attempt
+        for change, attempt, error in zip(changes, attempts, errors, strict=True)
+    ]
 
 
 def _write(job: Job, attempt: Attempt, *, patient: bool) -> None:
@@ -253,8 +261,6 @@ def _write(job: Job, attempt: Attempt, *, patient: bool) -> None:
     except Exception as error:  # noqa: BLE001 - whether it was changed is unknown, whatever the defect
         attempt.issues.append(log_defect(error))
         attempt.to_put_back = True
-    else:
-        _note(job, attempt, ChangeState.WRITTEN)
     attempt.unsettled = None
 
 
@@ -450,18 +456,24 @@ _ENDS = {
 
 
 def _note_all(job: Job, attempts: Sequence[Attempt], state: ChangeState | None = None) -> None:
-    """Tell the ledger that all are in one state, or each at its end."""
-    side_by_side(lambda attempt: _note(job, attempt, state or attempt.end), attempts, WRITES_AT_ONCE)
+    """Tell the ledger that all are in one state, or each at its end.
+
+    If it cannot be told, what is at Meta comes first: the change stays open for the next run.
+    """
+    moves = [(attempt, to) for attempt in attempts if (to := state or attempt.end) is not None]
+    note(job, [(attempt, to) for attempt, to in moves if attempt.change.state is not to])
 
 
-def _note(job: Job, attempt: Attempt, state: ChangeState | None) -> None:
-    """Tell the ledger. If it cannot be told, what is at Meta comes first: the change stays open for the next run."""
-    if state is None or attempt.change.state is state:
-        return
+def note(job: Job, moves: Sequence[tuple[Attempt, ChangeState]]) -> None:
+    """Tell the ledger of each attempt's next state; what it could not be told of is `unrecorded`."""
     try:
-        attempt.change = job.ledger.move(attempt.change, state)
-    except LedgerError as error:
-        attempt.unrecorded = error
-        logger.error("ledger.unrecorded", extra={"adset": attempt.adset.id, "to": state.value, "error": str(error)})
+        answers = job.ledger.move([(attempt.change, to) for attempt, to in moves])
     except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
-        attempt.unrecorded = LedgerError(log_defect(error))
+        answers = [LedgerError(log_defect(error))] * len(moves)
+    for (attempt, to), answer in zip(moves, answers, strict=True):
+        if isinstance(answer, LedgerError):
+            attempt.unrecorded = answer
+            details = {"adset": attempt.adset.id, "to": to.value, "error": str(answer)}
+            logger.error("ledger.unrecorded", extra=details)
+        else:
+            attempt.change = answer

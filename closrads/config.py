@@ -12,6 +12,7 @@ from functools import cache
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import boto3
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
@@ -56,7 +57,7 @@ class Settings:
 
 @cache
 def _parameter_store() -> SSMProvider:
-    return SSMProvider()
+    return SSMProvider(boto3_client=boto3.client("ssm"))  # of the session that the other clients are of: it loads once
 
 
 def load_settings() -> Settings:

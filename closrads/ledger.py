@@ -18,7 +18,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -38,9 +38,12 @@ if TYPE_CHECKING:
 
 KEPT_FOR = timedelta(days=400)
 """How long what is final stays: a year to look back on, and a month to ask about it."""
-LARGEST_RECORD = 380_000
-"""Bytes of packed targeting and of ads; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
+LARGEST_RECORD = 390_000
+"""Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
 LARGEST_TRANSACTION = 100
+"""Parts (Developer Guide, "Quotas")."""
+LARGEST_TRANSACTION_BYTES = 3_900_000
+"""Of all items that it touches; DynamoDB takes 4 MB (Developer Guide, "Quotas")."""
 TRANSACTION_ATTEMPTS = 5
 
 _CAME_TO_NOTHING = frozenset({ChangeState.NOT_WRITTEN, ChangeState.ROLLED_BACK})
@@ -147,55 +150,30 @@ class Ledger:
     # --- leases
 
     def lease(self, slugs: Sequence[str], run_id: str, until: datetime, action: Action) -> dict[str, str]:
-        """Take the campaigns that are free for one run, all at once; return the others with the run that has them."""
-        busy: dict[str, str] = {}
-        for start in range(0, len(slugs), LARGEST_TRANSACTION):
-            wanted = list(slugs[start : start + LARGEST_TRANSACTION])
-            while wanted:
-                taken = self._lease_all(wanted, run_id, until, action)
-                if not taken:
-                    break
-                busy |= taken
-                wanted = [slug for slug in wanted if slug not in taken]
-        return busy
-
-    def _lease_all(self, slugs: Sequence[str], run_id: str, until: datetime, action: Action) -> dict[str, str]:
-        """Take all of the campaigns, or none and return those that are not free."""
-        update = {
-            "TableName": self._table,
-            "UpdateExpression": "SET holder = :me, #until = :until"
-            + (", last_sync = :me" if action is Action.SYNC else ""),
-            "ConditionExpression": "attribute_not_exists(holder) OR holder = :me OR #until < :now",
-            "ExpressionAttributeNames": {"#until": "until"},
-            "ExpressionAttributeValues": _item(
-                {":me": run_id, ":until": _seconds(until), ":now": _seconds(self._clock.now())}
-            ),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        refusals = self._transact([{"Update": {**update, "Key": _item(_lease_key(slug))}} for slug in slugs])
-        return {
-            slug: str(_plain(refusal["Item"])["holder"])
-            for slug, refusal in zip(slugs, refusals, strict=False)
-            if refusal["Code"] == "ConditionalCheckFailed"
-        }
+        """Take the campaigns that are free for one run; return the others with the run that has them."""
+        refused = self._update_leases(
+            slugs,
+            "attribute_not_exists(holder) OR holder = :me OR #until < :now",
+            "SET holder = :me, #until = :until" + (", last_sync = :me" if action is Action.SYNC else ""),
+            {":me": run_id, ":until": _seconds(until), ":now": _seconds(self._clock.now())},
+        )
+        return {slug: str(there["holder"]) for slug, there in refused.items()}
 
     def release(self, slugs: Sequence[str], run_id: str) -> None:
         """Give campaigns back; a lease that is another run's by now stays."""
-        trouble: LedgerError | None = None
-        for slug in slugs:
-            try:
-                self._write_if(
-                    "update_item",
-                    "holder = :me",
-                    {":me": run_id},
-                    names={"#until": "until"},
-                    Key=_item(_lease_key(slug)),
-                    UpdateExpression="REMOVE holder, #until",
-                )
-            except LedgerError as error:
-                trouble = error
-        if trouble is not None:
-            raise trouble
+        self._update_leases(slugs, "holder = :me", "REMOVE holder, #until", {":me": run_id})
+
+    def _update_leases(self, slugs: Sequence[str], condition: str, update: str, values: Item) -> dict[str, Item]:
+        """Update the leases for which the condition holds; return the others with what is there."""
+        refused: dict[str, Item] = {}
+        for start in range(0, len(slugs), LARGEST_TRANSACTION):
+            some = slugs[start : start + LARGEST_TRANSACTION]
+            parts = [
+                self._part("Update", condition, values, Key=_item(_lease_key(slug)), UpdateExpression=update)
+                for slug in some
+            ]
+            refused |= {some[index]: there for index, there in self._write_allowed([[part] for part in parts]).items()}
+        return refused
 
     def last_sync(self, slug: str) -> str:
         """Return the id of the live sync that last had the campaign, empty for none."""
@@ -203,74 +181,77 @@ class Ledger:
 
     # --- changes
 
-    def prepare(self, change: Change) -> None:
-        """Write a change down before anything is sent to Meta.
+    def prepare(self, changes: Sequence[Change]) -> list[LedgerError | None]:
+        """Write changes down before anything is sent to Meta; return what kept each of them from it.
 
-        Raises
-        ------
-        LedgerFullError
-            Its targeting is too large.
+        It is a `LedgerFullError` where the targeting is too large.
         """
-        item = _change_item(change)
-        if len(item["before"]) + len(item["after"]) + len(json.dumps(item["ads"])) > LARGEST_RECORD:
-            raise LedgerFullError(f"The targeting of {change.before.id} is too large for the ledger: make it smaller")
-        older = self._write_if(
-            "put_item",
+        items = [_change_item(change) for change in changes]
+        errors: list[LedgerError | None] = [
+            LedgerFullError(f"The targeting of {item['adset']} is too large for the ledger: make it smaller")
+            if _size(item) > LARGEST_RECORD
+            else None
+            for item in items
+        ]
+        fitting = [index for index, error in enumerate(errors) if error is None]
+        steps = [self._first_step(changes[index], items[index]) for index in fitting]
+        for index, error in zip(fitting, self._take(steps), strict=True):
+            errors[index] = error
+        return errors
+
+    def _first_step(self, change: Change, item: Item) -> "_Step":
+        put = self._part(
+            "Put",
             "attribute_not_exists(pk) OR #state = :not_written OR (#state = :prepared AND prepared_at = :prepared_at)",
             {
                 ":not_written": ChangeState.NOT_WRITTEN.value,
                 ":prepared": ChangeState.PREPARED.value,
                 ":prepared_at": item["prepared_at"],
             },
-            names={"#state": "state"},
             Item=_item(item),
         )
-        if older is not None:
-            raise LedgerError(f"{change.before.id} already has a change in this run, which is {older['state']}")
+        return _Step([put], _most_bytes(change), f"{change.before.id} already has a change in this run")
 
-    def move(self, change: Change, state: ChangeState) -> Change:
-        """Take a change from its state to another, and return it as it is then.
+    def move(self, changes: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
+        """Take each change from its state to another; return it as it is then, or what kept it from that.
 
-        What was put back is remembered of its ad set, in the same transaction; what was verified is forgotten.
-
-        Raises
-        ------
-        LedgerError
-            Also if the change is no longer in the state it was in: somebody else is at work on it.
+        What was put back is remembered of its ad set, in the same transaction; what was verified is forgotten. A change
+        that is no longer in the state it was in stays as it is: somebody else is at work on it.
         """
         now = self._clock.now()
+        errors = self._take([self._next_step(change, state, now) for change, state in changes])
+        moved: list[Change | LedgerError] = []
+        for (change, state), error in zip(changes, errors, strict=True):
+            if error is None:
+                names = {"adset": change.before.id, "from": change.state.value, "to": state.value}
+                logger.info("ledger.move", extra=names)
+            moved.append(error or replace(change, state=state, changed_at=now))
+        return moved
+
+    def _next_step(self, change: Change, state: ChangeState, now: datetime) -> "_Step":
         key = _change_key(change)
         if state.is_open:
             lifetime, values = "open_since = :open_since REMOVE expires_at", Item({":open_since": _open_since(change)})
         else:
             lifetime, values = "expires_at = :expires_at REMOVE open_since", Item({":expires_at": _expiry(now)})
-        update = {
-            "TableName": self._table,
-            "Key": _item(key),
-            "UpdateExpression": f"SET #state = :to, changed_at = :now, ads = :ads, {lifetime}",
-            "ConditionExpression": "#state = :from OR (#state = :to AND changed_at = :now)",
-            "ExpressionAttributeNames": {"#state": "state"},
-            "ExpressionAttributeValues": _item(
-                {
-                    ":from": change.state.value,
-                    ":to": state.value,
-                    ":now": now.isoformat(),
-                    ":ads": _ads(change),
-                    **values,
-                }
-            ),
-        }
-        parts: list[Any] = [{"Update": update}]
+        values |= {":from": change.state.value, ":to": state.value, ":now": now.isoformat(), ":ads": _ads(change)}
+        parts = [
+            self._part(
+                "Update",
+                "#state = :from OR (#state = :to AND changed_at = :now)",
+                values,
+                Key=_item(key),
+                UpdateExpression=f"SET #state = :to, changed_at = :now, ads = :ads, {lifetime}",
+            )
+        ]
         memory_key = {"pk": key["pk"], "sk": f"MEMORY#{change.before.id}"}
         if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK:
             memory = {**_memory_item(_next_memory(change)), "expires_at": _expiry(now)}
             parts.append({"Put": {"TableName": self._table, "Item": _item(memory_key | memory)}})
         elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.memory is not None:
             parts.append({"Delete": {"TableName": self._table, "Key": _item(memory_key)}})
-        if self._transact(parts):
-            raise LedgerError(f"The change of {change.before.id} is not {change.state} any more: another run has it")
-        logger.info("ledger.move", extra={"adset": change.before.id, "from": change.state.value, "to": state.value})
-        return replace(change, state=state, changed_at=now)
+        refusal = f"The change of {change.before.id} is not {change.state} any more: another run has it"
+        return _Step(parts, _most_bytes(change), refusal)
 
     def open_changes(self, slug: str) -> tuple[Change, ...]:
         """Return the campaign's changes that are neither finished nor undone, the oldest first."""
@@ -340,8 +321,50 @@ class Ledger:
                 return _plain(answer.get("Item", {}))
         return None
 
+    def _take(self, steps: Sequence["_Step"]) -> list[LedgerError | None]:
+        """Take each step, in as few transactions as possible; return what kept each of them from being taken."""
+        errors: list[LedgerError | None] = []
+        for some in _transactions(steps):
+            try:
+                refused = self._write_allowed([step.parts for step in some])
+            except LedgerError as error:
+                errors += [error] * len(some)
+            else:
+                errors += [LedgerError(step.refusal) if i in refused else None for i, step in enumerate(some)]
+        return errors
+
+    def _part(self, kind: str, condition: str, values: Item, **what: Any) -> Item:
+        """Return a part of a transaction: something to write on a condition."""
+        names = {f"#{name}": name for name in ("state", "until") if f"#{name}" in f"{condition} {what}"}
+        return {
+            kind: {
+                "TableName": self._table,
+                "ConditionExpression": condition,
+                **({"ExpressionAttributeNames": names} if names else {}),
+                "ExpressionAttributeValues": _item(values),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                **what,
+            }
+        }
+
+    def _write_allowed(self, groups: Sequence[Sequence[Any]]) -> dict[int, Item]:
+        """Write all groups of parts whose conditions hold; return what is there instead of the others, by index."""
+        refused: dict[int, Item] = {}
+        while allowed := [index for index in range(len(groups)) if index not in refused]:
+            owners = [index for index in allowed for _ in groups[index]]
+            reasons = self._transact([part for index in allowed for part in groups[index]])
+            refusals = {
+                owner: _plain(reason.get("Item", {}))
+                for owner, reason in zip(owners, reasons, strict=False)
+                if reason["Code"] == "ConditionalCheckFailed"
+            }
+            if not refusals:
+                break
+            refused |= refusals
+        return refused
+
     def _transact(self, parts: Sequence[Any]) -> list[Any]:
-        """Write all parts or none; return the refusals, one for each part, empty if all was done."""
+        """Write all parts or none; return the reasons against it, one for each part, empty if all was done."""
         attempt = 0
         while True:
             attempt += 1
@@ -358,6 +381,32 @@ class Ledger:
                 else:
                     return []
             self._clock.sleep(0.1 * attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What is written when a change comes to its next state: all of it or nothing."""
+
+    parts: Sequence[Any]
+    """Of a transaction."""
+    size: int
+    """The most bytes that its change takes."""
+    refusal: str
+    """What to say if the change is not in the state it was in."""
+
+
+def _transactions(steps: Sequence[_Step]) -> Iterator[Sequence[_Step]]:
+    """Yield as many steps at a time as one transaction takes."""
+    some: list[_Step] = []
+    parts = size = 0
+    for step in steps:
+        parts, size = parts + len(step.parts), size + step.size
+        if some and (parts > LARGEST_TRANSACTION or size > LARGEST_TRANSACTION_BYTES):
+            yield some
+            some, parts, size = [], len(step.parts), step.size
+        some.append(step)
+    if some:
+        yield some
 
 
 @contextmanager
@@ -405,6 +454,19 @@ def _item(plain: Mapping[str, Any]) -> Any:
 
 def _plain(item: Mapping[str, Any]) -> Item:
     return {name: _unpack(value) for name, value in item.items()}
+
+
+def _size(item: Item) -> int:
+    """Return the bytes that an item takes, or a few more."""
+    return sum(
+        len(name) + len(value if isinstance(value, bytes) else json.dumps(value)) for name, value in item.items()
+    )
+
+
+def _most_bytes(change: Change) -> int:
+    """Return how large a change's item can be: as if its targeting were not packed, but no larger than fits."""
+    parts = (change.before.targeting, change.after, _ads(change))
+    return min(sum(len(json.dumps(part)) for part in parts), LARGEST_RECORD)
 
 
 def _compressed(value: Any) -> bytes:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from closrads.apply import RESULTS, Attempt, Job, put_back, see_through
-from closrads.errors import LedgerError, MetaError
+from closrads.apply import RESULTS, Attempt, Job, note, put_back, see_through
+from closrads.errors import MetaError
 from closrads.facebook_client import (
     check_ad_health,
     compare_ads,
@@ -76,16 +76,13 @@ def _recover_together(job: Job, changes: Sequence[Change]) -> list[Recovery]:
             unseen[change.before.id] = f"It could not be looked up at Meta: {there}"
             continue
         try:
-            attempt = _take_up(change, there)
-            # Before anything is written, for what Meta does to the ads from now on is this change's doing too.
-            attempt.change = job.ledger.move(attempt.change, change.state)
-        except LedgerError as error:
-            unseen[change.before.id] = str(error)
+            attempts[change.before.id] = _take_up(change, there)
         except Exception as error:  # noqa: BLE001 - a defect leaves this change open, and the others are taken up
             unseen[change.before.id] = log_defect(error)
-        else:
-            attempts[change.before.id] = attempt
-    see_through(job, list(attempts.values()))
+    # Before anything is written, for what Meta does to the ads from now on is these changes' doing too.
+    note(job, [(attempt, attempt.change.state) for attempt in attempts.values()])
+    unseen |= {adset_id: str(attempt.unrecorded) for adset_id, attempt in attempts.items() if attempt.unrecorded}
+    see_through(job, [attempt for attempt in attempts.values() if attempt.unrecorded is None])
     return [
         _recovery(change, change.state, (unseen[change.before.id],))
         if change.before.id in unseen
@@ -153,17 +150,11 @@ def _recheck_together(job: Job, changes: Sequence[Change], *, dry_run: bool) -> 
     ads = read_ads(job.api, [change.before.id for change in changes])
     looks = [_look_again(change, ads[change.before.id]) for change in changes]
     if not dry_run:
-        put_back(job, [look.attempt for look in looks if look.attempt.to_put_back and _reopen(job, look.attempt)])
+        sick = [look.attempt for look in looks if look.attempt.to_put_back]
+        # Only with the ledger's knowledge: else no other run would look at an ad set whose way back is cut off.
+        note(job, [(attempt, ChangeState.ROLLING_BACK) for attempt in sick])
+        put_back(job, [attempt for attempt in sick if attempt.unrecorded is None])
     return [_result(look.attempt.change, look.result, look.issues) for look in looks]
-
-
-def _reopen(job: Job, attempt: Attempt) -> bool:
-    """Tell the ledger that the way back begins, without which it must not: no other run might look at the ad set."""
-    try:
-        attempt.change = job.ledger.move(attempt.change, ChangeState.ROLLING_BACK)
-    except LedgerError as error:
-        attempt.unrecorded = error
-    return attempt.unrecorded is None
 
 
 @dataclass(frozen=True, slots=True)

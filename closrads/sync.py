@@ -226,7 +226,7 @@ class _CampaignRun:
         decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
         refuse_implausible(decisions, limits, self._request.force)
         decisions = hold(decisions, self._still_open)
-        if self._run.settings.ledger_table:
+        if self._run.settings.ledger_table and any(decision.is_change for decision in decisions):
             decisions = remember(decisions, job.ledger.memories(job.campaign), self._request.force)
         return defer_beyond(decisions, limits.max_adsets)
 

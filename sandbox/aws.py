@@ -4,26 +4,30 @@ moto keeps its state in globals of the process: two sandboxes that run at the sa
 and starting or resetting one empties them for both.
 """
 
+import copy
 import json
 import logging
 import os
 import socket
 import threading
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from email import message_from_bytes, policy
 from io import BytesIO
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import boto3
+import moto.dynamodb.models
 from boto3.dynamodb.types import Binary, TypeDeserializer
 from botocore.config import Config
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models.table import Table
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -325,11 +329,27 @@ class _Recorder:
             return start_response(status, *rest)
 
         environ["wsgi.input"] = BytesIO(body)
-        with self._world.lock:
+        with self._world.lock, _one_copy_of_each_table():
             answer = self._application(environ, note_status)
             if request == AwsRequest("sesv2", "SendEmail") and statuses[0].startswith("200"):
                 self._world.mails.append(_mail(json.loads(body)))
         return answer
+
+
+@contextmanager
+def _one_copy_of_each_table() -> Iterator[None]:
+    """Let moto copy a table once for a call: for each part of a transaction it copies the whole table anew."""
+    copies: dict[int, Any] = {}
+
+    def copied(original: Any) -> Any:
+        if not isinstance(original, Table):
+            return copy.deepcopy(original)
+        if id(original) not in copies:
+            copies[id(original)] = copy.deepcopy(original)
+        return copies[id(original)]
+
+    with patch.object(moto.dynamodb.models, "copy", SimpleNamespace(deepcopy=copied)):
+        yield
 
 
 def _nobody(*_: Any) -> None:

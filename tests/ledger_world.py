@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from closrads.errors import SyncFailed
+from closrads.errors import LedgerError, SyncFailed
 from closrads.facebook_client import _build_new_targeting
 from closrads.ledger import Ledger
 from closrads.model import Action, Change, ChangeState, Memory
@@ -68,10 +68,25 @@ def planned(  # noqa: PLR0913 - all but the first two have a default
 def recorded(world: World, change: Change, state: ChangeState = ChangeState.PREPARED) -> Change:
     """Write a change down and take it to a state."""
     book = ledger(world)
-    book.prepare(change)
+    prepare(book, change)
     for step in PATHS[state]:
-        change = book.move(change, step)
+        change = move(book, change, step)
     return change
+
+
+def prepare(book: Ledger, change: Change) -> None:
+    """Write one change down, or raise what kept it from it."""
+    (error,) = book.prepare([change])
+    if error is not None:
+        raise error
+
+
+def move(book: Ledger, change: Change, state: ChangeState) -> Change:
+    """Take one change to another state, or raise what kept it from it."""
+    (answer,) = book.move([(change, state)])
+    if isinstance(answer, LedgerError):
+        raise answer
+    return answer
 
 
 def left_behind(world: World, adset: str, state: ChangeState, shows: str = "as wanted", **more: Any) -> Change:
@@ -88,7 +103,7 @@ def left_behind(world: World, adset: str, state: ChangeState, shows: str = "as w
         before = {key: value for key, value in change.before.targeting.items() if not key.startswith("effective_")}
         api.post(adset, {"targeting": before})
     for step in PATHS[state]:
-        change = ledger(world).move(change, step)
+        change = move(ledger(world), change, step)
     world.meta.requests.clear()
     return change
 

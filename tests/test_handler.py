@@ -200,7 +200,7 @@ class TestLedger:
         """The ad sets are updated and the report is out; the log says what is missing."""
         world.campaign("FL")
         world.adset()
-        world.sandbox.aws.fail("dynamodb", "UpdateItem", "InternalServerError", 500, skip=1)
+        world.sandbox.aws.fail("dynamodb", "UpdateItem", "InternalServerError", 500)
 
         assert world.run(LIVE)["success"]
         assert [line["level"] for line in lines(log) if line["message"] == "ledger.run_not_ended"] == ["ERROR"]

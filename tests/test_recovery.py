@@ -1,6 +1,6 @@
 """What the next run makes of changes that an earlier one had begun: each is finished, undone, or left to a person."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
@@ -830,10 +830,10 @@ class TestLedgerTrouble:
         adsets = [world.adset(name, breakage=Breakage.ordinary(seconds=60)) for name in ("One", "Two", "Three")]
         move = Ledger.move
 
-        def stumble(book: Ledger, change: Change, state: ChangeState) -> Change:
-            if change.before.id == adsets[1] and state is step:
+        def stumble(book: Ledger, moves: Sequence[tuple[Change, ChangeState]]) -> Any:
+            if any(change.before.id == adsets[1] and state is step for change, state in moves):
                 raise ZeroDivisionError("a defect")
-            return move(book, change, state)
+            return move(book, moves)
 
         monkeypatch.setattr(Ledger, "move", stumble)
 

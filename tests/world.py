@@ -41,12 +41,13 @@ class FakeTime:
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass; whoever waits for what another thread is doing lets that one go on."""
+        """Let time pass; waits of several threads at once pass together, and others go on meanwhile."""
         with self._lock:
             self.waits.append(seconds)
-            self._now += seconds
+            end = self._now + seconds
         if current_thread() is not main_thread():
             real_sleep(min(seconds / 100, 0.2))
+        self.reach(end)
 
     def pass_by(self, seconds: float) -> None:
         """Let time pass without anybody waiting."""
