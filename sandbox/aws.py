@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 from base64 import b64decode
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from boto3.dynamodb.types import Binary, TypeDeserializer
 from botocore.config import Config
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -329,7 +331,7 @@ class _Recorder:
             return start_response(status, *rest)
 
         environ["wsgi.input"] = BytesIO(body)
-        with self._world.lock, _one_copy_of_each_table():
+        with self._world.lock, _light_backups():
             answer = self._application(environ, note_status)
             if request == AwsRequest("sesv2", "SendEmail") and statuses[0].startswith("200"):
                 self._world.mails.append(_mail(json.loads(body)))
@@ -337,18 +339,23 @@ class _Recorder:
 
 
 @contextmanager
-def _one_copy_of_each_table() -> Iterator[None]:
-    """Let moto copy a table once for a call: for each part of a transaction it copies the whole table anew."""
-    copies: dict[int, Any] = {}
+def _light_backups() -> Iterator[None]:
+    """Have moto back up what a transaction changes: by itself it copies the whole table, once for each part."""
+    backups: dict[int, Any] = {}
 
-    def copied(original: Any) -> Any:
-        if not isinstance(original, Table):
-            return copy.deepcopy(original)
-        if id(original) not in copies:
-            copies[id(original)] = copy.deepcopy(original)
-        return copies[id(original)]
+    def light_copy(original: Any) -> Any:
+        if isinstance(original, Table):
+            if id(original) not in backups:
+                backups[id(original)] = backup = copy.copy(original)
+                backup.items = defaultdict(dict, {key: dict(items) for key, items in original.items.items()})
+            return backups[id(original)]
+        duplicate = copy.deepcopy(original)
+        if isinstance(original, Item):  # it is going to be changed in place
+            for backup in backups.values():
+                backup.items[original.hash_key][original.range_key] = duplicate
+        return duplicate
 
-    with patch.object(moto.dynamodb.models, "copy", SimpleNamespace(deepcopy=copied)):
+    with patch.object(moto.dynamodb.models, "copy", SimpleNamespace(deepcopy=light_copy)):
         yield
 
 

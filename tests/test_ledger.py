@@ -535,6 +535,73 @@ class TestMove:
         assert found.before == one
 
 
+class TestTogether:
+    """The steps of many changes in few transactions."""
+
+    def test_a_wave_is_one_transaction_a_step(self, world: World) -> None:
+        """Written down and moved: two calls, whatever the number of ad sets."""
+        book, changes = ledger(world), [a_change(id=f"5{number:02}") for number in range(50)]
+        world.sandbox.aws.requests.clear()
+
+        assert book.prepare(changes) == [None] * 50
+        moved = book.move([(change, ChangeState.WRITTEN) for change in changes])
+
+        assert [call.operation for call in world.sandbox.aws.requests] == ["TransactWriteItems"] * 2
+        assert list(ledger(world).changes_of("veterans", ME)) == moved
+
+    def test_one_that_another_run_has_keeps_no_other_from_its_step(self, world: World) -> None:
+        """Each is refused for itself, in the order in which they were asked for, and to different states."""
+        book, changes = ledger(world), [a_change(id=f"50{number}") for number in range(4)]
+        book.prepare(changes)
+        move(book, changes[1], ChangeState.SUPERSEDED)
+        move(book, changes[3], ChangeState.NOT_WRITTEN)
+        ends = [ChangeState.WRITTEN, ChangeState.WRITTEN, ChangeState.ROLLED_BACK, ChangeState.WRITTEN]
+
+        answers = book.move(list(zip(changes, ends, strict=True)))
+
+        assert [str(answer) for answer in answers if isinstance(answer, LedgerError)] == [
+            "The change of 501 is not prepared any more: another run has it",
+            "The change of 503 is not prepared any more: another run has it",
+        ]
+        states = [change.state for change in book.changes_of("veterans", ME)]
+        assert states == ["written", "superseded", "rolled_back", "not_written"]
+        assert book.memories("veterans").keys() == {"502"}
+
+    def test_one_that_is_too_large_or_there_already_keeps_no_other(self, world: World) -> None:
+        """Of four, the second does not fit and the third was begun before: the others are written down."""
+        noise = random.Random(1).randbytes(250_000).hex()  # noqa: S311 - it only has to be hard to pack
+        changes = [a_change(id="500"), a_change(id="501", targeting={"noise": noise + noise[::-1]}), a_change(id="502")]
+        recorded(world, changes[2], ChangeState.WRITTEN)
+
+        first, second, third, fourth = ledger(world).prepare([*changes, a_change(id="503")])
+
+        assert (first, fourth) == (None, None)
+        assert isinstance(second, LedgerFullError)
+        assert "502 already has a change" in str(third)
+        assert [change.before.id for change in ledger(world).changes_of("veterans", ME)] == ["500", "502", "503"]
+
+    def test_large_ones_share_no_transaction_beyond_what_it_takes(self, world: World) -> None:
+        """DynamoDB takes four megabytes at a time: thirty changes of 270 kB need three transactions."""
+        noise = random.Random(1).randbytes(67_000).hex()  # noqa: S311 - the same
+        changes = [a_change(id=f"5{n:02}", targeting={"noise": noise}, after={"noise": noise}) for n in range(30)]
+        world.sandbox.aws.requests.clear()
+
+        assert ledger(world).prepare(changes) == [None] * 30
+
+        assert calls(world, "TransactWriteItems") == 3
+
+    def test_a_transaction_that_fails_says_nothing_of_the_next(self, world: World) -> None:
+        """Of sixty that end, each with its memory, the first fifty are one transaction."""
+        changes = [a_change(id=f"5{n:02}") for n in range(60)]
+        ledger(world).prepare(changes)
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", *SERVER_ERROR)
+
+        answers = ledger(world).move([(change, ChangeState.ROLLED_BACK) for change in changes])
+
+        assert [isinstance(answer, LedgerError) for answer in answers] == [True] * 50 + [False] * 10
+        assert len(ledger(world).memories("veterans")) == 10
+
+
 class TestMemory:
     """What is remembered of an ad set whose change had to be put back."""
 

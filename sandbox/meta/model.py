@@ -18,7 +18,8 @@ class Account:
     """An ad account with its share of Meta's limits."""
 
     id: str
-    quota: "Quota"
+    quota: "Quota | None"
+    """None if nothing is counted and no answer tells of a limit."""
     name: str = "Example Leads"
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
 

@@ -96,10 +96,10 @@ class MetaWorld(Served):
         self._token = value
         self.tokens = {value}
 
-    def add_account(self, account_id: str, tier: str = "full") -> Account:
-        """Add an ad account (or change its tier): "full" has 9000 points per 300 s, "limited" has 60."""
+    def add_account(self, account_id: str, tier: str | None = "full") -> Account:
+        """Add an ad account (or change its tier): "full" has 9000 points per 300 s, "limited" 60, None no limit."""
         with self.lock:
-            quota = Quota(tier, self.now)
+            quota = Quota(tier, self.now) if tier is not None else None
             account = self.accounts.setdefault(account_id, Account(id=account_id, quota=quota))
             account.quota = quota
             return account
@@ -259,7 +259,8 @@ class MetaWorld(Served):
     def spend(self, account_id: str, points: int) -> None:
         """Use up quota of an ad account, as another program would."""
         with self.lock:
-            self.accounts[account_id].quota.spend(points)
+            if (quota := self.accounts[account_id].quota) is not None:
+                quota.spend(points)
 
     # --- scripting
 
@@ -353,11 +354,11 @@ class MetaWorld(Served):
         try:
             self.authenticate(token, proof)
             node = self._find(operation.object_id)
-            if node is not None:
-                account = node.account
+            if node is not None and node.account.quota is not None:
+                account, quota = node.account, node.account.quota
                 active = sum(ad.effective_status == "ACTIVE" for ad in account.ads)
-                refusal = account.quota.charge(operation.points, active)
-                usage = account.quota.headers(account.id, active)
+                refusal = quota.charge(operation.points, active)
+                usage = quota.headers(account.id, active)
                 if refusal is not None:
                     raise Refused(refusal)  # noqa: TRY301 - all refusals leave by the same way
             reply = graph.answer(self, operation, token or "")

@@ -242,6 +242,44 @@ class TestLedger:
         with ThreadPoolExecutor(8) as threads:
             assert sum(threads.map(take, range(24))) == 1
 
+    def test_a_transaction_is_all_or_nothing(self, aws: AwsWorld) -> None:
+        """Updates, puts and deletes that came before the part that fails leave no trace; without it all are done."""
+        put(aws, "updated", number={"N": "1"})
+        put(aws, "replaced", number={"N": "1"})
+        put(aws, "deleted", number={"N": "1"})
+        before = aws.ledger()
+        client = aws.client("dynamodb")
+
+        def key(sk: str) -> dict[str, Any]:
+            return {"pk": {"S": "campaign"}, "sk": {"S": sk}}
+
+        parts: list[Any] = [
+            {"Put": {"Item": key("new")}},
+            {"Put": {"Item": key("replaced")}},
+            {"Delete": {"Key": key("deleted")}},
+            {
+                "Update": {
+                    "Key": key("updated"),
+                    "UpdateExpression": "SET #n = :n",
+                    "ExpressionAttributeNames": {"#n": "number"},
+                    "ExpressionAttributeValues": {":n": {"N": "2"}},
+                }
+            },
+        ]
+        fails = {"ConditionCheck": {"Key": key("none"), "ConditionExpression": "attribute_exists(pk)"}}
+        for part in (*parts, fails):
+            next(iter(part.values()))["TableName"] = LEDGER_TABLE
+        with pytest.raises(client.exceptions.TransactionCanceledException):
+            client.transact_write_items(TransactItems=[*parts, fails])
+        assert aws.ledger() == before
+
+        client.transact_write_items(TransactItems=parts)
+        assert [(item["sk"], item.get("number")) for item in aws.ledger()] == [
+            ("new", None),
+            ("replaced", None),
+            ("updated", 2),
+        ]
+
 
 class TestOnExchange:
     """A hook around each call."""

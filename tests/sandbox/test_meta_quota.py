@@ -86,3 +86,10 @@ def test_the_hourly_use_case_limit(clock: Clock) -> None:
 def test_no_account_no_usage(graph: Graph, path: str) -> None:
     """What belongs to no ad account has no usage headers."""
     assert "X-Ad-Account-Usage" not in graph.raw("GET", path).headers
+
+
+def test_an_account_without_limits(meta: MetaWorld, graph: Graph) -> None:
+    """Nothing is refused, and no answer says a word of usage."""
+    meta.add_account("act_111", None)
+    meta.spend("act_111", 100_000)
+    assert "X-Ad-Account-Usage" not in graph.raw("GET", CAMPAIGN).headers

@@ -225,7 +225,9 @@ class TestScenarios:
         sandbox.load("dead token")
         assert sandbox.meta.token_refusal(sandbox.meta.token) is not None
         sandbox.load("throttled")
-        assert sandbox.meta.accounts["act_111"].quota.tier.score == 60
+        quota = sandbox.meta.accounts["act_111"].quota
+        assert quota is not None
+        assert quota.tier.score == 60
         sandbox.load("contradictory targeting")
         targetings = [adset.targeting for adset in sandbox.meta.adsets.values()]
         assert sum("countries" in targeting["geo_locations"] for targeting in targetings) == 1
