@@ -41,7 +41,7 @@ from closrads.headroom import points_needed, seconds_needed
 from closrads.ledger import Ledger
 from closrads.model import LONG_AGO, Action, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Result
 from closrads.observability import log_defect, logger
-from closrads.parallel import side_by_side
+from closrads.parallel import meanwhile, side_by_side
 from closrads.plan import Decision, decide
 from closrads.targeting import region_keys
 from closrads.targeting_write import Written
@@ -317,11 +317,12 @@ def _settle(job: Job, attempt: Attempt) -> None:
 def _republish(job: Job, attempts: Sequence[Attempt]) -> None:
     """Re-publish the ads of changed ad sets, and mark for the rollback what that was refused for."""
     adsets = [attempt.adset for attempt in attempts]
-    _note_all(
-        job, [attempt for attempt in attempts if attempt.change.state is ChangeState.PREPARED], ChangeState.WRITTEN
-    )
+    written = [attempt for attempt in attempts if attempt.change.state is ChangeState.PREPARED]
     try:
-        failures = republish_ads(job.api, adsets, reserve=job.seconds_needed(adsets))
+        failures = meanwhile(
+            lambda: _note_all(job, written, ChangeState.WRITTEN),
+            lambda: republish_ads(job.api, adsets, reserve=job.seconds_needed(adsets)),
+        )
     except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unprotected, whatever the defect
         _mark_all(attempts, log_defect(error))
         return
@@ -330,7 +331,6 @@ def _republish(job: Job, attempts: Sequence[Attempt]) -> None:
         attempt.refused += [failure.error for failure in failed]
         attempt.issues += map(str, failed)
         attempt.to_put_back = bool(failed)
-    _note_all(job, attempts, ChangeState.REPUBLISHED)
 
 
 def _republish_beside_somebody(job: Job, attempts: Sequence[Attempt]) -> None:
@@ -361,9 +361,13 @@ def _republish_beside_somebody(job: Job, attempts: Sequence[Attempt]) -> None:
 def _verify(job: Job, attempts: Sequence[Attempt]) -> None:
     """Look at the ads, and mark what is verified and what has to be put back; what cannot be told stays open."""
     adsets = [attempt.adset for attempt in attempts]
+    republished = [attempt for attempt in attempts if attempt.end is None]
     reserve = job.seconds_needed(adsets) - job.wait_seconds
     try:
-        findings = verify_ads_after_republish(job.api, adsets, job.wait_seconds, reserve=reserve)
+        findings = meanwhile(
+            lambda: _note_all(job, republished, ChangeState.REPUBLISHED),
+            lambda: verify_ads_after_republish(job.api, adsets, job.wait_seconds, reserve=reserve),
+        )
     except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unverified, whatever the defect
         _mark_all([attempt for attempt in attempts if attempt.end is None], log_defect(error))
         return

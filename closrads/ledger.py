@@ -71,7 +71,7 @@ class Ledger:
         self._table = table
         self._clock = clock
         if table:
-            _dynamodb()  # clients are not to be made in several threads at once
+            self._pages = _dynamodb().get_paginator("query")  # neither is to be made in several threads at once
 
     # --- runs
 
@@ -298,8 +298,7 @@ class Ledger:
         if index:
             query["IndexName"] = index
         with _speaking_of("read"):
-            pages = _dynamodb().get_paginator("query").paginate(**query)
-            return [_plain(item) for page in pages for item in page["Items"]]
+            return [_plain(item) for page in self._pages.paginate(**query) for item in page["Items"]]
 
     def _write_if(
         self, operation: str, condition: str, values: Item, names: dict[str, str] | None = None, **more: Any

@@ -18,3 +18,12 @@ def side_by_side(function: Callable[[Item], Answer], items: Sequence[Item], at_o
     with ThreadPoolExecutor(min(at_once, len(items))) as pool:
         calls = [pool.submit(function, item) for item in items]
     return [call.result() for call in calls]
+
+
+def meanwhile(aside: Callable[[], object], work: Callable[[], Answer]) -> Answer:
+    """Return what `work` makes, with `aside` done in a thread beside it; both come to their end."""
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(aside)
+        answer = work()
+    done.result()
+    return answer

@@ -61,6 +61,8 @@ class Scenario:
     """Seconds for each item of a batch."""
     change: bool
     run_obvious: bool = False
+    limits: bool = True
+    """Whether Meta's limits per ad account hold."""
 
     @property
     def all_adsets(self) -> int:
@@ -74,7 +76,8 @@ SCENARIOS = (
     Scenario("quiet day", THREE, 10, 4, 0.15, 0.01, change=False, run_obvious=True),
     Scenario("change day", THREE, 10, 4, 0.15, 0.01, change=True, run_obvious=True),
     Scenario("100 ad sets change", ONE, 100, 2, 0.05, 0.0, change=True),
-    Scenario("1,000 ad sets change", ONE, 1000, 2, 0.05, 0.0, change=True),
+    Scenario("1,000 ad sets change", ONE, 1000, 2, 0.05, 0.0, change=True, limits=False),
+    Scenario("the same within Meta's limits", ONE, 1000, 2, 0.05, 0.0, change=True),
     Scenario("1,000 ad sets, quiet", ONE, 1000, 2, 0.05, 0.0, change=False),
     Scenario("1,000 ad sets of 50 ads, quiet", ONE, 1000, 50, 0.05, 0.0, change=False),
 )
@@ -125,6 +128,7 @@ def build(sandbox: Sandbox, scenario: Scenario) -> None:
         "email/recipients": ["owner@example.test"],
     }
     for number, (account, parts) in enumerate(scenario.campaigns, start=1):
+        sandbox.meta.add_account(account, "full" if scenario.limits else None)
         code = f"VND_{number}_LEADS"
         sandbox.closrtech.demand[code] = dict.fromkeys(NEW.split(), 5)
         ids = [sandbox.meta.add_campaign(f"12021000000000{number}{part}00", account) for part in range(1, parts + 1)]
