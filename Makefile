@@ -4,14 +4,13 @@ PYTHON ?= $(shell for p in python3.13 python3 /usr/bin/python3; do \
 BIN := .venv/bin
 LAMBDA_PYTHON := 3.13
 LAMBDA_PLATFORM := manylinux2014_x86_64
-REGENERATE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-    --no-annotate --no-header --quiet
+REGENERATE := uv pip compile --universal --generate-hashes --no-annotate --no-header --quiet
 
 # Only the runtime's own Python makes byte-code that the runtime takes. The SDK's thousand generated classes stay out of it:
 # none of them is imported.
-COMPILER := $(shell for p in $(BIN)/python python$(LAMBDA_PYTHON) $(PYTHON); do \
+LAMBDA_PYTHON_HERE := $(shell for p in $(BIN)/python python$(LAMBDA_PYTHON) $(PYTHON); do \
     $$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(LAMBDA_PYTHON)")' 2>/dev/null && echo $$p && break; done)
-COMPILE = $(if $(COMPILER),$(COMPILER) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task \
+COMPILE = $(if $(LAMBDA_PYTHON_HERE),$(LAMBDA_PYTHON_HERE) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task \
     -x 'adobjects/(?!__init__|abstractobject|objectparser)',: no Python $(LAMBDA_PYTHON) here, so no byte-code in)
 
 .PHONY: demo test lint fmt sandbox lock bench build-SyncFunction
@@ -19,7 +18,7 @@ COMPILE = $(if $(COMPILER),$(COMPILER) -m compileall -q -j 0 --invalidation-mode
 demo: .venv/ready       ## the daily job against a local stand-in for Meta, CLOSRTECH and AWS
 	@$(BIN)/python -m sandbox.demo
 
-test: .venv/ready       ## all tests, with coverage
+test: .venv/ready .venv/sam/ready ## all tests, with coverage
 	@$(BIN)/python -m pytest --cov
 
 lint: .venv/ready       ## style, types, import direction
@@ -35,17 +34,22 @@ fmt: .venv/ready        ## put the code into its standard form
 sandbox: .venv/ready    ## keep the local stand-in running; prints the environment for another shell
 	@$(BIN)/python -m sandbox
 
-bench: .venv/ready      ## what a run costs, beside the obvious design; takes some minutes
+bench: .venv/ready .venv/sam/ready ## what a run costs, beside the obvious design; takes some minutes
 	@$(BIN)/python -m scripts.bench
 
-lock:                   ## renew both lock files from pyproject.toml (needs uv)
-	$(REGENERATE) --group dev --output-file requirements-dev.txt
-	$(REGENERATE) --constraint requirements-dev.txt --output-file requirements.txt \
+lock:                   ## renew all lock files from pyproject.toml (needs uv)
+	$(REGENERATE) pyproject.toml --python-version 3.11 --group dev --output-file requirements-dev.txt
+	$(REGENERATE) pyproject.toml --python-version 3.11 --constraint requirements-dev.txt --output-file requirements.txt \
 	    --no-emit-package boto3 --no-emit-package botocore --no-emit-package s3transfer --no-emit-package python-dateutil
+	$(REGENERATE) --python-version $(LAMBDA_PYTHON) --group sam --output-file requirements-sam.txt
 
 .venv/ready: requirements-dev.txt scripts/set_up.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) scripts/set_up.py
+
+# With the runtime's own Python, where there is one, for the packed wheels are made for that.
+.venv/sam/ready: requirements-sam.txt scripts/set_up.py .venv/ready
+	@$(or $(LAMBDA_PYTHON_HERE),$(BIN)/python) scripts/set_up.py sam
 
 build-SyncFunction:     ## what `sam build` packs; by hand: make build-SyncFunction ARTIFACTS_DIR=an-empty-folder
 	@test -n "$(ARTIFACTS_DIR)" || { echo "Where to? make build-SyncFunction ARTIFACTS_DIR=an-empty-folder"; exit 1; }

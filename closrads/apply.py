@@ -41,7 +41,7 @@ from closrads.headroom import points_needed, seconds_needed
 from closrads.ledger import Ledger
 from closrads.model import LONG_AGO, Action, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Result
 from closrads.observability import log_defect, logger
-from closrads.parallel import meanwhile, side_by_side
+from closrads.parallel import side_by_side, under_way
 from closrads.plan import Decision, decide
 from closrads.targeting import region_keys
 from closrads.targeting_write import Written
@@ -319,10 +319,8 @@ def _republish(job: Job, attempts: Sequence[Attempt]) -> None:
     adsets = [attempt.adset for attempt in attempts]
     written = [attempt for attempt in attempts if attempt.change.state is ChangeState.PREPARED]
     try:
-        failures = meanwhile(
-            lambda: _note_all(job, written, ChangeState.WRITTEN),
-            lambda: republish_ads(job.api, adsets, reserve=job.seconds_needed(adsets)),
-        )
+        with under_way(lambda: _note_all(job, written, ChangeState.WRITTEN)):
+            failures = republish_ads(job.api, adsets, reserve=job.seconds_needed(adsets))
     except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unprotected, whatever the defect
         _mark_all(attempts, log_defect(error))
         return
@@ -364,10 +362,8 @@ def _verify(job: Job, attempts: Sequence[Attempt]) -> None:
     republished = [attempt for attempt in attempts if attempt.end is None]
     reserve = job.seconds_needed(adsets) - job.wait_seconds
     try:
-        findings = meanwhile(
-            lambda: _note_all(job, republished, ChangeState.REPUBLISHED),
-            lambda: verify_ads_after_republish(job.api, adsets, job.wait_seconds, reserve=reserve),
-        )
+        with under_way(lambda: _note_all(job, republished, ChangeState.REPUBLISHED)):
+            findings = verify_ads_after_republish(job.api, adsets, job.wait_seconds, reserve=reserve)
     except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unverified, whatever the defect
         _mark_all([attempt for attempt in attempts if attempt.end is None], log_defect(error))
         return

@@ -22,6 +22,7 @@ from closrads.errors import (
 )
 from closrads.graph_api import (
     LARGEST_BATCH,
+    READ_POINTS,
     RESERVED_SECONDS,
     GraphApi,
     JsonObject,
@@ -50,6 +51,8 @@ ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
 MISSING_LEAD_FORM = 3390001
 """The error this system exists for: Meta has lost the link between an ad and its lead form."""
+FURTHER_LOOKS = 2
+"""At ads that are in process; a review takes hours and is not waited for."""
 FRESH_SECONDS = 5.0
 """A picture that took longer to take may show things that were never true together."""
 
@@ -60,7 +63,8 @@ _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 
 # Ad.effective_status, Marketing API reference "Ad".
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
-_PENDING = frozenset({"PENDING_REVIEW", "IN_PROCESS", "PREAPPROVED", "PENDING_BILLING_INFO"})
+_IN_PROCESS = "IN_PROCESS"
+_PENDING = frozenset({"PENDING_REVIEW", _IN_PROCESS, "PREAPPROVED", "PENDING_BILLING_INFO"})
 _OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"})
 
 _BEFORE_A_WRITE, _AFTER_A_WRITE = timedelta(seconds=5), timedelta(seconds=60)
@@ -316,13 +320,27 @@ def verify_ads_after_republish(
     """Layer 3: wait, as far as time allows, read the ads again, and return what each looks like now, by ad set.
 
     An ad is broken if it has issues that count, or is no longer switched on though it was in the snapshot. If the ads
-    cannot be read, each is unreadable, which says neither good nor bad.
+    cannot be read, each is unreadable, which says neither good nor bad. Ad sets with ads that Meta is still processing
+    are looked at again, `FURTHER_LOOKS` times at most, if neither time nor quota is needed for something else.
     """
-    with_ads = [adset for adset in adsets if adset.ads]
-    if with_ads:
+    unsettled = [adset for adset in adsets if adset.ads]
+    if unsettled:
         api.clock.sleep(min(wait_seconds, max(api.clock.remaining() - RESERVED_SECONDS, 0)))
-    ads = read_ads(api, [adset.id for adset in with_ads], reserve=reserve)
+    ads = read_ads(api, [adset.id for adset in unsettled], reserve=reserve)
+    for _ in range(FURTHER_LOOKS):
+        unsettled = [adset for adset in unsettled if _is_in_process(adset, ads[adset.id])]
+        in_time = api.clock.remaining() - wait_seconds >= reserve
+        if not unsettled or not in_time or api.quota.seconds_until(len(unsettled) * READ_POINTS):
+            break
+        api.clock.sleep(wait_seconds)
+        again = read_ads(api, [adset.id for adset in unsettled], reserve=reserve)
+        ads |= {adset_id: seen for adset_id, seen in again.items() if not isinstance(seen, MetaError)}
     return {adset.id: compare_ads(adset, ads[adset.id]) if adset.ads else () for adset in adsets}
+
+
+def _is_in_process(adset: AdSetSnapshot, now: Mapping[str, Ad] | MetaError) -> bool:
+    findings = compare_ads(adset, now)
+    return any(finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS for finding in findings)
 
 
 def compare_ads(adset: AdSetSnapshot, now: Mapping[str, Ad] | MetaError) -> tuple[AdFinding, ...]:

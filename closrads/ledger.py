@@ -230,18 +230,21 @@ class Ledger:
 
     def _next_step(self, change: Change, state: ChangeState, now: datetime) -> "_Step":
         key = _change_key(change)
-        if state.is_open:
-            lifetime, values = "open_since = :open_since REMOVE expires_at", Item({":open_since": _open_since(change)})
-        else:
-            lifetime, values = "expires_at = :expires_at REMOVE open_since", Item({":expires_at": _expiry(now)})
-        values |= {":from": change.state.value, ":to": state.value, ":now": now.isoformat(), ":ads": _ads(change)}
+        update = "SET #state = :to, changed_at = :now"
+        values: Item = {":from": change.state.value, ":to": state.value, ":now": now.isoformat()}
+        if state in {change.state, ChangeState.ROLLING_BACK}:  # taken up anew, perhaps with fewer ads to protect
+            update, values[":ads"] = f"{update}, ads = :ads", _ads(change)
+        if not state.is_open:
+            update, values[":expires_at"] = f"{update}, expires_at = :expires_at REMOVE open_since", _expiry(now)
+        elif not change.state.is_open:
+            update, values[":open_since"] = f"{update}, open_since = :open_since REMOVE expires_at", _open_since(change)
         parts = [
             self._part(
                 "Update",
                 "#state = :from OR (#state = :to AND changed_at = :now)",
                 values,
                 Key=_item(key),
-                UpdateExpression=f"SET #state = :to, changed_at = :now, ads = :ads, {lifetime}",
+                UpdateExpression=update,
             )
         ]
         memory_key = {"pk": key["pk"], "sk": f"MEMORY#{change.before.id}"}

@@ -1,7 +1,8 @@
 """Waiting for several answers at once."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -20,10 +21,8 @@ def side_by_side(function: Callable[[Item], Answer], items: Sequence[Item], at_o
     return [call.result() for call in calls]
 
 
-def meanwhile(aside: Callable[[], object], work: Callable[[], Answer]) -> Answer:
-    """Return what `work` makes, with `aside` done in a thread beside it; both come to their end."""
+@contextmanager
+def under_way(function: Callable[[], Answer]) -> Iterator[Future[Answer]]:
+    """Have the function do its work beside the body; yield what it comes to, which is there when the body is left."""
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(aside)
-        answer = work()
-    done.result()
-    return answer
+        yield pool.submit(function)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -289,27 +288,7 @@ def build_report(result: RunResult, timezone: ZoneInfo) -> Report:
     }
     day = f"{local:%a} {local.day} {local:%b}"
     subject = _one_line(f"{'[DRY RUN] ' if result.dry_run else ''}CLOSRADS {_outcome(result)} · {day}")
-    templates = _templates()
-    return Report(
-        subject=redact(subject),
-        html=redact(templates.get_template("report.html.j2").render(view)),
-        text=redact(templates.get_template("report.txt.j2").render(view)),
-    )
-
-
-@cache
-def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["added"] = lambda campaign: _states_of(campaign, "added")
-    environment.filters["removed"] = lambda campaign: _states_of(campaign, "removed")
-    environment.filters["oneline"] = _one_line
-    return environment
+    return Report(subject=redact(subject), html=redact(_HTML.render(view)), text=redact(_TEXT.render(view)))
 
 
 def _states_of(campaign: SyncReport, change: str) -> frozenset[str]:
@@ -529,3 +508,21 @@ def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:
 def _one_line(text: str) -> str:
     """Return a text fit for a mail header or one line: names come from people, control characters included."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["added"] = lambda campaign: _states_of(campaign, "added")
+    environment.filters["removed"] = lambda campaign: _states_of(campaign, "removed")
+    environment.filters["oneline"] = _one_line
+    return environment
+
+
+# At the start, for a template that cannot be compiled is to be found before anything is changed.
+_HTML, _TEXT = map(_templates().get_template, ("report.html.j2", "report.txt.j2"))

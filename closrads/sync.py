@@ -26,7 +26,7 @@ from closrads.model import (
     SyncReport,
 )
 from closrads.observability import log_defect, logger
-from closrads.parallel import side_by_side
+from closrads.parallel import side_by_side, under_way
 from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember
 from closrads.quota import AccountQuota
 from closrads.recovery import as_found, recheck, recover
@@ -213,7 +213,9 @@ class _CampaignRun:
 
     def _plan_sync(self, job: Job) -> tuple[Decision, ...]:
         campaign, limits = self._campaign, self._campaign.limits
-        demand = get_demand(campaign.closrtech_campaign, login=self._run.settings.closrtech, clock=self._run.clock)
+        read = partial(get_active_adsets, job.api)
+        with under_way(partial(side_by_side, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as pictures:
+            demand = get_demand(campaign.closrtech_campaign, login=self._run.settings.closrtech, clock=self._run.clock)
         self._add(
             active_states=tuple(sorted(filter(is_state, demand))),
             unmapped_states=tuple(sorted(code for code in demand if not is_state(code))),
@@ -221,8 +223,7 @@ class _CampaignRun:
         regions = build_fb_regions(demand)
         if not regions:
             raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
-        pictures = side_by_side(partial(get_active_adsets, job.api), campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)
-        adsets = [adset for picture in pictures for adset in picture]
+        adsets = [adset for picture in pictures.result() for adset in picture]
         decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
         refuse_implausible(decisions, limits, self._request.force)
         decisions = hold(decisions, self._still_open)

@@ -11,11 +11,15 @@ import json
 import math
 import os
 import platform
+import re
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +28,11 @@ from typing import Any
 import requests
 
 from sandbox import Sandbox
+from sandbox.lambda_runtime import LambdaRuntime, why_not_here
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 3.0
+INITS = 5
 OLD, NEW = "FL GA TX", "FL GA OH"
 
 INVOCATION = """
@@ -89,12 +95,12 @@ def main() -> None:
     print("| scenario | ad sets | round trips | Graph operations | points | seconds | peak MB | obvious design |")
     print("|---|---|---|---|---|---|---|---|")
     with Sandbox() as sandbox:
-        build(sandbox, SCENARIOS[0])
+        build(sandbox, SCENARIOS[1])
         measure(sandbox)  # moto takes a second over the first use of each service
         for scenario in SCENARIOS:
             print(row(sandbox, scenario), flush=True)
-    print()
-    print_package()
+        print()
+        print_packages(sandbox)
 
 
 def row(sandbox: Sandbox, scenario: Scenario) -> str:
@@ -192,15 +198,65 @@ def run_obvious(sandbox: Sandbox, scenario: Scenario) -> tuple[int, float]:
     return meta.round_trips - before, time.perf_counter() - started
 
 
-def print_package() -> None:
-    """Build the package, and say how large it is and how fast it imports, beside the same packages as installed."""
-    with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "package"
-        subprocess.run(["make", "build-SyncFunction", f"ARTIFACTS_DIR={package}"], cwd=ROOT, check=True)  # noqa: S603, S607 - our own
-        size = sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
-        subprocess.run(["zip", "-qr9", f"{folder}/package.zip", "."], cwd=package, check=True)  # noqa: S603, S607 - the same
-        zipped = (Path(folder) / "package.zip").stat().st_size
-        print(f"Package: {size / 1e6:.1f} MB, {zipped / 1e6:.2f} MB zipped")
+@dataclass(frozen=True)
+class Package:
+    """A function's package."""
+
+    megabytes: float
+    zipped: float
+    """Megabytes too."""
+    init: float
+    """Median seconds of the init phase on the real runtime."""
+
+
+def measure_package(folder: Path, environment: Mapping[str, str]) -> Package:
+    """Return how large a package is and how fast it starts."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    archive = Path(shutil.make_archive(str(folder), "zip", folder))
+    inits = []
+    for _ in range(INITS):
+        with LambdaRuntime(folder, environment) as runtime:
+            answer = runtime.invoke({"dry_run": True, "notify": False})
+            if "errorType" in answer:
+                raise SystemExit(answer["errorMessage"])
+            inits.append(runtime.init_seconds)
+    return Package(size / 1e6, archive.stat().st_size / 1e6, statistics.median(inits))
+
+
+def print_packages(sandbox: Sandbox) -> None:
+    """Build the package, and one with all that pip brings by itself, and compare them."""
+    if why_not := why_not_here():
+        print(f"No figures on the package: {why_not}")
+        return
+    build(sandbox, SCENARIOS[0])
+    with tempfile.TemporaryDirectory() as temporary:
+        ours, plain = Path(temporary) / "ours", Path(temporary) / "plain"
+        subprocess.run(["make", "-s", "build-SyncFunction", f"ARTIFACTS_DIR={ours}"], cwd=ROOT, check=True)  # noqa: S603, S607 - our own
+        install_plainly(plain)
+        packages = {
+            "as pip installs it": measure_package(plain, sandbox.environment()),
+            "ours": measure_package(ours, sandbox.environment()),
+        }
+    print("| package | MB | MB zipped | seconds of init |")
+    print("|---|---|---|---|")
+    for name, package in packages.items():
+        print(f"| {name} | {package.megabytes:.1f} | {package.zipped:.2f} | {package.init:.2f} |")
+    first, second = packages.values()
+    print(f"| ratio | {second.megabytes / first.megabytes:.2f} | {second.zipped / first.zipped:.2f} |", end="")
+    print(f" {second.init / first.init:.2f} |")
+
+
+def install_plainly(folder: Path) -> None:
+    """Install the direct dependencies with all that they ask for, as `sam build` does without a build target."""
+    locked = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder)]
+    platform_options = ["--only-binary=:all:", "--python-version=3.13", "--platform=manylinux2014_x86_64"]
+    subprocess.run([*command, *platform_options, *(f"{name}=={locked[name]}" for name in names)], check=True)  # noqa: S603 - pip
+    shutil.copy(ROOT / "handler.py", folder)
+    for ours in ("closrads", "data"):
+        shutil.copytree(ROOT / ours, folder / ours, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""Create `.venv` with exactly the packages of `requirements-dev.txt`; needs nothing but Python itself.
+"""Create a virtual environment with exactly the packages of a lock; needs nothing but Python itself.
 
-The lock is complete, so packages go in without dependency resolution: a few that facebook-business
+    python scripts/set_up.py        .venv, from requirements-dev.txt
+    python scripts/set_up.py sam    .venv/sam, from requirements-sam.txt
+
+A lock is complete, so packages go in without dependency resolution: a few that facebook-business
 declares and this project never imports stay out (see `pyproject.toml`).
 """
 
@@ -11,16 +14,16 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
-LOCK = ROOT / "requirements-dev.txt"
+FOLDERS = {"dev": ".venv", "sam": ".venv/sam"}
+"""Of each lock's environment; SAM CLI wants other versions than the project, so it has its own."""
 OLDEST_PYTHON = (3, 11)
 
 
-def install(python: Path) -> None:
-    """Install the lock file with `python`'s pip, with one line of progress that is redrawn on a terminal."""
-    total = sum(line[0].isalnum() for line in LOCK.read_text().splitlines() if line)
+def install(python: Path, lock: Path) -> None:
+    """Install a lock file with `python`'s pip, with one line of progress that is redrawn on a terminal."""
+    total = sum(line[0].isalnum() for line in lock.read_text().splitlines() if line)
     pip_install = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-    command = [*pip_install, "--no-deps", "--require-hashes", "-r", str(LOCK)]
+    command = [*pip_install, "--no-deps", "--require-hashes", "-r", str(lock)]
     log: list[str] = []
     started = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:  # noqa: S603 - own interpreter, own arguments
@@ -38,16 +41,17 @@ def install(python: Path) -> None:
     print(f"  done in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def main() -> None:
-    """Build the environment from scratch."""
+def main(name: str = "dev") -> None:
+    """Build an environment from scratch."""
     if sys.version_info < OLDEST_PYTHON:
         wanted = ".".join(map(str, OLDEST_PYTHON))
         sys.exit(f"Python {wanted} or newer is needed, this is {sys.version.split()[0]}: make PYTHON=/path/to/python3")
-    print(f"Setting up .venv with Python {sys.version.split()[0]} (once, about a minute)", flush=True)
-    venv.EnvBuilder(clear=True, with_pip=True).create(VENV)
-    install(VENV / "bin" / "python")
-    (VENV / "ready").touch()
+    folder = ROOT / FOLDERS[name]
+    print(f"Setting up {FOLDERS[name]} with Python {sys.version.split()[0]} (once, about a minute)", flush=True)
+    venv.EnvBuilder(clear=True, with_pip=True).create(folder)
+    install(folder / "bin" / "python", ROOT / f"requirements-{name}.txt")
+    (folder / "ready").touch()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1542,6 +1542,78 @@ def test_ads_of_several_ad_sets_are_looked_at_together(world: World, three: list
     assert (world.meta.round_trips, calls(world), world.time.waits) == (1, ["GET ads", "GET ads"], [3])
 
 
+def in_process(world: World, before: AdSetSnapshot, until: float, then: str | None = None) -> None:
+    """Have Meta process an ad until a moment, counted from now, and give it a status then."""
+    ad, end = world.meta.ads[before.ads[0].id], world.time.seconds() + until
+    ad.effective_status = "IN_PROCESS"
+
+    def finish(_: object) -> None:
+        if world.time.seconds() >= end:
+            ad.effective_status = then
+
+    world.meta.on_request = finish
+
+
+@pytest.mark.parametrize(
+    ("until", "then", "seen"),
+    [
+        pytest.param(3, None, (AdHealth.HEALTHY, 1), id="done at once"),
+        pytest.param(4, None, (AdHealth.HEALTHY, 2), id="done at the second look"),
+        pytest.param(9, "WITH_ISSUES", (AdHealth.BROKEN, 3), id="broken at the third"),
+        pytest.param(99, None, (AdHealth.PENDING, 3), id="never done"),
+        pytest.param(4, "PENDING_REVIEW", (AdHealth.PENDING, 2), id="in review then"),
+    ],
+)
+def test_ads_in_process_are_looked_at_again(
+    world: World, three: list[AdSetSnapshot], until: float, then: str | None, seen: tuple[AdHealth, int]
+) -> None:
+    """What Meta makes of them shows only when it is done; others are not read again, nor is a review waited for."""
+    health, looks = seen
+    in_process(world, three[0], until, then)
+    world.meta.ads[three[2].ads[0].id].effective_status = "PENDING_REVIEW"
+
+    findings = verify_ads_after_republish(world.api(), three)
+
+    assert healths(findings[three[0].id]) == [health, AdHealth.HEALTHY]
+    assert findings[three[2].id][0].health is AdHealth.PENDING
+    assert world.time.waits == [3] * looks
+    read = [operation.object_id for operation in world.meta.operations]
+    assert read == [three[0].id, three[2].id] + [three[0].id] * (looks - 1)
+
+
+def test_ads_in_process_wait_for_nobody_who_needs_the_time(world: World, three: list[AdSetSnapshot]) -> None:
+    """The seconds for the rollback stay untouched."""
+    in_process(world, three[0], 99)
+
+    world.time.deadline = world.time.seconds() + 3 + 3 + 100
+    verify_ads_after_republish(world.api(), three, reserve=100)
+
+    assert world.time.waits == [3, 3]
+
+
+def test_ads_in_process_cost_no_quota_that_is_set_aside(world: World, three: list[AdSetSnapshot]) -> None:
+    """What a rollback may need is not spent on looking again."""
+    in_process(world, three[0], 99)
+    world.meta.add_account("act_111", "limited")
+    api = world.api()
+    api.get(VETERANS, {})  # its answer tells of the limit
+    assert api.quota.reserve(57)
+
+    verify_ads_after_republish(api, three)
+
+    assert world.time.waits == [3]
+
+
+def test_a_further_look_that_fails_takes_nothing_back(world: World, three: list[AdSetSnapshot]) -> None:
+    """The ads were seen, and were in process."""
+    in_process(world, three[0], 99)
+    world.meta.fail(faults.OBJECT_MISSING, on="GET ads", skip=2, times=None)
+
+    findings = verify_ads_after_republish(world.api(), three)
+
+    assert healths(findings[three[0].id]) == [AdHealth.PENDING, AdHealth.HEALTHY]
+
+
 @pytest.mark.parametrize(
     "reply", ids([("refused", faults.OBJECT_MISSING), ("down", faults.SERVICE_UNAVAILABLE), ("null", faults.NULL_ITEM)])
 )

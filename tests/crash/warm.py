@@ -3,7 +3,7 @@
 Clients are made and nothing is sent, so no connection is shared.
 """
 
-from closrads import config, ledger, notifier, report
+from closrads import config, ledger, notifier
 from tests.crash import invocation
 
 __all__ = ["invocation"]
@@ -11,5 +11,3 @@ __all__ = ["invocation"]
 config._parameter_store().client.get_paginator("get_parameters_by_path")
 ledger._dynamodb().get_paginator("query")
 notifier._ses()
-for template in report.TEMPLATES.glob("*.j2"):
-    report._templates().get_template(template.name)
