@@ -18,7 +18,7 @@ COMPILE = $(if $(LAMBDA_PYTHON_HERE),$(LAMBDA_PYTHON_HERE) -m compileall -q -j 0
 demo: .venv/ready       ## the daily job against a local stand-in for Meta, CLOSRTECH and AWS
 	@$(BIN)/python -m sandbox.demo
 
-test: .venv/ready .venv/sam/ready ## all tests, with coverage
+test: .venv/ready .venv/sam/ready .venv/ministack/ready ## all tests, with coverage
 	@$(BIN)/python -m pytest --cov
 
 lint: .venv/ready       ## style, types, import direction
@@ -42,14 +42,15 @@ lock:                   ## renew all lock files from pyproject.toml (needs uv)
 	$(REGENERATE) pyproject.toml --python-version 3.11 --constraint requirements-dev.txt --output-file requirements.txt \
 	    --no-emit-package boto3 --no-emit-package botocore --no-emit-package s3transfer --no-emit-package python-dateutil
 	$(REGENERATE) --python-version $(LAMBDA_PYTHON) --group sam --output-file requirements-sam.txt
+	$(REGENERATE) --python-version $(LAMBDA_PYTHON) --group ministack --output-file requirements-ministack.txt
 
 .venv/ready: requirements-dev.txt scripts/set_up.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) scripts/set_up.py
 
 # With the runtime's own Python, where there is one, for the packed wheels are made for that.
-.venv/sam/ready: requirements-sam.txt scripts/set_up.py .venv/ready
-	@$(or $(LAMBDA_PYTHON_HERE),$(BIN)/python) scripts/set_up.py sam
+.venv/%/ready: requirements-%.txt scripts/set_up.py .venv/ready
+	@$(or $(LAMBDA_PYTHON_HERE),$(BIN)/python) scripts/set_up.py $*
 
 build-SyncFunction:     ## what `sam build` packs; by hand: make build-SyncFunction ARTIFACTS_DIR=an-empty-folder
 	@test -n "$(ARTIFACTS_DIR)" || { echo "Where to? make build-SyncFunction ARTIFACTS_DIR=an-empty-folder"; exit 1; }

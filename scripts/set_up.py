@@ -1,7 +1,8 @@
 """Create a virtual environment with exactly the packages of a lock; needs nothing but Python itself.
 
-    python scripts/set_up.py        .venv, from requirements-dev.txt
-    python scripts/set_up.py sam    .venv/sam, from requirements-sam.txt
+    python scripts/set_up.py              .venv, from requirements-dev.txt
+    python scripts/set_up.py sam          .venv/sam, from requirements-sam.txt
+    python scripts/set_up.py ministack    .venv/ministack, from requirements-ministack.txt
 
 A lock is complete, so packages go in without dependency resolution: a few that facebook-business
 declares and this project never imports stay out (see `pyproject.toml`).
@@ -14,8 +15,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {"dev": ".venv", "sam": ".venv/sam"}
-"""Of each lock's environment; SAM CLI wants other versions than the project, so it has its own."""
+FOLDERS = {"dev": ".venv", "sam": ".venv/sam", "ministack": ".venv/ministack"}
+"""Of each lock's environment; the last two want other versions than the project."""
 OLDEST_PYTHON = (3, 11)
 
 

@@ -1,4 +1,4 @@
-"""The two lock files: in step with each other and with `pyproject.toml`, and free of any package index's address."""
+"""The lock files: in step with each other and with `pyproject.toml`, and free of any package index's address."""
 
 import re
 import tomllib
@@ -11,6 +11,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME_LOCK = ROOT / "requirements.txt"
 FULL_LOCK = ROOT / "requirements-dev.txt"
+TOOL_LOCKS = {name: ROOT / f"requirements-{name}.txt" for name in ("sam", "ministack")}
+"""Of environments of their own, by the dependency group."""
+LOCKS = (RUNTIME_LOCK, FULL_LOCK, *TOOL_LOCKS.values())
 BROUGHT_BY_LAMBDA = {"boto3"}
 
 
@@ -46,6 +49,16 @@ def test_the_full_lock_meets_each_declared_dependency(requirement: Requirement) 
     assert all(requirement.specifier.contains(version) for version in versions)
 
 
+@pytest.mark.parametrize("group", TOOL_LOCKS)
+def test_the_lock_of_a_tool_meets_what_is_declared_for_it(group: str) -> None:
+    """The same for the environments that the tests start as processes."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    versions = dict(locked(TOOL_LOCKS[group]))
+
+    for requirement in map(Requirement, project["dependency-groups"][group]):
+        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)])
+
+
 def test_the_runtime_lock_holds_each_runtime_dependency() -> None:
     """All that the function declares is packed, except what the Lambda runtime brings itself."""
     names = {canonicalize_name(requirement.name) for requirement in declared(with_dev=False)}
@@ -53,13 +66,13 @@ def test_the_runtime_lock_holds_each_runtime_dependency() -> None:
     assert names - {name for name, _ in locked(RUNTIME_LOCK)} == BROUGHT_BY_LAMBDA
 
 
-@pytest.mark.parametrize("lock", [RUNTIME_LOCK, FULL_LOCK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_every_entry_has_a_hash(lock: Path) -> None:
     """No package gets in unverified."""
     assert [entry.split()[0] for entry in entries(lock) if "--hash=sha256:" not in entry] == []
 
 
-@pytest.mark.parametrize("lock", [RUNTIME_LOCK, FULL_LOCK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_a_lock_names_no_package_index(lock: Path) -> None:
     """Where packages come from is the business of each machine's own pip settings."""
     text = lock.read_text()
