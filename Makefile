@@ -13,7 +13,7 @@ LAMBDA_PYTHON_HERE := $(shell for p in $(BIN)/python python$(LAMBDA_PYTHON) $(PY
 COMPILE = $(if $(LAMBDA_PYTHON_HERE),$(LAMBDA_PYTHON_HERE) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task \
     -x 'adobjects/(?!__init__|abstractobject|objectparser)',: no Python $(LAMBDA_PYTHON) here, so no byte-code in)
 
-.PHONY: demo test lint fmt sandbox lock bench build-SyncFunction
+.PHONY: demo test lint fmt sandbox bench audit lock build-SyncFunction
 
 demo: .venv/ready       ## the daily job against a local stand-in for Meta, CLOSRTECH and AWS
 	@$(BIN)/python -m sandbox.demo
@@ -37,12 +37,17 @@ sandbox: .venv/ready    ## keep the local stand-in running; prints the environme
 bench: .venv/ready .venv/sam/ready ## what a run costs, beside the obvious design; takes some minutes
 	@$(BIN)/python -m scripts.bench
 
+audit: .venv/audit/ready ## known vulnerabilities of what is packed, and of what is developed with (asks PyPI)
+	@.venv/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
+	@.venv/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
+
 lock:                   ## renew all lock files from pyproject.toml (needs uv)
 	$(REGENERATE) pyproject.toml --python-version 3.11 --group dev --output-file requirements-dev.txt
 	$(REGENERATE) pyproject.toml --python-version 3.11 --constraint requirements-dev.txt --output-file requirements.txt \
 	    --no-emit-package boto3 --no-emit-package botocore --no-emit-package s3transfer --no-emit-package python-dateutil
 	$(REGENERATE) --python-version $(LAMBDA_PYTHON) --group sam --output-file requirements-sam.txt
 	$(REGENERATE) --python-version $(LAMBDA_PYTHON) --group ministack --output-file requirements-ministack.txt
+	$(REGENERATE) --python-version 3.11 --group audit --output-file requirements-audit.txt
 
 .venv/ready: requirements-dev.txt scripts/set_up.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }

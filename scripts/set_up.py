@@ -3,6 +3,7 @@
     python scripts/set_up.py              .venv, from requirements-dev.txt
     python scripts/set_up.py sam          .venv/sam, from requirements-sam.txt
     python scripts/set_up.py ministack    .venv/ministack, from requirements-ministack.txt
+    python scripts/set_up.py audit        .venv/audit, from requirements-audit.txt
 
 A lock is complete, so packages go in without dependency resolution: a few that facebook-business
 declares and this project never imports stay out (see `pyproject.toml`).
@@ -15,8 +16,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {"dev": ".venv", "sam": ".venv/sam", "ministack": ".venv/ministack"}
-"""Of each lock's environment; the last two want other versions than the project."""
+FOLDERS = {"dev": ".venv", "sam": ".venv/sam", "ministack": ".venv/ministack", "audit": ".venv/audit"}
+"""Of each lock's environment; all but the first want other versions than the project."""
 OLDEST_PYTHON = (3, 11)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME_LOCK = ROOT / "requirements.txt"
 FULL_LOCK = ROOT / "requirements-dev.txt"
-TOOL_LOCKS = {name: ROOT / f"requirements-{name}.txt" for name in ("sam", "ministack")}
+TOOL_LOCKS = {name: ROOT / f"requirements-{name}.txt" for name in ("sam", "ministack", "audit")}
 """Of environments of their own, by the dependency group."""
 LOCKS = (RUNTIME_LOCK, FULL_LOCK, *TOOL_LOCKS.values())
 BROUGHT_BY_LAMBDA = {"boto3"}
@@ -79,3 +80,15 @@ def test_a_lock_names_no_package_index(lock: Path) -> None:
 
     assert "://" not in text
     assert [line for line in text.splitlines() if line.lstrip().startswith("-") and "--hash=" not in line] == []
+
+
+def test_every_packed_package_is_listed_with_its_licence() -> None:
+    """Whoever must know what is handed on finds all of it, and nothing that is not."""
+    table = re.findall(r"^\| ([\w-]+) \| (.+?) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    listed = {name: licence for name, licence in table if name != "package" and set(name) != {"-"}}
+
+    assert listed.keys() == {name for name, _ in locked(RUNTIME_LOCK)}
+    for name, licence in listed.items():
+        said = metadata(name)
+        texts = [said.get("License-Expression"), said.get("License"), *said.get_all("Classifier", [])]
+        assert licence.partition("-")[0].partition(" ")[0] in " ".join(text for text in texts if text), name
