@@ -214,24 +214,24 @@ def concerns_all(trouble: ClosradsError | None) -> bool:
 def _prepare(job: Job, changes: Sequence[Decision]) -> list[Attempt | Outcome]:
     """Write down what is going to be written; return each attempt, or why it is none."""
     now = job.api.clock.now()
-    attempts = [
-        Attempt(
-            Change(
-                campaign=job.campaign,
-                run_id=job.run_id,
-                action=job.action,
-                before=change.adset,
-                after=_build_new_targeting(change.adset.targeting, change.regions),
-                state=ChangeState.PREPARED,
-                prepared_at=now,
-                changed_at=now,
-                memory=change.memory,
-            ),
-            change.adset,
-        )
-        for change in changes
-    ]
     try:
+        attempts = [
+            Attempt(
+                Change(
+                    campaign=job.campaign,
+                    run_id=job.run_id,
+                    action=job.action,
+                    before=change.adset,
+                    after=_build_new_targeting(change.adset.targeting, change.regions),
+                    state=ChangeState.PREPARED,
+                    prepared_at=now,
+                    changed_at=now,
+                    memory=change.memory,
+                ),
+                change.adset,
+            )
+            for change in changes
+        ]
         errors = job.ledger.prepare([attempt.change for attempt in attempts])
     except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops these ad sets only
         issue = log_defect(error)

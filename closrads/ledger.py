@@ -30,7 +30,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads.clock import Clock
 from closrads.errors import LedgerError, LedgerFullError
-from closrads.model import RUN_ID_TIME, Action, Ad, AdSetSnapshot, Change, ChangeState, Memory
+from closrads.model import RUN_ID_TIME, Action, Ad, AdSetSnapshot, Change, ChangeState, Memory, without_details
 from closrads.observability import logger
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ TRANSACTION_ATTEMPTS = 5
 _CAME_TO_NOTHING = frozenset({ChangeState.NOT_WRITTEN, ChangeState.ROLLED_BACK})
 _LAST = "\N{DEL}"
 """Sorts behind every character of a key."""
-_CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=5)
+_CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=5, proxies={})
 _pack, _unpack = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 Item = dict[str, Any]
@@ -129,14 +129,17 @@ class Ledger:
             _dynamodb().put_item(TableName=self._table, Item=_item(item))
 
     def end_run(self, run_id: str, result: Mapping[str, Any]) -> None:
-        """Keep the result, which must hold no secret, of a run that has begun."""
+        """Keep the result, which must hold no secret, of a run that has begun; if it is too large, without details."""
+        packed = _compressed(result)
+        if len(packed) > LARGEST_RECORD:
+            packed = _compressed(without_details(result))
         self._write_if(
             "update_item",
             "attribute_exists(pk)",
             {
                 ":ended_at": self._clock.now().isoformat(),
                 ":success": result["success"],
-                ":result": _compressed(result),
+                ":result": packed,
             },
             names={"#result": "result"},
             Key=_item({"pk": "RUN", "sk": run_id}),
@@ -337,7 +340,8 @@ class Ledger:
 
     def _part(self, kind: str, condition: str, values: Item, **what: Any) -> Item:
         """Return a part of a transaction: something to write on a condition."""
-        names = {f"#{name}": name for name in ("state", "until") if f"#{name}" in f"{condition} {what}"}
+        expressions = condition + what.get("UpdateExpression", "")
+        names = {f"#{name}": name for name in ("state", "until") if f"#{name}" in expressions}
         return {
             kind: {
                 "TableName": self._table,

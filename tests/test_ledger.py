@@ -44,7 +44,7 @@ def a_change(**more: Any) -> Change:
         "campaign": "veterans",
         "run_id": ME,
         "action": Action.SYNC,
-        "before": replace(before, **{name: more.pop(name) for name in ("id", "targeting", "ads") if name in more}),
+        "before": replace(before, **{name: more.pop(name) for name in ("id", "name", "targeting", "ads") if name in more}),
         "after": {"geo_locations": {"regions": [FLORIDA]}},
         "state": ChangeState.PREPARED,
         "prepared_at": START,
@@ -441,6 +441,13 @@ class TestPrepare:
         with pytest.raises(LedgerFullError, match="501 is too large"):
             prepare(ledger(world), change)
         assert world.sandbox.aws.ledger() == []
+
+    def test_a_name_may_look_like_part_of_an_expression(self, world: World) -> None:
+        """What stands in the item is data."""
+        change = a_change(name="#until #state :now", ads=(Ad("601", "#until", "ACTIVE", "ACTIVE"),))
+        prepare(ledger(world), change)
+
+        assert ledger(world).open_changes("veterans") == (change,)
 
     def test_many_ads_with_long_names_do_not_push_it_over_the_edge(self, world: World) -> None:
         """What is too large because of them is refused as too large, not as a ledger that cannot be written."""
