@@ -144,4 +144,4 @@ def test_a_person_comes_in_between(workers: Workers, kills: list[Killed], say: S
     runs = [run for run in workers.each(met, [(state, hand) for state in left.values()]) if run is not None]
     say(f"in {len(runs)} of {len(left)} different states")
     hold_to_it([problem for run in runs for problem in run.problems])
-    assert len(runs) > 20
+    assert len(runs) > 12
