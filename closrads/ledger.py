@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -49,16 +50,24 @@ TRANSACTION_ATTEMPTS = 5
 _CAME_TO_NOTHING = frozenset({ChangeState.NOT_WRITTEN, ChangeState.ROLLED_BACK})
 _LAST = "\N{DEL}"
 """Sorts behind every character of a key."""
-_CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=5, proxies={})
+_HURRIED_BELOW = 20.0
+"""Seconds left of the invocation: a call that DynamoDB does not answer takes about ten with all attempts."""
 _pack, _unpack = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 Item = dict[str, Any]
 
 
 @cache
-def _dynamodb() -> "DynamoDBClient":
-    client: DynamoDBClient = boto3.client("dynamodb", config=_CLIENT_CONFIG)
+def _dynamodb(*, hurried: bool = False) -> "DynamoDBClient":
+    config = Config(connect_timeout=1, read_timeout=2, proxies={})
+    if hurried:
+        config = config.merge(Config(read_timeout=1, retries={"total_max_attempts": 1}))
+    client: DynamoDBClient = boto3.client("dynamodb", config=config)
     return client
+
+
+_making_clients = Lock()
+"""They are not to be made in several threads at once."""
 
 
 class Ledger:
@@ -71,7 +80,7 @@ class Ledger:
         self._table = table
         self._clock = clock
         if table:
-            self._pages = _dynamodb().get_paginator("query")  # neither is to be made in several threads at once
+            self._pages = _dynamodb().get_paginator("query")  # which loads a file, so not in several threads at once
 
     # --- runs
 
@@ -126,7 +135,7 @@ class Ledger:
             "expires_at": _expiry(now),
         }
         with _speaking_of("written"):
-            _dynamodb().put_item(TableName=self._table, Item=_item(item))
+            self._client.put_item(TableName=self._table, Item=_item(item))
 
     def end_run(self, run_id: str, result: Mapping[str, Any]) -> None:
         """Keep the result, which must hold no secret, of a run that has begun; if it is too large, without details."""
@@ -284,9 +293,15 @@ class Ledger:
 
     # --- DynamoDB
 
+    @property
+    def _client(self) -> "DynamoDBClient":
+        """What near the end of the invocation tries once, and not for long: the report is still to be sent."""
+        with _making_clients:
+            return _dynamodb(hurried=True) if self._clock.remaining() < _HURRIED_BELOW else _dynamodb()
+
     def _get(self, key: Item) -> Item | None:
         with _speaking_of("read"):
-            answer = _dynamodb().get_item(TableName=self._table, Key=_item(key), ConsistentRead=True)
+            answer = self._client.get_item(TableName=self._table, Key=_item(key), ConsistentRead=True)
         return _plain(answer["Item"]) if "Item" in answer else None
 
     def _query(self, pk: str, prefix: str = "", *, since: str = "", index: str = "") -> list[Item]:
@@ -312,16 +327,17 @@ class Ledger:
         """Write on a condition; return None if that was done, what is there instead if not."""
         if names:
             more["ExpressionAttributeNames"] = names
+        client = self._client
         with _speaking_of("written"):
             try:
-                getattr(_dynamodb(), operation)(
+                getattr(client, operation)(
                     TableName=self._table,
                     ConditionExpression=condition,
                     ExpressionAttributeValues=_item(values),
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     **more,
                 )
-            except _dynamodb().exceptions.ConditionalCheckFailedException as refusal:
+            except client.exceptions.ConditionalCheckFailedException as refusal:
                 answer: Any = refusal.response
                 return _plain(answer.get("Item", {}))
         return None
@@ -374,10 +390,11 @@ class Ledger:
         attempt = 0
         while True:
             attempt += 1
+            client = self._client
             with _speaking_of("written"):
                 try:
-                    _dynamodb().transact_write_items(TransactItems=parts)
-                except _dynamodb().exceptions.TransactionCanceledException as refusal:
+                    client.transact_write_items(TransactItems=parts)
+                except client.exceptions.TransactionCanceledException as refusal:
                     reasons: list[Any] = refusal.response["CancellationReasons"]
                     codes = {reason["Code"] for reason in reasons} - {"None"}
                     if "ConditionalCheckFailed" in codes:

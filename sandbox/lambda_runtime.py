@@ -19,6 +19,8 @@ from typing import Any, Self
 
 import requests
 
+from sandbox.server import free_port
+
 SITE_PACKAGES = next(Path(__file__).resolve().parent.parent.glob(".venv/sam/lib/python3.*/site-packages"), None)
 """Of SAM CLI; None where its environment is missing."""
 HANDLER = "handler.lambda_handler"
@@ -28,12 +30,14 @@ _OF_THE_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "s
 _INVOCATIONS = "2015-03-31/functions/function/invocations"
 _START_SECONDS = 10.0
 _INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)")
+_OF_THE_EMULATOR = re.compile(r"(START|END|REPORT) RequestId: |\d\d \w{3} \d{4} \S+ \[\w+\] \(rapid\) ")
+_RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
 
 
 def why_not_here() -> str:
     """Return why the runtime cannot run on this machine, empty if it can."""
-    if sys.platform != "linux":
-        return "the Lambda runtime needs Linux"
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        return "the package is built for Linux on x86_64"
     if SITE_PACKAGES is None:
         return "`make .venv/sam/ready` has not been run"
     if SITE_PACKAGES.parent.name != "python3.13":
@@ -58,6 +62,7 @@ class LambdaRuntime:
         self._package = package
         self._environment = environment
         self._seconds = seconds
+        self._seen = 0
 
     def __enter__(self) -> Self:
         assert SITE_PACKAGES is not None, why_not_here()  # noqa: S101 - the caller has asked
@@ -66,9 +71,8 @@ class LambdaRuntime:
         for pattern in (*_CLIENT, *_OF_THE_RUNTIME):
             for path in SITE_PACKAGES.glob(pattern):
                 (client / path.name).symlink_to(path)
-        machine = "arm64" if platform.machine() == "aarch64" else "x86_64"
-        emulator = SITE_PACKAGES / "samcli" / "local" / "rapid" / f"aws-lambda-rie-{machine}"
-        address, runtime_address = _free_address(), _free_address()
+        emulator = SITE_PACKAGES / "samcli" / "local" / "rapid" / "aws-lambda-rie-x86_64"
+        address, runtime_address = (f"127.0.0.1:{free_port()}" for _ in range(2))
         self._url = f"http://{address}/{_INVOCATIONS}"
         self._log_path = client / "log"
         command = [
@@ -91,6 +95,8 @@ class LambdaRuntime:
                     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
                     "AWS_LAMBDA_FUNCTION_TIMEOUT": str(self._seconds),
                     "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+                    "AWS_LAMBDA_LOG_FORMAT": "JSON",  # the template's LoggingConfig
+                    "AWS_LAMBDA_LOG_LEVEL": "INFO",
                     "PYTHONPATH": str(client),
                     "PYTHONDONTWRITEBYTECODE": "1",  # where a function lies nothing can be written
                     **self._environment,
@@ -119,7 +125,10 @@ class LambdaRuntime:
 
     def invoke(self, event: Any) -> Any:
         """Return the function's answer, or `{"errorType": …, "errorMessage": …}`; of a time-out the emulator's text."""
-        answer = requests.post(self._url, json=event, timeout=self._seconds + 30)
+        self._seen = self._log_path.stat().st_size
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy
+            answer = session.post(self._url, json=event, timeout=self._seconds + 30)
         try:
             return json.loads(answer.text)
         except ValueError:
@@ -131,6 +140,12 @@ class LambdaRuntime:
         return self._log_path.read_text(errors="replace")
 
     @property
+    def lines(self) -> list[str]:
+        """What the function has written since the last invocation began, without the emulator's own lines."""
+        log = self._log_path.read_bytes()[self._seen :].decode()
+        return [line for line in log.splitlines() if not _OF_THE_EMULATOR.match(line)]
+
+    @property
     def init_seconds(self) -> float:
         """How long the init phase took that the first invocation needed."""
         found = _INIT.search(self.log)
@@ -138,8 +153,21 @@ class LambdaRuntime:
             raise RuntimeError(f"no init phase in the log:\n{self.log[-2000:]}")
         return float(found[1]) / 1000
 
+    @property
+    def inits(self) -> int:
+        """How many init phases there were; an invocation that finds the function warm needs none."""
+        return len(_INIT.findall(self.log))
 
-def _free_address() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+    @property
+    def pid(self) -> int:
+        """The process that the function runs in, once it has been invoked."""
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        (child,) = (child for task in tasks for child in task.read_text().split())
+        return int(child)
+
+    @property
+    def resident_megabytes(self) -> float:
+        """How much memory that process holds now."""
+        found = _RESIDENT.search(Path(f"/proc/{self.pid}/status").read_text())
+        assert found is not None  # noqa: S101 - every process that lives has such a line
+        return int(found[1]) / 1024

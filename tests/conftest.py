@@ -1,8 +1,10 @@
 """One sandbox for the whole session, emptied for each test, and time that passes only when somebody waits."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,8 @@ from closrads import config
 from closrads.observability import logger
 from sandbox import Sandbox
 from tests.world import FakeTime, World
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +47,17 @@ def sandbox(running_sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.M
 def world(sandbox: Sandbox, fake_time: FakeTime) -> World:
     """Return a small business in an empty sandbox."""
     return World(sandbox, fake_time)
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the package the way SAM does."""
+    folder = tmp_path_factory.mktemp("package")
+    command = ["make", "build-SyncFunction", f"ARTIFACTS_DIR={folder}"]
+    build = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603 - our own target
+    if build.returncode:
+        pytest.fail(f"the package could not be built:\n{build.stdout}", pytrace=False)
+    return folder
 
 
 @pytest.fixture

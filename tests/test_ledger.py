@@ -44,7 +44,9 @@ def a_change(**more: Any) -> Change:
         "campaign": "veterans",
         "run_id": ME,
         "action": Action.SYNC,
-        "before": replace(before, **{name: more.pop(name) for name in ("id", "name", "targeting", "ads") if name in more}),
+        "before": replace(
+            before, **{name: more.pop(name) for name in ("id", "name", "targeting", "ads") if name in more}
+        ),
         "after": {"geo_locations": {"regions": [FLORIDA]}},
         "state": ChangeState.PREPARED,
         "prepared_at": START,
@@ -855,6 +857,19 @@ class TestTrouble:
             call(ledger(world))
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
+
+    @pytest.mark.parametrize(("left", "attempts"), [(900, 2), (21, 2), (19, 1)])
+    def test_near_the_end_it_is_asked_once(self, retrying: World, left: float, attempts: int) -> None:
+        """The seconds that further attempts take belong to the report."""
+        change = recorded(retrying, a_change())
+        retrying.time.deadline = retrying.time.seconds() + left
+        retrying.sandbox.aws.requests.clear()
+        retrying.sandbox.aws.fail("dynamodb", "TransactWriteItems", DROPPED, times=None)
+
+        with pytest.raises(LedgerError):
+            move(ledger(retrying), change, ChangeState.WRITTEN)
+
+        assert calls(retrying, "TransactWriteItems") == attempts
 
     def test_a_table_that_does_not_exist(self, world: World) -> None:
         """A slip in the deployment says so."""

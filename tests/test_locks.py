@@ -90,5 +90,5 @@ def test_every_packed_package_is_listed_with_its_licence() -> None:
     assert listed.keys() == {name for name, _ in locked(RUNTIME_LOCK)}
     for name, licence in listed.items():
         said = metadata(name)
-        texts = [said.get("License-Expression"), said.get("License"), *said.get_all("Classifier", [])]
-        assert licence.partition("-")[0].partition(" ")[0] in " ".join(text for text in texts if text), name
+        texts = [text for name in ("License-Expression", "License", "Classifier") for text in said.get_all(name, [])]
+        assert licence.partition("-")[0].partition(" ")[0] in " ".join(texts), name

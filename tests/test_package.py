@@ -22,17 +22,6 @@ NEVER_PACKED = {
 TARGET = ("Linux", "x86_64", (3, 13))
 
 
-@pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the package the way SAM does."""
-    folder = tmp_path_factory.mktemp("package")
-    command = ["make", "build-SyncFunction", f"ARTIFACTS_DIR={folder}"]
-    build = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603 - our own target
-    if build.returncode:
-        pytest.fail(f"the package could not be built:\n{build.stdout}", pytrace=False)
-    return folder
-
-
 def files_below(folder: Path) -> set[Path]:
     """Give all files below a folder, without what Python leaves behind there."""
     return {

@@ -1,0 +1,216 @@
+"""An AWS on this machine that deploys the template as CloudFormation does, and then runs it: ministack.
+
+It fires the schedules, runs the function from its package, holds it to the rights of its role, and keeps the mails. It
+lives in the environment `.venv/ministack`, whose Python and boto3 the function runs with.
+"""
+
+import copy
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+from unittest.mock import patch
+
+import boto3
+import requests
+from botocore.config import Config
+from botocore.exceptions import WaiterError
+
+from sandbox.aws import ACCESS_KEY, REGION, SECRET_KEY, Mail
+from sandbox.server import free_port
+
+ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv" / "ministack"
+AT_ONCE, HARDLY_EVER = "rate(0 minutes)", "rate(365 days)"
+"""Schedules: due whenever ministack looks, every ten seconds, which AWS does not know; and not while anybody waits."""
+SCHEDULED_TIME = "2026-05-04T10:30:00Z"
+"""What the function is told as the time of its schedule."""
+
+_START_SECONDS = 15.0
+_STACK_SECONDS = 30.0
+_CODE_BUCKET = "code"
+_CHECKED_BY_ACTION = ("ssm:GetParametersByPath", "ses:SendEmail")
+"""What ministack checks as if it were done to `*`, whatever it is done to."""
+_NOBODY = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+"""An environment without any profile, proxy or endpoint of this machine."""
+
+
+def why_not_here() -> str:
+    """Return why ministack cannot run the function on this machine, empty if it can."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        return "the package is built for Linux on x86_64"
+    if not (ENVIRONMENT / "ready").exists():
+        return "`make .venv/ministack/ready` has not been run"
+    if not (ENVIRONMENT / "lib" / "python3.13").exists():
+        return "the package is built for Python 3.13, which is not here"
+    return ""
+
+
+def localized(template: Mapping[str, Any], code: Mapping[str, str], graph_url: str, aws_url: str) -> dict[str, Any]:
+    """Return a copy of the template that ministack can deploy and run; all that is not named here stays as it is.
+
+    ==============================  ===================================================================================
+    what is replaced                why
+    ==============================  ===================================================================================
+    `CodeUri`                       by the uploaded package, as `sam package` does
+    `CLOSRADS_GRAPH_URL`            by the stand-in for Meta
+    `AWS_ENDPOINT_URL`              by ministack, for empty means the real AWS
+    `<aws.scheduler.…>` in events   by a time: only the real EventBridge Scheduler fills it in
+    the schedules' AllowedPattern   dropped, so that they can be `AT_ONCE` instead of after a minute
+    `Resource` of two actions       `*` is added: ministack checks them against that alone (`_CHECKED_BY_ACTION`)
+    ==============================  ===================================================================================
+    """
+    local = copy.deepcopy(dict(template))
+    function = local["Resources"]["SyncFunction"]["Properties"]
+    function["CodeUri"] = dict(code)
+    function["Environment"]["Variables"] |= {"CLOSRADS_GRAPH_URL": graph_url, "AWS_ENDPOINT_URL": aws_url}
+    for event in function["Events"].values():
+        properties = event["Properties"]
+        properties["Input"] = properties["Input"].replace("<aws.scheduler.scheduled-time>", SCHEDULED_TIME)
+        del local["Parameters"][properties["ScheduleExpression"]["Ref"]]["AllowedPattern"]
+    for policy in function["Policies"]:
+        for statement in policy["Statement"]:
+            if statement["Action"] in _CHECKED_BY_ACTION:
+                statement["Resource"].append("*")
+    return local
+
+
+class Ministack:
+    """A running ministack on 127.0.0.1, with nothing in it. A context manager."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        folder, port = Path(self._folder.name), free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._log_path = folder / "log"
+        with self._log_path.open("w") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the environment's own interpreter, our arguments
+                [str(ENVIRONMENT / "bin" / "python"), "-m", "ministack"],
+                cwd=folder,
+                env={
+                    "PATH": "/usr/bin:/bin",
+                    "HOME": str(folder),
+                    "TMPDIR": str(folder),
+                    "GATEWAY_PORT": str(port),
+                    "BIND_HOST": "127.0.0.1",
+                    "MINISTACK_HOST": "127.0.0.1",
+                    "MINISTACK_REGION": REGION,
+                    "AUTH": "true",  # a role has the rights of its policies and no others
+                    "AWS_ACCESS_KEY_ID": ACCESS_KEY,  # of the one who may do everything
+                    "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+                    "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
+                    "SFTP_ENABLED": "0",
+                    "IOT_MTLS_ENABLED": "0",
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        end = time.monotonic() + _START_SECONDS
+        while time.monotonic() < end and self._process.poll() is None:
+            with suppress(requests.RequestException):
+                self._get("health")
+                return self
+            time.sleep(0.02)
+        log_text = self.log
+        self.__exit__()
+        raise RuntimeError(f"ministack does not start:\n{log_text[-2000:]}")
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+    def client(self, name: str) -> Any:
+        """Return a boto3 client that may do everything; it is kept, and closed at the end."""
+        if name not in self._clients:
+            with patch.dict(os.environ, _NOBODY, clear=True):
+                self._clients[name] = boto3.session.Session().client(
+                    name,
+                    endpoint_url=self.url,
+                    region_name=REGION,
+                    aws_access_key_id=ACCESS_KEY,
+                    aws_secret_access_key=SECRET_KEY,
+                    config=Config(retries={"total_max_attempts": 1}),
+                )
+        return self._clients[name]
+
+    def upload(self, package: Path) -> dict[str, str]:
+        """Put a package into a bucket, and return what `CodeUri` is then."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as zipped:
+            for path in sorted(path for path in package.rglob("*") if path.is_file()):
+                zipped.write(path, path.relative_to(package))
+        code = {"Bucket": _CODE_BUCKET, "Key": "package.zip"}
+        self.client("s3").create_bucket(Bucket=code["Bucket"])
+        self.client("s3").put_object(**code, Body=archive.getvalue())
+        return code
+
+    def deploy(
+        self, stack: str, template: Mapping[str, Any], parameters: Mapping[str, str], capabilities: Sequence[str]
+    ) -> dict[str, Any]:
+        """Create or change a stack by way of a change set, as `sam deploy` does; return it as it is then.
+
+        What runs meanwhile is cut off: unlike Lambda, ministack stops a function that it changes.
+        """
+        cloudformation = self.client("cloudformation")
+        known = [each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]]
+        kind = "UPDATE" if stack in known else "CREATE"
+        patience = {"Delay": 0.1, "MaxAttempts": int(_STACK_SECONDS / 0.1)}
+        change = cloudformation.create_change_set(
+            StackName=stack,
+            ChangeSetName=f"change-{time.time_ns()}",
+            ChangeSetType=kind,
+            TemplateBody=json.dumps(template),
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+            Capabilities=capabilities,
+        )["Id"]
+        created = cloudformation.get_waiter("change_set_create_complete")
+        done = cloudformation.get_waiter(f"stack_{kind.lower()}_complete")
+        try:
+            created.wait(ChangeSetName=change, WaiterConfig=patience)
+            cloudformation.execute_change_set(ChangeSetName=change)
+            done.wait(StackName=stack, WaiterConfig=patience)
+        except WaiterError as error:
+            events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+            reasons = [f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason')}" for each in events]
+            raise RuntimeError("\n".join([str(error), *reasons])) from None
+        (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        return dict(description)
+
+    @property
+    def mails(self) -> list[Mail]:
+        """The mails that SES took, in order."""
+        return [
+            Mail(mail["Source"], tuple(mail["To"]), mail["Subject"], mail["BodyHtml"] or "", mail["BodyText"])
+            for account in self._get("ses/messages")["messages"].values()
+            for mail in account
+        ]
+
+    @property
+    def log(self) -> str:
+        """What ministack itself has written so far."""
+        return self._log_path.read_text(errors="replace")
+
+    def _get(self, what: str) -> Any:
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy
+            return session.get(f"{self.url}/_ministack/{what}", timeout=5).json()

@@ -1,0 +1,1 @@
+"""The built package on the real Lambda runtime, against the sandbox in real time."""

@@ -1,0 +1,87 @@
+"""What CloudFormation makes of the expanded template, and short-cuts to look at it."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "template.yaml"
+REGION = "us-east-1"
+ARN = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:%s"
+
+Json: TypeAlias = Any
+Stack: TypeAlias = Mapping[str, Json]
+"""The resources by logical id."""
+Deploy: TypeAlias = Callable[..., dict[str, Json]]
+Series: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]
+"""A metric as CloudWatch tells it from others: namespace, name, dimensions."""
+
+
+def evaluate(node: Json, parameters: Mapping[str, Json], conditions: Mapping[str, Json]) -> Json:
+    """Decide conditions and fill in parameters; what only a deployed stack knows stays as it is."""
+
+    def again(inner: Json) -> Json:
+        return evaluate(inner, parameters, conditions)
+
+    result = node
+    match node:
+        case list():
+            result = [again(item) for item in node]
+        case {"Ref": str(name)}:
+            result = parameters.get(name, node)
+        case {"Fn::Sub": template}:
+            text, own = template if isinstance(template, list) else (template, {})
+            values = {**parameters, **again(own)}
+            result = re.sub(r"\$\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), text)
+        case {"Fn::Equals": [left, right]}:
+            result = again(left) == again(right)
+        case {"Fn::Not": [condition]}:
+            result = not again(condition)
+        case {"Fn::If": [name, if_true, if_false]}:
+            result = again(if_true if again(conditions[name]) else if_false)
+        case dict():
+            values = {key: again(value) for key, value in node.items()}
+            result = {key: value for key, value in values.items() if value != {"Ref": "AWS::NoValue"}}
+    return result
+
+
+def of_type(stack: Stack, kind: str) -> dict[str, Json]:
+    """Give the properties of all resources of one type, by logical id."""
+    return {name: each["Properties"] for name, each in stack.items() if each["Type"] == kind}
+
+
+def alarms_of(stack: Stack) -> dict[str, Json]:
+    """Give the properties of all alarms."""
+    return of_type(stack, "AWS::CloudWatch::Alarm")
+
+
+def listed(value: Json) -> list[Json]:
+    """Give what CloudFormation lets one write alone as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def as_text(value: Json) -> str:
+    """Give what only a deployed stack knows as `Fn::Sub` spells it."""
+    match value:
+        case {"Ref": name}:
+            return f"${{{name}}}"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"${{{name}.{attribute}}}"
+    return str(value)
+
+
+def series(namespace: str, name: str, dimensions: Mapping[str, Json]) -> Series:
+    """Name a metric."""
+    return namespace, name, frozenset((key, as_text(value)) for key, value in dimensions.items())
+
+
+AWS_EMITS = frozenset(
+    {
+        series("AWS/Lambda", "Errors", {"FunctionName": "${SyncFunction}"}),
+        series("AWS/Lambda", "Duration", {"FunctionName": "${SyncFunction}"}),
+        series("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "${MissedRuns.QueueName}"}),
+        series("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "${FailedRuns.QueueName}"}),
+    }
+)
+"""What Lambda and SQS themselves tell of the stack, as far as anything here listens (their guides, "metrics")."""

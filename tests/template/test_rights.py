@@ -1,0 +1,206 @@
+"""Who may do what: each role can do what is called for, and nothing more."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import pytest
+from botocore.model import OperationModel
+
+from closrads.config import _parameter_store
+from closrads.ledger import _dynamodb
+from closrads.model import Action, ChangeState
+from closrads.notifier import _ses
+from sandbox.aws import LEDGER_TABLE
+from sandbox.meta import Breakage
+from tests.ledger_world import EARLIER, RECHECK, UNDO, ledger, left_behind
+from tests.template.stack import ARN, ROOT, Deploy, Json, Stack, as_text, listed, of_type
+from tests.world import LIVE, START, World
+
+Right: TypeAlias = tuple[str, str]
+"""An action and what it is done to, as the template spells that."""
+
+NO_SID = {  # SAM writes these itself, without a name for their statements
+    "SyncFunctionEventInvokeConfigOnFailureSQSPolicy",
+    "SyncFunctionDailyLambdaPolicy",
+    "SyncFunctionDailySQSPolicy",
+    "SyncFunctionRecheckLambdaPolicy",
+    "SyncFunctionRecheckSQSPolicy",
+}
+SETTINGS = ARN % ("ssm", "parameter/closrads/{stage}/*")
+ANY_SENDER = ARN % ("ses", "identity/*")
+CONFIGURATION_SETS = ARN % ("ses", "configuration-set/*")
+WILDCARDS = {  # the only resources with a `*`, each with its reason
+    SETTINGS: "all settings of the stage are read with one call",
+    ANY_SENDER: "the default of SenderIdentity: no address has a default",
+    CONFIGURATION_SETS: "which set is an identity's default is not known here, and it grants no sending",
+}
+PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+"""What each part of a transaction takes; a transaction itself takes no right."""
+DAILY = {"dry_run": False, "scheduled": f"{START:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def policies_of(stack: Stack) -> dict[str, Json]:
+    """Give the statements of every policy that a role of the stack has of its own, by the policy's name."""
+    roles = of_type(stack, "AWS::IAM::Role").values()
+    return {each["PolicyName"]: each["PolicyDocument"]["Statement"] for role in roles for each in role["Policies"]}
+
+
+def statements(stack: Stack) -> list[Json]:
+    """Give every permission that any role of the stack has by a policy of its own."""
+    return [statement for policy in policies_of(stack).values() for statement in policy]
+
+
+def rights_of(stack: Stack, role: str) -> set[Right]:
+    """Give what a role may do, and to what."""
+    policies = stack[role]["Properties"]["Policies"]
+    allowed = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+    assert {statement["Effect"] for statement in allowed} == {"Allow"}
+    return {
+        (action, as_text(resource))
+        for statement in allowed
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+def rights_for(model: OperationModel, call: Mapping[str, Any]) -> Iterator[Right]:
+    """Say which rights a call takes."""
+    service = model.service_model.signing_name
+    match model.name:
+        case "TransactWriteItems":
+            parts = [(kind, part) for item in call["TransactItems"] for kind, part in item.items()]
+            assert {part["TableName"] for _, part in parts} == {LEDGER_TABLE}
+            yield from ((f"{service}:{PARTS[kind]}", "${Ledger.Arn}") for kind, _ in parts)
+        case "SendEmail":
+            yield f"{service}:SendEmail", ARN % (service, f"identity/{call['FromEmailAddress']}")
+        case "GetParametersByPath":
+            yield f"{service}:{model.name}", ARN % (service, f"parameter{call['Path']}")
+        case _:
+            assert call["TableName"] == LEDGER_TABLE
+            index = f"/index/{call['IndexName']}" if "IndexName" in call else ""
+            yield f"{service}:{model.name}", f"${{Ledger.Arn}}{index}"
+
+
+def rights_taken(world: World, event: Any) -> set[Right]:
+    """Hand an event to the real handler, and give the rights that its calls to AWS took."""
+    taken: set[Right] = set()
+    heard: list[str] = []
+
+    def note(params: Mapping[str, Any], model: OperationModel, **_: Any) -> None:
+        heard.append(model.name)
+        taken.update(rights_for(model, params))
+
+    events = [client.meta.events for client in (_dynamodb(), _parameter_store().client, _ses())]
+    arrived = len(world.sandbox.aws.requests)
+    for each in events:
+        each.register("provide-client-params", note)
+    try:
+        world.run(event)
+    finally:
+        for each in events:
+            each.unregister("provide-client-params", note)
+    assert sorted(heard) == sorted(call.operation for call in world.sandbox.aws.requests[arrived:]), "all were heard"
+    return taken
+
+
+def life(world: World) -> Iterator[set[Right]]:
+    """Live through what happens in the life of the job; give the rights that each run took."""
+    world.campaign("FL GA")
+    world.put({"limits/verify_wait_seconds": "0"})
+    world.adset("Fine")
+    fragile = world.adset("Fragile", breakage=Breakage.stubborn())
+    yield rights_taken(world, {})  # a dry run
+    yield rights_taken(world, DAILY)  # one ad set is updated, the other rolled back
+    yield rights_taken(world, DAILY)  # delivered twice
+    yield rights_taken(world, RECHECK)
+    yield rights_taken(world, UNDO)
+    world.time.next_day()
+    for ad in world.meta.ads_of(fragile):
+        ad.breakage = None
+    yield rights_taken(world, LIVE)  # what had to be put back yesterday is well today
+    yield rights_taken(world, LIVE)  # a quiet day
+    left_behind(world, world.adset("Left"), ChangeState.WRITTEN)
+    yield rights_taken(world, LIVE)  # recovery
+    ledger(world).lease(["veterans"], EARLIER, world.time.clock.now() + timedelta(minutes=5), Action.SYNC)
+    yield rights_taken(world, {**DAILY, "scheduled": f"{world.time.clock.now():%Y-%m-%dT%H:%M:%SZ}"})  # left to it
+
+
+def test_the_function_can_do_what_its_code_calls_and_nothing_more(deploy: Deploy, world: World) -> None:
+    """A call without its right would fail in AWS only, and a right without a call helps nobody but an intruder."""
+    stack = deploy(Stage="sandbox", SenderIdentity="reports@example.test")
+    spare = {
+        ("ssm:GetParametersByPath", SETTINGS.replace("{stage}", "sandbox")),
+        ("ses:SendEmail", CONFIGURATION_SETS),
+        ("sqs:SendMessage", "${FailedRuns.Arn}"),
+    }
+
+    called = set().union(*life(world))
+
+    assert called | spare == rights_of(stack, "SyncFunctionRole")
+    assert not called & spare
+
+
+@pytest.mark.parametrize("schedule", ["SyncFunctionDaily", "SyncFunctionRecheck"])
+def test_a_schedule_can_start_the_function_and_keep_what_it_could_not(stack: dict[str, Json], schedule: str) -> None:
+    """It needs no more: not another function, not another queue."""
+    role = stack[schedule]["Properties"]["Target"]["RoleArn"]
+
+    assert role == {"Fn::GetAtt": [f"{schedule}Role", "Arn"]}
+    assert rights_of(stack, f"{schedule}Role") == {
+        ("lambda:InvokeFunction", "${SyncFunction.Arn}"),
+        ("sqs:SendMessage", "${MissedRuns.Arn}"),
+    }
+
+
+def test_a_role_can_be_taken_by_its_own_service_only(stack: dict[str, Json]) -> None:
+    """Neither another account nor a person can act as the function or as a schedule."""
+    trusted = {
+        name: [(each["Action"], each["Principal"]) for each in role["AssumeRolePolicyDocument"]["Statement"]]
+        for name, role in of_type(stack, "AWS::IAM::Role").items()
+    }
+
+    assert trusted == {
+        name: [(["sts:AssumeRole"], {"Service": [f"{service}.amazonaws.com"]})]
+        for name, service in {
+            "SyncFunctionRole": "lambda",
+            "SyncFunctionDailyRole": "scheduler",
+            "SyncFunctionRecheckRole": "scheduler",
+        }.items()
+    }
+
+
+def test_every_statement_says_what_it_is_for(stack: dict[str, Json]) -> None:
+    """Permissions are written out under a name, never taken from a ready-made policy that grants more."""
+    policies = policies_of(stack)
+    named = [each.get("Sid") for name, policy in policies.items() if name not in NO_SID for each in policy]
+
+    assert policies.keys() > NO_SID
+    assert named == ["ReadParameters", "SendReport", "KeepLedger", "FindOpenChanges"]
+
+
+def test_no_permission_is_wider_than_its_reason(stack: dict[str, Json], stage: str) -> None:
+    """No action has a wildcard, and no resource either, unless the list above says why."""
+    actions = [action for statement in statements(stack) for action in listed(statement["Action"])]
+    resources = [as_text(resource) for statement in statements(stack) for resource in listed(statement["Resource"])]
+
+    assert [action for action in actions if "*" in action] == []
+    assert {text for text in resources if "*" in text} == {each.replace("{stage}", stage) for each in WILDCARDS}
+
+
+def test_the_only_managed_policy_is_the_one_for_logs(stack: dict[str, Json]) -> None:
+    """No broad permission comes in by a policy that somebody else maintains."""
+    managed = [arn for role in of_type(stack, "AWS::IAM::Role").values() for arn in role.get("ManagedPolicyArns", [])]
+
+    assert managed == ["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"]
+
+
+def test_secrets_are_put_under_the_key_that_needs_no_right() -> None:
+    """Parameter Store's own key lets every role of the account decrypt; under another one no run could start.
+
+    The role has no `kms:Decrypt`, as the exact list above holds, so the README must not have anybody choose a key.
+    """
+    readme = (ROOT / "README.md").read_text()
+
+    assert "SecureString" in readme
+    assert "--key-id" not in readme

@@ -1,0 +1,108 @@
+"""The schedules: when they fire, what they send, and what becomes of a run that cannot start."""
+
+import json
+import re
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.template.stack import ROOT, Deploy, Json, Stack, of_type
+
+SCHEDULES = ["SyncFunctionDaily", "SyncFunctionRecheck"]
+TWO_YEARS = 2 * 366
+
+
+def time_of_day(stack: Stack, schedule: str) -> time:
+    """Give the time at which a schedule fires every day, by EventBridge's six fields; fail if it is none."""
+    expression = stack[schedule]["Properties"]["ScheduleExpression"]
+    fields = re.fullmatch(r"cron\((\d+) (\d+) \* \* \? \*\)", expression)
+    assert fields, f"{expression} does not fire once every day"
+    return time(hour=int(fields[2]), minute=int(fields[1]))
+
+
+def odd_days(at: time, zone: str) -> int:
+    """Count the days of the coming two years on which a local time does not come, or comes twice."""
+    today = datetime.now(tz=UTC).date()
+    moments = [datetime.combine(today + timedelta(days), at, ZoneInfo(zone)) for days in range(TWO_YEARS)]
+    return sum(moment.utcoffset() != moment.replace(fold=1).utcoffset() for moment in moments)
+
+
+def test_the_schedules_run_in_prod_only(stack: dict[str, Json], stage: str) -> None:
+    """A deployment to dev can never write to Meta by itself."""
+    states = {name: schedule["State"] for name, schedule in of_type(stack, "AWS::Scheduler::Schedule").items()}
+
+    assert states == dict.fromkeys(SCHEDULES, {"dev": "DISABLED", "prod": "ENABLED"}[stage])
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_keeps_local_time_and_its_name_to_itself(deploy: Deploy, schedule: str) -> None:
+    """The report's dates and both schedules share one time zone, and two stacks do not collide."""
+    stack = deploy(ScheduleTimezone="America/Chicago")
+    properties = stack[schedule]["Properties"]
+
+    assert properties["ScheduleExpressionTimezone"] == "America/Chicago"
+    assert stack["SyncFunction"]["Properties"]["Environment"]["Variables"]["CLOSRADS_TIMEZONE"] == "America/Chicago"
+    assert "Name" not in properties
+
+
+def test_each_schedule_can_be_moved_by_itself(deploy: Deploy) -> None:
+    """Each parameter moves the schedule that it is named for."""
+    moved = deploy(ScheduleExpression="cron(0 9 * * ? *)", RecheckScheduleExpression="cron(45 9 * * ? *)")
+
+    assert [moved[name]["Properties"]["ScheduleExpression"] for name in SCHEDULES] == [
+        "cron(0 9 * * ? *)",
+        "cron(45 9 * * ? *)",
+    ]
+
+
+def test_the_recheck_comes_half_an_hour_after_the_run(stack: dict[str, Json]) -> None:
+    """By then the longest run is over, and Meta has had time to break something."""
+    run, recheck = (time_of_day(stack, schedule) for schedule in SCHEDULES)
+
+    assert (run, recheck) == (time(6, 30), time(7, 0))
+    assert stack["SyncFunction"]["Properties"]["Timeout"] < 30 * 60
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_fires_exactly_once_on_each_day(stack: dict[str, Json], schedule: str) -> None:
+    """By default no run falls into the hour that daylight saving skips or repeats."""
+    zone = stack[schedule]["Properties"]["ScheduleExpressionTimezone"]
+
+    assert odd_days(time_of_day(stack, schedule), zone) == 0
+
+
+@pytest.mark.parametrize("at", [time(1, 30), time(2, 30)], ids=["repeated in autumn", "skipped in spring"])
+def test_an_hour_that_daylight_saving_moves_would_be_noticed(at: time) -> None:
+    """Such an hour is odd on some day of two years, so the test above can fail."""
+    assert odd_days(at, "America/New_York") > 0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "action", "file"),
+    [("SyncFunctionDaily", "sync", "scheduled-live"), ("SyncFunctionRecheck", "recheck", "scheduled-recheck")],
+)
+def test_a_schedule_sends_the_event_that_is_tested(
+    stack: dict[str, Json], schedule: str, action: str, file: str
+) -> None:
+    """The file in `events/` is the schedule's own input, but for the time that Scheduler fills in."""
+    target = stack[schedule]["Properties"]["Target"]
+    sent = json.loads(target["Input"])
+    example = json.loads((ROOT / "events" / f"{file}.json").read_text())
+
+    assert target["Arn"] == {"Fn::GetAtt": ["SyncFunction", "Arn"]}
+    assert sent.pop("scheduled") == "<aws.scheduler.scheduled-time>"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", example.pop("scheduled"))
+    assert sent == example == {"action": action, "dry_run": False}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_run_that_cannot_start_is_kept(stack: dict[str, Json], schedule: str) -> None:
+    """Scheduler tries again within the hour, then leaves the event where an alarm watches."""
+    target = stack[schedule]["Properties"]["Target"]
+
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600}
+    assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["MissedRuns", "Arn"]}
+    assert stack["MissedRun"]["Properties"]["Dimensions"] == [
+        {"Name": "QueueName", "Value": {"Fn::GetAtt": ["MissedRuns", "QueueName"]}}
+    ]

@@ -1,0 +1,141 @@
+"""The stack as a whole: what it holds, what can be set, and what deploys it."""
+
+import json
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from cfnlint.api import lint
+
+from tests.template.stack import REGION, ROOT, TEMPLATE, Json
+
+RESOURCES = {
+    "SyncFunction": "AWS::Lambda::Function",
+    "SyncFunctionRole": "AWS::IAM::Role",
+    "SyncFunctionEventInvokeConfig": "AWS::Lambda::EventInvokeConfig",
+    "SyncFunctionDaily": "AWS::Scheduler::Schedule",
+    "SyncFunctionDailyRole": "AWS::IAM::Role",
+    "SyncFunctionRecheck": "AWS::Scheduler::Schedule",
+    "SyncFunctionRecheckRole": "AWS::IAM::Role",
+    "Ledger": "AWS::DynamoDB::Table",
+    "SyncLogs": "AWS::Logs::LogGroup",
+    "MissedRuns": "AWS::SQS::Queue",
+    "FailedRuns": "AWS::SQS::Queue",
+    "Alerts": "AWS::SNS::Topic",
+    "RunFailed": "AWS::CloudWatch::Alarm",
+    "MissedRun": "AWS::CloudWatch::Alarm",
+    "LostRun": "AWS::CloudWatch::Alarm",
+    "RollbackFailed": "AWS::CloudWatch::Alarm",
+    "MailFailed": "AWS::CloudWatch::Alarm",
+    "NearTimeout": "AWS::CloudWatch::Alarm",
+    "Dashboard": "AWS::CloudWatch::Dashboard",
+}
+ONLY_IN_PROD = {"Silence": "AWS::CloudWatch::Alarm"}
+REPLACEABLE = {  # what may go with the stack, each with its reason; all else must outlive it
+    **dict.fromkeys(["AWS::Lambda::Function", "AWS::Lambda::EventInvokeConfig", "AWS::IAM::Role"], "made anew"),
+    **dict.fromkeys(["AWS::Scheduler::Schedule", "AWS::SNS::Topic"], "made anew"),
+    **dict.fromkeys(["AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"], "made anew"),
+    "AWS::Logs::LogGroup": "forgets after 90 days anyway; what matters is in the ledger",
+    "AWS::SQS::Queue": "tells what to do today, which nobody does for a stack that is gone",
+}
+SAM = ROOT / ".venv" / "sam" / "bin" / "sam"
+
+
+def test_the_stack_holds_exactly_these_resources(stack: dict[str, Json], stage: str) -> None:
+    """A resource that is lost, or one that nobody asked for, is noticed before it is deployed."""
+    expected = RESOURCES | (ONLY_IN_PROD if stage == "prod" else {})
+
+    assert {name: resource["Type"] for name, resource in stack.items()} == expected
+
+
+@pytest.mark.parametrize("source", ["written", "expanded"])
+def test_cfn_lint_finds_nothing(source: str, expanded: Json) -> None:
+    """Both what is written and what SAM makes of it are sound."""
+    text = TEMPLATE.read_text() if source == "written" else json.dumps(expanded)
+
+    assert [str(match) for match in lint(text, regions=[REGION])] == []
+
+
+@pytest.mark.skipif(not SAM.exists(), reason="SAM CLI has an environment of its own, which `make test` sets up")
+def test_sam_takes_the_template(tmp_path: Path) -> None:
+    """The program that deploys it agrees: it knows properties of its own that cfn-lint does not."""
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(tmp_path),
+        "SAM_CLI_TELEMETRY": "0",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "AKIAFAKETEMPLATE0000",
+        "AWS_SECRET_ACCESS_KEY": "fake-secret-key",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nobody listens there: a call would fail
+    }
+    command = [str(SAM), "validate", "--template", str(TEMPLATE)]
+
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603 - written above
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is a valid SAM Template" in done.stdout
+
+
+def test_what_cannot_be_made_anew_outlives_the_stack(stack: dict[str, Json]) -> None:
+    """Neither deleting the stack nor a change that replaces a resource loses what nobody could bring back."""
+    kept = {name: each for name, each in stack.items() if each["Type"] not in REPLACEABLE}
+
+    assert set(kept) == {"Ledger"}
+    assert {(each["DeletionPolicy"], each["UpdateReplacePolicy"]) for each in kept.values()} == {("Retain", "Retain")}
+
+
+def test_every_parameter_is_described_and_bounded(template: Json) -> None:
+    """A typing error is refused before anything is deployed."""
+    careless = [
+        name
+        for name, parameter in template["Parameters"].items()
+        if not (parameter["Description"] and parameter.keys() & {"AllowedValues", "AllowedPattern"})
+    ]
+
+    assert careless == []
+
+
+NO_SCHEDULES = [
+    "",
+    "30 6 * * *",
+    "at(2026-05-04T06:30:00)",
+    "cron(30 6 * * *)",
+    "cron(30 6 * * * *)",
+    "cron(30 6 * * ? *",
+    "cron(30 6 ? * ? * *)",
+    "rate(day)",
+    "rate(0 days)",
+    "rate(1 year)",
+]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "good", "bad"),
+    [
+        ("ScheduleExpression", ["cron(0 7 * * ? *)", "cron(0 7 ? * MON-FRI *)", "rate(1 day)"], NO_SCHEDULES),
+        ("RecheckScheduleExpression", ["cron(30 7 * * ? *)", "cron(30 7 ? * 2-6 *)", "rate(12 hours)"], NO_SCHEDULES),
+        ("ScheduleTimezone", ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"], ["", "America/New York"]),
+        ("AlertEmail", ["", "on-call@example.com"], ["on-call", "a@b", "a@example.com, b@example.com"]),
+        ("SenderIdentity", ["*", "example.com", "reports@mail.example.com"], ["", "*.com", "example", "a@*"]),
+    ],
+)
+def test_a_parameter_takes_what_it_should(template: Json, parameter: str, good: list[str], bad: list[str]) -> None:
+    """Each pattern lets in the values that its description promises, and no wildcard in disguise."""
+    pattern = re.compile(template["Parameters"][parameter]["AllowedPattern"])
+
+    assert [
+        value for value in [template["Parameters"][parameter]["Default"], *good] if not pattern.fullmatch(value)
+    ] == []
+    assert [value for value in bad if pattern.fullmatch(value)] == []
+
+
+@pytest.mark.parametrize(("environment", "expected"), [("default", "dev"), ("prod", "prod")])
+def test_each_environment_deploys_its_own_stage(environment: str, expected: str) -> None:
+    """`sam deploy --config-env prod` updates the prod stack and no other; the plain command only dev."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]
+
+    assert config["global"]["parameters"]["stack_name"] == f"closrads-{expected}"
+    assert config["deploy"]["parameters"]["parameter_overrides"] == [f"Stage={expected}"]
