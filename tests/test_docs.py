@@ -1,0 +1,83 @@
+"""The documents name what there is, and all of it: alarms, results, states, parameters, event files, links."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from closrads.config import _OF_CAMPAIGN, _SHARED
+from closrads.model import ChangeState, Limits, Result
+
+ROOT = Path(__file__).resolve().parent.parent
+README, RUNBOOK, LIFECYCLE = (ROOT / name for name in ("README.md", "docs/runbook.md", "docs/lifecycle.md"))
+DOCUMENTS = sorted([README, *(ROOT / "docs").rglob("*.md")])
+
+
+def first_words(document: Path, heading: str) -> set[str]:
+    """Return what the first column of the table below a heading names, between backticks."""
+    section = document.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    return {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
+
+
+def test_the_runbook_knows_every_alarm() -> None:
+    """Who is paged finds the alarm by its name, and no alarm that does not exist."""
+    template = (ROOT / "template.yaml").read_text()
+
+    assert first_words(RUNBOOK, "By alarm") == set(
+        re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm", template, re.MULTILINE)
+    )
+
+
+def test_the_runbook_knows_every_result() -> None:
+    """Each word that a report can say of an ad set."""
+    assert first_words(RUNBOOK, "By word") == set(Result)
+
+
+@pytest.mark.parametrize("word", [*Result, *ChangeState])
+def test_the_lifecycle_knows_every_word(word: str) -> None:
+    """Each end of an ad set's way through a run, and each state of its change."""
+    assert re.search(rf"\b{word}\b", LIFECYCLE.read_text())
+
+
+def test_the_readme_lists_every_parameter() -> None:
+    """No more and no less than what is read."""
+    text = README.read_text()
+    listed = first_words(README, "Parameters")
+
+    assert {f"`{name}`" for name in Limits.__dataclass_fields__} <= set(re.findall(r"`\w+`", text))
+    assert {name for name in listed if "/" in name} == {
+        *_SHARED,
+        *(f"campaigns/<slug>/{name}" for name in _OF_CAMPAIGN),
+        "limits/<name>",
+        "campaigns/<slug>/limits/<name>",
+    }
+
+
+def test_the_readme_lists_every_event_file() -> None:
+    """Each file of `events/`, and none that is gone."""
+    named = set(re.findall(r"`(events/[\w-]+\.json)`", README.read_text()))
+
+    assert named == {str(path.relative_to(ROOT)) for path in (ROOT / "events").iterdir()}
+
+
+def test_the_readme_names_every_make_target_there_is_a_reason_for() -> None:
+    """Whoever reads `make something` in a document can do it."""
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for document in DOCUMENTS for name in re.findall(r"`make ([\w-]+)", document.read_text())}
+
+    assert named <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    """Within this project: a file, and in it the heading."""
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", document.read_text()):
+        path, _, anchor = target.partition("#")
+        text = (document.parent / path if path else document).read_text()
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+            re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-")
+            for head in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        }
+        assert not anchor or anchor in anchors, target
