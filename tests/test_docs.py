@@ -77,7 +77,4 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         text = (document.parent / path if path else document).read_text()
         headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         anchors = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
-            re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-")
-            for head in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-        }
         assert not anchor or anchor in anchors, target
