@@ -65,6 +65,7 @@ build-SyncFunction:     ## what `sam build` packs; by hand: make build-SyncFunct
 	    --no-deps --require-hashes --only-binary=:all: --platform $(LAMBDA_PLATFORM) --python-version $(LAMBDA_PYTHON) \
 	    --implementation cp --target "$(ARTIFACTS_DIR)" -r requirements.txt
 	@cp -R handler.py closrads data "$(ARTIFACTS_DIR)"
+	@rm -rf "$(ARTIFACTS_DIR)/closrads/cli" "$(ARTIFACTS_DIR)/closrads/__main__.py" # the operator's commands
 	@find "$(ARTIFACTS_DIR)" -mindepth 1 -type d \( -name __pycache__ -o -name bin -o -name test -o -name tests \) \
 	    -prune -exec rm -rf {} +
 	@$(COMPILE) "$(ARTIFACTS_DIR)"

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import boto3
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.config import Config
 
 from closrads.errors import ConfigError, Secret
 from closrads.model import CampaignConfig, ClosrtechLogin, EmailConfig, Limits
@@ -57,7 +58,8 @@ class Settings:
 
 @cache
 def _parameter_store() -> SSMProvider:
-    return SSMProvider(boto3_client=boto3.client("ssm"))  # of the session that the other clients are of: it loads once
+    # Of the session that the other clients are of: it loads once.
+    return SSMProvider(boto3_client=boto3.client("ssm", config=Config(proxies={})))
 
 
 def load_settings() -> Settings:
@@ -77,10 +79,21 @@ def load_settings() -> Settings:
     except GetParameterError as error:
         raise ConfigError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
     try:
-        return _Reader(path, {name: str(text) for name, text in texts.items()}, os.environ).settings()
+        return parse_settings(path, {name: str(text) for name, text in texts.items()}, os.environ)
     except ConfigError:
         store.clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
         raise
+
+
+def parse_settings(path: str, values: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+    """Return what parameters, by their names below `path`, and variables say.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found.
+    """
+    return _Reader(path, values, environment).settings()
 
 
 def is_safe_address(url: str) -> bool:

@@ -153,6 +153,19 @@ class Ministack:
                 )
         return self._clients[name]
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads a process here that may do everything."""
+        return {
+            **_NOBODY,
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        }
+
     def upload(self, package: Path) -> dict[str, str]:
         """Put a package into a bucket, and return what `CodeUri` is then."""
         archive = io.BytesIO()

@@ -1,6 +1,9 @@
 """One deployed stack for the whole session, emptied for each test."""
 
 import json
+import subprocess
+import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -58,20 +61,26 @@ class Deployed:
     _parameters: dict[str, str] = field(default_factory=dict)
 
     def put_parameters(self) -> None:
-        """Put what the README's "Deploy" puts; nothing in it ever changes, for a warm function remembers it."""
-        for name, kind, value in (
-            ("closrtech/base_url", "String", self.closrtech.url),
-            ("closrtech/email", "SecureString", self.closrtech.email),
-            ("closrtech/password", "SecureString", self.closrtech.password),
-            ("meta/access_token", "SecureString", self.meta.token),
-            ("campaigns/veterans/closrtech_campaign", "String", CODE),
-            ("campaigns/veterans/fb_ad_account_id", "String", "act_111"),
-            ("campaigns/veterans/fb_campaign_ids", "StringList", VETERANS),
-            ("email/sender", "String", SENDER),
-            ("email/recipients", "StringList", ",".join(RECIPIENTS)),
-            ("limits/verify_wait_seconds", "String", "0.2"),
-        ):
-            self.aws.client("ssm").put_parameter(Name=f"{self.outputs['ParameterPath']}/{name}", Type=kind, Value=value)
+        """Put what the README's "Deploy" puts, with its command; a warm function remembers it."""
+        values = {
+            "closrtech/base_url": self.closrtech.url,
+            "closrtech/email": self.closrtech.email,
+            "closrtech/password": self.closrtech.password,
+            "meta/access_token": self.meta.token,
+            "campaigns/veterans/closrtech_campaign": CODE,
+            "campaigns/veterans/fb_ad_account_id": "act_111",
+            "campaigns/veterans/fb_campaign_ids": [VETERANS],
+            "email/sender": SENDER,
+            "email/recipients": list(RECIPIENTS),
+            "limits/verify_wait_seconds": 0.2,
+        }
+        lines = (f"{name.replace('/', '.')} = {json.dumps(value)}\n" for name, value in values.items())
+        stage = self.outputs["ParameterPath"].removeprefix("/closrads/")
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "closrads.toml"
+            file.write_text("".join(lines))
+            command = [sys.executable, "-m", "closrads", "push-config", str(file), "--stage", stage, "--yes"]
+            subprocess.run(command, cwd=ROOT, env=self.aws.environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
         self.aws.client("sesv2").create_email_identity(EmailIdentity=SENDER)
 
     def set(self, **parameters: str) -> None:

@@ -1,0 +1,159 @@
+"""A stage's parameters as a file: TOML, or the `.env` of the system before this one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closrads.cli.parameter_files import (
+    HIDDEN,
+    Difference,
+    Kind,
+    UnreadableFileError,
+    as_toml,
+    differences,
+    kind_of,
+    read_env,
+    read_toml,
+)
+
+LEGACY = """
+# the old system
+CLOSRTECH_EMAIL="ops@example.test"
+export CLOSRTECH_PASSWORD='p@ss$word #1'
+VETERANS_CLOSRTECH_CAMPAIGN=VND_VETERAN_LEADS
+VETERANS_FB_ACCESS_TOKEN=fake-token
+VETERANS_FB_AD_ACCOUNT_ID=111
+VETERANS_FB_CAMPAIGN_ID=120200000000000900
+TRUCK_DRIVERS_FB_CAMPAIGN_IDS="120200000000000901, 120200000000000902"
+NOTIFY_EMAIL=owner@example.test;buyer@example.test
+SENDER_EMAIL=
+DRY_RUN=true
+"""
+
+
+class TestEnv:
+    """The `.env` of the system before this one."""
+
+    def test_each_variable_finds_its_parameter(self) -> None:
+        """Any prefix is a campaign; values come out of their quotes and into the form that is wanted here."""
+        found = read_env(LEGACY)
+
+        assert found.values == {
+            "closrtech/email": "ops@example.test",
+            "closrtech/password": "p@ss$word #1",
+            "campaigns/veterans/closrtech_campaign": "VND_VETERAN_LEADS",
+            "campaigns/veterans/fb_access_token": "fake-token",
+            "campaigns/veterans/fb_ad_account_id": "act_111",
+            "campaigns/veterans/fb_campaign_ids": "120200000000000900",
+            "campaigns/truck-drivers/fb_campaign_ids": "120200000000000901,120200000000000902",
+            "email/recipients": "owner@example.test,buyer@example.test",
+        }
+
+    def test_what_is_empty_or_unknown_is_named(self) -> None:
+        """Nothing is dropped without a word."""
+        assert read_env(LEGACY).left_out == ("SENDER_EMAIL", "DRY_RUN")
+
+    def test_the_shared_token_is_no_campaigns(self) -> None:
+        """Without a prefix it is for all; a prefix of nothing but an underscore is none."""
+        found = read_env("FB_ACCESS_TOKEN=shared\n_FB_AD_ACCOUNT_ID=1\n")
+
+        assert (found.values, found.left_out) == ({"meta/access_token": "shared"}, ("_FB_AD_ACCOUNT_ID",))
+
+    @pytest.mark.parametrize(("ids", "agree"), [("1", True), ("1,2", False)])
+    def test_two_lines_for_one_parameter(self, ids: str, *, agree: bool) -> None:
+        """`…_ID` and `…_IDS` may both be there; if they contradict each other, nobody knows which is meant."""
+        text = f"A_FB_CAMPAIGN_ID=1\nA_FB_CAMPAIGN_IDS={ids}\n"
+        if agree:
+            assert read_env(text).values == {"campaigns/a/fb_campaign_ids": "1"}
+        else:
+            with pytest.raises(UnreadableFileError, match="A_FB_CAMPAIGN_IDS: contradicts"):
+                read_env(text)
+
+
+class TestToml:
+    """Parameters' names as tables."""
+
+    def test_every_kind_of_value(self) -> None:
+        """Lists are joined, switches and numbers become text, what is hidden stays as it is."""
+        text = """
+            [meta]
+            access_token = "***"
+            [campaigns.veterans]
+            enabled = false
+            fb_campaign_ids = ["1", 2]
+            [campaigns.veterans.limits]
+            max_removed_pct = 12.5
+            wave_size = 5
+        """
+        assert read_toml(text).values == {
+            "campaigns/veterans/enabled": "false",
+            "campaigns/veterans/fb_campaign_ids": "1,2",
+            "campaigns/veterans/limits/max_removed_pct": "12.5",
+            "campaigns/veterans/limits/wave_size": "5",
+        }
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("a = ", "This is no TOML"),
+            ("[email]\nsender = 2026-11-22", "email/sender: must be a text"),
+            ("[email]\nrecipients = [true]", "email/recipients: must be a text"),
+            ("[email]\nrecipients = [[1]]", "email/recipients: must be a text"),
+        ],
+    )
+    def test_what_no_parameter_can_be(self, text: str, said: str) -> None:
+        """It is refused by name."""
+        with pytest.raises(UnreadableFileError, match=said):
+            read_toml(text)
+
+    @given(
+        st.dictionaries(
+            st.from_regex(r"(campaigns/[a-z0-9_-]{1,8}|limits|closrtech)/[a-z_]{1,8}", fullmatch=True),
+            st.text(min_size=1).filter(lambda text: text == text.strip() and text != HIDDEN),
+        )
+    )
+    def test_what_is_written_reads_back(self, values: dict[str, str]) -> None:
+        """Whatever the values hold, if they are no secrets; those are hidden, and so not in the file."""
+        open_values = {name: value for name, value in values.items() if kind_of(name) is Kind.STRING}
+
+        assert read_toml(as_toml(values)).values == open_values
+
+    def test_secrets_are_hidden(self) -> None:
+        """A file that was pulled can be shown around."""
+        text = as_toml({"meta/access_token": "fake-token", "campaigns/a/fb_campaign_ids": "1,2"})
+
+        assert text == '[campaigns.a]\nfb_campaign_ids = ["1", "2"]\n\n[meta]\naccess_token = "***"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("meta/access_token", "SecureString"),
+        ("meta/app_secret", "SecureString"),
+        ("campaigns/a/fb_access_token", "SecureString"),
+        ("closrtech/email", "SecureString"),
+        ("closrtech/password", "SecureString"),
+        ("campaigns/a/fb_campaign_ids", "StringList"),
+        ("email/recipients", "StringList"),
+        ("email/sender", "String"),
+        ("limits/wave_size", "String"),
+    ],
+)
+def test_each_parameter_has_its_type(name: str, kind: str) -> None:
+    """Secrets are encrypted where they lie."""
+    assert kind_of(name) == kind
+
+
+def test_only_what_differs_is_to_be_put() -> None:
+    """What the file does not name stays; a secret shows neither before nor after."""
+    there = {"meta/access_token": "old", "limits/wave_size": "5", "email/sender": "reports@example.test"}
+    wanted = {"meta/access_token": "new", "limits/wave_size": "5", "limits/max_adsets": "9", "meta/app_secret": "s"}
+
+    found = differences(there, wanted)
+
+    assert found == [
+        Difference("limits/max_adsets", None, "9"),
+        Difference("meta/access_token", "old", "new"),
+        Difference("meta/app_secret", None, "s"),
+    ]
+    assert [change.shown for change in found] == [("", "9"), ("***", "*** (another one)"), ("", "***")]

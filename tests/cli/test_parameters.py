@@ -1,0 +1,203 @@
+"""`push-config` and `pull-config`, against a real Parameter Store's API."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from closrads.cli.app import app
+from closrads.config import load_settings
+from sandbox import Sandbox
+
+TOKEN, PASSWORD = "fake-token-0123456789", "fake-password-0123456789"
+LEGACY = f"""
+CLOSRTECH_BASE_URL=https://partner.example.test/api
+CLOSRTECH_EMAIL=ops@example.test
+CLOSRTECH_PASSWORD={PASSWORD}
+VETERANS_CLOSRTECH_CAMPAIGN=VND_VETERAN_LEADS
+VETERANS_FB_ACCESS_TOKEN={TOKEN}
+VETERANS_FB_AD_ACCOUNT_ID=111
+VETERANS_FB_CAMPAIGN_ID=120200000000000900
+NOTIFY_EMAIL=owner@example.test
+SENDER_EMAIL=reports@example.test
+DRY_RUN=true
+"""
+RECIPIENT = "email/recipients"
+
+
+@pytest.fixture
+def legacy(tmp_path: Path, sandbox: Sandbox) -> Path:
+    """Return the old system's file, and an empty Parameter Store."""
+    assert sandbox.aws.requests == []
+    file = tmp_path / ".env"
+    file.write_text(LEGACY)
+    return file
+
+
+def run(*arguments: object, typed: str | None = None) -> Result:
+    """Run a command for the sandbox's stage and check that it shows no secret."""
+    result = CliRunner().invoke(app, [*map(str, arguments), "--stage", "sandbox"], input=typed, terminal_width=200)
+    for secret in (TOKEN, PASSWORD):
+        assert secret not in result.output + result.stderr + repr(result.exception)
+    return result
+
+
+def puts(sandbox: Sandbox) -> int:
+    """Return how many parameters were put."""
+    return [call.operation for call in sandbox.aws.requests].count("PutParameter")
+
+
+def test_the_commands_are_there() -> None:
+    """As a process, which is how everybody starts them; the help names them."""
+    shown = subprocess.run([sys.executable, "-m", "closrads", "--help"], capture_output=True, text=True, check=True)
+
+    assert {"push-config", "pull-config"} <= set(shown.stdout.split())
+
+
+class TestPush:
+    """Out of a file."""
+
+    def test_the_old_systems_file_makes_a_stage_that_runs(self, legacy: Path, sandbox: Sandbox) -> None:
+        """All of it is put, secrets encrypted, and the function can read it."""
+        result = run("push-config", legacy, "--yes")
+
+        assert result.exit_code == 0, result.output
+        assert puts(sandbox) == 9
+        settings = load_settings()
+        (campaign,) = settings.campaigns
+        assert (campaign.name, campaign.fb_ad_account_id) == ("Veterans", "act_111")
+        assert campaign.fb_access_token.reveal() == TOKEN
+        found = sandbox.aws.client("ssm").get_parameters_by_path(Path="/closrads/sandbox", Recursive=True)
+        kinds = {each["Name"].removeprefix("/closrads/sandbox/"): each["Type"] for each in found["Parameters"]}
+        secure = {name for name, kind in kinds.items() if kind == "SecureString"}
+        assert secure == {"closrtech/email", "closrtech/password", "campaigns/veterans/fb_access_token"}
+
+    def test_what_happens_is_shown_before(self, legacy: Path) -> None:
+        """Each name, with what is no secret; what was left out is named."""
+        output = run("push-config", legacy, "--dry-run").output
+
+        assert "VND_VETERAN_LEADS" in output
+        assert "***" in output
+        assert "left out: DRY_RUN" in output
+
+    def test_a_dry_run_puts_nothing(self, legacy: Path, sandbox: Sandbox) -> None:
+        """Whatever else is said."""
+        assert run("push-config", legacy, "--dry-run", "--yes").exit_code == 0
+        assert puts(sandbox) == 0
+
+    def test_once_more_changes_nothing(self, legacy: Path, sandbox: Sandbox) -> None:
+        """And asks nothing."""
+        run("push-config", legacy, "--yes")
+        result = run("push-config", legacy)
+
+        assert (result.exit_code, puts(sandbox)) == (0, 9)
+        assert "nothing to do" in result.output
+
+    def test_what_the_file_does_not_name_stays(self, legacy: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+        """And is mentioned: a file may be about one campaign."""
+        run("push-config", legacy, "--yes")
+        more = tmp_path / "more.toml"
+        more.write_text('[email]\nrecipients = ["owner@example.test", "buyer@example.test"]\n')
+
+        result = run("push-config", more, "--yes")
+
+        assert puts(sandbox) == 10
+        assert "stay as they are: campaigns/veterans/closrtech_campaign" in result.output.replace("\n", " ")
+        settings = load_settings()
+        assert settings.email is not None
+        assert settings.email.recipients == ("owner@example.test", "buyer@example.test")
+
+    def test_a_stage_that_could_not_run_is_not_made(self, tmp_path: Path, sandbox: Sandbox) -> None:
+        """Every problem is named, and what to do; nothing is put."""
+        file = tmp_path / "bad.toml"
+        file.write_text('[campaigns.veterans]\nfb_ad_account_id = "one"\nfb_campain_ids = "1"\n')
+
+        result = run("push-config", file, "--yes")
+
+        assert (result.exit_code, puts(sandbox)) == (1, 0)
+        for said in ("fb_ad_account_id: must be act_", "fb_campain_ids: is not a parameter", "Nothing was put"):
+            assert said in result.stderr
+
+    def test_nobody_to_ask(self, legacy: Path, sandbox: Sandbox) -> None:
+        """A script has to say that it means it."""
+        result = run("push-config", legacy)
+
+        assert (result.exit_code, puts(sandbox)) == (1, 0)
+        assert "--yes" in result.stderr
+
+    @pytest.mark.parametrize(("typed", "put"), [("y\n", 9), ("n\n", 0), ("\n", 0)])
+    def test_a_person_is_asked(
+        self, legacy: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, typed: str, put: int
+    ) -> None:
+        """No is the default."""
+        monkeypatch.setattr("closrads.cli.parameters._is_somebody_there", lambda: True)
+
+        result = run("push-config", legacy, typed=typed)
+
+        assert (result.exit_code, puts(sandbox)) == (0 if put else 1, put)
+
+    def test_machines_get_json(self, legacy: Path) -> None:
+        """The names, and nothing else."""
+        run("push-config", legacy, "--yes")
+        legacy.write_text(LEGACY.replace("owner@", "boss@"))
+
+        answer = json.loads(run("push-config", legacy, "--dry-run", "--json").stdout)
+
+        assert answer == {"path": "/closrads/sandbox", "dry_run": True, "changes": [RECIPIENT], "left_out": ["DRY_RUN"]}
+
+    def test_a_failure_half_way_says_how_far_it_came(self, legacy: Path, sandbox: Sandbox) -> None:
+        """Run again, it puts the rest."""
+        sandbox.aws.fail("ssm", "PutParameter", "ThrottlingException", 400, times=None, skip=4)
+        result = run("push-config", legacy, "--yes")
+
+        assert result.exit_code == 1
+        assert "4 of 9 put" in result.stderr
+        assert "AWS refuses" in result.stderr
+        sandbox.aws.clear_faults()
+        assert "5 of 5 put" in run("push-config", legacy, "--yes").stderr
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [(None, "No such file"), ("", "names no parameter"), ("just a note\n", "names no parameter")],
+    )
+    def test_a_file_that_says_nothing(self, tmp_path: Path, sandbox: Sandbox, text: str | None, said: str) -> None:
+        """No traceback, and no call to AWS."""
+        file = tmp_path / "some.env"
+        if text is not None:
+            file.write_text(text)
+
+        result = run("push-config", file)
+
+        assert (result.exit_code, sandbox.aws.requests) == (1, [])
+        assert said in result.stderr
+
+
+class TestPull:
+    """Into a file."""
+
+    def test_a_pulled_file_can_be_pushed(self, legacy: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+        """It says what is there, with secrets as ***, which change nothing."""
+        run("push-config", legacy, "--yes")
+        file = tmp_path / "out.toml"
+
+        assert run("pull-config", file).exit_code == 0
+        assert 'fb_access_token = "***"' in file.read_text()
+        assert "nothing to do" in run("push-config", file).output
+        assert puts(sandbox) == 9
+
+    def test_without_a_file_it_is_printed(self, legacy: Path) -> None:
+        """For a pipe."""
+        run("push-config", legacy, "--yes")
+
+        assert 'recipients = ["owner@example.test"]' in run("pull-config").stdout
+
+    def test_nothing_is_overwritten(self, legacy: Path) -> None:
+        """A file that is there may hold what is nowhere else."""
+        result = run("pull-config", legacy)
+
+        assert result.exit_code == 1
+        assert "exists" in result.stderr
+        assert legacy.read_text() == LEGACY
