@@ -40,10 +40,11 @@ def handle(event: Any, clock: Clock) -> dict[str, Any]:
         return _run(run_id, event, clock)
     except ClosradsError as error:
         logger.error("run.failed", extra={"error_type": type(error).__name__, "error": str(error)})
+        error.__context__ = None  # its own text is clean; that of what it came from may hold anything
         raise
     except Exception as error:  # noqa: BLE001 - the last place where a secret in a text can be stopped
-        # The original's text may hold anything, and the runtime prints the whole chain.
-        raise ClosradsError(log_defect(error)) from None
+        defect = log_defect(error)
+    raise ClosradsError(defect)  # here and not there, for the same reason
 
 
 def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class BoundedAdapter(HTTPAdapter):
         """Send one request; the answer's body is in memory when this returns."""
         started = time.monotonic()
         response = super().send(request, *args, **{**kwargs, "stream": True})
-        body = b""
+        body = bytearray()
         try:
             # What has arrived, not what fills a buffer: an endless trickle must come back here now and then.
             while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):

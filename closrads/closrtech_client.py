@@ -16,7 +16,7 @@ from tenacity import (
 
 from closrads.bounded_http import AnswerTooLargeError, BoundedAdapter
 from closrads.clock import Clock
-from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError
+from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError, plain
 from closrads.model import ClosrtechLogin
 from closrads.observability import logger
 from closrads.state_mapper import is_state, normalised
@@ -25,6 +25,7 @@ TIMEOUT_SECONDS = 30
 """For the connection, for each silence in between, and for the whole answer."""
 MOST_BYTES = 1_000_000
 """A full answer has 51 short entries."""
+MOST_ENTRIES, LONGEST_CODE = 200, 40
 
 _REMEDIES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "closrtech/email and closrtech/password",
@@ -111,13 +112,18 @@ def _numbers_by_code(body: bytes) -> dict[str, int]:
     answer = _json(body)
     if not isinstance(answer, tuple) or "error" in dict(answer):
         raise ValueError("is not an object of states and numbers")
+    if len(answer) > MOST_ENTRIES:
+        raise ValueError(f"has {len(answer)} entries, which is more than there are states")
     demand: dict[str, int] = {}
     for key, value in answer:
         code, number = normalised(key), _whole_number(value)
+        named = repr(plain(key, LONGEST_CODE))
+        if len(code) > LONGEST_CODE or not code.isprintable():
+            raise ValueError(f"names {named}, which cannot be a state")
         if number is None:
-            raise ValueError(f"has no whole number, zero or more, for {key[:40]!r}")
+            raise ValueError(f"has no whole number, zero or more, for {named}")
         if code in demand:
-            raise ValueError(f"names {code[:40]!r} twice")
+            raise ValueError(f"names {named} twice")
         demand[code] = number
     if not demand:
         raise ValueError("is empty")

@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by what the caller should do, and the redaction of secrets.
+"""What can go wrong, sorted by what the caller should do, and how texts are made fit to leave: no secrets, no tricks.
 
 ClosradsError
 ├── ConfigError               parameters or environment: all problems at once, nothing was touched
@@ -27,30 +27,34 @@ import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 SHORTEST_SEARCHED = 4
 """A shorter secret is no secret, and searching for it would blank out half of every text."""
 
+BEGINNING = 12
+"""So many of the first characters of a secret of at least twice the length are hidden too: texts come in cut."""
+LONGEST_NAME = 200
+LONGEST_TEXT = 600
+"""Of what somebody else says about one thing."""
+LONGEST_ERROR = 20_000
+
 _URL_SECRETS = re.compile(r"\b(access_token|appsecret_proof|input_token|pass|password)=[^&\s\"'\\]+", re.IGNORECASE)
-_known: set[str] = set()
+_known: dict[str, re.Pattern[str]] = {}
 
 
 class Secret:
     """A text that shows itself to nobody who does not ask with `reveal()`.
 
-    Making one also teaches `redact` to find it: as it is, URL-encoded, HTML-escaped and inside JSON.
+    Making one also teaches `redact` to find it.
     """
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
         self._value = value
-        if len(value) >= SHORTEST_SEARCHED:
-            forms = (value, quote(value, safe=""), quote(value), quote_plus(value), escape(value))
-            _known.update(json.dumps(form)[1:-1] for form in forms)
-            _known.update(forms)
+        if len(value) >= SHORTEST_SEARCHED and value not in _known:
+            _known[value] = _pattern(value)
 
     def reveal(self) -> str:
         """Return the secret itself; only for the call that needs it."""
@@ -68,11 +72,45 @@ class Secret:
         return hash(self._value)
 
 
+def _pattern(secret: str) -> re.Pattern[str]:
+    """Return what finds a secret as it is, URL-encoded, HTML-escaped, inside JSON, and in any mixture of these."""
+    forms = [f"(?:{_forms(char)})" for char in secret]
+    needed = BEGINNING if len(secret) >= 2 * BEGINNING else len(secret)
+    return re.compile("".join(forms[:needed]) + "".join(f"{form}?" for form in forms[needed:]))
+
+
+def _forms(char: str) -> str:
+    """Return a pattern for each way to write a character, also where it was encoded twice."""
+    if char.isascii() and char.isalnum():
+        return char
+    in_url = "".join(f"%(?:25)*{byte:02x}" for byte in char.encode(errors="surrogatepass"))
+    in_html = f"&(?:amp;)*(?:{escape(char)[1:-1] or '#'}|#{ord(char)}|#x{ord(char):x});"
+    in_json = re.escape(json.dumps(char)[1:-1]).replace(r"\\", r"\\{1,3}")
+    as_it_is = {" ": r" |\+|%(?:25)*2b", "'": r"\\{0,3}'"}.get(char, re.escape(char))
+    return f"(?i:{in_url}|{in_html}|{in_json}|{as_it_is})"
+
+
 def redact(text: str) -> str:
     """Return `text` without any secret: those known by value, and those that stand in a URL's query."""
     for secret in sorted(_known, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+        text = _known[secret].sub(HIDDEN, text)
     return _URL_SECRETS.sub(rf"\1={HIDDEN}", text)
+
+
+def plain(text: str, most: int = LONGEST_TEXT) -> str:
+    """Return a text of somebody else's as one line to show: without secrets, and of `most` characters at most.
+
+    Characters that cannot be seen are left out: they can break lines, turn the text around them, or not be written.
+    """
+    seen = redact(text)[: 20 * most]  # enough to see so much of it, and no megabytes
+    if not seen.isprintable():
+        seen = "".join(char for char in seen if char.isprintable() or char.isspace())
+    return shortened(redact(" ".join(seen.split())), most)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the beginning of a text that is too long; secrets are to be out of it before, for none is found cut."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def redact_all(value: Any) -> Any:
@@ -90,14 +128,14 @@ class ClosradsError(Exception):
     """Base of everything this package raises; its text is for a person and holds no secret."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(redact(message))
+        super().__init__(shortened(redact(message), LONGEST_ERROR))
 
 
 class _ProblemsError(ClosradsError):
     """Carries every problem at once, so that one round of repair is enough."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(map(redact, problems))
         super().__init__("\n".join(self.problems))
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 from closrads.clock import Clock
 from closrads.errors import (
+    LONGEST_NAME,
     AdSetChangedError,
     MetaAccessError,
     MetaError,
@@ -19,6 +21,7 @@ from closrads.errors import (
     MetaTooMuchDataError,
     MetaTransientError,
     Secret,
+    plain,
 )
 from closrads.graph_api import (
     LARGEST_BATCH,
@@ -493,7 +496,7 @@ def _compare(before: Ad, now: Ad | None) -> AdFinding:
     if now is None:
         return AdFinding(before, AdHealth.UNREADABLE, "is no longer listed in its ad set")
     if before.status == "ACTIVE" and "PAUSED" in {now.status, now.effective_status}:
-        reason = "; ".join(map(str, now.issues)) or "Meta gives no reason"
+        reason = _reasons(now.issues) or "Meta gives no reason"
         return AdFinding(now, AdHealth.BROKEN, f"was switched on before and is PAUSED now: {reason}")
     return _examine(now)
 
@@ -501,7 +504,7 @@ def _compare(before: Ad, now: Ad | None) -> AdFinding:
 def _examine(ad: Ad) -> AdFinding:
     serious = [issue for issue in ad.issues if issue.type == "HARD_ERROR" or issue.code == MISSING_LEAD_FORM]
     if serious or ad.effective_status in _BROKEN:
-        reason = "; ".join(map(str, serious or ad.issues)) or ad.review_feedback or "Meta gives no reason"
+        reason = _reasons(serious or ad.issues) or ad.review_feedback or "Meta gives no reason"
         return AdFinding(ad, AdHealth.BROKEN, f"{ad.effective_status}: {reason}")
     if ad.effective_status in _PENDING:
         return AdFinding(ad, AdHealth.PENDING, ad.effective_status)
@@ -510,13 +513,17 @@ def _examine(ad: Ad) -> AdFinding:
     return AdFinding(ad, AdHealth.UNREADABLE, f"has a status that is not known here: {ad.effective_status}")
 
 
+def _reasons(issues: Sequence[AdIssue]) -> str:
+    return plain("; ".join(map(str, issues)))
+
+
 def _snapshot(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
     adset_id = _text(row, "id")
     if not has_targeting(row):
         raise MetaInvalidError(f"Meta lists ad set {adset_id} without its targeting")
     return AdSetSnapshot(
         id=adset_id,
-        name=str(row.get("name") or adset_id),
+        name=_name(row, adset_id),
         meta_campaign_id=campaign_id,
         effective_status=_text(row, "effective_status"),
         targeting=row["targeting"],
@@ -528,11 +535,11 @@ def _snapshot(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at:
 def _ad(row: JsonObject) -> Ad:
     return Ad(
         id=_text(row, "id"),
-        name=str(row.get("name") or row["id"]),
-        status=str(row.get("status") or _text(row, "configured_status")),
+        name=_name(row, row["id"]),
+        status=_text(row, "status" if row.get("status") else "configured_status"),
         effective_status=_text(row, "effective_status"),
         issues=tuple(map(_issue, _list_of_objects(row, "issues_info"))),
-        review_feedback="; ".join(_leaves(row.get("ad_review_feedback"))),
+        review_feedback=plain("; ".join(_leaves(row.get("ad_review_feedback")))),
         updated_at=_time(row.get("updated_time")),
     )
 
@@ -546,13 +553,18 @@ def _time(text: Any) -> datetime | None:
 
 
 def _issue(issue: JsonObject) -> AdIssue:
-    code = issue.get("error_code")
+    code = str(issue.get("error_code"))
     return AdIssue(
-        code=int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdecimal()) else None,
-        summary=str(issue.get("error_summary") or "Issue"),
-        message=str(issue.get("error_message") or ""),
+        code=int(code) if re.fullmatch("-?[0-9]{1,12}", code) else None,
+        summary=plain(str(issue.get("error_summary") or "Issue")),
+        message=plain(str(issue.get("error_message") or "")),
         type=issue.get("error_type"),
     )
+
+
+def _name(row: JsonObject, instead: str) -> str:
+    """Return a name as it can be shown and stored: people give it, and it may be anything."""
+    return plain(str(row.get("name") or ""), LONGEST_NAME) or instead
 
 
 def _leaves(value: Any) -> Iterable[str]:
@@ -571,6 +583,6 @@ def _list_of_objects(row: JsonObject, key: str) -> list[JsonObject]:
 
 def _text(row: JsonObject, key: str) -> str:
     value = row.get(key)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
         raise MetaInvalidError(f"Meta lists an object without a usable {key}")
     return value

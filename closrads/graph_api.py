@@ -31,6 +31,7 @@ from closrads.errors import (
     MetaTooMuchDataError,
     MetaTransientError,
     Secret,
+    plain,
 )
 from closrads.model import GraphUsage
 from closrads.observability import logger
@@ -150,6 +151,7 @@ class GraphApi:
         if graph_url:
             session.GRAPH = graph_url
         session.requests.trust_env = False  # no proxy and no .netrc gets between us and Meta
+        session.requests.max_redirects = 0  # nor does another place get to see what was meant for Meta
         self._adapter = BoundedAdapter(TIMEOUT_SECONDS[1], MOST_BYTES)
         for scheme in ("https://", "http://"):
             session.requests.mount(scheme, self._adapter)
@@ -377,16 +379,16 @@ def _judge(path: str, status: int, headers: Mapping[str, str], body: Any, expect
 def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
     """Return the error as one of ours, by code and subcode."""
     if not isinstance(error, dict):
-        return MetaTransientError(f"Meta reports an error for {path}: {error}")
+        return MetaTransientError(f"Meta reports an error for {path}: {plain(str(error))}")
     code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
-    said = str(error.get("error_user_msg") or error.get("message") or "no reason given")
+    said = plain(str(error.get("error_user_msg") or error.get("message") or "no reason given"))
     texts = f"{error.get('message')} {error.get('error_user_msg')}".lower()
     kind = _kind(code, subcode, transient=error.get("is_transient") is True)
     if kind is MetaTransientError and "reduce the amount of data" in texts:
         kind = MetaTooMuchDataError  # the only error that has no code of its own
+    trace = plain(str(error.get("fbtrace_id")))
     logger.info(
-        "meta.error",
-        extra={"path": path, "code": code, "subcode": subcode, "kind": kind.__name__, "trace": error.get("fbtrace_id")},
+        "meta.error", extra={"path": path, "code": code, "subcode": subcode, "kind": kind.__name__, "trace": trace}
     )
     retry_after = seconds_to_regain_access(headers) if kind is MetaRateLimitError else None
     return kind(f"Meta refuses {path}: {said}", code=code, subcode=subcode, retry_after=retry_after)

@@ -3,14 +3,19 @@
 A *campaign* is one CLOSRADS campaign: a CLOSRTECH feed, one ad account and one or more *Meta campaigns*.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from closrads.errors import Secret
+from closrads.errors import Secret, plain
 
+LARGEST_ANSWER = 5_500_000
+"""Bytes; Lambda takes answers of 6 MB (Lambda Developer Guide, "Quotas")."""
+MOST_ISSUES = 10
+"""That are told of one ad set."""
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
 """How the id of a run begins, so that the ids sort by time."""
@@ -262,6 +267,9 @@ class Recovery:
     state: ChangeState
     issues: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "issues", _to_tell(self.issues))
+
 
 ERROR_RESULTS = frozenset({Result.FAILED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED})
 
@@ -279,6 +287,16 @@ class AdSetResult:
     """How many ads it has."""
     issues: tuple[str, ...] = ()
     meta_campaign_id: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "issues", _to_tell(self.issues))
+
+
+def _to_tell(issues: Sequence[str]) -> tuple[str, ...]:
+    """Return what a person is told of an ad set's issues: Meta's words are in them, and there may be thousands."""
+    if len(issues) > MOST_ISSUES:
+        issues = (*issues[: MOST_ISSUES - 1], f"and {len(issues) - MOST_ISSUES + 1} more")
+    return tuple(map(plain, issues))
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,8 +449,8 @@ class RunResult:
         return not self.left_to and not (self.action is Action.RECHECK and not self.dry_run and quiet)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the result as the JSON object that the handler's caller gets."""
-        return {
+        """Return the result as the JSON object that the handler's caller gets; if it is too large, without details."""
+        answer = {
             "run_id": self.run_id,
             "action": self.action.value,
             "dry_run": self.dry_run,
@@ -450,6 +468,7 @@ class RunResult:
             "force": sorted(self.force),
             "left_to": self.left_to,
         }
+        return answer if len(json.dumps(answer)) <= LARGEST_ANSWER else without_details(answer)
 
 
 _COUNTS = (
@@ -472,3 +491,12 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         "left_to": campaign.left_to,
         "adsets": [asdict(adset) for adset in campaign.adsets],
     }
+
+
+def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result as JSON with its counts and first errors only, for whom all of it is too large."""
+    campaigns = [
+        {**campaign, "adsets": [], "errors": [plain(error) for error in campaign["errors"][:MOST_ISSUES]]}
+        for campaign in result["campaigns"]
+    ]
+    return {**result, "campaigns": campaigns, "recovered": []}

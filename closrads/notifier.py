@@ -15,7 +15,7 @@ from closrads.report import Report, build_report
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
 
-_CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10)
+_CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10, proxies={})
 _UTF8 = "UTF-8"
 
 

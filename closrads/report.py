@@ -2,16 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from closrads.errors import redact
+from closrads.errors import LONGEST_ERROR, plain
 from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+MOST_ENTRIES = 100
+"""Of one box, and of one campaign's ad sets."""
+LONGEST_OUTCOME = 150
+"""Of a subject."""
 
 TILE_MAP = (
     "AK .. .. .. .. .. .. .. .. .. ME",
@@ -271,6 +277,10 @@ class _Section:
     campaign: SyncReport
     lines: tuple[str, ...]
     follows_demand: bool
+    changed: tuple[AdSetResult, ...]
+    """The ad sets with other states than before, or the first of them."""
+    not_listed: int
+    """How many more there are."""
 
 
 def build_report(result: RunResult, timezone: ZoneInfo) -> Report:
@@ -280,15 +290,23 @@ def build_report(result: RunResult, timezone: ZoneInfo) -> Report:
         "result": result,
         "headline": _headline(result),
         "date": f"{local:%A} {local.day} {local:%B %Y, %H:%M} ({timezone.key})",
-        "boxes": sorted(_boxes(result), key=lambda box: _TONES.index(box.tone)),
+        "boxes": sorted(map(_cut, _boxes(result)), key=lambda box: _TONES.index(box.tone)),
         "sections": [_section(result, campaign) for campaign in result.campaigns],
         "signs": _WORDINGS[result.action].signs,
         "label": lambda adset: _label(result, adset),
         "tile_rows": [row.split() for row in TILE_MAP],
     }
     day = f"{local:%a} {local.day} {local:%b}"
-    subject = _one_line(f"{'[DRY RUN] ' if result.dry_run else ''}CLOSRADS {_outcome(result)} · {day}")
-    return Report(subject=redact(subject), html=redact(_HTML.render(view)), text=redact(_TEXT.render(view)))
+    outcome = plain(_outcome(result), LONGEST_OUTCOME)
+    subject = f"{'[DRY RUN] ' if result.dry_run else ''}CLOSRADS {outcome} · {day}"
+    return Report(subject, html=_HTML.render(view), text=_TEXT.render(view))
+
+
+def _cut(box: Box) -> Box:
+    if len(box.entries) <= MOST_ENTRIES:
+        return box
+    more = (f"and {len(box.entries) - MOST_ENTRIES} more", ())
+    return replace(box, entries=(*box.entries[:MOST_ENTRIES], more))
 
 
 def _states_of(campaign: SyncReport, change: str) -> frozenset[str]:
@@ -488,7 +506,9 @@ def _heading(campaign: SyncReport, adset: AdSetResult | Recovery, label: str) ->
 
 def _section(result: RunResult, campaign: SyncReport) -> _Section:
     follows_demand = result.action is Action.SYNC and not campaign.left_to
-    return _Section(campaign, tuple(_lines(result, campaign)), follows_demand)
+    changed = tuple(adset for adset in campaign.adsets if adset.added or adset.removed)
+    not_listed = max(len(changed) - MOST_ENTRIES, 0)
+    return _Section(campaign, tuple(_lines(result, campaign)), follows_demand, changed[:MOST_ENTRIES], not_listed)
 
 
 def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:
@@ -505,9 +525,9 @@ def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:
         yield _WORDINGS[result.action].no_adsets
 
 
-def _one_line(text: str) -> str:
-    """Return a text fit for a mail header or one line: names come from people, control characters included."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+def _shown(value: Any) -> Any:
+    """Return what a template puts in: names come from people, control characters included."""
+    return plain(value, LONGEST_ERROR) if isinstance(value, str) else value
 
 
 def _templates() -> Environment:
@@ -515,12 +535,12 @@ def _templates() -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["added"] = lambda campaign: _states_of(campaign, "added")
     environment.filters["removed"] = lambda campaign: _states_of(campaign, "removed")
-    environment.filters["oneline"] = _one_line
     return environment
 
 

@@ -1,6 +1,7 @@
 """PURE: an event → `RunRequest`. Looking is the default; whatever is not understood is refused."""
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,11 +110,9 @@ class _EventReader:
         text = self._value(key, "a time such as 2026-05-04T10:30:00Z", lambda value: isinstance(value, str))
         if text is None:
             return None
-        try:
+        with suppress(ValueError, OverflowError):
             time = datetime.fromisoformat(text)
-        except ValueError:
-            time = None
-        if time is None or time.tzinfo is None:
-            self._problems.append(f"{key}: must be a time such as 2026-05-04T10:30:00Z")
-            return None
-        return time.astimezone(UTC)
+            if time.tzinfo is not None:
+                return time.astimezone(UTC)
+        self._problems.append(f"{key}: must be a time such as 2026-05-04T10:30:00Z")
+        return None

@@ -151,7 +151,7 @@ class TestRefusals:
             world.run(LIVE)
 
         assert str(caught.value) == "Unexpected LookupError: no ***"
-        assert caught.value.__suppress_context__
+        assert caught.value.__context__ is None
         assert "planted" not in log.getvalue()
         assert lines(log)[-1]["message"] == "defect"
 

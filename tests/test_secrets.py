@@ -1,0 +1,642 @@
+"""No secret leaves: not in what the process says, whoever echoes it, and not over the wire to anybody else."""
+
+import base64
+import html
+import json
+import logging
+import re
+import ssl
+import traceback
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import escape
+
+import closrads
+from closrads import closrtech_client, config, errors, graph_api, ledger, notifier
+from closrads.closrtech_client import get_demand
+from closrads.errors import BEGINNING, ClosradsError, ClosrtechError, MetaError, MetaLostAnswerError, Secret, redact
+from closrads.facebook_client import init_api
+from closrads.graph_api import Operation, was_done
+from closrads.model import ClosrtechLogin
+from sandbox import SCENARIOS, closrtech
+from sandbox.meta import Breakage, faults
+from sandbox.server import Delivery, HttpRequest, Reply, Server
+from tests.world import LIVE, FakeTime, World
+
+TRUCKERS = "120200000000000901"
+ODD = "+/=&%ü \"<'>\\"
+"""Characters that a URL, HTML, JSON or Python writes in another way."""
+TOKEN, OWN_TOKEN, APP_SECRET, EMAIL, PASSWORD = (
+    f"{name}q7Zk{ODD}x9Wv{name}{ODD}tail{name}"
+    for name in ("EAAshared", "EAAowntoken", "appsecret", "loginname", "password")
+)
+PLANTED = (TOKEN, OWN_TOKEN, APP_SECRET, EMAIL, PASSWORD)
+ECHO = " | ".join(
+    [
+        *PLANTED,
+        *map(quote_plus, PLANTED),
+        *map(html.escape, PLANTED),
+        *(secret[: len(secret) // 2] for secret in PLANTED),
+    ]
+)
+"""What somebody may say who was told the secrets: also encoded, and cut."""
+LIBRARIES = ("aws_lambda_powertools", "boto3", "botocore", "facebook_business", "requests", "tenacity", "urllib3")
+
+
+def lower_hex(text: str) -> str:
+    """Return a URL's encoding with its digits in lower case."""
+    return re.sub("%..", lambda found: found[0].lower(), text)
+
+
+def forms(text: str) -> set[str]:
+    """Return the ways in which a text may be written."""
+    in_urls = {quote(text, safe=""), quote(text), quote_plus(text)}
+    in_json = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]}
+    in_html = {html.escape(text), html.escape(text, quote=False), str(escape(text))}
+    in_base64 = {base64.b64encode(text.encode()).decode().rstrip("=")}
+    return {text} | in_urls | set(map(lower_hex, in_urls)) | in_json | in_html | in_base64
+
+
+NEEDLES = {
+    form
+    for secret in PLANTED
+    for part in (secret, secret[: len(secret) // 2], secret[len(secret) // 2 :])
+    for form in forms(part)
+} | {run for secret in PLANTED for run in re.findall("[A-Za-z0-9]{12,}", secret)}
+"""What is looked for: each secret and each half of it in all forms, and the parts that look alike in every form."""
+
+
+def found_in(texts: list[str]) -> list[str]:
+    """Return each planted secret, or half of one, that shows somewhere."""
+    return [needle for needle in NEEDLES for text in texts if needle in text]
+
+
+def all_of(error: BaseException | None) -> str:
+    """Return everything that an exception carries, and those behind it, suppressed ones included."""
+    texts = []
+    while error is not None:
+        notes = getattr(error, "__notes__", [])
+        texts.append(
+            f"{error} {error!r} {error.args} {vars(error)} {notes} {''.join(traceback.format_exception(error))}"
+        )
+        error = error.__cause__ or error.__context__
+    return "\n".join(texts)
+
+
+def unpacked(item: dict[str, Any]) -> str:
+    """Return all of an item of the ledger as text."""
+    values = [zlib.decompress(value).decode() if isinstance(value, bytes) else value for value in item.values()]
+    return " ".join(map(str, values))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the secrets that other tests have made: a process knows only its own."""
+    monkeypatch.setattr(errors, "_known", {})
+
+
+@pytest.fixture
+def libraries_log() -> Iterator[StringIO]:
+    """Catch what a root handler such as the runtime's is given, with every library's logger at DEBUG."""
+    stream = StringIO()
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LIBRARIES]
+    loggers = [
+        *map(logging.getLogger, {*names, *LIBRARIES, "botocore.parsers", "urllib3.connectionpool"}),
+    ]
+    levels = [logger.level for logger in loggers]
+    handler = logging.StreamHandler(stream)
+    logging.root.addHandler(handler)
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    yield stream
+    logging.root.removeHandler(handler)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+class Leaks:
+    """Runs events against a sandbox with planted secrets, and collects all that comes out."""
+
+    def __init__(self, world: World, log: StringIO, libraries_log: StringIO) -> None:
+        self.world = world
+        self._logs = (log, libraries_log)
+        self.texts: list[str] = []
+
+    def plant(self) -> None:
+        """Make the planted secrets the right ones."""
+        meta, feed = self.world.meta, self.world.sandbox.closrtech
+        refusals = list(meta.dead_tokens.values())
+        meta.token, meta.app_secret = TOKEN, APP_SECRET
+        meta.tokens.add(OWN_TOKEN)
+        meta.dead_tokens = {token: reply for token in (TOKEN, OWN_TOKEN) for reply in refusals}
+        feed.email, feed.password = EMAIL, PASSWORD
+        self.world.put(
+            {
+                "meta/access_token": TOKEN,
+                "meta/app_secret": APP_SECRET,
+                "campaigns/veterans/fb_access_token": OWN_TOKEN,
+                "closrtech/email": EMAIL,
+                "closrtech/password": PASSWORD,
+            }
+        )
+
+    def run(self, event: Any) -> None:
+        """Run an event and keep what it returns or raises."""
+        self.world.time.next_day()
+        try:
+            answer = self.world.run(event)
+            self.texts += [str(answer), json.dumps(answer), json.dumps(answer, ensure_ascii=False)]
+        except ClosradsError as error:
+            self.texts.append(all_of(error))
+
+    def found(self, capfd: pytest.CaptureFixture[str]) -> list[str]:
+        """Return which secrets show in anything that came out so far."""
+        aws = self.world.sandbox.aws
+        self.texts += [*(log.getvalue() for log in self._logs), *capfd.readouterr(), *map(unpacked, aws.ledger())]
+        for mail in aws.mails:
+            self.texts += [mail.subject, mail.html, html.unescape(mail.html), mail.text]
+        return found_in(self.texts)
+
+
+@pytest.fixture
+def leaks(world: World, log: StringIO, libraries_log: StringIO, monkeypatch: pytest.MonkeyPatch) -> Leaks:
+    """Return a collector, with our own log at DEBUG too."""
+    monkeypatch.setattr(closrads.observability.logger._logger, "level", logging.DEBUG)
+    return Leaks(world, log, libraries_log)
+
+
+@pytest.fixture
+def business(leaks: Leaks) -> Leaks:
+    """Return a collector for a small business, with one ad set that is put back."""
+    leaks.world.campaign("FL")
+    leaks.world.campaign("GA", slug="truckers", meta_campaigns=(TRUCKERS,))
+    leaks.world.adset("One", breakage=Breakage.stubborn())
+    leaks.world.adset("Two", campaign=TRUCKERS)
+    leaks.plant()
+    return leaks
+
+
+@pytest.mark.parametrize("event", [LIVE, {}], ids=["live", "dry"])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_no_scenario_shows_one(
+    leaks: Leaks, scenario: str, event: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a day is like, nothing that comes out holds any form of a secret or of half of one."""
+    leaks.world.sandbox.load(scenario)
+    leaks.plant()
+
+    leaks.run(event)
+
+    assert leaks.found(capfd) == []
+    assert len(leaks.texts) > 4
+
+
+def test_settings_do_not_show_one(business: Leaks) -> None:
+    """They may be printed."""
+    settings = config.load_settings()
+
+    assert found_in([repr(settings), str(settings), repr(vars(type(settings)))]) == []
+    assert settings.closrtech.password.reveal() == PASSWORD
+    assert business.world.meta.tokens == {TOKEN, OWN_TOKEN}
+
+
+# --- whoever echoes them
+
+
+def echoing(reply: Reply) -> Reply:
+    """Return an answer of Meta's that repeats the secrets wherever it has room for text."""
+    if reply.delivery is not Delivery.WHOLE or not reply.body or reply.body == b"null":
+        return reply
+    try:
+        content = json.loads(reply.body)
+    except ValueError:
+        return replace(reply, body=reply.body + ECHO.encode())
+    if isinstance(content, dict) and isinstance(content.get("error"), dict):
+        error = content["error"]
+        content["error"] = {
+            **error,
+            "message": f"{error['message']} {ECHO}",
+            "error_user_title": ECHO,
+            "fbtrace_id": ECHO,
+        }
+    elif isinstance(content, dict) and isinstance(content.get("error"), str):
+        content["error"] += ECHO
+    return replace(reply, body=json.dumps(content).encode())
+
+
+META_FAULTS = {name: reply for name, reply in vars(faults).items() if isinstance(reply, Reply)} | {
+    "refused": None,
+    "header": Reply(200, headers=(("x-ad-api-version-warning", quote(TOKEN)), ("X-App-Usage", quote_plus(OWN_TOKEN)))),
+    "redirect": Reply(302, headers=(("Location", f"/elsewhere?{quote(ECHO, safe='')}"),)),
+    "user message": faults.error(100, None, user_message=ECHO),
+    "name": faults.answer({"data": [{"id": "1", "name": ECHO, "effective_status": ECHO, "targeting": {}}]}),
+}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up on silence at once."""
+    monkeypatch.setattr(graph_api, "TIMEOUT_SECONDS", (1, 0.1))
+    monkeypatch.setattr(closrtech_client, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("closrads.clock.LEAST_TIMEOUT_SECONDS", 0.1)
+
+
+@pytest.mark.parametrize("name", META_FAULTS)
+def test_no_fault_of_metas_shows_one(
+    business: Leaks, name: str, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    """Neither where a list is read, nor in the middle of a change, nor of its rollback."""
+    reply = META_FAULTS[name]
+    if name == "STALLED":
+        request.getfixturevalue("impatient")
+    meta, times = business.world.meta, 2 if name == "STALLED" else None
+    for event in (LIVE, {}):
+        if reply is None:
+            meta.refuse_connections()
+        elif event:
+            meta.fail(echoing(reply), on=lambda operation: operation.path == f"{TRUCKERS}/adsets", times=times)
+            meta.fail(echoing(reply), on="POST ad", times=1)
+            meta.fail(echoing(reply), on="POST adset", times=times, skip=1)
+        else:
+            meta.clear_faults()
+            meta.fail(echoing(reply), times=times)
+        business.run(event)
+        meta.accept_connections()
+
+    assert business.found(capfd) == []
+
+
+CLOSRTECH_FAULTS = {
+    "down": closrtech.DOWN,
+    "html": closrtech.HTML,
+    "dropped": closrtech.DROPPED,
+    "trickled": closrtech.TRICKLED,
+    "refused": None,
+    "redirected": closrtech.redirected(f"/demand.php?{quote(ECHO)}"),
+    "echo in a page": Reply(200, f"<html>{html.escape(ECHO)}</html>".encode(), "text/html"),
+    "echo in a refusal": Reply(401, json.dumps({"error": ECHO}).encode()),
+    "echo in trouble": Reply(500, ECHO.encode(), "text/plain"),
+    **{
+        f"echo as a state, {start} before, {number}": Reply(
+            200, json.dumps({"FL": 1, "x" * start + PASSWORD: number}).encode()
+        )
+        for start in (0, 15, 28)
+        for number in ("many", 1)
+    },
+    "echo twice": Reply(200, json.dumps({EMAIL[:30]: 1, EMAIL[:30].upper(): 1}).encode()),
+    "short echo": Reply(200, json.dumps({"FL": 1, PASSWORD[:38]: 1}).encode()),
+    "quoted echo": Reply(200, json.dumps({"FL": 1, quote(PASSWORD): "x"}).encode()),
+    "header that is none": Reply(200, b'{"FL": 1}', headers=((" x", ECHO.encode().decode("latin-1")),)),
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("name", CLOSRTECH_FAULTS)
+def test_no_fault_of_closrtechs_shows_one(business: Leaks, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its address holds login and password, and its answer may repeat them, also where a message cuts it."""
+    reply = CLOSRTECH_FAULTS[name]
+    if reply is None:
+        business.world.sandbox.closrtech.refuse_connections()
+    else:
+        business.world.sandbox.closrtech.misbehave(reply)
+
+    for event in (LIVE, {}):
+        business.run(event)
+    business.world.sandbox.closrtech.accept_connections()
+
+    assert business.found(capfd) == []
+
+
+def test_a_password_that_a_message_would_cut_is_not_shown_in_part(world: World) -> None:
+    """It is taken out before: of a short one that was cut nobody could tell any more what it is."""
+    world.sandbox.closrtech.answer({"FL": 1, f"{'x' * 25} short+password=99": "many"})
+    login = ClosrtechLogin(world.sandbox.closrtech.url, Secret(EMAIL), Secret("short+password=99"))
+
+    with pytest.raises(ClosrtechError, match=re.escape("x ***")) as caught:
+        get_demand("CODE", login=login, clock=world.time.clock)
+
+    assert "short" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("ssm", "GetParametersByPath"),
+        ("sesv2", "SendEmail"),
+        ("dynamodb", "PutItem"),
+        ("dynamodb", "UpdateItem"),
+        ("dynamodb", "TransactWriteItems"),
+        ("dynamodb", "Query"),
+    ],
+)
+def test_no_error_of_aws_shows_one(
+    business: Leaks, service: str, operation: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """AWS likes to repeat in an error what it was given."""
+    business.run({})  # the secrets are known by then
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+    for secret in (OWN_TOKEN, PASSWORD):
+        business.world.sandbox.aws.fail(service, operation, f"Bad {secret}", times=2)
+
+    for event in (LIVE, LIVE, {}):
+        business.run(event)
+
+    assert business.found(capfd) == []
+    assert any("Bad ***" in text for text in business.texts)
+
+
+def test_no_defect_shows_one(
+    business: Leaks, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An error that nobody thought of may hold anything, in its text, in its notes and in what it was raised from."""
+
+    def defective(*_: Any, **__: Any) -> None:
+        error = ValueError(OWN_TOKEN, {"pass": PASSWORD})
+        error.add_note(f"asked with {quote(TOKEN)}")
+        raise error from KeyError(EMAIL)
+
+    for place in ("closrads.sync.decide", "closrads.notifier.build_report", "handler.run_sync"):
+        monkeypatch.setattr(place, defective)
+        business.run(LIVE)
+
+    assert business.found(capfd) == []
+    assert sum("Unexpected ValueError" in text for text in business.texts) > 1
+
+
+def test_the_very_first_call_shows_none(business: Leaks, capfd: pytest.CaptureFixture[str]) -> None:
+    """When the parameters come in, nobody knows yet what is a secret: so botocore must not log what it receives."""
+    logging.getLogger("botocore.parsers").setLevel(logging.DEBUG)
+
+    business.run({})
+
+    assert business.found(capfd) == []
+
+
+# --- the filter itself
+
+
+def embedded() -> st.SearchStrategy[Callable[[str], str]]:
+    """Return ways in which somebody may write a secret."""
+
+    def twice(text: str) -> str:
+        return json.dumps(json.dumps(text)[1:-1])[1:-1]
+
+    def raw_json(text: str) -> str:
+        return json.dumps(text, ensure_ascii=False)[1:-1]
+
+    ways: list[Callable[[str], str]] = [
+        str,
+        quote,
+        quote_plus,
+        lambda text: quote(text, safe=""),
+        lambda text: lower_hex(quote(text)),
+        lambda text: quote(quote_plus(text)),
+        lambda text: html.escape(quote(text)),
+        html.escape,
+        lambda text: str(escape(text)),
+        lambda text: html.escape(html.escape(text)),
+        lambda text: json.dumps(text)[1:-1],
+        lambda text: json.dumps(html.escape(text))[1:-1],
+        raw_json,
+        twice,
+    ]
+    return st.sampled_from(ways)
+
+
+any_text = st.text(st.characters(codec="utf-8"), max_size=30)
+secret_characters = st.characters(codec="utf-8", exclude_characters="*")
+any_secret = st.text(secret_characters, min_size=4, max_size=60)
+any_long_secret = st.text(secret_characters, min_size=2 * BEGINNING, max_size=60)
+
+
+@given(any_secret, embedded(), any_text, any_text)
+def test_a_secret_is_found_however_it_is_written(
+    secret: str, written: Callable[[str], str], before: str, after: str
+) -> None:
+    """The text around it does not matter."""
+    errors._known.clear()
+    Secret(secret)
+
+    left = redact(before + written(secret) + after)
+
+    assert written(secret) not in left
+
+
+@given(any_long_secret, embedded(), st.data())
+def test_the_beginning_of_a_long_secret_is_enough(
+    secret: str, written: Callable[[str], str], data: st.DataObject
+) -> None:
+    """Somebody else's text may come in cut."""
+    errors._known.clear()
+    Secret(secret)
+    part = secret[: data.draw(st.integers(BEGINNING, len(secret)))]
+
+    assert written(part) not in redact(f"it begins with {written(part)}")
+
+
+def test_one_secret_in_another_leaves_no_rest() -> None:
+    """The longer one is looked for first."""
+    Secret("inner-secret")
+    Secret("an-inner-secret-and-more")
+
+    assert redact("x an-inner-secret-and-more y inner-secret") == "x *** y ***"
+
+
+# --- over the wire
+
+
+@contextmanager
+def self_signed(folder: Path) -> Iterator[tuple[str, Path, list[str]]]:
+    """Serve https with a certificate that nobody vouches for; yield address, certificate and the requests seen."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "self-signed.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    seen: list[str] = []
+    server = Server(answering(seen))
+    server.start()
+    assert server._listener is not None
+    server._listener.socket = context.wrap_socket(server._listener.socket, server_side=True)
+    try:
+        yield server.url.replace("http://", "https://"), path, seen
+    finally:
+        server.stop()
+
+
+def answering(seen: list[str]) -> Callable[[HttpRequest], Reply]:
+    """Return a server's answers that would do for Meta and for CLOSRTECH, and note down whatever it is sent."""
+
+    def answer(http: HttpRequest) -> Reply:
+        seen.append(f"{http.method} {http.path} {http.query} {dict(http.headers)} {http.body!r}")
+        return Reply(body=b'{"id": "1", "success": true}' if "/v" in http.path else b'{"FL": 5}')
+
+    return answer
+
+
+@pytest.fixture
+def trap() -> Iterator[tuple[Server, list[str]]]:
+    """Run a server that answers everything and keeps what it was told."""
+    seen: list[str] = []
+    server = Server(answering(seen))
+    server.start()
+    yield server, seen
+    server.stop()
+
+
+def ask_meta(time: FakeTime, url: str) -> Any:
+    """Read something from a Meta at this address."""
+    api = init_api(Secret(TOKEN), "act_111", app_secret=Secret(APP_SECRET), graph_url=url, clock=time.clock)
+    return api.get("1", {"fields": "id"})
+
+
+def ask_closrtech(time: FakeTime, url: str) -> Any:
+    """Read the demand from a CLOSRTECH at this address."""
+    return get_demand("CODE", login=ClosrtechLogin(url, Secret(EMAIL), Secret(PASSWORD)), clock=time.clock)
+
+
+PARTNERS = pytest.mark.parametrize("ask", [ask_meta, ask_closrtech], ids=["meta", "closrtech"])
+
+
+@PARTNERS
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    fake_time: FakeTime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[FakeTime, str], Any]
+) -> None:
+    """Whoever is in between gets no request, also if the environment calls the certificate a good one."""
+    fake_time.reset()
+    with self_signed(tmp_path) as (url, certificate, seen):
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.setenv(name, str(certificate))
+        with pytest.raises(MetaLostAnswerError if ask is ask_meta else ClosrtechError, match="SSLError"):
+            ask(fake_time, url)
+        assert seen == []
+
+        assert requests.get(f"{url}/x", verify=str(certificate), timeout=5).status_code == 200  # the server does work
+        assert len(seen) == 1
+
+
+def test_nothing_switches_the_check_of_certificates_off() -> None:
+    """There is no word of it in the code, and the session that Meta's SDK makes has its own list of authorities."""
+    api = init_api(Secret(TOKEN), "act_111")
+    folder = Path(closrads.__file__).parent
+    code = "\n".join(path.read_text() for path in [*folder.glob("*.py"), folder.parent / "handler.py"])
+
+    assert not re.search(
+        r"\bverify\s*=|\bverify\b.*False|CERT_NONE|_create_unverified|check_hostname|disable_warn", code
+    )
+    assert Path(api._session.requests.verify).is_file()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_of_metas_is_followed(
+    world: World, trap: tuple[Server, list[str]], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not to another host or port, and not with the token in the address: what is there is not Meta."""
+    monkeypatch.setattr(graph_api, "ATTEMPTS", 1)
+    world.campaign("FL")
+    adset = world.adset()
+    server, seen = trap
+    location = f"{server.url}/v26.0/{adset}?access_token={world.meta.token}"
+    world.meta.fail(Reply(status, headers=(("Location", location),)), on="any", times=None)
+    api = world.api()
+
+    with pytest.raises(MetaLostAnswerError):
+        api.get(adset, {"fields": "id"})
+    with pytest.raises(MetaLostAnswerError):
+        api.post(adset, {"status": "PAUSED"})
+    (item,) = api.batch([Operation("POST", adset, {"status": "PAUSED"}, was_done)])
+
+    assert isinstance(item, MetaError)
+    assert seen == []
+
+
+@pytest.mark.parametrize("status", [301, 303, 307, 308])
+def test_no_redirect_of_closrtechs_is_followed(world: World, trap: tuple[Server, list[str]], status: int) -> None:
+    """Whatever the kind of redirect, the login stays here."""
+    server, seen = trap
+    world.sandbox.closrtech.misbehave(Reply(status, headers=(("Location", f"{server.url}/demand.php"),)))
+
+    with pytest.raises(ClosrtechError):
+        ask_closrtech(world.time, world.sandbox.closrtech.url)
+
+    assert seen == []
+
+
+def test_no_proxy_of_the_environment_sees_a_run(
+    world: World, trap: tuple[Server, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for Meta, not for CLOSRTECH, and not for AWS, whose answers hold every parameter."""
+    server, seen = trap
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, server.url)
+        monkeypatch.setenv(name.lower(), server.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for client in (config._parameter_store, ledger._dynamodb, notifier._ses):
+        client.cache_clear()  # they are to be made in this environment
+    world.campaign("FL")
+    world.adset()
+
+    result = world.run(LIVE)
+
+    assert (result["success"], result["mail"]) == (True, "sent")
+    assert seen == []
+    assert requests.get("http://feed.example.test/", timeout=5).status_code == 200  # the trap does work
+    assert len(seen) == 1
+
+
+@PARTNERS
+def test_no_login_of_a_netrc_is_sent(
+    fake_time: FakeTime,
+    trap: tuple[Server, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[FakeTime, str], Any],
+) -> None:
+    """A file that lies about for another program is nobody's business."""
+    fake_time.reset()
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    server, seen = trap
+
+    assert ask(fake_time, server.url)
+    assert "Authorization" not in "".join(seen)
+    requests.get(server.url, timeout=5)
+    assert "Authorization" in seen[-1]  # it would have been found
+
+
+def test_the_planted_secrets_are_those_that_are_sent(business: Leaks) -> None:
+    """Meta and CLOSRTECH accept them, so the tests above are about the ways that secrets really go."""
+    business.run(LIVE)
+
+    assert "'success': True" in business.texts[0]
+    assert business.world.meta.app_secret == APP_SECRET
