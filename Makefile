@@ -34,7 +34,7 @@ fmt: .venv/ready        ## put the code into its standard form
 sandbox: .venv/ready    ## keep the local stand-in running; prints the environment for another shell
 	@$(BIN)/python -m sandbox
 
-bench: .venv/ready .venv/sam/ready ## what a run costs, beside the obvious design; takes some minutes
+bench: .venv/ready .venv/sam/ready ## what a run costs, beside the obvious design; takes a quarter of an hour
 	@$(BIN)/python -m scripts.bench
 
 audit: .venv/audit/ready ## known vulnerabilities of what is packed, and of what is developed with (asks PyPI)
@@ -45,8 +45,8 @@ lock:                   ## renew all lock files from pyproject.toml (needs uv)
 	$(REGENERATE) pyproject.toml --python-version 3.11 --group dev --output-file requirements-dev.txt
 	$(REGENERATE) pyproject.toml --python-version 3.11 --constraint requirements-dev.txt --output-file requirements.txt \
 	    --no-emit-package boto3 --no-emit-package botocore --no-emit-package s3transfer --no-emit-package python-dateutil
-	$(REGENERATE) --python-version $(LAMBDA_PYTHON) --group sam --output-file requirements-sam.txt
-	$(REGENERATE) --python-version $(LAMBDA_PYTHON) --group ministack --output-file requirements-ministack.txt
+	$(REGENERATE) --python-version 3.11 --group sam --output-file requirements-sam.txt
+	$(REGENERATE) --python-version 3.11 --group ministack --output-file requirements-ministack.txt
 	$(REGENERATE) --python-version 3.11 --group audit --output-file requirements-audit.txt
 
 .venv/ready: requirements-dev.txt scripts/set_up.py

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from closrads.errors import (
     AdSetChangedError,
@@ -156,7 +156,7 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     if job.api.clock.remaining() < job.seconds_needed([change.adset for change in changes.values()]):
         return outcomes
     attempts: list[Attempt] = []
-    for begun in _prepare(job, list(changes.values())):
+    for begun in _prepare(job, list(changes.values()), job.api.clock.now()):
         if isinstance(begun, Outcome):
             outcomes[begun.result.id] = begun
         else:
@@ -211,9 +211,8 @@ def concerns_all(trouble: ClosradsError | None) -> bool:
     return isinstance(trouble, LedgerError | MetaAccessError | MetaPolicyError | MetaRateLimitError)
 
 
-def _prepare(job: Job, changes: Sequence[Decision]) -> list[Attempt | Outcome]:
+def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Attempt | Outcome]:
     """Write down what is going to be written; return each attempt, or why it is none."""
-    now = job.api.clock.now()
     try:
         attempts = [
             Attempt(
@@ -233,9 +232,10 @@ def _prepare(job: Job, changes: Sequence[Decision]) -> list[Attempt | Outcome]:
             for change in changes
         ]
         errors = job.ledger.prepare([attempt.change for attempt in attempts])
-    except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops these ad sets only
-        issue = log_defect(error)
-        return [Outcome(change.as_result(Result.FAILED, (issue,))) for change in changes]
+    except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops one ad set only
+        if len(changes) > 1:
+            return [begun for change in changes for begun in _prepare(job, [change], now)]
+        return [Outcome(change.as_result(Result.FAILED, (log_defect(error),))) for change in changes]
     return [
         _not_done(change, error) if error else attempt
         for change, attempt, error in zip(changes, attempts, errors, strict=True)
@@ -469,6 +469,10 @@ def note(job: Job, moves: Sequence[tuple[Attempt, ChangeState]]) -> None:
     try:
         answers = job.ledger.move([(attempt.change, to) for attempt, to in moves])
     except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
+        if len(moves) > 1:  # one of them trips the code: the others are told alone
+            for move in moves:
+                note(job, [move])
+            return
         answers = [LedgerError(log_defect(error))] * len(moves)
     for (attempt, to), answer in zip(moves, answers, strict=True):
         if isinstance(answer, LedgerError):

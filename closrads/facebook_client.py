@@ -324,26 +324,32 @@ def verify_ads_after_republish(
 
     An ad is broken if it has issues that count, or is no longer switched on though it was in the snapshot. If the ads
     cannot be read, each is unreadable, which says neither good nor bad. Ad sets with ads that Meta is still processing
-    are looked at again, `FURTHER_LOOKS` times at most, if neither time nor quota is needed for something else.
+    are looked at again, `FURTHER_LOOKS` times at most, if neither time nor quota is needed for something else, and
+    nothing is broken: that is to be put back first.
     """
-    unsettled = [adset for adset in adsets if adset.ads]
-    if unsettled:
+    with_ads = [adset for adset in adsets if adset.ads]
+    if with_ads:
         api.clock.sleep(min(wait_seconds, max(api.clock.remaining() - RESERVED_SECONDS, 0)))
-    ads = read_ads(api, [adset.id for adset in unsettled], reserve=reserve)
+    ads = read_ads(api, [adset.id for adset in with_ads], reserve=reserve)
+    findings = {adset.id: compare_ads(adset, ads[adset.id]) if adset.ads else () for adset in adsets}
     for _ in range(FURTHER_LOOKS):
-        unsettled = [adset for adset in unsettled if _is_in_process(adset, ads[adset.id])]
+        unsettled = [adset for adset in with_ads if any(map(_is_in_process, findings[adset.id]))]
+        broken = any(finding.health is AdHealth.BROKEN for found in findings.values() for finding in found)
         in_time = api.clock.remaining() - wait_seconds >= reserve
-        if not unsettled or not in_time or api.quota.seconds_until(len(unsettled) * READ_POINTS):
+        if not unsettled or broken or not in_time or api.quota.seconds_until(len(unsettled) * READ_POINTS):
             break
         api.clock.sleep(wait_seconds)
         again = read_ads(api, [adset.id for adset in unsettled], reserve=reserve)
-        ads |= {adset_id: seen for adset_id, seen in again.items() if not isinstance(seen, MetaError)}
-    return {adset.id: compare_ads(adset, ads[adset.id]) if adset.ads else () for adset in adsets}
+        findings |= {
+            adset.id: compare_ads(adset, seen)
+            for adset in unsettled
+            if not isinstance(seen := again[adset.id], MetaError)
+        }
+    return findings
 
 
-def _is_in_process(adset: AdSetSnapshot, now: Mapping[str, Ad] | MetaError) -> bool:
-    findings = compare_ads(adset, now)
-    return any(finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS for finding in findings)
+def _is_in_process(finding: AdFinding) -> bool:
+    return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS
 
 
 def compare_ads(adset: AdSetSnapshot, now: Mapping[str, Ad] | MetaError) -> tuple[AdFinding, ...]:

@@ -147,14 +147,7 @@ class AwsWorld:
     def client(self, name: str) -> Any:
         """Return a boto3 client of this AWS; it is kept, and closed by `stop`."""
         if name not in self._clients:
-            self._clients[name] = boto3.session.Session().client(
-                name,
-                endpoint_url=self.url,
-                region_name=REGION,
-                aws_access_key_id=ACCESS_KEY,
-                aws_secret_access_key=SECRET_KEY,
-                config=Config(retries={"total_max_attempts": 1}),
-            )
+            self._clients[name] = new_client(name, self.url)
         return self._clients[name]
 
     def put_parameters(self, values: Mapping[str, str | Iterable[str]]) -> None:
@@ -239,6 +232,18 @@ class AwsWorld:
                     fault.times -= 1
                 return fault
             return None
+
+
+def new_client(name: str, url: str) -> Any:
+    """Return a boto3 client of a stand-in for AWS, with fake credentials; it tries everything once."""
+    return boto3.session.Session().client(
+        name,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(retries={"total_max_attempts": 1}),
+    )
 
 
 def _moto(service: str) -> Any:

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import requests
 
-from sandbox.server import free_port
+from sandbox.server import end, free_port
 
 SITE_PACKAGES = next(Path(__file__).resolve().parent.parent.glob(".venv/sam/lib/python3.*/site-packages"), None)
 """Of SAM CLI; None where its environment is missing."""
@@ -106,8 +106,8 @@ class LambdaRuntime:
                 stderr=subprocess.STDOUT,
             )
         host, port = address.split(":")
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end:
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until:
             with suppress(OSError), socket.create_connection((host, int(port)), 1):
                 return self
             time.sleep(0.02)
@@ -115,12 +115,7 @@ class LambdaRuntime:
         raise RuntimeError("the Lambda runtime emulator does not listen")
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
         self._folder.cleanup()
 
     def invoke(self, event: Any) -> Any:

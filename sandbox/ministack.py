@@ -20,13 +20,11 @@ from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
 
-import boto3
 import requests
-from botocore.config import Config
 from botocore.exceptions import WaiterError
 
-from sandbox.aws import ACCESS_KEY, REGION, SECRET_KEY, Mail
-from sandbox.server import free_port
+from sandbox.aws import ACCESS_KEY, REGION, SECRET_KEY, Mail, new_client
+from sandbox.server import end, free_port
 
 ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv" / "ministack"
 AT_ONCE, HARDLY_EVER = "rate(0 minutes)", "rate(365 days)"
@@ -117,8 +115,8 @@ class Ministack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end and self._process.poll() is None:
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until and self._process.poll() is None:
             with suppress(requests.RequestException):
                 self._get("health")
                 return self
@@ -131,26 +129,14 @@ class Ministack:
         for client in self._clients.values():
             client.close()
         self._clients.clear()
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
         self._folder.cleanup()
 
     def client(self, name: str) -> Any:
         """Return a boto3 client that may do everything; it is kept, and closed at the end."""
         if name not in self._clients:
             with patch.dict(os.environ, _NOBODY, clear=True):
-                self._clients[name] = boto3.session.Session().client(
-                    name,
-                    endpoint_url=self.url,
-                    region_name=REGION,
-                    aws_access_key_id=ACCESS_KEY,
-                    aws_secret_access_key=SECRET_KEY,
-                    config=Config(retries={"total_max_attempts": 1}),
-                )
+                self._clients[name] = new_client(name, self.url)
         return self._clients[name]
 
     @property

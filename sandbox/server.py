@@ -6,6 +6,7 @@ stop in the middle of a body, say nothing at all, or hang up.
 
 import math
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -77,6 +78,16 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def end(process: "subprocess.Popen[Any]") -> None:
+    """End a process that was started here, if need be by force."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class Server:

@@ -61,7 +61,7 @@ def test_the_readme_lists_every_event_file() -> None:
     assert named == {str(path.relative_to(ROOT)) for path in (ROOT / "events").iterdir()}
 
 
-def test_the_readme_names_every_make_target_there_is_a_reason_for() -> None:
+def test_every_make_target_that_is_named_exists() -> None:
     """Whoever reads `make something` in a document can do it."""
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {name for document in DOCUMENTS for name in re.findall(r"`make ([\w-]+)", document.read_text())}

@@ -1581,6 +1581,17 @@ def test_ads_in_process_are_looked_at_again(
     assert read == [three[0].id, three[2].id] + [three[0].id] * (looks - 1)
 
 
+def test_ads_in_process_do_not_keep_a_broken_one_from_being_put_back(world: World, three: list[AdSetSnapshot]) -> None:
+    """Each second of it is a second without leads."""
+    in_process(world, three[0], 99)
+    world.meta.ads[three[2].ads[0].id].issues.append(dict(MISSING_LEAD_FORM))
+
+    findings = verify_ads_after_republish(world.api(), three)
+
+    assert findings[three[2].id][0].health is AdHealth.BROKEN
+    assert world.time.waits == [3]
+
+
 def test_ads_in_process_wait_for_nobody_who_needs_the_time(world: World, three: list[AdSetSnapshot]) -> None:
     """The seconds for the rollback stay untouched."""
     in_process(world, three[0], 99)

@@ -843,3 +843,5 @@ class TestLedgerTrouble:
         assert [world.meta.states(adset) for adset in adsets] == [WANTED] * 3
         assert [statuses(world, adset) for adset in adsets] == [["ACTIVE"] * 2] * 3
         assert len(result["campaigns"][0]["adsets"]) == 3
+        untold = {item["name"] for item in entries(world, "CHANGE#") if item["state"] != "verified"}
+        assert untold == ({"Two"} if step is ChangeState.VERIFIED else set())

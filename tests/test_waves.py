@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.errors import SyncFailed
+from closrads.facebook_client import _build_new_targeting
 from closrads.ledger import Ledger
 from closrads.model import Action, ChangeState, Result, RunRequest
 from closrads.sync import _time_key
@@ -906,6 +907,23 @@ class TestTrouble:
         business.world.time.next_day()
         assert set(business.run()) == {"updated", "unchanged"}
         business.assert_nothing_open()
+
+    def test_a_defect_before_a_write_is_one_ad_sets(self, business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What trips the code over one ad set of a wave keeps no other from being changed."""
+        business.adsets("ABCDE")
+
+        def defective(targeting: Any, regions: Any) -> Any:
+            if targeting["name_of_test"] == "C":
+                raise KeyError("a defect")
+            return _build_new_targeting(targeting, regions)
+
+        for name, adset_id in business.ids.items():
+            business.world.meta.adsets[adset_id].targeting["name_of_test"] = name
+        monkeypatch.setattr("closrads.apply._build_new_targeting", defective)
+
+        assert business.run() == {"updated": "A B D E", "failed": "C"}
+        assert "Unexpected KeyError" in business.issues("C")
+        business.assert_nothing_half_done()
 
     @pytest.mark.parametrize("skip", [0, 3], ids=["canary", "wave"])
     def test_a_defect_in_the_ledger_does_not_keep_the_ads_from_protection(

@@ -76,14 +76,17 @@ def pull_config(
     """Write a stage's parameters as a TOML file, with secrets as ***, which `push-config` leaves as they are."""
     told = Console(stderr=True, highlight=False)
     with _explained(told):
-        text = as_toml(_parameters(boto3.client("ssm"), f"/closrads/{stage}"))
-        if file is None:
-            print(text, end="")  # noqa: T201 - for a file or a pipe
-        elif file.exists():
-            told.print(f"{file} exists: name another file, or remove it", soft_wrap=True)
-            raise typer.Exit(1)
-        else:
+        if file and file.exists():
+            raise UnreadableFileError(f"{file} exists: name another file, or remove it")
+        path = f"/closrads/{stage}"
+        there = _parameters(boto3.client("ssm"), path)
+        if not there:
+            raise UnreadableFileError(f"{path}: there are no parameters. Is that the stage, and the right Region?")
+        text = as_toml(there)
+        if file:
             file.write_text(text)
+        else:
+            print(text, end="")  # noqa: T201 - for a file or a pipe
 
 
 @contextmanager
@@ -151,4 +154,5 @@ def _put(store: "SSMClient", path: str, changes: list[Difference], told: Console
             store.put_parameter(Name=name, Value=change.after, Type=kind_of(change.name).value, Overwrite=True)
             done += 1
     finally:
-        told.print(f"{done} of {len(changes)} put. A warm function keeps the old ones for five minutes at most.")
+        rest = "" if done == len(changes) else " Once more puts the rest."
+        told.print(f"{done} of {len(changes)} put.{rest} A warm function keeps the old ones for five minutes at most.")

@@ -154,7 +154,7 @@ class TestPush:
         result = run("push-config", legacy, "--yes")
 
         assert result.exit_code == 1
-        assert "4 of 9 put" in result.stderr
+        assert "4 of 9 put. Once more puts the rest" in result.stderr
         assert "AWS refuses" in result.stderr
         sandbox.aws.clear_faults()
         assert "5 of 5 put" in run("push-config", legacy, "--yes").stderr
@@ -193,6 +193,14 @@ class TestPull:
         run("push-config", legacy, "--yes")
 
         assert 'recipients = ["owner@example.test"]' in run("pull-config").stdout
+
+    def test_a_stage_without_parameters(self, legacy: Path, tmp_path: Path) -> None:
+        """More likely a wrong Region than a wish for an empty file."""
+        result = run("pull-config", tmp_path / "out.toml")
+
+        assert result.exit_code == 1
+        assert "/closrads/sandbox: there are no parameters" in result.stderr
+        assert list(tmp_path.iterdir()) == [legacy]
 
     def test_nothing_is_overwritten(self, legacy: Path) -> None:
         """A file that is there may hold what is nowhere else."""

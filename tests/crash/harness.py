@@ -517,11 +517,14 @@ class Watched:
     problems: tuple[str, ...]
     states: dict[str, set[str]]
     """Where the ad sets are in the end, by their names."""
+    found: frozenset[str] = frozenset()
+    """How far the changes had come that it found open."""
 
 
 def watched(state: State, event: Any, seconds: float, known: Collection[str] | None = None) -> Watched:
     """Let a run come to its end, judge it, and copy each of its moments whose rough print is not `known`."""
     lab().put(state)
+    found = frozenset(item["state"] for item in lab().sandbox.aws.ledger() if "open_since" in item)
     mails = len(lab().sandbox.aws.mails)
     ending, seen = lab().watch(event, seconds, state, known)
     problems = lab().problems(state.expected)
@@ -534,6 +537,7 @@ def watched(state: State, event: Any, seconds: float, known: Collection[str] | N
         tuple(seen),
         tuple(" · ".join((*state.story, problem)) for problem in problems),
         {adset.name: meta.states(adset.id) for adset in meta.adsets.values()},
+        found,
     )
 
 
