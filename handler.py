@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from closrads.clock import Clock
-from closrads.config import load_settings
+from closrads.config import Settings, load_settings
 from closrads.errors import ClosradsError, SyncFailed, redact_all
-from closrads.model import RUN_ID_TIME
+from closrads.fleet import close_run, open_run, run_part
+from closrads.model import RUN_ID_TIME, RunRequest, RunResult, StepRequest
 from closrads.notifier import notify
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
-from closrads.request import parse_event
+from closrads.request import parse_event, parse_step
 from closrads.sync import LONGEST_RUN_SECONDS, end_run, run_sync
 
 
@@ -48,6 +49,8 @@ def handle(event: Any, clock: Clock) -> dict[str, Any]:
 
 
 def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
+    if step := parse_step(event):
+        return _take_step(step, clock)
     settings = load_settings()
     enabled = {campaign.slug: campaign.enabled for campaign in settings.campaigns}
     request = parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
@@ -56,16 +59,31 @@ def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     )
     if request.dry_run:
         logger.warning("run.dry_run", extra={"hint": "Nothing will be written; give dry_run false to write"})
-    result = run_sync(run_id, request, settings, clock)
+    if request.opens:
+        return open_run(request, settings, clock)
+    result = _finish(run_sync(run_id, request, settings, clock), request, settings, clock)
+    answer: dict[str, Any] = redact_all(result.as_json())
+    return answer
+
+
+def _take_step(step: StepRequest, clock: Clock) -> dict[str, Any]:
+    begin_invocation(run_id=step.run_id)
+    if step.campaign is not None:
+        return run_part(step.run_id, step.campaign, load_settings([step.campaign]), clock)
+    settings = load_settings([])
+    return close_run(step.run_id, settings, clock, lambda result, request: _finish(result, request, settings, clock))
+
+
+def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
+    """Report a run that is over, and raise if it failed."""
     if request.notify and result.is_news:
         result = replace(result, mail=notify(result, settings.email, settings.timezone))
     end_run(result, request, settings, clock)
-    emit_metrics(result, settings.stage)
+    emit_metrics(result, settings.stage, rollbacks_told=request.opens)
     logger.info(
         "run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": result.mail.value}
     )
     if not result.success:
         failed = [campaign for campaign in result.campaigns if not campaign.success]
         raise SyncFailed("\n".join(f"{campaign.campaign_name}: {'; '.join(campaign.errors)}" for campaign in failed))
-    answer: dict[str, Any] = redact_all(result.as_json())
-    return answer
+    return result

@@ -138,7 +138,7 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
                 raise outcome.trouble
         return outcomes
 
-    reserve = job.seconds_needed([planned.adset])
+    reserve = max(job.seconds_needed([planned.adset]), job.api.seconds_not_for_waits)
     try:
         return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError,))
     except MetaRateLimitError as error:

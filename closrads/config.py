@@ -5,7 +5,7 @@ Adding a campaign is adding parameters below `campaigns/<slug>/`: no code, no de
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 from functools import cache
@@ -33,6 +33,7 @@ _SHARED = frozenset(
         "meta/access_token", "meta/app_secret", "email/sender", "email/recipients",
     }
 )  # fmt: skip
+_SHARED_FOLDERS = ("closrtech/", "meta/", "email/", "limits/")
 _OF_CAMPAIGN = frozenset(
     {"name", "closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids", "fb_access_token", "enabled"}
 )
@@ -55,6 +56,10 @@ class Settings:
     ledger_table: str = ""
     """The DynamoDB table of the ledger; without it only a dry run is possible."""
 
+    def chosen(self, slugs: Collection[str] | None) -> list[CampaignConfig]:
+        """Return the campaigns that are switched on, all of them or those that are named."""
+        return [each for each in self.campaigns if each.enabled and (slugs is None or each.slug in slugs)]
+
 
 @cache
 def _parameter_store() -> SSMProvider:
@@ -62,8 +67,14 @@ def _parameter_store() -> SSMProvider:
     return SSMProvider(boto3_client=boto3.client("ssm", config=Config(proxies={})))
 
 
-def load_settings() -> Settings:
+def load_settings(only: Sequence[str] | None = None) -> Settings:
     """Read the settings; parameters come from a warm container's memory for at most `CACHE_SECONDS`.
+
+    Parameters
+    ----------
+    only
+        The slugs of the campaigns to be read, None for all there are: a page holds ten parameters, so all those of
+        hundreds of campaigns are more than an invocation for one of them should read.
 
     Raises
     ------
@@ -74,18 +85,27 @@ def load_settings() -> Settings:
     if not path.startswith("/"):
         raise ConfigError(["CLOSRADS_PARAMETER_PATH: must be set to the parameters' path, such as /closrads/prod"])
     store = _parameter_store()
+    folders = [""] if only is None else [*_SHARED_FOLDERS, *(f"campaigns/{slug}/" for slug in only)]
     try:
-        texts = store.get_multiple(path, max_age=CACHE_SECONDS, recursive=True, decrypt=True)
+        values = {
+            folder + name: str(text)
+            for folder in folders
+            for name, text in store.get_multiple(
+                f"{path}/{folder}".rstrip("/"), max_age=CACHE_SECONDS, recursive=True, decrypt=True
+            ).items()
+        }
     except GetParameterError as error:
         raise ConfigError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
     try:
-        return parse_settings(path, {name: str(text) for name, text in texts.items()}, os.environ)
+        return parse_settings(path, values, os.environ, needs_campaigns=only is None)
     except ConfigError:
         store.clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
         raise
 
 
-def parse_settings(path: str, values: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+def parse_settings(
+    path: str, values: Mapping[str, str], environment: Mapping[str, str], *, needs_campaigns: bool = True
+) -> Settings:
     """Return what parameters, by their names below `path`, and variables say.
 
     Raises
@@ -93,7 +113,7 @@ def parse_settings(path: str, values: Mapping[str, str], environment: Mapping[st
     ConfigError
         With every problem found.
     """
-    return _Reader(path, values, environment).settings()
+    return _Reader(path, values, environment).settings(needs_campaigns=needs_campaigns)
 
 
 def is_safe_address(url: str) -> bool:
@@ -117,7 +137,7 @@ class _Reader:
         self._environment = environment
         self._problems: list[str] = []
 
-    def settings(self) -> Settings:
+    def settings(self, *, needs_campaigns: bool) -> Settings:
         slugs = sorted({name.split("/")[1] for name in self._values if re.match(r"campaigns/[^/]+/", name)})
         self._refuse_unknown_names(slugs)
         shared_limits = self._limits("limits", Limits())
@@ -136,7 +156,7 @@ class _Reader:
             email=self._email(),
             ledger_table=self._environment.get("CLOSRADS_LEDGER_TABLE", ""),
         )
-        if not slugs:
+        if needs_campaigns and not slugs:
             self._problem("campaigns/<slug>/closrtech_campaign", "is missing: no campaign is set up")
         self._refuse_shared_meta_campaigns(settings.campaigns)
         if self._problems:

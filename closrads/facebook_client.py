@@ -106,13 +106,13 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
     MetaError
         If anything of it cannot be read; half a picture is no picture.
     """
-    started = api.clock.now()
+    started, reserve = api.clock.now(), api.seconds_not_for_waits
     lists: list[tuple[str, JsonObject, int]] = [
         ("adsets", {"fields": _ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE),
         ("ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE),
     ]
     adset_rows, ad_rows = side_by_side(
-        lambda query: api.get_all(f"{campaign_id}/{query[0]}", query[1], query[2]), lists, len(lists)
+        lambda query: api.get_all(f"{campaign_id}/{query[0]}", query[1], query[2], reserve=reserve), lists, len(lists)
     )
     ads: dict[str, dict[str, Ad]] = {}
     for row in ad_rows:

@@ -165,6 +165,11 @@ class GraphApi:
         self._thread = local()
 
     @property
+    def seconds_not_for_waits(self) -> float:
+        """How much of the invocation no wait may touch before anything is begun."""
+        return max(RESERVED_SECONDS, self.clock.remaining() - self.quota.patience)
+
+    @property
     def seconds_per_call(self) -> float:
         """How long a call has taken on average in this run, 0 before the first."""
         return self._meter.seconds / max(self._meter.round_trips, 1)

@@ -55,7 +55,8 @@ def reserve_room(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: f
                 f"access tier allows {api.quota.limit} in five minutes. Ask Meta for full access, or give it fewer ads"
             )
             return Room(0, why, never=True)
-        if api.clock.remaining() - wait < seconds_needed(api, first, wait_seconds):
+        in_time = api.clock.remaining() - wait >= seconds_needed(api, first, wait_seconds)
+        if wait > api.quota.patience or not in_time:
             why = f"Meta's quota for {api.ad_account_id} is used up, and there is too little time to wait for it"
             return Room(0, why if wait else TOO_LITTLE_TIME)
         if wait:

@@ -9,7 +9,10 @@ pk                     sk                               what it is
 ``CAMPAIGN#<slug>``    ``LEASE``                        who is at work on the campaign, until when; the last run
 ``CAMPAIGN#<slug>``    ``CHANGE#<run>#<ad set>``        one ad set's change, its state, the targeting before and after
 ``CAMPAIGN#<slug>``    ``MEMORY#<ad set>``              that its last change had to be put back
-``RUN``                ``<run>``                        a live run, and its result once it has ended
+``CAMPAIGN#<slug>``    ``MEMORY#deferred``              which ad sets the last run left to the next
+``RUN``                ``<run>``                        a live run, and its result once it has ended; a dry run only if
+                                                        several invocations share it
+``PARTS#<run>``        ``<slug>``                       a campaign's share of such a run
 ``SCHEDULED``          ``<action>#<time>#<campaigns>``  which run took a scheduled time, and whether it ended
 =====================  ===============================  =======================================================
 """
@@ -18,7 +21,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from threading import Lock
@@ -30,8 +33,27 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads.clock import Clock
-from closrads.errors import LedgerError, LedgerFullError
-from closrads.model import RUN_ID_TIME, Action, Ad, AdSetSnapshot, Change, ChangeState, Memory, without_details
+from closrads.errors import LedgerError, LedgerFullError, redact_all
+from closrads.model import (
+    LONG_AGO,
+    RUN_ID_TIME,
+    Action,
+    Ad,
+    AdSetResult,
+    AdSetSnapshot,
+    Change,
+    ChangeState,
+    GraphUsage,
+    Memory,
+    OpenRun,
+    Part,
+    Recovery,
+    Remembered,
+    Result,
+    RunRequest,
+    SyncReport,
+    without_details,
+)
 from closrads.observability import logger
 
 if TYPE_CHECKING:
@@ -46,7 +68,10 @@ LARGEST_TRANSACTION = 100
 LARGEST_TRANSACTION_BYTES = 3_900_000
 """Of all items that it touches; DynamoDB takes 4 MB (Developer Guide, "Quotas")."""
 TRANSACTION_ATTEMPTS = 5
+MOST_KEPT = 2_000
+"""Ad sets of a campaign's share of a run, if all of them are too many for one record."""
 
+_DEFERRED = "MEMORY#deferred"
 _CAME_TO_NOTHING = frozenset({ChangeState.NOT_WRITTEN, ChangeState.ROLLED_BACK})
 _LAST = "\N{DEL}"
 """Sorts behind every character of a key."""
@@ -157,23 +182,113 @@ class Ledger:
 
     def knows(self, run_id: str) -> bool:
         """Tell whether there was such a live run."""
-        return self._get({"pk": "RUN", "sk": run_id}) is not None
+        item = self._get({"pk": "RUN", "sk": run_id})
+        return item is not None and not item.get("dry_run")
+
+    # --- runs that several invocations share
+
+    def open_run(self, run: OpenRun) -> OpenRun:
+        """Write a run down for others to take part in, and return it; if it is known already, as it is."""
+        request = run.request
+        item = {
+            "pk": "RUN",
+            "sk": run.run_id,
+            "action": request.action.value,
+            "dry_run": request.dry_run,
+            "campaigns": _compressed(run.campaigns),
+            "request": _compressed(request.as_json()),
+            "started_at": run.started_at.isoformat(),
+            "expires_at": _expiry(run.started_at),
+        }
+        there = self._write_if("put_item", "attribute_not_exists(pk)", {}, Item=_item(item))
+        return run if there is None else _open_run(there)
+
+    def opened_run(self, run_id: str) -> OpenRun | None:
+        """Return a run that several invocations share, None if there is none of this id."""
+        item = self._get({"pk": "RUN", "sk": run_id})
+        return _open_run(item) if item and "request" in item else None
+
+    def begin_part(self, run_id: str, slug: str) -> tuple[bool, Part | None]:
+        """Note that a campaign's share of a run is worked on; tell whether it was before, and what has come of it."""
+        now = self._clock.now()
+        with _speaking_of("written"):
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=_item(_part_key(run_id, slug)),
+                UpdateExpression="SET begun_at = :now, expires_at = :expires_at",
+                ExpressionAttributeValues=_item({":now": now.isoformat(), ":expires_at": _expiry(now)}),
+                ReturnValues="ALL_OLD",
+            )
+        before = _plain(answer.get("Attributes", {}))
+        return bool(before), _part(before)
+
+    def keep_part(self, run_id: str, part: Part) -> None:
+        """Keep what a campaign's share of a run has come to; it must hold no secret."""
+        packed = _compressed(redact_all(asdict(part.report)))
+        if len(packed) > LARGEST_RECORD:
+            few = replace(
+                part.report, adsets=part.report.adsets[:MOST_KEPT], recovered=part.report.recovered[:MOST_KEPT]
+            )
+            packed = _compressed(redact_all(asdict(few)))
+        now = self._clock.now()
+        item = {
+            **_part_key(run_id, part.report.slug),
+            "begun_at": now.isoformat(),
+            "report": packed,
+            "graph": asdict(part.graph),
+            "is_over": part.is_over,
+            "expires_at": _expiry(now),
+        }
+        with _speaking_of("written"):
+            self._client.put_item(TableName=self._table, Item=_item(item))
+
+    def parts(self, run_id: str) -> dict[str, Part]:
+        """Return what has come of a run's campaigns so far, by their slugs."""
+        found = {item["sk"]: _part(item) for item in self._query(f"PARTS#{run_id}")}
+        return {slug: part for slug, part in found.items() if part is not None}
+
+    def claim_end(self, run_id: str, until: datetime) -> datetime | None:
+        """Take it upon oneself to end an open run; return until when somebody else has, None if nobody has.
+
+        A run that has ended was ended long ago.
+        """
+        there = self._write_if(
+            "update_item",
+            "attribute_exists(pk) AND attribute_not_exists(ended_at) AND "
+            "(attribute_not_exists(ending_until) OR ending_until < :now)",
+            {":now": _seconds(self._clock.now()), ":until": _seconds(until)},
+            Key=_item({"pk": "RUN", "sk": run_id}),
+            UpdateExpression="SET ending_until = :until",
+        )
+        if there is None:
+            return None
+        return LONG_AGO if "ended_at" in there else datetime.fromtimestamp(int(there["ending_until"]), UTC)
 
     # --- leases
 
-    def lease(self, slugs: Sequence[str], run_id: str, until: datetime, action: Action) -> dict[str, str]:
-        """Take the campaigns that are free for one run; return the others with the run that has them."""
-        refused = self._update_leases(
-            slugs,
-            "attribute_not_exists(holder) OR holder = :me OR #until < :now",
-            "SET holder = :me, #until = :until" + (", last_sync = :me" if action is Action.SYNC else ""),
-            {":me": run_id, ":until": _seconds(until), ":now": _seconds(self._clock.now())},
-        )
-        return {slug: str(there["holder"]) for slug, there in refused.items()}
+    def lease(
+        self, slugs: Sequence[str], run_id: str, until: datetime, action: Action, invocation: str = ""
+    ) -> dict[str, str]:
+        """Take the campaigns that are free for one run; return the others with the run that has them.
 
-    def release(self, slugs: Sequence[str], run_id: str) -> None:
+        Of a run that several invocations share, each is known by a name of its own.
+        """
+        values: Item = {
+            ":me": _holder(run_id, invocation),
+            ":until": _seconds(until),
+            ":now": _seconds(self._clock.now()),
+        }
+        update = "SET holder = :me, #until = :until"
+        if action is Action.SYNC:
+            update, values[":run_id"] = f"{update}, last_sync = :run_id", run_id
+        free = "attribute_not_exists(holder) OR holder = :me OR #until < :now"
+        refused = self._update_leases(slugs, free, update, values)
+        return {slug: str(there["holder"]).partition("#")[0] for slug, there in refused.items()}
+
+    def release(self, slugs: Sequence[str], run_id: str, invocation: str = "") -> None:
         """Give campaigns back; a lease that is another run's by now stays."""
-        self._update_leases(slugs, "holder = :me", "REMOVE holder, #until", {":me": run_id})
+        held = {":me": _holder(run_id, invocation)}
+        self._update_leases(slugs, "holder = :me", "REMOVE holder, #until", held)
 
     def _update_leases(self, slugs: Sequence[str], condition: str, update: str, values: Item) -> dict[str, Item]:
         """Update the leases for which the condition holds; return the others with what is there."""
@@ -287,9 +402,24 @@ class Ledger:
         ]
         return tuple({change.before.id: change for change in mattering}.values())
 
-    def memories(self, slug: str) -> dict[str, Memory]:
-        """Return what is remembered of the campaign's ad sets, by their ids."""
-        return {item["sk"].removeprefix("MEMORY#"): _memory(item) for item in self._query(_campaign(slug), "MEMORY#")}
+    def remembered(self, slug: str) -> Remembered:
+        """Return what is remembered of the campaign's ad sets."""
+        items = {item["sk"]: item for item in self._query(_campaign(slug), "MEMORY#")}
+        deferred = items.pop(_DEFERRED, {}).get("adsets", ())
+        return Remembered(
+            {sk.removeprefix("MEMORY#"): _memory(item) for sk, item in items.items()}, frozenset(deferred)
+        )
+
+    def remember_deferred(self, slug: str, adsets: Sequence[str]) -> None:
+        """Remember which ad sets, given by id, the next run should take first; none is fine too."""
+        item = {
+            "pk": _campaign(slug),
+            "sk": _DEFERRED,
+            "adsets": list(adsets),
+            "expires_at": _expiry(self._clock.now()),
+        }
+        with _speaking_of("written"):
+            self._client.put_item(TableName=self._table, Item=_item(item))
 
     # --- DynamoDB
 
@@ -327,13 +457,14 @@ class Ledger:
         """Write on a condition; return None if that was done, what is there instead if not."""
         if names:
             more["ExpressionAttributeNames"] = names
+        if values:
+            more["ExpressionAttributeValues"] = _item(values)
         client = self._client
         with _speaking_of("written"):
             try:
                 getattr(client, operation)(
                     TableName=self._table,
                     ConditionExpression=condition,
-                    ExpressionAttributeValues=_item(values),
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     **more,
                 )
@@ -451,6 +582,14 @@ def _campaign(slug: str) -> str:
     return f"CAMPAIGN#{slug}"
 
 
+def _holder(run_id: str, invocation: str) -> str:
+    return f"{run_id}#{invocation}" if invocation else run_id
+
+
+def _part_key(run_id: str, slug: str) -> Item:
+    return {"pk": f"PARTS#{run_id}", "sk": slug}
+
+
 def _lease_key(slug: str) -> Item:
     return {"pk": _campaign(slug), "sk": "LEASE"}
 
@@ -553,3 +692,40 @@ def _change(item: Item) -> Change:
         changed_at=datetime.fromisoformat(item["changed_at"]).astimezone(UTC),
         memory=_memory(item["memory"]) if "memory" in item else None,
     )
+
+
+def _open_run(item: Item) -> OpenRun:
+    request = _decompressed(item["request"])
+    return OpenRun(
+        run_id=item["sk"],
+        request=RunRequest(
+            **{
+                **request,
+                "action": Action(request["action"]),
+                "campaigns": request["campaigns"] and tuple(request["campaigns"]),
+                "force": frozenset(request["force"]),
+                "scheduled": request["scheduled"] and datetime.fromisoformat(request["scheduled"]),
+            }
+        ),
+        started_at=datetime.fromisoformat(item["started_at"]).astimezone(UTC),
+        campaigns=_decompressed(item["campaigns"]),
+        has_ended="ended_at" in item,
+    )
+
+
+def _part(item: Item) -> Part | None:
+    """Return what has come of a campaign's share of a run, None if nothing has yet."""
+    if "report" not in item:
+        return None
+    report = _tuples(_decompressed(item["report"]))
+    adsets = tuple(AdSetResult(**{**_tuples(adset), "result": Result(adset["result"])}) for adset in report["adsets"])
+    recovered = tuple(
+        Recovery(**{**_tuples(found), "found": ChangeState(found["found"]), "state": ChangeState(found["state"])})
+        for found in report["recovered"]
+    )
+    graph = GraphUsage(**{name: int(value) for name, value in item["graph"].items()})
+    return Part(SyncReport(**{**report, "adsets": adsets, "recovered": recovered}), graph, bool(item["is_over"]))
+
+
+def _tuples(value: Item) -> Item:
+    return {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}

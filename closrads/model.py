@@ -90,6 +90,34 @@ class RunRequest:
     """The schedule's time; what runs for one time runs to its end once."""
     run_id: str | None = None
     """The run to undo or to look at again; None for each campaign's last."""
+    opens: bool = False
+    """Whether the run is only to be opened, for several invocations to share it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the request as a JSON object, the same for equal requests."""
+        scheduled = self.scheduled and self.scheduled.isoformat()
+        return {**asdict(self), "force": sorted(self.force), "scheduled": scheduled}
+
+
+@dataclass(frozen=True, slots=True)
+class StepRequest:
+    """A validated event that asks for a share of a run that has been opened."""
+
+    run_id: str
+    campaign: str | None
+    """The slug of the campaign to work on; None to close the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that several invocations share, as the first of them has written it down."""
+
+    run_id: str
+    request: RunRequest
+    started_at: datetime
+    campaigns: Mapping[str, str]
+    """The names of the campaigns that it is for, by their slugs."""
+    has_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +263,16 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """What earlier runs have left to be known of a campaign's ad sets."""
+
+    put_back: Mapping[str, Memory]
+    """By the id of the ad set."""
+    deferred: frozenset[str] = frozenset()
+    """The ids of those that the last run left to the next."""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One ad set's change, as the ledger keeps it."""
 
@@ -299,6 +337,12 @@ def _to_tell(issues: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(plain, issues))
 
 
+_COUNTS = (
+    "adsets_processed", "adsets_updated", "adsets_skipped", "adsets_skipped_preflight", "adsets_reverted",
+    "adsets_deferred", "adsets_held", "adsets_needs_attention", "adsets_not_active", "adsets_failed",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What a run did with one campaign. All counts come from the list of results."""
@@ -318,6 +362,8 @@ class SyncReport:
     """The run that was undone or looked at again."""
     left_to: str = ""
     """The run that is at work on this campaign now, and to which it was left."""
+    again_in_seconds: int | None = None
+    """When what was deferred for want of time or quota can be gone on with; None if nothing was."""
 
     def with_result(self, *results: Result) -> tuple[AdSetResult, ...]:
         """Return the ad sets that ended in one of `results`."""
@@ -389,6 +435,10 @@ class SyncReport:
             for name, adset_id, word, issues in failed
         )
 
+    def counts(self) -> dict[str, int]:
+        """Return every count, by its name."""
+        return {name: getattr(self, name) for name in _COUNTS}
+
     @property
     def success(self) -> bool:
         """Whether nothing failed; skipped, reverted and deferred ad sets are no failure."""
@@ -414,6 +464,21 @@ class GraphUsage:
     """Graph calls; the items of a batch count one by one."""
     points: int = 0
     """Meta's ad-account score: a read is 1, a write 3 (Marketing API Rate Limiting)."""
+
+    def __add__(self, other: "GraphUsage") -> "GraphUsage":
+        return GraphUsage(
+            self.round_trips + other.round_trips, self.operations + other.operations, self.points + other.points
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one campaign's share of an open run has come to."""
+
+    report: SyncReport
+    graph: GraphUsage
+    is_over: bool
+    """Whether nothing more is to be done on the campaign in this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +513,13 @@ class RunResult:
         ) and not any(campaign.recovered or campaign.errors for campaign in self.campaigns)
         return not self.left_to and not (self.action is Action.RECHECK and not self.dry_run and quiet)
 
+    def totals(self) -> dict[str, Any]:
+        """Return how many campaigns there were, how many of them failed, and the counts of all together."""
+        counts = [campaign.counts() for campaign in self.campaigns]
+        failed = sum(not campaign.success for campaign in self.campaigns)
+        sums = {name: sum(each[name] for each in counts) for name in _COUNTS}
+        return {"success": self.success, "campaigns": len(counts), "campaigns_failed": failed, **sums}
+
     def as_json(self) -> dict[str, Any]:
         """Return the result as the JSON object that the handler's caller gets; if it is too large, without details."""
         answer = {
@@ -471,24 +543,19 @@ class RunResult:
         return answer if len(json.dumps(answer)) <= LARGEST_ANSWER else without_details(answer)
 
 
-_COUNTS = (
-    "adsets_processed", "adsets_updated", "adsets_skipped", "adsets_skipped_preflight", "adsets_reverted",
-    "adsets_deferred", "adsets_held", "adsets_needs_attention", "adsets_not_active", "adsets_failed",
-)  # fmt: skip
-
-
 def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
     return {
         "slug": campaign.slug,
         "campaign_name": campaign.campaign_name,
         "dry_run": campaign.dry_run,
         "success": campaign.success,
-        **{count: getattr(campaign, count) for count in _COUNTS},
+        **campaign.counts(),
         "active_states": list(campaign.active_states),
         "unmapped_states": list(campaign.unmapped_states),
         "errors": list(campaign.errors),
         "about_run": campaign.about_run,
         "left_to": campaign.left_to,
+        "again_in_seconds": campaign.again_in_seconds,
         "adsets": [asdict(adset) for adset in campaign.adsets],
     }
 

@@ -89,10 +89,11 @@ def log_defect(error: Exception) -> str:
     return plain(f"Unexpected {type(error).__name__}: {error}")
 
 
-def emit_metrics(result: RunResult, stage: str) -> None:
+def emit_metrics(result: RunResult, stage: str, *, rollbacks_told: bool = False) -> None:
     """Print the run's metrics as one EMF line (CloudWatch Embedded Metric Format).
 
-    `RunSucceeded` counts live syncs only: it is what the silence alarm listens for.
+    `RunSucceeded` counts live syncs only: it is what the silence alarm listens for. Failed rollbacks are left out where
+    `emit_rollbacks_failed` has told of them.
     """
     metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
     metrics.set_default_dimensions(stage=stage)
@@ -111,10 +112,20 @@ def emit_metrics(result: RunResult, stage: str) -> None:
         count(ADSETS_UPDATED, sum(campaign.adsets_updated for campaign in result.campaigns))
         count(ADSETS_SKIPPED_PREFLIGHT, sum(campaign.adsets_skipped_preflight for campaign in result.campaigns))
         count(ADSETS_REVERTED, sum(campaign.adsets_reverted for campaign in result.campaigns))
-        count(ROLLBACK_FAILED, sum(map(_rollbacks_failed, result.campaigns)))
+        count(ROLLBACK_FAILED, 0 if rollbacks_told else sum(map(_rollbacks_failed, result.campaigns)))
         count(STATES_WITH_DEMAND, sum(len(campaign.active_states) for campaign in result.campaigns))
     count(MAIL_FAILED, int(result.mail is MailOutcome.FAILED))
     metrics.flush_metrics()
+
+
+def emit_rollbacks_failed(report: SyncReport, earlier: SyncReport | None, stage: str) -> None:
+    """Print at once how many rollbacks have failed since an earlier report of the same run, for that cannot wait."""
+    count = _rollbacks_failed(report) - (_rollbacks_failed(earlier) if earlier else 0)
+    if count > 0 and not report.dry_run:
+        metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+        metrics.set_default_dimensions(stage=stage)
+        metrics.add_metric(name=ROLLBACK_FAILED, unit=MetricUnit.Count, value=count)
+        metrics.flush_metrics()
 
 
 def _rollbacks_failed(campaign: SyncReport) -> int:

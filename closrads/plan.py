@@ -1,10 +1,10 @@
 """PURE: what should happen to each ad set, and which plans are refused."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.errors import PlanRefusedError
-from closrads.model import AdFinding, AdSetResult, AdSetSnapshot, Limits, Memory, Result
+from closrads.model import AdFinding, AdSetResult, AdSetSnapshot, Limits, Memory, Remembered, Result
 from closrads.state_mapper import Region
 from closrads.targeting import geo_conflicts, reaches_beyond_states, region_keys, states
 
@@ -80,13 +80,14 @@ def decide(
     return decision
 
 
-def remember(
-    decisions: Sequence[Decision], memories: Mapping[str, Memory], force: Collection[str]
-) -> tuple[Decision, ...]:
-    """Let what was put back before go last, and leave alone what was put back too often for the same states."""
+def remember(decisions: Sequence[Decision], remembered: Remembered, force: Collection[str]) -> tuple[Decision, ...]:
+    """Let what was deferred go first and what was put back last; leave alone what was put back too often.
+
+    Too often is on `REVERTED_TOO_OFTEN` runs in a row for the same states.
+    """
     fresh, burnt = [], []
-    for decision in decisions:
-        memory = memories.get(decision.adset.id)
+    for decision in sorted(decisions, key=lambda decision: decision.adset.id not in remembered.deferred):
+        memory = remembered.put_back.get(decision.adset.id)
         if memory is None or not decision.is_change:
             fresh.append(decision)
         elif memory.times >= REVERTED_TOO_OFTEN and memory.wanted == decision.wanted and "reverted_before" not in force:
@@ -98,6 +99,11 @@ def remember(
         else:
             burnt.append(replace(decision, memory=memory))
     return (*fresh, *burnt)
+
+
+def resume(decisions: Sequence[Decision], settled: Collection[str]) -> tuple[Decision, ...]:
+    """Leave out the ad sets, given by id, that this run has done with in an earlier invocation."""
+    return tuple(decision for decision in decisions if decision.adset.id not in settled)
 
 
 def hold(decisions: Sequence[Decision], still_open: Collection[str]) -> tuple[Decision, ...]:

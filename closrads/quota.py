@@ -56,8 +56,10 @@ class AccountQuota:
     Headers come only after enough calls (Graph API "Rate Limits"): while there are none, the limits are far away.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], patience: float = math.inf) -> None:
         self._now = now
+        self.patience = patience
+        """The most seconds to wait for it; what takes longer is deferred."""
         self._lock = RLock()
         self._reserved = 0
         self.calls = BoundedSemaphore(CALLS_AT_ONCE)

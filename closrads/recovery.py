@@ -135,6 +135,13 @@ def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Re
     return Recovery(change.run_id, change.before.id, change.before.name, change.state, state, issues)
 
 
+def outcome_of(change: Change) -> AdSetResult | None:
+    """Return what a change has come to, None if it is open or nothing was changed."""
+    if change.state.is_open or change.state is ChangeState.NOT_WRITTEN:
+        return None
+    return _result(change, RESULTS[change.state], ())
+
+
 def recheck(job: Job, changes: Sequence[Change], wave_size: int, *, dry_run: bool) -> tuple[AdSetResult, ...]:
     """Look again at ad sets that were changed and verified, and put back those whose ads broke since."""
     results: list[AdSetResult] = []

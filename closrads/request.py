@@ -6,10 +6,38 @@ from datetime import UTC, datetime
 from typing import Any
 
 from closrads.errors import EventError
-from closrads.model import Action, RunRequest
+from closrads.model import Action, RunRequest, StepRequest
 
 LIFTABLE_LIMITS = frozenset({"max_removed_pct", "reverted_before"})
-_KEYS = frozenset({"action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled"})
+_KEYS = frozenset({"action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled", "step"})
+_STEPS = ("open", "part", "close")
+_KEYS_OF_STEP = {"part": frozenset({"step", "run_id", "campaigns"}), "close": frozenset({"step", "run_id"})}
+
+
+def parse_step(event: Any) -> StepRequest | None:
+    """Validate an event that asks for a share of a run that has been opened; None for any other event.
+
+    Raises
+    ------
+    EventError
+        With every problem of the event.
+    """
+    step = event.get("step") if isinstance(event, dict) else None
+    if not isinstance(step, str) or step not in _KEYS_OF_STEP:
+        return None
+    keys = _KEYS_OF_STEP[step]
+    problems = [
+        f"{key}: belongs to the step open, or to no event; the step {step} knows {', '.join(sorted(keys))}"
+        for key in sorted(map(str, event.keys() - keys))
+    ]
+    run_id, campaigns = event.get("run_id"), event.get("campaigns")
+    if not (isinstance(run_id, str) and run_id):
+        problems.append("run_id: must be the id that the step open has answered")
+    if step == "part" and not (isinstance(campaigns, list) and len(campaigns) == 1 and isinstance(campaigns[0], str)):
+        problems.append("campaigns: must be a list of one campaign")
+    if problems:
+        raise EventError(problems)
+    return StepRequest(str(run_id), campaigns[0] if campaigns else None)
 
 
 def parse_event(event: Any, *, default_dry_run: bool, enabled: Mapping[str, bool]) -> RunRequest:
@@ -45,6 +73,7 @@ class _EventReader:
         for key in sorted(map(str, self._event.keys() - _KEYS)):
             self._problems.append(f"{key}: unknown key; known are {', '.join(sorted(_KEYS))}")
         dry_run = self._boolean("dry_run", default=default_dry_run)
+        step = self._value("step", f"one of {', '.join(_STEPS)}", lambda value: value == "open")
         request = RunRequest(
             action=self._action(),
             dry_run=dry_run,
@@ -54,6 +83,7 @@ class _EventReader:
             notify=self._boolean("notify", default=True),
             scheduled=self._time("scheduled"),
             run_id=self._value("run_id", "a run's id", lambda value: isinstance(value, str) and bool(value)),
+            opens=step is not None,
         )
         if request.validate and not dry_run:
             self._problems.append("validate: belongs to a dry run; give dry_run true, or leave validate out")

@@ -1,8 +1,9 @@
 """The conductor: recovery → demand → regions → snapshots → plan → waves. It alone knows both CLOSRTECH and Meta."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -10,16 +11,27 @@ from closrads.apply import Job
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.config import Settings
-from closrads.errors import ClosradsError, ConfigError, LedgerError, MetaError, PlanRefusedError, redact_all
+from closrads.errors import (
+    ClosradsError,
+    ConfigError,
+    LedgerError,
+    MetaError,
+    MetaRateLimitError,
+    PlanRefusedError,
+    redact_all,
+)
 from closrads.facebook_client import check_ad_health, get_active_adsets, init_api, refresh
 from closrads.graph_api import UsageMeter
+from closrads.headroom import points_needed
 from closrads.ledger import Ledger
 from closrads.model import (
     Action,
     AdSetResult,
+    AdSetSnapshot,
     CampaignConfig,
     Change,
     ChangeState,
+    Remembered,
     Result,
     RunRequest,
     RunResult,
@@ -27,13 +39,15 @@ from closrads.model import (
 )
 from closrads.observability import log_defect, logger
 from closrads.parallel import side_by_side, under_way
-from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember
+from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember, resume
 from closrads.quota import AccountQuota
-from closrads.recovery import as_found, recheck, recover
+from closrads.recovery import as_found, outcome_of, recheck, recover
 from closrads.state_mapper import build_fb_regions, is_state
 from closrads.targeting import region_keys
 from closrads.waves import carry_out, validate
 
+WITHOUT_REASON_SECONDS = 60
+"""The pause before what was deferred is gone on with, where nobody says how long to wait."""
 LONGEST_RUN_SECONDS = 900.0
 """Lambda cuts off every invocation then (Lambda Developer Guide, "Quotas")."""
 LEASE_MARGIN = timedelta(seconds=30)
@@ -43,17 +57,31 @@ CAMPAIGNS_AT_ONCE = 10
 RECHECKED_FOR = timedelta(days=1)
 """Ads that break later than this after a change are no matter of that change, unless somebody names its run."""
 
+_LEFT = frozenset({Result.DEFERRED, Result.HELD})
+"""What a later invocation of the same run may still do."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
+    """What one invocation's campaigns have in common."""
+
     run_id: str
     request: RunRequest
     settings: Settings
     clock: Clock
     ledger: Ledger
+    patience: float = math.inf
+    """The most seconds to wait for Meta's quota."""
     meter: UsageMeter = field(default_factory=UsageMeter)
-    quotas: dict[str, AccountQuota] = field(default_factory=dict)
-    """By ad account: campaigns may share one."""
+    _quotas: dict[str, AccountQuota] = field(default_factory=dict)
+
+    def quota(self, account: str) -> AccountQuota:
+        """Return an ad account's quota: campaigns may share one."""
+        return self._quotas.setdefault(account, AccountQuota(self.clock.now, self.patience))
+
+    def lease_until(self) -> datetime:
+        """Return when this invocation is sure to be over."""
+        return self.clock.now() + timedelta(seconds=min(self.clock.remaining(), LONGEST_RUN_SECONDS)) + LEASE_MARGIN
 
 
 def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
@@ -70,15 +98,11 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     if not settings.ledger_table and not (request.dry_run and request.action is Action.SYNC):
         raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: only a dry run of a sync can do without the ledger"])
     started = clock.now()
-    run = _Run(run_id, request, settings, clock, Ledger(settings.ledger_table, clock))
-    campaigns = [
-        campaign
-        for campaign in settings.campaigns
-        if campaign.enabled and (request.campaigns is None or campaign.slug in request.campaigns)
-    ]
+    run = Run(run_id, request, settings, clock, Ledger(settings.ledger_table, clock))
+    campaigns = settings.chosen(request.campaigns)
     result = RunResult(run_id, request.action, request.dry_run, started, 0, (), force=request.force)
     if request.dry_run:
-        reports = side_by_side(lambda campaign: _CampaignRun(campaign, run).go(), campaigns, CAMPAIGNS_AT_ONCE)
+        reports = side_by_side(lambda campaign: _sync_campaign(campaign, run), campaigns, CAMPAIGNS_AT_ONCE)
         result = replace(result, campaigns=tuple(reports))
     else:
         result = _run_live(result, campaigns, run)
@@ -87,22 +111,22 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
 
 
 def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
-    """Keep a live run's result, and note that its scheduled time is done with."""
-    if result.dry_run or result.left_to:
+    """Keep the result of a run that the ledger knows, and note that its scheduled time is done with."""
+    if result.left_to or (result.dry_run and not request.opens):
         return
     ledger = Ledger(settings.ledger_table, clock)
     try:
         ledger.end_run(result.run_id, redact_all(result.as_json()))
-        if request.scheduled:
+        if request.scheduled and not request.opens:
             ledger.end_time(_time_key(request), result.run_id)
     except LedgerError as error:
         logger.error("ledger.run_not_ended", extra={"error": str(error)})
 
 
-def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: _Run) -> RunResult:
+def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) -> RunResult:
     """Do what no other run has done or is doing."""
     request, ledger = run.request, run.ledger
-    until = run.clock.now() + timedelta(seconds=min(run.clock.remaining(), LONGEST_RUN_SECONDS)) + LEASE_MARGIN
+    until = run.lease_until()
     slugs = [campaign.slug for campaign in campaigns]
     mine = slugs
     try:
@@ -120,7 +144,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: _Run)
         ledger.begin_run(run.run_id, request.action, mine)
         reports = side_by_side(
             lambda campaign: (
-                _CampaignRun(campaign, run).go()
+                _sync_campaign(campaign, run)
                 if campaign.slug in mine
                 else SyncReport(campaign.slug, campaign.name, dry_run=False, left_to=busy[campaign.slug])
             ),
@@ -133,7 +157,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: _Run)
             for campaign in campaigns
         ]
     finally:
-        _release(mine, run)
+        release(mine, run)
     return replace(result, campaigns=tuple(reports))
 
 
@@ -142,9 +166,10 @@ def _leave_to(holder: str, result: RunResult) -> RunResult:
     return replace(result, left_to=holder)
 
 
-def _release(slugs: Sequence[str], run: _Run) -> None:
+def release(slugs: Sequence[str], run: Run, invocation: str = "") -> None:
+    """Give campaigns back that were leased."""
     try:
-        run.ledger.release(slugs, run.run_id)
+        run.ledger.release(slugs, run.run_id, invocation)
     except LedgerError as error:
         logger.error("ledger.lease_kept", extra={"campaigns": slugs, "error": str(error)})  # until it expires
 
@@ -154,21 +179,41 @@ def _time_key(request: RunRequest) -> str:
     return f"{request.action}#{request.scheduled:%Y-%m-%dT%H:%M:%SZ}#{which}"
 
 
+def _sync_campaign(campaign: CampaignConfig, run: Run, earlier: SyncReport | None = None) -> SyncReport:
+    """Do what the request asks for with one campaign, and report whatever stops it.
+
+    Parameters
+    ----------
+    earlier
+        What an earlier invocation of the same run has come to: only what it left over is gone on with.
+    """
+    return _CampaignRun(campaign, run, earlier).go()
+
+
 class _CampaignRun:
     """One campaign on its way; `report` tells how far it has come, whatever stops it."""
 
-    def __init__(self, campaign: CampaignConfig, run: _Run) -> None:
+    def __init__(self, campaign: CampaignConfig, run: Run, earlier: SyncReport | None) -> None:
         self._campaign = campaign
         self._run = run
         self._request = run.request
-        self.report = SyncReport(campaign.slug, campaign.name, run.request.dry_run)
+        self._is_first = earlier is None
+        earlier = earlier or SyncReport(campaign.slug, campaign.name, run.request.dry_run)
+        self._settled = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
+        """What this run has done with already, by the ad set's id."""
+        self._remembered = Remembered({})
+        recovered = tuple(found for found in earlier.recovered if not found.state.is_open)
+        self.report = replace(earlier, recovered=recovered, campaign_errors=(), again_in_seconds=None)
 
     def go(self) -> SyncReport:
         """Do it: all or nothing until the first write, ad set by ad set from there on."""
         slug = self._campaign.slug
         logger.info("campaign.start", extra={"campaign": slug})
+        job = self._job()
         try:
-            self._act(self._job())
+            self._act(job)
+        except MetaRateLimitError as error:
+            self._add(campaign_errors=(str(error),), again_in_seconds=_pause(error.retry_after))
         except ClosradsError as error:
             self._add(campaign_errors=(str(error),))
         except Exception as error:  # noqa: BLE001 - one campaign's failure, a defect included, never stops another
@@ -191,7 +236,7 @@ class _CampaignRun:
             graph_url=run.settings.graph_url,
             clock=run.clock,
             meter=run.meter,
-            quota=run.quotas.setdefault(account, AccountQuota(run.clock.now)),
+            quota=run.quota(account),
         )
         return Job(campaign.slug, run.run_id, run.request.action, api, run.ledger, campaign.limits.verify_wait_seconds)
 
@@ -199,7 +244,14 @@ class _CampaignRun:
         if self._run.settings.ledger_table:
             changes = job.ledger.open_changes(job.campaign)
             wave_size = self._campaign.limits.wave_size
-            self._add(recovered=as_found(changes) if self._request.dry_run else recover(job, changes, wave_size))
+            found = as_found(changes) if self._request.dry_run else recover(job, changes, wave_size)
+            # What this run itself had begun is told of its ad sets.
+            found = tuple(each for each in found if each.state.is_open or each.run_id != job.run_id)
+            self._add(recovered=self.report.recovered + found)
+        if not self._is_first:
+            for change in job.ledger.changes_of(job.campaign, job.run_id):
+                if outcome := outcome_of(change):
+                    self._settled.setdefault(outcome.id, outcome)
         if self._request.action is Action.RECHECK:
             self._recheck(job)
         elif self._request.action is Action.UNDO:
@@ -226,10 +278,12 @@ class _CampaignRun:
         adsets = [adset for picture in pictures.result() for adset in picture]
         decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
         refuse_implausible(decisions, limits, self._request.force)
-        decisions = hold(decisions, self._still_open)
+        decisions = hold(resume(decisions, self._settled), self._still_open)
         if self._run.settings.ledger_table and any(decision.is_change for decision in decisions):
-            decisions = remember(decisions, job.ledger.memories(job.campaign), self._request.force)
-        return defer_beyond(decisions, limits.max_adsets)
+            self._remembered = job.ledger.remembered(job.campaign)
+            decisions = remember(decisions, self._remembered, self._request.force)
+        done = sum(bool(adset.added or adset.removed) for adset in self._settled.values())
+        return defer_beyond(decisions, limits.max_adsets and max(limits.max_adsets - done, 0))
 
     def _plan_undo(self, job: Job) -> tuple[Decision, ...]:
         """Plan to put every ad set that the run changed, and that still has what it wrote, back to where it was."""
@@ -244,7 +298,7 @@ class _CampaignRun:
             else:
                 wrote = region_keys(change.after)
                 decisions.append(decide(adset, regions, check_ad_health(adset), replaces=wrote))
-        return hold(decisions, self._still_open)
+        return hold(resume(decisions, self._settled), self._still_open)
 
     def _recheck(self, job: Job) -> None:
         """Look again at what the named run changed, or at each ad set's newest change of the last day."""
@@ -256,10 +310,12 @@ class _CampaignRun:
         changes = [
             change
             for change in changes
-            if change.state is ChangeState.VERIFIED and change.before.id not in self._still_open
+            if change.state is ChangeState.VERIFIED and change.before.id not in {*self._still_open, *self._settled}
         ]
         wave_size = self._campaign.limits.wave_size
-        self._add(adsets=recheck(job, changes, wave_size, dry_run=self._request.dry_run))
+        results = recheck(job, changes, wave_size, dry_run=self._request.dry_run)
+        self._add(adsets=(*self._settled.values(), *results))
+        self._say_when_to_go_on(job, {change.before.id: change.before for change in changes})
 
     def _changes_to_undo(self, job: Job) -> list[Change]:
         run_id = self._request.run_id or job.ledger.last_sync(job.campaign)
@@ -284,6 +340,31 @@ class _CampaignRun:
             results, stopped = validate(job, changes)
         adsets = [results.get(decision.adset.id) or decision.as_result() for decision in decisions]
         self._add(
-            adsets=tuple(sorted(adsets, key=lambda adset: (adset.meta_campaign_id, adset.id))),
+            adsets=tuple(sorted((*self._settled.values(), *adsets), key=lambda each: (each.meta_campaign_id, each.id))),
             campaign_errors=(stopped,) if stopped else (),
         )
+        if not stopped:
+            self._say_when_to_go_on(job, {change.adset.id: change.adset for change in changes})
+        self._leave_to_the_next(job)
+
+    def _say_when_to_go_on(self, job: Job, tried: Mapping[str, AdSetSnapshot]) -> None:
+        """Say when what was tried, and deferred for want of time or quota, can be gone on with."""
+        waiting = [tried[adset.id] for adset in self.report.with_result(Result.DEFERRED) if adset.id in tried]
+        if waiting:
+            self._add(again_in_seconds=_pause(job.api.quota.seconds_until(points_needed(waiting[:1]))))
+
+    def _leave_to_the_next(self, job: Job) -> None:
+        """Remember which ad sets the next sync is to take first."""
+        deferred = [adset.id for adset in self.report.with_result(Result.DEFERRED)]
+        is_sync = self._request.action is Action.SYNC and not self._request.dry_run
+        if not is_sync or self._remembered.deferred == frozenset(deferred):
+            return
+        try:
+            job.ledger.remember_deferred(job.campaign, deferred)
+        except LedgerError as error:
+            logger.warning("ledger.deferred_not_kept", extra={"campaign": job.campaign, "error": str(error)})
+
+
+def _pause(stated: float | None) -> int:
+    """Return the seconds to wait for quota, or a minute where it is not known what to wait for."""
+    return math.ceil(stated) if stated else WITHOUT_REASON_SECONDS

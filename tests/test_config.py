@@ -213,7 +213,7 @@ def test_a_slug_must_be_usable(slug: str) -> None:
     reader = config._Reader("/p", {f"campaigns/{slug}/name": "x"}, {})
 
     with pytest.raises(ConfigError) as caught:
-        reader.settings()
+        reader.settings(needs_campaigns=True)
 
     assert f"/p/campaigns/{slug}: is not a usable name" in str(caught.value)
 

@@ -574,7 +574,7 @@ class TestTogether:
         ]
         states = [change.state for change in book.changes_of("veterans", ME)]
         assert states == ["written", "superseded", "rolled_back", "not_written"]
-        assert book.memories("veterans").keys() == {"502"}
+        assert book.remembered("veterans").put_back.keys() == {"502"}
 
     def test_one_that_is_too_large_or_there_already_keeps_no_other(self, world: World) -> None:
         """Of four, the second does not fit and the third was begun before: the others are written down."""
@@ -608,7 +608,7 @@ class TestTogether:
         answers = ledger(world).move([(change, ChangeState.ROLLED_BACK) for change in changes])
 
         assert [isinstance(answer, LedgerError) for answer in answers] == [True] * 50 + [False] * 10
-        assert len(ledger(world).memories("veterans")) == 10
+        assert len(ledger(world).remembered("veterans").put_back) == 10
 
 
 class TestMemory:
@@ -642,19 +642,19 @@ class TestMemory:
             earlier = Memory(before.wanted, before.times - 1) if before.times > 1 else None
             first = a_change(run_id=OTHER, after={"geo_locations": {"regions": regions}}, memory=earlier)
             recorded(world, first, ChangeState.ROLLED_BACK)
-        assert ledger(world).memories("veterans") == ({} if before is None else {"501": before})
+        assert ledger(world).remembered("veterans").put_back == ({} if before is None else {"501": before})
 
         recorded(world, a_change(memory=before, action=Action(action)), ChangeState(state))
 
-        assert ledger(world).memories("veterans") == ({} if after is None else {"501": after})
+        assert ledger(world).remembered("veterans").put_back == ({} if after is None else {"501": after})
 
     def test_it_is_of_one_ad_set_of_one_campaign(self, world: World) -> None:
         """Others are not burdened with it, and it expires in the end."""
         recorded(world, a_change(), ChangeState.ROLLED_BACK)
         recorded(world, a_change(id="502"), ChangeState.VERIFIED)
 
-        assert ledger(world).memories("veterans").keys() == {"501"}
-        assert ledger(world).memories("truckers") == {}
+        assert ledger(world).remembered("veterans").put_back.keys() == {"501"}
+        assert ledger(world).remembered("truckers").put_back == {}
         assert entries(world, "MEMORY#")[0]["expires_at"] == int((START + KEPT_FOR).timestamp())
 
     def test_it_is_not_written_without_the_step(self, world: World) -> None:
@@ -665,7 +665,7 @@ class TestMemory:
         with pytest.raises(LedgerError):
             move(ledger(world), change, ChangeState.ROLLED_BACK)
 
-        assert ledger(world).memories("veterans") == {}
+        assert ledger(world).remembered("veterans").put_back == {}
         assert ledger(world).open_changes("veterans") == (change,)
 
 
@@ -727,7 +727,7 @@ class TestReading:
             lambda book: book.changes_of("veterans", ME),
             lambda book: book.open_changes("veterans"),
             lambda book: book.newest_changes("veterans", START)[:7],
-            lambda book: tuple(book.memories("veterans")),
+            lambda book: tuple(book.remembered("veterans").put_back),
         ],
         ids=["changes_of", "open_changes", "newest_changes", "memories"],
     )
@@ -761,7 +761,7 @@ class TestReading:
             book = ledger(world)
             book.open_changes("veterans")
             book.changes_of("veterans", ME)
-            book.memories("veterans")
+            book.remembered("veterans")
             book.last_sync("veterans")
             book.newest_changes("veterans", START)
             book.knows(ME)
@@ -841,7 +841,7 @@ class TestTrouble:
         ("Query", "read", lambda book: book.open_changes("veterans")),
         ("GetItem", "read", lambda book: book.open_changes("veterans")),
         ("Query", "read", lambda book: book.changes_of("veterans", ME)),
-        ("Query", "read", lambda book: book.memories("veterans")),
+        ("Query", "read", lambda book: book.remembered("veterans").put_back),
     )
 
     @pytest.mark.parametrize("fault", [SERVER_ERROR, ("AccessDeniedException", 400), (DROPPED,)])

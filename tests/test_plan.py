@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from closrads.errors import PlanRefusedError
-from closrads.model import Ad, AdFinding, AdHealth, AdSetSnapshot, Limits, Memory, Result
+from closrads.model import Ad, AdFinding, AdHealth, AdSetSnapshot, Limits, Memory, Remembered, Result
 from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember
 from closrads.state_mapper import build_fb_regions, fb_region_to_usps
 from closrads.targeting import geo_conflicts, region_keys, same_targeting, states, without_computed
@@ -124,7 +124,7 @@ class TestMemory:
         """The order is otherwise as it was."""
         memories = {"1": self.memory(1), "3": self.memory(5, "FL GA")}
 
-        found = remember(self.changes("1", "2", "3", "4"), memories, ())
+        found = remember(self.changes("1", "2", "3", "4"), Remembered(memories), ())
 
         assert [(decision.adset.id, decision.memory) for decision in found] == [
             ("2", None),
@@ -150,7 +150,7 @@ class TestMemory:
         self, memory: tuple[int, str], force: tuple[str, ...], result: Result
     ) -> None:
         """Until the states change or somebody insists."""
-        (decision,) = remember(self.changes("1"), {"1": self.memory(*memory)}, force)
+        (decision,) = remember(self.changes("1"), Remembered({"1": self.memory(*memory)}), force)
 
         assert decision.result is result
         assert bool(decision.issues) is (result is Result.NEEDS_ATTENTION)
@@ -159,7 +159,7 @@ class TestMemory:
         """An ad set that is as wanted, or is left alone for its ads, is not called reverted."""
         decisions = [decided(["FL"], ["FL"]), decided(["TX"], ["FL"], effective_status="PAUSED")]
 
-        assert remember(decisions, {"1": self.memory(2)}, ()) == tuple(decisions)
+        assert remember(decisions, Remembered({"1": self.memory(2)}), ()) == tuple(decisions)
 
     @given(
         st.lists(st.integers(0, 20).map(str), unique=True),
@@ -169,7 +169,7 @@ class TestMemory:
         """Every decision is there once, whatever is remembered."""
         memories = {adset_id: self.memory(count) for adset_id, count in times.items()}
 
-        found = remember(self.changes(*ids), memories, ())
+        found = remember(self.changes(*ids), Remembered(memories), ())
 
         assert sorted(decision.adset.id for decision in found) == sorted(ids)
 

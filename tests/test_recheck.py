@@ -61,7 +61,7 @@ class TestBrokenSince:
         assert world.meta.states(well) == {"FL"}
         assert {operation.object_id for operation in world.meta.writes if operation.kind == "adset"} == {sick}
         assert (recorded_state(world, run_id, sick), recorded_state(world, run_id, well)) == ("rolled_back", "verified")
-        assert ledger(world).memories("veterans") == {sick: Memory(FLORIDA, 1)}
+        assert ledger(world).remembered("veterans").put_back == {sick: Memory(FLORIDA, 1)}
         assert (result["success"], result["mail"]) == (True, "sent")
         (campaign,) = result["campaigns"]
         assert campaign["about_run"] == run_id
@@ -193,7 +193,7 @@ class TestBrokenSince:
 
         assert (result["campaigns"][0]["about_run"], one_adset(result)["result"]) == (undo["run_id"], "reverted")
         assert (world.meta.states(adset), statuses(world, adset)) == ({"FL"}, ["ACTIVE"] * 2)
-        assert ledger(world).memories("veterans") == {}
+        assert ledger(world).remembered("veterans").put_back == {}
 
 
 class TestQuiet:

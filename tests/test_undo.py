@@ -379,18 +379,18 @@ class TestBreaks:
         _, (adset,) = updated(world)
         world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
         world.run(UNDO)
-        assert ledger(world).memories("veterans") == {}
+        assert ledger(world).remembered("veterans").put_back == {}
         world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"GA": 5}
         world.time.next_day()
         assert becomes_of(world, LIVE) == {"From TX": "reverted"}
         remembered = {adset: Memory(frozenset({"3853"}), 1)}
-        assert ledger(world).memories("veterans") == remembered
+        assert ledger(world).remembered("veterans").put_back == remembered
         world.meta.ads_of(adset)[0].breakage = None
         first = entries(world, "", pk="RUN")[0]["sk"]
         later(world, 60)
 
         assert becomes_of(world, {**UNDO, "run_id": first}) == {"From TX": "updated"}
-        assert ledger(world).memories("veterans") == remembered
+        assert ledger(world).remembered("veterans").put_back == remembered
 
     def test_a_rollback_that_fails(self, world: World) -> None:
         """It is the loudest line, and the next run goes on with it."""

@@ -1,0 +1,186 @@
+"""A run that several invocations share: one opens it, one after the other works on its campaigns, one ends it.
+
+All they have to say to each other is in the ledger, so each may die, come twice, or come again much later.
+"""
+
+import json
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from closrads.clock import Clock
+from closrads.config import Settings
+from closrads.errors import ConfigError, EventError
+from closrads.ledger import Ledger
+from closrads.model import (
+    RUN_ID_TIME,
+    Action,
+    CampaignConfig,
+    GraphUsage,
+    OpenRun,
+    Part,
+    RunRequest,
+    RunResult,
+    SyncReport,
+)
+from closrads.observability import emit_rollbacks_failed, logger
+from closrads.sync import WITHOUT_REASON_SECONDS, Run, _sync_campaign, release
+
+GOES_ON_FOR = timedelta(hours=4)
+"""What is still deferred so long after the run was opened is left to the next run."""
+QUOTA_PATIENCE_SECONDS = 30.0
+"""Longer waits cost nothing outside of the function."""
+NO_RESULT = (
+    "Nothing is known of what became of it: the function failed or was cut off while at work on it. The next run first "
+    "finishes or undoes what it had begun"
+)
+
+
+def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str, Any]:
+    """Write a run down, and return its id and the campaigns to be worked on; those of an ad account go together.
+
+    Opened again with the same request for the same scheduled time, it is the same run, without what is over.
+    """
+    campaigns = settings.chosen(request.campaigns)
+    now = clock.now()
+    names = {campaign.slug: campaign.name for campaign in campaigns}
+    ledger = _ledger(settings, clock)
+    run = ledger.open_run(OpenRun(_run_id(request, now), request, now, names))
+    parts = ledger.parts(run.run_id)
+    over = {slug for slug, part in parts.items() if part.is_over} if not run.has_ended else set(names)
+    left = [campaign for campaign in campaigns if campaign.slug in run.campaigns and campaign.slug not in over]
+    logger.info("run.opened", extra={"run": run.run_id, "campaigns": len(names), "left": len(left)})
+    return {
+        "run_id": run.run_id,
+        "dry_run": request.dry_run,
+        "has_ended": run.has_ended,
+        "campaigns": len(names),
+        "accounts": _by_account(left),
+        "recheck": _recheck_after(request),
+    }
+
+
+def run_part(run_id: str, slug: str, settings: Settings, clock: Clock) -> dict[str, Any]:
+    """Work on one campaign of an open run; return how it went, and when to come again for what is left of it."""
+    ledger = _ledger(settings, clock)
+    opened = _opened(run_id, ledger)
+    if slug not in opened.campaigns:
+        raise EventError([f"campaigns: {slug!r} is none of run {run_id}"])
+    if opened.has_ended:
+        return _answer(run_id, slug, None)
+    run = Run(run_id, opened.request, settings, clock, ledger, QUOTA_PATIENCE_SECONDS)
+    if opened.request.dry_run:
+        return _work_on(slug, opened, run)
+    invocation = uuid.uuid4().hex[:8]
+    if busy := ledger.lease([slug], run_id, run.lease_until(), opened.request.action, invocation):
+        logger.warning("campaign.busy", extra={"campaign": slug, "left_to": busy[slug]})
+        return {**_answer(run_id, slug, None), "again_in_seconds": WITHOUT_REASON_SECONDS}
+    try:
+        return _work_on(slug, opened, run)
+    finally:
+        release([slug], run, invocation)
+
+
+def close_run(
+    run_id: str, settings: Settings, clock: Clock, finish: Callable[[RunResult, RunRequest], RunResult]
+) -> dict[str, Any]:
+    """Put together what all campaigns of an open run have come to, and `finish` it, once.
+
+    The answer has `again_in_seconds` if another invocation is at it just now.
+    """
+    ledger = _ledger(settings, clock)
+    opened = _opened(run_id, ledger)
+    run = Run(run_id, opened.request, settings, clock, ledger)
+    if others_until := ledger.claim_end(run_id, run.lease_until()):
+        rest = math.ceil((others_until - clock.now()).total_seconds())
+        return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
+    result = finish(_gather(opened, ledger.parts(run_id), clock.now()), opened.request)
+    return {"run_id": run_id, "has_ended": True, "again_in_seconds": None, "mail": result.mail.value, **result.totals()}
+
+
+def _run_id(request: RunRequest, now: datetime) -> str:
+    """Return an id that is the same for the same request of the same scheduled time."""
+    same = json.dumps(request.as_json(), sort_keys=True)
+    tail = sha256(same.encode()).hexdigest() if request.scheduled else uuid.uuid4().hex
+    return f"{request.scheduled or now:{RUN_ID_TIME}}-{tail[:8]}"
+
+
+def _recheck_after(request: RunRequest) -> dict[str, Any] | None:
+    """Return the event that opens the recheck of a live sync."""
+    if request.action is not Action.SYNC or request.dry_run:
+        return None
+    again = {"step": "open", "action": Action.RECHECK.value, "dry_run": False, "notify": request.notify}
+    if request.campaigns is not None:
+        again["campaigns"] = request.campaigns
+    if request.scheduled:
+        again["scheduled"] = request.scheduled.isoformat()
+    return again
+
+
+def _by_account(campaigns: Sequence[CampaignConfig]) -> list[list[str]]:
+    accounts: dict[str, list[str]] = {}
+    for campaign in campaigns:
+        accounts.setdefault(campaign.fb_ad_account_id, []).append(campaign.slug)
+    return list(accounts.values())
+
+
+def _ledger(settings: Settings, clock: Clock) -> Ledger:
+    if not settings.ledger_table:
+        raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: what invocations share stands in the ledger"])
+    return Ledger(settings.ledger_table, clock)
+
+
+def _opened(run_id: str, ledger: Ledger) -> OpenRun:
+    opened = ledger.opened_run(run_id)
+    if opened is None:
+        raise EventError([f"run_id: the ledger knows no run {run_id} that was opened for several invocations"])
+    return opened
+
+
+def _work_on(slug: str, opened: OpenRun, run: Run) -> dict[str, Any]:
+    was_begun, before = run.ledger.begin_part(run.run_id, slug)
+    if before and before.is_over:
+        return _answer(run.run_id, slug, before)
+    earlier = before.report if before else None
+    report = SyncReport(slug, opened.campaigns[slug], run.request.dry_run)
+    if campaigns := run.settings.chosen([slug]):
+        report = _sync_campaign(campaigns[0], run, earlier or (report if was_begun else None))
+    else:
+        report = replace(report, campaign_errors=("It was switched off or taken away since the run was opened",))
+    is_late = run.clock.now() - opened.started_at > GOES_ON_FOR
+    graph = run.meter.reading() + before.graph if before else run.meter.reading()
+    part = Part(report, graph, is_over=is_late or report.again_in_seconds is None)
+    run.ledger.keep_part(run.run_id, part)
+    emit_rollbacks_failed(report, earlier, run.settings.stage)
+    return _answer(run.run_id, slug, part)
+
+
+def _answer(run_id: str, slug: str, part: Part | None) -> dict[str, Any]:
+    """Return what the workflow has to know: counts, and whether to come again."""
+    again = part.report.again_in_seconds if part and not part.is_over else None
+    counts = part.report.counts() if part else {}
+    return {"run_id": run_id, "campaign": slug, "again_in_seconds": again, **counts}
+
+
+def _gather(opened: OpenRun, parts: Mapping[str, Part], now: datetime) -> RunResult:
+    """Return the whole run's result; PURE."""
+    reports = [
+        parts[slug].report
+        if slug in parts
+        else SyncReport(slug, name, opened.request.dry_run, campaign_errors=(NO_RESULT,))
+        for slug, name in opened.campaigns.items()
+    ]
+    return RunResult(
+        run_id=opened.run_id,
+        action=opened.request.action,
+        dry_run=opened.request.dry_run,
+        started_at=opened.started_at,
+        duration_ms=round((now - opened.started_at).total_seconds() * 1000),
+        campaigns=tuple(reports),
+        graph=sum((part.graph for part in parts.values()), GraphUsage()),
+        force=opened.request.force,
+    )
