@@ -75,7 +75,7 @@ def run_part(run_id: str, slug: str, settings: Settings, clock: Clock) -> dict[s
     run = Run(run_id, opened.request, settings, clock, ledger, QUOTA_PATIENCE_SECONDS)
     if opened.request.dry_run:
         return _work_on(slug, opened, run)
-    invocation = uuid.uuid4().hex[:8]
+    invocation = _invocation()
     if busy := ledger.lease([slug], run_id, run.lease_until(), opened.request.action, invocation):
         logger.warning("campaign.busy", extra={"campaign": slug, "left_to": busy[slug]})
         return {**_answer(run_id, slug, None), "again_in_seconds": WITHOUT_REASON_SECONDS}
@@ -95,11 +95,15 @@ def close_run(
     ledger = _ledger(settings, clock)
     opened = _opened(run_id, ledger)
     run = Run(run_id, opened.request, settings, clock, ledger)
-    if others_until := ledger.claim_end(run_id, run.lease_until()):
+    if others_until := ledger.claim_end(run_id, run.lease_until(), _invocation()):
         rest = math.ceil((others_until - clock.now()).total_seconds())
         return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
     result = finish(_gather(opened, ledger.parts(run_id), clock.now()), opened.request)
     return {"run_id": run_id, "has_ended": True, "again_in_seconds": None, "mail": result.mail.value, **result.totals()}
+
+
+def _invocation() -> str:
+    return uuid.uuid4().hex[:8]
 
 
 def _run_id(request: RunRequest, now: datetime) -> str:
@@ -113,9 +117,9 @@ def _recheck_after(request: RunRequest) -> dict[str, Any] | None:
     """Return the event that opens the recheck of a live sync."""
     if request.action is not Action.SYNC or request.dry_run:
         return None
-    again = {"step": "open", "action": Action.RECHECK.value, "dry_run": False, "notify": request.notify}
+    again: dict[str, Any] = {"step": "open", "action": Action.RECHECK.value, "dry_run": False, "notify": request.notify}
     if request.campaigns is not None:
-        again["campaigns"] = request.campaigns
+        again["campaigns"] = list(request.campaigns)
     if request.scheduled:
         again["scheduled"] = request.scheduled.isoformat()
     return again

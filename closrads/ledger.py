@@ -247,18 +247,18 @@ class Ledger:
         found = {item["sk"]: _part(item) for item in self._query(f"PARTS#{run_id}")}
         return {slug: part for slug, part in found.items() if part is not None}
 
-    def claim_end(self, run_id: str, until: datetime) -> datetime | None:
-        """Take it upon oneself to end an open run; return until when somebody else has, None if nobody has.
+    def claim_end(self, run_id: str, until: datetime, invocation: str) -> datetime | None:
+        """Let one invocation end an open run; return until when another one has that, None if it is free.
 
         A run that has ended was ended long ago.
         """
         there = self._write_if(
             "update_item",
             "attribute_exists(pk) AND attribute_not_exists(ended_at) AND "
-            "(attribute_not_exists(ending_until) OR ending_until < :now)",
-            {":now": _seconds(self._clock.now()), ":until": _seconds(until)},
+            "(attribute_not_exists(ended_by) OR ended_by = :me OR ending_until < :now)",
+            {":me": invocation, ":now": _seconds(self._clock.now()), ":until": _seconds(until)},
             Key=_item({"pk": "RUN", "sk": run_id}),
-            UpdateExpression="SET ending_until = :until",
+            UpdateExpression="SET ended_by = :me, ending_until = :until",
         )
         if there is None:
             return None
@@ -695,14 +695,13 @@ def _change(item: Item) -> Change:
 
 
 def _open_run(item: Item) -> OpenRun:
-    request = _decompressed(item["request"])
+    request = _tuples(_decompressed(item["request"]))
     return OpenRun(
         run_id=item["sk"],
         request=RunRequest(
             **{
                 **request,
                 "action": Action(request["action"]),
-                "campaigns": request["campaigns"] and tuple(request["campaigns"]),
                 "force": frozenset(request["force"]),
                 "scheduled": request["scheduled"] and datetime.fromisoformat(request["scheduled"]),
             }

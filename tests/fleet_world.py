@@ -1,4 +1,4 @@
-"""The workflow in a few lines, for tests that have no Step Functions: the calls in its order, its waits and its retries."""
+"""The workflow in a few lines, for tests without Step Functions: its calls in their order, and its waits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,6 @@ from tests.ledger_world import later
 from tests.world import World
 
 OPEN = {"step": "open", "dry_run": False, "scheduled": "2026-05-04T10:30:00Z"}
-RETRIES = 2
 
 
 @dataclass

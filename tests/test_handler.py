@@ -94,7 +94,8 @@ class TestEntrance:
 
         assert imported == {
             "time", "uuid", "dataclasses", "typing", "closrads.clock", "closrads.config", "closrads.errors",
-            "closrads.fleet", "closrads.model", "closrads.notifier", "closrads.observability", "closrads.request", "closrads.sync",
+            "closrads.fleet", "closrads.model", "closrads.notifier", "closrads.observability", "closrads.request",
+            "closrads.sync",
         }  # fmt: skip
 
     def test_importing_it_creates_nothing_but_the_logger(self) -> None:

@@ -17,8 +17,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from closrads.errors import LedgerError, LedgerFullError, Secret, SyncFailed
-from closrads.ledger import KEPT_FOR, TRANSACTION_ATTEMPTS, Ledger, _dynamodb
-from closrads.model import Action, Ad, AdSetSnapshot, Change, ChangeState, Memory
+from closrads.ledger import KEPT_FOR, MOST_KEPT, TRANSACTION_ATTEMPTS, Ledger, _dynamodb
+from closrads.model import (
+    LONG_AGO,
+    Action,
+    Ad,
+    AdSetResult,
+    AdSetSnapshot,
+    Change,
+    ChangeState,
+    GraphUsage,
+    Memory,
+    OpenRun,
+    Part,
+    Recovery,
+    Result,
+    RunRequest,
+    SyncReport,
+)
 from sandbox import Sandbox
 from sandbox.aws import DROPPED, LEDGER_TABLE
 from tests.ledger_world import FINAL, OPEN, PATHS, entries, ledger, move, prepare, recorded
@@ -822,6 +838,120 @@ def test_a_change_comes_back_as_it_was(sandbox: Sandbox, fake_time: FakeTime, ch
     assert json.dumps(found.after) == json.dumps(change.after)
 
 
+def an_open_run(**more: Any) -> OpenRun:
+    """Build a run that several invocations share."""
+    return OpenRun(ME, RunRequest(Action.SYNC, dry_run=False, opens=True, **more), START, {"veterans": "Veterans"})
+
+
+def a_part(*adsets: AdSetResult, **more: Any) -> Part:
+    """Build what a campaign's share of a run has come to."""
+    report = SyncReport("veterans", "Veterans", dry_run=False, adsets=adsets, **more)
+    return Part(report, GraphUsage(3, 5, 7), is_over=False)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+several = st.lists(texts, max_size=3).map(tuple)
+outcomes = st.builds(AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 99), several)
+recoveries = st.builds(
+    Recovery, texts, texts, texts, st.sampled_from(ChangeState), st.sampled_from(ChangeState), several
+)
+requests = st.builds(
+    RunRequest, st.sampled_from(Action), st.booleans(), st.none() | several, st.booleans(), st.frozensets(texts),
+    st.booleans(), st.none() | moments, st.none() | texts, st.just(True),
+)  # fmt: skip
+
+
+class TestSharedRuns:
+    """Runs that several invocations share."""
+
+    @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(request=requests, campaigns=st.dictionaries(names, texts, max_size=3))
+    def test_a_run_comes_back_as_it_was_opened(
+        self, sandbox: Sandbox, fake_time: FakeTime, request: RunRequest, campaigns: dict[str, str]
+    ) -> None:
+        """The later invocations know nothing of the event but what the ledger tells them."""
+        sandbox.aws.reset()
+        book = Ledger(LEDGER_TABLE, fake_time.clock)
+        run = OpenRun(ME, request, START, campaigns)
+
+        assert book.open_run(run) == run
+        assert book.opened_run(ME) == run
+
+    @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        adsets=st.lists(outcomes, max_size=3), recovered=st.lists(recoveries, max_size=2), again=st.none() | st.just(7)
+    )
+    def test_what_a_campaign_has_come_to_comes_back_as_it_was(
+        self,
+        sandbox: Sandbox,
+        fake_time: FakeTime,
+        adsets: list[AdSetResult],
+        recovered: list[Recovery],
+        again: int | None,
+    ) -> None:
+        """The report is made of it, and what is done with is not done again."""
+        sandbox.aws.reset()
+        book = Ledger(LEDGER_TABLE, fake_time.clock)
+        part = a_part(*adsets, recovered=tuple(recovered), again_in_seconds=again, unmapped_states=("XX",))
+
+        book.keep_part(ME, part)
+
+        assert book.parts(ME) == {"veterans": part}
+        assert book.begin_part(ME, "veterans") == (True, part)
+        assert book.parts(OTHER) == {}
+
+    def test_begun_is_not_done(self, world: World) -> None:
+        """The call after one that was cut off has to know that there was one."""
+        book = ledger(world)
+
+        assert book.begin_part(ME, "veterans") == (False, None)
+        assert book.begin_part(ME, "veterans") == (True, None)
+        assert book.parts(ME) == {}
+
+    def test_more_than_a_record_holds_is_cut(self, world: World) -> None:
+        """What is done with is then found by its changes; what counts is that the run goes on."""
+        noise = random.Random(7)  # noqa: S311 - noise that cannot be packed
+        adsets = [
+            AdSetResult(str(noise.getrandbits(200)), str(noise.getrandbits(600)), Result.UPDATED) for _ in range(6000)
+        ]
+        book = ledger(world)
+
+        book.keep_part(ME, a_part(*adsets))
+
+        assert book.parts(ME)["veterans"].report.adsets == tuple(adsets[:MOST_KEPT])
+
+    def test_no_secret_is_kept(self, world: World) -> None:
+        """Not even if Meta quotes it."""
+        secret = Secret("EAAFAKE-quoted-by-meta")
+
+        ledger(world).keep_part(ME, a_part(campaign_errors=(f"Meta said {secret.reveal()}",)))
+
+        assert ledger(world).parts(ME)["veterans"].report.campaign_errors == ("Meta said ***",)
+
+    def test_one_ends_it_and_another_only_if_that_one_is_cut_off(self, world: World) -> None:
+        """Else there would be two reports, or none."""
+        book = ledger(world)
+        book.open_run(an_open_run())
+
+        assert book.claim_end(ME, SOON, "one") is None
+        assert book.claim_end(ME, SOON, "one") is None, "an answer of DynamoDB was lost"
+        assert book.claim_end(ME, SOON, "two") == SOON
+        world.time.reach(SOON.timestamp() + 1)
+        assert book.claim_end(ME, SOON + timedelta(minutes=15), "two") is None
+
+    def test_what_has_ended_is_not_ended_again(self, world: World) -> None:
+        """Whoever asks is told that it was long ago."""
+        book = ledger(world)
+        book.open_run(an_open_run())
+        book.end_run(ME, {"success": True})
+        world.time.next_day()
+
+        assert book.claim_end(ME, SOON + timedelta(days=2), "one") == LONG_AGO
+        run = book.opened_run(ME)
+        assert run is not None
+        assert run.has_ended
+
+
 class TestTrouble:
     """DynamoDB does not do what it is asked."""
 
@@ -842,6 +972,13 @@ class TestTrouble:
         ("GetItem", "read", lambda book: book.open_changes("veterans")),
         ("Query", "read", lambda book: book.changes_of("veterans", ME)),
         ("Query", "read", lambda book: book.remembered("veterans").put_back),
+        ("PutItem", "written", lambda book: book.remember_deferred("veterans", ["501"])),
+        ("PutItem", "written", lambda book: book.open_run(an_open_run())),
+        ("GetItem", "read", lambda book: book.opened_run(ME)),
+        ("UpdateItem", "written", lambda book: book.begin_part(ME, "veterans")),
+        ("PutItem", "written", lambda book: book.keep_part(ME, a_part())),
+        ("Query", "read", lambda book: book.parts(ME)),
+        ("UpdateItem", "written", lambda book: book.claim_end(ME, SOON, "one")),
     )
 
     @pytest.mark.parametrize("fault", [SERVER_ERROR, ("AccessDeniedException", 400), (DROPPED,)])

@@ -134,6 +134,14 @@ class TestMemory:
         ]
         assert all(decision.is_change for decision in found)
 
+    def test_what_was_deferred_goes_first_unless_it_was_put_back(self) -> None:
+        """It has waited longest; but what may break again spoils nobody's turn."""
+        remembered = Remembered({"3": self.memory(1)}, frozenset({"2", "3", "9"}))
+
+        found = remember(self.changes("1", "2", "3", "4"), remembered, ())
+
+        assert [decision.adset.id for decision in found] == ["2", "1", "4", "3"]
+
     @pytest.mark.parametrize(
         ("memory", "force", "result"),
         [

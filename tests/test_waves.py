@@ -582,6 +582,56 @@ class TestMemory:
             assert business.world.run({})["campaigns"][0]["adsets_needs_attention"] == 1
 
 
+class TestDeferred:
+    """Ad sets that a run left to the next."""
+
+    def test_the_next_run_takes_them_first(self, business: Business) -> None:
+        """Else the last ones might never have their turn."""
+        business.world.put({"limits/max_adsets": "2", "limits/wave_size": "1"})
+        business.adsets("ABCDE")
+        assert business.run() == {"updated": "A B", "deferred": "C D E"}
+        business.world.time.next_day()
+        business.want("GA")
+
+        assert business.run() == {"updated": "C D", "deferred": "A B E"}
+        business.world.time.next_day()
+        assert business.run() == {"updated": "A B", "unchanged": "C D", "deferred": "E"}
+
+    def test_what_was_done_is_no_longer_remembered(self, business: Business) -> None:
+        """The order is then as it was."""
+        business.world.put({"limits/max_adsets": "1"})
+        business.adsets("AB")
+        business.run()
+        business.world.time.next_day()
+        assert business.run() == {"updated": "B", "unchanged": "A"}
+        business.world.time.next_day()
+        business.want("GA")
+
+        assert business.run() == {"updated": "A", "deferred": "B"}
+
+    def test_a_dry_run_leaves_it_as_it_is(self, business: Business) -> None:
+        """It says what the next live run would take first, and that stays so."""
+        business.world.put({"limits/max_adsets": "1"})
+        business.adsets("AB")
+        business.run()
+        business.world.time.next_day()
+        business.want("GA")
+
+        with only_reads(business.world):
+            answer = business.world.run({"dry_run": True})
+
+        assert [each["name"] for each in answer["campaigns"][0]["adsets"] if each["result"] == "updated"] == ["B"]
+
+    def test_a_ledger_that_cannot_note_it_is_no_failure(self, business: Business) -> None:
+        """They have their turn all the same, only not first."""
+        business.world.put({"limits/max_adsets": "1"})
+        business.adsets("AB")
+        business.world.sandbox.aws.fail("dynamodb", "PutItem", "InternalServerError", 500, times=None, skip=1)
+
+        assert business.run() == {"updated": "A", "deferred": "B"}
+        assert business.result["success"]
+
+
 class TestQuota:
     """Meta allows only so many points in five minutes; an account of the limited tier sixty."""
 

@@ -561,6 +561,35 @@ def killed(state: State, event: Any, seconds: float, seen: Seen) -> Killed:
     return Killed(ending.killed, *lab().prints(), lab().take(state.expected, (*state.story, chapter)))
 
 
+def moments(state: State, event: Any, seconds: float) -> tuple[Ran, list[State]]:
+    """Let an invocation come to its end; return that, and each different state that it passed through."""
+    lab().put(state)
+    before, found = lab().done(), dict[str, State]()
+
+    def at(now: Point, world: str) -> None:
+        with lab().sandbox.meta.lock, lab().sandbox.aws.lock:  # other exchanges may be under way
+            exact, _ = lab().prints()
+            if exact not in found:
+                chapter = f"{event['step']} killed {now} (with {world})"
+                found[exact] = lab().take(state.expected, (*state.story, chapter))
+
+    ending = lab().start(event, seconds, at).ending()
+    return lab().compared(before, state, ending), list(found.values())
+
+
+def gone_on(state: State, events: Sequence[Any], seconds: float) -> Ran:
+    """Let invocations follow each other, each as often as its answer asks for."""
+    lab().put(state)
+    before, endings = lab().done(), list[Ending]()
+    for event in events:
+        again: float | None = 0
+        while again is not None:
+            seconds += again
+            endings.append(lab().run(event, seconds))
+            again = endings[-1].result.get("again_in_seconds")
+    return lab().compared(before, state, *endings)
+
+
 def met(state: State, hand: str) -> Watched | None:
     """Let a person change something of an ad set that a killed run has begun with; judge the next run.
 

@@ -1,0 +1,466 @@
+"""A run that several invocations share, by the real handler: what they come to, whatever becomes of one of them."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from closrads.errors import ConfigError, EventError, SyncFailed
+from closrads.fleet import GOES_ON_FOR, NO_RESULT, QUOTA_PATIENCE_SECONDS
+from closrads.model import Action, ChangeState
+from sandbox.meta import Breakage, faults
+from tests.fleet_world import OPEN, Workflow
+from tests.ledger_world import EARLIER, entries, later, ledger, left_behind, metric, only_reads
+from tests.world import LIVE, VETERANS, World
+
+CAMPAIGNS = {"mortgage": "act_222", "truckers": "act_111", "veterans": "act_111"}
+META_CAMPAIGNS = {slug: f"12020000000000080{number}" for number, slug in enumerate(CAMPAIGNS)}
+DRY = {**OPEN, "dry_run": True}
+
+
+@pytest.fixture
+def adsets(world: World) -> dict[str, list[str]]:
+    """Set up three campaigns in two ad accounts, two ad sets each, all to be changed; return the ids by campaign."""
+    for slug, account in CAMPAIGNS.items():
+        world.campaign("FL GA", slug, [META_CAMPAIGNS[slug]], account)
+    return {
+        slug: [world.adset(name, campaign=META_CAMPAIGNS[slug]) for name in ("Broad", "Lookalike")]
+        for slug in CAMPAIGNS
+    }
+
+
+@pytest.fixture
+def many(world: World) -> list[str]:
+    """Set up a campaign on the Limited tier with more ad sets than its quota allows at once; return their ids."""
+    world.campaign("FL GA", "veterans", [VETERANS], "act_111")
+    world.meta.add_account("act_111", "limited")
+    return [world.adset(f"Ad set {number}") for number in range(8)]
+
+
+def states(world: World, adsets: dict[str, list[str]]) -> list[str]:
+    """Return what each ad set targets, in the order of the campaigns."""
+    return [" ".join(sorted(world.meta.states(adset))) for ids in adsets.values() for adset in ids]
+
+
+def part(run_id: str, slug: str = "veterans") -> dict[str, Any]:
+    """Return the event of one campaign's share."""
+    return {"step": "part", "run_id": run_id, "campaigns": [slug]}
+
+
+def close(run_id: str) -> dict[str, Any]:
+    """Return the event of the end."""
+    return {"step": "close", "run_id": run_id}
+
+
+def kept(world: World, run_id: str) -> dict[str, Any]:
+    """Return what the ledger keeps of a run."""
+    (item,) = entries(world, run_id, pk="RUN")
+    return item
+
+
+@pytest.mark.usefixtures("adsets")
+class TestWholeRun:
+    """From the opening to the report."""
+
+    def test_every_campaign_is_brought_up_to_date_and_one_report_tells_of_all(
+        self, world: World, adsets: dict[str, list[str]]
+    ) -> None:
+        """One mail, with every campaign in it."""
+        answer = Workflow(world).run(OPEN)
+
+        assert states(world, adsets) == ["FL GA"] * 6
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject.startswith("CLOSRADS ✓ 6 updated")
+        assert all(name in mail.text for name in ("Mortgage", "Truckers", "Veterans"))
+        assert (answer["campaigns"], answer["adsets_updated"], answer["mail"]) == (3, 6, "sent")
+        assert kept(world, answer["run_id"])["success"] is True
+
+    def test_campaigns_of_an_ad_account_go_together(self, world: World) -> None:
+        """They share its quota, so the workflow takes them one after the other."""
+        assert world.run(OPEN)["accounts"] == [["mortgage"], ["truckers", "veterans"]]
+
+    def test_what_is_switched_off_or_not_named_is_left_out(self, world: World) -> None:
+        """As in a run of one invocation."""
+        world.put({"campaigns/truckers/enabled": "false"})
+
+        assert world.run(OPEN)["accounts"] == [["mortgage"], ["veterans"]]
+        assert world.run({**OPEN, "campaigns": ["mortgage"]})["accounts"] == [["mortgage"]]
+
+    def test_looking_is_the_default(self, world: World, adsets: dict[str, list[str]]) -> None:
+        """A workflow that is started with {} writes nothing at Meta, keeps no lease, and says that it is a dry run."""
+        answer = Workflow(world).run({"step": "open"})
+
+        assert states(world, adsets) == ["TX"] * 6
+        assert world.meta.writes == []
+        assert entries(world, "LEASE") == []
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject.startswith("[DRY RUN] CLOSRADS ✓ 6 would be updated")
+        assert answer["adsets_updated"] == 6
+
+    def test_a_dry_run_is_nothing_to_undo(self, world: World) -> None:
+        """The ledger keeps it for the invocations that share it, but it changed nothing."""
+        run_id = Workflow(world).run(DRY)["run_id"]
+
+        with pytest.raises(SyncFailed, match="knows no live run"):
+            world.run({"action": "undo", "run_id": run_id, "campaigns": ["veterans"]})
+
+    def test_what_is_passed_on_is_small(self, world: World) -> None:
+        """Step Functions passes 256 KiB at most, and this is for hundreds of campaigns."""
+        workflow = Workflow(world)
+        workflow.run(OPEN)
+
+        assert max(len(json.dumps(answer)) for answer in workflow.answers) < 500
+
+    def test_a_campaign_costs_one_page_of_parameters_however_many_there_are(self, world: World) -> None:
+        """A page holds ten, and Parameter Store answers only forty requests a second."""
+        for number in range(30):
+            world.campaign("FL", f"more-{number}", [f"1202000000000007{number:02}"], f"act_9{number}")
+        run_id = world.run(OPEN)["run_id"]
+        world.run(part(run_id))
+        before = len(world.sandbox.aws.requests)
+
+        world.run(part(run_id, "mortgage"))
+
+        asked = [call for call in world.sandbox.aws.requests[before:] if call.service == "ssm"]
+        assert len(asked) == 1
+
+    def test_the_recheck_is_announced_by_the_opening(self, world: World) -> None:
+        """Of a live sync only; with the same campaigns, and the same scheduled time, so that it too runs once."""
+        recheck = world.run({**OPEN, "campaigns": ["veterans"]})["recheck"]
+
+        assert recheck == {
+            "step": "open", "action": "recheck", "dry_run": False, "notify": True, "campaigns": ["veterans"],
+            "scheduled": "2026-05-04T10:30:00+00:00",
+        }  # fmt: skip
+        assert world.run(DRY)["recheck"] is None
+        assert world.run(recheck)["recheck"] is None
+
+    def test_the_recheck_puts_back_what_broke_since(self, world: World, adsets: dict[str, list[str]]) -> None:
+        """And only that; its report comes for news only."""
+        sick = adsets["truckers"][0]
+        for ad in world.meta.ads_of(sick):
+            ad.breakage = Breakage.late(600)
+        workflow = Workflow(world)
+        run_id = workflow.run(OPEN)["run_id"]
+        recheck = workflow.answers[0]["recheck"]
+        later(world, 1800)
+
+        answer = workflow.run(recheck)
+        again = workflow.run(recheck)
+
+        assert states(world, adsets) == ["FL GA", "FL GA", "TX", "FL GA", "FL GA", "FL GA"]
+        assert (answer["adsets_reverted"], answer["mail"]) == (1, "sent")
+        assert answer["run_id"] == again["run_id"] != run_id
+        assert [mail.subject.split(" · ")[0] for mail in world.sandbox.aws.mails] == [
+            "CLOSRADS ✓ 6 updated",
+            "CLOSRADS ⚠ recheck: 1 put back",
+        ]
+
+    def test_it_can_be_undone(self, world: World, adsets: dict[str, list[str]]) -> None:
+        """By a workflow too, campaign by campaign."""
+        run_id = Workflow(world).run(OPEN)["run_id"]
+        later(world, 60)
+
+        answer = Workflow(world).run({**OPEN, "action": "undo", "run_id": run_id})
+
+        assert states(world, adsets) == ["TX"] * 6
+        assert answer["adsets_updated"] == 6
+        assert world.sandbox.aws.mails[-1].subject.startswith("CLOSRADS ✓ undo: 6 put back")
+
+
+@pytest.mark.usefixtures("adsets")
+class TestOnce:
+    """Whatever is delivered twice, started again or cut off."""
+
+    def test_opened_twice_it_is_one_run(self, world: World) -> None:
+        """The second workflow takes part in the first one's run, and finds less and less to do."""
+        first, second = world.run(OPEN), world.run(OPEN)
+        world.run(part(first["run_id"], "truckers"))
+
+        assert second == first
+        assert world.run(OPEN)["accounts"] == [["mortgage"], ["veterans"]]
+
+    def test_two_workflows_change_nothing_twice_and_send_one_mail(self, world: World) -> None:
+        """The second goes through the motions."""
+        Workflow(world).run(OPEN)
+        written = len(world.meta.writes)
+
+        answer = Workflow(world).run(OPEN)
+
+        assert (answer["has_ended"], answer["again_in_seconds"]) == (True, None)
+        assert len(world.meta.writes) == written
+        assert len(world.sandbox.aws.mails) == 1
+
+    def test_another_request_for_the_same_time_is_another_run(self, world: World, adsets: dict[str, list[str]]) -> None:
+        """A dry run at the time of the schedule does not take the place of the live one."""
+        dry = Workflow(world).run(DRY)
+        live = Workflow(world).run(OPEN)
+
+        assert dry["run_id"] != live["run_id"]
+        assert states(world, adsets) == ["FL GA"] * 6
+
+    def test_a_campaign_that_is_over_is_not_worked_on_again(self, world: World) -> None:
+        """Not even read, and the answer is the same."""
+        run_id = world.run(OPEN)["run_id"]
+        first = world.run(part(run_id))
+        exchanges = len(world.meta.requests)
+
+        assert world.run(part(run_id)) == first
+        assert len(world.meta.requests) == exchanges
+
+    def test_a_campaign_of_a_run_that_has_ended_is_left_alone(self, world: World) -> None:
+        """A call that comes after the report would change what the report does not tell."""
+        run_id = world.run(OPEN)["run_id"]
+        with pytest.raises(SyncFailed):
+            world.run(close(run_id))
+
+        answer = world.run(part(run_id))
+
+        assert answer["again_in_seconds"] is None
+        assert world.meta.writes == []
+
+    def test_a_campaign_that_another_run_has_is_waited_for(self, world: World) -> None:
+        """Two runs never work on one campaign at a time, and a minute later the other may be over."""
+        run_id = world.run(OPEN)["run_id"]
+        until = world.time.clock.now() + timedelta(minutes=5)
+        ledger(world).lease(["veterans"], EARLIER, until, Action.SYNC)
+
+        assert world.run(part(run_id))["again_in_seconds"] == 60
+        assert world.meta.requests == []
+
+        later(world, 301)
+        assert world.run(part(run_id))["adsets_updated"] == 2
+
+    def test_two_invocations_of_one_run_are_two(self, world: World) -> None:
+        """Step Functions gives up on a call that takes too long, which goes on all the same."""
+        run_id = world.run(OPEN)["run_id"]
+        until = world.time.clock.now() + timedelta(minutes=5)
+        ledger(world).lease(["veterans"], run_id, until, Action.SYNC, "another")
+
+        assert world.run(part(run_id))["again_in_seconds"] == 60
+
+    def test_only_one_closes_it(self, world: World) -> None:
+        """The other is told when to look whether the first has come to its end, and takes over if it has not."""
+        workflow = Workflow(world)
+        run_id = workflow.call(OPEN)["run_id"]
+        for slug in CAMPAIGNS:
+            workflow.call(part(run_id, slug))
+        ledger(world).claim_end(run_id, world.time.clock.now() + timedelta(seconds=40), "another")
+
+        answer = workflow.call(close(run_id))
+
+        assert 40 <= answer["again_in_seconds"] <= 42
+        assert world.sandbox.aws.mails == []
+        assert workflow.call_until_done(close(run_id))["mail"] == "sent"
+
+
+@pytest.mark.usefixtures("many")
+class TestLeftOver:
+    """What one invocation has no quota or time for."""
+
+    def test_it_waits_outside_and_goes_on(self, world: World, many: list[str]) -> None:
+        """Each call ends soon, says how long quota takes, and in the end every ad set is updated and told of once."""
+        workflow = Workflow(world)
+
+        answer = workflow.run(OPEN)
+
+        assert [world.meta.states(adset) for adset in many] == [{"FL", "GA"}] * 8
+        assert answer["adsets_updated"] == 8
+        assert [wait for wait in workflow.waits if not 0 < wait <= 300] == []
+        assert workflow.waits
+        assert max(world.time.waits) <= QUOTA_PATIENCE_SECONDS
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject.startswith("CLOSRADS ✓ 8 updated")
+        assert kept(world, answer["run_id"])["success"] is True
+
+    def test_after_some_hours_the_rest_is_left_to_the_next_run(self, world: World) -> None:
+        """Else a day's run would run into the next one's."""
+        run_id = world.run(OPEN)["run_id"]
+        later(world, GOES_ON_FOR.total_seconds() + 1)
+
+        answer = world.run(part(run_id))
+
+        assert answer["adsets_deferred"] > 0
+        assert answer["again_in_seconds"] is None
+
+    def test_a_campaign_that_could_not_be_read_for_want_of_quota_is_read_later(self, world: World) -> None:
+        """It is a wait and no failure."""
+        run_id = world.run(OPEN)["run_id"]
+        world.meta.fail(faults.THROTTLED_ACCOUNT, times=6)
+
+        first = world.run(part(run_id))
+
+        assert first["again_in_seconds"] > 0
+        answer = Workflow(world).run(OPEN)
+        assert "failed" not in answer
+        assert answer["adsets_updated"] == 8
+
+    def test_max_adsets_is_no_reason_to_come_again(self, world: World) -> None:
+        """It is a wish, not a want."""
+        world.meta.add_account("act_111", None)
+        world.put({"campaigns/veterans/limits/max_adsets": "2"})
+        run_id = world.run(OPEN)["run_id"]
+
+        answer = world.run(part(run_id))
+
+        assert (answer["adsets_updated"], answer["adsets_deferred"]) == (2, 6)
+        assert answer["again_in_seconds"] is None
+
+    def test_max_adsets_counts_what_the_run_has_changed_before(self, world: World) -> None:
+        """However many invocations it takes."""
+        world.put({"campaigns/veterans/limits/max_adsets": "5"})
+
+        answer = Workflow(world).run(OPEN)
+
+        assert (answer["adsets_updated"], answer["adsets_deferred"]) == (5, 3)
+
+    def test_what_was_put_back_is_not_tried_again_in_the_same_run(self, world: World) -> None:
+        """Once a run is enough: each try restarts its learning phase."""
+        fragile = world.adset("Fragile", breakage=Breakage.stubborn())
+
+        answer = Workflow(world).run(OPEN)
+
+        assert (answer["adsets_updated"], answer["adsets_reverted"]) == (8, 1)
+        writes = [operation for operation in world.meta.writes if operation.object_id == fragile]
+        assert len(writes) == 2
+
+
+@pytest.mark.usefixtures("adsets")
+class TestTrouble:
+    """What fails."""
+
+    def test_one_campaigns_failure_stops_no_other(self, world: World, adsets: dict[str, list[str]]) -> None:
+        """It is in the report and in the error at the end; the next campaign of its ad account has its turn."""
+        world.sandbox.closrtech.demand["VND_TRUCKERS_LEADS"] = {"FL": 0}
+
+        answer = Workflow(world).run(OPEN)
+
+        assert states(world, adsets) == ["FL GA", "FL GA", "TX", "TX", "FL GA", "FL GA"]
+        assert answer["failed"].startswith("Truckers: ")
+        (mail,) = world.sandbox.aws.mails
+        assert "✗" in mail.subject
+        assert kept(world, answer["run_id"])["success"] is False
+
+    def test_a_call_that_never_came_back_is_told_of(self, world: World) -> None:
+        """The report does not pass over a campaign of which nothing is known."""
+        run_id = world.run(OPEN)["run_id"]
+        world.run(part(run_id, "mortgage"))
+        world.run(part(run_id, "truckers"))
+
+        with pytest.raises(SyncFailed, match="Veterans: Nothing is known"):
+            world.run(close(run_id))
+
+        (mail,) = world.sandbox.aws.mails
+        assert NO_RESULT.split(":")[0] in mail.text
+
+    def test_what_a_call_that_was_cut_off_had_done_is_told_as_done(
+        self, world: World, adsets: dict[str, list[str]]
+    ) -> None:
+        """By the call that goes on after it: the ledger knows what it changed."""
+        run_id = world.run(OPEN)["run_id"]
+        done, begun = adsets["veterans"]
+        book = ledger(world)
+        book.begin_part(run_id, "veterans")
+        cut_off(world, run_id, done, "verified")
+        cut_off(world, run_id, begun, "written")
+
+        answer = world.run(part(run_id))
+
+        assert answer["adsets_updated"] == 2
+        assert [world.meta.states(adset) for adset in (done, begun)] == [{"FL", "GA"}] * 2
+
+    def test_what_an_earlier_run_had_left_open_is_recovered_and_told(
+        self, world: World, adsets: dict[str, list[str]]
+    ) -> None:
+        """As in a run of one invocation, also if the call after it is the one that ends the campaign."""
+        cut_off(world, EARLIER, adsets["veterans"][0], "written")
+
+        Workflow(world).run(OPEN)
+
+        (mail,) = world.sandbox.aws.mails
+        assert "1 recovered from an earlier run" in mail.text
+
+    def test_a_campaign_that_was_switched_off_meanwhile_is_left_alone(self, world: World) -> None:
+        """Whoever switches it off wants it to stop."""
+        run_id = world.run(OPEN)["run_id"]
+        world.put({"campaigns/veterans/enabled": "false"})
+
+        world.run(part(run_id))
+
+        assert world.meta.requests == []
+        with pytest.raises(SyncFailed, match="Veterans: It was switched off or taken away since the run was opened"):
+            world.run(close(run_id))
+
+    def test_a_rollback_that_failed_rings_at_once_and_once(
+        self, world: World, adsets: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The report may come hours later."""
+        run_id = world.run(OPEN)["run_id"]
+        for ad in world.meta.ads_of(adsets["veterans"][0]):
+            ad.breakage = Breakage.stubborn()
+        world.meta.fail(
+            faults.PASSWORD_CHANGED, on=lambda _: world.meta.states(adsets["veterans"][0]) != {"TX"}, times=None
+        )
+        capsys.readouterr()
+
+        world.run(part(run_id))
+        at_once = metric(capsys.readouterr().out, "RollbackFailed")
+        with pytest.raises(SyncFailed):
+            world.run(close(run_id))
+
+        assert at_once == 1
+        assert metric(capsys.readouterr().out, "RollbackFailed") == 0
+
+    def test_without_a_ledger_it_cannot_be_opened(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not even a dry run: what the invocations say to each other stands there."""
+        world.campaign("FL")
+        monkeypatch.setenv("CLOSRADS_LEDGER_TABLE", "")
+
+        with pytest.raises(ConfigError, match="CLOSRADS_LEDGER_TABLE"):
+            world.run({"step": "open"})
+
+
+@pytest.mark.usefixtures("adsets")
+class TestEvents:
+    """What the steps refuse."""
+
+    @pytest.mark.parametrize(
+        ("event", "problem"),
+        [
+            ({"step": "begin"}, "step: must be one of open, part, close"),
+            ({"step": "part"}, "run_id: must be the id"),
+            ({"step": "part", "run_id": "x"}, "campaigns: must be a list of one campaign"),
+            ({"step": "part", "run_id": "x", "campaigns": ["a", "b"]}, "campaigns: must be a list of one campaign"),
+            (
+                {"step": "part", "run_id": "x", "campaigns": ["a"], "dry_run": False},
+                "dry_run: belongs to the step open",
+            ),
+            ({"step": "close", "run_id": ""}, "run_id: must be the id"),
+            ({"step": "close", "run_id": "x", "campaigns": ["a"]}, "campaigns: belongs to the step open"),
+            ({"step": "close", "run_id": "nobody's"}, "the ledger knows no run nobody's"),
+        ],
+    )
+    def test_what_makes_no_sense(self, world: World, event: dict[str, Any], problem: str) -> None:
+        """Each with what would."""
+        with only_reads(world), pytest.raises(EventError, match=problem):
+            world.run(event)
+
+    def test_a_campaign_of_another_run(self, world: World) -> None:
+        """The run decides which campaigns it is for."""
+        run_id = world.run({**OPEN, "campaigns": ["veterans"]})["run_id"]
+
+        with pytest.raises(EventError, match=f"'truckers' is none of run {run_id}"):
+            world.run(part(run_id, "truckers"))
+
+    def test_a_run_of_one_invocation_has_no_parts(self, world: World) -> None:
+        """Its campaigns are done, or another run's business."""
+        run_id = world.run(LIVE)["run_id"]
+
+        with pytest.raises(EventError, match=f"knows no run {run_id} that was opened"):
+            world.run(close(run_id))
+
+
+def cut_off(world: World, run_id: str, adset: str, state: str) -> None:
+    """Leave an ad set's change as an invocation leaves it that was cut off when its change was in this state."""
+    left_behind(world, adset, ChangeState(state), run_id=run_id, states="FL GA", campaign=META_CAMPAIGNS["veterans"])
