@@ -19,7 +19,7 @@ demo: .venv/ready       ## the daily job against a local stand-in for Meta, CLOS
 	@$(BIN)/python -m sandbox.demo
 
 test: .venv/ready .venv/sam/ready .venv/ministack/ready ## all tests, with coverage
-	@$(BIN)/python -m pytest --cov
+	@$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile
 
 lint: .venv/ready       ## style, types, import direction
 	@$(BIN)/ruff check

@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 Say = Callable[[str], None]
 
-FIGURES = pytest.StashKey[list[str]]()
+FIGURE = "figure"
 
 
 class Workers:
@@ -41,13 +41,14 @@ def workers() -> Iterator[Workers]:
 
 
 @pytest.fixture
-def say(request: pytest.FixtureRequest) -> Say:
+def say(record_property: Callable[[str, object], None]) -> Say:
     """Return a way to have a line printed at the end of the test run."""
-    lines = request.config.stash.setdefault(FIGURES, [])
-    return lambda line: lines.append(f"{request.node.name}: {line}")
+    return lambda line: record_property(FIGURE, line)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures."""
-    for line in config.stash.get(FIGURES, []):
-        terminalreporter.write_line(line)
+    for report in terminalreporter.getreports("passed"):
+        for name, line in report.user_properties:
+            if name == FIGURE:
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {line}")
