@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads import facebook_client
@@ -435,7 +435,6 @@ TARGETINGS = st.builds(
 REGIONS = st.lists(st.sampled_from(["AL", "DC", "FL", "OH", "WY"]), min_size=1, unique=True).map(build_fb_regions)
 
 
-@settings(deadline=None)
 @given(TARGETINGS, REGIONS)
 def test_only_the_regions_change(targeting: dict[str, Any], regions: list[Region]) -> None:
     """All other keys stay, null values and unknown ones included; what Meta computes is not sent back."""
@@ -446,7 +445,6 @@ def test_only_the_regions_change(targeting: dict[str, Any], regions: list[Region
     assert new == kept
 
 
-@settings(deadline=None)
 @given(TARGETINGS, REGIONS)
 def test_the_old_targeting_is_not_touched(targeting: dict[str, Any], regions: list[Region]) -> None:
     """What a rollback needs shares nothing with what is written, at any depth."""
@@ -466,7 +464,6 @@ def scribble(value: Any) -> None:
         value.clear()
 
 
-@settings(deadline=None)
 @given(TARGETINGS, REGIONS, REGIONS)
 def test_the_last_regions_count(targeting: dict[str, Any], first: list[Region], last: list[Region]) -> None:
     """Building on what was built gives the same as building at once, so equal demand gives equal bytes."""

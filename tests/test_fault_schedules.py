@@ -194,7 +194,6 @@ def lies(world: World, result: dict[str, Any], before: dict[str, Any]) -> Iterat
 
 @settings(
     max_examples=SCHEDULES,
-    deadline=None,
     derandomize="FAULT_SCHEDULES" not in os.environ,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -11,7 +11,7 @@ from closrads.fleet import GOES_ON_FOR, NO_RESULT, QUOTA_PATIENCE_SECONDS
 from closrads.model import Action, ChangeState
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
-from tests.ledger_world import EARLIER, entries, later, ledger, left_behind, metric, only_reads
+from tests.ledger_world import EARLIER, entries, later, ledger, left_behind, metric, only_reads, planned, recorded
 from tests.world import LIVE, VETERANS, World
 
 CAMPAIGNS = {"mortgage": "act_222", "truckers": "act_111", "veterans": "act_111"}
@@ -133,6 +133,7 @@ class TestWholeRun:
             "step": "open", "action": "recheck", "dry_run": False, "notify": True, "campaigns": ["veterans"],
             "scheduled": "2026-05-04T10:30:00+00:00",
         }  # fmt: skip
+        assert "scheduled" not in world.run({"step": "open", "dry_run": False})["recheck"]
         assert world.run(DRY)["recheck"] is None
         assert world.run(recheck)["recheck"] is None
 
@@ -369,6 +370,15 @@ class TestTrouble:
 
         assert answer["adsets_updated"] == 2
         assert [world.meta.states(adset) for adset in (done, begun)] == [{"FL", "GA"}] * 2
+
+    def test_what_meta_had_refused_is_tried_again(self, world: World, adsets: dict[str, list[str]]) -> None:
+        """Nothing was changed then, so there is nothing to tell, and it may go well now."""
+        run_id = world.run(OPEN)["run_id"]
+        ledger(world).begin_part(run_id, "veterans")
+        refused = planned(world, adsets["veterans"][0], "FL GA", run_id=run_id, campaign=META_CAMPAIGNS["veterans"])
+        recorded(world, refused, ChangeState.NOT_WRITTEN)
+
+        assert world.run(part(run_id))["adsets_updated"] == 2
 
     def test_what_an_earlier_run_had_left_open_is_recovered_and_told(
         self, world: World, adsets: dict[str, list[str]]

@@ -824,7 +824,7 @@ changes = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(change=changes)
 def test_a_change_comes_back_as_it_was(sandbox: Sandbox, fake_time: FakeTime, change: Change) -> None:
     """Whatever stands in targeting, and whatever things are called: nulls, fractions, empty lists, big numbers."""
@@ -864,7 +864,7 @@ requests = st.builds(
 class TestSharedRuns:
     """Runs that several invocations share."""
 
-    @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(request=requests, campaigns=st.dictionaries(names, texts, max_size=3))
     def test_a_run_comes_back_as_it_was_opened(
         self, sandbox: Sandbox, fake_time: FakeTime, request: RunRequest, campaigns: dict[str, str]
@@ -877,7 +877,7 @@ class TestSharedRuns:
         assert book.open_run(run) == run
         assert book.opened_run(ME) == run
 
-    @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         adsets=st.lists(outcomes, max_size=3), recovered=st.lists(recoveries, max_size=2), again=st.none() | st.just(7)
     )
