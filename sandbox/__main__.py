@@ -10,8 +10,11 @@ from pathlib import Path
 
 from sandbox import SCENARIOS, Sandbox
 from sandbox.aws import CONTAINER_HOST
+from sandbox.scenarios import legacy_env
 
 ENV_FILE = Path("build/sandbox-env.json")
+SHELL_FILE = Path("build/sandbox.sh")
+LEGACY_FILE = Path("build/sandbox.env")
 
 
 def main() -> None:
@@ -34,8 +37,12 @@ def main() -> None:
 def _introduce(sandbox: Sandbox, scenario: str) -> None:
     ENV_FILE.parent.mkdir(exist_ok=True)
     ENV_FILE.write_text(json.dumps({"Parameters": sandbox.environment(CONTAINER_HOST)}, indent=2) + "\n")
-    for name, value in sandbox.environment().items():
-        print(f"export {name}={shlex.quote(value)}")
+    LEGACY_FILE.write_text(legacy_env(sandbox))
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sandbox.environment().items())
+    SHELL_FILE.write_text(exports)
+    print(exports)
+    print(f"# another shell takes these with: . {SHELL_FILE}")
+    print(f"# and goes on, for example, with: python -m closrads push-config {LEGACY_FILE}, then doctor")
     print(f"\n# for a container: sam local invoke --env-vars {ENV_FILE}")
     print("\n# scenarios, for --scenario:")
     for name, build in SCENARIOS.items():

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from email import message_from_bytes, policy
+from http import HTTPStatus
 from io import BytesIO
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox.server import POLL_SECONDS
+from sandbox.ses import SesAccount
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -98,6 +100,7 @@ class AwsWorld:
         """Held during each call: moto checks a condition and writes in two steps."""
         self.mails: list[Mail] = []
         self.requests: list[AwsRequest] = []
+        self.ses = SesAccount()
         self._faults: list[_Fault] = []
         self.on_exchange: Callable[[str], None] | None = None
         """As `sandbox.server.Served.on_exchange`."""
@@ -136,6 +139,7 @@ class AwsWorld:
             _create_ledger()
             self.mails.clear()
             self.requests.clear()
+            self.ses = SesAccount()
             self._faults.clear()
             self.on_exchange = None
 
@@ -185,6 +189,7 @@ class AwsWorld:
     def verify_sender(self, address: str) -> None:
         """Let SES send from this address; it refuses every other."""
         _moto("ses").verify_email_identity(address)
+        self.ses.identities[address] = True
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return all items of the ledger in the order of their keys."""
@@ -207,7 +212,7 @@ class AwsWorld:
     ) -> None:
         """Answer the next `times` calls (None: all) of an operation with an AWS error of this code, or with `DROPPED`.
 
-        For services that speak JSON, such as ssm, sesv2 and dynamodb; "any" stands for every service or operation.
+        "any" stands for every service or operation.
         `applied` does what was asked first; `skip` calls go well before.
         """
         with self.lock:
@@ -270,6 +275,7 @@ def _create_ledger() -> None:
         deletion_protection_enabled=False,
         warm_throughput=None,
     )
+    _moto("dynamodb").update_continuous_backups(LEDGER_TABLE, {"PointInTimeRecoveryEnabled": True})
 
 
 def _key_schema(keys: Mapping[str, str]) -> list[dict[str, str]]:
@@ -315,7 +321,7 @@ class _Recorder:
             else:
                 if fault.applied:
                     self._do(request, environ, body, _nobody)
-                answer = _injected(fault, start_response)
+                answer = _injected(fault, environ, start_response)
             tell("after")
             if fault is not None and fault.code == DROPPED:
                 raise ConnectionAbortedError(DROPPED)
@@ -335,6 +341,11 @@ class _Recorder:
             statuses.append(status)
             return start_response(status, *rest)
 
+        if told := self._world.ses.answer(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+            status, content = told
+            error = [] if status == HTTPStatus.OK else [("x-amzn-errortype", "NotFoundException")]
+            start_response(f"{status} {status.phrase}", [("Content-Type", "application/json"), *error])
+            return [content]
         environ["wsgi.input"] = BytesIO(body)
         with self._world.lock, _light_backups():
             answer = self._application(environ, note_status)
@@ -368,7 +379,11 @@ def _nobody(*_: Any) -> None:
     """Take what nobody wants to hear."""
 
 
-def _injected(fault: _Fault, start_response: "StartResponse") -> Iterable[bytes]:
+def _injected(fault: _Fault, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):  # the query protocol
+        start_response(f"{fault.status} Injected", [("Content-Type", "text/xml")])
+        error = f"<Error><Type>Sender</Type><Code>{fault.code}</Code><Message>injected by the sandbox</Message></Error>"
+        return [f"<ErrorResponse>{error}<RequestId>injected</RequestId></ErrorResponse>".encode()]
     headers = [("Content-Type", "application/json"), ("x-amzn-errortype", fault.code)]
     start_response(f"{fault.status} Injected", headers)
     return [json.dumps({"__type": fault.code, "message": "injected by the sandbox"}).encode()]

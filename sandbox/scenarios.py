@@ -115,7 +115,7 @@ def quiet_day(sandbox: "Sandbox") -> None:
         sandbox.closrtech.demand[feed.code] = dict(feed.demand)
         ids = []
         for part, (name, adsets) in enumerate(feed.meta_campaigns.items(), start=1):
-            ids.append(sandbox.meta.add_campaign(f"12021000000000{number}{part}00", feed.account, name))
+            ids.append(sandbox.meta.add_campaign(_campaign_id(number, part), feed.account, name))
             for adset_name, ad_names in adsets.items():
                 adset = sandbox.meta.add_adset(ids[-1], adset_name, _wanted(feed.demand), ads=0)
                 for ad_name in ad_names:
@@ -127,6 +127,33 @@ def quiet_day(sandbox: "Sandbox") -> None:
             f"campaigns/{feed.slug}/fb_campaign_ids": tuple(ids),
         }
     sandbox.aws.put_parameters(parameters)
+
+
+def _campaign_id(number: int, part: int) -> str:
+    return f"12021000000000{number}{part}00"
+
+
+def legacy_env(sandbox: "Sandbox") -> str:
+    """Return the `.env` with which the system before this one would serve the same business."""
+    lines = [
+        "# Of the sandbox: nothing in here is real.",
+        f"CLOSRTECH_BASE_URL={sandbox.closrtech.url}",
+        f"CLOSRTECH_EMAIL={sandbox.closrtech.email}",
+        f"CLOSRTECH_PASSWORD={sandbox.closrtech.password}",
+        f"SENDER_EMAIL={SENDER}",
+        f"NOTIFY_EMAIL={','.join(RECIPIENTS)}",
+    ]
+    for number, feed in enumerate(_FEEDS, start=1):
+        ids = [_campaign_id(number, part) for part in range(1, len(feed.meta_campaigns) + 1)]
+        prefix = feed.slug.upper()
+        lines += [
+            "",
+            f"{prefix}_CLOSRTECH_CAMPAIGN={feed.code}",
+            f"{prefix}_FB_ACCESS_TOKEN={sandbox.meta.token}",
+            f"{prefix}_FB_AD_ACCOUNT_ID={feed.account}",
+            f"{prefix}_FB_CAMPAIGN_ID{'S' if ids[1:] else ''}={','.join(ids)}",
+        ]
+    return "\n".join([*lines, "", "DRY_RUN=false", ""])
 
 
 def change_day(sandbox: "Sandbox") -> None:

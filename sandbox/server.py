@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -93,8 +94,11 @@ def end(process: "subprocess.Popen[Any]") -> None:
 class Server:
     """Serve `answer` on a port of 127.0.0.1 until `stop`."""
 
-    def __init__(self, answer: Callable[[HttpRequest], Reply], port: int = 0) -> None:
+    def __init__(
+        self, answer: Callable[[HttpRequest], Reply], port: int = 0, now: Callable[[], float] = time.time
+    ) -> None:
         self._answer = answer
+        self._now = now
         self._released = threading.Event()
         self._listener: _Listener | None = None
         self._refusing = False
@@ -111,7 +115,7 @@ class Server:
         with self._lock:
             if self._listener is None:
                 self._released.clear()
-                self._listener = _Listener(self.port, self._answer, self._released)
+                self._listener = _Listener(self.port, self._answer, self._released, self._now)
                 self.port = self._listener.server_address[1]
                 self._thread = threading.Thread(target=self._listener.serve_forever, args=(POLL_SECONDS,), daemon=True)
                 self._thread.start()
@@ -210,8 +214,15 @@ class _Listener(ThreadingMixIn, TCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, answer: Callable[[HttpRequest], Reply], released: threading.Event) -> None:
+    def __init__(
+        self,
+        port: int,
+        answer: Callable[[HttpRequest], Reply],
+        released: threading.Event,
+        now: Callable[[], float],
+    ) -> None:
         self.answer = answer
+        self.now = now
         self.released = released
         self._connections: dict[Any, threading.Thread | None] = {}
         self._changed = threading.Condition()
@@ -292,6 +303,10 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (*reply.headers, *framing.items()):
             self.send_header(name, value)
         self.end_headers()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the `Date` of an answer."""
+        return super().date_time_string(self.server.now() if timestamp is None else timestamp)
 
     def log_message(self, *_: Any) -> None:
         """Keep no access log: the URLs carry tokens and passwords."""

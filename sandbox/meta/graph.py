@@ -146,11 +146,11 @@ def _debug_token(world: "MetaWorld", params: dict[str, str]) -> dict[str, Any]:
             problem["subcode"] = envelope["error_subcode"]
         return {"data": data | {"is_valid": False, "error": problem, "scopes": []}}
     data |= {
-        "type": "SYSTEM_USER",
+        "type": world.token_type,
         "issued_at": int(world.now()) - 86_400,
         "expires_at": world.token_expires_at,
-        "data_access_expires_at": 0,
+        "data_access_expires_at": world.token_data_access_expires_at,
         "user_id": "61550000000001",
-        "scopes": ["ads_management", "ads_read", "business_management"],
+        "scopes": list(world.token_scopes),
     }
     return {"data": data}

@@ -21,6 +21,10 @@ class Account:
     quota: "Quota | None"
     """None if nothing is counted and no answer tells of a limit."""
     name: str = "Example Leads"
+    status: int = 1
+    """`account_status`: 1 is active, 2 is disabled (Marketing API reference "Ad Account")."""
+    tasks: tuple[str, ...] = ("ADVERTISE", "ANALYZE", "DRAFT", "MANAGE")
+    """What the owner of the token may do."""
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
 
     @property

@@ -55,7 +55,7 @@ class MetaWorld(Served):
     def __init__(self, now: Callable[[], float] = time.time, port: int = 0) -> None:
         self.now = now
         self.lock = threading.RLock()
-        self._server = Server(self._observed(FrontDoor(self)), port)
+        self._server = Server(self._observed(FrontDoor(self)), port, now)
         self.reset()
 
     def reset(self) -> None:
@@ -72,7 +72,10 @@ class MetaWorld(Served):
             self.requests: list[Request] = []
             self.token = "EAAFAKESYSTEMUSER"
             self.dead_tokens: dict[str, Reply] = {}
+            self.token_type = "SYSTEM_USER"
             self.token_expires_at = 0
+            self.token_data_access_expires_at = 0
+            self.token_scopes = ["ads_management", "ads_read", "business_management"]
             self.app_secret: str | None = None
             self.latency = 0.0
             self.latency_per_item = 0.0
