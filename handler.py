@@ -85,5 +85,6 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
     )
     if not result.success:
         failed = [campaign for campaign in result.campaigns if not campaign.success]
-        raise SyncFailed("\n".join(f"{campaign.campaign_name}: {'; '.join(campaign.errors)}" for campaign in failed))
+        lines = (f"{campaign.campaign_name}: {'; '.join(campaign.errors)}" for campaign in failed)
+        raise SyncFailed("\n".join(lines), redact_all(result.as_json()))
     return result

@@ -248,4 +248,14 @@ class AdSetChangedError(ClosradsError):
 
 
 class SyncFailed(ClosradsError):  # noqa: N818 - the name that the console and the alarms show
-    """At least one campaign failed; one line for each. The report was sent before this is raised."""
+    """At least one campaign failed; one line for each. The report was sent before this is raised.
+
+    Attributes
+    ----------
+    result
+        What the handler would have returned.
+    """
+
+    def __init__(self, message: str, result: dict[str, Any]) -> None:
+        self.result = result
+        super().__init__(message)

@@ -161,6 +161,8 @@ class GraphApi:
         self.ad_account_id = ad_account_id
         self.clock = clock
         self.quota = quota
+        self.version_warning = ""
+        """What Meta last said about the end of `API_VERSION`, if anything."""
         self._meter = meter
         self._thread = local()
 
@@ -348,6 +350,7 @@ class GraphApi:
         self._thread.answers.append(response)
         self.quota.learn(response.headers)
         if warning := response.headers.get("x-ad-api-version-warning"):
+            self.version_warning = plain(warning)
             logger.warning("meta.version_warning", extra={"warning": warning, "api_version": API_VERSION})
 
 

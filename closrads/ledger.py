@@ -82,6 +82,20 @@ _pack, _unpack = TypeSerializer().serialize, TypeDeserializer().deserialize
 Item = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A live run as it is remembered."""
+
+    run_id: str
+    action: Action
+    campaigns: tuple[str, ...]
+    started_at: datetime
+    ended_at: datetime | None
+    """None if it died, or is still at work."""
+    result: Mapping[str, Any]
+    """What the handler returned, empty without an end."""
+
+
 @cache
 def _dynamodb(*, hurried: bool = False) -> "DynamoDBClient":
     config = Config(connect_timeout=1, read_timeout=2, proxies={})
@@ -264,6 +278,18 @@ class Ledger:
             return None
         return LONG_AGO if "ended_at" in there else datetime.fromtimestamp(int(there["ending_until"]), UTC)
 
+    def runs(self, first: str = "0", last: str = _LAST) -> Iterator[RunRecord]:
+        """Yield the live runs from one id to another, the newest first; no more is read than is asked for."""
+        query: Any = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": _item({":pk": "RUN", ":first": first, ":last": last}),
+            "ScanIndexForward": False,
+        }
+        with _speaking_of("read"):
+            for page in self._pages.paginate(**query):
+                yield from map(_run_record, map(_plain, page["Items"]))
+
     # --- leases
 
     def lease(
@@ -393,6 +419,10 @@ class Ledger:
         """Return what a run changed in a campaign, in the order of the ad sets' ids."""
         return tuple(map(_change, self._query(_campaign(slug), f"CHANGE#{run_id}#")))
 
+    def changes_between(self, slug: str, first: str, last: str) -> tuple[Change, ...]:
+        """Return what the runs from one id to another changed in a campaign, in the order of the runs."""
+        return tuple(map(_change, self._query(_campaign(slug), "CHANGE#", since=first, until=last)))
+
     def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
         """Return each ad set's newest change that did not come to nothing, as far as it was prepared since then."""
         items = self._query(_campaign(slug), "CHANGE#", since=f"{since:{RUN_ID_TIME}}")
@@ -434,12 +464,12 @@ class Ledger:
             answer = self._client.get_item(TableName=self._table, Key=_item(key), ConsistentRead=True)
         return _plain(answer["Item"]) if "Item" in answer else None
 
-    def _query(self, pk: str, prefix: str = "", *, since: str = "", index: str = "") -> list[Item]:
-        """Return a partition's items whose sort key begins with `prefix` and goes on with `since` or later."""
+    def _query(self, pk: str, prefix: str = "", *, since: str = "", until: str = "", index: str = "") -> list[Item]:
+        """Return a partition's items whose sort key begins with `prefix` and goes on with something in between."""
         condition, values = "pk = :pk", {":pk": pk}
         if prefix:
             condition += " AND sk BETWEEN :first AND :last"
-            values |= {":first": prefix + since, ":last": prefix + _LAST}
+            values |= {":first": prefix + since, ":last": prefix + until + _LAST}
         query: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": condition,
@@ -671,6 +701,17 @@ def _memory_item(memory: Memory) -> Item:
 
 def _memory(item: Item) -> Memory:
     return Memory(frozenset(item["wanted"]), int(item["times"]))
+
+
+def _run_record(item: Item) -> RunRecord:
+    return RunRecord(
+        run_id=item["sk"],
+        action=Action(item["action"]),
+        campaigns=tuple(item["campaigns"]),
+        started_at=datetime.fromisoformat(item["started_at"]),
+        ended_at=datetime.fromisoformat(item["ended_at"]) if "ended_at" in item else None,
+        result=_decompressed(item["result"]) if "result" in item else {},
+    )
 
 
 def _change(item: Item) -> Change:
