@@ -1,13 +1,179 @@
-"""The commands, put together."""
+"""The commands: what they are called, what they take, what their help says.
+
+What a command needs is imported when it is called: boto3 and Meta's SDK take longer than help or a completion may.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from closrads.cli.parameters import pull_config, push_config
+from closrads.cli import completion
+from closrads.cli.terminal import explained
 
 app = typer.Typer(
-    help="Sets CLOSRADS up and looks after it, with this shell's AWS credentials.",
+    help=(
+        "Sets CLOSRADS up and looks after it, with this shell's AWS credentials and Region.\n\n"
+        "Exit status: 0 it went well, 1 it did not, 2 the call makes no sense."
+    ),
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,  # they hold secrets
+    pretty_exceptions_enable=False,  # `explained` speaks, and shows no secret
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Examples: docs/commands.md. Completion for your shell: --install-completion",
 )
-app.command("push-config")(push_config)
-app.command("pull-config")(pull_config)
+
+Stage = Annotated[
+    str,
+    typer.Option(
+        envvar="CLOSRADS_STAGE",
+        help="Whose parameters, ledger and stack.",
+        autocompletion=completion.stages,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: for scripts.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log lines as they come, on standard error.")]
+Campaign = Annotated[
+    str | None,
+    typer.Option("--campaign", "-c", metavar="SLUG", help="Only this campaign.", autocompletion=completion.campaigns),
+]
+
+
+def _examples(*lines: str) -> str:
+    return "\n\n".join(("Examples:", *(f"  python -m closrads {line}" for line in lines)))
+
+
+@app.command("push-config", epilog=_examples("push-config old.env --stage prod", "push-config closrads.toml --dry-run"))
+def push_config(
+    file: Annotated[Path, typer.Argument(help="A TOML file, or the .env of the system before this one.")],
+    stage: Stage = completion.DEFAULT_STAGE,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Put the parameters that FILE names. Others stay as they are; once more changes nothing."""
+    with explained():
+        from closrads.cli import parameters
+
+        raise typer.Exit(parameters.push_config(file, stage, dry_run=dry_run, yes=yes, as_json=as_json))
+
+
+@app.command("pull-config", epilog=_examples("pull-config", "pull-config closrads.toml --stage prod"))
+def pull_config(
+    file: Annotated[Path | None, typer.Argument(help="Where to; without it the text is printed.")] = None,
+    stage: Stage = completion.DEFAULT_STAGE,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Write a stage's parameters as a TOML file, with secrets as ***, which push-config leaves as they are."""
+    with explained():
+        from closrads.cli import parameters
+
+        parameters.pull_config(stage, file, as_json=as_json)
+
+
+@app.command(epilog=_examples("doctor", "doctor --stage dev --json"))
+def doctor(stage: Stage = completion.DEFAULT_STAGE, *, as_json: Json = False) -> None:
+    """Check everything that a run needs, and say what to do where something is wrong. Only reads.
+
+    Exit status 1 if a check failed; a warning is none.
+    """
+    with explained():
+        from closrads.cli.doctor import doctor as examine
+
+        raise typer.Exit(examine(stage, as_json=as_json))
+
+
+@app.command(
+    epilog=_examples(
+        "run dry-run",
+        "run events/resync-one-campaign.json",
+        """run '{"dry_run": false, "campaigns": \\["veterans"]}' --yes""",
+    )
+)
+def run(
+    event: Annotated[
+        str,
+        typer.Argument(
+            metavar="EVENT|FILE",
+            help="The event as JSON, a file with one, or the bare name of a file in events/.",
+            autocompletion=completion.events,
+        ),
+    ],
+    stage: Stage = completion.DEFAULT_STAGE,
+    *,
+    yes: Yes = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run the function here, not in Lambda. A live event is shown and asked about first.
+
+    The log goes to a file in build/log. Exit status 1 if the run failed, 2 if the event is none.
+    """
+    with explained():
+        from closrads.cli import runs
+
+        raise typer.Exit(runs.run(event, stage, runs.Manner(yes=yes, as_json=as_json, verbose=verbose)))
+
+
+@app.command(
+    epilog=_examples(
+        "history",
+        "history --day 2026-11-17",
+        "history --run 20261117T113000Z-0a1b2c3d",
+        "history --campaign veterans --limit 3",
+    )
+)
+def history(  # noqa: PLR0913 - a command's options
+    campaign: Campaign = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="Only this run, with each ad set's change.")
+    ] = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Only this day, of the stage's time zone."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many runs at most.")] = 20,
+    stage: Stage = completion.DEFAULT_STAGE,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show what each live run did, the newest first. With --run or --campaign: each ad set's change too."""
+    with explained():
+        from closrads.cli.history import history as look_back
+
+        on = day.date() if day else None
+        look_back(stage, slug=campaign, run_id=run_id, day=on, limit=limit, as_json=as_json)
+
+
+@app.command(epilog=_examples("undo 20261117T113000Z-0a1b2c3d", "undo 20261117T113000Z-0a1b2c3d --campaign veterans"))
+def undo(  # noqa: PLR0913 - a command's options
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN", help="The run's id: at the foot of its report, or by history.")
+    ],
+    campaign: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--campaign",
+            "-c",
+            metavar="SLUG",
+            help="Only this campaign; may be given again for another.",
+            autocompletion=completion.campaigns,
+        ),
+    ] = None,
+    stage: Stage = completion.DEFAULT_STAGE,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be put back, and stop.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Put back what a live run changed: shows it first, then asks. What was changed since is left alone."""
+    with explained():
+        from closrads.cli import runs
+
+        manner = runs.Manner(yes=yes, as_json=as_json, verbose=verbose)
+        raise typer.Exit(runs.undo(run_id, campaign or (), stage, manner, dry_run=dry_run))

@@ -142,14 +142,18 @@ def _in_its_form(name: str, value: str) -> str:
     return value
 
 
+def shown_values(values: Mapping[str, str]) -> dict[str, str]:
+    """Return parameters with secrets hidden."""
+    return {name: HIDDEN if kind_of(name) is Kind.SECURE_STRING else values[name] for name in sorted(values)}
+
+
 def as_toml(values: Mapping[str, str]) -> str:
     """Return parameters as a TOML file, with secrets hidden."""
     tables: dict[str, list[str]] = {}
-    for name in sorted(values):
+    for name, value in shown_values(values).items():
         table, _, key = name.rpartition("/")
-        kind = kind_of(name)
-        value = HIDDEN if kind is Kind.SECURE_STRING else values[name]
-        shown = "[" + ", ".join(map(_quoted, value.split(","))) + "]" if kind is Kind.STRING_LIST else _quoted(value)
+        is_list = kind_of(name) is Kind.STRING_LIST
+        shown = "[" + ", ".join(map(_quoted, value.split(","))) + "]" if is_list else _quoted(value)
         tables.setdefault(".".join(table.split("/")), []).append(f"{key} = {shown}")
     return "\n\n".join("\n".join((f"[{table}]", *lines)) for table, lines in tables.items()) + "\n"
 

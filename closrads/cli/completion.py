@@ -1,0 +1,53 @@
+"""What a shell offers after a TAB; where it cannot be told quickly, nothing."""
+
+import os
+import tomllib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EVENTS = ROOT / "events"
+DEFAULT_STAGE = "prod"
+
+
+def event_names() -> list[str]:
+    """Return the bare names of the event files."""
+    return sorted(file.stem for file in EVENTS.glob("*.json"))
+
+
+def stages(incomplete: str) -> list[str]:
+    """Offer the stages that `samconfig.toml` deploys."""
+    found = set()
+    with suppress(OSError, tomllib.TOMLDecodeError):
+        for tables in tomllib.loads((ROOT / "samconfig.toml").read_text()).values():
+            if isinstance(tables, dict):
+                overrides = tables.get("deploy", {}).get("parameters", {}).get("parameter_overrides", ())
+                found |= {each.removeprefix("Stage=") for each in overrides if each.startswith("Stage=")}
+    return _beginning(incomplete, found)
+
+
+def events(incomplete: str) -> list[str]:
+    """Offer the event files; the shell itself knows all other files."""
+    return _beginning(incomplete, event_names())
+
+
+def campaigns(incomplete: str) -> list[str]:
+    """Offer the slugs that have parameters; one quick look, for somebody waits with a finger on TAB."""
+    # Imported here, for the other completions do without.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    path = os.environ.get("CLOSRADS_PARAMETER_PATH") or f"/closrads/{os.environ.get('CLOSRADS_STAGE', DEFAULT_STAGE)}"
+    config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
+    found = set()
+    with suppress(BotoCoreError, ClientError):
+        pages = boto3.client("ssm", config=config).get_paginator("get_parameters_by_path")
+        for page in pages.paginate(Path=f"{path}/campaigns", Recursive=True, WithDecryption=False):
+            found |= {each["Name"].removeprefix(f"{path}/campaigns/").split("/")[0] for each in page["Parameters"]}
+    return _beginning(incomplete, found)
+
+
+def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:
+    return sorted(word for word in words if word.startswith(incomplete))

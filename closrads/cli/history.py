@@ -1,0 +1,105 @@
+"""`history`: what each live run did, from the ledger."""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+
+from closrads.cli import environment
+from closrads.cli.past import Aftermath, change_json, change_line, end_of, ids_of_day, outcome, run_json, undone_runs
+from closrads.cli.runs import WHERE_IDS_ARE
+from closrads.cli.terminal import CommandError, UsageError, shown, table, told, waiting
+from closrads.ledger import Ledger, RunRecord
+from closrads.model import Change, ChangeState
+
+Changes = dict[str, list[Change]]
+"""By run."""
+
+
+def history(  # noqa: PLR0913 - the command's options
+    stage: str, *, slug: str | None, run_id: str | None, day: date | None, limit: int, as_json: bool
+) -> None:
+    """Show the live runs, the newest first; of one run or one campaign also each ad set's change."""
+    if run_id and day:
+        raise UsageError("--run and --day: give one of them")
+    with waiting("Reading the ledger"):
+        place = environment.place_of(stage)
+        ledger = place.ledger()
+        between = (run_id, run_id) if run_id else ids_of_day(day, place.zone) if day else ()
+        runs = list(islice((run for run in ledger.runs(*between) if slug is None or slug in run.campaigns), limit))
+        changes: Changes = {}
+        aftermath = Aftermath((), {})
+        if runs and (slug or run_id):
+            slugs = [slug] if slug else sorted({each for run in runs for each in run.campaigns})
+            first, last = runs[-1].run_id, runs[0].run_id
+            for change in (change for each in slugs for change in ledger.changes_between(each, first, last)):
+                changes.setdefault(change.run_id, []).append(change)
+            aftermath = _aftermath(ledger, first)
+    if run_id and not runs:
+        of_campaign = f" of {slug}" if slug else ""
+        raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}{of_campaign}: {WHERE_IDS_ARE}")
+    if as_json:
+        _print_json(runs, changes, aftermath, detailed=bool(slug or run_id))
+    elif not runs:
+        told().print(f"No live run{f' of {slug}' if slug else ''}{f' on {day}' if day else ' yet'}, in stage {stage}")
+    else:
+        _print(runs, changes, aftermath, place.zone, detailed=bool(slug or run_id))
+        if len(runs) == limit and not run_id:
+            told().print(f"The newest {limit}; --limit shows more, --day one day", style="dim")
+
+
+def _aftermath(ledger: Ledger, first: str) -> Aftermath:
+    """Return what the runs from one on made of the changes of each other."""
+    runs = list(ledger.runs(first))
+    undone = {
+        (slug, about, change.before.id): run.run_id
+        for run in runs
+        for slug, about in undone_runs(run).items()
+        for change in ledger.changes_of(slug, run.run_id)
+        if change.state is ChangeState.VERIFIED
+    }
+    return Aftermath(runs, undone)
+
+
+def _print_json(runs: Sequence[RunRecord], changes: Changes, aftermath: Aftermath, *, detailed: bool) -> None:
+    rows = []
+    for run in runs:
+        own = [change_json(change, aftermath) for change in changes.get(run.run_id, ())]
+        rows.append(run_json(run) | ({"changes": own} if detailed else {}))
+    print(json.dumps(rows))  # noqa: T201 - for machines
+
+
+def _print(
+    runs: Sequence[RunRecord], changes: Changes, aftermath: Aftermath, zone: ZoneInfo, *, detailed: bool
+) -> None:
+    out = shown()
+    if not detailed:
+        _print_runs(out, runs, zone)
+        return
+    for index, run in enumerate(runs):
+        if index:
+            out.print()
+        out.print(f"{_when(run, zone)}  {run.action}  {run.run_id}  {end_of(run)}", style="bold", soft_wrap=True)
+        out.print(f"{', '.join(run.campaigns)}: {outcome(run)}")
+        if own := changes.get(run.run_id):
+            rows = table("campaign", "ad set", "states", "state")
+            for change in own:
+                rows.add_row(*change_line(change, aftermath))
+            out.print(rows)
+
+
+def _print_runs(out: Console, runs: Sequence[RunRecord], zone: ZoneInfo) -> None:
+    rows = table("run", "action", "campaigns", "what it did", "end")
+    for run in runs:
+        rows.add_row(
+            f"{_when(run, zone)}\n{run.run_id}", run.action, "\n".join(run.campaigns), outcome(run), end_of(run)
+        )
+    out.print(rows)
+    out.print(f"\ntimes of {zone.key}; --run ID shows each ad set's change", style="dim")
+
+
+def _when(run: RunRecord, zone: ZoneInfo) -> str:
+    return f"{run.started_at.astimezone(zone):%a %Y-%m-%d %H:%M}"

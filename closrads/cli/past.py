@@ -1,0 +1,115 @@
+"""PURE: what became of what a run changed, told from the runs after it."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from closrads.cli.summary import counted, counts, states
+from closrads.ledger import RunRecord
+from closrads.model import RUN_ID_TIME, Action, Change, ChangeState
+from closrads.targeting import region_keys
+from closrads.targeting import states as codes
+
+Undone = Mapping[tuple[str, str, str], str]
+"""By campaign, run and ad set: the run that put the change back."""
+
+
+def ids_of_day(day: date, zone: ZoneInfo) -> tuple[str, str]:
+    """Return what the ids of a day's runs lie between; the day is that of the zone."""
+    first, last = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
+    return f"{first.astimezone(UTC):{RUN_ID_TIME}}", f"{last.astimezone(UTC):{RUN_ID_TIME}}"
+
+
+def end_of(run: RunRecord) -> str:
+    """Return how a run ended."""
+    if run.ended_at is None:
+        return "not ended"
+    return "ok" if run.result["success"] else "FAILED"
+
+
+def outcome(run: RunRecord) -> str:
+    """Return what a run did, in counts."""
+    if not run.result:
+        return "it died or is at work; the next live run sees to what is half done"
+    errors = sum(len(campaign["errors"]) for campaign in run.result["campaigns"])
+    return counted(run.result) + (f"; {errors} error{'s' if errors > 1 else ''}" if errors else "")
+
+
+def undone_runs(run: RunRecord) -> dict[str, str]:
+    """Return which run an undo was about, by campaign."""
+    if run.action is not Action.UNDO or not run.result:
+        return {}
+    return {each["slug"]: each["about_run"] for each in run.result["campaigns"] if each["about_run"]}
+
+
+class Aftermath:
+    """What happened to changes after they were made."""
+
+    def __init__(self, runs: Iterable[RunRecord], undone: Undone) -> None:
+        self._undone = undone
+        self._runs: dict[str, list[RunRecord]] = {}
+        for run in sorted(runs, key=lambda run: run.started_at):
+            for slug in run.campaigns:
+                self._runs.setdefault(slug, []).append(run)
+
+    def of(self, change: Change) -> str:
+        """Return what became of a change later, and which run did it; empty if nothing did."""
+        if undo := self._undone.get((change.campaign, change.run_id, change.before.id)):
+            return f"undone by {undo}"
+        if change.state.is_open:
+            return "the next live run finishes or undoes it"
+        mover = self._at_work(change.campaign, change.changed_at)
+        if mover is None or mover.run_id == change.run_id:
+            return ""
+        return f"by {mover.action} {mover.run_id}"
+
+    def _at_work(self, slug: str, moment: datetime) -> RunRecord | None:
+        """Return the run that had the campaign then: there is one at a time."""
+        runs = self._runs.get(slug, [])
+        index = bisect_right(runs, moment, key=lambda run: run.started_at)
+        return runs[index - 1] if index else None
+
+
+def states_of(change: Change) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the states that a change added and removed."""
+    before, after = region_keys(change.before.targeting), region_keys(change.after)
+    return codes(after - before), codes(before - after)
+
+
+def change_line(change: Change, aftermath: Aftermath) -> tuple[str, str, str, str]:
+    """Return the cells of a change: campaign, ad set, states, what became of it."""
+    state = change.state.value.replace("_", " ")
+    if change.state is ChangeState.VERIFIED:
+        state = "done"
+    later = aftermath.of(change)
+    return change.campaign, change.before.name, states(*states_of(change)), f"{state}, {later}" if later else state
+
+
+def run_json(run: RunRecord) -> dict[str, Any]:
+    """Return a run for machines."""
+    return {
+        "run_id": run.run_id,
+        "action": run.action.value,
+        "campaigns": list(run.campaigns),
+        "started_at": run.started_at.isoformat(),
+        "ended_at": run.ended_at.isoformat() if run.ended_at else None,
+        "success": run.result.get("success"),
+        "counts": counts(run.result) if run.result else {},
+    }
+
+
+def change_json(change: Change, aftermath: Aftermath) -> dict[str, Any]:
+    """Return a change for machines."""
+    added, removed = states_of(change)
+    return {
+        "campaign": change.campaign,
+        "adset": change.before.id,
+        "name": change.before.name,
+        "added": added,
+        "removed": removed,
+        "state": change.state.value,
+        "changed_at": change.changed_at.isoformat(),
+        "later": aftermath.of(change),
+    }

@@ -1,0 +1,175 @@
+"""`run` and `undo`: the handler in this process, with this shell's AWS credentials."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import handler
+from closrads.cli import environment
+from closrads.cli.completion import EVENTS, event_names
+from closrads.cli.environment import Place
+from closrads.cli.log import Tee, logged_to
+from closrads.cli.summary import campaigns, footline, headline
+from closrads.cli.terminal import FAILED, CommandError, UsageError, agreed, shown, table, told, waiting
+from closrads.config import Settings, load_settings
+from closrads.errors import SyncFailed
+from closrads.model import Action, RunRequest
+from closrads.request import parse_event
+
+LOGS = Path("build/log")
+WHERE_IDS_ARE = "ids stand at the foot of each report, and in `python -m closrads history`"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a command is to go about it."""
+
+    yes: bool
+    """Do not ask."""
+    as_json: bool
+    verbose: bool
+    """Show the log as it comes."""
+
+
+def run(event: str, stage: str, manner: Manner) -> int:
+    """Hand an event to the handler, show what came of it, and return the exit status."""
+    content = _event(event)
+    place = environment.place_of(stage)
+    with environment.entered(place):
+        with waiting("Reading the parameters", quiet=manner.verbose):
+            settings = load_settings()
+        request = _request(content, settings)
+        _refuse_without_ledger(request, place)
+        if not request.dry_run and not manner.yes and not agreed(f"{_intent(request, settings, place)} Go on?"):
+            return FAILED
+        result = _perform(content, request, place, manner)
+    _show(result, manner)
+    return 0 if result["success"] else FAILED
+
+
+def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_run: bool) -> int:
+    """Show what an undo would do, ask, and do it; return the exit status."""
+    place = environment.place_of(stage)
+    with environment.entered(place):
+        with waiting("Looking the run up", quiet=manner.verbose):
+            record = next(place.ledger().runs(run_id, run_id), None)
+            settings = load_settings()
+        if record is None:
+            raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}: {WHERE_IDS_ARE}")
+        if strangers := [slug for slug in slugs if slug not in record.campaigns]:
+            had = ", ".join(record.campaigns)
+            raise UsageError(f"The run did not have {', '.join(strangers)}: it had {had}")
+        enabled = {campaign.slug for campaign in settings.campaigns if campaign.enabled}
+        if off := [slug for slug in slugs or record.campaigns if slug not in enabled]:
+            told().print(f"Switched off, so left as they are: {', '.join(off)}", style="yellow")
+        chosen = [slug for slug in slugs or record.campaigns if slug in enabled]
+        if not chosen:
+            raise CommandError("No campaign of that run is switched on, and only those are undone")
+        event = {"action": Action.UNDO.value, "run_id": run_id, "campaigns": chosen}
+        looked = {**event, "dry_run": True, "notify": False}
+        preview = _perform(looked, _request(looked, settings), place, manner)
+        changing = sum(campaign["adsets_updated"] for campaign in preview["campaigns"])
+        if dry_run or not preview["success"] or not changing or not manner.as_json:
+            _show(preview, manner)
+        if not preview["success"]:
+            told().print("Nothing was undone. --campaign leaves out what cannot be undone now", style="red")
+            return FAILED
+        if dry_run or not changing:
+            told().print("Nothing was undone" if dry_run else "There is nothing to undo")
+            return 0
+        if not manner.yes and not agreed(f"Put {changing} ad sets back, in stage {stage}?"):
+            return FAILED
+        live = {**event, "dry_run": False}
+        result = _perform(live, _request(live, settings), place, manner)
+    _show(result, manner)
+    return 0 if result["success"] else FAILED
+
+
+def _event(text: str) -> Any:
+    """Return the event that was given as JSON, as a file, or by the bare name of one in `events/`."""
+    if text.lstrip().startswith(("{", "[")):
+        source, said = "the event", text
+    else:
+        file = next((file for file in (Path(text), EVENTS / f"{text}.json") if file.is_file()), None)
+        if file is None:
+            known = ", ".join(event_names())
+            raise UsageError(f"{text} is neither JSON nor a file, nor one of those in events/: {known}")
+        source, said = str(file), file.read_text()
+    try:
+        return json.loads(said)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{source} is no JSON: {error}") from None
+
+
+def _request(event: Any, settings: Settings) -> RunRequest:
+    enabled = {campaign.slug: campaign.enabled for campaign in settings.campaigns}
+    return parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
+
+
+def _refuse_without_ledger(request: RunRequest, place: Place) -> None:
+    if place.table:
+        return
+    if not (request.dry_run and request.action is Action.SYNC):
+        raise CommandError(place.why_no_table)
+    told().print(f"Without the ledger, so without what earlier runs left: {place.why_no_table}", style="yellow")
+
+
+def _intent(request: RunRequest, settings: Settings, place: Place) -> str:
+    slugs = request.campaigns or [campaign.slug for campaign in settings.campaigns if campaign.enabled]
+    of_run = f" of run {request.run_id}" if request.run_id else ""
+    mail = f" Mails {', '.join(settings.email.recipients)}." if settings.email and request.notify else ""
+    lifted = f" Without the limits {', '.join(sorted(request.force))}." if request.force else ""
+    who = ", ".join(slugs)
+    return f"LIVE {request.action}{of_run} in stage {place.stage}: changes ad sets at Meta of {who}.{lifted}{mail}"
+
+
+def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> dict[str, Any]:
+    """Return what the handler says of a run, also of one that failed.
+
+    The log goes to a file, for a run by hand leaves none in CloudWatch.
+    """
+    LOGS.mkdir(parents=True, exist_ok=True)
+    kind = f"{'dry' if request.dry_run else 'live'}-{request.action}"
+    path = LOGS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{place.stage}-{kind}.jsonl"
+    what = f"{'Dry run' if request.dry_run else 'LIVE run'}, {request.action}: asking CLOSRTECH and Meta"
+    try:
+        with (
+            path.open("a", encoding="utf-8") as file,
+            waiting(what, quiet=manner.verbose),
+            logged_to(Tee(file, sys.stderr) if manner.verbose else file),
+        ):
+            return handler.handle(event, environment.clock())
+    except SyncFailed as failure:
+        return failure.result
+    except KeyboardInterrupt:
+        if not request.dry_run:
+            told().print("What is half done, the next live run finishes or undoes", style="yellow")
+        raise
+    finally:
+        told().print(f"log: {path}", style="dim", soft_wrap=True)
+
+
+def _show(result: Mapping[str, Any], manner: Manner) -> None:
+    if manner.as_json:
+        print(json.dumps(result))  # noqa: T201 - for machines
+        return
+    out = shown()
+    out.print(headline(result), style="bold" if result["success"] else "bold red")
+    if result["left_to"]:
+        out.print(f"Everything was left to run {result['left_to']}, which has the same time or is at work")
+    for campaign in campaigns(result):
+        out.print(f"\n{campaign.title}", style="bold")
+        if campaign.lines:
+            rows = table("ad set", "result", "states, and what is to be said")
+            for line in campaign.lines:
+                rows.add_row(line.name, line.word, "\n".join(filter(None, (line.states, *line.reasons))))
+            out.print(rows)
+        for note in campaign.notes:
+            out.print(note)
+        for error in campaign.errors:
+            out.print(f"✗ {error}", style="red")
+    out.print(f"\n{footline(result)}")

@@ -1,0 +1,136 @@
+"""What all commands have in common: how they speak, ask, wait and fail."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+WIDTH_OF_A_PIPE = 120
+FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
+"""Exit statuses."""
+
+
+class CommandError(Exception):
+    """A command cannot do what it is asked to; the text says what to do."""
+
+    status = FAILED
+
+
+class UsageError(CommandError):
+    """A command was called in a way that makes no sense."""
+
+    status = BAD_USAGE
+
+
+def shown() -> Console:
+    """Return where results go: standard output, with colours only on a terminal and without NO_COLOR."""
+    return _console(error=False)
+
+
+def told() -> Console:
+    """Return where everything else goes, so that a pipe gets results only."""
+    return _console(error=True)
+
+
+def _console(*, error: bool) -> Console:
+    # What others have written must not be taken for markup.
+    console = Console(stderr=error, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001 - rich's own view of the environment
+        console.width = WIDTH_OF_A_PIPE
+    return console
+
+
+def table(*columns: str) -> Table:
+    """Return an empty table of the commands' common form; no cell of it is ever cut."""
+    result = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for column in columns:
+        result.add_column(column, overflow="fold")
+    return result
+
+
+@contextmanager
+def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Say on a terminal what is waited for, and for how long already."""
+    console = told()
+    spinner = (
+        Progress(
+            SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=console,
+            transient=True,
+        )
+        if console.is_terminal and not quiet
+        else None
+    )  # fmt: skip
+    with spinner or nullcontext():
+        if spinner:
+            spinner.add_task(what, total=None)
+        yield
+
+
+def is_somebody_there() -> bool:
+    """Tell whether a question would be read by a person."""
+    return sys.stdin.isatty()
+
+
+def agreed(question: str) -> bool:
+    """Ask a person for a yes; without one the answer is no, and how a script says yes is told."""
+    if not is_somebody_there():
+        told().print("Nobody is there to ask: give --yes", style="red")
+        return False
+    return typer.confirm(question, err=True)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say in one text what went wrong and what to do: no traceback, no secret, and an exit status for scripts."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except KeyboardInterrupt:
+        _give_up("Stopped", INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the last place where a secret in a text can be stopped
+        _give_up(*_explanation(error))
+
+
+def _give_up(text: str, status: int) -> NoReturn:
+    from closrads.errors import redact  # noqa: PLC0415 - as all that is slow
+
+    told().print(redact(text), style="red", soft_wrap=True)
+    raise typer.Exit(status) from None
+
+
+def _explanation(error: Exception) -> tuple[str, int]:
+    """Return what to say of an error, and the exit status."""
+    # Slow to import, and loaded by the time that something of it is raised.
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415
+
+    from closrads.cli.parameter_files import UnreadableFileError  # noqa: PLC0415
+    from closrads.errors import ClosradsError, ConfigError, EventError, plain  # noqa: PLC0415
+
+    said, status = str(error), FAILED
+    match error:
+        case CommandError():
+            status = error.status
+        case EventError():
+            said, status = f"The event is not understood:\n{error}", BAD_USAGE
+        case ConfigError():
+            said = f"{error}\n`doctor` tells more; `push-config` puts parameters"
+        case NoCredentialsError() | NoRegionError():
+            said = f"{error} Set AWS_PROFILE, or AWS_REGION and credentials, in this shell"
+        case ClientError() | BotoCoreError():
+            said = f"AWS refuses: {error}. Are these the right credentials and the right Region?"
+        case UnreadableFileError() | ClosradsError() | OSError() | UnicodeDecodeError():
+            pass
+        case _:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(place.filename).name}:{place.lineno}"
+            said = plain(f"Unexpected {type(error).__name__} at {where}: {error}. This is a defect of CLOSRADS")
+    return said, status
