@@ -92,7 +92,7 @@ class RunRecord:
     started_at: datetime
     ended_at: datetime | None
     """None if it died, or is still at work."""
-    result: Mapping[str, Any]
+    result: dict[str, Any]
     """What the handler returned, empty without an end."""
 
 

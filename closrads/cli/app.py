@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.completion import completion_init
 
 from closrads.cli import completion
 from closrads.cli.terminal import explained
@@ -21,8 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # `explained` speaks, and shows no secret
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Examples: docs/commands.md. Completion for your shell: --install-completion",
+    add_completion=False,  # typer's own asks for a program in PATH, which `python -m` is none
+    epilog="More, with examples: docs/commands.md.",
 )
+completion_init()
 
 Stage = Annotated[
     str,
@@ -177,3 +180,11 @@ def undo(  # noqa: PLR0913 - a command's options
 
         manner = runs.Manner(yes=yes, as_json=as_json, verbose=verbose)
         raise typer.Exit(runs.undo(run_id, campaign or (), stage, manner, dry_run=dry_run))
+
+
+@app.command("completion", epilog='In ~/.bashrc or ~/.zshrc: eval "$(… -m closrads completion bash)"')
+def print_completion(
+    shell: Annotated[completion.Shell, typer.Argument(help="Whose language to print.")] = completion.Shell.BASH,
+) -> None:
+    """Print what gives a shell the short command closrads, with completion of all that can be known quickly."""
+    print(completion.script(shell), end="")  # noqa: T201 - for the shell

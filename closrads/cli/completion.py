@@ -1,14 +1,51 @@
 """What a shell offers after a TAB; where it cannot be told quickly, nothing."""
 
 import os
+import shlex
+import sys
 import tomllib
 from collections.abc import Iterable
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 
+VARIABLE = "_CLOSRADS_COMPLETE"
+"""Set while a shell asks what to offer."""
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "events"
 DEFAULT_STAGE = "prod"
+
+
+_FUNCTION = """\
+closrads() {{ PYTHONPATH={root} {python} -m closrads "$@"; }}
+"""
+_BASH = """\
+_closrads_offer() {{
+    local IFS=$'\\n'
+    COMPREPLY=($(COMP_WORDS="${{COMP_WORDS[*]}}" COMP_CWORD=$COMP_CWORD {variable}=complete_bash closrads))
+}}
+complete -o default -F _closrads_offer closrads
+"""
+_ZSH = """\
+_closrads_offer() {{
+    eval "$(_TYPER_COMPLETE_ARGS="${{words[1,$CURRENT]}}" {variable}=complete_zsh closrads)"
+}}
+compdef _closrads_offer closrads
+"""
+
+
+class Shell(StrEnum):
+    """What can be completed in."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+
+
+def script(shell: Shell) -> str:
+    """Return what a shell is to evaluate."""
+    own = {Shell.BASH: _BASH, Shell.ZSH: _ZSH}[shell]
+    names = {"root": shlex.quote(str(ROOT)), "python": shlex.quote(sys.executable), "variable": VARIABLE}
+    return f"{_FUNCTION}{own}".format(**names)
 
 
 def event_names() -> list[str]:

@@ -9,9 +9,20 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from closrads.cli import environment
-from closrads.cli.past import Aftermath, change_json, change_line, end_of, ids_of_day, outcome, run_json, undone_runs
+from closrads.cli.past import (
+    Aftermath,
+    change_json,
+    change_line,
+    end_of,
+    errors_of,
+    ids_of_day,
+    of_campaign,
+    outcome,
+    run_json,
+    undone_runs,
+)
 from closrads.cli.runs import WHERE_IDS_ARE
-from closrads.cli.terminal import CommandError, UsageError, shown, table, told, waiting
+from closrads.cli.terminal import CommandError, UsageError, say, shown, table, waiting
 from closrads.ledger import Ledger, RunRecord
 from closrads.model import Change, ChangeState
 
@@ -29,7 +40,8 @@ def history(  # noqa: PLR0913 - the command's options
         place = environment.place_of(stage)
         ledger = place.ledger()
         between = (run_id, run_id) if run_id else ids_of_day(day, place.zone) if day else ()
-        runs = list(islice((run for run in ledger.runs(*between) if slug is None or slug in run.campaigns), limit))
+        found = (run for run in ledger.runs(*between) if slug is None or slug in run.campaigns)
+        runs = [of_campaign(run, slug) if slug else run for run in islice(found, limit)]
         changes: Changes = {}
         aftermath = Aftermath((), {})
         if runs and (slug or run_id):
@@ -44,11 +56,11 @@ def history(  # noqa: PLR0913 - the command's options
     if as_json:
         _print_json(runs, changes, aftermath, detailed=bool(slug or run_id))
     elif not runs:
-        told().print(f"No live run{f' of {slug}' if slug else ''}{f' on {day}' if day else ' yet'}, in stage {stage}")
+        say(f"No live run{f' of {slug}' if slug else ''}{f' on {day}' if day else ' yet'}, in stage {stage}")
     else:
         _print(runs, changes, aftermath, place.zone, detailed=bool(slug or run_id))
         if len(runs) == limit and not run_id:
-            told().print(f"The newest {limit}; --limit shows more, --day one day", style="dim")
+            say(f"The newest {limit}; --limit shows more, --day one day", style="dim")
 
 
 def _aftermath(ledger: Ledger, first: str) -> Aftermath:
@@ -84,6 +96,8 @@ def _print(
             out.print()
         out.print(f"{_when(run, zone)}  {run.action}  {run.run_id}  {end_of(run)}", style="bold", soft_wrap=True)
         out.print(f"{', '.join(run.campaigns)}: {outcome(run)}")
+        for error in errors_of(run):
+            out.print(f"✗ {error}", style="red")
         if own := changes.get(run.run_id):
             rows = table("campaign", "ad set", "states", "state")
             for change in own:

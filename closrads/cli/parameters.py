@@ -20,7 +20,7 @@ from closrads.cli.parameter_files import (
     read_toml,
     shown_values,
 )
-from closrads.cli.terminal import FAILED, CommandError, agreed, shown, table, told, waiting
+from closrads.cli.terminal import FAILED, CommandError, agreed, say, shown, table, waiting
 from closrads.config import parse_settings
 from closrads.errors import ConfigError, Secret, redact
 
@@ -69,7 +69,7 @@ def pull_config(stage: str, file: Path | None, *, as_json: bool) -> None:
     text = json.dumps(shown_values(there), indent=2) + "\n" if as_json else as_toml(there)
     if file:
         file.write_text(text)
-        told().print(f"{len(there)} parameters of {path} written to {file}, secrets as ***", soft_wrap=True)
+        say(f"{len(there)} parameters of {path} written to {file}, secrets as ***")
     else:
         print(text, end="")  # noqa: T201 - for a file or a pipe
 
@@ -118,6 +118,4 @@ def _put(store: "SSMClient", path: str, changes: list[Difference]) -> None:
                 done += 1
     finally:
         rest = "" if done == len(changes) else " Once more puts the rest."
-        told().print(
-            f"{done} of {len(changes)} put.{rest} A warm function keeps the old ones for five minutes at most."
-        )
+        say(f"{done} of {len(changes)} put.{rest} A warm function keeps the old ones for five minutes at most.")

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,12 +30,24 @@ def end_of(run: RunRecord) -> str:
     return "ok" if run.result["success"] else "FAILED"
 
 
+def of_campaign(run: RunRecord, slug: str) -> RunRecord:
+    """Return a run as if it had had one campaign only."""
+    campaigns = [campaign for campaign in run.result.get("campaigns", ()) if campaign["slug"] == slug]
+    result = run.result | {"campaigns": campaigns, "success": all(each["success"] for each in campaigns)}
+    return replace(run, campaigns=(slug,), result=result if run.result else {})
+
+
 def outcome(run: RunRecord) -> str:
     """Return what a run did, in counts."""
     if not run.result:
         return "it died or is at work; the next live run sees to what is half done"
-    errors = sum(len(campaign["errors"]) for campaign in run.result["campaigns"])
-    return counted(run.result) + (f"; {errors} error{'s' if errors > 1 else ''}" if errors else "")
+    errors = errors_of(run)
+    return counted(run.result) + (f"; {len(errors)} error{'s' if errors[1:] else ''}" if errors else "")
+
+
+def errors_of(run: RunRecord) -> list[str]:
+    """Return what went wrong in a run."""
+    return [f"{each['slug']}: {error}" for each in run.result.get("campaigns", ()) for error in each["errors"]]
 
 
 def undone_runs(run: RunRecord) -> dict[str, str]:

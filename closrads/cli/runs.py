@@ -14,7 +14,7 @@ from closrads.cli.completion import EVENTS, event_names
 from closrads.cli.environment import Place
 from closrads.cli.log import Tee, logged_to
 from closrads.cli.summary import campaigns, footline, headline
-from closrads.cli.terminal import FAILED, CommandError, UsageError, agreed, shown, table, told, waiting
+from closrads.cli.terminal import FAILED, CommandError, UsageError, agreed, say, shown, table, waiting
 from closrads.config import Settings, load_settings
 from closrads.errors import SyncFailed
 from closrads.model import Action, RunRequest
@@ -44,8 +44,10 @@ def run(event: str, stage: str, manner: Manner) -> int:
             settings = load_settings()
         request = _request(content, settings)
         _refuse_without_ledger(request, place)
-        if not request.dry_run and not manner.yes and not agreed(f"{_intent(request, settings, place)} Go on?"):
-            return FAILED
+        if not request.dry_run and not manner.yes:
+            say(_intent(request, settings, place), style="bold")
+            if not agreed("Go on?"):
+                return FAILED
         result = _perform(content, request, place, manner)
     _show(result, manner)
     return 0 if result["success"] else FAILED
@@ -65,7 +67,7 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
             raise UsageError(f"The run did not have {', '.join(strangers)}: it had {had}")
         enabled = {campaign.slug for campaign in settings.campaigns if campaign.enabled}
         if off := [slug for slug in slugs or record.campaigns if slug not in enabled]:
-            told().print(f"Switched off, so left as they are: {', '.join(off)}", style="yellow")
+            say(f"Switched off, so left as they are: {', '.join(off)}", style="yellow")
         chosen = [slug for slug in slugs or record.campaigns if slug in enabled]
         if not chosen:
             raise CommandError("No campaign of that run is switched on, and only those are undone")
@@ -76,10 +78,10 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
         if dry_run or not preview["success"] or not changing or not manner.as_json:
             _show(preview, manner)
         if not preview["success"]:
-            told().print("Nothing was undone. --campaign leaves out what cannot be undone now", style="red")
+            say("Nothing was undone. --campaign leaves out what cannot be undone now", style="red")
             return FAILED
         if dry_run or not changing:
-            told().print("Nothing was undone" if dry_run else "There is nothing to undo")
+            say("Nothing was undone" if dry_run else "There is nothing to undo")
             return 0
         if not manner.yes and not agreed(f"Put {changing} ad sets back, in stage {stage}?"):
             return FAILED
@@ -115,16 +117,17 @@ def _refuse_without_ledger(request: RunRequest, place: Place) -> None:
         return
     if not (request.dry_run and request.action is Action.SYNC):
         raise CommandError(place.why_no_table)
-    told().print(f"Without the ledger, so without what earlier runs left: {place.why_no_table}", style="yellow")
+    say(f"Without the ledger, so without what earlier runs left: {place.why_no_table}", style="yellow")
 
 
 def _intent(request: RunRequest, settings: Settings, place: Place) -> str:
     slugs = request.campaigns or [campaign.slug for campaign in settings.campaigns if campaign.enabled]
     of_run = f" of run {request.run_id}" if request.run_id else ""
-    mail = f" Mails {', '.join(settings.email.recipients)}." if settings.email and request.notify else ""
-    lifted = f" Without the limits {', '.join(sorted(request.force))}." if request.force else ""
-    who = ", ".join(slugs)
-    return f"LIVE {request.action}{of_run} in stage {place.stage}: changes ad sets at Meta of {who}.{lifted}{mail}"
+    lifted = f", without the limits {', '.join(sorted(request.force))}" if request.force else ""
+    mails = settings.email and request.notify
+    mail = f" The report goes to {', '.join(settings.email.recipients)}." if mails and settings.email else ""
+    what = f"LIVE {request.action}{of_run} in stage {place.stage}{lifted}"
+    return f"{what}: it changes the targeting of ad sets at Meta, of {', '.join(slugs)}.{mail}"
 
 
 def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> dict[str, Any]:
@@ -147,10 +150,10 @@ def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> d
         return failure.result
     except KeyboardInterrupt:
         if not request.dry_run:
-            told().print("What is half done, the next live run finishes or undoes", style="yellow")
+            say("What is half done, the next live run finishes or undoes", style="yellow")
         raise
     finally:
-        told().print(f"log: {path}", style="dim", soft_wrap=True)
+        say(f"log: {path}", style="dim")
 
 
 def _show(result: Mapping[str, Any], manner: Manner) -> None:
@@ -164,11 +167,11 @@ def _show(result: Mapping[str, Any], manner: Manner) -> None:
     for campaign in campaigns(result):
         out.print(f"\n{campaign.title}", style="bold")
         if campaign.lines:
-            rows = table("ad set", "result", "states, and what is to be said")
+            rows = table("ad set", "result", "states and notes")
             for line in campaign.lines:
                 rows.add_row(line.name, line.word, "\n".join(filter(None, (line.states, *line.reasons))))
             out.print(rows)
-        for note in campaign.notes:
+        for note in campaign.notes or ([] if campaign.lines or campaign.errors else ["no ad sets"]):
             out.print(note)
         for error in campaign.errors:
             out.print(f"✗ {error}", style="red")

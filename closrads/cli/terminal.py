@@ -48,6 +48,12 @@ def _console(*, error: bool) -> Console:
     return console
 
 
+def say(text: str, style: str = "") -> None:
+    """Tell a person something beside the results; lines are broken for eyes, but not for programs."""
+    console = told()
+    console.print(text, style=style or None, soft_wrap=not console.is_terminal)
+
+
 def table(*columns: str) -> Table:
     """Return an empty table of the commands' common form; no cell of it is ever cut."""
     result = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
@@ -82,7 +88,7 @@ def is_somebody_there() -> bool:
 def agreed(question: str) -> bool:
     """Ask a person for a yes; without one the answer is no, and how a script says yes is told."""
     if not is_somebody_there():
-        told().print("Nobody is there to ask: give --yes", style="red")
+        say("Nobody is there to ask: give --yes", style="red")
         return False
     return typer.confirm(question, err=True)
 
@@ -103,7 +109,7 @@ def explained() -> Iterator[None]:
 def _give_up(text: str, status: int) -> NoReturn:
     from closrads.errors import redact  # noqa: PLC0415 - as all that is slow
 
-    told().print(redact(text), style="red", soft_wrap=True)
+    say(redact(text), style="red")
     raise typer.Exit(status) from None
 
 
