@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.completion import completion_init
+from typer._completion_classes import completion_init
 
 from closrads.cli import completion
 from closrads.cli.terminal import explained
@@ -182,9 +182,12 @@ def undo(  # noqa: PLR0913 - a command's options
         raise typer.Exit(runs.undo(run_id, campaign or (), stage, manner, dry_run=dry_run))
 
 
-@app.command("completion", epilog='In ~/.bashrc or ~/.zshrc: eval "$(… -m closrads completion bash)"')
+@app.command("completion", epilog=_examples("completion bash"))
 def print_completion(
     shell: Annotated[completion.Shell, typer.Argument(help="Whose language to print.")] = completion.Shell.BASH,
 ) -> None:
-    """Print what gives a shell the short command closrads, with completion of all that can be known quickly."""
+    """Print what gives a shell the short command closrads, with completion.
+
+    In ~/.bashrc: eval "$(cd FOLDER && .venv/bin/python -m closrads completion bash)"
+    """
     print(completion.script(shell), end="")  # noqa: T201 - for the shell

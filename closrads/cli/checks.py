@@ -360,16 +360,17 @@ def check_sender(sender: str, clients: Clients) -> Iterator[Finding]:
     domain = address.rpartition("@")[2]
     labels = domain.split(".")
     candidates = [address, *(".".join(labels[index:]) for index in range(len(labels) - 1))]
-    there = {identity: found for identity in candidates if (found := _identity(identity, clients)) is not None}
-    verified = {identity: found for identity, found in there.items() if found.get("VerifiedForSendingStatus")}
-    if not verified:
-        state = "is not verified yet" if there else "is no identity of SES here"
-        yield failed(name, f"{address} {state}", f"verify it, or {domain}, in the SES console of this Region")
-        return
-    identity, found = next(iter(verified.items()))
-    yield ok(name, f"{address} is verified" + ("" if identity == address else f", by {identity}"))
-    if chosen := found.get("ConfigurationSetName"):
-        yield from _configuration_set(chosen, identity, clients)
+    state = "is no identity of SES here"
+    for identity in candidates:
+        found = _identity(identity, clients)
+        if found and found.get("VerifiedForSendingStatus"):
+            yield ok(name, f"{address} is verified" + ("" if identity == address else f", by {identity}"))
+            if chosen := found.get("ConfigurationSetName"):
+                yield from _configuration_set(chosen, identity, clients)
+            return
+        if found:
+            state = "is not verified yet"
+    yield failed(name, f"{address} {state}", f"verify it, or {domain}, in the SES console of this Region")
 
 
 def _identity(identity: str, clients: Clients) -> Mapping[str, Any] | None:

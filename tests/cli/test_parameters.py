@@ -133,7 +133,7 @@ class TestPush:
         self, legacy: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, typed: str, put: int
     ) -> None:
         """No is the default."""
-        monkeypatch.setattr("closrads.cli.parameters._is_somebody_there", lambda: True)
+        monkeypatch.setattr("closrads.cli.terminal.is_somebody_there", lambda: True)
 
         result = run("push-config", legacy, typed=typed)
 

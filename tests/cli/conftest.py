@@ -1,0 +1,46 @@
+"""The business of the sandbox, and the commands as somebody in a shell calls them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from closrads.cli import environment
+from closrads.cli.app import app
+from sandbox import Sandbox
+from tests.world import FakeTime
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def business(sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sandbox:
+    """Return the sandbox on a day on which demand has moved; files are written to a folder of the test's own."""
+    sandbox.load("change day")
+    monkeypatch.setattr(environment, "clock", lambda: fake_time.clock)
+    monkeypatch.chdir(tmp_path)
+    return sandbox
+
+
+@pytest.fixture
+def call(business: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Return a way to call a command, which checks that it shows no secret and no traceback."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def called(*arguments: object, typed: str | None = None) -> Result:
+        result = CliRunner().invoke(app, [*map(str, arguments)], input=typed)
+        said = result.output + result.stderr
+        for secret in (business.meta.token, business.closrtech.password):
+            assert secret not in said + repr(result.exception)
+        assert "Traceback" not in said
+        assert isinstance(result.exception, SystemExit | None), repr(result.exception)
+        return result
+
+    return called
+
+
+@pytest.fixture
+def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a person in front of the terminal."""
+    monkeypatch.setattr("closrads.cli.terminal.is_somebody_there", lambda: True)

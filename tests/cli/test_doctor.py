@@ -1,0 +1,640 @@
+"""`doctor`: each thing that a run needs, as it should be and not, and that looking changes nothing."""
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from closrads.cli import checks
+from closrads.cli.checks import RELEASED, Check, Verdict, findings_of
+from closrads.graph_api import API_VERSION
+from sandbox import Sandbox, faults
+from sandbox.aws import DROPPED, LEDGER_TABLE, AwsRequest
+from sandbox.scenarios import SENDER
+from tests.cli.conftest import Call
+from tests.world import FakeTime
+
+Breaking = Callable[[Sandbox], object]
+VETERANS = "120210000000001100"
+
+
+def put(**parameters: str) -> Breaking:
+    """Return what puts parameters."""
+    return lambda sandbox: sandbox.aws.put_parameters(
+        {name.replace("__", "/"): text for name, text in parameters.items()}
+    )
+
+
+def delete(*names: str) -> Breaking:
+    """Return what deletes parameters."""
+    return lambda sandbox: sandbox.aws.delete_parameters(*names)
+
+
+def meta(**attributes: Any) -> Breaking:
+    """Return what sets attributes of Meta."""
+    return lambda sandbox: [setattr(sandbox.meta, name, value) for name, value in attributes.items()]
+
+
+def account(**attributes: Any) -> Breaking:
+    """Return what sets attributes of an ad account."""
+    return lambda sandbox: [setattr(sandbox.meta.accounts["act_111"], *pair) for pair in attributes.items()]
+
+
+def campaign(**attributes: Any) -> Breaking:
+    """Return what sets attributes of a Meta campaign."""
+    return lambda sandbox: [setattr(sandbox.meta.campaigns[VETERANS], *pair) for pair in attributes.items()]
+
+
+def ses(**attributes: Any) -> Breaking:
+    """Return what sets attributes of the account at SES."""
+    return lambda sandbox: [setattr(sandbox.aws.ses, *pair) for pair in attributes.items()]
+
+
+def no_backup(sandbox: Sandbox) -> None:
+    """Switch point-in-time recovery off."""
+    off = {"PointInTimeRecoveryEnabled": False}
+    sandbox.aws.client("dynamodb").update_continuous_backups(
+        TableName=LEDGER_TABLE, PointInTimeRecoverySpecification=off
+    )
+
+
+def shifted(sandbox: Sandbox) -> None:
+    """Have Meta's search show the table that leaves DC out."""
+    rows = sandbox.meta.fail
+    table = json.loads((checks.REGION_FILE).read_text())
+    listed = [{"key": each["key"], "name": each["name"], "country_code": "US"} for each in table.values()]
+    for each in listed:
+        if each["name"] == "Florida":
+            each["key"] = "1"
+    rows(faults.answer({"data": listed}), on="GET search")
+
+
+BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
+    "nothing is there": (
+        lambda sandbox: [sandbox.aws.reset(), sandbox.aws.verify_sender(SENDER)],
+        "parameters",
+        Verdict.FAILED,
+        "there are none below /closrads/sandbox",
+        "push-config",
+    ),
+    "a parameter is missing": (
+        delete("campaigns/veterans/fb_ad_account_id"),
+        "campaigns/veterans/fb_ad_account_id",
+        Verdict.FAILED,
+        "is missing",
+        "push-config",
+    ),
+    "a parameter is misspelt": (
+        put(meta__acces_token="x"),
+        "meta/acces_token",
+        Verdict.FAILED,
+        "misspelt?",
+        "push-config",
+    ),
+    "all campaigns are off": (
+        put(campaigns__veterans__enabled="no", campaigns__truckers__enabled="no", campaigns__mortgage__enabled="no"),
+        "parameters",
+        Verdict.WARNING,
+        "switched off: mortgage, truckers, veterans: a run does nothing",
+        "enabled",
+    ),
+    "the login at CLOSRTECH is wrong": (
+        put(closrtech__password="FAKE-wrong-password"),
+        "CLOSRTECH: truckers",
+        Verdict.FAILED,
+        "401",
+        "push-config",
+    ),
+    "CLOSRTECH does not know the campaign": (
+        put(campaigns__truckers__closrtech_campaign="VND_NOBODY"),
+        "CLOSRTECH: truckers",
+        Verdict.FAILED,
+        "404",
+        "push-config",
+    ),
+    "CLOSRTECH is down": (
+        lambda sandbox: sandbox.closrtech.refuse_connections(),
+        "CLOSRTECH: mortgage",
+        Verdict.FAILED,
+        "",
+        "base_url",
+    ),
+    "CLOSRTECH wants nothing": (
+        lambda sandbox: sandbox.closrtech.answer({"TX": 0}),
+        "CLOSRTECH: mortgage",
+        Verdict.FAILED,
+        "",
+        "ask CLOSRTECH",
+    ),
+    "CLOSRTECH knows a state that Meta does not": (
+        lambda sandbox: sandbox.closrtech.answer({"TX": 1, "PR": 2}),
+        "CLOSRTECH: mortgage",
+        Verdict.WARNING,
+        "1 states with demand; unknown: PR",
+        "leave these out",
+    ),
+    "the token has expired": (
+        lambda sandbox: sandbox.meta.dead_tokens.update({sandbox.meta.token: faults.TOKEN_EXPIRED}),
+        "token meta/access_token",
+        Verdict.FAILED,
+        "[Meta 190/463]",
+        "generate one that never expires",
+    ),
+    "the token is not valid": (
+        lambda sandbox: sandbox.meta.fail(
+            faults.answer({"data": {"is_valid": False, "error": {"code": 190, "message": "It was revoked"}}}),
+            on="GET debug_token",
+        ),
+        "token meta/access_token",
+        Verdict.FAILED,
+        "is not valid: It was revoked",
+        "generate one that never expires",
+    ),
+    "the token is a person's": (
+        meta(token_type="USER"),
+        "token meta/access_token",
+        Verdict.FAILED,
+        "of a person",
+        "system user",
+    ),
+    "the token is a page's": (
+        meta(token_type="PAGE"),
+        "token meta/access_token",
+        Verdict.FAILED,
+        "is of no system user: PAGE",
+        "system user",
+    ),
+    "nobody knows whose the token is": (
+        meta(token_type=None),
+        "token meta/access_token",
+        Verdict.WARNING,
+        "whose",
+        "Debugger",
+    ),
+    "the token will expire": (
+        lambda sandbox: setattr(sandbox.meta, "token_expires_at", int(sandbox.meta.now() + 59.5 * 86_400)),
+        "token meta/access_token",
+        Verdict.FAILED,
+        "expires on 2026-07-02, in 59 days",
+        "never expires",
+    ),
+    "the token's access to data will end": (
+        lambda sandbox: setattr(sandbox.meta, "token_data_access_expires_at", int(sandbox.meta.now() + 86_400)),
+        "token meta/access_token",
+        Verdict.FAILED,
+        "in 1 days",
+        "never expires",
+    ),
+    "the token may only read": (
+        meta(token_scopes=["ads_read"]),
+        "token meta/access_token",
+        Verdict.FAILED,
+        "lacks the permission",
+        "ads_management",
+    ),
+    "the token may not manage the ad account": (
+        account(tasks=("ANALYZE",)),
+        "ad account act_111",
+        Verdict.FAILED,
+        "may not change ads (it may: ANALYZE)",
+        "System users",
+    ),
+    "the token may do nothing": (
+        account(tasks=()),
+        "ad account act_111",
+        Verdict.FAILED,
+        "it may: nothing",
+        "System users",
+    ),
+    "Meta does not say what the token may do": (
+        lambda sandbox: sandbox.meta.fail(
+            faults.answer({"id": "act_222", "name": "X", "account_status": 1}), on="GET account"
+        ),
+        "ad account act_222",
+        Verdict.WARNING,
+        "does not say what",
+        "by hand",
+    ),
+    "the ad account is not seen": (
+        put(campaigns__veterans__fb_ad_account_id="act_999"),
+        "ad account act_999",
+        Verdict.FAILED,
+        "[Meta 100/33]",
+        "",
+    ),
+    "the ad account is disabled": (account(status=2), "ad account act_111", Verdict.WARNING, "status 2", "Billing"),
+    "a Meta campaign does not exist": (
+        put(campaigns__veterans__fb_campaign_ids="120210000000009900"),
+        "Meta campaign 120210000000009900",
+        Verdict.FAILED,
+        "of veterans: ",
+        "campaigns/veterans/fb_campaign_ids",
+    ),
+    "a Meta campaign is another account's": (
+        put(campaigns__veterans__fb_ad_account_id="act_222"),
+        f"Meta campaign {VETERANS}",
+        Verdict.FAILED,
+        "belongs to act_111, not to act_222",
+        "fb_ad_account_id",
+    ),
+    "a Meta campaign is paused": (
+        campaign(status="PAUSED"),
+        f"Meta campaign {VETERANS}",
+        Verdict.WARNING,
+        "is paused",
+        "leave them alone",
+    ),
+    "a Meta campaign is archived": (
+        campaign(status="ARCHIVED"),
+        f"Meta campaign {VETERANS}",
+        Verdict.FAILED,
+        "is archived",
+        "take it out of",
+    ),
+    "the regions are others": (shifted, "regions", Verdict.FAILED, "FL: the file has", "check_regions --write"),
+    "the regions cannot be read": (
+        lambda sandbox: sandbox.meta.fail(faults.UNKNOWN_ERROR, on="GET search", times=None),
+        "regions",
+        Verdict.FAILED,
+        "[Meta 1]",
+        "try again",
+    ),
+    "the version ends": (
+        meta(version_warning="v26.0 calls are upgraded to v27.0"),
+        f"Graph API {API_VERSION}",
+        Verdict.FAILED,
+        "upgraded to v27.0",
+        "changelog",
+    ),
+    "the version is gone": (
+        lambda sandbox: sandbox.meta.fail(
+            faults.error(2635, None, "The version is gone"), on=lambda operation: operation.params.get("fields") == "id"
+        ),
+        f"Graph API {API_VERSION}",
+        Verdict.FAILED,
+        "The version is gone",
+        "changelog",
+    ),
+    "SES lets mail go to nobody": (
+        ses(production_access=False),
+        "SES account",
+        Verdict.FAILED,
+        "SES sandbox",
+        "production access",
+    ),
+    "SES has stopped the account": (
+        ses(sending_enabled=False),
+        "SES account",
+        Verdict.FAILED,
+        "may not send",
+        "reputation",
+    ),
+    "the sender is not verified": (
+        ses(identities={SENDER: False}),
+        "SES sender",
+        Verdict.FAILED,
+        "not verified yet",
+        "verify it",
+    ),
+    "the sender is no identity": (ses(identities={}), "SES sender", Verdict.FAILED, "no identity", "example.test"),
+    "there is no sender": (
+        delete("email/sender", "email/recipients"),
+        "SES sender",
+        Verdict.WARNING,
+        "nobody gets it by mail",
+        "push-config",
+    ),
+    "the configuration set is gone": (
+        ses(default_configuration_sets={SENDER: "daily"}),
+        "configuration set daily",
+        Verdict.FAILED,
+        "does not exist",
+        "create it",
+    ),
+    "the configuration set is stopped": (
+        ses(default_configuration_sets={SENDER: "daily"}, configuration_sets={"daily": False}),
+        "configuration set daily",
+        Verdict.FAILED,
+        "may not send",
+        "enable",
+    ),
+    "the ledger is gone": (
+        lambda sandbox: sandbox.aws.client("dynamodb").delete_table(TableName=LEDGER_TABLE),
+        f"ledger {LEDGER_TABLE}",
+        Verdict.FAILED,
+        "does not exist",
+        "Deploy",
+    ),
+    "the ledger has no backup": (no_backup, "ledger backup", Verdict.FAILED, "is off", "switch it on"),
+    "the ledger cannot be queried": (
+        lambda sandbox: sandbox.aws.fail("dynamodb", "Query", "AccessDeniedException"),
+        "ledger",
+        Verdict.WARNING,
+        "not checked: you have no right to it",
+        "dynamodb:Query",
+    ),
+    "the right to see SES is missing": (
+        lambda sandbox: sandbox.aws.fail("sesv2", "GET /v2/email/account", "AccessDeniedException", 403),
+        "SES account",
+        Verdict.WARNING,
+        "no right to it",
+        "ses:GetAccount",
+    ),
+    "the right to see the sender is missing": (
+        lambda sandbox: sandbox.aws.fail("sesv2", f"GET /v2/email/identities/{SENDER}", "AccessDeniedException", 403),
+        "SES sender",
+        Verdict.WARNING,
+        "no right to it",
+        "ses:GetEmailIdentity",
+    ),
+    "the right to see the configuration set is missing": (
+        lambda sandbox: [
+            ses(default_configuration_sets={SENDER: "daily"})(sandbox),
+            sandbox.aws.fail("sesv2", "GET /v2/email/configuration-sets/daily", "AccessDeniedException", 403),
+        ],
+        "SES sender",
+        Verdict.WARNING,
+        "no right to it",
+        "ses:GetConfigurationSet",
+    ),
+    "the right to see the table is missing": (
+        lambda sandbox: sandbox.aws.fail("dynamodb", "DescribeTable", "AccessDeniedException"),
+        "ledger",
+        Verdict.WARNING,
+        "no right to it",
+        "dynamodb:DescribeTable",
+    ),
+    "the right to read parameters is missing": (
+        lambda sandbox: sandbox.aws.fail("ssm", "GetParametersByPath", "AccessDeniedException"),
+        "parameters",
+        Verdict.WARNING,
+        "no right to it",
+        "ssm:GetParametersByPath",
+    ),
+    "the credentials are wrong": (
+        lambda sandbox: sandbox.aws.fail("ssm", "GetParametersByPath", "UnrecognizedClientException"),
+        "parameters",
+        Verdict.FAILED,
+        "AWS refuses",
+        "AWS_PROFILE",
+    ),
+    "AWS gives no answer": (
+        lambda sandbox: sandbox.aws.fail("dynamodb", "DescribeTable", DROPPED, times=None),
+        "ledger",
+        Verdict.FAILED,
+        "AWS refuses",
+        "Region",
+    ),
+    "Meta gives no answer": (
+        lambda sandbox: sandbox.meta.refuse_connections(),
+        "clock",
+        Verdict.WARNING,
+        "no answer with a date",
+        "by hand",
+    ),
+}
+
+
+def found(call: Call) -> tuple[int, dict[str, dict[str, str]]]:
+    """Return the exit status and the findings by name."""
+    result = call("doctor", "--json")
+    answer = json.loads(result.stdout)
+    assert answer["ok"] is (result.exit_code == 0)
+    return result.exit_code, {each["check"]: each for each in answer["checks"]}
+
+
+def test_all_is_well(call: Call) -> None:
+    """Every part is looked at, each campaign and each account of its own."""
+    status, findings = found(call)
+
+    assert (status, {each["verdict"] for each in findings.values()}) == (0, {"ok"})
+    assert findings["CLOSRTECH: truckers"]["said"] == "14 states with demand"
+    assert findings.keys() == {
+        "parameters", "CLOSRTECH: mortgage", "CLOSRTECH: truckers", "CLOSRTECH: veterans", "token meta/access_token",
+        "ad account act_111", "ad account act_222", f"Meta campaign {VETERANS}", "Meta campaign 120210000000002100",
+        "Meta campaign 120210000000003100", "Meta campaign 120210000000003200", "regions", f"Graph API {API_VERSION}",
+        "SES account", "SES sender", f"ledger {LEDGER_TABLE}", "ledger backup", "clock",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_wrong_is_named_with_what_to_do(call: Call, business: Sandbox, name: str) -> None:
+    """One line says what is wrong and how to repair it; only what is wrong for sure makes the status 1."""
+    breaking, check, verdict, said, remedy = BROKEN[name]
+    breaking(business)
+
+    status, findings = found(call)
+
+    assert findings[check]["verdict"] == verdict
+    assert said in findings[check]["said"]
+    assert remedy in findings[check]["remedy"]
+    assert all(each["remedy"] for each in findings.values() if each["verdict"] != "ok")
+    assert status == int(any(each["verdict"] == "failed" for each in findings.values()))
+
+
+@pytest.mark.parametrize(
+    ("name", "checked"),
+    [
+        ("a parameter is missing", {"CLOSRTECH: truckers", "Meta campaign 120210000000002100", "clock", "SES account"}),
+        ("the token has expired", {"CLOSRTECH: veterans", "SES sender", f"ledger {LEDGER_TABLE}"}),
+        ("nothing is there", {"SES account", f"ledger {LEDGER_TABLE}", "ledger backup", "clock"}),
+        ("the right to see SES is missing", {"SES sender", "regions"}),
+    ],
+)
+def test_one_failing_check_never_stops_the_others(call: Call, business: Sandbox, name: str, checked: set[str]) -> None:
+    """What does not hang on the mistake is checked as ever."""
+    BROKEN[name][0](business)
+
+    _, findings = found(call)
+
+    assert {check: findings[check]["verdict"] for check in checked} == dict.fromkeys(checked, "ok")
+
+
+@pytest.mark.parametrize(
+    ("missing", "unchecked", "checked"),
+    [
+        ("closrtech/password", {"CLOSRTECH: veterans", "CLOSRTECH: mortgage"}, {"ad account act_111", "regions"}),
+        ("meta/access_token", {"Meta: veterans", "Meta: mortgage"}, {"CLOSRTECH: veterans", "clock"}),
+        ("email/recipients", set(), {"CLOSRTECH: veterans", "ad account act_222", "SES sender"}),
+    ],
+)
+def test_without_a_shared_parameter(
+    call: Call, business: Sandbox, missing: str, unchecked: set[str], checked: set[str]
+) -> None:
+    """What it is needed for is said not to be checked, and the rest is."""
+    business.aws.delete_parameters(missing)
+
+    status, findings = found(call)
+
+    assert (status, findings[missing]["said"].partition(":")[0]) == (1, "is missing")
+    assert {findings[check]["verdict"] for check in unchecked} <= {"warning"}
+    assert all("not checked" in findings[check]["said"] for check in unchecked)
+    assert {findings[check]["verdict"] for check in checked} == {"ok"}
+
+
+def test_parameters_that_say_nothing_together(call: Call, business: Sandbox) -> None:
+    """Where every campaign is wrong, there is nothing to ask CLOSRTECH or Meta for."""
+    business.aws.delete_parameters(
+        *(f"campaigns/{slug}/fb_campaign_ids" for slug in ("veterans", "truckers", "mortgage"))
+    )
+
+    _, findings = found(call)
+
+    assert findings["CLOSRTECH and Meta"]["verdict"] == "warning"
+    assert findings["clock"]["verdict"] == "ok"
+
+
+def test_a_campaign_that_is_off_is_not_looked_at(call: Call, business: Sandbox) -> None:
+    """It may be incomplete, and that is said."""
+    business.aws.put_parameters({"campaigns/truckers/enabled": "false", "campaigns/truckers/fb_campaign_ids": "9"})
+
+    status, findings = found(call)
+
+    assert status == 0
+    assert findings["parameters"]["said"].endswith("campaigns: mortgage, veterans; switched off: truckers")
+    assert "CLOSRTECH: truckers" not in findings
+    assert "Meta campaign 9" not in findings
+
+
+def test_each_token_is_looked_at(call: Call, business: Sandbox) -> None:
+    """A campaign's own token is named by its parameter."""
+    business.meta.tokens.add("EAAFAKETRUCKERS")
+    business.aws.put_parameters({"campaigns/truckers/fb_access_token": "EAAFAKETRUCKERS"})
+
+    _, findings = found(call)
+
+    assert findings["token campaigns/truckers/fb_access_token"]["verdict"] == "ok"
+    assert findings["token meta/access_token"]["verdict"] == "ok"
+
+
+@pytest.mark.parametrize("identity", ["example.test", "mail.example.test"])
+def test_a_sender_of_a_verified_domain(call: Call, business: Sandbox, identity: str) -> None:
+    """SES lets every address of a verified domain send, and of those below it."""
+    business.aws.put_parameters({"email/sender": "CLOSRADS <reports@mail.example.test>"})
+    business.aws.ses.identities = {identity: True}
+
+    _, findings = found(call)
+
+    assert findings["SES sender"]["said"] == f"reports@mail.example.test is verified, by {identity}"
+
+
+def test_the_configuration_set_that_is_there(call: Call, business: Sandbox) -> None:
+    """It is named, for it may be the reason why mail does not come."""
+    ses(default_configuration_sets={SENDER: "daily"}, configuration_sets={"daily": True})(business)
+
+    assert found(call)[1]["configuration set daily"]["verdict"] == "ok"
+
+
+def test_a_ledger_without_its_index(call: Call, business: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of that name that was not made by this template."""
+    monkeypatch.setenv("CLOSRADS_LEDGER_TABLE", "other")
+    business.aws.client("dynamodb").create_table(
+        TableName="other",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+    finding = found(call)[1]["ledger other"]
+
+    assert (finding["verdict"], finding["said"]) == ("failed", "is active, without the index `open`")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(45, "45 s ahead of Meta"), (-45, "45 s behind Meta")])
+def test_a_clock_that_is_wrong(
+    call: Call, business: Sandbox, monkeypatch: pytest.MonkeyPatch, seconds: int, said: str
+) -> None:
+    """Leases go by this machine's clock."""
+    here = business.meta.now()
+    monkeypatch.setattr(business.meta._server._listener, "now", lambda: here - seconds)
+
+    finding = found(call)[1]["clock"]
+
+    assert (finding["verdict"], said in finding["said"]) == ("failed", True)
+
+
+def test_the_token_travels_to_no_strange_address(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is a problem like any other, and is not used; what does without it is checked."""
+    monkeypatch.setenv("CLOSRADS_GRAPH_URL", "http://graph.example.test")
+    monkeypatch.setattr(checks, "META_GRAPH_URL", "http://127.0.0.1:9")
+
+    status, findings = found(call)
+
+    assert status == 1
+    assert findings["CLOSRADS_GRAPH_URL"]["verdict"] == "failed"
+
+
+def test_an_old_version_is_a_warning(monkeypatch: pytest.MonkeyPatch, call: Call, fake_time: FakeTime) -> None:
+    """Meta says nothing before the end, so the age has to do."""
+    today = fake_time.clock.now().date()
+    monkeypatch.setattr(checks, "RELEASED", {API_VERSION: today - timedelta(days=301)})
+
+    status, findings = found(call)
+
+    assert (status, findings[f"Graph API {API_VERSION}"]["verdict"]) == (0, "warning")
+    assert "301 days old" in findings[f"Graph API {API_VERSION}"]["said"]
+
+
+def test_the_release_of_the_version_in_use_is_known() -> None:
+    """Who raises API_VERSION writes down when it came out."""
+    assert RELEASED[API_VERSION] > date(2026, 1, 1)
+
+
+def test_a_defect_in_a_check_is_a_warning() -> None:
+    """It is one line, and no end of all."""
+
+    def defective() -> Any:
+        raise KeyError("surprise")
+
+    (finding,) = findings_of(Check("odd", defective))
+
+    assert (finding.verdict, finding.said) == (Verdict.WARNING, "not checked: unexpected KeyError: 'surprise'")
+
+
+READS = {
+    AwsRequest("ssm", "GetParametersByPath"),
+    AwsRequest("sesv2", "GET /v2/email/account"),
+    AwsRequest("sesv2", f"GET /v2/email/identities/{SENDER}"),
+    AwsRequest("sesv2", "GET /v2/email/configuration-sets/daily"),
+    AwsRequest("dynamodb", "DescribeTable"),
+    AwsRequest("dynamodb", "DescribeContinuousBackups"),
+    AwsRequest("dynamodb", "Query"),
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["the configuration set is gone", "the token is a person's", "the ledger has no backup"]
+)
+def test_nothing_is_written(call: Call, business: Sandbox, name: str) -> None:
+    """Neither at Meta nor at AWS, whether all is well or not."""
+    BROKEN[name][0](business)
+    business.aws.requests.clear()
+    found(call)
+
+    assert business.meta.writes == []
+    assert {operation.method for operation in business.meta.operations} == {"GET"}
+    assert set(business.aws.requests) <= READS
+    assert business.aws.ledger() == []
+    assert business.aws.mails == []
+
+
+class TestWhatAPersonSees:
+    """The same as a table."""
+
+    def test_all_is_well(self, call: Call) -> None:
+        """Each line, and the count."""
+        output = call("doctor").output
+
+        assert "CLOSRTECH: truckers" in output
+        assert "Stage sandbox: 18 ok" in output
+
+    def test_something_is_wrong(self, call: Call, business: Sandbox) -> None:
+        """The remedy stands below."""
+        business.aws.ses.production_access = False
+        result = call("doctor")
+
+        assert result.exit_code == 1
+        assert "→ request production access" in result.output
+        assert "Stage sandbox: 17 ok, 1 failed" in result.output
