@@ -51,8 +51,8 @@ def history(  # noqa: PLR0913 - the command's options
                 changes.setdefault(change.run_id, []).append(change)
             aftermath = _aftermath(ledger, first)
     if run_id and not runs:
-        of_campaign = f" of {slug}" if slug else ""
-        raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}{of_campaign}: {WHERE_IDS_ARE}")
+        which = f" of {slug}" if slug else ""
+        raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}{which}: {WHERE_IDS_ARE}")
     if as_json:
         _print_json(runs, changes, aftermath, detailed=bool(slug or run_id))
     elif not runs:

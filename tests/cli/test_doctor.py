@@ -10,6 +10,7 @@ import pytest
 from closrads.cli import checks
 from closrads.cli.checks import RELEASED, Check, Verdict, findings_of
 from closrads.graph_api import API_VERSION
+from closrads.state_mapper import REGION_FILE
 from sandbox import Sandbox, faults
 from sandbox.aws import DROPPED, LEDGER_TABLE, AwsRequest
 from sandbox.scenarios import SENDER
@@ -32,24 +33,44 @@ def delete(*names: str) -> Breaking:
     return lambda sandbox: sandbox.aws.delete_parameters(*names)
 
 
+def _attributes(target: Callable[[Sandbox], object], attributes: dict[str, Any]) -> Breaking:
+    def breaking(sandbox: Sandbox) -> None:
+        for name, value in attributes.items():
+            setattr(target(sandbox), name, value)
+
+    return breaking
+
+
 def meta(**attributes: Any) -> Breaking:
     """Return what sets attributes of Meta."""
-    return lambda sandbox: [setattr(sandbox.meta, name, value) for name, value in attributes.items()]
+    return _attributes(lambda sandbox: sandbox.meta, attributes)
 
 
 def account(**attributes: Any) -> Breaking:
     """Return what sets attributes of an ad account."""
-    return lambda sandbox: [setattr(sandbox.meta.accounts["act_111"], *pair) for pair in attributes.items()]
+    return _attributes(lambda sandbox: sandbox.meta.accounts["act_111"], attributes)
 
 
 def campaign(**attributes: Any) -> Breaking:
     """Return what sets attributes of a Meta campaign."""
-    return lambda sandbox: [setattr(sandbox.meta.campaigns[VETERANS], *pair) for pair in attributes.items()]
+    return _attributes(lambda sandbox: sandbox.meta.campaigns[VETERANS], attributes)
 
 
 def ses(**attributes: Any) -> Breaking:
     """Return what sets attributes of the account at SES."""
-    return lambda sandbox: [setattr(sandbox.aws.ses, *pair) for pair in attributes.items()]
+    return _attributes(lambda sandbox: sandbox.aws.ses, attributes)
+
+
+def nothing(sandbox: Sandbox) -> None:
+    """Take all parameters away."""
+    sandbox.aws.reset()
+    sandbox.aws.verify_sender(SENDER)
+
+
+def hidden_configuration_set(sandbox: Sandbox) -> None:
+    """Give the sender a configuration set that the operator may not see."""
+    sandbox.aws.ses.default_configuration_sets = {SENDER: "daily"}
+    sandbox.aws.fail("sesv2", "GET /v2/email/configuration-sets/daily", "AccessDeniedException", 403)
 
 
 def no_backup(sandbox: Sandbox) -> None:
@@ -60,20 +81,17 @@ def no_backup(sandbox: Sandbox) -> None:
     )
 
 
-def shifted(sandbox: Sandbox) -> None:
-    """Have Meta's search show the table that leaves DC out."""
-    rows = sandbox.meta.fail
-    table = json.loads((checks.REGION_FILE).read_text())
-    listed = [{"key": each["key"], "name": each["name"], "country_code": "US"} for each in table.values()]
-    for each in listed:
-        if each["name"] == "Florida":
-            each["key"] = "1"
-    rows(faults.answer({"data": listed}), on="GET search")
+def moved_florida(sandbox: Sandbox) -> None:
+    """Have Meta's search give Florida another key."""
+    table = json.loads(REGION_FILE.read_text(encoding="utf-8"))
+    table["FL"]["key"] = "1"
+    rows = [{"key": each["key"], "name": each["name"], "country_code": "US"} for each in table.values()]
+    sandbox.meta.fail(faults.answer({"data": rows}), on="GET search")
 
 
 BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
     "nothing is there": (
-        lambda sandbox: [sandbox.aws.reset(), sandbox.aws.verify_sender(SENDER)],
+        nothing,
         "parameters",
         Verdict.FAILED,
         "there are none below /closrads/sandbox",
@@ -253,7 +271,7 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "is archived",
         "take it out of",
     ),
-    "the regions are others": (shifted, "regions", Verdict.FAILED, "FL: the file has", "check_regions --write"),
+    "the regions are others": (moved_florida, "regions", Verdict.FAILED, "FL: the file has", "check_regions --write"),
     "the regions cannot be read": (
         lambda sandbox: sandbox.meta.fail(faults.UNKNOWN_ERROR, on="GET search", times=None),
         "regions",
@@ -350,10 +368,7 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "ses:GetEmailIdentity",
     ),
     "the right to see the configuration set is missing": (
-        lambda sandbox: [
-            ses(default_configuration_sets={SENDER: "daily"})(sandbox),
-            sandbox.aws.fail("sesv2", "GET /v2/email/configuration-sets/daily", "AccessDeniedException", 403),
-        ],
+        hidden_configuration_set,
         "SES sender",
         Verdict.WARNING,
         "no right to it",

@@ -1,0 +1,325 @@
+"""`run` and `undo`, with the real handler."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from closrads import config
+from closrads.cli import environment
+from closrads.ledger import Ledger
+from closrads.model import Action
+from sandbox import Sandbox, faults
+from sandbox.aws import LEDGER_TABLE
+from tests.cli.conftest import Call
+
+LIVE = '{"dry_run": false}'
+TRUCKERS = '{"dry_run": false, "campaigns": ["truckers"]}'
+
+
+def live_run(call: Call, event: str = LIVE) -> str:
+    """Do a live run and return its id."""
+    run_id: str = json.loads(call("run", event, "--yes", "--json").stdout)["run_id"]
+    return run_id
+
+
+def all_states(business: Sandbox) -> dict[str, set[str]]:
+    """Return what is true at Meta."""
+    return {adset: business.meta.states(adset) for adset in business.meta.adsets}
+
+
+class TestRun:
+    """The handler, here."""
+
+    @pytest.mark.parametrize("event", ["dry-run", '{"dry_run": true}', "{}"])
+    def test_a_dry_run_needs_no_question(self, call: Call, business: Sandbox, event: str) -> None:
+        """It changes nothing, and says what would be changed."""
+        result = call("run", event)
+
+        assert result.exit_code == 0, result.output
+        assert "Dry run, sync: 7 would be updated, 1 unchanged" in result.stdout
+        assert "+NE +NY +WV −AR −CA −KS" in result.stdout
+        assert business.meta.writes == []
+
+    def test_a_file_is_taken_by_its_path(self, call: Call, tmp_path: Path) -> None:
+        """Also one that is not in events/."""
+        file = tmp_path / "mine.json"
+        file.write_text('{"campaigns": ["mortgage"]}')
+
+        assert "2 would be updated, 1 unchanged" in call("run", file).stdout
+
+    def test_machines_get_the_result(self, call: Call) -> None:
+        """Whole, and nothing beside it; the log is elsewhere."""
+        result = call("run", "dry-run", "--json")
+
+        answer = json.loads(result.stdout)
+        assert (answer["dry_run"], len(answer["campaigns"])) == (True, 3)
+        assert "run.start" not in result.output
+
+    def test_the_log_is_kept(self, call: Call, tmp_path: Path) -> None:
+        """In a file, line by line, with the metrics; its path is told."""
+        result = call("run", "dry-run")
+
+        (file,) = (tmp_path / "build/log").iterdir()
+        assert f"build/log/{file.name}" in result.stderr
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        assert {"run.start", "run.end"} <= {line.get("message") for line in lines}
+        assert any("_aws" in line for line in lines)
+
+    def test_verbose_shows_it_too(self, call: Call) -> None:
+        """On standard error, so that the result stays clean."""
+        result = call("run", "dry-run", "--json", "--verbose")
+
+        assert '"message":"run.start"' in result.stderr
+        assert json.loads(result.stdout)["success"]
+
+    @pytest.mark.usefixtures("somebody")
+    def test_a_live_run_is_asked_for(self, call: Call, business: Sandbox) -> None:
+        """What it will do and to whom stands before the question, and no is the default."""
+        result = call("run", "resync-one-campaign", typed="\n")
+
+        assert result.exit_code == 1
+        said = " ".join(result.stderr.split())
+        assert "LIVE sync in stage sandbox: it changes the targeting of ad sets at Meta, of veterans." in said
+        assert "owner@example.test" in said
+        assert business.meta.writes == []
+
+    @pytest.mark.usefixtures("somebody")
+    def test_a_lifted_limit_is_named(self, call: Call) -> None:
+        """And that there is no mail, by saying nothing of one."""
+        event = '{"dry_run": false, "force": ["max_removed_pct"], "notify": false}'
+        said = " ".join(call("run", event, typed="n\n").stderr.split())
+
+        assert "in stage sandbox, without the limits max_removed_pct: it changes" in said
+        assert "The report goes" not in said
+
+    @pytest.mark.usefixtures("somebody")
+    def test_a_named_run_is_named(self, call: Call) -> None:
+        """Before a recheck of it is agreed to."""
+        said = call("run", '{"action": "recheck", "dry_run": false, "run_id": "some"}', typed="n\n").stderr
+
+        assert "LIVE recheck of run some in stage sandbox" in said
+
+    @pytest.mark.usefixtures("somebody")
+    def test_a_yes_runs_it(self, call: Call, business: Sandbox) -> None:
+        """And the result says what was done."""
+        result = call("run", LIVE, typed="y\n")
+
+        assert result.exit_code == 0
+        assert "Live run, sync: 7 updated, 1 unchanged" in result.stdout
+        assert len(business.meta.writes) > 7
+
+    def test_nobody_to_ask(self, call: Call, business: Sandbox) -> None:
+        """A script says --yes."""
+        result = call("run", LIVE)
+
+        assert (result.exit_code, business.meta.writes) == (1, [])
+        assert "--yes" in result.stderr
+        assert call("run", LIVE, "--yes").exit_code == 0
+
+    def test_a_failed_run(self, call: Call, business: Sandbox) -> None:
+        """What went well is shown beside what did not."""
+        business.closrtech.answer({"TX": 0}, campaign="VND_TRUCKER_LEADS")
+        result = call("run", LIVE, "--yes")
+
+        assert result.exit_code == 1
+        assert "Live run, sync: FAILED: 5 updated, 1 unchanged" in result.stdout
+        assert "✗" in result.stdout
+
+    def test_a_failed_run_for_machines(self, call: Call, business: Sandbox) -> None:
+        """The result is there, and the status says it too."""
+        business.closrtech.answer({"TX": 0})
+        result = call("run", "dry-run", "--json")
+
+        assert (result.exit_code, json.loads(result.stdout)["success"]) == (1, False)
+
+    @pytest.mark.parametrize(
+        ("event", "said"),
+        [
+            ("no-such-file", "nor one of those in events/: dry-run, eventbridge"),
+            ("{not json", "the event is no JSON"),
+            ('{"dry_run": "false"}', "dry_run: must be true or false without quotes"),
+            ('{"campaigns": ["nobody"]}', "'nobody' is unknown"),
+            ("[]", "must be a JSON object"),
+        ],
+    )
+    def test_bad_usage(self, call: Call, business: Sandbox, event: str, said: str) -> None:
+        """Status 2, and nothing was done."""
+        result = call("run", event, "--yes")
+
+        assert (result.exit_code, business.meta.operations) == (2, [])
+        assert said in result.stderr
+
+    def test_a_stage_without_parameters(self, call: Call, business: Sandbox) -> None:
+        """It says what to do."""
+        business.aws.delete_parameters("closrtech/password")
+        result = call("run", "dry-run")
+
+        assert result.exit_code == 1
+        assert "closrtech/password: is missing" in result.stderr
+        assert "push-config" in result.stderr
+
+    def test_without_a_stack_only_a_dry_sync_runs(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its ledger is not known: that is said, and a live run refused."""
+        monkeypatch.delenv("CLOSRADS_LEDGER_TABLE")
+
+        looked, refused = call("run", "dry-run"), call("run", LIVE, "--yes")
+
+        assert (looked.exit_code, refused.exit_code) == (0, 1)
+        assert "Without the ledger" in looked.stderr
+        assert "named by the stack closrads-sandbox" in refused.stderr
+
+    def test_the_ledger_of_the_stack_is_used(
+        self, call: Call, business: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the shell does not say is looked up where the stage was deployed."""
+        monkeypatch.delenv("CLOSRADS_LEDGER_TABLE")
+        monkeypatch.setattr(
+            environment, "place_of", lambda stage: environment.Place(stage, "/closrads/sandbox", LEDGER_TABLE, "", "")
+        )
+
+        assert call("run", LIVE, "--yes").exit_code == 0
+        assert any(item["pk"] == "RUN" for item in business.aws.ledger())
+
+    def test_stopped_by_hand(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No traceback; who stops a live run hears what becomes of the rest."""
+
+        def stopped(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("handler.handle", stopped)
+
+        assert "finishes or undoes" in (live := call("run", LIVE, "--yes")).stderr
+        assert "finishes or undoes" not in call("run", "dry-run").stderr
+        assert live.exit_code == 130
+
+    def test_what_another_run_is_at_work_on_is_left(self, call: Call) -> None:
+        """It is said, of a campaign and of all."""
+        book = Ledger(LEDGER_TABLE, environment.clock())
+        until = environment.clock().now().replace(year=2027)
+        book.lease(["truckers"], "other-run", until, Action.SYNC)
+
+        assert "left alone: run other-run is at work on it" in call("run", LIVE, "--yes").stdout
+        assert "Everything was left to run other-run" in call("run", TRUCKERS, "--yes").stdout
+
+    def test_states_that_meta_does_not_know(self, call: Call, business: Sandbox) -> None:
+        """They are named."""
+        business.closrtech.demand["VND_TRUCKER_LEADS"]["PR"] = 3
+
+        assert "Meta has no region for: PR" in call("run", "dry-run").stdout
+
+
+class TestUndo:
+    """First the look, then the question, then the deed."""
+
+    @pytest.mark.usefixtures("somebody")
+    def test_all_of_it(self, call: Call, business: Sandbox) -> None:
+        """What would be put back is shown, and a yes puts it back."""
+        before = all_states(business)
+        run_id = live_run(call)
+        assert all_states(business) != before
+
+        result = call("undo", run_id, typed="y\n")
+
+        assert result.exit_code == 0
+        assert "7 would be put back" in result.stdout
+        assert "Put 7 ad sets back, in stage sandbox?" in result.stderr
+        assert "Live run, undo: 7 put back" in result.stdout
+        assert all_states(business) == before
+
+    @pytest.mark.usefixtures("somebody")
+    def test_a_no(self, call: Call, business: Sandbox) -> None:
+        """Leaves all as it is."""
+        run_id = live_run(call)
+        after = all_states(business)
+
+        assert call("undo", run_id, typed="n\n").exit_code == 1
+        assert all_states(business) == after
+
+    def test_a_dry_run_stops_after_the_look(self, call: Call, business: Sandbox) -> None:
+        """And needs nobody to ask."""
+        run_id = live_run(call)
+        after = all_states(business)
+
+        result = call("undo", run_id, "--dry-run")
+
+        assert (result.exit_code, "7 would be put back" in result.stdout) == (0, True)
+        assert all_states(business) == after
+
+    def test_one_campaign(self, call: Call, business: Sandbox) -> None:
+        """The others stay."""
+        before = all_states(business)
+        run_id = live_run(call)
+        call("undo", run_id, "--campaign", "truckers", "--yes")
+        now = all_states(business)
+
+        back = {business.meta.adsets[adset].name for adset in now if now[adset] == before[adset]}
+        assert back == {"Owner Operators", "Company Drivers", "Refi - Lookalike"}
+
+    def test_nothing_left_to_undo(self, call: Call) -> None:
+        """Doing it twice does no harm, and asks nothing."""
+        run_id = live_run(call)
+        call("undo", run_id, "--yes")
+        result = call("undo", run_id)
+
+        assert result.exit_code == 0
+        assert "There is nothing to undo" in result.stderr
+
+    def test_only_the_look_mails_nothing(self, call: Call, business: Sandbox) -> None:
+        """Nobody else has to know that somebody looked."""
+        run_id = live_run(call)
+        mails = len(business.aws.mails)
+        call("undo", run_id, "--dry-run")
+        assert len(business.aws.mails) == mails
+        call("undo", run_id, "--yes")
+        assert len(business.aws.mails) == mails + 1
+
+    def test_machines_get_one_result(self, call: Call) -> None:
+        """That of the deed; with --dry-run that of the look."""
+        run_id = live_run(call)
+
+        assert json.loads(call("undo", run_id, "--dry-run", "--json").stdout)["dry_run"] is True
+        assert json.loads(call("undo", run_id, "--yes", "--json").stdout)["dry_run"] is False
+
+    def test_an_unknown_run(self, call: Call, business: Sandbox) -> None:
+        """It says where ids are found."""
+        result = call("undo", "20260101T000000Z-00000000", "--yes")
+
+        assert result.exit_code == 1
+        assert "at the foot of each report" in result.stderr
+        assert "history" in result.stderr
+        assert business.meta.operations == []
+
+    def test_a_campaign_that_the_run_did_not_have(self, call: Call) -> None:
+        """More likely a slip than a wish."""
+        run_id = live_run(call, TRUCKERS)
+        result = call("undo", run_id, "--campaign", "veterans")
+
+        assert result.exit_code == 2
+        assert "did not have veterans: it had truckers" in result.stderr
+
+    def test_a_campaign_that_is_off(self, call: Call, business: Sandbox) -> None:
+        """The others are undone, and it is said."""
+        run_id = live_run(call)
+        business.aws.put_parameters({"campaigns/truckers/enabled": "false"})
+        forget_parameters()
+
+        assert "left as they are: truckers" in (result := call("undo", run_id, "--yes")).stderr
+        assert "5 put back" in result.stdout
+        assert call("undo", run_id, "--campaign", "truckers").exit_code == 1
+
+    def test_what_cannot_be_looked_at_is_not_undone(self, call: Call, business: Sandbox) -> None:
+        """A campaign that fails in the look stops the deed, and how to leave it out is said."""
+        run_id = live_run(call)
+        after = all_states(business)
+        business.meta.fail(faults.UNKNOWN_ERROR, on="GET adset", times=None)
+        result = call("undo", run_id, "--yes")
+
+        assert result.exit_code == 1
+        assert "--campaign leaves out" in result.stderr
+        assert all_states(business) == after
+
+
+def forget_parameters() -> None:
+    """Let the parameters be read anew."""
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
