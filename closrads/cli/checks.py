@@ -43,6 +43,7 @@ OLD_AFTER = timedelta(days=300)
 TASKS = frozenset({"ADVERTISE", "MANAGE"})
 """Either lets the owner of a token change ad sets (Marketing API reference "Ad Account")."""
 ACTIVE_ACCOUNT = 1
+GRAPH_URL = "CLOSRADS_GRAPH_URL"
 VERSION_GONE = 2635
 """Marketing API "Error Codes"."""
 
@@ -448,12 +449,8 @@ def check_backup(place: Place, clients: Clients) -> Iterator[Finding]:
 # --- clock
 
 
-def check_clock(settings: Settings | None, clock: Clock) -> Iterator[Finding]:
+def check_clock(url: str, clock: Clock) -> Iterator[Finding]:
     """Compare this machine's clock with the date of an answer of Meta's: leases and signatures go by it."""
-    url = settings.graph_url if settings else os.environ.get("CLOSRADS_GRAPH_URL", META_GRAPH_URL)
-    if not is_safe_address(url):
-        yield warning("clock", "not checked: CLOSRADS_GRAPH_URL is no address", "correct it or unset it")
-        return
     with requests.Session() as session:
         session.trust_env = False
         try:
@@ -489,11 +486,13 @@ def api_for(campaign: CampaignConfig, settings: Settings, clock: Clock) -> Graph
 def checks_of(place: Place, known: Known, clients: Clients, clock: Clock) -> Iterator[Check]:
     """Yield every check but for the parameters', which come first."""
     settings = known.settings
+    graph_url = os.environ.get(GRAPH_URL) or META_GRAPH_URL
+    meta_is_known = is_safe_address(graph_url)
     if settings is None:
-        yield _unchecked("CLOSRTECH and Meta", f"below {place.path}")
+        yield _unchecked("CLOSRTECH and Meta", f"parameters below {place.path}")
     else:
         yield from _checks_of_closrtech(settings, known, clock)
-        yield from _checks_of_meta(settings, known, clock)
+        yield from _checks_of_meta(settings, known, clock) if meta_is_known else [_unchecked("Meta", GRAPH_URL)]
     yield Check("SES account", partial(check_account_of_ses, clients), "ses:GetAccount")
     sender = settings.email.sender if settings and settings.email else known.values.get("email/sender", "")
     if sender:
@@ -505,7 +504,7 @@ def checks_of(place: Place, known: Known, clients: Clients, clock: Clock) -> Ite
     yield Check("ledger", partial(check_ledger, place, clients), "dynamodb:DescribeTable and dynamodb:Query")
     if place.table:
         yield Check("ledger backup", partial(check_backup, place, clients), "dynamodb:DescribeContinuousBackups")
-    yield Check("clock", partial(check_clock, settings, clock))
+    yield Check("clock", partial(check_clock, graph_url, clock)) if meta_is_known else _unchecked("clock", GRAPH_URL)
 
 
 def _checks_of_closrtech(settings: Settings, known: Known, clock: Clock) -> Iterator[Check]:
@@ -541,8 +540,8 @@ def _checks_of_meta(settings: Settings, known: Known, clock: Clock) -> Iterator[
         yield Check("Graph API", partial(check_version, campaign.fb_ad_account_id, api, clock.now().date()))
 
 
-def _unchecked(name: str, parameters: str) -> Check:
-    return _known_already(warning(name, f"not checked: the parameters {parameters} are wrong", "see to them first"))
+def _unchecked(name: str, for_want_of: str) -> Check:
+    return _known_already(warning(name, f"not checked, for want of {for_want_of}", "see to that first"))
 
 
 def _known_already(finding: Finding) -> Check:

@@ -209,3 +209,11 @@ class TestPull:
         assert result.exit_code == 1
         assert "exists" in result.stderr
         assert legacy.read_text() == LEGACY
+
+    def test_machines_get_json(self, legacy: Path) -> None:
+        """The same values, secrets hidden."""
+        run("push-config", legacy, "--yes")
+        answer = json.loads(run("pull-config", "--json").stdout)
+
+        assert answer["campaigns/veterans/fb_access_token"] == "***"
+        assert answer["email/recipients"] == "owner@example.test"

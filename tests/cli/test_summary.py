@@ -1,0 +1,91 @@
+"""A run's result in the words and lines of a terminal."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from closrads.cli import summary
+from closrads.cli.past import Aftermath
+from closrads.model import (
+    Action,
+    AdSetResult,
+    ChangeState,
+    Recovery,
+    Result,
+    RunResult,
+    SyncReport,
+    without_details,
+)
+
+
+def result(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **more: Any) -> dict[str, Any]:
+    """Return what the handler returns of a run of one campaign."""
+    report = SyncReport("veterans", "Veterans", dry_run, adsets, **more)
+    return RunResult("run", action, dry_run, datetime(2026, 5, 4, tzinfo=UTC), 1500, (report,)).as_json()
+
+
+def adset(name: str, word: Result = Result.UNCHANGED, **more: Any) -> AdSetResult:
+    """Return what became of an ad set."""
+    return AdSetResult(name, name, word, **more)
+
+
+EVERY = tuple(adset(word, word) for word in Result)
+
+
+def test_every_word_is_counted() -> None:
+    """In the order of the words, which is by importance; nothing is left out."""
+    assert summary.counts(result(*EVERY)) == {word.replace("_", " "): 1 for word in Result}
+
+
+def test_a_result_without_details_is_counted() -> None:
+    """A very large one keeps its counts only, and there errors are one number."""
+    counts = summary.counts(without_details(result(*EVERY)))
+
+    assert counts.pop("failed") == 4
+    assert set(counts.values()) == {1}
+    assert counts.keys() == {word.replace("_", " ") for word in Result} - {
+        "failed", "unverified", "superseded", "rollback failed",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("action", "dry_run", "said"),
+    [
+        (Action.SYNC, True, "Dry run, sync: 1 would be updated, in 1.5 s"),
+        (Action.SYNC, False, "Live run, sync: 1 updated, in 1.5 s"),
+        (Action.UNDO, True, "Dry run, undo: 1 would be put back, in 1.5 s"),
+        (Action.UNDO, False, "Live run, undo: 1 put back, in 1.5 s"),
+    ],
+)
+def test_the_first_line(action: Action, said: str, *, dry_run: bool) -> None:
+    """It never lets a dry run look like a live one."""
+    assert summary.headline(result(adset("Broad", Result.UPDATED), action=action, dry_run=dry_run)) == said
+
+
+def test_the_first_line_of_a_failure() -> None:
+    """It says so before anything else."""
+    assert summary.headline(result(campaign_errors=("Boom",))) == "Live run, sync: FAILED: no ad sets, in 1.5 s"
+
+
+@pytest.mark.parametrize(("number", "lines", "notes"), [(5, 5, ()), (6, 0, ("and 6 ad sets unchanged",))])
+def test_many_unchanged_ad_sets_are_a_number(number: int, lines: int, notes: tuple[str, ...]) -> None:
+    """But none about which something is to be said."""
+    unchanged = [adset(f"Ad set {each}") for each in range(number)]
+    (campaign,) = summary.campaigns(result(*unchanged, adset("Odd", issues=("look",)), adset("New", Result.UPDATED)))
+
+    assert [line.name for line in campaign.lines[-2:]] == ["Odd", "New"]
+    assert (len(campaign.lines), campaign.notes) == (lines + 2, notes)
+
+
+def test_what_earlier_runs_left_is_told() -> None:
+    """With the run that left it, and what has become of it."""
+    recovery = Recovery("earlier", "1", "Broad", ChangeState.WRITTEN, ChangeState.ROLLED_BACK)
+    (campaign,) = summary.campaigns(result(recovered=(recovery,)))
+
+    assert campaign.notes == ("from run earlier: Broad was written, is rolled back",)
+
+
+def test_nothing_is_known_before_the_first_run() -> None:
+    """A change that no known run made has no later story."""
+    assert Aftermath((), {})._at_work("veterans", datetime(2026, 5, 4, tzinfo=UTC)) is None

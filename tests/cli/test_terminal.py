@@ -1,0 +1,144 @@
+"""How commands speak: colours, widths, errors, exit statuses."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from botocore.exceptions import NoRegionError
+from rich.console import Console
+from typer.testing import CliRunner
+
+from closrads.cli import terminal
+from closrads.cli.app import app
+from closrads.errors import Secret
+from sandbox import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class TestErrors:
+    """One text that says what to do, and a status for scripts."""
+
+    @pytest.mark.parametrize(
+        ("error", "said", "status"),
+        [
+            (terminal.CommandError("do this"), "do this", 1),
+            (terminal.UsageError("do that"), "do that", 2),
+            (NoRegionError(), "You must specify a region. Set AWS_PROFILE", 1),
+            (PermissionError(13, "Permission denied", "file"), "Permission denied", 1),
+            (ZeroDivisionError("of fake-secret-0123456789"), "Unexpected ZeroDivisionError at test_terminal.py:", 1),
+            (KeyboardInterrupt(), "Stopped", 130),
+        ],
+    )
+    def test_each_kind(self, capsys: pytest.CaptureFixture[str], error: BaseException, said: str, status: int) -> None:
+        """Without a secret."""
+        Secret("fake-secret-0123456789")
+        with pytest.raises(typer.Exit) as ended, terminal.explained():
+            raise error
+
+        assert ended.value.exit_code == status
+        text = capsys.readouterr().err
+        assert said in text
+        assert "fake-secret" not in text
+        assert "Traceback" not in text
+
+    def test_an_end_is_no_error(self) -> None:
+        """What a command returns is left alone."""
+        with pytest.raises(typer.Exit) as ended, terminal.explained():
+            raise typer.Exit(3)
+        assert ended.value.exit_code == 3
+
+    @pytest.mark.parametrize(
+        "arguments", [("doctor", "--nonsense"), ("nonsense",), ("run",), ("history", "--limit", "0")]
+    )
+    def test_bad_usage(self, arguments: tuple[str, ...]) -> None:
+        """As every program has it."""
+        assert CliRunner().invoke(app, list(arguments)).exit_code == 2
+
+
+def on_a_terminal(arguments: list[str], environment: dict[str, str]) -> str:
+    """Return what a command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "closrads", *arguments]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        written = b"".join(_read(ours))
+        process.wait()
+    os.close(ours)
+    return written.decode()
+
+
+def _read(terminal_end: int) -> Iterator[bytes]:
+    try:
+        while piece := os.read(terminal_end, 65536):
+            yield piece
+    except OSError:  # how Linux says that the other end is closed
+        return
+
+
+class TestLooks:
+    """Colours and progress for eyes, plain text for everything else."""
+
+    def test_a_terminal_gets_colours_and_progress(self, business: Sandbox) -> None:
+        """Escape sequences, and what is waited for."""
+        assert business.aws.requests == []
+        written = on_a_terminal(["doctor"], {**os.environ, "TERM": "xterm-256color"})
+
+        assert "\x1b[32mok" in written
+        assert "Looking at the parameters" in written
+
+    def test_no_color_is_respected(self, business: Sandbox) -> None:
+        """As https://no-color.org has it."""
+        assert business.aws.requests == []
+        written = on_a_terminal(["doctor"], {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"})
+
+        assert "\x1b[32m" not in written
+        assert "Stage sandbox" in written
+
+    @pytest.mark.parametrize("error", [True, False])
+    def test_a_pipe_is_wide_and_plain(self, monkeypatch: pytest.MonkeyPatch, *, error: bool) -> None:
+        """Unless somebody says how wide it is."""
+        monkeypatch.delenv("COLUMNS", raising=False)
+        make: Callable[[], Console] = terminal.told if error else terminal.shown
+        assert (make().width, make().is_terminal) == (terminal.WIDTH_OF_A_PIPE, False)
+        monkeypatch.setenv("COLUMNS", "90")
+        assert make().width == 90
+
+    def test_names_are_no_markup(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """An ad set may be called [red] or :smile:, and a long one is never cut."""
+        rows = terminal.table("ad set", "states")
+        rows.add_row("[red]Broad[/red] :smile: " + "x" * 200, "+FL")
+        console = terminal.shown()
+        console.print(rows)
+
+        text = capsys.readouterr().out
+        assert "[red]Broad[/red] :smile:" in text
+        assert text.count("x") == 200
+
+
+def test_a_question_needs_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard input says whether there is one."""
+
+    class Person:
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Person())
+    assert terminal.is_somebody_there()
+
+
+def test_help_is_quick() -> None:
+    """Nothing is imported for it that only a command needs: boto3 and Meta's SDK take as long again."""
+    program = "import sys, closrads.__main__; print(*sys.modules)"
+    modules = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert {"boto3", "botocore", "requests", "facebook_business", "handler"}.isdisjoint(modules)
