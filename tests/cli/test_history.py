@@ -105,6 +105,18 @@ class TestRuns:
             ("First Home - Renters", ["IL", "UT"], ["CT", "MN"]),
         ]
 
+    def test_one_campaign_for_a_person(self, call: Call, fake_time: FakeTime) -> None:
+        """One run below the other, each with its changes, if it made any."""
+        live_run(call)
+        fake_time.next_day()
+        live_run(call)
+
+        newer, older = call("history", "--campaign", "truckers").output.split("\n\n")
+        assert "2 unchanged" in newer
+        assert "Owner Operators" not in newer
+        assert "truckers: 2 updated" in older
+        assert "+MS +SC −PA" in older
+
     def test_none_yet(self, call: Call) -> None:
         """A sentence, no empty table."""
         assert "No live run yet, in stage sandbox" in call("history").stderr
@@ -221,9 +233,10 @@ def test_a_year_is_read_page_by_page(call: Call, business: Sandbox) -> None:
     key = {"pk": {"S": "RUN"}, "sk": {"S": run_id}}
     template = client.get_item(TableName=LEDGER_TABLE, Key=key)["Item"]
     start = datetime(2025, 5, 4, 10, 30, tzinfo=UTC)
-    for day in range(365):
-        sk = f"{start + timedelta(days=day):%Y%m%dT%H%M%SZ}-00000000"
-        client.put_item(TableName=LEDGER_TABLE, Item=template | {"sk": {"S": sk}})
+    days = [f"{start + timedelta(days=day):%Y%m%dT%H%M%SZ}-00000000" for day in range(365)]
+    for first in range(0, len(days), 25):
+        puts = [{"PutRequest": {"Item": template | {"sk": {"S": sk}}}} for sk in days[first : first + 25]]
+        client.batch_write_item(RequestItems={LEDGER_TABLE: puts})
     business.aws.requests.clear()
 
     assert len(listed(call, "--limit", 1000)) == 366

@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,16 @@ class TestLooks:
 
         assert "\x1b[32m" not in written
         assert "Stage sandbox" in written
+
+    @pytest.mark.parametrize(("quiet", "shown"), [(False, True), (True, False)])
+    def test_progress_can_be_kept_quiet(self, monkeypatch: pytest.MonkeyPatch, *, quiet: bool, shown: bool) -> None:
+        """Where the log is shown, nothing turns beside it."""
+        screen = StringIO()
+        monkeypatch.setattr(terminal, "told", lambda: Console(file=screen, force_terminal=True, width=80))
+        with terminal.waiting("Waiting for Meta", quiet=quiet):
+            pass
+
+        assert ("Waiting for Meta" in screen.getvalue()) is shown
 
     @pytest.mark.parametrize("error", [True, False])
     def test_a_pipe_is_wide_and_plain(self, monkeypatch: pytest.MonkeyPatch, *, error: bool) -> None:

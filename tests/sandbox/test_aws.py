@@ -322,3 +322,55 @@ class TestOnExchange:
         put(aws, "a")
         assert [request.operation for request in aws.requests] == ["POST /", "PutItem"]
         assert capfd.readouterr() == ("", "")
+
+
+class TestSes:
+    """What SES tells of itself."""
+
+    def test_the_account(self, aws: AwsWorld) -> None:
+        """Out of its sandbox, unless told otherwise; a reset forgets that."""
+        ses = aws.client("sesv2")
+        assert ses.get_account()["ProductionAccessEnabled"] is True
+        aws.ses.production_access = False
+        answer = ses.get_account()
+        assert (answer["ProductionAccessEnabled"], answer["SendQuota"]["Max24HourSend"]) == (False, 200.0)
+        aws.reset()
+        assert ses.get_account()["ProductionAccessEnabled"] is True
+
+    def test_identities(self, aws: AwsWorld) -> None:
+        """Verified, pending, and not there; a configuration set is named only where there is one."""
+        ses = aws.client("sesv2")
+        aws.verify_sender(SENDER)
+        aws.ses.identities["example.test"] = False
+        aws.ses.default_configuration_sets[SENDER] = "daily"
+        address, domain = (ses.get_email_identity(EmailIdentity=name) for name in (SENDER, "example.test"))
+        assert (address["IdentityType"], address["VerifiedForSendingStatus"]) == ("EMAIL_ADDRESS", True)
+        assert address["ConfigurationSetName"] == "daily"
+        assert (domain["IdentityType"], domain["VerificationStatus"]) == ("DOMAIN", "PENDING")
+        assert "ConfigurationSetName" not in domain
+        with pytest.raises(ses.exceptions.NotFoundException):
+            ses.get_email_identity(EmailIdentity="nobody@example.test")
+
+    def test_configuration_sets(self, aws: AwsWorld) -> None:
+        """There or not, sending or not."""
+        ses = aws.client("sesv2")
+        aws.ses.configuration_sets["daily"] = False
+        found = ses.get_configuration_set(ConfigurationSetName="daily")
+        assert found["SendingOptions"] == {"SendingEnabled": False}
+        with pytest.raises(ses.exceptions.NotFoundException):
+            ses.get_configuration_set(ConfigurationSetName="other")
+
+
+def test_an_error_of_the_query_protocol(aws: AwsWorld) -> None:
+    """Older services speak XML, and boto3 reads the injected code from it."""
+    aws.fail("cloudformation", "any", "AccessDenied", 403)
+    with pytest.raises(ClientError) as caught:
+        aws.client("cloudformation").describe_stacks(StackName="closrads-prod")
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_the_ledger_is_backed_up(aws: AwsWorld) -> None:
+    """As the template has it."""
+    found = aws.client("dynamodb").describe_continuous_backups(TableName=LEDGER_TABLE)
+    recovery = found["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"

@@ -1,5 +1,6 @@
 """Nodes, edges, field expansion, paging, search and the token check."""
 
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -280,3 +281,26 @@ class TestAccess:
         assert meta.round_trips == 4
         assert meta.token not in str(meta.requests)
         assert "fake-proof" not in str(meta.requests)
+
+
+def test_whose_a_token_is(meta: MetaWorld, graph: Graph) -> None:
+    """A person's token, one whose access to data ends, one that may only read."""
+    meta.token_type, meta.token_data_access_expires_at, meta.token_scopes = "USER", 1_800_000_000, ["ads_read"]
+    data = graph.get("debug_token", input_token=meta.token)[1]["data"]
+
+    assert (data["type"], data["data_access_expires_at"], data["scopes"]) == ("USER", 1_800_000_000, ["ads_read"])
+
+
+def test_what_a_token_may_do(meta: MetaWorld, graph: Graph) -> None:
+    """Each ad account tells it, and whether it is active."""
+    meta.accounts["act_111"].tasks, meta.accounts["act_111"].status = ("ANALYZE",), 2
+    answer = graph.get("act_111", fields="user_tasks,account_status")[1]
+
+    assert answer == {"id": "act_111", "user_tasks": ["ANALYZE"], "account_status": 2}
+
+
+def test_the_date_of_an_answer_is_the_worlds(graph: Graph, clock: Clock) -> None:
+    """Whoever compares clocks compares with this one."""
+    date = parsedate_to_datetime(graph.raw("GET", "act_111").headers["Date"])
+
+    assert date.timestamp() == int(clock.seconds)

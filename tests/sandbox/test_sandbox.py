@@ -15,6 +15,7 @@ import requests
 
 from sandbox import SCENARIOS, ClosrtechWorld, MetaWorld, Sandbox
 from sandbox.aws import LEDGER_TABLE
+from sandbox.scenarios import legacy_env
 
 CAMPAIGNS = {"veterans": "VND_VETERAN_LEADS", "truckers": "VND_TRUCKER_LEADS", "mortgage": "VND_MORTGAGE_LEADS"}
 
@@ -256,3 +257,19 @@ def test_the_program(tmp_path: Path, number: signal.Signals) -> None:
     assert all(any(name in line for line in lines) for name in SCENARIOS)
     content = json.loads((tmp_path / "build/sandbox-env.json").read_text())
     assert content["Parameters"]["CLOSRADS_PARAMETER_PATH"] == "/closrads/container"
+    assert "export CLOSRADS_PARAMETER_PATH=/closrads/sandbox\n" in (tmp_path / "build/sandbox.sh").read_text()
+    assert "VETERANS_FB_CAMPAIGN_ID=120210000000001100\n" in (tmp_path / "build/sandbox.env").read_text()
+
+
+def test_the_file_of_the_system_before(sandbox: Sandbox) -> None:
+    """It says of the same business what the parameters say."""
+    sandbox.load("quiet day")
+    lines = dict(line.split("=", 1) for line in legacy_env(sandbox).splitlines() if "=" in line)
+    path = "/closrads/sandbox/campaigns/mortgage"
+    found = sandbox.aws.client("ssm").get_parameters_by_path(Path=path)["Parameters"]
+    values = {each["Name"].removeprefix(f"{path}/"): each["Value"] for each in found}
+
+    assert lines["MORTGAGE_FB_CAMPAIGN_IDS"] == values["fb_campaign_ids"]
+    assert lines["MORTGAGE_FB_AD_ACCOUNT_ID"] == values["fb_ad_account_id"]
+    assert lines["MORTGAGE_CLOSRTECH_CAMPAIGN"] == values["closrtech_campaign"]
+    assert lines["TRUCKERS_FB_ACCESS_TOKEN"] == sandbox.meta.token
