@@ -35,7 +35,7 @@ from closrads.model import CampaignConfig
 from closrads.state_mapper import REGION_FILE, is_state
 from closrads.sync import LEASE_MARGIN
 
-PUSH = "put it with `push-config`"
+PUSH = "put the right one with `push-config`"
 RELEASED: Mapping[str, date] = {"v26.0": date(2026, 7, 29)}
 """Versions of the Marketing API. The end of this one is not announced."""
 OLD_AFTER = timedelta(days=300)
@@ -120,8 +120,9 @@ def _hindrance(check: Check, error: Exception) -> Finding:
             remedy = f"have {check.needed_right} allowed to you"
             return warning(check.name, f"not checked: you have no right to it ({code})", remedy)
         case ClientError() | BotoCoreError():
-            remedy = "check the credentials and the Region of this shell (AWS_PROFILE, AWS_REGION)"
-            return failed(check.name, f"AWS refuses: {said}", remedy)
+            remedy = "check the credentials and the Region of this shell (AWS_PROFILE, AWS_REGION), and the network"
+            what = "AWS refuses" if isinstance(error, ClientError) else "AWS cannot be asked"
+            return failed(check.name, f"{what}: {said}", remedy)
         case MetaAccessError():
             return failed(check.name, said, "see to the token and its rights")
         case ClosradsError():
@@ -154,8 +155,9 @@ def check_parameters(place: Place, read: Callable[[], Mapping[str, str]], known:
         known.settings = parse_settings(place.path, values, os.environ)
     except ConfigError as error:
         for problem in error.problems:
-            what, _, said = problem.partition(": ")
-            yield failed(what.removeprefix(f"{place.path}/"), said, f"{PUSH}, or correct the variable of this name")
+            full, _, said = problem.partition(": ")
+            what = full.removeprefix(f"{place.path}/")
+            yield failed(what, said, _remedy_for(what, said, place.path))
         known.settings, known.broken = _as_far_as_right(place.path, values, error.problems)
         return
     enabled = [campaign.slug for campaign in known.settings.campaigns if campaign.enabled]
@@ -174,17 +176,29 @@ def _as_far_as_right(
 ) -> tuple[Settings | None, frozenset[str]]:
     """Return the settings without what the problems are about, and what is missing in them."""
     blamed = {problem.partition(": ")[0].removeprefix(f"{path}/") for problem in problems}
-    groups = {"/".join(name.split("/")[: 2 if name.startswith("campaigns/") else 1]) for name in blamed}
-    right = {
-        name: value for name, value in values.items() if not any(f"{name}/".startswith(f"{group}/") for group in groups)
-    }
-    broken = frozenset(group for group in ("closrtech", "meta") if group in groups)
-    standins = {name: value for name, value in _STANDINS.items() if name.split("/")[0] in broken}
+    dropped = tuple(f"{_dropped_with(name)}/" for name in blamed)
+    right = {name: value for name, value in values.items() if not f"{name}/".startswith(dropped)}
+    standins = {name: value for name, value in _STANDINS.items() if name in blamed}
+    broken = frozenset(name.split("/")[0] for name in standins)
     variables = {name: value for name, value in os.environ.items() if name not in blamed}
     try:
         return parse_settings(path, {**standins, **right}, variables), broken
     except ConfigError:
         return None, broken
+
+
+def _dropped_with(name: str) -> str:
+    """Return what cannot be used without a parameter: its whole campaign, the whole mail, else itself."""
+    parts = name.split("/")
+    return "/".join(parts[: {"campaigns": 2, "email": 1}.get(parts[0], len(parts))])
+
+
+def _remedy_for(name: str, said: str, path: str) -> str:
+    if name.startswith("CLOSRADS_") or name == "DRY_RUN":
+        return "correct or unset this variable of your shell"
+    if "is not a parameter" in said:
+        return f"delete it: aws ssm delete-parameter --name {path}/{name}"
+    return PUSH
 
 
 # --- CLOSRTECH
@@ -198,7 +212,7 @@ def check_feed(campaign: CampaignConfig, settings: Settings, clock: Clock) -> It
     except ClosrtechDataError as error:
         yield failed(name, str(error), "ask CLOSRTECH; until then runs leave this campaign as it is")
     except ClosrtechAccessError as error:
-        yield failed(name, str(error), f"correct what it names: {PUSH}")
+        yield failed(name, str(error), "correct what it names with `push-config`")
     except ClosradsError as error:
         yield failed(name, str(error), "check closrtech/base_url; if it is right, ask CLOSRTECH")
     else:
@@ -215,7 +229,9 @@ def check_feed(campaign: CampaignConfig, settings: Settings, clock: Clock) -> It
 
 def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Iterator[Finding]:
     """Have Meta say what it knows of a token (Graph API "debug_token")."""
-    remedy = f"generate one that never expires, of a system user of the business, with ads_management; {PUSH}"
+    remedy = (
+        f"generate one that never expires, of a system user of the business, with ads_management, then `push-config`"
+    )
     try:
         answer = api.get_once(
             "debug_token", {"input_token": token.reveal()}, lambda found: isinstance(found.get("data"), dict)
@@ -495,7 +511,9 @@ def checks_of(place: Place, known: Known, clients: Clients, clock: Clock) -> Ite
         yield from _checks_of_meta(settings, known, clock) if meta_is_known else [_unchecked("Meta", GRAPH_URL)]
     yield Check("SES account", partial(check_account_of_ses, clients), "ses:GetAccount")
     sender = settings.email.sender if settings and settings.email else known.values.get("email/sender", "")
-    if sender:
+    if not known.values:
+        yield _unchecked("SES sender", f"parameters below {place.path}")
+    elif sender:
         rights = "ses:GetEmailIdentity and ses:GetConfigurationSet"
         yield Check("SES sender", partial(check_sender, sender, clients), rights)
     else:

@@ -18,6 +18,8 @@ from closrads.parallel import side_by_side
 AT_ONCE = 10
 PATIENCE_SECONDS = 30.0
 """For one question; nothing is asked twice."""
+NARROW = 100
+"""Columns; with fewer the names have none of their own."""
 _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold red"}
 
 
@@ -52,10 +54,12 @@ def examined(stage: str) -> list[Finding]:
 
 def _show(stage: str, findings: list[Finding]) -> None:
     out = shown()
-    rows = table("", "check", "found, and what to do")
+    narrow = out.width < NARROW
+    rows = table("", "found, and what to do") if narrow else table("", "check", "found, and what to do")
     for finding in findings:
         remedy = f"\n→ {finding.remedy}" if finding.remedy else ""
-        rows.add_row(Text(finding.verdict, _STYLES[finding.verdict]), finding.check, f"{finding.said}{remedy}")
+        cells = [f"{finding.check}: {finding.said}{remedy}"] if narrow else [finding.check, f"{finding.said}{remedy}"]
+        rows.add_row(Text(finding.verdict, _STYLES[finding.verdict]), *cells)
     out.print(rows)
     counts = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict}
     said = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)

@@ -131,8 +131,10 @@ def _explanation(error: Exception) -> tuple[str, int]:
             said = f"{error}\n`doctor` tells more; `push-config` puts parameters"
         case NoCredentialsError() | NoRegionError():
             said = f"{error} Set AWS_PROFILE, or AWS_REGION and credentials, in this shell"
-        case ClientError() | BotoCoreError():
+        case ClientError():
             said = f"AWS refuses: {error}. Are these the right credentials and the right Region?"
+        case BotoCoreError():
+            said = f"AWS cannot be asked: {error}. Check the network and this shell's AWS_ variables"
         case UnreadableFileError() | ClosradsError() | OSError() | UnicodeDecodeError():
             pass
         case _:

@@ -109,7 +109,7 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "meta/acces_token",
         Verdict.FAILED,
         "misspelt?",
-        "push-config",
+        "aws ssm delete-parameter --name /closrads/sandbox/meta/acces_token",
     ),
     "all campaigns are off": (
         put(campaigns__veterans__enabled="no", campaigns__truckers__enabled="no", campaigns__mortgage__enabled="no"),
@@ -228,7 +228,8 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
     ),
     "Meta does not say what the token may do": (
         lambda sandbox: sandbox.meta.fail(
-            faults.answer({"id": "act_222", "name": "X", "account_status": 1}), on="GET account"
+            faults.answer({"id": "act_222", "name": "X", "account_status": 1}),
+            on=lambda operation: operation.path == "act_222" and "user_tasks" in operation.params["fields"],
         ),
         "ad account act_222",
         Verdict.WARNING,
@@ -399,7 +400,7 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         lambda sandbox: sandbox.aws.fail("dynamodb", "DescribeTable", DROPPED, times=None),
         "ledger",
         Verdict.FAILED,
-        "AWS refuses",
+        "AWS cannot be asked",
         "Region",
     ),
     "Meta gives no answer": (
@@ -418,6 +419,13 @@ def found(call: Call) -> tuple[int, dict[str, dict[str, str]]]:
     answer = json.loads(result.stdout)
     assert answer["ok"] is (result.exit_code == 0)
     return result.exit_code, {each["check"]: each for each in answer["checks"]}
+
+
+def test_what_is_not_known_is_not_guessed(call: Call, business: Sandbox) -> None:
+    """Without the parameters nobody knows whether there is a sender."""
+    business.aws.fail("ssm", "GetParametersByPath", "AccessDeniedException")
+
+    assert "not checked" in found(call)[1]["SES sender"]["said"]
 
 
 def test_all_is_well(call: Call) -> None:
@@ -453,6 +461,7 @@ def test_what_is_wrong_is_named_with_what_to_do(call: Call, business: Sandbox, n
     ("name", "checked"),
     [
         ("a parameter is missing", {"CLOSRTECH: truckers", "Meta campaign 120210000000002100", "clock", "SES account"}),
+        ("a parameter is misspelt", {"token meta/access_token", "regions", "CLOSRTECH: veterans"}),
         ("the token has expired", {"CLOSRTECH: veterans", "SES sender", f"ledger {LEDGER_TABLE}"}),
         ("nothing is there", {"SES account", f"ledger {LEDGER_TABLE}", "ledger backup", "clock"}),
         ("the right to see SES is missing", {"SES sender", "regions"}),
@@ -580,6 +589,7 @@ def test_the_token_travels_to_no_strange_address(call: Call, monkeypatch: pytest
     verdicts = {
         name: findings[name]["verdict"] for name in ("CLOSRADS_GRAPH_URL", "Meta", "clock", "CLOSRTECH: veterans")
     }
+    assert "variable" in findings["CLOSRADS_GRAPH_URL"]["remedy"]
     assert list(verdicts.values()) == ["failed", "warning", "warning", "ok"]
 
 
@@ -646,6 +656,12 @@ class TestWhatAPersonSees:
 
         assert "CLOSRTECH: truckers" in output
         assert "Stage sandbox: 18 ok" in output
+
+    def test_a_narrow_terminal(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Names and findings share a column."""
+        monkeypatch.setenv("COLUMNS", "80")
+
+        assert "CLOSRTECH: truckers: 14 states with demand" in call("doctor").output
 
     def test_something_is_wrong(self, call: Call, business: Sandbox) -> None:
         """The remedy stands below."""
