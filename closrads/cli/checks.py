@@ -230,7 +230,7 @@ def check_feed(campaign: CampaignConfig, settings: Settings, clock: Clock) -> It
 def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Iterator[Finding]:
     """Have Meta say what it knows of a token (Graph API "debug_token")."""
     remedy = (
-        f"generate one that never expires, of a system user of the business, with ads_management, then `push-config`"
+        "generate one that never expires, of a system user of the business, with ads_management, then `push-config`"
     )
     try:
         answer = api.get_once(

@@ -53,13 +53,14 @@ def counts(result: Mapping[str, Any]) -> dict[str, int]:
             detailed.update({word: campaign[name] for name, word in names.items() if name in campaign})
     order = [*Result]
     found = sorted((order.index(Result(word)), number) for word, number in detailed.items() if number)
-    action, dry_run = result["action"], result["dry_run"]
-    return {word_for(order[index], action, dry_run=dry_run): number for index, number in found}
+    return {order[index].value: number for index, number in found}
 
 
 def counted(result: Mapping[str, Any]) -> str:
     """Return the counts as a text."""
-    return ", ".join(f"{number} {word}" for word, number in counts(result).items()) or "no ad sets"
+    action, dry_run = result["action"], result["dry_run"]
+    words = (f"{number} {word_for(word, action, dry_run=dry_run)}" for word, number in counts(result).items())
+    return ", ".join(words) or "no ad sets"
 
 
 def headline(result: Mapping[str, Any]) -> str:

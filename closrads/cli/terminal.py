@@ -98,7 +98,7 @@ def explained() -> Iterator[None]:
     """Say in one text what went wrong and what to do: no traceback, no secret, and an exit status for scripts."""
     try:
         yield
-    except (typer.Exit, typer.Abort):
+    except (typer.Exit, typer.Abort, BrokenPipeError):  # the last is `| head`, which typer knows
         raise
     except KeyboardInterrupt:
         _give_up("Stopped", INTERRUPTED)
