@@ -41,8 +41,11 @@ class Place:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of the times that people are shown."""
-        return ZoneInfo(self.timezone or "UTC")
+        """The zone of the times that people are shown; raise `CommandError` if it is none."""
+        try:
+            return ZoneInfo(self.timezone or "UTC")
+        except (LookupError, OSError, ValueError):
+            raise CommandError(f"{_ZONE} is not a time zone such as America/New_York") from None
 
     def ledger(self) -> Ledger:
         """Return the ledger to look things up in; raise `CommandError` if there is none."""

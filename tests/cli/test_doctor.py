@@ -170,6 +170,15 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "is not valid: It was revoked",
         "generate one that never expires",
     ),
+    "the token may not ask about itself": (
+        lambda sandbox: sandbox.meta.fail(
+            faults.error(100, None, "An app access token is needed"), on="GET debug_token"
+        ),
+        "token meta/access_token",
+        Verdict.WARNING,
+        "not checked: Meta refuses debug_token",
+        "Debugger",
+    ),
     "the token is a person's": (
         meta(token_type="USER"),
         "token meta/access_token",

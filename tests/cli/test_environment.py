@@ -96,6 +96,13 @@ class TestPlace:
         assert "Deploy, or set CLOSRADS_LEDGER_TABLE" in result.stderr
 
 
+def test_a_time_zone_that_is_none(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named by its variable."""
+    monkeypatch.setenv("CLOSRADS_TIMEZONE", "New York")
+
+    assert "CLOSRADS_TIMEZONE is not a time zone" in call("history", "--day", "2026-05-04").stderr
+
+
 class TestStage:
     """Which stage is meant is never guessed between two."""
 
