@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from botocore.exceptions import NoRegionError
+from botocore.exceptions import EndpointConnectionError, NoRegionError
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -31,6 +31,7 @@ class TestErrors:
             (terminal.CommandError("do this"), "do this", 1),
             (terminal.UsageError("do that"), "do that", 2),
             (NoRegionError(), "You must specify a region. Set AWS_PROFILE", 1),
+            (EndpointConnectionError(endpoint_url="https://x.test"), "AWS cannot be asked: Could not connect", 1),
             (PermissionError(13, "Permission denied", "file"), "Permission denied", 1),
             (ZeroDivisionError("of fake-secret-0123456789"), "Unexpected ZeroDivisionError at test_terminal.py:", 1),
             (KeyboardInterrupt(), "Stopped", 130),
