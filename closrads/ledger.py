@@ -209,7 +209,8 @@ class Ledger:
             "sk": run.run_id,
             "action": request.action.value,
             "dry_run": request.dry_run,
-            "campaigns": _compressed(run.campaigns),
+            "campaigns": list(run.campaigns),
+            "names": _compressed(list(run.campaigns.values())),
             "request": _compressed(request.as_json()),
             "started_at": run.started_at.isoformat(),
             "expires_at": _expiry(run.started_at),
@@ -288,7 +289,8 @@ class Ledger:
         }
         with _speaking_of("read"):
             for page in self._pages.paginate(**query):
-                yield from map(_run_record, map(_plain, page["Items"]))
+                items = map(_plain, page["Items"])
+                yield from (_run_record(item) for item in items if not item.get("dry_run"))
 
     # --- leases
 
@@ -748,7 +750,7 @@ def _open_run(item: Item) -> OpenRun:
             }
         ),
         started_at=datetime.fromisoformat(item["started_at"]).astimezone(UTC),
-        campaigns=_decompressed(item["campaigns"]),
+        campaigns=dict(zip(item["campaigns"], _decompressed(item["names"]), strict=True)),
         has_ended="ended_at" in item,
     )
 

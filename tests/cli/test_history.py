@@ -14,7 +14,8 @@ from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import Breakage
 from tests.cli.conftest import Call
 from tests.cli.test_runs import TRUCKERS, live_run
-from tests.world import FakeTime
+from tests.fleet_world import Workflow
+from tests.world import FakeTime, World
 
 
 def listed(call: Call, *options: object) -> list[dict[str, object]]:
@@ -122,6 +123,17 @@ class TestRuns:
         assert "No live run yet, in stage sandbox" in call("history").stderr
         assert "No live run of truckers yet" in call("history", "--campaign", "truckers").stderr
         assert listed(call) == []
+
+    def test_a_run_that_several_invocations_shared(self, call: Call, business: Sandbox, fake_time: FakeTime) -> None:
+        """It is one line like any other; a dry run of that kind is in the ledger, and none here."""
+        opened = {"step": "open", "scheduled": "2026-05-04T10:30:00Z", "campaigns": ["truckers", "veterans"]}
+        world = World(business, fake_time)
+        live = [Workflow(world).run({**opened, "dry_run": dry_run}) for dry_run in (True, False)][1]
+
+        (row,) = listed(call)
+
+        assert (row["run_id"], row["campaigns"]) == (live["run_id"], ["truckers", "veterans"])
+        assert row["success"] is True
 
     def test_a_run_that_died(self, call: Call) -> None:
         """It is there, and has no end."""

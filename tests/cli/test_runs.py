@@ -141,6 +141,7 @@ class TestRun:
             ('{"dry_run": "false"}', "dry_run: must be true or false without quotes"),
             ('{"campaigns": ["nobody"]}', "'nobody' is unknown"),
             ("[]", "must be a JSON object"),
+            ('{"step": "open"}', "belongs to the workflow"),
         ],
     )
     def test_bad_usage(self, call: Call, business: Sandbox, event: str, said: str) -> None:
