@@ -362,6 +362,7 @@ class SyncReport:
     """The run that was undone or looked at again."""
     left_to: str = ""
     """The run that is at work on this campaign now, and to which it was left."""
+    fb_ad_account_id: str = ""
     again_in_seconds: int | None = None
     """When what was deferred for want of time or quota can be gone on with; None if nothing was."""
 
@@ -547,6 +548,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
     return {
         "slug": campaign.slug,
         "campaign_name": campaign.campaign_name,
+        "fb_ad_account_id": campaign.fb_ad_account_id,
         "dry_run": campaign.dry_run,
         "success": campaign.success,
         **campaign.counts(),

@@ -146,19 +146,22 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
             lambda campaign: (
                 _sync_campaign(campaign, run)
                 if campaign.slug in mine
-                else SyncReport(campaign.slug, campaign.name, dry_run=False, left_to=busy[campaign.slug])
+                else replace(_nothing_yet(campaign, dry_run=False), left_to=busy[campaign.slug])
             ),
             campaigns,
             CAMPAIGNS_AT_ONCE,
         )
     except LedgerError as error:
         reports = [
-            SyncReport(campaign.slug, campaign.name, dry_run=False, campaign_errors=(str(error),))
-            for campaign in campaigns
+            replace(_nothing_yet(campaign, dry_run=False), campaign_errors=(str(error),)) for campaign in campaigns
         ]
     finally:
         release(mine, run)
     return replace(result, campaigns=tuple(reports))
+
+
+def _nothing_yet(campaign: CampaignConfig, *, dry_run: bool) -> SyncReport:
+    return SyncReport(campaign.slug, campaign.name, dry_run, fb_ad_account_id=campaign.fb_ad_account_id)
 
 
 def _leave_to(holder: str, result: RunResult) -> RunResult:
@@ -198,7 +201,7 @@ class _CampaignRun:
         self._run = run
         self._request = run.request
         self._is_first = earlier is None
-        earlier = earlier or SyncReport(campaign.slug, campaign.name, run.request.dry_run)
+        earlier = earlier or _nothing_yet(campaign, dry_run=run.request.dry_run)
         self._settled = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
         """What this run has done with already, by the ad set's id."""
         self._remembered = Remembered({})

@@ -1,0 +1,464 @@
+"""PURE: `RunResult` → what there is to tell of it, in order, all of it; how much of that a mail has room for comes later.
+
+Every text of somebody else's in here is one line without secrets, so it may be cut.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from closrads.errors import LONGEST_ERROR, plain
+from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
+from closrads.report_words import DONE, LOUDEST, RECOVERY_LABELS, WORDINGS, Kind
+
+LONGEST_OUTCOME = 70
+"""Of a subject: what a phone shows, or not much more."""
+LONGEST_PREVIEW = 160
+FEW = 8
+"""Campaigns of which each has a section of its own, changed or not."""
+
+_QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
+_TONES = ("red", "orange", "grey", "green")
+_NAMED = 2
+"""So many names stand in a sentence; the others are counted."""
+_LONGEST_NAMED = 40
+_LONGEST_ID = 60
+
+
+@dataclass(frozen=True, slots=True)
+class AdSetLink:
+    """An ad set, and where in Ads Manager it is, if that is known."""
+
+    name: str
+    id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing in a box: what it is about, and what there is to say about it."""
+
+    campaign: str
+    adset: AdSetLink | None
+    label: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One highlighted list; `tone` is `red`, `orange`, `green` or `grey`."""
+
+    tone: str
+    title: str
+    advice: str
+    entries: tuple[Entry, ...] = ()
+    more: int = 0
+    """Entries that are not listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An ad set with other states than before; these with their signs."""
+
+    adset: AdSetLink
+    label: str
+    added: str
+    removed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The states of a campaign after the run, as USPS codes: for a map, and as lists to read."""
+
+    active: frozenset[str]
+    added: frozenset[str]
+    """Active now, and newly so for at least one ad set."""
+    removed: frozenset[str]
+    """No longer active, and so until now for at least one ad set."""
+    active_list: str
+    added_list: str
+    removed_list: str
+    has_map: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One campaign below the boxes."""
+
+    name: str
+    lines: tuple[str, ...]
+    summary: str
+    """Its counts in few words, where a line is all there is room for."""
+    demand: Demand | None
+    """None where it is no matter of the run."""
+    changed: tuple[Changed, ...]
+    more: int = 0
+    """Changed ad sets that are not listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that a report says, in its order."""
+
+    subject: str
+    preview: str
+    """What a list of mails shows beside the subject."""
+    dry_run: bool
+    headline: str
+    date: str
+    lifted: str
+    """Names of the limits that were lifted."""
+    totals: str
+    """Of many campaigns."""
+    boxes: tuple[Box, ...]
+    signs: str
+    sections: tuple[Section, ...]
+    rows: tuple[Section, ...]
+    """Campaigns of which a line tells enough."""
+    more_rows: int
+    foot: str
+
+
+def story_of(result: RunResult, timezone: ZoneInfo) -> Story:
+    """Return all there is to tell about a run; dates are in `timezone`."""
+    local = result.started_at.astimezone(timezone)
+    day = f"{local:%a} {local.day} {local:%b}"
+    boxes = tuple(sorted(_boxes(result), key=lambda box: _TONES.index(box.tone)))
+    sections = [_section(result, campaign) for campaign in result.campaigns]
+    many = len(sections) > FEW
+    return Story(
+        subject=f"{'[DRY RUN] ' if result.dry_run else ''}CLOSRADS {_outcome(result)} · {day}",
+        preview=plain(_preview(result, boxes, sections), LONGEST_PREVIEW),
+        dry_run=result.dry_run,
+        headline=_headline(result),
+        date=f"{local:%A} {local.day} {local:%B %Y, %H:%M} ({timezone.key})",
+        lifted=", ".join(sorted(result.force)),
+        totals=f"{len(sections)} campaigns, {_counted(result, result.campaigns)}" if many else "",
+        boxes=boxes,
+        signs=WORDINGS[result.action].signs,
+        sections=tuple(section for section in sections if section.changed or not many),
+        rows=tuple(section for section in sections if many and not section.changed),
+        more_rows=0,
+        foot=f"Run {plain(result.run_id, _LONGEST_ID)} · {result.duration_ms / 1000:.1f} s · "
+        f"{result.graph.round_trips} calls to Meta",
+    )
+
+
+# --- the first words
+
+
+def _outcome(result: RunResult) -> str:
+    if result.left_to:
+        return "left to another run"
+    action = WORDINGS[result.action].name
+    if stuck := _stuck(result):
+        return f"✗ ROLLBACK FAILED in {_names(stuck)}" + (f" ({action})" if action else "")
+    prefix = f"{action}: " if action else ""
+    if failed := _failed(result):
+        return f"✗ {prefix}{_names(failed)} failed"
+    counts = [f"{count} {word}" for word, count in _news(result).items()] or [WORDINGS[result.action].nothing]
+    return f"{'⚠' if _troubled(result) else '✓'} {prefix}{_short(counts, list(_asides(result)))}"
+
+
+def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
+    """Return the most important of it, as much as a subject has room for."""
+    whole = "; ".join([", ".join(counts), *asides])
+    if len(whole) <= LONGEST_OUTCOME:
+        return whole
+    shown = list(counts)
+    while len(shown) > 1 and len(", ".join(shown)) + len(" and more") > LONGEST_OUTCOME:
+        shown.pop()
+    return f"{', '.join(shown)} and more"
+
+
+def _names(names: Sequence[str]) -> str:
+    """Return the first of many names, and how many more there are."""
+    shown = ", ".join(plain(name, _LONGEST_NAMED) for name in names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+
+
+def _preview(result: RunResult, boxes: Iterable[Box], sections: Iterable[Section]) -> str:
+    """Return the next most useful thing after the outcome: what is in trouble, or else what changed, or what is."""
+    if result.left_to:
+        return f"Nothing to do: run {result.left_to} reports on it"
+    troubles = [
+        f"{entry.adset.name if entry.adset else entry.campaign}: {entry.label or '; '.join(entry.lines)}"
+        for box in boxes
+        if box.tone in {"red", "orange"}
+        for entry in box.entries
+    ]
+    changes = [f"{section.name} {_all_signs(section)}" for section in sections if section.changed]
+    states = [f"{section.name} {len(section.demand.active)} states" for section in sections if section.demand]
+    return " · ".join(troubles or changes or states or [section.name for section in sections])
+
+
+def _all_signs(section: Section) -> str:
+    signs = {sign for changed in section.changed for sign in f"{changed.added} {changed.removed}".split()}
+    return " ".join(sorted(signs))
+
+
+def _headline(result: RunResult) -> str:
+    if result.left_to:
+        run_id = plain(result.left_to, _LONGEST_ID)
+        return f"Everything was left to run {run_id}, which is at work on it or has done it."
+    if not result.campaigns:
+        return "No campaign is switched on, so nothing was done."
+    action = WORDINGS[result.action].name
+    of = f"{action.capitalize()} of " if action else ""
+    failed, told = _failed(result), [_told(result), *_asides(result)]
+    if failed and not any(campaign.adsets for campaign in result.campaigns):
+        told = told[1:]
+    if stuck := _stuck(result):
+        lead, sign = f"ROLLBACK FAILED in {_names(stuck)}: look at it in Ads Manager now", "; "
+    elif failed:
+        lead, sign = f"{of}{_names(failed)} had errors", "; "
+    else:
+        mine = [campaign.campaign_name for campaign in result.campaigns if not campaign.left_to]
+        everyone = len(mine) == len(result.campaigns) > 1
+        lead, sign = f"{of}{('all campaigns' if of else 'All campaigns') if everyone else _names(mine)} ran", ": "
+    return f"{sign.join([lead, '; '.join(told)]) if told else lead}."
+
+
+def _told(result: RunResult) -> str:
+    """Return the counts of the whole run as part of a sentence."""
+    if not (counts := _news(result)):
+        return WORDINGS[result.action].nothing
+    (word, count), *others = counts.items()
+    return ", ".join([f"{_adsets(count)} {word}", *(f"{count} {word}" for word, count in others)])
+
+
+def _adsets(count: int) -> str:
+    return f"{count} ad set{'' if count == 1 else 's'}"
+
+
+def _asides(result: RunResult) -> Iterator[str]:
+    """Yield what there is to tell beside the ad sets of this run."""
+    recovered = [recovery.state.is_open for campaign in result.campaigns for recovery in campaign.recovered]
+    for is_open, word in ((False, "recovered"), (True, "open")):
+        if is_open in recovered:
+            yield f"{recovered.count(is_open)} {word} from an earlier run"
+    if left := [campaign.campaign_name for campaign in result.campaigns if campaign.left_to]:
+        yield f"left to another run: {_names(left)}"
+
+
+# --- what became of it
+
+
+def _stuck(result: RunResult) -> list[str]:
+    """Return the campaigns with a rollback that failed, in this run or in an earlier one and is still open."""
+    return [
+        campaign.campaign_name
+        for campaign in result.campaigns
+        if campaign.with_result(Result.ROLLBACK_FAILED) or any(map(_is_stuck, campaign.recovered))
+    ]
+
+
+def _is_stuck(recovery: Recovery) -> bool:
+    return recovery.state is ChangeState.ROLLBACK_FAILED
+
+
+def _failed(result: RunResult) -> list[str]:
+    return [campaign.campaign_name for campaign in result.campaigns if not campaign.success]
+
+
+def _troubled(result: RunResult) -> bool:
+    return any(
+        campaign.unmapped_states
+        or campaign.recovered
+        or campaign.left_to
+        or any(adset.result not in _QUIET or _noted(result, adset) for adset in campaign.adsets)
+        for campaign in result.campaigns
+    )
+
+
+def _news(result: RunResult) -> dict[str, int]:
+    """Return the counts of the whole run, without what stayed as it was."""
+    counts = _counts(result, [adset for campaign in result.campaigns for adset in campaign.adsets])
+    counts.pop(WORDINGS[result.action].counted[Result.UNCHANGED], None)
+    return counts
+
+
+def _counts(result: RunResult, adsets: Iterable[AdSetResult]) -> dict[str, int]:
+    """Return how many ad sets there are of each kind, those first that a reader must not miss."""
+    wording = WORDINGS[result.action]
+    words = Counter(_noted(result, adset) or wording.counted[adset.result] for adset in adsets)
+    return {_would(result, word): words[word] for word in (*wording.counted.values(), wording.noted) if words[word]}
+
+
+def _noted(result: RunResult, adset: AdSetResult) -> str:
+    return WORDINGS[result.action].noted if adset.issues and adset.result in _QUIET else ""
+
+
+def _would(result: RunResult, word: str) -> str:
+    return f"would be {word}" if result.dry_run and word in DONE else word
+
+
+def _label(result: RunResult, adset: AdSetResult) -> str:
+    return _noted(result, adset) or _would(result, WORDINGS[result.action].labels[adset.result])
+
+
+def _enumerated(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
+
+
+def _counted(result: RunResult, campaigns: Iterable[SyncReport]) -> str:
+    """Return the counts that everybody looks for, and the others where there is something to count."""
+    wording = WORDINGS[result.action]
+    adsets = [
+        adset for campaign in campaigns for adset in campaign.adsets if adset.result is not Result.NOT_ACTIVE
+    ]
+    counts = {_would(result, wording.counted[outcome]): 0 for outcome in wording.always} | _counts(result, adsets)
+    in_full = {wording.counted[Result.SKIPPED_PREFLIGHT]: wording.labels[Result.SKIPPED_PREFLIGHT]}
+    return f"{_adsets(len(adsets))}: {_enumerated({in_full.get(word, word): n for word, n in counts.items()})}"
+
+
+# --- the boxes
+
+
+def _boxes(result: RunResult) -> Iterator[Box]:
+    yield from _loudest(result)
+    if aborted := _of_campaigns(result, lambda campaign: campaign.campaign_errors):
+        advice = "See to the reason below. What had not begun was left as it was, and the next run tries again."
+        yield Box("red", "Campaigns with errors", advice, aborted)
+    yield from _recovered(result)
+    for kind in WORDINGS[result.action].kinds:
+        if entries := _entries(result, kind):
+            yield Box(kind.tone, kind.title, kind.advice, entries)
+    if unmapped := _of_campaigns(result, lambda campaign: (", ".join(campaign.unmapped_states),)):
+        yield Box("orange", "Unknown states", "CLOSRTECH named these; Meta has no region for them.", unmapped)
+    if left := _of_campaigns(result, lambda campaign: (campaign.left_to and f"Left to run {campaign.left_to}",)):
+        advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
+        yield Box("grey", "Left to another run", advice, left)
+    if result.campaigns and result.success and not _troubled(result):
+        action = WORDINGS[result.action].name
+        yield Box("green", f"{f'The {action}' if action else 'All campaigns'} ran without issues", "")
+
+
+def _of_campaigns(result: RunResult, lines: Callable[[SyncReport], Sequence[str]]) -> tuple[Entry, ...]:
+    """Return an entry for each campaign of which there is something to say."""
+    return tuple(
+        Entry(_plain(campaign.campaign_name), None, "", told)
+        for campaign in result.campaigns
+        if any(told := tuple(map(_plain, lines(campaign))))
+    )
+
+
+def _loudest(result: RunResult) -> Iterator[Box]:
+    before = tuple(
+        _entry(campaign, recovery, f"rollback of run {plain(recovery.run_id, _LONGEST_ID)} failed")
+        for campaign in result.campaigns
+        for recovery in campaign.recovered
+        if _is_stuck(recovery)
+    )
+    if entries := _entries(result, LOUDEST) + before:
+        yield Box(LOUDEST.tone, LOUDEST.title, LOUDEST.advice, entries)
+
+
+def _recovered(result: RunResult) -> Iterator[Box]:
+    """Yield what was found of earlier runs, but for the rollbacks that failed."""
+    found = [
+        (campaign, recovery)
+        for campaign in result.campaigns
+        for recovery in campaign.recovered
+        if not _is_stuck(recovery)
+    ]
+    if left_open := [(campaign, recovery) for campaign, recovery in found if recovery.state.is_open]:
+        if result.dry_run:
+            tone, title = "orange", "Open from an earlier run"
+            advice = "The next live run looks at these ad sets first, and finishes or undoes the changes."
+        else:
+            tone, title = "red", "Still open from an earlier run"
+            advice = (
+                "This run could neither finish nor undo them: look at these ad sets in Ads Manager. The next live run "
+                "tries again."
+            )
+        yield _recovery_box(tone, title, advice, left_open)
+    if ended := [(campaign, recovery) for campaign, recovery in found if not recovery.state.is_open]:
+        yield _recovery_box("orange", "Recovered from an earlier run", "They were finished or undone now.", ended)
+
+
+def _recovery_box(tone: str, title: str, advice: str, found: Sequence[tuple[SyncReport, Recovery]]) -> Box:
+    runs = sorted({recovery.run_id for _, recovery in found})
+    who = f"{'Earlier runs' if len(runs) > 1 else 'An earlier run'} ({_names(runs)})"
+    entries = tuple(
+        _entry(campaign, recovery, RECOVERY_LABELS.get(recovery.state, "still open")) for campaign, recovery in found
+    )
+    return Box(tone, title, f"{who} did not bring these changes to an end. {advice}", entries)
+
+
+def _entries(result: RunResult, kind: Kind) -> tuple[Entry, ...]:
+    return tuple(
+        _entry(campaign, adset, _label(result, adset))
+        for campaign in result.campaigns
+        for adset in campaign.with_result(*kind.results)
+        if adset.issues or adset.result not in _QUIET
+    )
+
+
+def _entry(campaign: SyncReport, adset: AdSetResult | Recovery, label: str) -> Entry:
+    return Entry(_plain(campaign.campaign_name), _link(campaign, adset), label, tuple(map(_plain, adset.issues)))
+
+
+def _link(campaign: SyncReport, adset: AdSetResult | Recovery) -> AdSetLink:
+    account = campaign.fb_ad_account_id.removeprefix("act_")
+    url = f"https://adsmanager.facebook.com/adsmanager/manage/adsets?act={account}&selected_adset_ids={adset.id}"
+    known = all(number.isascii() and number.isdigit() for number in (account, adset.id))
+    return AdSetLink(_plain(adset.name) or plain(adset.id, _LONGEST_ID), plain(adset.id, _LONGEST_ID), url * known)
+
+
+# --- the campaigns
+
+
+def _section(result: RunResult, campaign: SyncReport) -> Section:
+    follows_demand = result.action is Action.SYNC and not campaign.left_to
+    return Section(
+        _plain(campaign.campaign_name),
+        tuple(_lines(result, campaign)),
+        _summary(result, campaign),
+        _demand(campaign) if follows_demand else None,
+        tuple(
+            Changed(_link(campaign, adset), _label(result, adset), _signed("+", adset.added), _signed("−", adset.removed))
+            for adset in campaign.adsets
+            if adset.added or adset.removed
+        ),
+    )
+
+
+def _signed(sign: str, codes: Iterable[str]) -> str:
+    return " ".join(f"{sign}{plain(code)}" for code in codes)
+
+
+def _demand(campaign: SyncReport) -> Demand:
+    updated = campaign.with_result(Result.UPDATED)
+    active = frozenset(map(_plain, campaign.active_states))
+    added = frozenset(_plain(code) for adset in updated for code in adset.added) & active
+    removed = frozenset(_plain(code) for adset in updated for code in adset.removed) - active
+    return Demand(active, added, removed, *(", ".join(sorted(codes)) for codes in (active, added, removed)))
+
+
+def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:
+    if campaign.left_to:
+        yield f"Left to run {plain(campaign.left_to, _LONGEST_ID)}."
+        return
+    if campaign.about_run:
+        yield WORDINGS[result.action].about.format(plain(campaign.about_run, _LONGEST_ID))
+    if campaign.adsets:
+        yield _counted(result, [campaign])
+    elif campaign.campaign_errors:
+        yield "Its ad sets were not looked at."
+    else:
+        yield WORDINGS[result.action].no_adsets
+
+
+def _summary(result: RunResult, campaign: SyncReport) -> str:
+    if campaign.left_to:
+        return "left to another run"
+    counts = _enumerated(_counts(result, campaign.adsets))
+    if campaign.campaign_errors:
+        return f"had errors, {counts}" if counts else "had errors"
+    return counts or "no active ad set"
+
+
+def _plain(text: str) -> str:
+    return plain(text, LONGEST_ERROR)

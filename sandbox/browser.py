@@ -1,0 +1,111 @@
+"""A headless Chromium to look at mails with, spoken to through its debugging pipe; nothing else is needed for that."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
+_START = 'exec "$@" 3<&"$TO_BROWSER" 4>&"$FROM_BROWSER"'
+"""Chromium reads its orders from descriptor 3, answers on 4, and ends when 3 is closed."""
+
+
+def find_chromium() -> str | None:
+    """Return where a Chromium is, if there is one; the variable `CHROMIUM` names another."""
+    return next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), *NAMES))), None)
+
+
+class Browser:
+    """One page that shows what it is given."""
+
+    def __init__(self, program: str) -> None:
+        self._profile = TemporaryDirectory(prefix="closrads-browser-", ignore_cleanup_errors=True)
+        to_browser, self._orders = os.pipe()
+        self._answers, from_browser = os.pipe()
+        command = [
+            program, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+            "--hide-scrollbars", "--proxy-server=127.0.0.1:1", f"--user-data-dir={self._profile.name}",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(  # noqa: S603 - the program that `find_chromium` has found
+            ["/bin/sh", "-c", _START, "sh", *command],
+            env={**os.environ, "TO_BROWSER": str(to_browser), "FROM_BROWSER": str(from_browser)},
+            pass_fds=(to_browser, from_browser),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(to_browser)
+        os.close(from_browser)
+        self._buffer = b""
+        self._number = 0
+        self._session: str | None = None
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._frame = self._ask("Page.getFrameTree")["frameTree"]["frame"]["id"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        os.close(self._orders)
+        os.close(self._answers)
+        self._process.terminate()
+        self._process.wait(timeout=10)
+        self._profile.cleanup()
+
+    def show(self, html: str, width: int, *, dark: bool = False, zoom: float = 1) -> None:
+        """Show a page on a screen of so many points; `dark` is what the reader asks for, `zoom` as by the browser."""
+        scheme = "dark" if dark else "light"
+        self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        metrics = {"width": round(width / zoom), "height": round(800 / zoom), "deviceScaleFactor": zoom}
+        self._ask("Emulation.setDeviceMetricsOverride", **metrics, mobile=False)
+        self._ask("Page.setDocumentContent", frameId=self._frame, html=html)
+
+    def invert(self, *, on: bool) -> None:
+        """Have the browser make dark colours of its own, as mail programs do that do not ask for ours."""
+        self._ask("Emulation.setAutoDarkModeOverride", **({"enabled": True} if on else {}))
+
+    def evaluate(self, script: str) -> Any:
+        """Return what a script on the page says."""
+        answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
+        return answer["result"].get("value")
+
+    def picture(self, path: Path, most_height: int = 4000) -> None:
+        """Write the whole page as a PNG, or its beginning."""
+        width, height = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": min(height, most_height), "scale": 1}
+        data = self._ask("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)["data"]
+        path.write_bytes(base64.b64decode(data))
+
+    def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        self._number += 1
+        order = {"id": self._number, "method": method, "params": params}
+        if self._session:
+            order["sessionId"] = self._session
+        unsent = json.dumps(order).encode() + b"\0"
+        while unsent:
+            unsent = unsent[os.write(self._orders, unsent) :]
+        while True:
+            answer = json.loads(self._next())
+            if answer.get("id") == self._number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                result: dict[str, Any] = answer["result"]
+                return result
+
+    def _next(self) -> bytes:
+        while b"\0" not in self._buffer:
+            chunk = os.read(self._answers, 1 << 20)
+            if not chunk:
+                raise RuntimeError("Chromium has ended")
+            self._buffer += chunk
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        return message
