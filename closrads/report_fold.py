@@ -12,7 +12,7 @@ class Fold:
     """How much is shown of each list, and of each text of somebody else's."""
 
     entries: int
-    """Of a box that may need a person."""
+    """Ad sets, or campaigns, of a box that may need a person."""
     asides: int
     """Of a box that does not."""
     lines: int
@@ -68,20 +68,28 @@ def folded(story: Story, fold: Fold) -> Story:
 
 
 def _box(box: Box, fold: Fold) -> Box:
-    most = fold.asides if box.tone == "grey" else fold.entries
-    entries = tuple(_entry(entry, fold) for entry in box.entries[:most])
-    return replace(box, entries=entries, more=max(len(box.entries) - most, 0))
+    most = room = fold.asides if box.tone == "grey" else fold.entries
+    entries = []
+    for entry in box.entries:
+        if room > 0:
+            entries.append(_entry(entry, fold, room))
+        room -= _size(entry)
+    return replace(box, entries=tuple(entries), more=max(sum(map(_size, box.entries)) - most, 0))
 
 
-def _entry(entry: Entry, fold: Fold) -> Entry:
+def _size(entry: Entry) -> int:
+    return max(entry.count, 1)
+
+
+def _entry(entry: Entry, fold: Fold, room: int) -> Entry:
     lines = [shortened(line, fold.longest) for line in entry.lines]
     if len(lines) > fold.lines:
         lines[fold.lines :] = [f"and {len(lines) - fold.lines} more"]
     return replace(
         entry,
         campaign=shortened(entry.campaign, fold.longest),
-        adset=entry.adset and _adset(entry.adset, fold),
         lines=tuple(lines),
+        adsets=tuple(_adset(adset, fold) for adset in entry.adsets[:room]),
     )
 
 

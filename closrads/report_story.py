@@ -40,9 +40,12 @@ class Entry:
     """One thing in a box: what it is about, and what there is to say about it."""
 
     campaign: str
-    adset: AdSetLink | None
     label: str
     lines: tuple[str, ...]
+    adsets: tuple[AdSetLink, ...] = ()
+    """Those of which the same is to be said; none if it is said of the campaign."""
+    count: int = 0
+    """How many they are, listed or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Box:
     advice: str
     entries: tuple[Entry, ...] = ()
     more: int = 0
-    """Entries that are not listed."""
+    """Ad sets, or campaigns, that are not listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ def _preview(result: RunResult, boxes: Iterable[Box], sections: Iterable[Section
     if result.left_to:
         return f"Nothing to do: run {result.left_to} reports on it"
     troubles = [
-        f"{entry.adset.name if entry.adset else entry.campaign}: {entry.label or '; '.join(entry.lines)}"
+        f"{_about(entry)}: {entry.label or '; '.join(entry.lines)}"
         for box in boxes
         if box.tone in {"red", "orange"}
         for entry in box.entries
@@ -191,6 +194,12 @@ def _preview(result: RunResult, boxes: Iterable[Box], sections: Iterable[Section
     changes = [f"{section.name} {_all_signs(section)}" for section in sections if section.changed]
     states = [f"{section.name} {len(section.demand.active)} states" for section in sections if section.demand]
     return " · ".join(troubles or changes or states or [section.name for section in sections])
+
+
+def _about(entry: Entry) -> str:
+    if entry.count == 1:
+        return entry.adsets[0].name
+    return f"{entry.campaign}, {_adsets(entry.count)}" if entry.count else entry.campaign
 
 
 def _all_signs(section: Section) -> str:
@@ -338,7 +347,7 @@ def _boxes(result: RunResult) -> Iterator[Box]:
 def _of_campaigns(result: RunResult, lines: Callable[[SyncReport], Sequence[str]]) -> tuple[Entry, ...]:
     """Return an entry for each campaign of which there is something to say."""
     return tuple(
-        Entry(_plain(campaign.campaign_name), None, "", told)
+        Entry(_plain(campaign.campaign_name), "", told)
         for campaign in result.campaigns
         if any(told := tuple(map(_plain, lines(campaign))))
     )
@@ -351,7 +360,7 @@ def _loudest(result: RunResult) -> Iterator[Box]:
         for recovery in campaign.recovered
         if _is_stuck(recovery)
     )
-    if entries := _entries(result, LOUDEST) + before:
+    if entries := (*_entries(result, LOUDEST), *_grouped(before)):
         yield Box(LOUDEST.tone, LOUDEST.title, LOUDEST.advice, entries)
 
 
@@ -381,14 +390,14 @@ def _recovered(result: RunResult) -> Iterator[Box]:
 def _recovery_box(tone: str, title: str, advice: str, found: Sequence[tuple[SyncReport, Recovery]]) -> Box:
     runs = sorted({recovery.run_id for _, recovery in found})
     who = f"{'Earlier runs' if len(runs) > 1 else 'An earlier run'} ({_names(runs)})"
-    entries = tuple(
+    entries = _grouped(
         _entry(campaign, recovery, RECOVERY_LABELS.get(recovery.state, "still open")) for campaign, recovery in found
     )
     return Box(tone, title, f"{who} did not bring these changes to an end. {advice}", entries)
 
 
 def _entries(result: RunResult, kind: Kind) -> tuple[Entry, ...]:
-    return tuple(
+    return _grouped(
         _entry(campaign, adset, _label(result, adset))
         for campaign in result.campaigns
         for adset in campaign.with_result(*kind.results)
@@ -397,7 +406,16 @@ def _entries(result: RunResult, kind: Kind) -> tuple[Entry, ...]:
 
 
 def _entry(campaign: SyncReport, adset: AdSetResult | Recovery, label: str) -> Entry:
-    return Entry(_plain(campaign.campaign_name), _link(campaign, adset), label, tuple(map(_plain, adset.issues)))
+    issues = tuple(map(_plain, adset.issues))
+    return Entry(_plain(campaign.campaign_name), label, issues, (_link(campaign, adset),), 1)
+
+
+def _grouped(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return the entries of one campaign of which the same is said as one."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[AdSetLink]] = {}
+    for entry in entries:
+        groups.setdefault((entry.campaign, entry.label, entry.lines), []).extend(entry.adsets)
+    return tuple(Entry(*said, tuple(adsets), len(adsets)) for said, adsets in groups.items())
 
 
 def _link(campaign: SyncReport, adset: AdSetResult | Recovery) -> AdSetLink:
