@@ -23,6 +23,7 @@ _TONES = ("red", "orange", "grey", "green")
 _NAMED = 2
 """So many names stand in a sentence; the others are counted."""
 _LONGEST_NAMED = 40
+_LONGEST_IN_SUBJECT = 25
 _LONGEST_ID = 60
 
 
@@ -156,10 +157,10 @@ def _outcome(result: RunResult) -> str:
         return "left to another run"
     action = WORDINGS[result.action].name
     if stuck := _stuck(result):
-        return f"✗ ROLLBACK FAILED in {_names(stuck)}" + (f" ({action})" if action else "")
+        return f"✗ ROLLBACK FAILED in {_names(stuck, _LONGEST_IN_SUBJECT)}" + (f" ({action})" if action else "")
     prefix = f"{action}: " if action else ""
     if failed := _failed(result):
-        return f"✗ {prefix}{_names(failed)} failed"
+        return f"✗ {prefix}{_names(failed, _LONGEST_IN_SUBJECT)} failed"
     counts = [f"{count} {word}" for word, count in _news(result).items()] or [WORDINGS[result.action].nothing]
     return f"{'⚠' if _troubled(result) else '✓'} {prefix}{_short(counts, list(_asides(result)))}"
 
@@ -175,9 +176,9 @@ def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
     return f"{', '.join(shown)} and more"
 
 
-def _names(names: Sequence[str]) -> str:
+def _names(names: Sequence[str], longest: int = _LONGEST_NAMED) -> str:
     """Return the first of many names, and how many more there are."""
-    shown = ", ".join(plain(name, _LONGEST_NAMED) for name in names[:_NAMED])
+    shown = ", ".join(plain(name, longest) for name in names[:_NAMED])
     return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
 
 
@@ -314,9 +315,7 @@ def _enumerated(counts: Mapping[str, int]) -> str:
 def _counted(result: RunResult, campaigns: Iterable[SyncReport]) -> str:
     """Return the counts that everybody looks for, and the others where there is something to count."""
     wording = WORDINGS[result.action]
-    adsets = [
-        adset for campaign in campaigns for adset in campaign.adsets if adset.result is not Result.NOT_ACTIVE
-    ]
+    adsets = [adset for campaign in campaigns for adset in campaign.adsets if adset.result is not Result.NOT_ACTIVE]
     counts = {_would(result, wording.counted[outcome]): 0 for outcome in wording.always} | _counts(result, adsets)
     in_full = {wording.counted[Result.SKIPPED_PREFLIGHT]: wording.labels[Result.SKIPPED_PREFLIGHT]}
     return f"{_adsets(len(adsets))}: {_enumerated({in_full.get(word, word): n for word, n in counts.items()})}"
@@ -327,16 +326,16 @@ def _counted(result: RunResult, campaigns: Iterable[SyncReport]) -> str:
 
 def _boxes(result: RunResult) -> Iterator[Box]:
     yield from _loudest(result)
-    if aborted := _of_campaigns(result, lambda campaign: campaign.campaign_errors):
+    if aborted := _of_campaigns(result, lambda c: c.campaign_errors):
         advice = "See to the reason below. What had not begun was left as it was, and the next run tries again."
         yield Box("red", "Campaigns with errors", advice, aborted)
     yield from _recovered(result)
     for kind in WORDINGS[result.action].kinds:
         if entries := _entries(result, kind):
             yield Box(kind.tone, kind.title, kind.advice, entries)
-    if unmapped := _of_campaigns(result, lambda campaign: (", ".join(campaign.unmapped_states),)):
+    if unmapped := _of_campaigns(result, lambda c: [", ".join(c.unmapped_states)] if c.unmapped_states else []):
         yield Box("orange", "Unknown states", "CLOSRTECH named these; Meta has no region for them.", unmapped)
-    if left := _of_campaigns(result, lambda campaign: (campaign.left_to and f"Left to run {campaign.left_to}",)):
+    if left := _of_campaigns(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
         advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
         yield Box("grey", "Left to another run", advice, left)
     if result.campaigns and result.success and not _troubled(result):
@@ -349,7 +348,7 @@ def _of_campaigns(result: RunResult, lines: Callable[[SyncReport], Sequence[str]
     return tuple(
         Entry(_plain(campaign.campaign_name), "", told)
         for campaign in result.campaigns
-        if any(told := tuple(map(_plain, lines(campaign))))
+        if (told := tuple(map(_plain, lines(campaign))))
     )
 
 
@@ -436,7 +435,9 @@ def _section(result: RunResult, campaign: SyncReport) -> Section:
         _summary(result, campaign),
         _demand(campaign) if follows_demand else None,
         tuple(
-            Changed(_link(campaign, adset), _label(result, adset), _signed("+", adset.added), _signed("−", adset.removed))
+            Changed(
+                _link(campaign, adset), _label(result, adset), _signed("+", adset.added), _signed("−", adset.removed)
+            )
             for adset in campaign.adsets
             if adset.added or adset.removed
         ),

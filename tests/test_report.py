@@ -586,10 +586,10 @@ class TestNames:
 
     def test_a_name_cannot_inject_a_header(self) -> None:
         """The subject is one line, whatever a campaign is called."""
-        campaign = replace(VETERANS, campaign_name="Vets\r\nBcc: all@example.test", campaign_errors=("x",))
+        campaign = replace(VETERANS, campaign_name="Vets\r\nBcc: a@example.test", campaign_errors=("x",))
         mail = build_report(replace(RUN, campaigns=(campaign,)), NEW_YORK)
 
-        assert mail.subject == "CLOSRADS ✗ Vets Bcc: all@example.test failed · Sun 3 May"
+        assert mail.subject == "CLOSRADS ✗ Vets Bcc: a@example.test failed · Sun 3 May"
 
     def test_a_secret_in_a_name_is_blanked_out(self) -> None:
         """Every text that leaves passes the same filter, the mail too."""

@@ -21,8 +21,12 @@ NEW_YORK = ZoneInfo("America/New_York")
 EARLIER = "20260502T103000Z-4567cdef"
 NAMES = ("Broad 30+", "Lookalike - Closed Leads", "Spouses and Family", "Owner Operators", "Refi - Homeowners 35+")
 STATES = "AL AZ CO FL GA ID IL IN KY LA MI MO MS NC NE NM NV NY OH OK OR PA SC TN TX UT VA WA WI WV".split()
-MISSING_FORM = "Ad “Static - Sunrise Rig” (120210000000010137): WITH_ISSUES: Missing lead form: Choose a form. (#3390001)"
-LONG = "Veterans | Leads | US | 2026 | Q2 | Lookalike 1-3 % | Closed won | Exclude purchasers 180 d | Advantage+ off | v7"
+MISSING_FORM = (
+    "Ad “Static - Sunrise Rig” (120210000000010137): WITH_ISSUES: Missing lead form: Choose a form. (#3390001)"
+)
+LONG = (
+    "Veterans | Leads | US | 2026 | Q2 | Lookalike 1-3 % | Closed won | Exclude purchasers 180 d | Advantage+ off | v7"
+)
 
 
 def adsets(count: int, result: Result, *issues: str, prefix: str = "", start: int = 0) -> tuple[AdSetResult, ...]:
@@ -45,7 +49,12 @@ def adsets(count: int, result: Result, *issues: str, prefix: str = "", start: in
 def campaign(name: str, results: Iterable[AdSetResult] = (), states: Iterable[str] = STATES) -> SyncReport:
     """Return what a run did with one campaign."""
     return SyncReport(
-        name.lower(), name, dry_run=False, adsets=tuple(results), active_states=tuple(states), fb_ad_account_id="act_111"
+        name.lower(),
+        name,
+        dry_run=False,
+        adsets=tuple(results),
+        active_states=tuple(states),
+        fb_ad_account_id="act_111",
     )
 
 
@@ -102,7 +111,10 @@ def _of_500(*results: Result) -> RunResult:
 def _of_300(changed: int) -> RunResult:
     """Return a run with 300 campaigns of 10 ad sets; so many of the campaigns have changes, one has trouble."""
     return run(
-        *(campaign(f"Campaign {number:03d}", adsets(10, UPDATED if number < changed else UNCHANGED)) for number in range(299)),
+        *(
+            campaign(f"Campaign {number:03d}", adsets(10, UPDATED if number < changed else UNCHANGED))
+            for number in range(299)
+        ),
         campaign("Campaign 299", adsets(9, UNCHANGED) + adsets(1, Result.SKIPPED_PREFLIGHT, MISSING_FORM)),
     )
 
@@ -137,7 +149,9 @@ RESULTS = {
             campaign("Veterans", adsets(2, UPDATED)),
             recovered=(
                 Recovery(EARLIER, "120210000000010001", NAMES[1], ChangeState.PREPARED, ChangeState.VERIFIED),
-                Recovery(EARLIER, "120210000000010002", NAMES[2], ChangeState.WRITTEN, ChangeState.WRITTEN, (_NO_TIME,)),
+                Recovery(
+                    EARLIER, "120210000000010002", NAMES[2], ChangeState.WRITTEN, ChangeState.WRITTEN, (_NO_TIME,)
+                ),
             ),
         )
     ),
