@@ -1,4 +1,4 @@
-"""PURE: `RunResult` → what there is to tell of it, in order, all of it; how much of that a mail has room for comes later.
+"""PURE: `RunResult` → all there is to tell of it, in order; how much of that a mail has room for is `report_fold`'s.
 
 Every text of somebody else's in here is one line without secrets, so it may be cut.
 """
@@ -453,7 +453,8 @@ def _demand(campaign: SyncReport) -> Demand:
     active = frozenset(map(_plain, campaign.active_states))
     added = frozenset(_plain(code) for adset in updated for code in adset.added) & active
     removed = frozenset(_plain(code) for adset in updated for code in adset.removed) - active
-    return Demand(active, added, removed, *(", ".join(sorted(codes)) for codes in (active, added, removed)))
+    active_list, added_list, removed_list = (", ".join(sorted(codes)) for codes in (active, added, removed))
+    return Demand(active, added, removed, active_list, added_list, removed_list)
 
 
 def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:

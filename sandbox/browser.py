@@ -28,8 +28,8 @@ class Browser:
         to_browser, self._orders = os.pipe()
         self._answers, from_browser = os.pipe()
         command = [
-            program, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+            program, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu",
+            "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
             "--hide-scrollbars", "--proxy-server=127.0.0.1:1", f"--user-data-dir={self._profile.name}",
         ]  # fmt: skip
         self._process = subprocess.Popen(  # noqa: S603 - the program that `find_chromium` has found

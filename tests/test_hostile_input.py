@@ -61,12 +61,12 @@ HOSTILE = {
 }
 ANY_HOSTILE = pytest.mark.parametrize("text", list(HOSTILE.values()), ids=list(HOSTILE))
 TAGS = {
-    "html", "head", "meta", "title", "style", "body", "div", "p", "h1", "h2", "table", "tr", "td", "th", "strong", "span",
-    "a", "ul", "li",
+    "html", "head", "meta", "title", "style", "body", "div", "p", "h1", "h2", "table", "tr", "td", "th", "strong",
+    "span", "a", "ul", "li",
 }  # fmt: skip
 ATTRIBUTES = {
-    "lang", "charset", "name", "content", "style", "class", "role", "aria-label", "aria-hidden", "href", "scope", "align",
-    "width", "cellspacing", "cellpadding",
+    "lang", "charset", "name", "content", "style", "class", "role", "aria-label", "aria-hidden", "href", "scope",
+    "align", "width", "cellspacing", "cellpadding",
 }  # fmt: skip
 ADS_MANAGER = "https://adsmanager.facebook.com/adsmanager/manage/adsets?act="
 FOR_OUTLOOK = re.compile(

@@ -20,13 +20,14 @@ from closrads.report import Report, build_report
 NEW_YORK = ZoneInfo("America/New_York")
 EARLIER = "20260502T103000Z-4567cdef"
 NAMES = ("Broad 30+", "Lookalike - Closed Leads", "Spouses and Family", "Owner Operators", "Refi - Homeowners 35+")
-STATES = "AL AZ CO FL GA ID IL IN KY LA MI MO MS NC NE NM NV NY OH OK OR PA SC TN TX UT VA WA WI WV".split()
+STATES = (
+    "AL", "AZ", "CO", "FL", "GA", "ID", "IL", "IN", "KY", "LA", "MI", "MO", "MS", "NC", "NE", "NM", "NV", "NY", "OH",
+    "OK", "OR", "PA", "SC", "TN", "TX", "UT", "VA", "WA", "WI", "WV",
+)  # fmt: skip
 MISSING_FORM = (
     "Ad “Static - Sunrise Rig” (120210000000010137): WITH_ISSUES: Missing lead form: Choose a form. (#3390001)"
 )
-LONG = (
-    "Veterans | Leads | US | 2026 | Q2 | Lookalike 1-3 % | Closed won | Exclude purchasers 180 d | Advantage+ off | v7"
-)
+LONG = "Veterans | Leads | US | 2026 | Q2 | Lookalike 1-3 % | Closed won | No purchasers 180 d | Advantage+ off | v7"
 
 
 def adsets(count: int, result: Result, *issues: str, prefix: str = "", start: int = 0) -> tuple[AdSetResult, ...]:
@@ -81,7 +82,7 @@ TRUCKERS = campaign("Truckers", adsets(2, UNCHANGED), STATES[3:18])
 MORTGAGE = campaign("Mortgage", adsets(3, UPDATED), STATES[::2])
 GREEN = run(campaign("Veterans", adsets(3, UPDATED)), TRUCKERS, MORTGAGE)
 _RESTORED = "Its targeting was restored and its ads are healthy"
-_NO_TIME = "There was too little time left for another wave"
+_NO_TIME = "There was too little time left"
 _RED = campaign(
     "Veterans",
     adsets(2, UPDATED) + adsets(1, REVERTED, MISSING_FORM, _RESTORED, start=2),
@@ -173,7 +174,10 @@ RESULTS = {
         )
     ),
     "hostile names": run(
-        campaign("</td></table><script>alert(1)</script>", adsets(2, UPDATED, prefix="\u202egpj.exe {{ 7*7 }} ‮אבג ")),
+        campaign(
+            "</td></table><script>alert(1)</script>",
+            adsets(2, UPDATED, prefix="\u202egpj.exe {{ 7*7 }} \u202e\u05d0\u05d1\u05d2 "),
+        ),
         campaign("👨‍👩‍👧 🇺🇸 “'\"&", adsets(1, Result.FAILED, "<b>bold</b> & <!-- -->", prefix="<img src=x onerror=1>")),
     ),
 }
