@@ -29,8 +29,9 @@ class Browser:
         self._answers, from_browser = os.pipe()
         command = [
             program, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu",
-            "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-            "--hide-scrollbars", "--proxy-server=127.0.0.1:1", f"--user-data-dir={self._profile.name}",
+            "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--no-first-run", "--hide-scrollbars", "--proxy-server=127.0.0.1:1",
+            f"--user-data-dir={self._profile.name}",
         ]  # fmt: skip
         self._process = subprocess.Popen(  # noqa: S603 - the program that `find_chromium` has found
             ["/bin/sh", "-c", _START, "sh", *command],
