@@ -3,15 +3,25 @@
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
-_START = 'exec "$@" 3<&"$TO_BROWSER" 4>&"$FROM_BROWSER"'
+LONGEST_WAIT = 60
+"""Seconds for an answer."""
+_START = """
+import fcntl, os, sys
+orders, answers = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(orders, 3)
+os.dup2(answers, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 """Chromium reads its orders from descriptor 3, answers on 4, and ends when 3 is closed."""
 
 
@@ -34,8 +44,7 @@ class Browser:
             f"--user-data-dir={self._profile.name}",
         ]  # fmt: skip
         self._process = subprocess.Popen(  # noqa: S603 - the program that `find_chromium` has found
-            ["/bin/sh", "-c", _START, "sh", *command],
-            env={**os.environ, "TO_BROWSER": str(to_browser), "FROM_BROWSER": str(from_browser)},
+            [sys.executable, "-c", _START, str(to_browser), str(from_browser), *command],
             pass_fds=(to_browser, from_browser),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -46,14 +55,22 @@ class Browser:
         self._buffer = b""
         self._number = 0
         self._session: str | None = None
-        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self._frame = self._ask("Page.getFrameTree")["frameTree"]["frame"]["id"]
+        self._frame = ""
 
     def __enter__(self) -> Self:
+        try:
+            target = self._ask("Target.createTarget", url="about:blank")["targetId"]
+            self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            self._frame = self._ask("Page.getFrameTree")["frameTree"]["frame"]["id"]
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
         os.close(self._orders)
         os.close(self._answers)
         self._process.terminate()
@@ -104,9 +121,10 @@ class Browser:
 
     def _next(self) -> bytes:
         while b"\0" not in self._buffer:
-            chunk = os.read(self._answers, 1 << 20)
+            ready, _, _ = select.select([self._answers], [], [], LONGEST_WAIT)
+            chunk = os.read(self._answers, 1 << 20) if ready else b""
             if not chunk:
-                raise RuntimeError("Chromium has ended")
+                raise RuntimeError("Chromium has ended, or says nothing any more")
             self._buffer += chunk
         message, _, self._buffer = self._buffer.partition(b"\0")
         return message
