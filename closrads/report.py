@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from closrads.errors import LONGEST_ERROR, plain
@@ -97,8 +97,8 @@ def build_report(result: RunResult, timezone: ZoneInfo) -> Report:
     story = story_of(result, timezone)
     return Report(
         plain(story.subject),
-        html=fitting(story, FOLDS, lambda shown: _rendered(_HTML, shown), as_sent, MOST_HTML),
-        text=fitting(story, (WHOLE, *FOLDS), lambda shown: _rendered(_TEXT, shown), as_sent, MOST_TEXT),
+        html=fitting(story, FOLDS, html_of, as_sent, MOST_HTML),
+        text=fitting(story, (WHOLE, *FOLDS), text_of, as_sent, MOST_TEXT),
     )
 
 
@@ -108,8 +108,14 @@ def as_sent(part: str) -> int:
     return max(len(b2a_qp(raw)), len(b2a_base64(raw)) * 78 // 76)
 
 
-def _rendered(template: Template, story: Story) -> str:
-    return template.render(story=story, tile_rows=[row.split() for row in TILE_MAP], light=LIGHT, dark=DARK)
+def html_of(story: Story) -> str:
+    """Return the HTML part that tells a story as it is."""
+    return _HTML.render(story=story, tile_rows=[row.split() for row in TILE_MAP], light=LIGHT, dark=DARK)
+
+
+def text_of(story: Story) -> str:
+    """Return the text part that tells a story as it is."""
+    return _TEXT.render(story=story)
 
 
 def map_label(demand: Demand) -> str:

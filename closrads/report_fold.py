@@ -33,9 +33,10 @@ WHOLE = Fold(10**6, 10**6, 10**6, 10**6, 10**6, 10**6, 10**6, LONGEST_ERROR)
 FOLDS = (
     Fold(entries=20, asides=5, lines=10, sections=12, maps=8, adsets=30, rows=300, longest=1_000),
     Fold(entries=15, asides=5, lines=4, sections=12, maps=8, adsets=20, rows=300, longest=600),
-    Fold(entries=10, asides=3, lines=3, sections=12, maps=5, adsets=12, rows=300, longest=300),
-    Fold(entries=8, asides=2, lines=2, sections=12, maps=5, adsets=6, rows=200, longest=200),
-    Fold(entries=5, asides=2, lines=2, sections=8, maps=3, adsets=4, rows=100, longest=120),
+    Fold(entries=10, asides=3, lines=3, sections=12, maps=5, adsets=10, rows=300, longest=300),
+    Fold(entries=8, asides=3, lines=3, sections=10, maps=5, adsets=5, rows=300, longest=200),
+    Fold(entries=8, asides=2, lines=2, sections=8, maps=5, adsets=4, rows=200, longest=150),
+    Fold(entries=5, asides=2, lines=2, sections=6, maps=3, adsets=3, rows=100, longest=120),
     Fold(entries=3, asides=1, lines=1, sections=5, maps=3, adsets=2, rows=40, longest=80),
     Fold(entries=1, asides=1, lines=1, sections=2, maps=1, adsets=1, rows=10, longest=40),
 )
@@ -46,11 +47,11 @@ def fitting(
     story: Story, folds: Sequence[Fold], render: Callable[[Story], str], size: Callable[[str], int], most: int
 ) -> str:
     """Return the story with as little folded as fits into `most`; the last of `folds` is taken as it is."""
-    for fold in folds:
+    for fold in folds[:-1]:
         part = render(folded(story, fold))
         if size(part) <= most:
-            break
-    return part
+            return part
+    return render(folded(story, folds[-1]))
 
 
 def folded(story: Story, fold: Fold) -> Story:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from html import unescape
+from html import escape, unescape
 from html.parser import HTMLParser
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from closrads.errors import Secret
 from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
-from closrads.report import TILE_MAP, Report, build_report
+from closrads.report import DARK, LIGHT, TILE_MAP, Colours, Report, build_report
 from closrads.state_mapper import fb_region_to_usps
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -311,6 +311,134 @@ class TestTrouble:
 
         assert "No campaign is switched on" in mail.text
         assert "without issues" not in mail.html
+
+
+class TestAdsManager:
+    """Links to what a reader has to look at."""
+
+    URL = "https://adsmanager.facebook.com/adsmanager/manage/adsets?act=111&selected_adset_ids=501"
+
+    def test_a_changed_ad_set(self) -> None:
+        """Its name leads to it."""
+        assert f'<li><a class="link" href="{escape(self.URL)}"' in report(fb_ad_account_id="act_111").html
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"adsets": (ended(Result.FAILED, "a reason"),)},
+            {"adsets": (ended(Result.DEFERRED, "a reason"), ended(Result.DEFERRED, "a reason", name="Other"))},
+            {"recovered": (recovery(ChangeState.WRITTEN),)},
+        ],
+    )
+    def test_an_ad_set_in_a_box(self, changes: dict[str, Any]) -> None:
+        """By its name in the HTML part, in full in the text part."""
+        campaign = replace(VETERANS, fb_ad_account_id="act_111", active_states=(), **changes)
+        mail = build_report(replace(RUN, campaigns=(campaign,)), NEW_YORK)
+
+        assert re.search(rf'<a class="link" href="{re.escape(escape(self.URL))}"[^>]*>Broad</a>', mail.html)
+        assert f"    {self.URL}\n" in mail.text
+
+    @pytest.mark.parametrize("account", ["", "act_", 'act_1"onclick=', "act_\uff11"])
+    def test_an_account_that_is_none(self, account: str) -> None:
+        """No link is better than a wrong one."""
+        assert "href" not in report(fb_ad_account_id=account).html
+
+    def test_an_ad_set_without_a_name(self) -> None:
+        """There is something to read and to press on."""
+        assert ">501</a>" in report(replace(UPDATED, name="\u200b"), fb_ad_account_id="act_111").html
+
+
+class TestMap:
+    """The tile map, for those who do not see it as others do."""
+
+    def test_it_says_in_words_what_it_shows(self) -> None:
+        """By the states' names, for the codes read aloud are words that mean something else."""
+        mail = report(active_states=("FL", "GA", "OR"))
+
+        label = (
+            "Map of the states. Active: Florida, Georgia, Oregon. Newly added: Florida, Georgia. Just removed: Texas."
+        )
+        assert f'<div role="img" aria-label="{label}"' in mail.html
+
+    def test_the_states_stand_beside_it(self) -> None:
+        """In both parts."""
+        mail = report(active_states=("FL", "GA", "OR"))
+
+        for part in (seen(mail.html).replace(" (+)", "").replace(" (−)", ""), mail.text):
+            assert "Newly added: FL, GA" in part
+            assert "Just removed: TX" in part
+
+    def test_nothing_new(self) -> None:
+        """What an ad set gains that others already had is new; what did not happen is not."""
+        mail = report(ended(Result.REVERTED), active_states=("FL",))
+
+        assert "Newly added" not in mail.html + mail.text
+        assert "Just removed" not in mail.html + mail.text
+        assert ">+FL<" not in mail.html.replace("<span", "")[: mail.html.index("<ul")]
+
+
+def test_deferred_ad_sets_are_told_to_be_taken_first() -> None:
+    """Nobody has to worry, or to do anything."""
+    mail = report(*(replace(ended(Result.DEFERRED, "Too little time", name=name), id=name) for name in ("A1", "B2")))
+
+    assert boxes(mail) == {"Left for the next run": "grey"}
+    for part in (seen(mail.html), mail.text):
+        assert "They are as they were, and the next run takes them first." in part
+        assert "Veterans, 2 ad sets" in part
+        assert part.count("Too little time") == 1
+        assert "A1 (A1)" in part
+
+
+def test_what_is_said_apart_is_not_thrown_together() -> None:
+    """Only ad sets of one campaign with the same reason share an entry."""
+    broken = (ended(Result.FAILED, "a"), ended(Result.FAILED, "b", name="Other"))
+    campaigns = tuple(replace(VETERANS, campaign_name=name, adsets=broken) for name in ("Veterans", "Truckers"))
+    mail = build_report(replace(RUN, campaigns=campaigns), NEW_YORK)
+
+    assert re.findall(r"^\* (.*)$", mail.text, re.MULTILINE) == [
+        "Veterans · Broad (501), failed",
+        "Veterans · Other (501), failed",
+        "Truckers · Broad (501), failed",
+        "Truckers · Other (501), failed",
+    ]
+
+
+class TestColours:
+    """Ink on paper, by WCAG 2.2, in both modes."""
+
+    @pytest.mark.parametrize("mode", [LIGHT, DARK], ids=["light", "dark"])
+    def test_every_ink_can_be_read_on_its_paper(self, mode: dict[str, Colours]) -> None:
+        """Also a box's plain text, links and counts, which have the page's colours."""
+        pairs = [(colours.ink, colours.paper) for colours in mode.values()]
+        pairs += [
+            (mode[ink].ink, mode[tone].paper)
+            for ink in ("page", "soft", "link")
+            for tone in ("red", "orange", "green", "grey")
+        ]
+
+        assert [(ink, paper) for ink, paper in pairs if contrast(ink, paper) < 4.5] == []
+
+    def test_both_modes_have_the_same_colours(self) -> None:
+        """Else something keeps its light colour in the dark."""
+        assert list(LIGHT) == list(DARK)
+
+    def test_contrast(self) -> None:
+        """The known ends of the scale, and WCAG's own example of just enough."""
+        assert contrast("#000000", "#ffffff") == pytest.approx(21)
+        assert contrast("#ffffff", "#ffffff") == pytest.approx(1)
+        assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)
+
+
+def contrast(ink: str, paper: str) -> float:
+    """Return WCAG's contrast ratio of two colours."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    darker, lighter = sorted((luminance(ink), luminance(paper)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 class TestEarlierRuns:
