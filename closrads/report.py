@@ -118,9 +118,9 @@ def text_of(story: Story) -> str:
     return _TEXT.render(story=story)
 
 
-def map_label(demand: Demand) -> str:
+def map_label(demand: Demand, gained: str, lost: str) -> str:
     """Return in words what a map shows, for who hears it."""
-    kinds = {"Active": demand.active, "Newly added": demand.added, "Just removed": demand.removed}
+    kinds = {"Active": demand.active, gained: demand.added, lost: demand.removed}
     told = [f"{kind}: {_state_names(codes)}." for kind, codes in kinds.items() if codes]
     return " ".join(["Map of the states.", *told])
 

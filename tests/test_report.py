@@ -368,6 +368,14 @@ class TestMap:
             assert "Newly added: FL, GA" in part
             assert "Just removed: TX" in part
 
+    def test_a_dry_run_has_added_nothing_yet(self) -> None:
+        """It says what is to come."""
+        mail = report(dry_run=True)
+
+        assert "Newly added" not in mail.html + mail.text
+        assert "To be added: FL, GA\nTo be removed: TX\n" in mail.text
+        assert "To be added: Florida, Georgia. To be removed: Texas." in mail.html
+
     def test_nothing_new(self) -> None:
         """What an ad set gains that others already had is new; what did not happen is not."""
         mail = report(ended(Result.REVERTED), active_states=("FL",))

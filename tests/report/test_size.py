@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
 from closrads.report import MOST_HTML, MOST_TEXT, Report, as_sent, build_report, html_of, text_of
-from closrads.report_fold import FOLDS, folded
+from closrads.report_fold import FOLDS, fitting, folded
 from closrads.report_story import LONGEST_OUTCOME, LONGEST_PREVIEW, story_of
 from closrads.state_mapper import fb_region_to_usps
 from tests.report.mails import MISSING_FORM, NEW_YORK, RESULTS, UNCHANGED, UPDATED, adsets, campaign, run
@@ -101,6 +101,13 @@ def test_the_last_fold_has_room_to_spare() -> None:
 
         assert as_sent(html) <= MOST_HTML * 2 / 3
         assert as_sent(text) <= MOST_TEXT / 2
+
+
+def test_where_nothing_fits_the_least_is_said() -> None:
+    """A mail that is too long is better than none."""
+    story = story_of(RESULTS["500 ad sets changed"], NEW_YORK)
+
+    assert fitting(story, FOLDS, html_of, as_sent, 1) == html_of(folded(story, FOLDS[-1]))
 
 
 def test_each_fold_is_smaller_than_the_one_before() -> None:
