@@ -577,7 +577,7 @@ class TestTrouble:
         assert "Stopped" in said
         assert len([operation for operation in world.meta.operations if operation.method == "POST"]) == 1
         text = last_report(world)
-        assert (text.count(", failed\n"), text.count(", held\n")) == (1, 2)
+        assert (text.count(", failed\n"), text.count(", 2 ad sets, held\n")) == (1, 1)
 
     @pytest.mark.parametrize("fault", [faults.PERMISSION_MISSING, faults.POLICY_BLOCK])
     def test_a_refusal_of_the_republish_stops_the_campaign_too(self, world: World, fault: Any) -> None:
