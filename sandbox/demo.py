@@ -43,6 +43,7 @@ def main() -> None:
             mail = sandbox.aws.mails[-1]
             page = OUTPUT / f"{number}-{title.split(':', maxsplit=1)[0].lower().replace(' ', '-')}.html"
             page.write_text(mail.html, encoding="utf-8")
+            page.with_suffix(".txt").write_text(mail.text, encoding="utf-8")
             say(f"   mail:  {mail.subject}\n          {page}")
             say(f"   took {time.monotonic() - started:.1f} s and {sandbox.meta.round_trips - calls} calls to Meta")
 
@@ -52,7 +53,9 @@ def main() -> None:
         day(3, "A second live run: nothing to do", LIVE)
         sandbox.load("trouble")
         day(4, "A day with trouble: an ad broken before, an ad that breaks after its update", LIVE)
-    say(f"\nOpen the mails in a browser. The job's own log, one JSON object a line: {log_file}")
+    say(
+        f"\nOpen the mails in a browser; beside each lies its text part. The job's own log, one JSON object a line: {log_file}"
+    )
 
 
 def tell(answer: dict[str, Any]) -> None:

@@ -343,6 +343,12 @@ class TestAdsManager:
         """No link is better than a wrong one."""
         assert "href" not in report(fb_ad_account_id=account).html
 
+    def test_the_result_names_the_account(self) -> None:
+        """For who makes such a link from the handler's answer."""
+        campaign = replace(VETERANS, fb_ad_account_id="act_111")
+
+        assert replace(RUN, campaigns=(campaign,)).as_json()["campaigns"][0]["fb_ad_account_id"] == "act_111"
+
     def test_an_ad_set_without_a_name(self) -> None:
         """There is something to read and to press on."""
         assert ">501</a>" in report(replace(UPDATED, name="\u200b"), fb_ad_account_id="act_111").html
