@@ -53,9 +53,8 @@ def main() -> None:
         day(3, "A second live run: nothing to do", LIVE)
         sandbox.load("trouble")
         day(4, "A day with trouble: an ad broken before, an ad that breaks after its update", LIVE)
-    say(
-        f"\nOpen the mails in a browser; beside each lies its text part. The job's own log, one JSON object a line: {log_file}"
-    )
+    say("\nOpen the mails in a browser; beside each lies its text part.")
+    say(f"The job's own log, one JSON object a line: {log_file}")
 
 
 def tell(answer: dict[str, Any]) -> None:
