@@ -334,7 +334,10 @@ def _boxes(result: RunResult) -> Iterator[Box]:
         if entries := _entries(result, kind):
             yield Box(kind.tone, kind.title, kind.advice, entries)
     if unmapped := _of_campaigns(result, lambda c: [", ".join(c.unmapped_states)] if c.unmapped_states else []):
-        yield Box("orange", "Unknown states", "CLOSRTECH named these; Meta has no region for them.", unmapped)
+        advice = (
+            "CLOSRTECH named these; Meta has no region for them, so they were left out. Ask CLOSRTECH what is meant."
+        )
+        yield Box("orange", "Unknown states", advice, unmapped)
     if left := _of_campaigns(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
         advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
         yield Box("grey", "Left to another run", advice, left)

@@ -165,7 +165,8 @@ WORDINGS = {
             Kind(
                 "red",
                 "Broken since the update",
-                "Ads of these ad sets were healthy when the run ended and broke later, so the update cannot stay.",
+                "Ads of these ad sets were healthy when the run ended and broke later, so the update cannot stay. Look "
+                "at the ad that is named below in Ads Manager.",
                 (Result.REVERTED,),
             ),
             Kind(
