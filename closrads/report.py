@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from closrads.errors import LONGEST_ERROR, plain
 from closrads.model import RunResult
-from closrads.report_fold import FOLDS, WHOLE, fitting
+from closrads.report_fold import FOLDS, TEXT_FOLDS, fitting
 from closrads.report_story import Demand, Story, story_of
 from closrads.state_mapper import is_state, usps_to_fb_region
 
@@ -24,7 +24,7 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 MOST_HTML = 90_000
 """Bytes on their way; Gmail cuts a mail off at 102 kB and hides the rest behind a link."""
-MOST_TEXT = 1_000_000
+MOST_TEXT = 3_000_000
 """Bytes on their way; SES takes 40 MB, and nobody reads one."""
 
 TILE_MAP = (
@@ -98,7 +98,7 @@ def build_report(result: RunResult, timezone: ZoneInfo) -> Report:
     return Report(
         plain(story.subject),
         html=fitting(story, FOLDS, html_of, as_sent, MOST_HTML),
-        text=fitting(story, (WHOLE, *FOLDS), text_of, as_sent, MOST_TEXT),
+        text=fitting(story, TEXT_FOLDS, text_of, as_sent, MOST_TEXT),
     )
 
 

@@ -29,7 +29,8 @@ class Fold:
     """Characters."""
 
 
-WHOLE = Fold(10**6, 10**6, 10**6, 10**6, 10**6, 10**6, 10**6, LONGEST_ERROR)
+_ALL = 10**6
+
 FOLDS = (
     Fold(entries=20, asides=5, lines=10, sections=12, maps=8, adsets=30, rows=300, longest=1_000),
     Fold(entries=15, asides=5, lines=4, sections=12, maps=8, adsets=20, rows=300, longest=600),
@@ -41,6 +42,14 @@ FOLDS = (
     Fold(entries=1, asides=1, lines=1, sections=2, maps=1, adsets=1, rows=10, longest=40),
 )
 """From what reads well to what always fits: in the last, every list and every text is short, whatever there was."""
+
+TEXT_FOLDS = (
+    Fold(_ALL, asides=_ALL, lines=_ALL, sections=_ALL, maps=_ALL, adsets=_ALL, rows=_ALL, longest=LONGEST_ERROR),
+    Fold(entries=2_000, asides=2_000, lines=10, sections=1_000, maps=8, adsets=500, rows=5_000, longest=1_000),
+    Fold(entries=300, asides=300, lines=10, sections=100, maps=8, adsets=100, rows=1_000, longest=1_000),
+    *FOLDS,
+)
+"""All of it, if that is not megabytes: the text part is where the lists are that the HTML part has no room for."""
 
 
 def fitting(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
 from closrads.report import MOST_HTML, MOST_TEXT, Report, as_sent, build_report, html_of, text_of
-from closrads.report_fold import FOLDS, fitting, folded
+from closrads.report_fold import FOLDS, TEXT_FOLDS, fitting, folded
 from closrads.report_story import LONGEST_OUTCOME, LONGEST_PREVIEW, story_of
 from closrads.state_mapper import fb_region_to_usps
 from tests.report.mails import MISSING_FORM, NEW_YORK, RESULTS, UNCHANGED, UPDATED, adsets, campaign, run
@@ -112,7 +112,7 @@ def test_where_nothing_fits_the_least_is_said() -> None:
 
 def test_each_fold_is_smaller_than_the_one_before() -> None:
     """Else there would be a step that cannot help."""
-    limits = [tuple(getattr(fold, name) for name in fold.__dataclass_fields__) for fold in FOLDS]
+    limits = [tuple(getattr(fold, name) for name in fold.__dataclass_fields__) for fold in TEXT_FOLDS]
 
     assert all(all(a >= b for a, b in zip(x, y, strict=True)) and x > y for x, y in pairwise(limits))
 
@@ -131,6 +131,18 @@ class TestFolded:
         assert parts.html.count("selected_adset_ids") == 20
         assert all(f"({adset.id})" in parts.text for adset in broken)
         assert "more" not in parts.text
+
+    @pytest.mark.parametrize(("count", "listed"), [(5_000, 5_000), (12_000, 2_000)])
+    def test_thousands_in_trouble(self, count: int, listed: int) -> None:
+        """The text part has them all for as many as an ad account takes, and beyond that the first thousands."""
+        broken = [
+            AdSetResult(str(number), "Broad", Result.FAILED, issues=(f"{number}: {MISSING_FORM}", "a second line"))
+            for number in range(count)
+        ]
+        parts = mail(run(campaign("Veterans", broken)))
+
+        assert parts.text.count("* Veterans") == listed
+        assert (f"and {count - listed} more" in parts.text) == (listed < count)
 
     def test_changed_ad_sets(self) -> None:
         """They are many on most days, so fewer of them are named."""
