@@ -17,59 +17,68 @@ pk                     sk                               what it is
 =====================  ===============================  =======================================================
 """
 
-import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads.clock import Clock
-from closrads.errors import LedgerError, LedgerFullError, redact_all
+from closrads.errors import LedgerError, LedgerFullError
 from closrads.model import (
     LONG_AGO,
     RUN_ID_TIME,
     Action,
-    Ad,
-    AdSetResult,
-    AdSetSnapshot,
     Change,
     ChangeState,
-    GraphUsage,
-    Memory,
     OpenRun,
     Part,
-    Recovery,
     Remembered,
-    Result,
-    RunRequest,
-    SyncReport,
-    without_details,
+    RunRecord,
 )
 from closrads.observability import logger
+from closrads.records import (
+    LARGEST_RECORD,
+    Item,
+    ads_item,
+    campaign_key,
+    change_item,
+    change_key,
+    change_of,
+    expiry,
+    lease_key,
+    memory_item,
+    memory_of,
+    most_bytes,
+    next_memory,
+    open_run_item,
+    open_run_of,
+    open_since,
+    part_item,
+    part_key,
+    part_of,
+    result_item,
+    run_key,
+    run_record_of,
+    seconds_of,
+    size_of,
+)
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-KEPT_FOR = timedelta(days=400)
-"""How long what is final stays: a year to look back on, and a month to ask about it."""
-LARGEST_RECORD = 390_000
-"""Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
 LARGEST_TRANSACTION = 100
 """Parts (Developer Guide, "Quotas")."""
 LARGEST_TRANSACTION_BYTES = 3_900_000
 """Of all items that it touches; DynamoDB takes 4 MB (Developer Guide, "Quotas")."""
 TRANSACTION_ATTEMPTS = 5
-MOST_KEPT = 2_000
-"""Ad sets of a campaign's share of a run, if all of them are too many for one record."""
 
 _DEFERRED = "MEMORY#deferred"
 _CAME_TO_NOTHING = frozenset({ChangeState.NOT_WRITTEN, ChangeState.ROLLED_BACK})
@@ -78,22 +87,6 @@ _LAST = "\N{DEL}"
 _HURRIED_BELOW = 20.0
 """Seconds left of the invocation: a call that DynamoDB does not answer takes about ten with all attempts."""
 _pack, _unpack = TypeSerializer().serialize, TypeDeserializer().deserialize
-
-Item = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """A live run as it is remembered."""
-
-    run_id: str
-    action: Action
-    campaigns: tuple[str, ...]
-    started_at: datetime
-    ended_at: datetime | None
-    """None if it died, or is still at work."""
-    result: dict[str, Any]
-    """What the handler returned, empty without an end."""
 
 
 @cache
@@ -133,14 +126,14 @@ class Ledger:
             "sk": key,
             "run_id": run_id,
             "ended": False,
-            "until": _seconds(until),
-            "expires_at": _expiry(until),
+            "until": seconds_of(until),
+            "expires_at": expiry(until),
         }
         free = "attribute_not_exists(pk) OR run_id = :run_id OR (ended = :ended AND #until < :now)"
         holder = self._write_if(
             "put_item",
             free,
-            {":run_id": run_id, ":ended": False, ":now": _seconds(self._clock.now())},
+            {":run_id": run_id, ":ended": False, ":now": seconds_of(self._clock.now())},
             names={"#until": "until"},
             Item=_item(item),
         )
@@ -171,57 +164,42 @@ class Ledger:
             "action": action.value,
             "campaigns": list(slugs),
             "started_at": now.isoformat(),
-            "expires_at": _expiry(now),
+            "expires_at": expiry(now),
         }
-        with _speaking_of("written"):
-            self._client.put_item(TableName=self._table, Item=_item(item))
+        self._put(item)
 
     def end_run(self, run_id: str, result: Mapping[str, Any]) -> None:
         """Keep the result, which must hold no secret, of a run that has begun; if it is too large, without details."""
-        packed = _compressed(result)
-        if len(packed) > LARGEST_RECORD:
-            packed = _compressed(without_details(result))
         self._write_if(
             "update_item",
             "attribute_exists(pk)",
             {
                 ":ended_at": self._clock.now().isoformat(),
                 ":success": result["success"],
-                ":result": packed,
+                ":result": result_item(result),
             },
             names={"#result": "result"},
-            Key=_item({"pk": "RUN", "sk": run_id}),
+            Key=_item(run_key(run_id)),
             UpdateExpression="SET ended_at = :ended_at, success = :success, #result = :result",
         )
 
     def knows(self, run_id: str) -> bool:
         """Tell whether there was such a live run."""
-        item = self._get({"pk": "RUN", "sk": run_id})
+        item = self._get(run_key(run_id))
         return item is not None and not item.get("dry_run")
 
     # --- runs that several invocations share
 
     def open_run(self, run: OpenRun) -> OpenRun:
         """Write a run down for others to take part in, and return it; if it is known already, as it is."""
-        request = run.request
-        item = {
-            "pk": "RUN",
-            "sk": run.run_id,
-            "action": request.action.value,
-            "dry_run": request.dry_run,
-            "campaigns": list(run.campaigns),
-            "names": _compressed(list(run.campaigns.values())),
-            "request": _compressed(request.as_json()),
-            "started_at": run.started_at.isoformat(),
-            "expires_at": _expiry(run.started_at),
-        }
+        item = open_run_item(run)
         there = self._write_if("put_item", "attribute_not_exists(pk)", {}, Item=_item(item))
-        return run if there is None else _open_run(there)
+        return (there and open_run_of(there)) or run
 
     def opened_run(self, run_id: str) -> OpenRun | None:
         """Return a run that several invocations share, None if there is none of this id."""
-        item = self._get({"pk": "RUN", "sk": run_id})
-        return _open_run(item) if item and "request" in item else None
+        item = self._get(run_key(run_id))
+        return open_run_of(item) if item else None
 
     def begin_part(self, run_id: str, slug: str) -> tuple[bool, Part | None]:
         """Note that a campaign's share of a run is worked on; tell whether it was before, and what has come of it."""
@@ -229,50 +207,34 @@ class Ledger:
         with _speaking_of("written"):
             answer = self._client.update_item(
                 TableName=self._table,
-                Key=_item(_part_key(run_id, slug)),
+                Key=_item(part_key(run_id, slug)),
                 UpdateExpression="SET begun_at = :now, expires_at = :expires_at",
-                ExpressionAttributeValues=_item({":now": now.isoformat(), ":expires_at": _expiry(now)}),
+                ExpressionAttributeValues=_item({":now": now.isoformat(), ":expires_at": expiry(now)}),
                 ReturnValues="ALL_OLD",
             )
         before = _plain(answer.get("Attributes", {}))
-        return bool(before), _part(before)
+        return bool(before), part_of(before)
 
     def keep_part(self, run_id: str, part: Part) -> None:
-        """Keep what a campaign's share of a run has come to; it must hold no secret."""
-        packed = _compressed(redact_all(asdict(part.report)))
-        if len(packed) > LARGEST_RECORD:
-            few = replace(
-                part.report, adsets=part.report.adsets[:MOST_KEPT], recovered=part.report.recovered[:MOST_KEPT]
-            )
-            packed = _compressed(redact_all(asdict(few)))
-        now = self._clock.now()
-        item = {
-            **_part_key(run_id, part.report.slug),
-            "begun_at": now.isoformat(),
-            "report": packed,
-            "graph": asdict(part.graph),
-            "is_over": part.is_over,
-            "expires_at": _expiry(now),
-        }
-        with _speaking_of("written"):
-            self._client.put_item(TableName=self._table, Item=_item(item))
+        """Keep what a campaign's share of a run has come to."""
+        self._put(part_item(run_id, part, self._clock.now()))
 
     def parts(self, run_id: str) -> dict[str, Part]:
         """Return what has come of a run's campaigns so far, by their slugs."""
-        found = {item["sk"]: _part(item) for item in self._query(f"PARTS#{run_id}")}
+        found = {item["sk"]: part_of(item) for item in self._query(f"PARTS#{run_id}")}
         return {slug: part for slug, part in found.items() if part is not None}
 
     def claim_end(self, run_id: str, until: datetime, invocation: str) -> datetime | None:
-        """Let one invocation end an open run; return until when another one has that, None if it is free.
+        """Let one invocation end an open run; return until when another one is at it, None if none is.
 
-        A run that has ended was ended long ago.
+        One that has ended was ended long ago.
         """
         there = self._write_if(
             "update_item",
             "attribute_exists(pk) AND attribute_not_exists(ended_at) AND "
             "(attribute_not_exists(ended_by) OR ended_by = :me OR ending_until < :now)",
-            {":me": invocation, ":now": _seconds(self._clock.now()), ":until": _seconds(until)},
-            Key=_item({"pk": "RUN", "sk": run_id}),
+            {":me": invocation, ":now": seconds_of(self._clock.now()), ":until": seconds_of(until)},
+            Key=_item(run_key(run_id)),
             UpdateExpression="SET ended_by = :me, ending_until = :until",
         )
         if there is None:
@@ -290,7 +252,7 @@ class Ledger:
         with _speaking_of("read"):
             for page in self._pages.paginate(**query):
                 items = map(_plain, page["Items"])
-                yield from (_run_record(item) for item in items if not item.get("dry_run"))
+                yield from (run_record_of(item) for item in items if not item.get("dry_run"))
 
     # --- leases
 
@@ -303,8 +265,8 @@ class Ledger:
         """
         values: Item = {
             ":me": _holder(run_id, invocation),
-            ":until": _seconds(until),
-            ":now": _seconds(self._clock.now()),
+            ":until": seconds_of(until),
+            ":now": seconds_of(self._clock.now()),
         }
         update = "SET holder = :me, #until = :until"
         if action is Action.SYNC:
@@ -324,7 +286,7 @@ class Ledger:
         for start in range(0, len(slugs), LARGEST_TRANSACTION):
             some = slugs[start : start + LARGEST_TRANSACTION]
             parts = [
-                self._part("Update", condition, values, Key=_item(_lease_key(slug)), UpdateExpression=update)
+                self._part("Update", condition, values, Key=_item(lease_key(slug)), UpdateExpression=update)
                 for slug in some
             ]
             refused |= {some[index]: there for index, there in self._write_allowed([[part] for part in parts]).items()}
@@ -332,7 +294,7 @@ class Ledger:
 
     def last_sync(self, slug: str) -> str:
         """Return the id of the live sync that last had the campaign, empty for none."""
-        return str((self._get(_lease_key(slug)) or {}).get("last_sync", ""))
+        return str((self._get(lease_key(slug)) or {}).get("last_sync", ""))
 
     # --- changes
 
@@ -341,10 +303,10 @@ class Ledger:
 
         It is a `LedgerFullError` where the targeting is too large.
         """
-        items = [_change_item(change) for change in changes]
+        items = [change_item(change) for change in changes]
         errors: list[LedgerError | None] = [
             LedgerFullError(f"The targeting of {item['adset']} is too large for the ledger: make it smaller")
-            if _size(item) > LARGEST_RECORD
+            if size_of(item) > LARGEST_RECORD
             else None
             for item in items
         ]
@@ -365,7 +327,7 @@ class Ledger:
             },
             Item=_item(item),
         )
-        return _Step([put], _most_bytes(change), f"{change.before.id} already has a change in this run")
+        return _Step([put], most_bytes(change), f"{change.before.id} already has a change in this run")
 
     def move(self, changes: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
         """Take each change from its state to another; return it as it is then, or what kept it from that.
@@ -384,15 +346,15 @@ class Ledger:
         return moved
 
     def _next_step(self, change: Change, state: ChangeState, now: datetime) -> "_Step":
-        key = _change_key(change)
+        key = change_key(change)
         update = "SET #state = :to, changed_at = :now"
         values: Item = {":from": change.state.value, ":to": state.value, ":now": now.isoformat()}
         if state in {change.state, ChangeState.ROLLING_BACK}:  # taken up anew, perhaps with fewer ads to protect
-            update, values[":ads"] = f"{update}, ads = :ads", _ads(change)
+            update, values[":ads"] = f"{update}, ads = :ads", ads_item(change)
         if not state.is_open:
-            update, values[":expires_at"] = f"{update}, expires_at = :expires_at REMOVE open_since", _expiry(now)
+            update, values[":expires_at"] = f"{update}, expires_at = :expires_at REMOVE open_since", expiry(now)
         elif not change.state.is_open:
-            update, values[":open_since"] = f"{update}, open_since = :open_since REMOVE expires_at", _open_since(change)
+            update, values[":open_since"] = f"{update}, open_since = :open_since REMOVE expires_at", open_since(change)
         parts = [
             self._part(
                 "Update",
@@ -404,31 +366,31 @@ class Ledger:
         ]
         memory_key = {"pk": key["pk"], "sk": f"MEMORY#{change.before.id}"}
         if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK:
-            memory = {**_memory_item(_next_memory(change)), "expires_at": _expiry(now)}
+            memory = {**memory_item(next_memory(change)), "expires_at": expiry(now)}
             parts.append({"Put": {"TableName": self._table, "Item": _item(memory_key | memory)}})
         elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.memory is not None:
             parts.append({"Delete": {"TableName": self._table, "Key": _item(memory_key)}})
         refusal = f"The change of {change.before.id} is not {change.state} any more: another run has it"
-        return _Step(parts, _most_bytes(change), refusal)
+        return _Step(parts, most_bytes(change), refusal)
 
     def open_changes(self, slug: str) -> tuple[Change, ...]:
         """Return the campaign's changes that are neither finished nor undone, the oldest first."""
-        keys = self._query(_campaign(slug), index="open")
+        keys = self._query(campaign_key(slug), index="open")
         items = [self._get({"pk": key["pk"], "sk": key["sk"]}) for key in keys]
-        return tuple(_change(item) for item in items if item is not None)
+        return tuple(change_of(item) for item in items if item is not None)
 
     def changes_of(self, slug: str, run_id: str) -> tuple[Change, ...]:
         """Return what a run changed in a campaign, in the order of the ad sets' ids."""
-        return tuple(map(_change, self._query(_campaign(slug), f"CHANGE#{run_id}#")))
+        return tuple(map(change_of, self._query(campaign_key(slug), f"CHANGE#{run_id}#")))
 
     def changes_between(self, slug: str, first: str, last: str) -> tuple[Change, ...]:
         """Return what the runs from one id to another changed in a campaign, in the order of the runs."""
-        return tuple(map(_change, self._query(_campaign(slug), "CHANGE#", since=first, until=last)))
+        return tuple(map(change_of, self._query(campaign_key(slug), "CHANGE#", since=first, until=last)))
 
     def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
         """Return each ad set's newest change that did not come to nothing, as far as it was prepared since then."""
-        items = self._query(_campaign(slug), "CHANGE#", since=f"{since:{RUN_ID_TIME}}")
-        changes = sorted(map(_change, items), key=lambda change: change.prepared_at)
+        items = self._query(campaign_key(slug), "CHANGE#", since=f"{since:{RUN_ID_TIME}}")
+        changes = sorted(map(change_of, items), key=lambda change: change.prepared_at)
         mattering = [
             change for change in changes if change.prepared_at >= since and change.state not in _CAME_TO_NOTHING
         ]
@@ -436,22 +398,21 @@ class Ledger:
 
     def remembered(self, slug: str) -> Remembered:
         """Return what is remembered of the campaign's ad sets."""
-        items = {item["sk"]: item for item in self._query(_campaign(slug), "MEMORY#")}
+        items = {item["sk"]: item for item in self._query(campaign_key(slug), "MEMORY#")}
         deferred = items.pop(_DEFERRED, {}).get("adsets", ())
         return Remembered(
-            {sk.removeprefix("MEMORY#"): _memory(item) for sk, item in items.items()}, frozenset(deferred)
+            {sk.removeprefix("MEMORY#"): memory_of(item) for sk, item in items.items()}, frozenset(deferred)
         )
 
     def remember_deferred(self, slug: str, adsets: Sequence[str]) -> None:
         """Remember which ad sets, given by id, the next run should take first; none is fine too."""
         item = {
-            "pk": _campaign(slug),
+            "pk": campaign_key(slug),
             "sk": _DEFERRED,
             "adsets": list(adsets),
-            "expires_at": _expiry(self._clock.now()),
+            "expires_at": expiry(self._clock.now()),
         }
-        with _speaking_of("written"):
-            self._client.put_item(TableName=self._table, Item=_item(item))
+        self._put(item)
 
     # --- DynamoDB
 
@@ -460,6 +421,10 @@ class Ledger:
         """What near the end of the invocation tries once, and not for long: the report is still to be sent."""
         with _making_clients:
             return _dynamodb(hurried=True) if self._clock.remaining() < _HURRIED_BELOW else _dynamodb()
+
+    def _put(self, item: Item) -> None:
+        with _speaking_of("written"):
+            self._client.put_item(TableName=self._table, Item=_item(item))
 
     def _get(self, key: Item) -> Item | None:
         with _speaking_of("read"):
@@ -604,42 +569,8 @@ def _speaking_of(verb: str) -> Iterator[None]:
         raise LedgerError(f"The ledger cannot be {verb}: {error}") from None
 
 
-def _next_memory(change: Change) -> Memory:
-    wanted = frozenset(str(region["key"]) for region in change.after["geo_locations"]["regions"])
-    again = change.memory is not None and change.memory.wanted == wanted
-    return Memory(wanted, (change.memory.times if change.memory is not None and again else 0) + 1)
-
-
-def _campaign(slug: str) -> str:
-    return f"CAMPAIGN#{slug}"
-
-
 def _holder(run_id: str, invocation: str) -> str:
     return f"{run_id}#{invocation}" if invocation else run_id
-
-
-def _part_key(run_id: str, slug: str) -> Item:
-    return {"pk": f"PARTS#{run_id}", "sk": slug}
-
-
-def _lease_key(slug: str) -> Item:
-    return {"pk": _campaign(slug), "sk": "LEASE"}
-
-
-def _change_key(change: Change) -> Item:
-    return {"pk": _campaign(change.campaign), "sk": f"CHANGE#{change.run_id}#{change.before.id}"}
-
-
-def _open_since(change: Change) -> str:
-    return f"{change.prepared_at.isoformat()}#{change.before.id}"
-
-
-def _expiry(now: datetime) -> int:
-    return _seconds(now + KEPT_FOR)
-
-
-def _seconds(time: datetime) -> int:
-    return int(time.timestamp())
 
 
 def _item(plain: Mapping[str, Any]) -> Any:
@@ -647,127 +578,8 @@ def _item(plain: Mapping[str, Any]) -> Any:
 
 
 def _plain(item: Mapping[str, Any]) -> Item:
-    return {name: _unpack(value) for name, value in item.items()}
-
-
-def _size(item: Item) -> int:
-    """Return the bytes that an item takes, or a few more."""
-    return sum(
-        len(name) + len(value if isinstance(value, bytes) else json.dumps(value)) for name, value in item.items()
-    )
-
-
-def _most_bytes(change: Change) -> int:
-    """Return how large a change's item can be: as if its targeting were not packed, but no larger than fits."""
-    parts = (change.before.targeting, change.after, _ads(change))
-    return min(sum(len(json.dumps(part)) for part in parts), LARGEST_RECORD)
-
-
-def _compressed(value: Any) -> bytes:
-    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), level=9)
-
-
-def _decompressed(packed: Any) -> Any:
-    return json.loads(zlib.decompress(packed.value))
-
-
-def _change_item(change: Change) -> Item:
-    before = change.before
+    values = {name: _unpack(value) for name, value in item.items()}
     return {
-        **_change_key(change),
-        "campaign": change.campaign,
-        "run_id": change.run_id,
-        "action": change.action.value,
-        "adset": before.id,
-        "name": before.name,
-        "meta_campaign": before.meta_campaign_id,
-        "effective_status": before.effective_status,
-        "before": _compressed(before.targeting),
-        "after": _compressed(change.after),
-        "ads": _ads(change),
-        "state": change.state.value,
-        "prepared_at": change.prepared_at.isoformat(),
-        "changed_at": change.changed_at.isoformat(),
-        "open_since": _open_since(change),
-        **({"memory": _memory_item(change.memory)} if change.memory else {}),
+        name: bytes(value) if isinstance(value, Binary) else value  # type: ignore[call-overload] # its stub lacks that
+        for name, value in values.items()
     }
-
-
-def _ads(change: Change) -> list[dict[str, str]]:
-    return [{"id": ad.id, "name": ad.name} for ad in change.before.active_ads]
-
-
-def _memory_item(memory: Memory) -> Item:
-    return {"wanted": sorted(memory.wanted), "times": memory.times}
-
-
-def _memory(item: Item) -> Memory:
-    return Memory(frozenset(item["wanted"]), int(item["times"]))
-
-
-def _run_record(item: Item) -> RunRecord:
-    return RunRecord(
-        run_id=item["sk"],
-        action=Action(item["action"]),
-        campaigns=tuple(item["campaigns"]),
-        started_at=datetime.fromisoformat(item["started_at"]),
-        ended_at=datetime.fromisoformat(item["ended_at"]) if "ended_at" in item else None,
-        result=_decompressed(item["result"]) if "result" in item else {},
-    )
-
-
-def _change(item: Item) -> Change:
-    return Change(
-        campaign=item["campaign"],
-        run_id=item["run_id"],
-        action=Action(item["action"]),
-        before=AdSetSnapshot(
-            id=item["adset"],
-            name=item["name"],
-            meta_campaign_id=item["meta_campaign"],
-            effective_status=item["effective_status"],
-            targeting=_decompressed(item["before"]),
-            ads=tuple(Ad(ad["id"], ad["name"], "ACTIVE", "ACTIVE") for ad in item["ads"]),
-        ),
-        after=_decompressed(item["after"]),
-        state=ChangeState(item["state"]),
-        prepared_at=datetime.fromisoformat(item["prepared_at"]).astimezone(UTC),
-        changed_at=datetime.fromisoformat(item["changed_at"]).astimezone(UTC),
-        memory=_memory(item["memory"]) if "memory" in item else None,
-    )
-
-
-def _open_run(item: Item) -> OpenRun:
-    request = _tuples(_decompressed(item["request"]))
-    return OpenRun(
-        run_id=item["sk"],
-        request=RunRequest(
-            **{
-                **request,
-                "action": Action(request["action"]),
-                "force": frozenset(request["force"]),
-                "scheduled": request["scheduled"] and datetime.fromisoformat(request["scheduled"]),
-            }
-        ),
-        started_at=datetime.fromisoformat(item["started_at"]).astimezone(UTC),
-        campaigns=dict(zip(item["campaigns"], _decompressed(item["names"]), strict=True)),
-        has_ended="ended_at" in item,
-    )
-
-
-def _part(item: Item) -> Part | None:
-    """Return what has come of a campaign's share of a run, None if nothing has yet."""
-    if "report" not in item:
-        return None
-    report = _tuples(_decompressed(item["report"]))
-    adsets = tuple(AdSetResult(**{**_tuples(adset), "result": Result(adset["result"])}) for adset in report["adsets"])
-    recovered = tuple(
-        Recovery(**{**_tuples(found), "found": ChangeState(found["found"]), "state": ChangeState(found["state"])})
-        for found in report["recovered"]
-    )
-    graph = GraphUsage(**{name: int(value) for name, value in item["graph"].items()})
-    return Part(SyncReport(**{**report, "adsets": adsets, "recovered": recovered}), graph, bool(item["is_over"]))
-
-
-def _tuples(value: Item) -> Item:
-    return {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}

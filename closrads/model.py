@@ -473,6 +473,20 @@ class GraphUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A live run as it is remembered."""
+
+    run_id: str
+    action: Action
+    campaigns: tuple[str, ...]
+    started_at: datetime
+    ended_at: datetime | None
+    """None if it died, or is still at work."""
+    result: dict[str, Any]
+    """What the handler returned, empty without an end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """What one campaign's share of an open run has come to."""
 

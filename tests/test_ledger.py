@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from closrads.errors import LedgerError, LedgerFullError, Secret, SyncFailed
-from closrads.ledger import KEPT_FOR, MOST_KEPT, TRANSACTION_ATTEMPTS, Ledger, _dynamodb
+from closrads.ledger import TRANSACTION_ATTEMPTS, Ledger, _dynamodb
 from closrads.model import (
     LONG_AGO,
     Action,
@@ -35,6 +35,7 @@ from closrads.model import (
     RunRequest,
     SyncReport,
 )
+from closrads.records import KEPT_FOR, MOST_KEPT
 from sandbox import Sandbox
 from sandbox.aws import DROPPED, LEDGER_TABLE
 from tests.ledger_world import FINAL, OPEN, PATHS, entries, ledger, move, prepare, recorded

@@ -215,7 +215,7 @@ class TestTrouble:
         assert mail.subject.startswith("CLOSRADS ✓")
 
     @pytest.mark.parametrize("action", Action)
-    @pytest.mark.parametrize("result", set(Result) - {Result.UPDATED, Result.UNCHANGED})
+    @pytest.mark.parametrize("result", [each for each in Result if each not in {Result.UPDATED, Result.UNCHANGED}])
     def test_every_result_but_the_quiet_two_has_a_box(self, action: Action, result: Result) -> None:
         """A new result word cannot be forgotten here, whatever was asked for."""
         mail = report(ended(result, "a reason"), action=action)

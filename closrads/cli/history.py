@@ -23,8 +23,8 @@ from closrads.cli.past import (
 )
 from closrads.cli.runs import WHERE_IDS_ARE
 from closrads.cli.terminal import CommandError, UsageError, say, shown, table, waiting
-from closrads.ledger import Ledger, RunRecord
-from closrads.model import Change, ChangeState
+from closrads.ledger import Ledger
+from closrads.model import Change, ChangeState, RunRecord
 
 Changes = dict[str, list[Change]]
 """By run."""

@@ -8,8 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from closrads.cli.summary import counted, counts, states
-from closrads.ledger import RunRecord
-from closrads.model import RUN_ID_TIME, Action, Change, ChangeState
+from closrads.model import RUN_ID_TIME, Action, Change, ChangeState, RunRecord
 from closrads.targeting import region_keys
 from closrads.targeting import states as codes
 

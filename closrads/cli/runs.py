@@ -109,9 +109,7 @@ def _event(text: str) -> Any:
 
 def _request(event: Any, settings: Settings) -> RunRequest:
     if isinstance(event, dict) and "step" in event:
-        raise UsageError(
-            "step: belongs to the workflow; start that, or leave step out for a run of its own"
-        )
+        raise UsageError("step: belongs to the workflow; start that, or leave step out for a run of its own")
     enabled = {campaign.slug: campaign.enabled for campaign in settings.campaigns}
     return parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
 

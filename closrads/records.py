@@ -1,0 +1,268 @@
+"""PURE: the frozen values ↔ the ledger's items, and the keys under which items stand."""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from closrads.errors import redact_all
+from closrads.model import (
+    Action,
+    Ad,
+    AdSetResult,
+    AdSetSnapshot,
+    Change,
+    ChangeState,
+    GraphUsage,
+    Memory,
+    OpenRun,
+    Part,
+    Recovery,
+    Result,
+    RunRecord,
+    RunRequest,
+    SyncReport,
+    without_details,
+)
+
+KEPT_FOR = timedelta(days=400)
+"""How long what is final stays: a year to look back on, and a month to ask about it."""
+LARGEST_RECORD = 390_000
+"""Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
+MOST_KEPT = 2_000
+"""Ad sets of a campaign's share of a run, if all of them are too many for one record."""
+
+Item = dict[str, Any]
+
+
+# --- keys
+
+
+def campaign_key(slug: str) -> str:
+    """Return a campaign's partition."""
+    return f"CAMPAIGN#{slug}"
+
+
+def lease_key(slug: str) -> Item:
+    """Return where it stands who is at work on a campaign."""
+    return {"pk": campaign_key(slug), "sk": "LEASE"}
+
+
+def change_key(change: Change) -> Item:
+    """Return where a change stands."""
+    return {"pk": campaign_key(change.campaign), "sk": f"CHANGE#{change.run_id}#{change.before.id}"}
+
+
+def run_key(run_id: str) -> Item:
+    """Return where a run stands."""
+    return {"pk": "RUN", "sk": run_id}
+
+
+def part_key(run_id: str, slug: str) -> Item:
+    """Return where a campaign's share of a run stands."""
+    return {"pk": f"PARTS#{run_id}", "sk": slug}
+
+
+def open_since(change: Change) -> str:
+    """Return the place of an open change among the others: the oldest first."""
+    return f"{change.prepared_at.isoformat()}#{change.before.id}"
+
+
+# --- times and sizes
+
+
+def seconds_of(time: datetime) -> int:
+    """Return a time as DynamoDB compares it."""
+    return int(time.timestamp())
+
+
+def expiry(now: datetime) -> int:
+    """Return when what is final now may be forgotten."""
+    return seconds_of(now + KEPT_FOR)
+
+
+def size_of(item: Item) -> int:
+    """Return the bytes that an item takes, or a few more."""
+    return sum(
+        len(name) + len(value if isinstance(value, bytes) else json.dumps(value)) for name, value in item.items()
+    )
+
+
+def most_bytes(change: Change) -> int:
+    """Return how large a change's item can be: as if its targeting were not packed, but no larger than fits."""
+    parts = (change.before.targeting, change.after, ads_item(change))
+    return min(sum(len(json.dumps(part)) for part in parts), LARGEST_RECORD)
+
+
+# --- changes
+
+
+def change_item(change: Change) -> Item:
+    """Return a change with both targetings whole."""
+    before = change.before
+    return {
+        **change_key(change),
+        "campaign": change.campaign,
+        "run_id": change.run_id,
+        "action": change.action.value,
+        "adset": before.id,
+        "name": before.name,
+        "meta_campaign": before.meta_campaign_id,
+        "effective_status": before.effective_status,
+        "before": _packed(before.targeting),
+        "after": _packed(change.after),
+        "ads": ads_item(change),
+        "state": change.state.value,
+        "prepared_at": change.prepared_at.isoformat(),
+        "changed_at": change.changed_at.isoformat(),
+        "open_since": open_since(change),
+        **({"memory": memory_item(change.memory)} if change.memory else {}),
+    }
+
+
+def change_of(item: Item) -> Change:
+    """Return the change that an item holds."""
+    return Change(
+        campaign=item["campaign"],
+        run_id=item["run_id"],
+        action=Action(item["action"]),
+        before=AdSetSnapshot(
+            id=item["adset"],
+            name=item["name"],
+            meta_campaign_id=item["meta_campaign"],
+            effective_status=item["effective_status"],
+            targeting=_unpacked(item["before"]),
+            ads=tuple(Ad(ad["id"], ad["name"], "ACTIVE", "ACTIVE") for ad in item["ads"]),
+        ),
+        after=_unpacked(item["after"]),
+        state=ChangeState(item["state"]),
+        prepared_at=_time(item["prepared_at"]),
+        changed_at=_time(item["changed_at"]),
+        memory=memory_of(item["memory"]) if "memory" in item else None,
+    )
+
+
+def ads_item(change: Change) -> list[dict[str, str]]:
+    """Return the ads that a change has to answer for."""
+    return [{"id": ad.id, "name": ad.name} for ad in change.before.active_ads]
+
+
+def memory_item(memory: Memory) -> Item:
+    """Return what is remembered of an ad set."""
+    return {"wanted": sorted(memory.wanted), "times": memory.times}
+
+
+def memory_of(item: Item) -> Memory:
+    """Return the memory that an item holds."""
+    return Memory(frozenset(item["wanted"]), int(item["times"]))
+
+
+def next_memory(change: Change) -> Memory:
+    """Return what is to be remembered once a change is put back."""
+    wanted = frozenset(str(region["key"]) for region in change.after["geo_locations"]["regions"])
+    again = change.memory is not None and change.memory.wanted == wanted
+    return Memory(wanted, (change.memory.times if change.memory is not None and again else 0) + 1)
+
+
+# --- runs
+
+
+def result_item(result: Mapping[str, Any]) -> bytes:
+    """Return a run's result, without details if all of it is too large."""
+    packed = _packed(result)
+    return packed if len(packed) <= LARGEST_RECORD else _packed(without_details(result))
+
+
+def run_record_of(item: Item) -> RunRecord:
+    """Return the run that an item holds, for whoever looks back."""
+    return RunRecord(
+        run_id=item["sk"],
+        action=Action(item["action"]),
+        campaigns=tuple(item["campaigns"]),
+        started_at=_time(item["started_at"]),
+        ended_at=_time(item["ended_at"]) if "ended_at" in item else None,
+        result=_unpacked(item["result"]) if "result" in item else {},
+    )
+
+
+def open_run_item(run: OpenRun) -> Item:
+    """Return a run that several invocations share."""
+    return {
+        **run_key(run.run_id),
+        "action": run.request.action.value,
+        "dry_run": run.request.dry_run,
+        "campaigns": list(run.campaigns),
+        "names": _packed(list(run.campaigns.values())),
+        "request": _packed(run.request.as_json()),
+        "started_at": run.started_at.isoformat(),
+        "expires_at": expiry(run.started_at),
+    }
+
+
+def open_run_of(item: Item) -> OpenRun | None:
+    """Return the shared run that an item holds, None if it is a run of one invocation."""
+    if "request" not in item:
+        return None
+    request = _tuples(_unpacked(item["request"]))
+    return OpenRun(
+        run_id=item["sk"],
+        request=RunRequest(
+            **{
+                **request,
+                "action": Action(request["action"]),
+                "force": frozenset(request["force"]),
+                "scheduled": request["scheduled"] and _time(request["scheduled"]),
+            }
+        ),
+        started_at=_time(item["started_at"]),
+        campaigns=dict(zip(item["campaigns"], _unpacked(item["names"]), strict=True)),
+        has_ended="ended_at" in item,
+    )
+
+
+def part_item(run_id: str, part: Part, now: datetime) -> Item:
+    """Return what a campaign's share of a run has come to, without secrets and no larger than fits."""
+    packed = _packed(redact_all(asdict(part.report)))
+    if len(packed) > LARGEST_RECORD:
+        few = replace(part.report, adsets=part.report.adsets[:MOST_KEPT], recovered=part.report.recovered[:MOST_KEPT])
+        packed = _packed(redact_all(asdict(few)))
+    return {
+        **part_key(run_id, part.report.slug),
+        "begun_at": now.isoformat(),
+        "report": packed,
+        "graph": asdict(part.graph),
+        "is_over": part.is_over,
+        "expires_at": expiry(now),
+    }
+
+
+def part_of(item: Item) -> Part | None:
+    """Return what has come of a campaign's share of a run, None if nothing has yet."""
+    if "report" not in item:
+        return None
+    report = _tuples(_unpacked(item["report"]))
+    adsets = tuple(AdSetResult(**{**_tuples(adset), "result": Result(adset["result"])}) for adset in report["adsets"])
+    recovered = tuple(
+        Recovery(**{**_tuples(found), "found": ChangeState(found["found"]), "state": ChangeState(found["state"])})
+        for found in report["recovered"]
+    )
+    graph = GraphUsage(**{name: int(value) for name, value in item["graph"].items()})
+    return Part(SyncReport(**{**report, "adsets": adsets, "recovered": recovered}), graph, bool(item["is_over"]))
+
+
+def _packed(value: Any) -> bytes:
+    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), level=9)
+
+
+def _unpacked(packed: bytes) -> Any:
+    return json.loads(zlib.decompress(packed))
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _tuples(value: Item) -> Item:
+    return {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
