@@ -4,13 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from closrads.cli.app import app
 from closrads.config import _OF_CAMPAIGN, _SHARED
 from closrads.model import ChangeState, Limits, Result
 
 ROOT = Path(__file__).resolve().parent.parent
 README, RUNBOOK, LIFECYCLE = (ROOT / name for name in ("README.md", "docs/runbook.md", "docs/lifecycle.md"))
-DOCUMENTS = sorted([README, *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def first_words(document: Path, heading: str) -> set[str]:
@@ -59,6 +61,25 @@ def test_the_readme_lists_every_event_file() -> None:
     named = set(re.findall(r"`(events/[\w-]+\.json)`", README.read_text()))
 
     assert named == {str(path.relative_to(ROOT)) for path in (ROOT / "events").iterdir()}
+
+
+def test_the_readme_lists_every_variable() -> None:
+    """What the function reads, what the template sets, and no more."""
+    read = set(re.findall(r'"(CLOSRADS_\w+|DRY_RUN)"', (ROOT / "closrads" / "config.py").read_text()))
+    declared = set(re.findall(r"^ {10}(CLOSRADS_\w+|DRY_RUN):", (ROOT / "template.yaml").read_text(), re.MULTILINE))
+
+    assert first_words(README, "Environment") == read == declared
+
+
+def test_every_command_that_is_named_exists() -> None:
+    """Whoever reads `python -m closrads something` in a document can type it."""
+    commands = set(get_command(app).commands)  # type: ignore[attr-defined] # of a group
+    named = {
+        name for document in DOCUMENTS for name in re.findall(r"python -m closrads ([a-z][\w-]*)", document.read_text())
+    }
+
+    assert named
+    assert named <= commands
 
 
 def test_every_make_target_that_is_named_exists() -> None:
