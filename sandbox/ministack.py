@@ -1,7 +1,7 @@
 """An AWS on this machine that deploys the template as CloudFormation does, and then runs it: ministack.
 
-It fires the schedules, runs the function from its package, holds it to the rights of its role, and keeps the mails. It
-lives in the environment `.venv/ministack`, whose Python and boto3 the function runs with.
+It fires the schedules, goes through the workflow, runs the function from its package, holds it to the rights of its role,
+and keeps the mails. It lives in the environment `.venv/ministack`, whose Python and boto3 the function runs with.
 """
 
 import copy
@@ -9,6 +9,7 @@ import io
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
@@ -29,14 +31,15 @@ from sandbox.server import end, free_port
 ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv" / "ministack"
 AT_ONCE, HARDLY_EVER = "rate(0 minutes)", "rate(365 days)"
 """Schedules: due whenever ministack looks, every ten seconds, which AWS does not know; and not while anybody waits."""
-SCHEDULED_TIME = "2026-05-04T10:30:00Z"
-"""What the function is told as the time of its schedule."""
+SCHEDULED_TIME = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:00Z}"
+"""What the function is told as the time of its schedule: as with Scheduler, it has just been."""
 
 _START_SECONDS = 15.0
 _STACK_SECONDS = 30.0
-_CODE_BUCKET = "code"
+_BUCKET = "code"
 _CHECKED_BY_ACTION = ("ssm:GetParametersByPath", "ses:SendEmail")
 """What ministack checks as if it were done to `*`, whatever it is done to."""
+_ANY_ERROR = "Runtime.HandlerError"
 _NOBODY = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 """An environment without any profile, proxy or endpoint of this machine."""
 
@@ -52,28 +55,36 @@ def why_not_here() -> str:
     return ""
 
 
-def localized(template: Mapping[str, Any], code: Mapping[str, str], graph_url: str, aws_url: str) -> dict[str, Any]:
+def localized(
+    template: Mapping[str, Any], uploaded: Mapping[str, Mapping[str, str]], graph_url: str, aws_url: str
+) -> dict[str, Any]:
     """Return a copy of the template that ministack can deploy and run; all that is not named here stays as it is.
 
     ==============================  ===================================================================================
     what is replaced                why
     ==============================  ===================================================================================
-    `CodeUri`                       by the uploaded package, as `sam package` does
+    `CodeUri`, `DefinitionUri`      by what was uploaded (see `Ministack.upload`), as `sam package` does
     `CLOSRADS_GRAPH_URL`            by the stand-in for Meta
     `AWS_ENDPOINT_URL`              by ministack, for empty means the real AWS
+    `SyncFailed` in the workflow    by the name that ministack gives every error of a function (`_ANY_ERROR`)
     `<aws.scheduler.…>` in events   by a time: only the real EventBridge Scheduler fills it in
     the schedules' AllowedPattern   dropped, so that they can be `AT_ONCE` instead of after a minute
+    the metrics of `FleetFailed`    by the first of them: ministack cannot add metrics up
     `Resource` of two actions       `*` is added: ministack checks them against that alone (`_CHECKED_BY_ACTION`)
     ==============================  ===================================================================================
     """
     local = copy.deepcopy(dict(template))
-    function = local["Resources"]["SyncFunction"]["Properties"]
-    function["CodeUri"] = dict(code)
+    function, workflow = (local["Resources"][name]["Properties"] for name in ("SyncFunction", "FleetRun"))
+    function["CodeUri"] = dict(uploaded["CodeUri"])
+    workflow["DefinitionUri"] = dict(uploaded["DefinitionUri"])
     function["Environment"]["Variables"] |= {"CLOSRADS_GRAPH_URL": graph_url, "AWS_ENDPOINT_URL": aws_url}
-    for event in function["Events"].values():
+    for event in (*function["Events"].values(), *workflow["Events"].values()):
         properties = event["Properties"]
         properties["Input"] = properties["Input"].replace("<aws.scheduler.scheduled-time>", SCHEDULED_TIME)
-        del local["Parameters"][properties["ScheduleExpression"]["Ref"]]["AllowedPattern"]
+        local["Parameters"][properties["ScheduleExpression"]["Ref"]].pop("AllowedPattern", None)
+    alarm = local["Resources"]["FleetFailed"]["Properties"]
+    stated = next(each["MetricStat"] for each in alarm.pop("Metrics") if "MetricStat" in each)
+    alarm |= {**stated["Metric"], "Period": stated["Period"], "Statistic": stated["Stat"]}
     for policy in function["Policies"]:
         for statement in policy["Statement"]:
             if statement["Action"] in _CHECKED_BY_ACTION:
@@ -82,9 +93,13 @@ def localized(template: Mapping[str, Any], code: Mapping[str, str], graph_url: s
 
 
 class Ministack:
-    """A running ministack on 127.0.0.1, with nothing in it. A context manager."""
+    """A running ministack on 127.0.0.1, with nothing in it. A context manager.
 
-    def __init__(self) -> None:
+    A second that a workflow of Step Functions waits, on its own or before a retry, takes `wait_scale` seconds.
+    """
+
+    def __init__(self, wait_scale: float = 1.0) -> None:
+        self._wait_scale = wait_scale
         self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -108,6 +123,7 @@ class Ministack:
                     "AWS_ACCESS_KEY_ID": ACCESS_KEY,  # of the one who may do everything
                     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
                     "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
+                    "SFN_WAIT_SCALE": str(self._wait_scale),
                     "SFTP_ENABLED": "0",
                     "IOT_MTLS_ENABLED": "0",
                 },
@@ -152,16 +168,21 @@ class Ministack:
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         }
 
-    def upload(self, package: Path) -> dict[str, str]:
-        """Put a package into a bucket, and return what `CodeUri` is then."""
+    def upload(self, package: Path, workflow: Path) -> dict[str, dict[str, str]]:
+        """Put a package and a workflow's definition into a bucket, and return what the properties are then."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as zipped:
             for path in sorted(path for path in package.rglob("*") if path.is_file()):
                 zipped.write(path, path.relative_to(package))
-        code = {"Bucket": _CODE_BUCKET, "Key": "package.zip"}
-        self.client("s3").create_bucket(Bucket=code["Bucket"])
-        self.client("s3").put_object(**code, Body=archive.getvalue())
-        return code
+        definition = workflow.read_text().replace("SyncFailed", _ANY_ERROR)
+        contents = {
+            "CodeUri": ("package.zip", archive.getvalue()),
+            "DefinitionUri": (workflow.name, definition.encode()),
+        }
+        self.client("s3").create_bucket(Bucket=_BUCKET)
+        for key, content in contents.values():
+            self.client("s3").put_object(Bucket=_BUCKET, Key=key, Body=content)
+        return {name: {"Bucket": _BUCKET, "Key": key} for name, (key, _) in contents.items()}
 
     def deploy(
         self, stack: str, template: Mapping[str, Any], parameters: Mapping[str, str], capabilities: Sequence[str]
@@ -194,6 +215,14 @@ class Ministack:
             raise RuntimeError("\n".join([str(error), *reasons])) from None
         (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
         return dict(description)
+
+    def kill_functions(self) -> None:
+        """Kill every process that a function runs in, at work or not: what is under way ends without an answer."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it may have ended meanwhile
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+                if int(parent) == self._process.pid:
+                    os.kill(int(folder.name), signal.SIGKILL)
 
     @property
     def mails(self) -> list[Mail]:

@@ -193,7 +193,8 @@ def deployed(request: pytest.FixtureRequest) -> Iterator[Deployed]:
             world.start()
         aws = running.enter_context(Ministack())
         template = yaml_parse((ROOT / "template.yaml").read_text())
-        stack = Deployed(aws, meta, closrtech, clock, localized(template, aws.upload(package), meta.url, aws.url))
+        uploaded = aws.upload(package, ROOT / "statemachine" / "fleet.asl.json")
+        stack = Deployed(aws, meta, closrtech, clock, localized(template, uploaded, meta.url, aws.url))
         stack.set()
         stack.put_parameters()
         yield stack

@@ -1,0 +1,359 @@
+"""A business with many campaigns, and the deployed template with `Fleet` on that works through them.
+
+All of its time but the function's own runs `SPEED` times as fast as a clock on the wall: Meta's windows and blocks, and
+whatever the workflow waits. A call that takes a few milliseconds here then takes Meta as long as a real one does. What
+the function waits within an invocation is real, so the sandbox gives it little to wait for.
+"""
+
+import copy
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from samtranslator.yaml_helper import yaml_parse
+
+from sandbox.aws import Mail
+from sandbox.closrtech import ClosrtechWorld
+from sandbox.meta import MetaWorld
+from sandbox.ministack import HARDLY_EVER, SCHEDULED_TIME, Ministack, localized
+
+SPEED = 100.0
+SCHEDULED = {"action": "sync", "dry_run": False, "scheduled": SCHEDULED_TIME}
+"""What the schedule sends."""
+OLD, WANTED = ("TX",), ("FL", "GA")
+STACK = "closrads-fleet"
+
+_ROOT = Path(__file__).resolve().parent.parent
+_STAGE = "prod"
+_SENDER = "reports@example.test"
+_LOOK_SECONDS = 0.1
+
+T = TypeVar("T")
+
+
+class FastClock:
+    """Time that passes `SPEED` times as fast."""
+
+    def __init__(self) -> None:
+        self._started = time.time()
+        self._passed_by = 0.0
+
+    def seconds(self) -> float:
+        """Return the present as the sandbox wants it."""
+        return self._started + (time.time() - self._started) * SPEED + self._passed_by
+
+    def pass_by(self, seconds: float) -> None:
+        """Let so much time pass at once."""
+        self._passed_by += seconds
+
+
+@dataclass(frozen=True)
+class Before:
+    """An ad set before the run: what a person may expect to find afterwards, unless it is as wanted."""
+
+    targeting: Mapping[str, Any]
+    statuses: Mapping[str, str]
+    """The status of each ad that counts."""
+
+
+@dataclass
+class Told:
+    """What an execution's history says of it, its recheck included."""
+
+    seconds: float
+    calls: int
+    """Of the function, those that failed included."""
+    failed_calls: int
+    waits: int
+    """For Meta's quota, or for another invocation."""
+    waited_seconds: float
+    """As they are stated, side by side or not."""
+    transitions: int
+    """States entered, and retries."""
+    largest_payload: int
+    """Bytes that went from one state to the next."""
+    campaign_calls: "Counter[str]" = field(repr=False)
+    """Calls by campaign."""
+
+
+class Fleet:
+    """The stack, all that it talks to, and the ways to start, stop and judge it. A context manager."""
+
+    def __init__(self, package: Path) -> None:
+        self._package = package
+        self._running = ExitStack()
+        self.clock = FastClock()
+        """Meta's."""
+        self.meta = MetaWorld(self.clock.seconds)
+        self.closrtech = ClosrtechWorld()
+        self.aws = Ministack(1 / SPEED)
+        self.before: dict[str, Before] = {}
+        """By ad set."""
+        self._mails_before = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as running:
+            for world in (self.meta, self.closrtech):
+                running.callback(world.stop)
+                world.start()
+            running.enter_context(self.aws)
+            template = yaml_parse((_ROOT / "template.yaml").read_text())
+            uploaded = self.aws.upload(self._package, _ROOT / "statemachine" / "fleet.asl.json")
+            self._template = localized(template, uploaded, self.meta.url, self.aws.url)
+            self._put_shared_parameters()
+            self._running = running.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    # --- building
+
+    def deploy(self, **parameters: str) -> None:
+        """Deploy with `Fleet` on; the schedules hardly ever fire, unless a parameter says otherwise."""
+        values = {
+            "Stage": _STAGE,
+            "Fleet": "true",
+            "FleetRecheckSeconds": "600",
+            "ScheduleExpression": HARDLY_EVER,
+            "RecheckScheduleExpression": HARDLY_EVER,
+            **parameters,
+        }
+        stack = self.aws.deploy(STACK, self._template, values, ["CAPABILITY_IAM"])
+        self.outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+
+    def _put_shared_parameters(self) -> None:
+        self.aws.client("sesv2").create_email_identity(EmailIdentity=_SENDER)
+        self._put(
+            {
+                "closrtech/base_url": self.closrtech.url,
+                "closrtech/email": self.closrtech.email,
+                "closrtech/password": self.closrtech.password,
+                "meta/access_token": self.meta.token,
+                "email/sender": _SENDER,
+                "email/recipients": ["owner@example.test"],
+                "limits/verify_wait_seconds": "0.05",
+            }
+        )
+
+    def _put(self, parameters: Mapping[str, str | Sequence[str]]) -> None:
+        ssm = self.aws.client("ssm")
+        for name, value in parameters.items():
+            kind = "StringList" if not isinstance(value, str) else "String"
+            text = value if isinstance(value, str) else ",".join(value)
+            ssm.put_parameter(Name=f"/closrads/{_STAGE}/{name}", Value=text, Type=kind)
+
+    def add_campaign(self, slug: str, account: str) -> None:
+        """Put a campaign's parameters, of which a warm function remembers the old ones; see `open_business`."""
+        self._put(
+            {
+                f"campaigns/{slug}/closrtech_campaign": _feed(slug),
+                f"campaigns/{slug}/fb_ad_account_id": account,
+                f"campaigns/{slug}/fb_campaign_ids": [_meta_campaign(slug)],
+            }
+        )
+
+    def open_business(self, campaigns: Mapping[str, str], adsets: int, ads: int = 2) -> None:
+        """Leave each of these campaigns, by its ad account, so many ad sets to change, and nothing from before."""
+        self.meta.reset()
+        self.closrtech.reset()
+        self._empty_ledger()
+        self._mails_before = len(self.aws.mails)
+        for slug, account in campaigns.items():
+            self.closrtech.demand[_feed(slug)] = dict.fromkeys(WANTED, 5)
+            self.meta.add_campaign(_meta_campaign(slug), account, f"{slug} leads")
+            for number in range(1, adsets + 1):
+                self.meta.add_adset(_meta_campaign(slug), f"{slug} {number}", OLD, ads=ads)
+
+    def adsets_of(self, slug: str) -> list[str]:
+        """Return the ids of a campaign's ad sets."""
+        return [adset.id for adset in self.meta.campaigns[_meta_campaign(slug)].adsets]
+
+    def break_feed(self, slug: str) -> None:
+        """Have CLOSRTECH send no JSON for a campaign."""
+        self.closrtech.answer("<html>", campaign=_feed(slug))
+
+    # --- running
+
+    def start(self, event: Mapping[str, Any]) -> str:
+        """Start the workflow, as the schedule does, and return the execution."""
+        answer = self._workflow.start_execution(stateMachineArn=self.outputs["FleetArn"], input=json.dumps(event))
+        return str(answer["executionArn"])
+
+    def stop(self, execution: str) -> None:
+        """Stop an execution and all that it has started, but for invocations that are under way.
+
+        ministack lets the items of a Map go on, so the function is kept from being called until they are over.
+        """
+        function = self.outputs["FunctionName"]
+        self._workflow.stop_execution(executionArn=execution)
+        self.aws.client("lambda").put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+        self.eventually(lambda: not self._running_items(execution))
+        self.aws.client("lambda").delete_function_concurrency(FunctionName=function)
+
+    def end_of(self, execution: str, patience: float = 60) -> str:
+        """Wait for the end of an execution and return how it ended."""
+        return self.eventually(lambda: self._status_once_over(execution), patience)
+
+    def executions(self) -> list[str]:
+        """Return the executions that were started so far, the first one first."""
+        answer = self._workflow.list_executions(stateMachineArn=self.outputs["FleetArn"])
+        found = sorted(answer["executions"], key=lambda each: each["startDate"])
+        return [str(each["executionArn"]) for each in found]
+
+    @staticmethod
+    def eventually(look: Callable[[], T], patience: float = 60) -> T:
+        """Look until there is something, and return it."""
+        end = time.monotonic() + patience
+        while not (found := look()):
+            if time.monotonic() > end:
+                raise TimeoutError(f"nothing came of it in {patience:g} s")
+            time.sleep(_LOOK_SECONDS)
+        return found
+
+    @cached_property
+    def _workflow(self) -> Any:
+        return self.aws.client("stepfunctions")
+
+    def _status_once_over(self, execution: str) -> str:
+        status = str(self._workflow.describe_execution(executionArn=execution)["status"])
+        return "" if status == "RUNNING" else status
+
+    def _items(self, execution: str) -> Iterator[dict[str, Any]]:
+        for run in self._workflow.list_map_runs(executionArn=execution)["mapRuns"]:
+            pages = self._workflow.get_paginator("list_executions").paginate(mapRunArn=run["mapRunArn"])
+            yield from (each for page in pages for each in page["executions"])
+
+    def _running_items(self, execution: str) -> list[dict[str, Any]]:
+        return [each for each in self._items(execution) if each["status"] == "RUNNING"]
+
+    # --- the ledger
+
+    def ledger(self, attribute: str) -> list[dict[str, Any]]:
+        """Return the items that have this attribute, as DynamoDB spells them."""
+        pages = self.aws.client("dynamodb").get_paginator("scan").paginate(
+            TableName=self.outputs["LedgerTable"], FilterExpression=f"attribute_exists({attribute})"
+        )
+        return [item for page in pages for item in page["Items"]]
+
+    def _empty_ledger(self) -> None:
+        for item in self.ledger("pk"):
+            self.aws.client("dynamodb").delete_item(
+                TableName=self.outputs["LedgerTable"], Key={name: item[name] for name in ("pk", "sk")}
+            )
+
+    def end_leases(self) -> int:
+        """Let the quarter of an hour pass after which nobody respects the lease of who died; return how many."""
+        leases = self.ledger("holder")
+        for lease in leases:
+            self.aws.client("dynamodb").update_item(
+                TableName=self.outputs["LedgerTable"],
+                Key={name: lease[name] for name in ("pk", "sk")},
+                UpdateExpression="SET #until = :long_ago",
+                ExpressionAttributeNames={"#until": "until"},
+                ExpressionAttributeValues={":long_ago": {"N": "0"}},
+            )
+        return len(leases)
+
+    # --- judging
+
+    @property
+    def mails(self) -> list[Mail]:
+        """The mails since the business was opened."""
+        return self.aws.mails[self._mails_before :]
+
+    def remember(self) -> None:
+        """Note what there is before the run."""
+        self.before = {
+            adset.id: Before(
+                copy.deepcopy(adset.targeting),
+                {ad.id: ad.effective_status for ad in self.meta.ads_of(adset.id)},
+            )
+            for adset in self.meta.adsets.values()
+        }
+
+    def violations(self, beyond_help: Iterable[str] = ()) -> list[str]:
+        """Say where the promise is broken, after whatever still was to happen.
+
+        Each ad set is as it was before, or has the wanted states with its ads re-published; the ads that delivered do,
+        and no ad is active that was not. The ads of those `beyond_help` may be broken: nothing mends them.
+        """
+        self.meta.settle()
+        last_write: dict[str, int] = {}
+        for place, operation in enumerate(self.meta.writes):
+            last_write[operation.object_id] = place
+        statuses: dict[str, dict[str, str]] = defaultdict(dict)
+        for ad in self.meta.ads.values():
+            statuses[ad.adset.id][ad.id] = ad.effective_status
+        found = []
+        for adset, before in self.before.items():
+            active = [ad for ad, status in before.statuses.items() if status == "ACTIVE"]
+            if self.meta.adsets[adset].targeting != before.targeting:
+                if self.meta.states(adset) != set(WANTED):
+                    found.append(f"{adset} is neither as before nor as wanted")
+                late = [ad for ad in active if last_write.get(ad, -1) < last_write[adset]]
+                found += [f"{ad} was not re-published after the last change of {adset}" for ad in late]
+            if statuses[adset] != before.statuses and adset not in beyond_help:
+                found.append(f"the ads of {adset} are {statuses[adset]} and were {dict(before.statuses)}")
+        found += [f"the ledger still has open: {item['sk']['S']}" for item in self.ledger("open_since")]
+        return found
+
+    def adset_writes(self) -> "Counter[str]":
+        """Return how often each ad set was written."""
+        return Counter(operation.object_id for operation in self.meta.writes if operation.kind == "adset")
+
+    def told(self, execution: str) -> Told:
+        """Count what is in the histories of an execution and its items."""
+        described = self._workflow.describe_execution(executionArn=execution)
+        told = Told((described["stopDate"] - described["startDate"]).total_seconds(), 0, 0, 0, 0.0, 0, 0, Counter())
+        own = self._history(execution)
+        entered = [event for event in own if event["type"].endswith("StateEntered")]
+        told.transitions += len(entered) - sum(event["type"] == "TaskStateEntered" for event in own)
+        texts = [event["stateEnteredEventDetails"]["input"] for event in entered]
+        self._count_tasks(own, told)
+        for item in self._items(execution):
+            text = self._workflow.describe_execution(executionArn=item["executionArn"])["input"]
+            history = self._history(item["executionArn"])
+            campaigns = json.loads(text)["campaigns"]
+            texts.append(text)
+            calls = self._count_tasks(history, told)
+            # What ministack does not write down of an item: the Map, its last state, and for each campaign its last state,
+            # and after each answer a choice, which may lead to a wait.
+            told.transitions += 2 + len(campaigns) + sum(event["type"] == "TaskSucceeded" for event in history)
+            told.transitions += sum(wait > 0 for wait in calls)
+        told.largest_payload = max(told.largest_payload, *(len(text.encode()) for text in texts))
+        return told
+
+    def _history(self, execution: str) -> list[dict[str, Any]]:
+        pages = self._workflow.get_paginator("get_execution_history").paginate(executionArn=execution)
+        return [event for page in pages for event in page["events"]]
+
+    def _count_tasks(self, history: Sequence[Mapping[str, Any]], told: Told) -> list[float]:
+        """Count the calls, each of which is a transition; return the waits that were answered."""
+        kinds = Counter(event["type"] for event in history)
+        told.calls += kinds["TaskScheduled"]
+        told.transitions += kinds["TaskScheduled"]
+        told.failed_calls += kinds["TaskFailed"]
+        answers = [event["taskSucceededEventDetails"]["output"] for event in history if event["type"] == "TaskSucceeded"]
+        payloads = [json.loads(answer)["Payload"] for answer in answers]
+        told.campaign_calls.update(payload["campaign"] for payload in payloads if "campaign" in payload)
+        told.largest_payload = max([told.largest_payload, *(len(answer.encode()) for answer in answers)])
+        waits = [float(payload.get("again_in_seconds") or 0) for payload in payloads]
+        told.waits += sum(wait > 0 for wait in waits)
+        told.waited_seconds += sum(waits)
+        return waits
+
+
+def _feed(slug: str) -> str:
+    return f"VND_{slug.upper().replace('-', '_')}_LEADS"
+
+
+def _meta_campaign(slug: str) -> str:
+    """Return a Meta campaign's id that goes with the number at the end of the slug."""
+    return f"1202000000{slug.rpartition('-')[2]:0>8}"
