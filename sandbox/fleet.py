@@ -116,11 +116,12 @@ class Fleet:
     # --- building
 
     def deploy(self, **parameters: str) -> None:
-        """Deploy with `Fleet` on; the schedules hardly ever fire, unless a parameter says otherwise."""
+        """Deploy with `Fleet` on; unless a parameter says otherwise, no schedule fires, and the recheck comes at once."""
         values = {
             "Stage": _STAGE,
             "Fleet": "true",
-            "FleetRecheckSeconds": "600",
+            "FleetAccountsAtOnce": "2",
+            "FleetRecheckSeconds": "0",
             "ScheduleExpression": HARDLY_EVER,
             "RecheckScheduleExpression": HARDLY_EVER,
             **parameters,
