@@ -116,7 +116,7 @@ class Fleet:
     # --- building
 
     def deploy(self, **parameters: str) -> None:
-        """Deploy with `Fleet` on; unless a parameter says otherwise, no schedule fires, and the recheck comes at once."""
+        """Deploy with `Fleet` on; unless a parameter says otherwise, nothing fires, and the recheck comes at once."""
         values = {
             "Stage": _STAGE,
             "Fleet": "true",
@@ -238,8 +238,10 @@ class Fleet:
 
     def ledger(self, attribute: str) -> list[dict[str, Any]]:
         """Return the items that have this attribute, as DynamoDB spells them."""
-        pages = self.aws.client("dynamodb").get_paginator("scan").paginate(
-            TableName=self.outputs["LedgerTable"], FilterExpression=f"attribute_exists({attribute})"
+        pages = (
+            self.aws.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(TableName=self.outputs["LedgerTable"], FilterExpression=f"attribute_exists({attribute})")
         )
         return [item for page in pages for item in page["Items"]]
 
@@ -324,8 +326,8 @@ class Fleet:
             campaigns = json.loads(text)["campaigns"]
             texts.append(text)
             calls = self._count_tasks(history, told)
-            # What ministack does not write down of an item: the Map, its last state, and for each campaign its last state,
-            # and after each answer a choice, which may lead to a wait.
+            # What ministack does not write down of an item: the Map, its last state, and for each campaign its last
+            # state, and after each answer a choice, which may lead to a wait.
             told.transitions += 2 + len(campaigns) + sum(event["type"] == "TaskSucceeded" for event in history)
             told.transitions += sum(wait > 0 for wait in calls)
         told.largest_payload = max(told.largest_payload, *(len(text.encode()) for text in texts))
@@ -341,7 +343,9 @@ class Fleet:
         told.calls += kinds["TaskScheduled"]
         told.transitions += kinds["TaskScheduled"]
         told.failed_calls += kinds["TaskFailed"]
-        answers = [event["taskSucceededEventDetails"]["output"] for event in history if event["type"] == "TaskSucceeded"]
+        answers = [
+            event["taskSucceededEventDetails"]["output"] for event in history if event["type"] == "TaskSucceeded"
+        ]
         payloads = [json.loads(answer)["Payload"] for answer in answers]
         told.campaign_calls.update(payload["campaign"] for payload in payloads if "campaign" in payload)
         told.largest_payload = max([told.largest_payload, *(len(answer.encode()) for answer in answers)])

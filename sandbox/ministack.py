@@ -1,7 +1,7 @@
 """An AWS on this machine that deploys the template as CloudFormation does, and then runs it: ministack.
 
-It fires the schedules, goes through the workflow, runs the function from its package, holds it to the rights of its role,
-and keeps the mails. It lives in the environment `.venv/ministack`, whose Python and boto3 the function runs with.
+It fires the schedules, goes through the workflow, runs the function from its package, holds it to the rights of its
+role, and keeps the mails. It lives in the environment `.venv/ministack`, whose Python and boto3 the function runs with.
 """
 
 import copy

@@ -48,7 +48,7 @@ def fleet(deployed_fleet: Fleet) -> Iterator[Fleet]:
 
 
 def test_a_day(fleet: Fleet) -> None:
-    """The schedule starts it; whatever a campaign or an account meets with, each ad set ends well and one mail tells of all."""
+    """The schedule starts it; whatever a campaign meets with, each ad set ends well, and one mail tells of all."""
     fleet.open_business(CAMPAIGNS, adsets=2)
     fleet.meta.add_account(LIMITED_ACCOUNT, "limited")
     fleet.break_feed("fleet-1")

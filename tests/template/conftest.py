@@ -28,9 +28,10 @@ def template() -> Json:
 
 @pytest.fixture(scope="session")
 def expanded() -> Iterator[Json]:
-    """Expand the template; SAM itself replaces the code's folder by an address in S3 when it deploys."""
+    """Expand the template; SAM itself replaces folder and file by addresses in S3 when it deploys."""
     template = yaml_parse(TEMPLATE.read_text())
     template["Resources"]["SyncFunction"]["Properties"]["CodeUri"] = "s3://a-bucket/a-key"
+    template["Resources"]["FleetRun"]["Properties"]["DefinitionUri"] = "s3://a-bucket/another-key"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         yield transform(template, {}, NoManagedPolicies())
@@ -60,10 +61,16 @@ def stage(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=[False, True], ids=["function", "fleet"])
+def fleet(request: pytest.FixtureRequest) -> bool:
+    """Say of each way in turn whether it is the one for hundreds of campaigns."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def stack(deploy: Deploy, stage: str) -> dict[str, Json]:
+def stack(deploy: Deploy, stage: str, fleet: bool) -> dict[str, Json]:  # noqa: FBT001 - pytest gives it by its name
     """Give the resources of that stage, all other parameters left alone."""
-    return deploy(Stage=stage)
+    return deploy(Stage=stage, Fleet=str(fleet).lower())
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What CloudFormation makes of the expanded template, and short-cuts to look at it."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,9 @@ Series: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]
 """A metric as CloudWatch tells it from others: namespace, name, dimensions."""
 
 
-def evaluate(node: Json, parameters: Mapping[str, Json], conditions: Mapping[str, Json]) -> Json:
+def evaluate(  # noqa: C901 - one case for each of CloudFormation's functions
+    node: Json, parameters: Mapping[str, Json], conditions: Mapping[str, Json]
+) -> Json:
     """Decide conditions and fill in parameters; what only a deployed stack knows stays as it is."""
 
     def again(inner: Json) -> Json:
@@ -38,6 +41,10 @@ def evaluate(node: Json, parameters: Mapping[str, Json], conditions: Mapping[str
             result = again(left) == again(right)
         case {"Fn::Not": [condition]}:
             result = not again(condition)
+        case {"Fn::And": both}:
+            result = all(map(again, both))
+        case {"Condition": str(name), **rest} if not rest:
+            result = again(conditions[name])
         case {"Fn::If": [name, if_true, if_false]}:
             result = again(if_true if again(conditions[name]) else if_false)
         case dict():
@@ -49,6 +56,29 @@ def evaluate(node: Json, parameters: Mapping[str, Json], conditions: Mapping[str
 def of_type(stack: Stack, kind: str) -> dict[str, Json]:
     """Give the properties of all resources of one type, by logical id."""
     return {name: each["Properties"] for name, each in stack.items() if each["Type"] == kind}
+
+
+def definition(stack: Stack) -> Json:
+    """Read the workflow's definition as Step Functions gets it: with what the stack fills in."""
+    text = (ROOT / "statemachine" / "fleet.asl.json").read_text()
+    for name, value in stack["FleetRun"]["Properties"]["DefinitionSubstitutions"].items():
+        text = text.replace(f"${{{name}}}", as_text(value))
+    return json.loads(text)
+
+
+def states_of(machine: Json) -> dict[str, Json]:
+    """Give all states of a workflow by name, those within Maps included."""
+    found: dict[str, Json] = {}
+    for name, state in machine["States"].items():
+        inner = {name: state, **(states_of(state["ItemProcessor"]) if state["Type"] == "Map" else {})}
+        assert not found.keys() & inner.keys(), "a name stands for one state"
+        found |= inner
+    return found
+
+
+def calls_of(machine: Json) -> list[tuple[str, str]]:
+    """Give the name of each state that calls something, and what it calls."""
+    return [(name, state["Resource"]) for name, state in states_of(machine).items() if state["Type"] == "Task"]
 
 
 def alarms_of(stack: Stack) -> dict[str, Json]:
@@ -71,6 +101,15 @@ def as_text(value: Json) -> str:
     return str(value)
 
 
+def heard_by(alarm: Json) -> list[Series]:
+    """Name the metrics that an alarm listens to."""
+    stated = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", [alarm]) if "MetricStat" in each] or [alarm]
+    return [
+        series(each["Namespace"], each["MetricName"], {name["Name"]: name["Value"] for name in each["Dimensions"]})
+        for each in stated
+    ]
+
+
 def series(namespace: str, name: str, dimensions: Mapping[str, Json]) -> Series:
     """Name a metric."""
     return namespace, name, frozenset((key, as_text(value)) for key, value in dimensions.items())
@@ -82,6 +121,10 @@ AWS_EMITS = frozenset(
         series("AWS/Lambda", "Duration", {"FunctionName": "${SyncFunction}"}),
         series("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "${MissedRuns.QueueName}"}),
         series("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "${FailedRuns.QueueName}"}),
+        *(
+            series("AWS/States", f"Executions{ending}", {"StateMachineArn": "${FleetRun}"})
+            for ending in ("Succeeded", "Failed", "TimedOut", "Aborted")
+        ),
     }
 )
-"""What Lambda and SQS themselves tell of the stack, as far as anything here listens (their guides, "metrics")."""
+"""What AWS's services themselves tell of the stack, as far as anything here listens (their guides, "metrics")."""

@@ -3,7 +3,7 @@
 import pytest
 
 from closrads.observability import MAIL_FAILED, NAMESPACE, ROLLBACK_FAILED, RUN_SUCCEEDED
-from tests.template.stack import AWS_EMITS, Deploy, Json, Series, alarms_of, series
+from tests.template.stack import AWS_EMITS, Deploy, Json, Series, alarms_of, heard_by, series
 
 ONE_IS_ENOUGH = {
     "RunFailed": ("AWS/Lambda", "Errors", "Sum"),
@@ -32,17 +32,10 @@ def test_an_address_is_subscribed_when_it_is_given(deploy: Deploy) -> None:
 
 def test_every_alarm_listens_to_a_metric_that_is_emitted(stack: dict[str, Json], emitted: set[Series]) -> None:
     """An alarm with another name, or with one dimension more or less than the metric, hears nothing, for ever."""
-    heard = {
-        name: series(
-            alarm["Namespace"],
-            alarm["MetricName"],
-            {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]},
-        )
-        for name, alarm in alarms_of(stack).items()
-    }
+    heard = [(name, each) for name, alarm in alarms_of(stack).items() for each in heard_by(alarm)]
 
-    assert {name: each for name, each in heard.items() if each not in emitted | AWS_EMITS} == {}
-    assert len(set(heard.values())) == len(heard), "two alarms listen to the same"
+    assert [(name, each) for name, each in heard if each not in emitted | AWS_EMITS] == []
+    assert len({each for _, each in heard}) == len(heard), "two alarms listen to the same"
 
 
 @pytest.mark.parametrize(("alarm", "queue"), [("MissedRun", "MissedRuns"), ("LostRun", "FailedRuns")])
@@ -71,6 +64,7 @@ def test_one_sign_of_trouble_is_enough_and_none_is_fine(stack: dict[str, Json]) 
     """An alarm rings at the first error, lost run or failed rollback, and not for want of data between daily runs."""
     alarms = alarms_of(stack)
     alarms.pop("Silence", None)
+    alarms.pop("FleetFailed", None)
 
     assert alarms.keys() == {*ONE_IS_ENOUGH, "NearTimeout"}
     for name, metric in ONE_IS_ENOUGH.items():
@@ -78,6 +72,22 @@ def test_one_sign_of_trouble_is_enough_and_none_is_fine(stack: dict[str, Json]) 
         assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == metric
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
     assert {(each["EvaluationPeriods"], each["TreatMissingData"]) for each in alarms.values()} == {(1, "notBreaching")}
+
+
+def test_a_workflow_that_does_not_end_well_is_noticed(deploy: Deploy) -> None:
+    """Failed, timed out or stopped by somebody, one of each is enough; no execution is no news."""
+    alarm = deploy(Fleet="true")["FleetFailed"]["Properties"]
+    (shown,) = (each for each in alarm["Metrics"] if each["ReturnData"])
+    added = [each["MetricStat"] for each in alarm["Metrics"] if not each["ReturnData"]]
+
+    assert shown["Expression"] == "SUM(METRICS())"
+    assert heard_by(alarm) == [
+        series("AWS/States", name, {"StateMachineArn": "${FleetRun}"})
+        for name in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted")
+    ]
+    assert {(each["Stat"], each["Period"]) for each in added} == {("Sum", 300)}
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+    assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "notBreaching")
 
 
 def test_a_long_run_is_noticed_before_it_is_cut_off(stack: dict[str, Json]) -> None:

@@ -34,12 +34,17 @@ def shown_by(widget: Json) -> list[Series]:
     return shown
 
 
-def test_it_shows_what_is_emitted_all_of_it_and_nothing_else(body: Json, emitted: set[Series]) -> None:
+def test_it_shows_what_is_emitted_all_of_it_and_nothing_else(
+    body: Json,
+    emitted: set[Series],
+    fleet: bool,  # noqa: FBT001
+) -> None:
     """A metric by another name is an empty graph, which looks like good news; one that is left out is not seen."""
     shown = {metric for widget in of_kind(body, "metric") for metric in shown_by(widget)}
 
     assert shown - emitted - AWS_EMITS == set()
     assert emitted - shown == set()
+    assert any(namespace == "AWS/States" for namespace, _, _ in shown) == fleet
     assert {each for each in AWS_EMITS if each[0] == "AWS/Lambda"} <= shown, "a run that dies prints no metric itself"
 
 

@@ -73,12 +73,15 @@ def test_boto3_gives_up_in_time(stack: dict[str, Json], service: str, monkeypatc
     assert retries == {"total_max_attempts": 3, "mode": "standard"}
 
 
-@pytest.mark.parametrize(("one_at_a_time", "expected"), [("true", 1), ("false", None)])
-def test_runs_do_not_overlap_unless_the_account_is_too_small(
-    deploy: Deploy, one_at_a_time: str, expected: int | None
+@pytest.mark.parametrize(
+    ("one_at_a_time", "fleet", "expected"),
+    [("true", "false", 1), ("false", "false", None), ("true", "true", None), ("false", "true", None)],
+)
+def test_runs_do_not_overlap_unless_they_have_to(
+    deploy: Deploy, one_at_a_time: str, fleet: str, expected: int | None
 ) -> None:
-    """One run at a time is the default, and can be given up where the account's limit leaves no choice."""
-    function = deploy(OneAtATime=one_at_a_time)["SyncFunction"]["Properties"]
+    """One at a time is the default; not where the account's limit leaves no choice, nor where a workflow calls many."""
+    function = deploy(OneAtATime=one_at_a_time, Fleet=fleet)["SyncFunction"]["Properties"]
 
     assert function.get("ReservedConcurrentExecutions") == expected
 

@@ -11,10 +11,10 @@ from closrads.config import _parameter_store
 from closrads.ledger import _dynamodb
 from closrads.model import Action, ChangeState
 from closrads.notifier import _ses
-from sandbox.aws import LEDGER_TABLE
+from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH
 from sandbox.meta import Breakage
 from tests.ledger_world import EARLIER, RECHECK, UNDO, ledger, left_behind
-from tests.template.stack import ARN, ROOT, Deploy, Json, Stack, as_text, listed, of_type
+from tests.template.stack import ARN, ROOT, Deploy, Json, Stack, as_text, calls_of, definition, listed, of_type
 from tests.world import LIVE, START, World
 
 Right: TypeAlias = tuple[str, str]
@@ -27,14 +27,17 @@ NO_SID = {  # SAM writes these itself, without a name for their statements
     "SyncFunctionRecheckLambdaPolicy",
     "SyncFunctionRecheckSQSPolicy",
 }
+NO_SID_WITH_FLEET = {"FleetRunDailyStartExecutionPolicy", "FleetRunDailySQSPolicy"}
 SETTINGS = ARN % ("ssm", "parameter/closrads/{stage}/*")
 ANY_SENDER = ARN % ("ses", "identity/*")
 CONFIGURATION_SETS = ARN % ("ses", "configuration-set/*")
+EXECUTIONS = [ARN % ("states", f"execution:${{AWS::StackName}}-fleet{mark}*") for mark in ":/"]
 WILDCARDS = {  # the only resources with a `*`, each with its reason
-    SETTINGS: "all settings of the stage are read with one call",
+    SETTINGS: "all settings of the stage are read with one call, those of a campaign with four",
     ANY_SENDER: "the default of SenderIdentity: no address has a default",
     CONFIGURATION_SETS: "which set is an identity's default is not known here, and it grants no sending",
 }
+WILDCARDS_WITH_FLEET = dict.fromkeys(EXECUTIONS, "executions have names that nobody knows before")
 PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 """What each part of a transaction takes; a transaction itself takes no right."""
 DAILY = {"dry_run": False, "scheduled": f"{START:%Y-%m-%dT%H:%M:%SZ}"}
@@ -75,7 +78,9 @@ def rights_for(model: OperationModel, call: Mapping[str, Any]) -> Iterator[Right
         case "SendEmail":
             yield f"{service}:SendEmail", ARN % (service, f"identity/{call['FromEmailAddress']}")
         case "GetParametersByPath":
-            yield f"{service}:{model.name}", ARN % (service, f"parameter{call['Path']}")
+            path = PARAMETER_PATH if call["Path"] == PARAMETER_PATH else f"{PARAMETER_PATH}/*"
+            assert call["Path"].startswith(path.rstrip("*"))
+            yield f"{service}:{model.name}", ARN % (service, f"parameter{path}")
         case _:
             assert call["TableName"] == LEDGER_TABLE
             index = f"/index/{call['IndexName']}" if "IndexName" in call else ""
@@ -124,13 +129,18 @@ def life(world: World) -> Iterator[set[Right]]:
     yield rights_taken(world, LIVE)  # recovery
     ledger(world).lease(["veterans"], EARLIER, world.time.clock.now() + timedelta(minutes=5), Action.SYNC)
     yield rights_taken(world, {**DAILY, "scheduled": f"{world.time.clock.now():%Y-%m-%dT%H:%M:%SZ}"})  # left to it
+    world.time.next_day()
+    world.sandbox.closrtech.demand["VND_VETERAN_LEADS"] = {"FL": 5}
+    opened = world.run({**DAILY, "step": "open"})
+    yield rights_taken(world, {**DAILY, "step": "open"})  # a workflow that is started again
+    yield rights_taken(world, {"step": "part", "run_id": opened["run_id"], "campaigns": ["veterans"]})
+    yield rights_taken(world, {"step": "close", "run_id": opened["run_id"]})
 
 
 def test_the_function_can_do_what_its_code_calls_and_nothing_more(deploy: Deploy, world: World) -> None:
     """A call without its right would fail in AWS only, and a right without a call helps nobody but an intruder."""
     stack = deploy(Stage="sandbox", SenderIdentity="reports@example.test")
     spare = {
-        ("ssm:GetParametersByPath", SETTINGS.replace("{stage}", "sandbox")),
         ("ses:SendEmail", CONFIGURATION_SETS),
         ("sqs:SendMessage", "${FailedRuns.Arn}"),
     }
@@ -153,39 +163,71 @@ def test_a_schedule_can_start_the_function_and_keep_what_it_could_not(stack: dic
     }
 
 
-def test_a_role_can_be_taken_by_its_own_service_only(stack: dict[str, Json]) -> None:
+def test_the_workflow_can_do_what_its_definition_calls_and_nothing_more(deploy: Deploy) -> None:
+    """It calls one function, and as a Distributed Map starts itself for each item and follows what it started."""
+    stack = deploy(Fleet="true")
+    itself = ARN % ("states", "stateMachine:${AWS::StackName}-fleet")
+
+    assert stack["FleetRun"]["Properties"]["RoleArn"] == {"Fn::GetAtt": ["FleetRunRole", "Arn"]}
+    assert stack["FleetRun"]["Properties"]["StateMachineName"] == "${AWS::StackName}-fleet"
+    assert rights_of(stack, "FleetRunRole") == {
+        ("lambda:InvokeFunction", "${SyncFunction.Arn}"),
+        ("states:StartExecution", itself),
+        *((f"states:{action}Execution", each) for action in ("Describe", "Stop") for each in EXECUTIONS),
+    }
+    assert {resource for _, resource in calls_of(definition(stack))} == {"arn:aws:states:::lambda:invoke"}
+
+
+def test_the_workflows_schedule_can_start_it_and_keep_what_it_could_not(deploy: Deploy) -> None:
+    """It needs no more, and not the function."""
+    stack = deploy(Fleet="true")
+
+    assert stack["FleetRunDaily"]["Properties"]["Target"]["RoleArn"] == {"Fn::GetAtt": ["FleetRunDailyRole", "Arn"]}
+    assert rights_of(stack, "FleetRunDailyRole") == {
+        ("states:StartExecution", "${FleetRun}"),
+        ("sqs:SendMessage", "${MissedRuns.Arn}"),
+    }
+
+
+def test_a_role_can_be_taken_by_its_own_service_only(stack: dict[str, Json], fleet: bool) -> None:  # noqa: FBT001
     """Neither another account nor a person can act as the function or as a schedule."""
     trusted = {
         name: [(each["Action"], each["Principal"]) for each in role["AssumeRolePolicyDocument"]["Statement"]]
         for name, role in of_type(stack, "AWS::IAM::Role").items()
     }
 
+    services = {
+        "SyncFunctionRole": "lambda",
+        "SyncFunctionDailyRole": "scheduler",
+        "SyncFunctionRecheckRole": "scheduler",
+    }
+    if fleet:
+        services |= {"FleetRunRole": "states", "FleetRunDailyRole": "scheduler"}
     assert trusted == {
-        name: [(["sts:AssumeRole"], {"Service": [f"{service}.amazonaws.com"]})]
-        for name, service in {
-            "SyncFunctionRole": "lambda",
-            "SyncFunctionDailyRole": "scheduler",
-            "SyncFunctionRecheckRole": "scheduler",
-        }.items()
+        name: [(["sts:AssumeRole"], {"Service": [f"{service}.amazonaws.com"]})] for name, service in services.items()
     }
 
 
-def test_every_statement_says_what_it_is_for(stack: dict[str, Json]) -> None:
+def test_every_statement_says_what_it_is_for(stack: dict[str, Json], fleet: bool) -> None:  # noqa: FBT001
     """Permissions are written out under a name, never taken from a ready-made policy that grants more."""
     policies = policies_of(stack)
-    named = [each.get("Sid") for name, policy in policies.items() if name not in NO_SID for each in policy]
+    without = NO_SID | (NO_SID_WITH_FLEET if fleet else set())
+    named = {each.get("Sid") for name, policy in policies.items() if name not in without for each in policy}
 
-    assert policies.keys() > NO_SID
-    assert named == ["ReadParameters", "SendReport", "KeepLedger", "FindOpenChanges"]
+    assert policies.keys() > without
+    assert named == {"ReadParameters", "SendReport", "KeepLedger", "FindOpenChanges"} | (
+        {"CallTheFunction", "StartItems", "FollowItems"} if fleet else set()
+    )
 
 
-def test_no_permission_is_wider_than_its_reason(stack: dict[str, Json], stage: str) -> None:
+def test_no_permission_is_wider_than_its_reason(stack: dict[str, Json], stage: str, fleet: bool) -> None:  # noqa: FBT001
     """No action has a wildcard, and no resource either, unless the list above says why."""
     actions = [action for statement in statements(stack) for action in listed(statement["Action"])]
     resources = [as_text(resource) for statement in statements(stack) for resource in listed(statement["Resource"])]
 
     assert [action for action in actions if "*" in action] == []
-    assert {text for text in resources if "*" in text} == {each.replace("{stage}", stage) for each in WILDCARDS}
+    reasoned = WILDCARDS | (WILDCARDS_WITH_FLEET if fleet else {})
+    assert {text for text in resources if "*" in text} == {each.replace("{stage}", stage) for each in reasoned}
 
 
 def test_the_only_managed_policy_is_the_one_for_logs(stack: dict[str, Json]) -> None:

@@ -28,17 +28,19 @@ def odd_days(at: time, zone: str) -> int:
     return sum(moment.utcoffset() != moment.replace(fold=1).utcoffset() for moment in moments)
 
 
-def test_the_schedules_run_in_prod_only(stack: dict[str, Json], stage: str) -> None:
-    """A deployment to dev can never write to Meta by itself."""
+def test_the_schedules_run_in_prod_only(stack: dict[str, Json], stage: str, fleet: bool) -> None:  # noqa: FBT001
+    """A deployment to dev can never write to Meta by itself, and in prod the function or the workflow is started."""
     states = {name: schedule["State"] for name, schedule in of_type(stack, "AWS::Scheduler::Schedule").items()}
 
-    assert states == dict.fromkeys(SCHEDULES, {"dev": "DISABLED", "prod": "ENABLED"}[stage])
+    awake = {"dev": "DISABLED", "prod": "ENABLED"}[stage]
+    expected = dict.fromkeys(SCHEDULES, "DISABLED" if fleet else awake)
+    assert states == (expected | {"FleetRunDaily": awake} if fleet else expected)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", [*SCHEDULES, "FleetRunDaily"])
 def test_a_schedule_keeps_local_time_and_its_name_to_itself(deploy: Deploy, schedule: str) -> None:
-    """The report's dates and both schedules share one time zone, and two stacks do not collide."""
-    stack = deploy(ScheduleTimezone="America/Chicago")
+    """The report's dates and all schedules share one time zone, and two stacks do not collide."""
+    stack = deploy(ScheduleTimezone="America/Chicago", Fleet="true")
     properties = stack[schedule]["Properties"]
 
     assert properties["ScheduleExpressionTimezone"] == "America/Chicago"
@@ -48,11 +50,12 @@ def test_a_schedule_keeps_local_time_and_its_name_to_itself(deploy: Deploy, sche
 
 def test_each_schedule_can_be_moved_by_itself(deploy: Deploy) -> None:
     """Each parameter moves the schedule that it is named for."""
-    moved = deploy(ScheduleExpression="cron(0 9 * * ? *)", RecheckScheduleExpression="cron(45 9 * * ? *)")
+    moved = deploy(ScheduleExpression="cron(0 9 * * ? *)", RecheckScheduleExpression="cron(45 9 * * ? *)", Fleet="true")
 
-    assert [moved[name]["Properties"]["ScheduleExpression"] for name in SCHEDULES] == [
+    assert [moved[name]["Properties"]["ScheduleExpression"] for name in [*SCHEDULES, "FleetRunDaily"]] == [
         "cron(0 9 * * ? *)",
         "cron(45 9 * * ? *)",
+        "cron(0 9 * * ? *)",
     ]
 
 
@@ -80,25 +83,29 @@ def test_an_hour_that_daylight_saving_moves_would_be_noticed(at: time) -> None:
 
 @pytest.mark.parametrize(
     ("schedule", "action", "file"),
-    [("SyncFunctionDaily", "sync", "scheduled-live"), ("SyncFunctionRecheck", "recheck", "scheduled-recheck")],
+    [
+        ("SyncFunctionDaily", "sync", "scheduled-live"),
+        ("SyncFunctionRecheck", "recheck", "scheduled-recheck"),
+        ("FleetRunDaily", "sync", "scheduled-live"),
+    ],
 )
-def test_a_schedule_sends_the_event_that_is_tested(
-    stack: dict[str, Json], schedule: str, action: str, file: str
-) -> None:
+def test_a_schedule_sends_the_event_that_is_tested(deploy: Deploy, schedule: str, action: str, file: str) -> None:
     """The file in `events/` is the schedule's own input, but for the time that Scheduler fills in."""
-    target = stack[schedule]["Properties"]["Target"]
+    target = deploy(Fleet="true")[schedule]["Properties"]["Target"]
     sent = json.loads(target["Input"])
     example = json.loads((ROOT / "events" / f"{file}.json").read_text())
 
-    assert target["Arn"] == {"Fn::GetAtt": ["SyncFunction", "Arn"]}
+    started = {"Ref": "FleetRun"} if schedule == "FleetRunDaily" else {"Fn::GetAtt": ["SyncFunction", "Arn"]}
+    assert target["Arn"] == started
     assert sent.pop("scheduled") == "<aws.scheduler.scheduled-time>"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", example.pop("scheduled"))
     assert sent == example == {"action": action, "dry_run": False}
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_run_that_cannot_start_is_kept(stack: dict[str, Json], schedule: str) -> None:
+@pytest.mark.parametrize("schedule", [*SCHEDULES, "FleetRunDaily"])
+def test_a_run_that_cannot_start_is_kept(deploy: Deploy, schedule: str) -> None:
     """Scheduler tries again within the hour, then leaves the event where an alarm watches."""
+    stack = deploy(Fleet="true")
     target = stack[schedule]["Properties"]["Target"]
 
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600}
