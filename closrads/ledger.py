@@ -20,7 +20,7 @@ pk                     sk                               what it is
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,8 @@ from closrads.records import (
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
+STARTED_AGAIN_WITHIN = timedelta(days=7)
+"""A run's id bears its scheduled time, and its changes may be later by as much as it is started again after that."""
 LARGEST_TRANSACTION = 100
 """Parts (Developer Guide, "Quotas")."""
 LARGEST_TRANSACTION_BYTES = 3_900_000
@@ -389,7 +391,7 @@ class Ledger:
 
     def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
         """Return each ad set's newest change that did not come to nothing, as far as it was prepared since then."""
-        items = self._query(campaign_key(slug), "CHANGE#", since=f"{since:{RUN_ID_TIME}}")
+        items = self._query(campaign_key(slug), "CHANGE#", since=f"{since - STARTED_AGAIN_WITHIN:{RUN_ID_TIME}}")
         changes = sorted(map(change_of, items), key=lambda change: change.prepared_at)
         mattering = [
             change for change in changes if change.prepared_at >= since and change.state not in _CAME_TO_NOTHING

@@ -11,6 +11,7 @@ from closrads.ledger import Ledger
 from closrads.model import Action, ChangeState, Memory
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import Breakage, faults
+from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
     EARLIER,
     RECHECK,
@@ -48,6 +49,19 @@ def updated(world: World, *breakages: Breakage | None, demand: str = "FL") -> tu
 
 class TestBrokenSince:
     """Ads that were healthy when the run ended and are not any more."""
+
+    def test_also_after_a_run_that_was_started_again_days_after_its_time(self, world: World) -> None:
+        """What counts is when it changed the ad set, not the scheduled time that its id bears."""
+        world.campaign("FL")
+        sick = world.adset(breakage=Breakage.late(600))
+        workflow = Workflow(world)
+        workflow.run(OPEN | {"scheduled": f"{START - timedelta(days=3):%Y-%m-%dT%H:%M:%SZ}"})
+        later(world, HALF_AN_HOUR)
+
+        workflow.run(workflow.answers[0]["recheck"])
+
+        world.meta.settle()
+        assert (world.meta.states(sick), statuses(world, sick)) == ({"TX"}, ["ACTIVE"] * 2)
 
     @pytest.mark.parametrize("breakage", [Breakage.late(600), Breakage.late(1799)], ids=["long ago", "just now"])
     def test_it_is_put_back(self, world: World, breakage: Breakage) -> None:
