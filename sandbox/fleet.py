@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +32,7 @@ STACK = "closrads-fleet"
 _ROOT = Path(__file__).resolve().parent.parent
 _STAGE = "prod"
 _SENDER = "reports@example.test"
-_LOOK_SECONDS = 0.1
+_LOOKS = 600
 
 T = TypeVar("T")
 
@@ -75,11 +75,15 @@ class Told:
     waited_seconds: float
     """As they are stated, side by side or not."""
     transitions: int
-    """States entered, and retries."""
+    """States entered, and retries: what AWS charges for."""
+    item_transitions: int
+    """Those of them that the items have."""
     largest_payload: int
     """Bytes that went from one state to the next."""
-    campaign_calls: "Counter[str]" = field(repr=False)
-    """Calls by campaign."""
+    items: int
+    """Executions that were started for ad accounts."""
+    campaign_seconds: dict[str, list[float]] = field(repr=False)
+    """How long each call that was answered took, by campaign; those that open or close the run by no name."""
 
 
 class Fleet:
@@ -150,8 +154,9 @@ class Fleet:
             text = value if isinstance(value, str) else ",".join(value)
             ssm.put_parameter(Name=f"/closrads/{_STAGE}/{name}", Value=text, Type=kind)
 
-    def add_campaign(self, slug: str, account: str) -> None:
+    def add_campaign(self, slug: str, account: str, **limits: str) -> None:
         """Put a campaign's parameters, of which a warm function remembers the old ones; see `open_business`."""
+        self._put({f"campaigns/{slug}/limits/{name}": value for name, value in limits.items()})
         self._put(
             {
                 f"campaigns/{slug}/closrtech_campaign": _feed(slug),
@@ -198,6 +203,19 @@ class Fleet:
         self.eventually(lambda: not self._running_items(execution))
         self.aws.client("lambda").delete_function_concurrency(FunctionName=function)
 
+    @contextmanager
+    def impatient(self, seconds: int) -> Iterator[None]:
+        """Have the workflow give up on a campaign's call after so long, although the function may still be at work."""
+        arn = self.outputs["FleetArn"]
+        definition = self._workflow.describe_state_machine(stateMachineArn=arn)["definition"]
+        machine = json.loads(definition)
+        for_account = machine["States"]["Every ad account"]["ItemProcessor"]
+        for_campaign = for_account["States"]["Each campaign"]["ItemProcessor"]
+        for_campaign["States"]["Work on it"]["TimeoutSeconds"] = seconds
+        self._workflow.update_state_machine(stateMachineArn=arn, definition=json.dumps(machine))
+        yield
+        self._workflow.update_state_machine(stateMachineArn=arn, definition=definition)
+
     def end_of(self, execution: str, patience: float = 60) -> str:
         """Wait for the end of an execution and return how it ended."""
         return self.eventually(lambda: self._status_once_over(execution), patience)
@@ -215,7 +233,7 @@ class Fleet:
         while not (found := look()):
             if time.monotonic() > end:
                 raise TimeoutError(f"nothing came of it in {patience:g} s")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(patience / _LOOKS)
         return found
 
     @cached_property
@@ -271,6 +289,10 @@ class Fleet:
         """The mails since the business was opened."""
         return self.aws.mails[self._mails_before :]
 
+    def count_written(self) -> int:
+        """Return how many ad sets have the wanted states."""
+        return sum(self.meta.states(adset) == set(WANTED) for adset in self.before)
+
     def remember(self) -> None:
         """Note what there is before the run."""
         self.before = {
@@ -285,7 +307,7 @@ class Fleet:
         """Say where the promise is broken, after whatever still was to happen.
 
         Each ad set is as it was before, or has the wanted states with its ads re-published; the ads that delivered do,
-        and no ad is active that was not. The ads of those `beyond_help` may be broken: nothing mends them.
+        and no ad is active that was not. Those `beyond_help` may have broken ads, which nothing mends, and stay open.
         """
         self.meta.settle()
         last_write: dict[str, int] = {}
@@ -304,7 +326,8 @@ class Fleet:
                 found += [f"{ad} was not re-published after the last change of {adset}" for ad in late]
             if statuses[adset] != before.statuses and adset not in beyond_help:
                 found.append(f"the ads of {adset} are {statuses[adset]} and were {dict(before.statuses)}")
-        found += [f"the ledger still has open: {item['sk']['S']}" for item in self.ledger("open_since")]
+        still_open = {item["sk"]["S"].rpartition("#")[2] for item in self.ledger("open_since")}
+        found += [f"the change of {adset} is still open in the ledger" for adset in still_open.difference(beyond_help)]
         return found
 
     def adset_writes(self) -> "Counter[str]":
@@ -314,13 +337,26 @@ class Fleet:
     def told(self, execution: str) -> Told:
         """Count what is in the histories of an execution and its items."""
         described = self._workflow.describe_execution(executionArn=execution)
-        told = Told((described["stopDate"] - described["startDate"]).total_seconds(), 0, 0, 0, 0.0, 0, 0, Counter())
+        told = Told(
+            (described["stopDate"] - described["startDate"]).total_seconds(),
+            0,
+            0,
+            0,
+            0.0,
+            0,
+            0,
+            0,
+            0,
+            defaultdict(list),
+        )
         own = self._history(execution)
         entered = [event for event in own if event["type"].endswith("StateEntered")]
         told.transitions += len(entered) - sum(event["type"] == "TaskStateEntered" for event in own)
         texts = [event["stateEnteredEventDetails"]["input"] for event in entered]
         self._count_tasks(own, told)
+        around = told.transitions
         for item in self._items(execution):
+            told.items += 1
             text = self._workflow.describe_execution(executionArn=item["executionArn"])["input"]
             history = self._history(item["executionArn"])
             campaigns = json.loads(text)["campaigns"]
@@ -330,6 +366,7 @@ class Fleet:
             # state, and after each answer a choice, which may lead to a wait.
             told.transitions += 2 + len(campaigns) + sum(event["type"] == "TaskSucceeded" for event in history)
             told.transitions += sum(wait > 0 for wait in calls)
+        told.item_transitions = told.transitions - around
         told.largest_payload = max(told.largest_payload, *(len(text.encode()) for text in texts))
         return told
 
@@ -343,13 +380,16 @@ class Fleet:
         told.calls += kinds["TaskScheduled"]
         told.transitions += kinds["TaskScheduled"]
         told.failed_calls += kinds["TaskFailed"]
-        answers = [
-            event["taskSucceededEventDetails"]["output"] for event in history if event["type"] == "TaskSucceeded"
-        ]
-        payloads = [json.loads(answer)["Payload"] for answer in answers]
-        told.campaign_calls.update(payload["campaign"] for payload in payloads if "campaign" in payload)
-        told.largest_payload = max([told.largest_payload, *(len(answer.encode()) for answer in answers)])
-        waits = [float(payload.get("again_in_seconds") or 0) for payload in payloads]
+        waits = []
+        for event in history:
+            if event["type"] == "TaskScheduled":
+                begun = event["timestamp"]
+            elif event["type"] == "TaskSucceeded":
+                answer = event["taskSucceededEventDetails"]["output"]
+                payload = json.loads(answer)["Payload"]
+                told.largest_payload = max(told.largest_payload, len(answer.encode()))
+                told.campaign_seconds[payload.get("campaign", "")].append((event["timestamp"] - begun).total_seconds())
+                waits.append(float(payload.get("again_in_seconds") or 0))
         told.waits += sum(wait > 0 for wait in waits)
         told.waited_seconds += sum(waits)
         return waits

@@ -131,6 +131,25 @@ def test_a_function_dies_at_work(fleet: Fleet) -> None:
     assert mail.subject.startswith("CLOSRADS ✓ 6 updated")
 
 
+def test_a_call_is_given_up_while_the_function_is_at_work(fleet: Fleet) -> None:
+    """The next call leaves the campaign to the one before, and what that has done is not done again."""
+    campaigns = [*in_accounts("act_411")][:1]
+    fleet.open_business(dict.fromkeys(campaigns, "act_411"), adsets=2)
+    fleet.remember()
+    fleet.meta.latency = 0.3
+
+    with fleet.impatient(2):
+        execution = fleet.start(SCHEDULED | {"campaigns": campaigns})
+        ending = fleet.end_of(execution)
+
+    assert ending == "SUCCEEDED"
+    assert fleet.told(execution).failed_calls > 0
+    assert fleet.adset_writes() == once_each(fleet)
+    assert fleet.violations() == []
+    (mail,) = fleet.mails
+    assert mail.subject.startswith("CLOSRADS ✓ 2 updated")
+
+
 def test_started_twice_at_the_same_moment(fleet: Fleet) -> None:
     """Both are the same run: each campaign is one's or the other's, and one of them reports."""
     campaigns = in_accounts("act_411")
