@@ -59,8 +59,9 @@ def test_a_day(fleet: Fleet) -> None:
     fleet.meta.ads_of(late)[0].breakage = Breakage.late(MUCH_LATER)
     fleet.remember()
 
+    earlier = len(fleet.executions())
     fleet.deploy(ScheduleExpression=AT_ONCE, FleetRecheckSeconds="300")
-    (execution,) = fleet.eventually(fleet.executions)
+    (execution,) = fleet.eventually(lambda: fleet.executions()[earlier:])
     fleet.deploy(FleetRecheckSeconds="300")
     fleet.eventually(lambda: fleet.mails)
     fleet.clock.pass_by(MUCH_LATER)
