@@ -152,16 +152,18 @@ def test_a_call_is_given_up_while_the_function_is_at_work(fleet: Fleet) -> None:
 
 
 def test_started_twice_at_the_same_moment(fleet: Fleet) -> None:
-    """Both are the same run: each campaign is one's or the other's, and one of them reports."""
+    """Both are the same run: while one is at work on a campaign the other waits, and one of them reports."""
     campaigns = in_accounts("act_411")
-    fleet.open_business(campaigns, adsets=2)
+    fleet.open_business(campaigns, adsets=1)
     fleet.remember()
+    fleet.meta.latency = 0.3
     event = SCHEDULED | {"campaigns": list(campaigns)}
 
     executions = [fleet.start(event) for _ in range(2)]
     endings = [fleet.end_of(execution) for execution in executions]
 
     assert endings == ["SUCCEEDED"] * 2
+    assert sum(fleet.told(execution).waits for execution in executions) > 0
     assert fleet.adset_writes() == once_each(fleet)
     assert fleet.violations() == []
     assert len(fleet.mails) == 1
