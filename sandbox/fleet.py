@@ -71,7 +71,7 @@ class Told:
     """Of the function, those that failed included."""
     failed_calls: int
     waits: int
-    """For Meta's quota, or for another invocation."""
+    """For Meta's quota, or for another invocation that is at work on the campaign."""
     waited_seconds: float
     """As they are stated, side by side or not."""
     transitions: int
@@ -361,11 +361,13 @@ class Fleet:
             history = self._history(item["executionArn"])
             campaigns = json.loads(text)["campaigns"]
             texts.append(text)
-            calls = self._count_tasks(history, told)
+            waits = self._count_tasks(history, told)
             # What ministack does not write down of an item: the Map, its last state, and for each campaign its last
             # state, and after each answer a choice, which may lead to a wait.
             told.transitions += 2 + len(campaigns) + sum(event["type"] == "TaskSucceeded" for event in history)
-            told.transitions += sum(wait > 0 for wait in calls)
+            told.transitions += sum(wait > 0 for wait in waits)
+            told.waits += sum(wait > 0 for wait in waits)
+            told.waited_seconds += sum(waits)
         told.item_transitions = told.transitions - around
         told.largest_payload = max(told.largest_payload, *(len(text.encode()) for text in texts))
         return told
@@ -390,8 +392,6 @@ class Fleet:
                 told.largest_payload = max(told.largest_payload, len(answer.encode()))
                 told.campaign_seconds[payload.get("campaign", "")].append((event["timestamp"] - begun).total_seconds())
                 waits.append(float(payload.get("again_in_seconds") or 0))
-        told.waits += sum(wait > 0 for wait in waits)
-        told.waited_seconds += sum(waits)
         return waits
 
 
