@@ -353,8 +353,9 @@ class _CampaignRun:
     def _say_when_to_go_on(self, job: Job, tried: Mapping[str, AdSetSnapshot]) -> None:
         """Say when what was tried, and deferred for want of time or quota, can be gone on with."""
         waiting = [tried[adset.id] for adset in self.report.with_result(Result.DEFERRED) if adset.id in tried]
-        if waiting:
-            self._add(again_in_seconds=_pause(job.api.quota.seconds_until(points_needed(waiting[:1]))))
+        if waiting:  # and nobody knows which of them will be the first
+            waits = map(job.api.quota.seconds_until, {points_needed([adset]) for adset in waiting})
+            self._add(again_in_seconds=_pause(max(filter(math.isfinite, waits), default=None)))
 
     def _leave_to_the_next(self, job: Job) -> None:
         """Remember which ad sets the next sync is to take first."""

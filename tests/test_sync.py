@@ -8,6 +8,8 @@ import pytest
 from closrads.errors import SyncFailed
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Effect, Operation, faults
+from tests.fleet_world import OPEN, Workflow
+from tests.ledger_world import ledger
 from tests.world import LIVE, MORTGAGE_1, MORTGAGE_2, VETERANS, World
 
 
@@ -690,6 +692,20 @@ class TestTrouble:
         assert answer["success"]
         assert world.meta.writes == []
         assert world.time.waits == []
+
+    def test_one_that_never_fits_into_the_quota_does_not_hide_when_to_go_on(self, world: World) -> None:
+        """It was not reached, for another came first and had to wait: that one is gone on with after the wait."""
+        world.campaign("FL")
+        world.meta.add_account("act_111", "limited")
+        world.adset("Never", ads=10)
+        ledger(world).remember_deferred("veterans", [world.adset("First")])
+        world.meta.spend("act_111", 50)
+        workflow = Workflow(world)
+
+        workflow.run(OPEN)
+
+        assert workflow.waits == [300]
+        assert world.meta.states(world.meta.campaigns[VETERANS].adsets[1].id) == {"FL"}
 
     def test_a_stated_regain_time_is_waited_for(self, world: World) -> None:
         """Five minutes fit into the invocation, so the run waits and goes on."""
