@@ -84,7 +84,7 @@ def test_a_day(fleet: Fleet) -> None:
 
 
 def test_stopped_half_way_and_started_again(fleet: Fleet) -> None:
-    """It goes on where it was: nothing is changed twice, and the one report tells of all."""
+    """It goes on where it was: nothing is changed twice, and the one report tells of all; once over, it stays over."""
     campaigns = in_accounts("act_311", "act_411")
     fleet.open_business(campaigns, adsets=2)
     fleet.remember()
@@ -94,11 +94,11 @@ def test_stopped_half_way_and_started_again(fleet: Fleet) -> None:
 
     fleet.stop(stopped)
     half_way = fleet.adset_writes()
-    ending = fleet.end_of(fleet.start(event))
+    endings = [fleet.end_of(fleet.start(event)) for _ in range(2)]
 
     assert fleet.end_of(stopped) == "ABORTED"
     assert 0 < len(half_way) < len(fleet.before)
-    assert ending == "SUCCEEDED"
+    assert endings == ["SUCCEEDED"] * 2
     assert fleet.adset_writes() == once_each(fleet)
     assert fleet.violations() == []
     (mail,) = fleet.mails
