@@ -40,6 +40,8 @@ TRANSITIONS_OF_ACCOUNT = 2 * 2
 LIMITED, BUSY = ("act_111",), ("act_211", "act_311", "act_411")
 """Ad accounts on the Limited tier, and those whose quota another program has nearly used up."""
 BROKEN_FEED = "fleet-50"
+REFUSED = 400
+"""Meta's status for a quota that is used up, and for nothing else here."""
 TROUBLE = (
     (faults.throttled_account(), "POST adset", 4, 200),
     (faults.SERVICE_UNAVAILABLE, "GET adsets", 10, 20),
@@ -122,7 +124,8 @@ def bad_day(package: Path) -> Sequence[str]:
         written = fleet.adset_writes()
         print(f"\nAd sets as wanted: {half_way} when it was stopped, {fleet.count_written()} in the end.")
         print(f"Written once: {list(written.values()).count(1)}; more often: {sum(n > 1 for n in written.values())}.")
-        print(f"Round trips to Meta: {fleet.meta.round_trips:,}; points: {fleet.meta.points:,}.")
+        print(f"Round trips to Meta: {fleet.meta.round_trips:,}; points: {fleet.meta.points:,}; ", end="")
+        print(f"operations that were refused: {sum(each.status == REFUSED for each in fleet.meta.operations)}.")
         for mail in fleet.mails:
             print(f"Mail of {len(mail.html.encode()):,} bytes: {mail.subject}")
         print(f"Violations of the promise: {len(violations)}.")

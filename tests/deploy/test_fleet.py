@@ -78,6 +78,7 @@ def test_a_day(fleet: Fleet) -> None:
     assert fleet.meta.ads[paused.id].status == "PAUSED"
     told = fleet.told(execution)
     assert told.waits > 0, "the account on the Limited tier had to wait"
+    assert {operation.status for operation in fleet.meta.operations} == {200}, "so no quota was overspent"
     assert told.largest_payload < 2_000
     once = {adset: 1 for adset in fleet.before if adset not in as_before}
     assert fleet.adset_writes() == {**once, spoilt: 2, late: 2}
