@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.config import Config
 
-from closrads.errors import ConfigError, Secret
+from closrads.errors import ConfigError, ConfigUnreadError, Secret
 from closrads.model import CampaignConfig, ClosrtechLogin, EmailConfig, Limits
 
 CACHE_SECONDS = 300
@@ -95,7 +95,7 @@ def load_settings(only: Sequence[str] | None = None) -> Settings:
             ).items()
         }
     except GetParameterError as error:
-        raise ConfigError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
+        raise ConfigUnreadError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
     try:
         return parse_settings(path, values, os.environ, needs_campaigns=only is None)
     except ConfigError:

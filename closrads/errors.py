@@ -2,6 +2,7 @@
 
 ClosradsError
 ├── ConfigError               parameters or environment: all problems at once, nothing was touched
+│   └── ConfigUnreadError         the Parameter Store could not be read: perhaps a minute later
 ├── EventError                the event: all problems at once, nothing was touched
 ├── ClosrtechError            CLOSRTECH did not answer properly: worth another try
 │   ├── ClosrtechAccessError      it refuses us: no retry, fix what the message names
@@ -141,6 +142,10 @@ class _ProblemsError(ClosradsError):
 
 class ConfigError(_ProblemsError):
     """Parameters or environment variables are missing or wrong; problems name parameters in full, never a value."""
+
+
+class ConfigUnreadError(ConfigError):
+    """The Parameter Store does not tell what is set; it may a minute later, for it takes 40 calls a second."""
 
 
 class EventError(_ProblemsError):

@@ -6,7 +6,7 @@ import pytest
 
 from closrads import config
 from closrads.config import Settings, load_settings
-from closrads.errors import ConfigError, Secret
+from closrads.errors import ConfigError, ConfigUnreadError, Secret
 from closrads.model import EmailConfig, Limits
 from sandbox import Sandbox
 from sandbox.aws import LEDGER_TABLE
@@ -297,11 +297,12 @@ def test_the_path_must_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
-def test_a_refusing_parameter_store_is_a_config_error(sandbox: Sandbox) -> None:
-    """A missing permission says which path could not be read."""
-    sandbox.aws.fail("ssm", "GetParametersByPath", "AccessDeniedException", 400, 1)
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_a_refusing_parameter_store_is_an_error_of_its_own(sandbox: Sandbox, code: str) -> None:
+    """It says which path could not be read, and a workflow tells it from settings that are wrong, and tries again."""
+    sandbox.aws.fail("ssm", "GetParametersByPath", code, 400, 1)
 
-    with pytest.raises(ConfigError, match=r"/closrads/sandbox: the Parameter Store cannot be read: .*AccessDenied"):
+    with pytest.raises(ConfigUnreadError, match=f"/closrads/sandbox: the Parameter Store cannot be read: .*{code}"):
         load_settings()
 
 
