@@ -15,7 +15,7 @@ from typing import Any
 from closrads.clock import Clock
 from closrads.config import Settings
 from closrads.errors import ConfigError, EventError
-from closrads.ledger import Ledger
+from closrads.ledger import STARTED_AGAIN_WITHIN, Ledger
 from closrads.model import (
     RUN_ID_TIME,
     Action,
@@ -44,9 +44,16 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     """Write a run down, and return its id and the campaigns to be worked on; those of an ad account go together.
 
     Opened again with the same request for the same scheduled time, it is the same run, without what is over.
+
+    Raises
+    ------
+    EventError
+        The scheduled time is too long ago.
     """
     campaigns = settings.chosen(request.campaigns)
     now = clock.now()
+    if request.scheduled and now - request.scheduled > STARTED_AGAIN_WITHIN:
+        raise EventError(["scheduled: is more than a day ago; leave it out, and it is a run of today"])
     names = {campaign.slug: campaign.name for campaign in campaigns}
     ledger = _ledger(settings, clock)
     run = ledger.open_run(OpenRun(_run_id(request, now), request, now, names))

@@ -74,8 +74,8 @@ from closrads.records import (
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-STARTED_AGAIN_WITHIN = timedelta(days=7)
-"""A run's id bears its scheduled time, and its changes may be later by as much as it is started again after that."""
+STARTED_AGAIN_WITHIN = timedelta(days=1)
+"""The id of a run that several invocations share bears its scheduled time; its changes may be later by so much."""
 LARGEST_TRANSACTION = 100
 """Parts (Developer Guide, "Quotas")."""
 LARGEST_TRANSACTION_BYTES = 3_900_000

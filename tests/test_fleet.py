@@ -193,6 +193,15 @@ class TestOnce:
         assert len(world.meta.writes) == written
         assert len(world.sandbox.aws.mails) == 1
 
+    def test_what_is_too_long_ago_is_not_opened_again(self, world: World) -> None:
+        """Its recheck would not find what it changes now."""
+        world.run(OPEN)
+        world.time.next_day()
+        later(world, 1)
+
+        with pytest.raises(EventError, match="scheduled: is more than a day ago"):
+            world.run(OPEN)
+
     def test_another_request_for_the_same_time_is_another_run(self, world: World, adsets: dict[str, list[str]]) -> None:
         """A dry run at the time of the schedule does not take the place of the live one."""
         dry = Workflow(world).run(DRY)
