@@ -128,11 +128,12 @@ def life(world: World) -> Iterator[set[Right]]:
     left_behind(world, world.adset("Left"), ChangeState.WRITTEN)
     yield rights_taken(world, LIVE)  # recovery
     ledger(world).lease(["veterans"], EARLIER, world.time.clock.now() + timedelta(minutes=5), Action.SYNC)
-    yield rights_taken(world, {**DAILY, "scheduled": f"{world.time.clock.now():%Y-%m-%dT%H:%M:%SZ}"})  # left to it
+    yield rights_taken(world, {**DAILY, "scheduled": world.time.clock.now().isoformat()})  # left to it
     world.time.next_day()
     world.sandbox.closrtech.demand["VND_VETERAN_LEADS"] = {"FL": 5}
-    opened = world.run({**DAILY, "step": "open"})
-    yield rights_taken(world, {**DAILY, "step": "open"})  # a workflow that is started again
+    opening = {**DAILY, "step": "open", "scheduled": world.time.clock.now().isoformat()}
+    opened = world.run(opening)
+    yield rights_taken(world, opening)  # a workflow that is started again
     yield rights_taken(world, {"step": "part", "run_id": opened["run_id"], "campaigns": ["veterans"]})
     yield rights_taken(world, {"step": "close", "run_id": opened["run_id"]})
 
