@@ -13,7 +13,7 @@ LAMBDA_PYTHON_HERE := $(shell for p in $(BIN)/python python$(LAMBDA_PYTHON) $(PY
 COMPILE = $(if $(LAMBDA_PYTHON_HERE),$(LAMBDA_PYTHON_HERE) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task \
     -x 'adobjects/(?!__init__|abstractobject|objectparser)',: no Python $(LAMBDA_PYTHON) here, so no byte-code in)
 
-.PHONY: demo test lint fmt sandbox bench audit lock build-SyncFunction
+.PHONY: demo test lint fmt sandbox bench fleet-trial audit lock build-SyncFunction
 
 demo: .venv/ready       ## the daily job against a local stand-in for Meta, CLOSRTECH and AWS
 	@$(BIN)/python -m sandbox.demo
@@ -36,6 +36,9 @@ sandbox: .venv/ready    ## keep the local stand-in running; prints the environme
 
 bench: .venv/ready .venv/sam/ready ## what a run costs, beside the obvious design; takes a quarter of an hour
 	@$(BIN)/python -m scripts.bench
+
+fleet-trial: .venv/ready .venv/ministack/ready ## a bad day of 200 campaigns through the deployed workflow; takes six minutes
+	@$(BIN)/python -m scripts.fleet_trial
 
 audit: .venv/audit/ready ## known vulnerabilities of what is packed, and of what is developed with (asks PyPI)
 	@.venv/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
