@@ -21,7 +21,7 @@ FEW = 8
 _QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
 _TONES = ("red", "orange", "grey", "green")
 _NAMED = 2
-"""So many names stand in a sentence; the others are counted."""
+"""So many names stand in a sentence, and one more if it is the last; the others are counted."""
 _LONGEST_NAMED = 40
 _LONGEST_IN_SUBJECT = 25
 _LONGEST_ID = 60
@@ -178,8 +178,9 @@ def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
 
 def _names(names: Sequence[str], longest: int = _LONGEST_NAMED) -> str:
     """Return the first of many names, and how many more there are."""
-    shown = ", ".join(plain(name, longest) for name in names[:_NAMED])
-    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+    most = _NAMED if len(names) > _NAMED + 1 else len(names)
+    shown = ", ".join(plain(name, longest) for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def _preview(result: RunResult, boxes: Iterable[Box], sections: Iterable[Section]) -> str:

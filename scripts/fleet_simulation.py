@@ -45,8 +45,8 @@ FUNCTION_GB = 0.5
 
 TRANSITIONS_PER_CALL, TRANSITIONS_PER_WAIT = 3, 3
 """Work on it, is something left, done with it; and is something left, wait for it, work on it."""
-TRANSITIONS_PER_ACCOUNT, TRANSITIONS_OF_RUN = 4, 16
-"""The start of its execution, the map in it and its end; the states around the map, those of the recheck included."""
+TRANSITIONS_PER_ACCOUNT, TRANSITIONS_OF_RUN = 2, 14
+"""The map of its campaigns and its end; the states around the map of the accounts, those of the recheck included."""
 WRITE_UNITS_PER_CHANGE, WRITE_UNITS_PER_CAMPAIGN, READ_UNITS_PER_CAMPAIGN = 20, 8, 8
 """A change: four transactional writes of at most two kB and an index entry. A campaign: its lease and its part."""
 

@@ -98,7 +98,7 @@ class TestSchedules:
         assert (mail.sender, mail.recipients) == (SENDER, RECIPIENTS)
         assert mail.subject.startswith("CLOSRADS ✓ 3 updated · ")
         assert mail.html.startswith("<!doctype html>")
-        assert "Lookalike (updated): +FL +GA -TX" in mail.text
+        assert "Lookalike (updated): +FL +GA −TX" in mail.text
         (taken,) = (item for item in stack.ledger if item["pk"] == "SCHEDULED")
         assert taken["sk"] == f"sync#{SCHEDULED_TIME}#*"
 
