@@ -34,6 +34,8 @@ LARGEST_PAYLOAD = 262_144
 STANDARD_PARAMETERS = 10_000
 """Of an account and Region (Systems Manager "Endpoints and quotas"); more need the advanced tier."""
 PARAMETERS_PER_CAMPAIGN, PAGE, PAGE_SECONDS = 3, 10, 0.03
+PAGES_PER_SECOND = 40.0
+"""Of all readers together, by default (Systems Manager "Endpoints and quotas"); each call for a campaign reads one."""
 
 # Of us-east-1, November 2026, without the free tiers. Step Functions: a thousand transitions; Lambda: a GB-second,
 # a million requests; DynamoDB on demand: a million write and read units; CloudWatch Logs: a GB taken in.
@@ -180,6 +182,7 @@ def simulate(fleet: Fleet, quiet: Share, changing: Share, rechecked: Share) -> D
 def work_off(accounts: Iterable[Sequence[Share]], at_once: int, day: Day) -> float:
     """Work on all ad accounts, so many side by side; return the seconds until the last is done."""
     free = [0.0] * at_once
+    calls = 0
     for shares in accounts:
         now = heapq.heappop(free)
         account = Account()
@@ -199,7 +202,8 @@ def work_off(accounts: Iterable[Sequence[Share]], at_once: int, day: Day) -> flo
             day.read_units += READ_UNITS_PER_CAMPAIGN
             day.log_bytes += share.log_bytes
         heapq.heappush(free, now)
-    return max(free)
+        calls += len(shares)
+    return max(*free, calls / PAGES_PER_SECOND)
 
 
 def payload_bytes(fleet: Fleet) -> int:
