@@ -569,14 +569,17 @@ def mail_about(name: str, issue: str, count: int = 1) -> Report:
     return build_report(replace(result, campaigns=(campaign,)), NEW_YORK)
 
 
+PLAIN = mail_about("Broad", "x")
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_a_report_is_safe_whatever_the_names(name: str, issue: str) -> None:
     """Any characters there are: no markup but our own, nothing unseen, one line for a subject."""
     mail = mail_about(name, issue)
 
     assert_fit_to_read(mail.subject, mail.html, mail.text)
-    assert Markup(mail.html).tags == Markup(mail_about("Broad", "x").html).tags
-    assert len(mail.text.splitlines()) == len(mail_about("Broad", "x").text.splitlines())
+    assert Markup(mail.html).tags == Markup(PLAIN.html).tags
+    assert len(mail.text.splitlines()) == len(PLAIN.text.splitlines())
 
 
 @ANY_HOSTILE
@@ -589,13 +592,13 @@ def test_a_report_is_safe_for_each_known_trick(text: str) -> None:
 
 def test_a_report_about_thousands_lists_the_first() -> None:
     """A mail that is too large is no mail; who wants all of it reads the text part."""
-    mail = mail_about("Broad", "x" * 700, count=6_000)
+    mail = mail_about("Broad", "x" * 700, count=2_000)
 
     assert_fit_to_read(mail.subject, mail.html, mail.text)
     assert as_sent(mail.html) <= MOST_HTML
     assert as_sent(mail.text) <= MOST_TEXT
-    assert re.search(r"and 5\d\d\d more", mail.html)
-    assert "Broad (5999)" in mail.text
+    assert re.search(r"and 1,?\d\d\d more", mail.html)
+    assert "Broad (1999)" in mail.text
 
 
 @given(st.text(max_size=200), st.integers(2, 100))
