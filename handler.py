@@ -79,7 +79,7 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
     if request.notify and result.is_news:
         result = replace(result, mail=notify(result, settings.email, settings.timezone))
     end_run(result, request, settings, clock)
-    emit_metrics(result, settings.stage, rollbacks_told=request.opens)
+    emit_metrics(result, settings.stage, is_shared=request.opens)
     logger.info(
         "run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": result.mail.value}
     )

@@ -34,6 +34,8 @@ GOES_ON_FOR = timedelta(hours=4)
 """What is still deferred so long after the run was opened is left to the next run."""
 QUOTA_PATIENCE_SECONDS = 30.0
 """Longer waits cost nothing outside of the function."""
+MOST_TRIES = 3
+"""After so many calls that died, another one would die too."""
 NO_RESULT = (
     "Nothing is known of what became of it: the function failed or was cut off while at work on it. The next run first "
     "finishes or undoes what it had begun"
@@ -52,6 +54,8 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     """
     campaigns = settings.chosen(request.campaigns)
     now = clock.now()
+    if request.action is Action.UNDO and request.run_id is None:
+        raise EventError(["run_id: must name the run to undo, for another sync may come between two campaigns"])
     if request.scheduled and now - request.scheduled > STARTED_AGAIN_WITHIN:
         raise EventError(["scheduled: is more than a day ago; leave it out, and it is a run of today"])
     names = {campaign.slug: campaign.name for campaign in campaigns}
@@ -66,7 +70,7 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
         "dry_run": request.dry_run,
         "has_ended": run.has_ended,
         "campaigns": len(names),
-        "accounts": _by_account(left),
+        "accounts": _by_account(left, (request.scheduled or now).toordinal()),
         "recheck": _recheck_after(request),
     }
 
@@ -79,13 +83,14 @@ def run_part(run_id: str, slug: str, settings: Settings, clock: Clock) -> dict[s
         raise EventError([f"campaigns: {slug!r} is none of run {run_id}"])
     if opened.has_ended:
         return _answer(run_id, slug, None)
-    run = Run(run_id, opened.request, settings, clock, ledger, QUOTA_PATIENCE_SECONDS)
+    run = Run(run_id, opened.request, settings, clock, ledger, QUOTA_PATIENCE_SECONDS, opened.started_at)
     if opened.request.dry_run:
         return _work_on(slug, opened, run)
     invocation = _invocation()
     if busy := ledger.lease([slug], run_id, run.lease_until(), opened.request.action, invocation):
         logger.warning("campaign.busy", extra={"campaign": slug, "left_to": busy[slug]})
-        return {**_answer(run_id, slug, None), "again_in_seconds": WITHOUT_REASON_SECONDS}
+        again = WITHOUT_REASON_SECONDS if _is_in_time(opened, run, WITHOUT_REASON_SECONDS) else None
+        return {**_answer(run_id, slug, None), "again_in_seconds": again}
     try:
         return _work_on(slug, opened, run)
     finally:
@@ -102,10 +107,16 @@ def close_run(
     ledger = _ledger(settings, clock)
     opened = _opened(run_id, ledger)
     run = Run(run_id, opened.request, settings, clock, ledger)
+    parts = ledger.parts(run_id)
+    unknown = [slug for slug in opened.campaigns if slug not in parts or not parts[slug].is_over]
+    if not opened.has_ended and any(ledger.is_held(slug, run_id) for slug in unknown):
+        return {"run_id": run_id, "has_ended": False, "again_in_seconds": WITHOUT_REASON_SECONDS}
+    if opened.ends_begun >= MOST_TRIES:
+        return {"run_id": run_id, "has_ended": opened.has_ended, "again_in_seconds": None}
     if others_until := ledger.claim_end(run_id, run.lease_until(), _invocation()):
         rest = math.ceil((others_until - clock.now()).total_seconds())
         return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
-    result = finish(_gather(opened, ledger.parts(run_id), clock.now()), opened.request)
+    result = finish(_gather(opened, parts, clock.now()), opened.request)
     return {"run_id": run_id, "has_ended": True, "again_in_seconds": None, "mail": result.mail.value, **result.totals()}
 
 
@@ -121,22 +132,21 @@ def _run_id(request: RunRequest, now: datetime) -> str:
 
 
 def _recheck_after(request: RunRequest) -> dict[str, Any] | None:
-    """Return the event that opens the recheck of a live sync."""
+    """Return the event that opens the recheck of a live sync, for whatever campaigns are switched on by then."""
     if request.action is not Action.SYNC or request.dry_run:
         return None
     again: dict[str, Any] = {"step": "open", "action": Action.RECHECK.value, "dry_run": False, "notify": request.notify}
-    if request.campaigns is not None:
-        again["campaigns"] = list(request.campaigns)
     if request.scheduled:
         again["scheduled"] = request.scheduled.isoformat()
     return again
 
 
-def _by_account(campaigns: Sequence[CampaignConfig]) -> list[list[str]]:
+def _by_account(campaigns: Sequence[CampaignConfig], day: int) -> list[list[str]]:
+    """Return the campaigns of each ad account; another one is the first each day, for the last may get no quota."""
     accounts: dict[str, list[str]] = {}
     for campaign in campaigns:
         accounts.setdefault(campaign.fb_ad_account_id, []).append(campaign.slug)
-    return list(accounts.values())
+    return [slugs[day % len(slugs) :] + slugs[: day % len(slugs)] for slugs in accounts.values()]
 
 
 def _ledger(settings: Settings, clock: Clock) -> Ledger:
@@ -153,21 +163,29 @@ def _opened(run_id: str, ledger: Ledger) -> OpenRun:
 
 
 def _work_on(slug: str, opened: OpenRun, run: Run) -> dict[str, Any]:
-    was_begun, before = run.ledger.begin_part(run.run_id, slug)
+    times, before = run.ledger.begin_part(run.run_id, slug)
     if before and before.is_over:
         return _answer(run.run_id, slug, before)
     earlier = before.report if before else None
     report = SyncReport(slug, opened.campaigns[slug], run.request.dry_run)
-    if campaigns := run.settings.chosen([slug]):
-        report = _sync_campaign(campaigns[0], run, earlier or (report if was_begun else None))
+    campaigns = run.settings.chosen([slug])
+    if times >= MOST_TRIES:
+        report = replace(earlier or report, campaign_errors=(NO_RESULT,), again_in_seconds=None)
+    elif campaigns:
+        report = _sync_campaign(campaigns[0], run, earlier or (report if times else None))
     else:
         report = replace(report, campaign_errors=("It was switched off or taken away since the run was opened",))
-    is_late = run.clock.now() - opened.started_at > GOES_ON_FOR
+    again = report.again_in_seconds
     graph = run.meter.reading() + before.graph if before else run.meter.reading()
-    part = Part(report, graph, is_over=is_late or report.again_in_seconds is None)
+    part = Part(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
     run.ledger.keep_part(run.run_id, part)
     emit_rollbacks_failed(report, earlier, run.settings.stage)
     return _answer(run.run_id, slug, part)
+
+
+def _is_in_time(opened: OpenRun, run: Run, seconds: float) -> bool:
+    """Tell whether the run still goes on after a wait."""
+    return run.clock.now() + timedelta(seconds=seconds) <= opened.started_at + GOES_ON_FOR
 
 
 def _answer(run_id: str, slug: str, part: Part | None) -> dict[str, Any]:
@@ -179,12 +197,12 @@ def _answer(run_id: str, slug: str, part: Part | None) -> dict[str, Any]:
 
 def _gather(opened: OpenRun, parts: Mapping[str, Part], now: datetime) -> RunResult:
     """Return the whole run's result; PURE."""
-    reports = [
-        parts[slug].report
-        if slug in parts
-        else SyncReport(slug, name, opened.request.dry_run, campaign_errors=(NO_RESULT,))
-        for slug, name in opened.campaigns.items()
-    ]
+    reports = []
+    for slug, name in opened.campaigns.items():
+        part = parts.get(slug)
+        report = part.report if part else SyncReport(slug, name, opened.request.dry_run)
+        unknown = () if part and part.is_over else (NO_RESULT,)
+        reports.append(replace(report, campaign_errors=report.campaign_errors + unknown))
     return RunResult(
         run_id=opened.run_id,
         action=opened.request.action,

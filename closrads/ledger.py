@@ -203,19 +203,22 @@ class Ledger:
         item = self._get(run_key(run_id))
         return open_run_of(item) if item else None
 
-    def begin_part(self, run_id: str, slug: str) -> tuple[bool, Part | None]:
-        """Note that a campaign's share of a run is worked on; tell whether it was before, and what has come of it."""
+    def begin_part(self, run_id: str, slug: str) -> tuple[int, Part | None]:
+        """Note that a campaign's share of a run is worked on; return how often it was begun since anything came of it.
+
+        And what has come of it so far.
+        """
         now = self._clock.now()
         with _speaking_of("written"):
             answer = self._client.update_item(
                 TableName=self._table,
                 Key=_item(part_key(run_id, slug)),
-                UpdateExpression="SET begun_at = :now, expires_at = :expires_at",
-                ExpressionAttributeValues=_item({":now": now.isoformat(), ":expires_at": expiry(now)}),
+                UpdateExpression="SET begun_at = :now, expires_at = :expires_at ADD begun_times :one",
+                ExpressionAttributeValues=_item({":now": now.isoformat(), ":expires_at": expiry(now), ":one": 1}),
                 ReturnValues="ALL_OLD",
             )
         before = _plain(answer.get("Attributes", {}))
-        return bool(before), part_of(before)
+        return int(before.get("begun_times", 0)), part_of(before)
 
     def keep_part(self, run_id: str, part: Part) -> None:
         """Keep what a campaign's share of a run has come to."""
@@ -235,9 +238,9 @@ class Ledger:
             "update_item",
             "attribute_exists(pk) AND attribute_not_exists(ended_at) AND "
             "(attribute_not_exists(ended_by) OR ended_by = :me OR ending_until < :now)",
-            {":me": invocation, ":now": seconds_of(self._clock.now()), ":until": seconds_of(until)},
+            {":me": invocation, ":now": seconds_of(self._clock.now()), ":until": seconds_of(until), ":one": 1},
             Key=_item(run_key(run_id)),
-            UpdateExpression="SET ended_by = :me, ending_until = :until",
+            UpdateExpression="SET ended_by = :me, ending_until = :until ADD ends_begun :one",
         )
         if there is None:
             return None
@@ -293,6 +296,12 @@ class Ledger:
             ]
             refused |= {some[index]: there for index, there in self._write_allowed([[part] for part in parts]).items()}
         return refused
+
+    def is_held(self, slug: str, run_id: str) -> bool:
+        """Tell whether an invocation of this run is at work on the campaign."""
+        lease = self._get(lease_key(slug)) or {}
+        holder, until = str(lease.get("holder", "")), int(lease.get("until", 0))
+        return holder.partition("#")[0] == run_id and until >= seconds_of(self._clock.now())
 
     def last_sync(self, slug: str) -> str:
         """Return the id of the live sync that last had the campaign, empty for none."""
@@ -389,13 +398,12 @@ class Ledger:
         """Return what the runs from one id to another changed in a campaign, in the order of the runs."""
         return tuple(map(change_of, self._query(campaign_key(slug), "CHANGE#", since=first, until=last)))
 
-    def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
+    def newest_changes(self, slug: str, since: datetime, *, also_undone: bool = False) -> tuple[Change, ...]:
         """Return each ad set's newest change that did not come to nothing, as far as it was prepared since then."""
+        passed_over = {ChangeState.NOT_WRITTEN} if also_undone else _CAME_TO_NOTHING
         items = self._query(campaign_key(slug), "CHANGE#", since=f"{since - STARTED_AGAIN_WITHIN:{RUN_ID_TIME}}")
         changes = sorted(map(change_of, items), key=lambda change: change.prepared_at)
-        mattering = [
-            change for change in changes if change.prepared_at >= since and change.state not in _CAME_TO_NOTHING
-        ]
+        mattering = [change for change in changes if change.prepared_at >= since and change.state not in passed_over]
         return tuple({change.before.id: change for change in mattering}.values())
 
     def remembered(self, slug: str) -> Remembered:

@@ -118,6 +118,8 @@ class OpenRun:
     campaigns: Mapping[str, str]
     """The names of the campaigns that it is for, by their slugs."""
     has_ended: bool = False
+    ends_begun: int = 0
+    """How many invocations have set about ending it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,11 +89,11 @@ def log_defect(error: Exception) -> str:
     return plain(f"Unexpected {type(error).__name__}: {error}")
 
 
-def emit_metrics(result: RunResult, stage: str, *, rollbacks_told: bool = False) -> None:
+def emit_metrics(result: RunResult, stage: str, *, is_shared: bool = False) -> None:
     """Print the run's metrics as one EMF line (CloudWatch Embedded Metric Format).
 
-    `RunSucceeded` counts live syncs only: it is what the silence alarm listens for. Failed rollbacks are left out where
-    `emit_rollbacks_failed` has told of them.
+    `RunSucceeded` counts live syncs only: it is what the silence alarm listens for. Of a run that several invocations
+    share, one campaign that succeeded is a sign of life among hundreds, and `emit_rollbacks_failed` has told the rest.
     """
     metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
     metrics.set_default_dimensions(stage=stage)
@@ -107,12 +107,13 @@ def emit_metrics(result: RunResult, stage: str, *, rollbacks_told: bool = False)
         count(DRY_RUN_COMPLETED, 1)
     else:
         if result.action is Action.SYNC:
-            count(RUN_SUCCEEDED, int(result.success))
+            is_well = any(each.success for each in result.campaigns) if is_shared else result.success
+            count(RUN_SUCCEEDED, int(is_well))
         count(RUN_FAILED, int(not result.success))
         count(ADSETS_UPDATED, sum(campaign.adsets_updated for campaign in result.campaigns))
         count(ADSETS_SKIPPED_PREFLIGHT, sum(campaign.adsets_skipped_preflight for campaign in result.campaigns))
         count(ADSETS_REVERTED, sum(campaign.adsets_reverted for campaign in result.campaigns))
-        count(ROLLBACK_FAILED, 0 if rollbacks_told else sum(map(_rollbacks_failed, result.campaigns)))
+        count(ROLLBACK_FAILED, 0 if is_shared else sum(map(_rollbacks_failed, result.campaigns)))
         count(STATES_WITH_DEMAND, sum(len(campaign.active_states) for campaign in result.campaigns))
     count(MAIL_FAILED, int(result.mail is MailOutcome.FAILED))
     metrics.flush_metrics()

@@ -170,9 +170,11 @@ def next_memory(change: Change) -> Memory:
 
 
 def result_item(result: Mapping[str, Any]) -> bytes:
-    """Return a run's result, without details if all of it is too large."""
+    """Return a run's result, without details or even campaigns if all of it is too large."""
     packed = _packed(result)
-    return packed if len(packed) <= LARGEST_RECORD else _packed(without_details(result))
+    if len(packed) > LARGEST_RECORD:
+        packed = _packed(without_details(result))
+    return packed if len(packed) <= LARGEST_RECORD else _packed({**result, "campaigns": [], "recovered": []})
 
 
 def run_record_of(item: Item) -> RunRecord:
@@ -219,6 +221,7 @@ def open_run_of(item: Item) -> OpenRun | None:
         started_at=_time(item["started_at"]),
         campaigns=dict(zip(item["campaigns"], _unpacked(item["names"]), strict=True)),
         has_ended="ended_at" in item,
+        ends_begun=int(item.get("ends_begun", 0)),
     )
 
 

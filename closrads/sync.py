@@ -1,7 +1,7 @@
 """The conductor: recovery → demand → regions → snapshots → plan → waves. It alone knows both CLOSRTECH and Meta."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,9 +22,10 @@ from closrads.errors import (
 )
 from closrads.facebook_client import check_ad_health, get_active_adsets, init_api, refresh
 from closrads.graph_api import UsageMeter
-from closrads.headroom import points_needed
+from closrads.headroom import POINTS_PER_ADSET, points_needed
 from closrads.ledger import Ledger
 from closrads.model import (
+    LONG_AGO,
     Action,
     AdSetResult,
     AdSetSnapshot,
@@ -57,8 +58,9 @@ CAMPAIGNS_AT_ONCE = 10
 RECHECKED_FOR = timedelta(days=1)
 """Ads that break later than this after a change are no matter of that change, unless somebody names its run."""
 
-_LEFT = frozenset({Result.DEFERRED, Result.HELD})
-"""What a later invocation of the same run may still do."""
+_LEFT = frozenset({Result.DEFERRED, Result.HELD, Result.UNVERIFIED, Result.ROLLBACK_FAILED})
+"""What a later invocation of the same run has to look at anew: it was not begun, or its change is open."""
+_OPEN_RESULTS = frozenset({Result.UNVERIFIED, Result.ROLLBACK_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Run:
     ledger: Ledger
     patience: float = math.inf
     """The most seconds to wait for Meta's quota."""
+    opened_at: datetime | None = None
+    """When the run was opened, if several invocations share it."""
     meter: UsageMeter = field(default_factory=UsageMeter)
     _quotas: dict[str, AccountQuota] = field(default_factory=dict)
 
@@ -205,6 +209,7 @@ class _CampaignRun:
         self._settled = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
         """What this run has done with already, by the ad set's id."""
         self._remembered = Remembered({})
+        self._waves_before: list[list[Result]] = []
         recovered = tuple(found for found in earlier.recovered if not found.state.is_open)
         self.report = replace(earlier, recovered=recovered, campaign_errors=(), again_in_seconds=None)
 
@@ -252,15 +257,30 @@ class _CampaignRun:
             found = tuple(each for each in found if each.state.is_open or each.run_id != job.run_id)
             self._add(recovered=self.report.recovered + found)
         if not self._is_first:
-            for change in job.ledger.changes_of(job.campaign, job.run_id):
-                if outcome := outcome_of(change):
-                    self._settled.setdefault(outcome.id, outcome)
+            self._take_in(self._done_before(job))
         if self._request.action is Action.RECHECK:
             self._recheck(job)
         elif self._request.action is Action.UNDO:
             self._carry_out(job, self._plan_undo(job))
         else:
             self._carry_out(job, self._plan_sync(job))
+
+    def _done_before(self, job: Job) -> Sequence[Change]:
+        """Return the changes that earlier invocations of this run have made, or put back in a recheck."""
+        if self._request.action is not Action.RECHECK:
+            return job.ledger.changes_of(job.campaign, job.run_id)
+        began = self._run.opened_at or LONG_AGO
+        changes = self._changes_to_recheck(job, also_undone=True)
+        return [each for each in changes if each.changed_at >= began and each.state is not ChangeState.VERIFIED]
+
+    def _take_in(self, changes: Sequence[Change]) -> None:
+        """Settle what is done with, and note how the waves went in which it was done."""
+        waves: dict[datetime, list[Result]] = {}
+        for change in sorted(changes, key=lambda change: change.prepared_at):
+            if outcome := outcome_of(change):
+                self._settled.setdefault(outcome.id, outcome)
+                waves.setdefault(change.prepared_at, []).append(outcome.result)
+        self._waves_before = list(waves.values())
 
     @property
     def _still_open(self) -> frozenset[str]:
@@ -270,7 +290,7 @@ class _CampaignRun:
         campaign, limits = self._campaign, self._campaign.limits
         read = partial(get_active_adsets, job.api)
         with under_way(partial(side_by_side, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as pictures:
-            demand = get_demand(campaign.closrtech_campaign, login=self._run.settings.closrtech, clock=self._run.clock)
+            demand = self._demand()
         self._add(
             active_states=tuple(sorted(filter(is_state, demand))),
             unmapped_states=tuple(sorted(code for code in demand if not is_state(code))),
@@ -287,6 +307,13 @@ class _CampaignRun:
             decisions = remember(decisions, self._remembered, self._request.force)
         done = sum(bool(adset.added or adset.removed) for adset in self._settled.values())
         return defer_beyond(decisions, limits.max_adsets and max(limits.max_adsets - done, 0))
+
+    def _demand(self) -> Collection[str]:
+        """Return the states that are wanted: in one run the same for all ad sets of a campaign."""
+        if self.report.active_states:
+            return (*self.report.active_states, *self.report.unmapped_states)
+        closrtech = self._run.settings.closrtech
+        return get_demand(self._campaign.closrtech_campaign, login=closrtech, clock=self._run.clock)
 
     def _plan_undo(self, job: Job) -> tuple[Decision, ...]:
         """Plan to put every ad set that the run changed, and that still has what it wrote, back to where it was."""
@@ -305,20 +332,23 @@ class _CampaignRun:
 
     def _recheck(self, job: Job) -> None:
         """Look again at what the named run changed, or at each ad set's newest change of the last day."""
-        if run_id := self._request.run_id:
-            changes = self._changes_of(run_id, job)
-        else:
-            changes = job.ledger.newest_changes(job.campaign, self._run.clock.now() - RECHECKED_FOR)
-            self._add(about_run=max((change.run_id for change in changes), default=""))
         changes = [
             change
-            for change in changes
+            for change in self._changes_to_recheck(job)
             if change.state is ChangeState.VERIFIED and change.before.id not in {*self._still_open, *self._settled}
         ]
         wave_size = self._campaign.limits.wave_size
         results = recheck(job, changes, wave_size, dry_run=self._request.dry_run)
         self._add(adsets=(*self._settled.values(), *results))
         self._say_when_to_go_on(job, {change.before.id: change.before for change in changes})
+
+    def _changes_to_recheck(self, job: Job, *, also_undone: bool = False) -> Sequence[Change]:
+        if run_id := self._request.run_id:
+            return self._changes_of(run_id, job)
+        since = self._run.clock.now() - RECHECKED_FOR
+        changes = job.ledger.newest_changes(job.campaign, since, also_undone=also_undone)
+        self._add(about_run=max((change.run_id for change in changes), default=""))
+        return changes
 
     def _changes_to_undo(self, job: Job) -> list[Change]:
         run_id = self._request.run_id or job.ledger.last_sync(job.campaign)
@@ -338,7 +368,7 @@ class _CampaignRun:
         results: dict[str, AdSetResult] = {}
         stopped = ""
         if not self._request.dry_run:
-            results, stopped = carry_out(job, changes, self._campaign.limits.wave_size)
+            results, stopped = carry_out(job, changes, self._campaign.limits.wave_size, self._waves_before)
         elif self._request.validate:
             results, stopped = validate(job, changes)
         adsets = [results.get(decision.adset.id) or decision.as_result() for decision in decisions]
@@ -351,11 +381,17 @@ class _CampaignRun:
         self._leave_to_the_next(job)
 
     def _say_when_to_go_on(self, job: Job, tried: Mapping[str, AdSetSnapshot]) -> None:
-        """Say when what was tried, and deferred for want of time or quota, can be gone on with."""
+        """Say when what was tried, and deferred for want of time or quota, can be gone on with.
+
+        So can what is still open, if it is for want of quota that it could not be ended.
+        """
         waiting = [tried[adset.id] for adset in self.report.with_result(Result.DEFERRED) if adset.id in tried]
+        is_open = self.report.still_open or self.report.with_result(*_OPEN_RESULTS)
         if waiting:  # and nobody knows which of them will be the first
             waits = map(job.api.quota.seconds_until, {points_needed([adset]) for adset in waiting})
             self._add(again_in_seconds=_pause(max(filter(math.isfinite, waits), default=None)))
+        elif is_open and 0 < (wait := job.api.quota.seconds_until(POINTS_PER_ADSET)) < math.inf:
+            self._add(again_in_seconds=_pause(wait))
 
     def _leave_to_the_next(self, job: Job) -> None:
         """Remember which ad sets the next sync is to take first."""

@@ -15,6 +15,7 @@ BAD_ALONE = 2
 BAD_SHARE = 0.5
 """Of a wave that was put back: from here on the rest is not tried."""
 _COULD_NOT = "had to be put back or could not be verified"
+_STOPPED_BEFORE = "The campaign was stopped before its turn"
 _PUT_BACK = frozenset({Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED})
 """What was begun and could not be left as wanted, or not be shown to be well."""
 
@@ -50,10 +51,21 @@ class Caution:
         return ""
 
 
-def carry_out(job: Job, changes: Sequence[Decision], wave_size: int) -> tuple[dict[str, AdSetResult], str]:
-    """Make the changes in waves; return what became of each, by ad set, and why the campaign was stopped, if it was."""
+def carry_out(
+    job: Job, changes: Sequence[Decision], wave_size: int, earlier: Sequence[Sequence[Result]] = ()
+) -> tuple[dict[str, AdSetResult], str]:
+    """Make the changes in waves; return what became of each, by ad set, and why the campaign was stopped, if it was.
+
+    Parameters
+    ----------
+    earlier
+        What became of the waves that earlier invocations of the same run have made.
+    """
     results: dict[str, AdSetResult] = {}
     caution = Caution(wave_size)
+    for wave_before in earlier:
+        if stop := caution.note(wave_before):
+            return _leave(changes, Result.HELD, _STOPPED_BEFORE), stop
     queue = list(changes)
     while queue:
         adsets = [change.adset for change in queue[: caution.size]]
@@ -104,7 +116,7 @@ def _what_trouble_means(troubles: Sequence[ClosradsError | None], stop: str) -> 
     grave = [error for error in troubles if isinstance(error, MetaAccessError | MetaPolicyError | LedgerError)]
     if grave or stop:
         stop = stop or f"Stopped: {grave[0]}"
-        return Result.HELD, "The campaign was stopped before its turn", stop
+        return Result.HELD, _STOPPED_BEFORE, stop
     throttled = [error for error in troubles if isinstance(error, MetaRateLimitError)]
     return Result.DEFERRED, str(throttled[0]) if throttled else "", ""
 

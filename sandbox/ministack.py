@@ -39,6 +39,7 @@ _STACK_SECONDS = 30.0
 _BUCKET = "code"
 _CHECKED_BY_ACTION = ("ssm:GetParametersByPath", "ses:SendEmail")
 """What ministack checks as if it were done to `*`, whatever it is done to."""
+_AT_ONCE_BY_PATH = ('"MaxConcurrencyPath": "$.accounts_at_once"', '"MaxConcurrency": ${AccountsAtOnce}')
 _ANY_ERROR = "Runtime.HandlerError"
 _NOBODY = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 """An environment without any profile, proxy or endpoint of this machine."""
@@ -67,6 +68,7 @@ def localized(
     `CLOSRADS_GRAPH_URL`            by the stand-in for Meta
     `AWS_ENDPOINT_URL`              by ministack, for empty means the real AWS
     `SyncFailed` in the workflow    by the name that ministack gives every error of a function (`_ANY_ERROR`)
+    its `MaxConcurrencyPath`        by the number itself: a Distributed Map of ministack knows no path
     `<aws.scheduler.…>` in events   by a time: only the real EventBridge Scheduler fills it in
     the schedules' AllowedPattern   dropped, so that they can be `AT_ONCE` instead of after a minute
     the metrics of `FleetFailed`    by the first of them: ministack cannot add metrics up
@@ -174,7 +176,7 @@ class Ministack:
         with zipfile.ZipFile(archive, "w") as zipped:
             for path in sorted(path for path in package.rglob("*") if path.is_file()):
                 zipped.write(path, path.relative_to(package))
-        definition = workflow.read_text().replace("SyncFailed", _ANY_ERROR)
+        definition = workflow.read_text().replace("SyncFailed", _ANY_ERROR).replace(*_AT_ONCE_BY_PATH)
         contents = {
             "CodeUri": ("package.zip", archive.getvalue()),
             "DefinitionUri": (workflow.name, definition.encode()),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from closrads.errors import ConfigError, EventError, SyncFailed
-from closrads.fleet import GOES_ON_FOR, NO_RESULT, QUOTA_PATIENCE_SECONDS
-from closrads.model import Action, ChangeState
+from closrads.errors import ConfigError, EventError, LedgerError, SyncFailed
+from closrads.fleet import GOES_ON_FOR, MOST_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS
+from closrads.model import Action, AdSetResult, ChangeState, GraphUsage, Part, Result, SyncReport
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import EARLIER, entries, later, ledger, left_behind, metric, only_reads, planned, recorded
@@ -77,8 +77,14 @@ class TestWholeRun:
         assert kept(world, answer["run_id"])["success"] is True
 
     def test_campaigns_of_an_ad_account_go_together(self, world: World) -> None:
-        """They share its quota, so the workflow takes them one after the other."""
-        assert world.run(OPEN)["accounts"] == [["mortgage"], ["truckers", "veterans"]]
+        """They share its quota, so the workflow takes them one after the other, and another one first each day."""
+        first = world.run({**OPEN, "scheduled": "2026-05-04T10:30:00Z"})["accounts"]
+        second = world.run({**OPEN, "scheduled": "2026-05-05T10:30:00Z"})["accounts"]
+
+        assert sorted([first, second]) == [
+            [["mortgage"], ["truckers", "veterans"]],
+            [["mortgage"], ["veterans", "truckers"]],
+        ]
 
     def test_what_is_switched_off_or_not_named_is_left_out(self, world: World) -> None:
         """As in a run of one invocation."""
@@ -126,11 +132,11 @@ class TestWholeRun:
         assert len(asked) == 1
 
     def test_the_recheck_is_announced_by_the_opening(self, world: World) -> None:
-        """Of a live sync only; with the same campaigns, and the same scheduled time, so that it too runs once."""
+        """Of a live sync only, for the same scheduled time, so that it too runs once; a campaign may be off by then."""
         recheck = world.run({**OPEN, "campaigns": ["veterans"]})["recheck"]
 
         assert recheck == {
-            "step": "open", "action": "recheck", "dry_run": False, "notify": True, "campaigns": ["veterans"],
+            "step": "open", "action": "recheck", "dry_run": False, "notify": True,
             "scheduled": "2026-05-04T10:30:00+00:00",
         }  # fmt: skip
         assert "scheduled" not in world.run({"step": "open", "dry_run": False})["recheck"]
@@ -336,11 +342,175 @@ class TestLeftOver:
         assert len(writes) == 2
 
 
+class TestOneRun:
+    """What holds for a run as a whole, however many invocations share it."""
+
+    def test_two_in_a_row_that_had_to_be_put_back_stop_the_campaign(self, world: World) -> None:
+        """Else on a day on which Meta breaks everything each ad set would have its turn, one an invocation."""
+        world.campaign("FL GA")
+        world.meta.add_account("act_111", "limited")
+        for number in range(6):
+            world.adset(f"Ad set {number}", ads=6, breakage=Breakage.stubborn())
+        workflow = Workflow(world)
+
+        answer = workflow.run(OPEN)
+
+        assert len(workflow.waits) >= 1, "one at a time"
+        assert "Stopped: 2 ad sets in a row" in answer["failed"]
+        assert len(set(world.written_adsets())) == 2
+
+    def test_what_was_put_back_in_a_call_that_was_cut_off_counts(self, world: World) -> None:
+        """It had been stopped, and nobody could say so any more."""
+        world.campaign("FL GA", "veterans", [META_CAMPAIGNS["veterans"]])
+        adsets = [world.adset(f"Ad set {number}", campaign=META_CAMPAIGNS["veterans"]) for number in range(3)]
+        run_id = world.run(OPEN)["run_id"]
+        ledger(world).begin_part(run_id, "veterans")
+        for adset in adsets[:2]:
+            change = planned(world, adset, "FL GA", run_id=run_id, campaign=META_CAMPAIGNS["veterans"])
+            recorded(world, change, ChangeState.ROLLED_BACK)
+            later(world, 1)
+
+        answer = world.run(part(run_id))
+
+        assert (answer["adsets_reverted"], answer["adsets_held"]) == (2, 1)
+        assert world.written_adsets() == []
+
+    def test_the_demand_is_that_of_its_first_invocation(self, world: World, many: list[str]) -> None:
+        """Hours may lie between two of them, and half of the ad sets on other states is nobody's wish."""
+        run_id = world.run(OPEN)["run_id"]
+        later(world, world.run(part(run_id))["again_in_seconds"])
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"NY": 5}
+
+        Workflow(world).run(OPEN)
+
+        assert [world.meta.states(adset) for adset in many] == [{"FL", "GA"}] * 8
+
+    def test_what_was_unclear_and_is_well_is_told_as_well(self, world: World) -> None:
+        """The report comes at the end, so it tells how it ended."""
+        world.campaign("FL GA", "veterans", [META_CAMPAIGNS["veterans"]])
+        unclear = world.adset("Unclear", campaign=META_CAMPAIGNS["veterans"])
+        run_id = world.run(OPEN)["run_id"]
+        book = ledger(world)
+        book.begin_part(run_id, "veterans")
+        cut_off(world, run_id, unclear, "written")
+        seen = AdSetResult(unclear, "Unclear", Result.UNVERIFIED)
+        report = SyncReport("veterans", "Veterans", dry_run=False, adsets=(seen,), again_in_seconds=60)
+        book.keep_part(run_id, Part(report, GraphUsage(), is_over=False))
+
+        answer = world.run(part(run_id))
+
+        assert (answer["adsets_updated"], answer["adsets_failed"]) == (1, 0)
+
+    def test_what_is_open_for_want_of_quota_is_a_reason_to_come_again(self, world: World) -> None:
+        """Waiting is free here, and the ads may not deliver meanwhile."""
+        world.campaign("FL GA", "veterans", [META_CAMPAIGNS["veterans"]])
+        world.meta.add_account("act_111", "limited")
+        adset = world.adset("Left", campaign=META_CAMPAIGNS["veterans"])
+        cut_off(world, EARLIER, adset, "written")
+        world.meta.spend("act_111", 57)
+        run_id = world.run(OPEN)["run_id"]
+        world.time.deadline = world.time.seconds() + 120
+
+        first = world.run(part(run_id))
+        later(world, first["again_in_seconds"])
+        world.run(part(run_id))
+
+        assert 0 < first["again_in_seconds"] <= 300
+        assert [item["sk"] for item in world.sandbox.aws.ledger() if "open_since" in item] == []
+
+    def test_a_wait_that_outlasts_the_run_is_not_waited(self, world: World, many: list[str]) -> None:
+        """One throttled account would else cost all others their report."""
+        run_id = world.run(OPEN)["run_id"]
+        later(world, GOES_ON_FOR.total_seconds() - 30)
+
+        answer = world.run(part(run_id))
+
+        assert answer["adsets_deferred"] > 0
+        assert answer["again_in_seconds"] is None
+        assert many
+
+    def test_what_came_to_no_end_is_told_of(self, world: World, many: list[str]) -> None:
+        """A campaign with a call that is still to come is not one that went well."""
+        run_id = world.run(OPEN)["run_id"]
+        assert world.run(part(run_id))["again_in_seconds"] is not None
+
+        with pytest.raises(SyncFailed, match="Nothing is known"):
+            world.run(close(run_id))
+        assert many
+
+
 @pytest.mark.usefixtures("adsets")
 class TestTrouble:
     """What fails."""
 
-    def test_one_campaigns_failure_stops_no_other(self, world: World, adsets: dict[str, list[str]]) -> None:
+    def test_a_call_that_always_dies_is_given_up(self, world: World) -> None:
+        """The others' report waits for it."""
+        run_id = world.run(OPEN)["run_id"]
+        for _ in range(MOST_TRIES):
+            ledger(world).begin_part(run_id, "veterans")
+
+        assert world.run(part(run_id))["again_in_seconds"] is None
+        assert world.meta.requests == []
+        with pytest.raises(SyncFailed, match="Veterans: Nothing is known"):
+            world.run(close(run_id))
+
+    def test_a_campaign_that_is_never_free_is_given_up(self, world: World) -> None:
+        """After as long as the run goes on."""
+        run_id = world.run(OPEN)["run_id"]
+        later(world, GOES_ON_FOR.total_seconds())
+        until = world.time.clock.now() + timedelta(minutes=5)
+        ledger(world).lease(["veterans"], EARLIER, until, Action.SYNC)
+
+        assert world.run(part(run_id))["again_in_seconds"] is None
+
+    def test_nobody_closes_while_a_call_is_at_work(self, world: World) -> None:
+        """What it does would be in no report."""
+        run_id = world.run(OPEN)["run_id"]
+        until = world.time.clock.now() + timedelta(minutes=5)
+        ledger(world).lease(["veterans"], run_id, until, Action.SYNC, "another")
+
+        assert world.run(close(run_id))["again_in_seconds"] == 60
+        assert world.sandbox.aws.mails == []
+
+    def test_a_close_that_always_dies_is_given_up(self, world: World) -> None:
+        """It may die after the mail, and nobody needs the same one for ever."""
+        workflow = Workflow(world)
+        run_id = workflow.call(OPEN)["run_id"]
+        for number in range(MOST_TRIES):
+            ledger(world).claim_end(run_id, world.time.clock.now(), f"number {number}")
+            later(world, 1)
+
+        assert workflow.call(close(run_id))["again_in_seconds"] is None
+        assert world.sandbox.aws.mails == []
+
+    def test_what_a_recheck_had_put_back_when_it_was_cut_off_is_told(
+        self, world: World, adsets: dict[str, list[str]]
+    ) -> None:
+        """The change it put back is an earlier run's."""
+        sick = adsets["veterans"][0]
+        for ad in world.meta.ads_of(sick):
+            ad.breakage = Breakage.late(600)
+        workflow = Workflow(world)
+        workflow.run(OPEN)
+        later(world, 1800)
+        run_id = world.run(workflow.answers[0]["recheck"])["run_id"]
+        world.sandbox.aws.fail("dynamodb", "PutItem", "InternalServerError", 500)
+        with pytest.raises(LedgerError):
+            world.run(part(run_id))
+        assert world.meta.states(sick) == {"TX"}
+
+        answer = world.run(part(run_id))
+
+        assert answer["adsets_reverted"] == 1
+
+    def test_an_undo_names_its_run(self, world: World) -> None:
+        """Else each campaign would undo whatever came last when its turn comes."""
+        with pytest.raises(EventError, match="run_id: must name the run to undo"):
+            world.run({**OPEN, "action": "undo"})
+
+    def test_one_campaigns_failure_stops_no_other(
+        self, world: World, adsets: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """It is in the report and in the error at the end; the next campaign of its ad account has its turn."""
         world.sandbox.closrtech.demand["VND_TRUCKERS_LEADS"] = {"FL": 0}
 
@@ -350,6 +520,8 @@ class TestTrouble:
         assert answer["failed"].startswith("Truckers: ")
         (mail,) = world.sandbox.aws.mails
         assert "✗" in mail.subject
+        (closed,) = (line for line in capsys.readouterr().out.splitlines() if '"RunFailed"' in line)
+        assert metric(closed, "RunSucceeded") == metric(closed, "RunFailed") == 1, "it failed, and it is not silent"
         assert kept(world, answer["run_id"])["success"] is False
 
     def test_a_call_that_never_came_back_is_told_of(self, world: World) -> None:

@@ -898,15 +898,14 @@ class TestSharedRuns:
         book.keep_part(ME, part)
 
         assert book.parts(ME) == {"veterans": part}
-        assert book.begin_part(ME, "veterans") == (True, part)
+        assert book.begin_part(ME, "veterans") == (0, part)
         assert book.parts(OTHER) == {}
 
     def test_begun_is_not_done(self, world: World) -> None:
         """The call after one that was cut off has to know that there was one."""
         book = ledger(world)
 
-        assert book.begin_part(ME, "veterans") == (False, None)
-        assert book.begin_part(ME, "veterans") == (True, None)
+        assert [book.begin_part(ME, "veterans") for _ in range(3)] == [(0, None), (1, None), (2, None)]
         assert book.parts(ME) == {}
 
     def test_more_than_a_record_holds_is_cut(self, world: World) -> None:
@@ -920,6 +919,18 @@ class TestSharedRuns:
         book.keep_part(ME, a_part(*adsets))
 
         assert book.parts(ME)["veterans"].report.adsets == tuple(adsets[:MOST_KEPT])
+
+    def test_a_result_of_too_many_campaigns_is_kept_without_them(self, world: World) -> None:
+        """That it ended, and how, is what the next invocation asks."""
+        noise = random.Random(7)  # noqa: S311 - noise that cannot be packed
+        campaigns = [{"slug": str(noise.getrandbits(900)), "adsets": [], "errors": []} for _ in range(4_000)]
+        book = ledger(world)
+        book.open_run(an_open_run())
+
+        book.end_run(ME, {"success": False, "campaigns": campaigns, "recovered": []})
+
+        (run,) = book.runs()
+        assert run.result == {"success": False, "campaigns": [], "recovered": []}
 
     def test_no_secret_is_kept(self, world: World) -> None:
         """Not even if Meta quotes it."""

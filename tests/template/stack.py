@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
+DEFINITION = ROOT / "statemachine" / "fleet.asl.json"
 REGION = "us-east-1"
 ARN = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:%s"
 
@@ -60,7 +61,7 @@ def of_type(stack: Stack, kind: str) -> dict[str, Json]:
 
 def definition(stack: Stack) -> Json:
     """Read the workflow's definition as Step Functions gets it: with what the stack fills in."""
-    text = (ROOT / "statemachine" / "fleet.asl.json").read_text()
+    text = DEFINITION.read_text()
     for name, value in stack["FleetRun"]["Properties"]["DefinitionSubstitutions"].items():
         text = text.replace(f"${{{name}}}", as_text(value))
     return json.loads(text)

@@ -9,7 +9,7 @@ import pytest
 from cfnlint.api import lint
 
 from closrads import errors, fleet
-from tests.template.stack import REGION, Deploy, Json, Stack, calls_of, definition, states_of
+from tests.template.stack import DEFINITION, REGION, Deploy, Json, Stack, calls_of, definition, states_of
 
 HOPELESS = {"ConfigError", "EventError"}
 """Errors of the function that the next call would end with, too."""
@@ -25,7 +25,7 @@ def stack(deploy: Deploy) -> Stack:
 
 @pytest.fixture(scope="module")
 def machine(stack: Stack) -> Json:
-    """Read the definition, with what the stack fills in; not JSON before that, for two numbers are filled in."""
+    """Read the definition, with what the stack fills in."""
     return definition(stack)
 
 
@@ -60,7 +60,7 @@ class TestLanguage:
     @pytest.mark.parametrize(
         ("state", "field", "value"),
         [
-            ("Every ad account", "MaxConcurrency", "ten"),
+            ("Every ad account", "ToleratedFailurePercentage", "all"),
             ("Every ad account", "ItemProcesor", {}),
             ("Open the run", "Retry", {"ErrorEquals": ["States.ALL"]}),
             ("Done", "Type", "Success"),
@@ -79,12 +79,18 @@ class TestLanguage:
             named = {each["StartAt"], *(name for state in each["States"].values() for name in targets(state))}
             assert named == each["States"].keys()
 
+    def test_it_is_json_before_anything_is_filled_in(self) -> None:
+        """CloudFormation reads the file before it fills in the parameters."""
+        assert json.loads(DEFINITION.read_text())["StartAt"] == "Take the input"
+
     def test_its_numbers_are_the_stacks_parameters(self, deploy: Deploy) -> None:
-        """Both are numbers once they are filled in."""
+        """They are filled in as texts, and made numbers where a path leads to them."""
         states = states_of(definition(deploy(Fleet="true", FleetAccountsAtOnce="7", FleetRecheckSeconds="60")))
 
-        assert states["Every ad account"]["MaxConcurrency"] == 7
-        assert states["Let Meta look first"]["Seconds"] == 60
+        taken = states["Take the input"]["Parameters"]
+        assert taken["accounts_at_once.$"] == "States.StringToJson('7')"
+        assert taken["seconds_before_recheck.$"] == "States.StringToJson('60')"
+        assert states["Every ad account"]["MaxConcurrencyPath"] == "$.accounts_at_once"
 
 
 class TestCalls:
@@ -117,7 +123,7 @@ class TestCalls:
             for retrier in states_of(machine)[name]["Retry"][1:]:
                 assert retrier["MaxAttempts"] >= 2
                 assert retrier["BackoffRate"] > 1
-                assert retrier["IntervalSeconds"] >= 10
+                assert retrier["IntervalSeconds"] >= 10 or retrier["JitterStrategy"] == "FULL"
 
 
 class TestMaps:
@@ -130,7 +136,7 @@ class TestMaps:
         assert states["Every ad account"]["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
         assert states["Each campaign"]["ItemProcessor"]["ProcessorConfig"]["Mode"] == "INLINE"
         assert states["Each campaign"]["MaxConcurrency"] == 1
-        assert states["Every ad account"]["MaxConcurrency"] > 1
+        assert "MaxConcurrency" not in states["Every ad account"]
 
     def test_one_failure_stops_no_other(self, machine: Json) -> None:
         """Whatever a campaign's call ends with, the next campaign follows, and the report comes."""
@@ -176,7 +182,7 @@ class TestWaits:
         assert stated == {
             "Wait for it": "$.part.again_in_seconds",
             "Wait for who closes it": "$.closed.again_in_seconds",
-            "Let Meta look first": int(template["Parameters"]["FleetRecheckSeconds"]["Default"]),
+            "Let Meta look first": "$.seconds_before_recheck",
         }
         assert template["Parameters"]["FleetRecheckSeconds"]["MaxValue"] < LARGEST_WAIT
 
