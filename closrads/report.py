@@ -120,7 +120,7 @@ def text_of(story: Story) -> str:
 
 def map_label(demand: Demand, gained: str, lost: str) -> str:
     """Return in words what a map shows, for who hears it."""
-    kinds = {"Active": demand.active, gained: demand.added, lost: demand.removed}
+    kinds = {"With demand": demand.active, gained: demand.added, lost: demand.removed}
     told = [f"{kind}: {_state_names(codes)}." for kind, codes in kinds.items() if codes]
     return " ".join(["Map of the states.", *told])
 

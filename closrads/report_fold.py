@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.errors import LONGEST_ERROR, shortened
-from closrads.report_story import AdSetLink, Box, Changed, Demand, Entry, Section, Story
+from closrads.report_story import AdSetLink, Box, Changed, Demand, Entry, Listing, Section, Story
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Fold:
     entries: int
     """Ad sets, or campaigns, of a box that may need a person."""
     asides: int
-    """Of a box that does not."""
+    """Of a box that does not, and of a listing of ad sets that were not updated."""
     lines: int
     """Of an entry."""
     sections: int
@@ -112,8 +112,16 @@ def _section(section: Section, fold: Fold, *, has_map: bool) -> Section:
         section,
         name=shortened(section.name, fold.longest),
         demand=section.demand and _demand(section.demand, fold, has_map=has_map),
-        changed=tuple(_changed(changed, fold) for changed in section.changed[: fold.adsets]),
-        more=max(len(section.changed) - fold.adsets, 0),
+        listings=tuple(_listing(listing, fold) for listing in section.listings),
+    )
+
+
+def _listing(listing: Listing, fold: Fold) -> Listing:
+    most = fold.adsets if listing.is_sure else fold.asides
+    return replace(
+        listing,
+        changed=tuple(_changed(changed, fold) for changed in listing.changed[:most]),
+        more=max(len(listing.changed) - most, 0),
     )
 
 
@@ -123,7 +131,7 @@ def _demand(demand: Demand, fold: Fold, *, has_map: bool) -> Demand:
         active_list=shortened(demand.active_list, fold.longest),
         added_list=shortened(demand.added_list, fold.longest),
         removed_list=shortened(demand.removed_list, fold.longest),
-        has_map=has_map,
+        has_map=has_map and demand.has_map,
     )
 
 

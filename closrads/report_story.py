@@ -3,14 +3,27 @@
 Every text of somebody else's in here is one line without secrets, so it may be cut.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from closrads.errors import LONGEST_ERROR, plain
 from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
-from closrads.report_words import DONE, LOUDEST, RECOVERY_LABELS, WORDINGS, Kind
+from closrads.report_words import (
+    DEAD_TOKEN,
+    DONE,
+    HAD_BEEN_SET,
+    LIFTED,
+    LOUDEST,
+    NOT_CERTAIN,
+    NOT_CHANGED,
+    RECOVERY_LABELS,
+    RENEW_TOKEN,
+    WORDINGS,
+    Kind,
+)
 
 LONGEST_OUTCOME = 70
 """Of a subject: what a phone shows, or not much more."""
@@ -19,6 +32,11 @@ FEW = 8
 """Campaigns of which each has a section of its own, changed or not."""
 
 _QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
+_UNCERTAIN = frozenset({Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED})
+_STATUS_WORDS = {": WITH_ISSUES: ": ": ", ": DISAPPROVED: ": ": disapproved: "}
+"""Meta's, where it says in words as well what is wrong."""
+_TOKEN_IS_DEAD = re.compile(r"\[Meta 190[]/]")
+_REFUSED_OBJECT = re.compile(r"(?<=Meta refuses )\S+(?=: )")
 _TONES = ("red", "orange", "grey", "green")
 _NAMED = 2
 """So many names stand in a sentence, and one more if it is the last; the others are counted."""
@@ -63,7 +81,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An ad set with other states than before; these with their signs."""
+    """An ad set, and the states of which there is something to say, with their signs."""
 
     adset: AdSetLink
     label: str
@@ -72,10 +90,24 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """Ad sets of a campaign whose signs mean the same."""
+
+    title: str
+    """What they mean, empty if it is the change of today."""
+    changed: tuple[Changed, ...]
+    is_sure: bool = True
+    """Whether the ad sets are so."""
+    more: int = 0
+    """Ad sets that are not listed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
-    """The states of a campaign after the run, as USPS codes: for a map, and as lists to read."""
+    """The states that a campaign ought to have today, as USPS codes: for a map, and as lists to read."""
 
     active: frozenset[str]
+    """Those with demand."""
     added: frozenset[str]
     """Active now, and newly so for at least one ad set."""
     removed: frozenset[str]
@@ -83,7 +115,7 @@ class Demand:
     active_list: str
     added_list: str
     removed_list: str
-    has_map: bool = True
+    has_map: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +128,7 @@ class Section:
     """Its counts in few words, where a line is all there is room for."""
     demand: Demand | None
     """None where it is no matter of the run."""
-    changed: tuple[Changed, ...]
-    more: int = 0
-    """Changed ad sets that are not listed."""
+    listings: tuple[Listing, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +142,10 @@ class Story:
     headline: str
     date: str
     lifted: str
-    """Names of the limits that were lifted."""
+    """What the run might do because limits were lifted."""
     totals: str
     """Of many campaigns."""
     boxes: tuple[Box, ...]
-    signs: str
     sections: tuple[Section, ...]
     rows: tuple[Section, ...]
     """Campaigns of which a line tells enough."""
@@ -133,19 +162,18 @@ def story_of(result: RunResult, timezone: ZoneInfo) -> Story:
     many = len(sections) > FEW
     return Story(
         subject=f"{'[DRY RUN] ' if result.dry_run else ''}CLOSRADS {_outcome(result)} · {day}",
-        preview=plain(_preview(result, boxes, sections), LONGEST_PREVIEW),
+        preview=plain(_preview(result, boxes), LONGEST_PREVIEW),
         dry_run=result.dry_run,
         headline=_headline(result),
         date=f"{local:%A} {local.day} {local:%B %Y, %H:%M} ({timezone.key})",
-        lifted=", ".join(sorted(result.force)),
+        lifted="; ".join(LIFTED.get(limit, limit) for limit in sorted(result.force)),
         totals=f"{len(sections)} campaigns, {_counted(result, result.campaigns)}" if many else "",
         boxes=boxes,
-        signs=WORDINGS[result.action].signs,
-        sections=tuple(section for section in sections if section.changed or not many),
-        rows=tuple(section for section in sections if many and not section.changed),
+        sections=tuple(section for section in sections if section.listings or not many),
+        rows=tuple(section for section in sections if many and not section.listings),
         more_rows=0,
         foot=f"Run {plain(result.run_id, _LONGEST_ID)} · {result.duration_ms / 1000:.1f} s · "
-        f"{result.graph.round_trips} calls to Meta",
+        f"{result.graph.round_trips} call{'' if result.graph.round_trips == 1 else 's'} to Meta",
     )
 
 
@@ -162,7 +190,7 @@ def _outcome(result: RunResult) -> str:
     if failed := _failed(result):
         return f"✗ {prefix}{_names(failed, _LONGEST_IN_SUBJECT)} failed"
     counts = [f"{count} {word}" for word, count in _news(result).items()] or [WORDINGS[result.action].nothing]
-    return f"{'⚠' if _troubled(result) else '✓'} {prefix}{_short(counts, list(_asides(result)))}"
+    return f"{'⚠' if _troubled(_without_what_waits(result)) else '✓'} {prefix}{_short(counts, list(_asides(result)))}"
 
 
 def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
@@ -183,30 +211,46 @@ def _names(names: Sequence[str], longest: int = _LONGEST_NAMED) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-def _preview(result: RunResult, boxes: Iterable[Box], sections: Iterable[Section]) -> str:
+def _preview(result: RunResult, boxes: Iterable[Box]) -> str:
     """Return the next most useful thing after the outcome: what is in trouble, or else what changed, or what is."""
     if result.left_to:
         return f"Nothing to do: run {result.left_to} reports on it"
     troubles = [
-        f"{_about(entry)}: {entry.label or '; '.join(entry.lines)}"
+        f"{_about(entry)}: {entry.lines[0] if entry.lines else entry.label}"
         for box in boxes
         if box.tone in {"red", "orange"}
         for entry in box.entries
     ]
-    changes = [f"{section.name} {_all_signs(section)}" for section in sections if section.changed]
-    states = [f"{section.name} {len(section.demand.active)} states" for section in sections if section.demand]
-    return " · ".join(troubles or changes or states or [section.name for section in sections])
+    changes = [
+        f"{campaign.campaign_name} {signs}" for campaign in result.campaigns if (signs := _changes(result, campaign))
+    ]
+    waiting = [
+        f"{campaign.campaign_name}: {_adsets(len(deferred))} {WORDINGS[result.action].counted[Result.DEFERRED]}"
+        for campaign in result.campaigns
+        if (deferred := campaign.with_result(Result.DEFERRED))
+    ]
+    states = [
+        f"{campaign.campaign_name} {len(campaign.active_states)} states"
+        for campaign in result.campaigns
+        if _follows_demand(result, campaign)
+    ]
+    names = [campaign.campaign_name for campaign in result.campaigns]
+    return " · ".join(troubles or [*changes, *waiting] or states or names)
 
 
 def _about(entry: Entry) -> str:
     if entry.count == 1:
-        return entry.adsets[0].name
+        return f"{entry.campaign} · {entry.adsets[0].name}"
     return f"{entry.campaign}, {_adsets(entry.count)}" if entry.count else entry.campaign
 
 
-def _all_signs(section: Section) -> str:
-    signs = {sign for changed in section.changed for sign in f"{changed.added} {changed.removed}".split()}
-    return " ".join(sorted(signs))
+def _changes(result: RunResult, campaign: SyncReport) -> str:
+    """Return the states that ad sets of a campaign have newly or no longer, or would have."""
+    if result.action is Action.RECHECK:
+        return ""
+    updated = campaign.with_result(Result.UPDATED)
+    signs = {f"+{code}" for adset in updated for code in adset.added}
+    return " ".join(sorted(signs | {f"−{code}" for adset in updated for code in adset.removed}))
 
 
 def _headline(result: RunResult) -> str:
@@ -223,12 +267,18 @@ def _headline(result: RunResult) -> str:
     if stuck := _stuck(result):
         lead, sign = f"ROLLBACK FAILED in {_names(stuck)}: look at it in Ads Manager now", "; "
     elif failed:
-        lead, sign = f"{of}{_names(failed)} had errors", "; "
+        lead, sign = f"{of}{_names(failed)} had errors{_why(result)}", "; "
     else:
         mine = [campaign.campaign_name for campaign in result.campaigns if not campaign.left_to]
         everyone = len(mine) == len(result.campaigns) > 1
         lead, sign = f"{of}{('all campaigns' if of else 'All campaigns') if everyone else _names(mine)} ran", ": "
     return f"{sign.join([lead, '; '.join(told)]) if told else lead}."
+
+
+def _why(result: RunResult) -> str:
+    """Return the reason for the errors as part of a sentence, if it is one that everybody can be told."""
+    errors = [error for campaign in result.campaigns for error in campaign.errors]
+    return f" ({DEAD_TOKEN})" if all(map(_TOKEN_IS_DEAD.search, errors)) else ""
 
 
 def _told(result: RunResult) -> str:
@@ -271,6 +321,19 @@ def _is_stuck(recovery: Recovery) -> bool:
 
 def _failed(result: RunResult) -> list[str]:
     return [campaign.campaign_name for campaign in result.campaigns if not campaign.success]
+
+
+def _without_what_waits(result: RunResult) -> RunResult:
+    """Return a sync without what another run does by itself: nobody has to see to it."""
+    if result.action is not Action.SYNC:
+        return result
+    campaigns = (
+        replace(
+            campaign, left_to="", adsets=tuple(each for each in campaign.adsets if each.result is not Result.DEFERRED)
+        )
+        for campaign in result.campaigns
+    )
+    return replace(result, campaigns=tuple(campaigns))
 
 
 def _troubled(result: RunResult) -> bool:
@@ -327,7 +390,7 @@ def _counted(result: RunResult, campaigns: Iterable[SyncReport]) -> str:
 
 def _boxes(result: RunResult) -> Iterator[Box]:
     yield from _loudest(result)
-    if aborted := _of_campaigns(result, lambda c: c.campaign_errors):
+    if aborted := _of_failed_campaigns(result):
         advice = "See to the reason below. What had not begun was left as it was, and the next run tries again."
         yield Box("red", "Campaigns with errors", advice, aborted)
     yield from _recovered(result)
@@ -354,6 +417,25 @@ def _of_campaigns(result: RunResult, lines: Callable[[SyncReport], Sequence[str]
         for campaign in result.campaigns
         if (told := tuple(map(_plain, lines(campaign))))
     )
+
+
+def _of_failed_campaigns(result: RunResult) -> tuple[Entry, ...]:
+    """Return the reasons; one that several campaigns share is told once, whatever it was that Meta refused."""
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in _of_campaigns(result, lambda c: c.campaign_errors):
+        groups.setdefault(tuple(_REFUSED_OBJECT.sub("it", line) for line in entry.lines), []).append(entry)
+    return tuple(
+        Entry(
+            _plain(", ".join(entry.campaign for entry in entries)),
+            "",
+            _with_remedy(common if len(entries) > 1 else entries[0].lines),
+        )
+        for common, entries in groups.items()
+    )
+
+
+def _with_remedy(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return (RENEW_TOKEN, *lines) if any(map(_TOKEN_IS_DEAD.search, lines)) else lines
 
 
 def _loudest(result: RunResult) -> Iterator[Box]:
@@ -409,8 +491,20 @@ def _entries(result: RunResult, kind: Kind) -> tuple[Entry, ...]:
 
 
 def _entry(campaign: SyncReport, adset: AdSetResult | Recovery, label: str) -> Entry:
-    issues = tuple(map(_plain, adset.issues))
+    issues = tuple(map(_told_issue, adset.issues))
+    if isinstance(adset, AdSetResult) and adset.result is Result.ROLLBACK_FAILED and (signs := _all_signs(adset)):
+        issues += (HAD_BEEN_SET.format(signs),)
     return Entry(_plain(campaign.campaign_name), label, issues, (_link(campaign, adset),), 1)
+
+
+def _told_issue(issue: str) -> str:
+    for word, instead in _STATUS_WORDS.items():
+        issue = issue.replace(word, instead)
+    return _plain(issue)
+
+
+def _all_signs(adset: AdSetResult) -> str:
+    return " ".join(filter(None, (_signed("+", adset.added), _signed("−", adset.removed))))
 
 
 def _grouped(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -432,20 +526,38 @@ def _link(campaign: SyncReport, adset: AdSetResult | Recovery) -> AdSetLink:
 
 
 def _section(result: RunResult, campaign: SyncReport) -> Section:
-    follows_demand = result.action is Action.SYNC and not campaign.left_to
     return Section(
         _plain(campaign.campaign_name),
         tuple(_lines(result, campaign)),
         _summary(result, campaign),
-        _demand(campaign) if follows_demand else None,
-        tuple(
+        _demand(campaign) if _follows_demand(result, campaign) else None,
+        tuple(_listings(result, campaign)),
+    )
+
+
+def _follows_demand(result: RunResult, campaign: SyncReport) -> bool:
+    return result.action is Action.SYNC and not campaign.left_to
+
+
+def _listings(result: RunResult, campaign: SyncReport) -> Iterator[Listing]:
+    """Yield what was changed apart from what was to be; a recheck tells of each what its run had changed."""
+    signs = WORDINGS[result.action].signs
+    if result.action is Action.RECHECK:
+        kinds = [(signs, True, frozenset(Result))]
+    else:
+        done = frozenset({Result.UPDATED})
+        others = frozenset(Result) - done - _UNCERTAIN
+        kinds = [(signs, True, done), (NOT_CERTAIN, False, _UNCERTAIN), (NOT_CHANGED, False, others)]
+    for title, is_sure, results in kinds:
+        changed = tuple(
             Changed(
                 _link(campaign, adset), _label(result, adset), _signed("+", adset.added), _signed("−", adset.removed)
             )
-            for adset in campaign.adsets
+            for adset in campaign.with_result(*results)
             if adset.added or adset.removed
-        ),
-    )
+        )
+        if changed:
+            yield Listing(title, changed, is_sure)
 
 
 def _signed(sign: str, codes: Iterable[str]) -> str:
@@ -458,7 +570,7 @@ def _demand(campaign: SyncReport) -> Demand:
     added = frozenset(_plain(code) for adset in updated for code in adset.added) & active
     removed = frozenset(_plain(code) for adset in updated for code in adset.removed) - active
     active_list, added_list, removed_list = (", ".join(sorted(codes)) for codes in (active, added, removed))
-    return Demand(active, added, removed, active_list, added_list, removed_list)
+    return Demand(active, added, removed, active_list, added_list, removed_list, has_map=bool(campaign.adsets))
 
 
 def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:

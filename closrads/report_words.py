@@ -24,7 +24,7 @@ LABELS = {
     Result.NOT_ACTIVE: "not active now",
     Result.DEFERRED: "deferred to the next run",
     Result.HELD: "held",
-    Result.REVERTED: "reverted",
+    Result.REVERTED: "put back as before",
     Result.FAILED: "failed",
     Result.UNVERIFIED: "not verified",
     Result.SUPERSEDED: "changed by somebody else",
@@ -37,7 +37,7 @@ COUNTED = {
     Result.SUPERSEDED: "to be looked at",
     Result.UNVERIFIED: "to be looked at",
     Result.UPDATED: "updated",
-    Result.REVERTED: "reverted",
+    Result.REVERTED: "put back as before",
     Result.SKIPPED_PREFLIGHT: "skipped",
     Result.NEEDS_ATTENTION: "needing attention",
     Result.DEFERRED: "deferred",
@@ -69,7 +69,7 @@ KINDS = (
     ),
     Kind(
         "red",
-        "Updated, then rolled back",
+        "Updated, then put back as before",
         "The update could not be kept, for the reason below. The targeting was restored and the ads are healthy: only "
         "not updated today. If the same ad is named again tomorrow, look at it in Ads Manager.",
         (Result.REVERTED,),
@@ -224,6 +224,21 @@ WORDINGS = {
 
 DONE = frozenset({"updated", "put back"})
 """What only would be in a dry run."""
+
+LIFTED = {
+    "max_removed_pct": "more of the states may be taken away at once than usual",
+    "reverted_before": "ad sets that were put back twice are tried again",
+}
+"""What a run may do whose limit was lifted."""
+
+DEAD_TOKEN = "Meta no longer accepts the access token"  # noqa: S105 - no secret
+RENEW_TOKEN = f"{DEAD_TOKEN}: ask whoever runs CLOSRADS to renew it (code 190)."
+
+HAD_BEEN_SET = "States that had been set: {}"
+"""Of an ad set that may still have them."""
+
+NOT_CHANGED = "Not changed; + and − are what was wanted:"
+NOT_CERTAIN = "Not known to be as before, nor as wanted; + and − are what had been tried:"
 
 RECOVERY_LABELS = {
     ChangeState.VERIFIED: "finished and healthy",

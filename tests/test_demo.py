@@ -39,7 +39,7 @@ def test_the_demo_tells_what_really_happened(tmp_path: Path) -> None:
         "[DRY RUN] CLOSRADS ✓ 7 would be updated",
         "CLOSRADS ✓ 7 updated",
         "CLOSRADS ✓ nothing to change",
-        "CLOSRADS ⚠ 5 updated, 1 reverted, 1 skipped",
+        "CLOSRADS ⚠ 5 updated, 1 put back as before, 1 skipped",
     ]
     pages = sorted((tmp_path / "build" / "demo").glob("*.html"))
     assert [page.name[0] for page in pages] == ["1", "2", "3", "4"]

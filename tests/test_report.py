@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.errors import Secret
-from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
+from closrads.model import Action, AdSetResult, ChangeState, GraphUsage, Recovery, Result, RunResult, SyncReport
 from closrads.report import DARK, LIGHT, TILE_MAP, Colours, Report, build_report
+from closrads.request import LIFTABLE_LIMITS
 from closrads.state_mapper import fb_region_to_usps
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -110,14 +111,14 @@ class TestQuietRun:
         mail = report()
 
         assert "Broad (updated): +FL +GA −TX" in mail.text
-        assert "Active states (2): FL, GA" in mail.text
+        assert "Active states today, by CLOSRTECH's demand (2): FL, GA" in mail.text
         assert "Broad updated +FL +GA −TX" in seen(mail.html)
-        assert "2 active states: FL, GA" in seen(mail.html)
+        assert "Active states today, by CLOSRTECH's demand (2): FL, GA" in seen(mail.html)
         assert "Narrow" not in mail.text
 
     def test_counts(self) -> None:
         """The five counts that everybody looks for are always there."""
-        counts = "2 ad sets: 1 updated, 1 unchanged, 0 skipped before the run, 0 reverted, 0 deferred"
+        counts = "2 ad sets: 1 updated, 1 unchanged, 0 skipped before the run, 0 put back as before, 0 deferred"
 
         assert counts in report().text
         assert counts in seen(report().html)
@@ -169,7 +170,7 @@ class TestTrouble:
         [
             (Result.SKIPPED_PREFLIGHT, "Skipped: broken before the run", "orange"),
             (Result.NEEDS_ATTENTION, "Needs attention", "orange"),
-            (Result.REVERTED, "Updated, then rolled back", "red"),
+            (Result.REVERTED, "Updated, then put back as before", "red"),
             (Result.ROLLBACK_FAILED, "Rollback failed", "red"),
             (Result.FAILED, "Failed", "red"),
             (Result.UNVERIFIED, "Changed by somebody else, or not verified", "red"),
@@ -189,7 +190,7 @@ class TestTrouble:
             assert "Ad “Video” (9): Missing lead form (#3390001)" in part
             assert part.lower().index(title.lower()) < part.lower().index("active states")
         assert "without issues" not in mail.html
-        assert "✓" not in mail.subject
+        assert ("✓" in mail.subject) == (result is Result.DEFERRED)
 
     @pytest.mark.parametrize(
         ("result", "words"),
@@ -222,7 +223,7 @@ class TestTrouble:
 
         assert "a reason" in mail.text
         assert set(boxes(mail).values()) <= {"red", "orange", "grey"}
-        assert "✓" not in mail.subject
+        assert ("✓" in mail.subject) == ((result, action) == (Result.DEFERRED, Action.SYNC))
 
     def test_the_graver_box_stands_higher(self) -> None:
         """Red, then orange, then grey."""
@@ -244,12 +245,12 @@ class TestTrouble:
             campaign_errors=("Stopped: the first 2 ad sets had to be put back",),
         )
 
-        assert list(boxes(mail)) == ["Campaigns with errors", "Updated, then rolled back", "Left alone"]
+        assert list(boxes(mail)) == ["Campaigns with errors", "Updated, then put back as before", "Left alone"]
         assert mail.subject == "CLOSRADS ✗ Veterans failed · Sun 3 May"
         for part in (seen(mail.html), mail.text):
             assert "Stopped: the first 2 ad sets had to be put back" in part
             assert "The campaign was stopped before its turn" in part
-            assert "Veterans had errors; 1 ad set reverted, 1 held." in part
+            assert "Veterans had errors; 1 ad set put back as before, 1 held." in part
 
     def test_what_was_put_back_on_two_runs_in_a_row_needs_attention(self) -> None:
         """The reason says what to do about it."""
@@ -271,7 +272,7 @@ class TestTrouble:
         assert titles == [
             "Rollback failed",
             "Campaigns with errors",
-            "Updated, then rolled back",
+            "Updated, then put back as before",
             "Skipped: broken before the run",
             "Veterans",
         ]
@@ -294,16 +295,18 @@ class TestTrouble:
         """The subject tells a quiet day from a busy one."""
         mail = report(UPDATED, ended(Result.REVERTED), ended(Result.SKIPPED_PREFLIGHT))
 
-        assert mail.subject == "CLOSRADS ⚠ 1 updated, 1 reverted, 1 skipped · Sun 3 May"
+        assert mail.subject == "CLOSRADS ⚠ 1 updated, 1 put back as before, 1 skipped · Sun 3 May"
 
     def test_unknown_states_and_lifted_limits(self) -> None:
-        """Both are shown, neither is an error."""
+        """Both are shown, neither is an error; a limit by what it stands for."""
         campaign = replace(VETERANS, unmapped_states=("GU", "PR"))
-        mail = build_report(replace(RUN, campaigns=(campaign,), force=frozenset({"max_removed_pct"})), NEW_YORK)
+        mail = build_report(replace(RUN, campaigns=(campaign,), force=LIFTABLE_LIMITS), NEW_YORK)
 
         for part in (seen(mail.html), mail.text):
             assert "GU, PR" in part
-            assert "Limits lifted for this run: max_removed_pct" in part
+            assert "Limits lifted for this run: more of the states may be taken away at once than usual; " in part
+            assert "ad sets that were put back twice are tried again" in part
+            assert not any(limit in part for limit in LIFTABLE_LIMITS)
 
     def test_no_campaign_at_all(self) -> None:
         """A run in which every campaign is switched off claims no success."""
@@ -311,6 +314,120 @@ class TestTrouble:
 
         assert "No campaign is switched on" in mail.text
         assert "without issues" not in mail.html
+
+    def test_an_error_that_campaigns_share_is_told_once(self) -> None:
+        """The same refusal of other objects is one thing to see to; another reason stays apart."""
+        errors = {
+            "Veterans": "Meta refuses 111/adsets: no permission [Meta 10]",
+            "Truckers": "Meta refuses 222/adsets: no permission [Meta 10]",
+            "Mortgage": "Meta refuses 333/adsets: gone [Meta 100]",
+        }
+        campaigns = [replace(VETERANS, campaign_name=name, campaign_errors=(why,)) for name, why in errors.items()]
+        mail = build_report(replace(RUN, campaigns=tuple(campaigns)), NEW_YORK)
+
+        told = mail.text.split("\n\n")[2].splitlines()[2:]
+        assert told == [
+            "* Veterans, Truckers",
+            "    Meta refuses it: no permission [Meta 10]",
+            "* Mortgage",
+            "    Meta refuses 333/adsets: gone [Meta 100]",
+        ]
+        assert "Veterans, Truckers, Mortgage had errors;" in mail.text
+
+    @pytest.mark.parametrize("code", ["190", "190/463"])
+    def test_a_dead_token(self, code: str) -> None:
+        """What to do comes before Meta's words, and the headline has the reason."""
+        mail = report(campaign_errors=(f"Meta refuses 111/adsets: Session has expired [Meta {code}]. Check",))
+
+        for part in (seen(mail.html), mail.text):
+            assert "Veterans had errors (Meta no longer accepts the access token); 1 ad set updated." in part
+            assert part.index("ask whoever runs CLOSRADS to renew it (code 190).") < part.index("Session has expired")
+
+    def test_a_dead_token_beside_other_errors(self) -> None:
+        """The headline does not blame it for all of them."""
+        dead, other = "Meta refuses 1/ads: Expired [Meta 190]", "Meta refuses 1/ads: Trouble [Meta 1900]"
+        campaigns = [replace(VETERANS, campaign_name=why, campaign_errors=(why,)) for why in (dead, other)]
+        mail = build_report(replace(RUN, campaigns=tuple(campaigns)), NEW_YORK)
+
+        assert "had errors;" in mail.text
+        assert mail.text.count("ask whoever runs CLOSRADS") == 1
+
+    def test_nothing_is_drawn_of_ad_sets_that_were_not_looked_at(self) -> None:
+        """The demand is known, and that is all."""
+        campaign = replace(VETERANS, adsets=(), campaign_errors=("token",))
+        mail = build_report(replace(RUN, campaigns=(campaign,)), NEW_YORK)
+
+        assert "Active states today, by CLOSRTECH's demand (2): FL, GA" in mail.text
+        assert 'role="img"' not in mail.html
+
+    @pytest.mark.parametrize(
+        ("said", "told"),
+        [
+            (
+                "WITH_ISSUES: Missing lead form: Choose a form. (#3390001)",
+                "Missing lead form: Choose a form. (#3390001)",
+            ),
+            ("DISAPPROVED: Misleading", "disapproved: Misleading"),
+            ("WITH_ISSUES", "WITH_ISSUES"),
+        ],
+    )
+    def test_status_words_of_meta_are_left_out_where_it_gives_a_text(self, said: str, told: str) -> None:
+        """A client reads the text; the word alone is better than nothing."""
+        assert f"    Ad “Video” (9): {told}\n" in report(ended(Result.FAILED, f"Ad “Video” (9): {said}")).text
+
+    def test_a_failed_rollback_lists_the_states(self) -> None:
+        """To look for in Ads Manager."""
+        stuck = replace(ended(Result.ROLLBACK_FAILED, "refused"), removed=("TX",))
+
+        for mail in (report(stuck), later(Action.UNDO, stuck), later(Action.RECHECK, stuck)):
+            assert "    refused\n    States that had been set: +FL −TX\n" in mail.text
+            assert "States that had been set: +FL −TX" in seen(mail.html)
+        assert "had been set" not in report(replace(stuck, added=(), removed=())).text
+
+
+class TestSigns:
+    """What + and − mean depends on what became of the ad set."""
+
+    @pytest.mark.parametrize(
+        ("result", "words"),
+        [
+            (Result.REVERTED, "Not changed; + and − are what was wanted:\n  Broad (put back as before): +FL"),
+            (Result.DEFERRED, "Not changed; + and − are what was wanted:\n  Broad (deferred to the next run): +FL"),
+            (Result.FAILED, "Not changed; + and − are what was wanted:\n  Broad (failed): +FL"),
+            (Result.ROLLBACK_FAILED, "+ and − are what had been tried:\n  Broad (rollback failed): +FL"),
+            (Result.UNVERIFIED, "+ and − are what had been tried:\n  Broad (not verified): +FL"),
+            (Result.SUPERSEDED, "+ and − are what had been tried:\n  Broad (changed by somebody else): +FL"),
+        ],
+    )
+    def test_what_was_not_updated_is_told_apart(self, result: Result, words: str) -> None:
+        """Nobody reads that it has the new states."""
+        mail = report(ended(result), UPDATED)
+
+        assert words in mail.text
+        assert mail.text.index("Broad (updated): +FL +GA −TX") < mail.text.index(words)
+        assert " ".join(words.replace("\n ", "").replace("(", "").replace("):", "").split()) in seen(mail.html)
+        assert mail.html.count('class="plus"') == 1
+
+    def test_of_an_undo(self) -> None:
+        """What it put back, and what it did not."""
+        mail = later(Action.UNDO, UPDATED, ended(Result.REVERTED))
+
+        assert "+ and − are what the undo adds and takes away:\n  Broad (put back): +FL +GA −TX\n" in mail.text
+        assert "Not changed; + and − are what was wanted:\n  Broad (not put back): +FL\n" in mail.text
+
+    def test_of_a_recheck(self) -> None:
+        """They are those of the run that it looks at, whatever is found."""
+        mail = later(Action.RECHECK, ended(Result.REVERTED), HEALTHY)
+
+        assert "+ and − are what that run had added and taken away:\n  Broad (put back): +FL\n  Narrow" in mail.text
+        assert "Not changed" not in mail.text
+
+
+def test_one_call_is_one_call() -> None:
+    """At the foot."""
+    mail = build_report(replace(RUN, graph=GraphUsage(1, 1, 1)), NEW_YORK)
+
+    assert mail.text.endswith(" · 1 call to Meta")
 
 
 class TestAdsManager:
@@ -362,7 +479,8 @@ class TestMap:
         mail = report(active_states=("FL", "GA", "OR"))
 
         label = (
-            "Map of the states. Active: Florida, Georgia, Oregon. Newly added: Florida, Georgia. Just removed: Texas."
+            "Map of the states. With demand: Florida, Georgia, Oregon. Newly added: Florida, Georgia. "
+            "Just removed: Texas."
         )
         assert f'<div role="img" aria-label="{label}"' in mail.html
 
@@ -540,7 +658,7 @@ class TestLeftToAnotherRun:
         mail = build_report(replace(RUN, campaigns=(VETERANS, left)), NEW_YORK)
 
         assert boxes(mail) == {"Left to another run": "grey"}
-        assert mail.subject == "CLOSRADS ⚠ 1 updated; left to another run: Truckers · Sun 3 May"
+        assert mail.subject == "CLOSRADS ✓ 1 updated; left to another run: Truckers · Sun 3 May"
         assert "Veterans ran: 1 ad set updated; left to another run: Truckers." in mail.text
         assert mail.text.split("=== Truckers ===\n")[1].split("\n\n")[0] == "Left to run run-7."
         for part in (seen(mail.html), mail.text):

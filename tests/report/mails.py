@@ -30,9 +30,15 @@ MISSING_FORM = (
 LONG = "Veterans | Leads | US | 2026 | Q2 | Lookalike 1-3 % | Closed won | No purchasers 180 d | Advantage+ off | v7"
 
 
+_AS_FOUND = frozenset(
+    {Result.UNCHANGED, Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.HELD, Result.NOT_ACTIVE}
+)
+"""Of a sync: what tells of no states."""
+
+
 def adsets(count: int, result: Result, *issues: str, prefix: str = "", start: int = 0) -> tuple[AdSetResult, ...]:
     """Return so many ad sets that ended in this way, each with an id and mostly a name of its own."""
-    changed = result in {Result.UPDATED, Result.REVERTED}
+    changed = result not in _AS_FOUND
     return tuple(
         AdSetResult(
             str(120210000000010000 + number),
@@ -48,13 +54,21 @@ def adsets(count: int, result: Result, *issues: str, prefix: str = "", start: in
 
 
 def campaign(name: str, results: Iterable[AdSetResult] = (), states: Iterable[str] = STATES) -> SyncReport:
-    """Return what a run did with one campaign."""
+    """Return what a run did with one campaign: ad sets gain no state without demand, and lose none with it."""
+    states = tuple(states)
     return SyncReport(
         name.lower(),
         name,
         dry_run=False,
-        adsets=tuple(results),
-        active_states=tuple(states),
+        adsets=tuple(
+            replace(
+                adset,
+                added=tuple(code for code in adset.added if code in states),
+                removed=tuple(code for code in adset.removed if code not in states),
+            )
+            for adset in results
+        ),
+        active_states=states,
         fb_ad_account_id="act_111",
     )
 
@@ -74,7 +88,9 @@ def dry(result: RunResult) -> RunResult:
 
 
 def _later(name: str, results: Iterable[AdSetResult]) -> SyncReport:
-    return replace(campaign(name, results, ()), about_run=EARLIER)
+    """Return what became of the changes of an earlier run; the demand is no matter of it."""
+    changes = (replace(adset, added=("NE", "NY", "WV"), removed=("AR", "CA", "KS")) for adset in results)
+    return replace(campaign(name, changes), active_states=(), about_run=EARLIER)
 
 
 UPDATED, UNCHANGED, REVERTED = Result.UPDATED, Result.UNCHANGED, Result.REVERTED
@@ -83,6 +99,10 @@ MORTGAGE = campaign("Mortgage", adsets(3, UPDATED), STATES[::2])
 GREEN = run(campaign("Veterans", adsets(3, UPDATED)), TRUCKERS, MORTGAGE)
 _RESTORED = "Its targeting was restored and its ads are healthy"
 _NO_TIME = "There was too little time left"
+_DEAD_TOKEN = (
+    "Error validating access token: Session has expired. [Meta 190/463]. Check meta/access_token (or the campaign's "
+    "fb_access_token) and that its system user may manage the ad account"
+)
 _RED = campaign(
     "Veterans",
     adsets(2, UPDATED) + adsets(1, REVERTED, MISSING_FORM, _RESTORED, start=2),
@@ -140,6 +160,12 @@ RESULTS = {
             campaign_errors=("CLOSRTECH has no demand in any state for VND_TRUCKER_LEADS: a fault of its feed",),
         ),
         MORTGAGE,
+    ),
+    "dead token": run(
+        *(
+            replace(campaign(name), adsets=(), campaign_errors=(f"Meta refuses {number}/adsets: {_DEAD_TOKEN}",))
+            for number, name in ((120210000000000001, "Mortgage"), (120210000000000002, "Truckers"))
+        )
     ),
     "deferred": run(
         campaign("Veterans", adsets(2, UPDATED) + adsets(9, Result.DEFERRED, _NO_TIME, start=2)),

@@ -127,7 +127,7 @@ class TestFolded:
 
         assert "and 40 more, listed in this mail's plain-text version" in parts.html
         assert "Veterans, 60 ad sets" in parts.html
-        assert parts.html.count(MISSING_FORM) == 1
+        assert parts.html.count("Missing lead form: Choose a form. (#3390001)</p>") == 1
         assert parts.html.count("selected_adset_ids") == 20
         assert all(f"({adset.id})" in parts.text for adset in broken)
         assert "more" not in parts.text
@@ -156,8 +156,9 @@ class TestFolded:
         """Nobody has to do anything about a deferred ad set."""
         parts = mail(run(campaign("Veterans", adsets(60, Result.DEFERRED, "Too little time"))))
 
-        assert "and 55 more, listed" in parts.html
+        assert parts.html.count("and 55 more, listed") == 2
         assert parts.text.count("    - ") == 60
+        assert parts.text.count(" (deferred to the next run): +NE") == 60
 
     def test_the_lines_of_an_entry(self) -> None:
         """The first reasons are told."""
@@ -178,10 +179,12 @@ class TestFolded:
     def test_many_campaigns(self) -> None:
         """Totals first, then trouble, then those with changes, then a line each; no map where there is no room."""
         parts = mail(RESULTS["300 campaigns changed"])
-        totals = "300 campaigns, 3000 ad sets: 2990 updated, 9 unchanged, 1 skipped before the run, 0 reverted"
+        totals = (
+            "300 campaigns, 3000 ad sets: 2990 updated, 9 unchanged, 1 skipped before the run, 0 put back as before"
+        )
 
         for part in (parts.html, parts.text):
-            assert part.index(totals) < part.index("active states" if part is parts.html else "Active states")
+            assert part.index(totals) < part.index("Active states")
         assert 'role="img"' not in parts.html
         assert len(re.findall("<h2", parts.html)) == 12
         assert "<tr><td>Campaign 298</td><td>10 updated</td></tr>" in parts.html
@@ -239,9 +242,7 @@ class TestFirstWords:
         ]
         subject = mail(run(campaign("Veterans", calm))).subject
 
-        assert (
-            subject == "CLOSRADS ⚠ 100 updated, 100 reverted, 100 skipped, 100 needing attention and more · Mon 4 May"
-        )
+        assert subject == "CLOSRADS ⚠ 100 updated, 100 put back as before, 100 skipped and more · Mon 4 May"
 
     def test_many_campaigns_are_not_all_named(self) -> None:
         """Two are, and the others counted."""
@@ -252,10 +253,13 @@ class TestFirstWords:
     @pytest.mark.parametrize(
         ("name", "words"),
         [
-            ("green", "Veterans +NE +NY +WV −AR −CA −KS · Mortgage +NE +NY +WV −AR −CA −KS"),
+            ("green", "Veterans +NE +NY +WV −AR −CA −KS · Mortgage +NE −AR −CA −KS"),
             ("nothing to change", "Veterans 30 states · Truckers 15 states"),
-            ("red", "Spouses and Family: reverted"),
-            ("orange", "Owner Operators: skipped before the run · Broad 30+: needs attention · Truckers: GU, PR"),
+            ("red", "Veterans · Spouses and Family: Ad “Static - Sunrise Rig” (120210000000010137): Missing lead form"),
+            ("orange", "Truckers · Owner Operators: Ad “Static - Sunrise Rig” (120210000000010137): Missing lead form"),
+            ("deferred", "Veterans +NE +NY +WV −AR −CA −KS · Veterans: 9 ad sets deferred"),
+            ("dead token", "Mortgage, Truckers: Meta no longer accepts the access token"),
+            ("recheck", "Veterans · Broad 30+: Ad “Static - Sunrise Rig”"),
             ("failed campaign", "Truckers: CLOSRTECH has no demand in any state"),
         ],
     )
@@ -265,7 +269,20 @@ class TestFirstWords:
 
     def test_the_preview_of_a_group(self) -> None:
         """By number, for names of many help nobody."""
-        assert preview(mail(run(campaign("Veterans", adsets(7, Result.FAILED, "x"))))) == "Veterans, 7 ad sets: failed"
+        assert preview(mail(run(campaign("Veterans", adsets(7, Result.FAILED, "x"))))) == "Veterans, 7 ad sets: x"
+
+    @pytest.mark.parametrize("action", [Action.SYNC, Action.UNDO])
+    def test_the_preview_claims_no_change_that_was_not_made(self, action: Action) -> None:
+        """What is deferred is not told with signs."""
+        deferred = replace(run(campaign("Veterans", adsets(2, Result.DEFERRED, "x"))), action=action)
+
+        assert preview(mail(deferred)) == "Veterans: 2 ad sets deferred"
+
+    def test_the_preview_without_a_reason(self) -> None:
+        """Then it is at least said what became of it."""
+        (failed,) = adsets(1, Result.FAILED)
+
+        assert preview(mail(run(campaign("Veterans", [failed])))) == "Veterans · Broad 30+: failed"
 
     def test_other_previews(self) -> None:
         """There is always one, or the body would be shown in its place."""

@@ -68,7 +68,7 @@ MEANINGS: dict[str, tuple[int, int, str]] = {
     "scheduled-live": (7, 7, "CLOSRADS ✓ 7 updated"),
     "recheck": (1, 6, "CLOSRADS ⚠ recheck: 1 put back"),
     "scheduled-recheck": (1, 6, "CLOSRADS ⚠ recheck: 1 put back"),
-    "undo-dry-run": (0, 7, "[DRY RUN] CLOSRADS ⚠ undo: 6 would be put back, 1 skipped"),
+    "undo-dry-run": (0, 7, "[DRY RUN] CLOSRADS ✓ undo: 3 would be put back"),
     "undo": (3, 4, "CLOSRADS ✓ undo: 3 put back"),
 }
 """How often each event has Meta write or validate, how many ad sets are other than before the day, and the mail.
@@ -166,7 +166,7 @@ class TestTheEndOfItsTime:
         assert "campaigns" in answer, answer
         became = becomes_of(answer)
         assert (became["Owner Operators"], became["Company Drivers"]) == ("updated", "deferred")
-        assert business.subjects == ["CLOSRADS ⚠ 6 updated, 1 deferred"]
+        assert business.subjects == ["CLOSRADS ✓ 6 updated, 1 deferred"]
         deferred = {"Company Drivers": business.before["Company Drivers"]}
         assert business.states == business.wanted | deferred
         assert (business.broken_ads, business.open_changes) == (set(), [])
