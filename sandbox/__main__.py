@@ -42,7 +42,7 @@ def _introduce(sandbox: Sandbox, scenario: str) -> None:
     SHELL_FILE.write_text(exports)
     print(exports)
     print(f"# another shell takes these with: . {SHELL_FILE}")
-    print(f"# and goes on, for example, with: python -m closrads push-config {LEGACY_FILE}, then doctor")
+    print(f"# and goes on, for example, with: .venv/bin/python -m closrads push-config {LEGACY_FILE}, then doctor")
     print(f"\n# for a container: sam local invoke --env-vars {ENV_FILE}")
     print("\n# scenarios, for --scenario:")
     for name, build in SCENARIOS.items():

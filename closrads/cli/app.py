@@ -3,7 +3,7 @@
 What a command needs is imported when it is called: boto3 and Meta's SDK take longer than help or a completion may.
 """
 
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from closrads.cli.terminal import explained
 app = typer.Typer(
     help=(
         "Sets CLOSRADS up and looks after it, with this shell's AWS credentials and Region.\n\n"
-        "Exit status: 0 it went well, 1 it did not, 2 the call makes no sense."
+        "Exit status: 0 it went well, 1 it did not, 2 the call makes no sense, 130 stopped by Ctrl-C."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # `explained` speaks, and shows no secret
@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 completion_init()
 
+FLAG = ""
+"""What is shown to be given with an option that takes nothing."""
 Stage = Annotated[
     str,
     typer.Option(
@@ -35,13 +37,22 @@ Stage = Annotated[
         autocompletion=completion.stages,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: for scripts.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log lines as they come, on standard error.")]
+Json = Annotated[bool, typer.Option("--json", metavar=FLAG, help="Print JSON, for machines.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", metavar=FLAG, help="Do not ask: for scripts.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", metavar=FLAG, help="Show the log lines as they come, on standard error.")
+]
 Campaign = Annotated[
     str | None,
     typer.Option("--campaign", "-c", metavar="SLUG", help="Only this campaign.", autocompletion=completion.campaigns),
 ]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day such as 2026-11-17") from None
 
 
 def _examples(*lines: str) -> str:
@@ -53,7 +64,9 @@ def push_config(
     file: Annotated[Path, typer.Argument(help="A TOML file, or the .env of the system before this one.")],
     stage: Stage = completion.DEFAULT_STAGE,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar=FLAG, help="Show what would change, and change nothing.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -136,8 +149,8 @@ def history(  # noqa: PLR0913 - a command's options
         str | None, typer.Option("--run", metavar="ID", help="Only this run, with each ad set's change.")
     ] = None,
     day: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Only this day, of the stage's time zone."),
+        date | None,
+        typer.Option(parser=_day, metavar="YYYY-MM-DD", help="Only this day, of the stage's time zone."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="So many runs at most.")] = 20,
     stage: Stage = completion.DEFAULT_STAGE,
@@ -148,8 +161,7 @@ def history(  # noqa: PLR0913 - a command's options
     with explained():
         from closrads.cli.history import history as look_back
 
-        on = day.date() if day else None
-        look_back(stage, slug=campaign, run_id=run_id, day=on, limit=limit, as_json=as_json)
+        look_back(stage, slug=campaign, run_id=run_id, day=day, limit=limit, as_json=as_json)
 
 
 @app.command(epilog=_examples("undo 20261117T113000Z-0a1b2c3d", "undo 20261117T113000Z-0a1b2c3d --campaign veterans"))
@@ -169,7 +181,9 @@ def undo(  # noqa: PLR0913 - a command's options
     ] = None,
     stage: Stage = completion.DEFAULT_STAGE,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be put back, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar=FLAG, help="Show what would be put back, and stop.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
     verbose: Verbose = False,

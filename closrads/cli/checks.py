@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parseaddr, parsedate_to_datetime
 from enum import StrEnum
@@ -44,9 +44,13 @@ OLD_AFTER = timedelta(days=300)
 TASKS = frozenset({"ADVERTISE", "MANAGE"})
 """Either lets the owner of a token change ad sets (Marketing API reference "Ad Account")."""
 ACTIVE_ACCOUNT = 1
+SHARED_TOKEN = "meta/access_token"  # noqa: S105 - its name
 GRAPH_URL = "CLOSRADS_GRAPH_URL"
 TOKEN_DEAD, VERSION_GONE = 190, 2635
 """Marketing API "Error Codes"."""
+BEHIND_TOKEN = "not checked: Meta does not accept the token"  # noqa: S105 - no token
+MOST_NAMES = 3
+"""That are given of several parameters or checks."""
 
 _MISSING = "?"
 _STANDINS = {
@@ -124,12 +128,31 @@ def _hindrance(check: Check, error: Exception) -> Finding:
             remedy = "check the credentials and the Region of this shell (AWS_PROFILE, AWS_REGION), and the network"
             what = "AWS refuses" if isinstance(error, ClientError) else "AWS cannot be asked"
             return failed(check.name, f"{what}: {said}", remedy)
+        case MetaError() if error.code == TOKEN_DEAD:
+            return failed(check.name, BEHIND_TOKEN, "see to the token first")
         case MetaAccessError():
             return failed(check.name, said, "see to the token and its rights")
         case ClosradsError():
             return failed(check.name, said, "look at the reason; try again in some minutes")
     said = plain(f"not checked: unexpected {type(error).__name__}: {error}")
     return warning(check.name, said, "this is a defect of `doctor`; all else is checked")
+
+
+def folded(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings with one for all that a dead token keeps from being checked."""
+    behind = [finding for finding in findings if finding.said == BEHIND_TOKEN]
+    if not behind:
+        return list(findings)
+    told = any(each.check.startswith("token ") and each.verdict is Verdict.FAILED for each in findings)
+    names = named([finding.check for finding in behind])
+    one = Finding(names, Verdict.WARNING if told else Verdict.FAILED, BEHIND_TOKEN, behind[0].remedy)
+    return [one if finding is behind[0] else finding for finding in findings if finding not in behind[1:]]
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first of several names, and how many there are more."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 # --- parameters
@@ -298,6 +321,8 @@ def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api:
         name = f"Meta campaign {meta_id}"
         parameter = f"campaigns/{slug}/fb_campaign_ids"
         if isinstance(answer, MetaError):
+            if answer.code == TOKEN_DEAD:
+                raise answer
             yield failed(name, f"of {slug}: {answer}", f"correct {parameter}, or let the token's owner see it")
             continue
         title, status = plain(str(answer.get("name"))), plain(str(answer.get("effective_status")))
@@ -456,7 +481,13 @@ def check_ledger(place: Place, clients: Clients) -> Iterator[Finding]:
 def check_backup(place: Place, clients: Clients) -> Iterator[Finding]:
     """Tell whether the ledger can be brought back to how it was at a point in time."""
     name = "ledger backup"
-    answer = clients["dynamodb"].describe_continuous_backups(TableName=place.table)
+    try:
+        answer = clients["dynamodb"].describe_continuous_backups(TableName=place.table)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "TableNotFoundException":
+            raise
+        yield warning(name, "not checked: no table", "see to the ledger first")
+        return
     recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") == "ENABLED":
         yield ok(name, "point-in-time recovery is on")
@@ -539,27 +570,47 @@ def _checks_of_closrtech(settings: Settings, known: Known, clock: Clock) -> Iter
 
 
 def _checks_of_meta(settings: Settings, known: Known, clock: Clock) -> Iterator[Check]:
-    by_token: dict[Secret, CampaignConfig] = {}
+    by_token: dict[Secret, list[CampaignConfig]] = {}
     by_account: dict[tuple[Secret, str], list[CampaignConfig]] = {}
     for campaign in (campaign for campaign in settings.campaigns if campaign.enabled):
         if campaign.fb_access_token.reveal() == _MISSING:
             yield _unchecked(f"Meta: {campaign.slug}", "meta/…")
             continue
-        by_token.setdefault(campaign.fb_access_token, campaign)
+        by_token.setdefault(campaign.fb_access_token, []).append(campaign)
         by_account.setdefault((campaign.fb_access_token, campaign.fb_ad_account_id), []).append(campaign)
-    for token, campaign in by_token.items():
-        shared = known.values.get("meta/access_token", "").strip() == token.reveal()
-        name = "meta/access_token" if shared else f"campaigns/{campaign.slug}/fb_access_token"
-        api = api_for(campaign, settings, clock)
-        yield Check(f"token {name}", partial(check_token, f"token {name}", token, api, clock.now()))
+    yield from _checks_of_tokens(by_token, settings, known, clock)
     for (_, account), campaigns in by_account.items():
         api = api_for(campaigns[0], settings, clock)
         yield Check(f"ad account {account}", partial(check_account, account, api))
         yield Check(f"Meta campaigns of {account}", partial(check_meta_campaigns, account, campaigns, api))
-    for campaign in list(by_token.values())[:1]:
+    for campaign, *_ in list(by_token.values())[:1]:
         api = api_for(campaign, settings, clock)
         yield Check("regions", partial(check_regions, api))
         yield Check("Graph API", partial(check_version, campaign.fb_ad_account_id, api, clock.now().date()))
+
+
+def _checks_of_tokens(
+    by_token: Mapping[Secret, Sequence[CampaignConfig]], settings: Settings, known: Known, clock: Clock
+) -> Iterator[Check]:
+    """Yield a check of each token, named by the parameters that hold it, also of a shared one that nobody uses."""
+    shared = known.values.get(SHARED_TOKEN, "").strip()
+    users = [(token, campaign) for token, campaigns in by_token.items() for campaign in campaigns]
+    holders: dict[Secret, list[str]] = {Secret(shared): [SHARED_TOKEN]} if shared and users else {}
+    is_used = False
+    for token, campaign in users:
+        own = f"campaigns/{campaign.slug}/fb_access_token"
+        if known.values.get(own, "").strip():
+            holders.setdefault(token, []).append(own)
+        else:
+            is_used = True
+    for token, parameters in holders.items():
+        name = f"token {named(parameters)}"
+        api = api_for(replace(users[0][1], fb_access_token=token), settings, clock)
+        yield Check(name, partial(check_token, name, token, api, clock.now()))
+    if shared and users and not is_used:
+        said = "is used by no campaign: each has an fb_access_token of its own"
+        remedy = "put a new token into each of those, or delete them: aws ssm delete-parameter"
+        yield _known_already(warning(SHARED_TOKEN, said, remedy))
 
 
 def _unchecked(name: str, for_want_of: str) -> Check:

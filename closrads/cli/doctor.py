@@ -9,7 +9,7 @@ import boto3
 from rich.text import Text
 
 from closrads.cli import environment
-from closrads.cli.checks import Check, Finding, Known, Verdict, check_parameters, checks_of, findings_of
+from closrads.cli.checks import Check, Finding, Known, Verdict, check_parameters, checks_of, findings_of, folded
 from closrads.cli.log import logged_to
 from closrads.cli.parameters import read_parameters
 from closrads.cli.terminal import FAILED, shown, table, waiting
@@ -49,7 +49,7 @@ def examined(stage: str) -> list[Finding]:
         checks = list(checks_of(place, known, clients, clock))
         for found in side_by_side(findings_of, checks, AT_ONCE):
             findings += found
-    return findings
+    return folded(findings)
 
 
 def _show(stage: str, findings: list[Finding]) -> None:
@@ -62,5 +62,6 @@ def _show(stage: str, findings: list[Finding]) -> None:
         rows.add_row(Text(finding.verdict, _STYLES[finding.verdict]), *cells)
     out.print(rows)
     counts = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict}
-    said = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
+    names = {Verdict.OK: "ok", Verdict.WARNING: "warnings" if counts[Verdict.WARNING] > 1 else "warning"}
+    said = ", ".join(f"{number} {names.get(verdict, verdict)}" for verdict, number in counts.items() if number)
     out.print(f"\nStage {stage}: {said}", style="bold red" if counts[Verdict.FAILED] else "bold")

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from closrads.cli.terminal import CommandError, UsageError
+from closrads.cli.terminal import SET_CREDENTIALS, CommandError, UsageError
 from closrads.clock import Clock
 from closrads.ledger import Ledger
 from closrads.sync import LONGEST_RUN_SECONDS
@@ -79,7 +79,8 @@ def place_of(stage: str) -> Place:
     try:
         stack = client.describe_stacks(StackName=name)["Stacks"][0]
     except (BotoCoreError, ClientError) as error:
-        why = f"The ledger's table is named by the stack {name}, which cannot be read: {error}. Deploy, or set {_TABLE}"
+        remedy = SET_CREDENTIALS if isinstance(error, NoCredentialsError) else f"Deploy, or set {_TABLE}"
+        why = f"The ledger's table is named by the stack {name}, which cannot be read: {error}. {remedy}"
         forbidden = isinstance(error, ClientError) and error.response["Error"]["Code"] in NOT_ALLOWED
         return Place(stage, path, "", why, timezone, forbidden)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}

@@ -1,14 +1,14 @@
 """`history`: what each live run did, from the ledger."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from closrads.cli import environment
+from closrads.cli import completion, environment
 from closrads.cli.past import (
     Aftermath,
     change_json,
@@ -20,6 +20,7 @@ from closrads.cli.past import (
     outcome,
     run_json,
     undone_runs,
+    without_end,
 )
 from closrads.cli.runs import WHERE_IDS_ARE
 from closrads.cli.terminal import CommandError, UsageError, say, shown, table, waiting
@@ -40,8 +41,10 @@ def history(  # noqa: PLR0913 - the command's options
         place = environment.place_of(stage)
         ledger = place.ledger()
         between = (run_id, run_id) if run_id else ids_of_day(day, place.zone) if day else ()
-        found = (run for run in ledger.runs(*between) if slug is None or slug in run.campaigns)
+        known: set[str] = set()
+        found = (run for run in _noting(known, ledger.runs(*between)) if slug is None or slug in run.campaigns)
         runs = [of_campaign(run, slug) if slug else run for run in islice(found, limit)]
+        endings = {run.run_id: _without_end(ledger, run) for run in runs if not run.result}
         changes: Changes = {}
         aftermath = Aftermath((), {})
         if runs and (slug or run_id):
@@ -50,17 +53,40 @@ def history(  # noqa: PLR0913 - the command's options
             for change in (change for each in slugs for change in ledger.changes_between(each, first, last)):
                 changes.setdefault(change.run_id, []).append(change)
             aftermath = _aftermath(ledger, first)
-    if run_id and not runs:
-        which = f" of {slug}" if slug else ""
-        raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}{which}: {WHERE_IDS_ARE}")
+    if not runs:
+        _refuse_strangers(stage, slug, run_id, known)
     if as_json:
         _print_json(runs, changes, aftermath, detailed=bool(slug or run_id))
     elif not runs:
         say(f"No live run{f' of {slug}' if slug else ''}{f' on {day}' if day else ' yet'}, in stage {stage}")
     else:
-        _print(runs, changes, aftermath, place.zone, detailed=bool(slug or run_id))
+        _print(runs, endings, changes, aftermath, place.zone, detailed=bool(slug or run_id))
         if len(runs) == limit and not run_id:
             say(f"The newest {limit}; --limit shows more, --day one day", style="dim")
+
+
+def _refuse_strangers(stage: str, slug: str | None, run_id: str | None, known: Collection[str]) -> None:
+    """Raise if nothing was found for want of such a run or such a campaign; those of the runs looked at are known."""
+    if run_id and not known:
+        raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}: {WHERE_IDS_ARE}")
+    if run_id:
+        raise UsageError(f"The run did not have {slug}: it had {', '.join(sorted(known))}")
+    there = {*known, *(completion.campaigns("") if slug else ())}
+    if there and slug and slug not in there:
+        raise UsageError(f"Stage {stage} has no campaign {slug}: there are {', '.join(sorted(there))}")
+
+
+def _noting(known: set[str], runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
+    """Yield the runs, and note which campaigns they had."""
+    for run in runs:
+        known.update(run.campaigns)
+        yield run
+
+
+def _without_end(ledger: Ledger, run: RunRecord) -> str:
+    changes = (change for slug in run.campaigns for change in ledger.changes_of(slug, run.run_id))
+    later = (each for each in ledger.runs(run.run_id) if each.run_id != run.run_id)
+    return without_end(run, changes, later)
 
 
 def _aftermath(ledger: Ledger, first: str) -> Aftermath:
@@ -84,18 +110,24 @@ def _print_json(runs: Sequence[RunRecord], changes: Changes, aftermath: Aftermat
     print(json.dumps(rows))  # noqa: T201 - for machines
 
 
-def _print(
-    runs: Sequence[RunRecord], changes: Changes, aftermath: Aftermath, zone: ZoneInfo, *, detailed: bool
+def _print(  # noqa: PLR0913 - all that is known
+    runs: Sequence[RunRecord],
+    endings: Mapping[str, str],
+    changes: Changes,
+    aftermath: Aftermath,
+    zone: ZoneInfo,
+    *,
+    detailed: bool,
 ) -> None:
     out = shown()
     if not detailed:
-        _print_runs(out, runs, zone)
+        _print_runs(out, runs, endings, zone)
         return
     for index, run in enumerate(runs):
         if index:
             out.print()
         out.print(f"{_when(run, zone)}  {run.action}  {run.run_id}  {end_of(run)}", style="bold", soft_wrap=True)
-        out.print(f"{', '.join(run.campaigns)}: {outcome(run)}")
+        out.print(f"{', '.join(run.campaigns)}: {outcome(run, endings.get(run.run_id, ''))}")
         for error in errors_of(run):
             out.print(f"✗ {error}", style="red")
         if own := changes.get(run.run_id):
@@ -105,12 +137,11 @@ def _print(
             out.print(rows)
 
 
-def _print_runs(out: Console, runs: Sequence[RunRecord], zone: ZoneInfo) -> None:
+def _print_runs(out: Console, runs: Sequence[RunRecord], endings: Mapping[str, str], zone: ZoneInfo) -> None:
     rows = table("run", "action", "campaigns", "what it did", "end")
     for run in runs:
-        rows.add_row(
-            f"{_when(run, zone)}\n{run.run_id}", run.action, "\n".join(run.campaigns), outcome(run), end_of(run)
-        )
+        did = outcome(run, endings.get(run.run_id, ""))
+        rows.add_row(f"{_when(run, zone)}\n{run.run_id}", run.action, "\n".join(run.campaigns), did, end_of(run))
     out.print(rows)
     out.print(f"\ntimes of {zone.key}; --run ID shows each ad set's change", style="dim")
 

@@ -20,7 +20,8 @@ from closrads.cli.parameter_files import (
     read_toml,
     shown_values,
 )
-from closrads.cli.terminal import FAILED, CommandError, agreed, say, shown, table, waiting
+from closrads.cli.summary import several
+from closrads.cli.terminal import FAILED, CommandError, UsageError, agreed, say, shown, table, text_of, waiting
 from closrads.config import parse_settings
 from closrads.errors import ConfigError, Secret, redact
 
@@ -41,17 +42,21 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, as_json: bo
     try:
         parse_settings(path, {**there, **wanted.values}, {})
     except ConfigError as error:
-        hint = "Nothing was put: what is missing has to stand in the file, in an .env CLOSRTECH_BASE_URL too"
-        raise CommandError(f"{error}\n{hint}") from None
+        is_incomplete = any(problem.endswith("is missing") for problem in error.problems)
+        hint = ": what is missing has to stand in the file, in an .env CLOSRTECH_BASE_URL too" if is_incomplete else ""
+        raise CommandError(f"{error}\nNothing was put{hint}") from None
     changes = differences(there, wanted.values)
+    puts_unasked = yes and changes and not dry_run
+    if puts_unasked:  # before anything is shown: who reads that may go away, as `head` does
+        _put(store, path, changes)
     if as_json:
         names = {"path": path, "dry_run": dry_run, "changes": [change.name for change in changes]}
         print(json.dumps({**names, "left_out": wanted.left_out}))  # noqa: T201 - for machines
     else:
         _show(path, changes, wanted, there)
-    if not changes or dry_run:
+    if puts_unasked or not changes or dry_run:
         return 0
-    if not (yes or agreed(f"Put {len(changes)} parameters below {path}?")):
+    if not agreed(f"Put {several(len(changes), 'parameter')} below {path}?"):
         return FAILED
     _put(store, path, changes)
     return 0
@@ -69,16 +74,19 @@ def pull_config(stage: str, file: Path | None, *, as_json: bool) -> None:
     text = json.dumps(shown_values(there), indent=2) + "\n" if as_json else as_toml(there)
     if file:
         file.write_text(text)
-        say(f"{len(there)} parameters of {path} written to {file}, secrets as ***")
+        say(f"{several(len(there), 'parameter')} of {path} written to {file}, secrets as ***")
     else:
         print(text, end="")  # noqa: T201 - for a file or a pipe
 
 
 def _read(file: Path) -> ParameterFile:
-    text = file.read_text()
-    found = read_toml(text) if file.suffix == ".toml" else read_env(text)
+    text = text_of(file)
+    try:
+        found = read_toml(text) if file.suffix == ".toml" else read_env(text)
+    except UnreadableFileError as error:
+        raise UsageError(f"{file}: {error}") from None
     if not found.values:
-        raise UnreadableFileError(f"{file}: names no parameter. Its name must end in .toml unless it is an .env")
+        raise UsageError(f"{file}: names no parameter. Its name must end in .toml unless it is an .env")
     return found
 
 
@@ -101,7 +109,7 @@ def _show(path: str, changes: list[Difference], wanted: ParameterFile, there: Ma
             rows.add_row(*(redact(text) for text in (change.name, *change.shown)))
         out.print(rows)
     else:
-        out.print(f"{path}: nothing to do, {len(wanted.values)} parameters are as the file says")
+        out.print(f"{path}: nothing to do: of {several(len(wanted.values), 'parameter')} none differs")
     if stay := sorted(there.keys() - wanted.values.keys()):
         out.print(f"not in the file, stay as they are: {', '.join(stay)}")
     if wanted.left_out:
@@ -111,7 +119,7 @@ def _show(path: str, changes: list[Difference], wanted: ParameterFile, there: Ma
 def _put(store: "SSMClient", path: str, changes: list[Difference]) -> None:
     done = 0
     try:
-        with waiting(f"Putting {len(changes)} parameters"):
+        with waiting(f"Putting {several(len(changes), 'parameter')}"):
             for change in changes:
                 name, kind = f"{path}/{change.name}", kind_of(change.name)
                 store.put_parameter(Name=name, Value=change.after, Type=kind.value, Overwrite=True)

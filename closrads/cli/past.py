@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from closrads.cli.summary import counted, counts, states
+from closrads.cli.summary import counted, counts, several, states
 from closrads.model import RUN_ID_TIME, Action, Change, ChangeState, RunRecord
 from closrads.targeting import region_keys
 from closrads.targeting import states as codes
@@ -36,12 +36,24 @@ def of_campaign(run: RunRecord, slug: str) -> RunRecord:
     return replace(run, campaigns=(slug,), result=result if run.result else {})
 
 
-def outcome(run: RunRecord) -> str:
+def without_end(run: RunRecord, changes: Iterable[Change], later: Iterable[RunRecord]) -> str:
+    """Return what is to be said of a run that has no end.
+
+    A campaign has one run at a time, so one whose campaign a later run is done with is dead.
+    """
+    if any(change.state.is_open for change in changes):
+        return "it died or is at work; the next live run sees to what is half done"
+    if any(each.ended_at and not set(run.campaigns).isdisjoint(each.campaigns) for each in later):
+        return "it died; nothing of it is open"
+    return "it died or is at work; nothing of it is open"
+
+
+def outcome(run: RunRecord, if_without_end: str) -> str:
     """Return what a run did, in counts."""
     if not run.result:
-        return "it died or is at work; the next live run sees to what is half done"
+        return if_without_end
     errors = errors_of(run)
-    return counted(run.result) + (f"; {len(errors)} error{'s' if errors[1:] else ''}" if errors else "")
+    return "; ".join(filter(None, (counted(run.result), several(len(errors), "error") if errors else "")))
 
 
 def errors_of(run: RunRecord) -> list[str]:

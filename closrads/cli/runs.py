@@ -1,26 +1,38 @@
 """`run` and `undo`: the handler in this process, with this shell's AWS credentials."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import handler
 from closrads.cli import environment
-from closrads.cli.completion import EVENTS, event_names
+from closrads.cli.completion import EVENTS, ROOT, event_names
 from closrads.cli.environment import Place
 from closrads.cli.log import Tee, logged_to
-from closrads.cli.summary import campaigns, footline, headline
-from closrads.cli.terminal import FAILED, CommandError, UsageError, agreed, say, shown, table, waiting
+from closrads.cli.summary import campaigns, footline, headline, meaning_of_signs, several
+from closrads.cli.terminal import (
+    FAILED,
+    INTERRUPTED,
+    CommandError,
+    UsageError,
+    agreed,
+    say,
+    shown,
+    table,
+    text_of,
+    waiting,
+)
 from closrads.config import Settings, load_settings
-from closrads.errors import SyncFailed
+from closrads.errors import LedgerError, SyncFailed
 from closrads.model import Action, RunRequest
 from closrads.request import parse_event
 
-LOGS = Path("build/log")
+LOGS = ROOT / "build/log"
 WHERE_IDS_ARE = "ids stand at the foot of each report, and in `python -m closrads history`"
 
 
@@ -49,7 +61,7 @@ def run(event: str, stage: str, manner: Manner) -> int:
             if not agreed("Go on?"):
                 return FAILED
         result = _perform(content, request, place, manner)
-    _show(result, manner)
+    _show(result, place, manner)
     return 0 if result["success"] else FAILED
 
 
@@ -70,24 +82,26 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
             say(f"Switched off, so left as they are: {', '.join(off)}", style="yellow")
         chosen = [slug for slug in slugs or record.campaigns if slug in enabled]
         if not chosen:
-            raise CommandError("No campaign of that run is switched on, and only those are undone")
+            raise CommandError(
+                "Only campaigns that are switched on are undone: set `enabled` to true, undo, then to false again"
+            )
         event = {"action": Action.UNDO.value, "run_id": run_id, "campaigns": chosen}
         looked = {**event, "dry_run": True, "notify": False}
         preview = _perform(looked, _request(looked, settings), place, manner)
         changing = sum(campaign["adsets_updated"] for campaign in preview["campaigns"])
         if dry_run or not preview["success"] or not changing or not manner.as_json:
-            _show(preview, manner)
+            _show(preview, place, manner)
         if not preview["success"]:
             say("Nothing was undone. --campaign leaves out what cannot be undone now", style="red")
             return FAILED
         if dry_run or not changing:
             say("Nothing was undone" if dry_run else "There is nothing to undo")
             return 0
-        if not manner.yes and not agreed(f"Put {changing} ad sets back, in stage {stage}?"):
+        if not manner.yes and not agreed(f"Put {several(changing, 'ad set')} back, in stage {stage}?"):
             return FAILED
         live = {**event, "dry_run": False}
         result = _perform(live, _request(live, settings), place, manner)
-    _show(result, manner)
+    _show(result, place, manner)
     return 0 if result["success"] else FAILED
 
 
@@ -100,7 +114,7 @@ def _event(text: str) -> Any:
         if file is None:
             known = ", ".join(event_names())
             raise UsageError(f"{text} is neither JSON nor a file, nor one of those in events/: {known}")
-        source, said = str(file), file.read_text()
+        source, said = str(file), text_of(file)
     try:
         return json.loads(said)
     except json.JSONDecodeError as error:
@@ -141,24 +155,39 @@ def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> d
     kind = f"{'dry' if request.dry_run else 'live'}-{request.action}"
     path = LOGS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{place.stage}-{kind}.jsonl"
     what = f"{'Dry run' if request.dry_run else 'LIVE run'}, {request.action}: asking CLOSRTECH and Meta"
+    with path.open("a", encoding="utf-8") as file, logged_to(Tee(file, sys.stderr) if manner.verbose else file):
+        try:
+            with waiting(what, quiet=manner.verbose):
+                return handler.handle(event, environment.clock())
+        except SyncFailed as failure:
+            return failure.result
+        except KeyboardInterrupt:
+            _stop(request, path, file)
+        finally:
+            say(f"log: {path}", style="dim")
+
+
+def _stop(request: RunRequest, path: Path, log: TextIO) -> NoReturn:
+    """End this process at once: its other threads would go on writing at Meta. The ledger is made for that."""
     try:
-        with (
-            path.open("a", encoding="utf-8") as file,
-            waiting(what, quiet=manner.verbose),
-            logged_to(Tee(file, sys.stderr) if manner.verbose else file),
-        ):
-            return handler.handle(event, environment.clock())
-    except SyncFailed as failure:
-        return failure.result
-    except KeyboardInterrupt:
         if not request.dry_run:
             say("What is half done, the next live run finishes or undoes", style="yellow")
-        raise
-    finally:
         say(f"log: {path}", style="dim")
+        say("Stopped", style="red")
+        log.flush()
+    finally:
+        os._exit(INTERRUPTED)
 
 
-def _show(result: Mapping[str, Any], manner: Manner) -> None:
+def _is_kept(result: Mapping[str, Any], place: Place) -> bool:
+    """Tell whether `history` shows the run."""
+    try:
+        return bool(place.table) and place.ledger().knows(result["run_id"])
+    except LedgerError:
+        return False
+
+
+def _show(result: Mapping[str, Any], place: Place, manner: Manner) -> None:
     if manner.as_json:
         print(json.dumps(result))  # noqa: T201 - for machines
         return
@@ -166,6 +195,8 @@ def _show(result: Mapping[str, Any], manner: Manner) -> None:
     out.print(headline(result), style="bold" if result["success"] else "bold red")
     if result["left_to"]:
         out.print(f"Everything was left to run {result['left_to']}, which has the same time or is at work")
+    if signs := meaning_of_signs(result):
+        out.print(signs)
     for campaign in campaigns(result):
         out.print(f"\n{campaign.title}", style="bold")
         if campaign.lines:
@@ -173,8 +204,8 @@ def _show(result: Mapping[str, Any], manner: Manner) -> None:
             for line in campaign.lines:
                 rows.add_row(line.name, line.word, "\n".join(filter(None, (line.states, *line.reasons))))
             out.print(rows)
-        for note in campaign.notes or ([] if campaign.lines or campaign.errors else ["no ad sets"]):
+        for note in campaign.notes:
             out.print(note)
         for error in campaign.errors:
             out.print(f"✗ {error}", style="red")
-    out.print(f"\n{footline(result)}")
+    out.print(f"\n{footline(result, is_kept=_is_kept(result, place))}")

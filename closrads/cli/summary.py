@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from closrads.model import Action, Result
+from closrads.model import Action, MailOutcome, Result
+from closrads.report_words import DONE, WORDINGS, Wording
 
 MOST_UNCHANGED = 5
 """Ad sets that are as they should be and are still listed one by one."""
@@ -36,12 +37,18 @@ def states(added: Sequence[str], removed: Sequence[str]) -> str:
     return " ".join((*(f"+{code}" for code in added), *(f"−{code}" for code in removed)))
 
 
-def word_for(result: str, action: str, *, dry_run: bool) -> str:
-    """Return what an ad set's result is called: a dry run only says what would be."""
-    if result != Result.UPDATED:
-        return result.replace("_", " ")
-    verb = "put back" if action == Action.UNDO else "updated"
-    return f"would be {verb}" if dry_run else verb
+def several(number: int, noun: str) -> str:
+    """Return a number of things."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _wording(result: Mapping[str, Any]) -> Wording:
+    return WORDINGS[Action(result["action"])]
+
+
+def _as_it_was_meant(word: str, run: Mapping[str, Any]) -> str:
+    """Return a word for what was done: a dry run only says what would be."""
+    return f"would be {word}" if run["dry_run"] and word in DONE else word
 
 
 def counts(result: Mapping[str, Any]) -> dict[str, int]:
@@ -57,35 +64,47 @@ def counts(result: Mapping[str, Any]) -> dict[str, int]:
 
 
 def counted(result: Mapping[str, Any]) -> str:
-    """Return the counts as a text."""
-    action, dry_run = result["action"], result["dry_run"]
-    words = (f"{number} {word_for(word, action, dry_run=dry_run)}" for word, number in counts(result).items())
-    return ", ".join(words) or "no ad sets"
+    """Return the counts as a text, empty if there is nothing to count in a run that failed."""
+    found: Counter[str] = Counter()
+    for word, number in counts(result).items():
+        found[_as_it_was_meant(_wording(result).counted[Result(word)], result)] += number
+    if found:
+        return ", ".join(f"{number} {word}" for word, number in found.items())
+    if result["left_to"]:
+        return "nothing was done"
+    return _wording(result).nothing if result["success"] else ""
 
 
 def headline(result: Mapping[str, Any]) -> str:
     """Return the first line: what kind of run, how it ended, what it did."""
     kind = f"{'Dry run' if result['dry_run'] else 'Live run'}, {result['action']}"
-    end = "" if result["success"] else "FAILED: "
-    return f"{kind}: {end}{counted(result)}, in {result['duration_ms'] / 1000:.1f} s"
+    end = ": ".join(filter(None, ("" if result["success"] else "FAILED", counted(result))))
+    return f"{kind}: {end}, in {result['duration_ms'] / 1000:.1f} s"
 
 
-def footline(result: Mapping[str, Any]) -> str:
+def meaning_of_signs(result: Mapping[str, Any]) -> str:
+    """Return what + and − mean in this run, empty if that is the change of today or there are none."""
+    changes = (adset["added"] or adset["removed"] for campaign in result["campaigns"] for adset in campaign["adsets"])
+    return _wording(result).signs.rstrip(":") if any(changes) else ""
+
+
+def footline(result: Mapping[str, Any], *, is_kept: bool) -> str:
     """Return the last line: how to find the run again, and what it cost."""
-    mail = str(result["mail"]).replace("_", " ")
-    kept = "" if result["dry_run"] else ", in the history"
-    return f"Run {result['run_id']}{kept} · mail {mail} · {result['graph']['round_trips']} calls to Meta"
+    kept = ", in the history" if is_kept else ""
+    mail = "no mail" if result["mail"] == MailOutcome.NOT_ASKED else f"mail {result['mail'].replace('_', ' ')}"
+    return f"Run {result['run_id']}{kept} · {mail} · {several(result['graph']['round_trips'], 'call')} to Meta"
 
 
 def campaigns(result: Mapping[str, Any]) -> Iterator[CampaignSummary]:
     """Yield each campaign of a run."""
     for campaign in result["campaigns"]:
         lines = [_line(adset, result) for adset in campaign["adsets"]]
-        unchanged = [line for line in lines if line.word == Result.UNCHANGED and not line.reasons]
+        usual = _wording(result).labels[Result.UNCHANGED]
+        unchanged = [line for line in lines if line.word == usual and not line.reasons]
         notes = []
         if len(unchanged) > MOST_UNCHANGED:
             lines = [line for line in lines if line not in unchanged]
-            notes.append(f"and {len(unchanged)} ad sets unchanged")
+            notes.append(f"and {len(unchanged)} ad sets {usual}")
         if campaign["unmapped_states"]:
             notes.append(f"Meta has no region for: {', '.join(campaign['unmapped_states'])}")
         if campaign["about_run"]:
@@ -99,9 +118,11 @@ def campaigns(result: Mapping[str, Any]) -> Iterator[CampaignSummary]:
             for change in result["recovered"]
             if change["campaign"] == campaign["slug"]
         ]
+        if not (campaign["adsets"] or notes or campaign["errors"]):
+            notes.append(_wording(result).no_adsets)
         yield CampaignSummary(campaign["campaign_name"], tuple(lines), tuple(notes), tuple(campaign["errors"]))
 
 
 def _line(adset: Mapping[str, Any], result: Mapping[str, Any]) -> Line:
-    word = word_for(adset["result"], result["action"], dry_run=result["dry_run"])
+    word = _as_it_was_meant(_wording(result).labels[Result(adset["result"])], result)
     return Line(adset["name"], word, states(adset["added"], adset["removed"]), tuple(adset["issues"]))

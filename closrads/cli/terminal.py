@@ -16,6 +16,7 @@ from rich.table import Table
 WIDTH_OF_A_PIPE = 120
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
 """Exit statuses."""
+SET_CREDENTIALS = "Set AWS_PROFILE, or AWS_REGION and credentials, in this shell"
 
 
 class CommandError(Exception):
@@ -70,6 +71,7 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
         Progress(
             SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=console,
             transient=True,
+            redirect_stdout=False,  # metrics are printed, and belong to the log
         )
         if console.is_terminal and not quiet
         else None
@@ -90,7 +92,20 @@ def agreed(question: str) -> bool:
     if not is_somebody_there():
         say("Nobody is there to ask: give --yes", style="red")
         return False
-    return typer.confirm(question, err=True)
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+
+
+def text_of(file: Path) -> str:
+    """Return what stands in a file that somebody named."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is no text in UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {str(error.strerror).lower()}") from None
 
 
 @contextmanager
@@ -98,7 +113,7 @@ def explained() -> Iterator[None]:
     """Say in one text what went wrong and what to do: no traceback, no secret, and an exit status for scripts."""
     try:
         yield
-    except (typer.Exit, typer.Abort, BrokenPipeError):  # the last is `| head`, which typer knows
+    except (typer.Exit, BrokenPipeError):  # the last is `| head`, which typer knows
         raise
     except KeyboardInterrupt:
         _give_up("Stopped", INTERRUPTED)
@@ -118,7 +133,6 @@ def _explanation(error: Exception) -> tuple[str, int]:
     # Slow to import, and loaded by the time that something of it is raised.
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415
 
-    from closrads.cli.parameter_files import UnreadableFileError  # noqa: PLC0415
     from closrads.errors import ClosradsError, ConfigError, EventError, plain  # noqa: PLC0415
 
     said, status = str(error), FAILED
@@ -130,15 +144,27 @@ def _explanation(error: Exception) -> tuple[str, int]:
         case ConfigError():
             said = f"{error}\n`doctor` tells more; `push-config` puts parameters"
         case NoCredentialsError() | NoRegionError():
-            said = f"{error} Set AWS_PROFILE, or AWS_REGION and credentials, in this shell"
+            pass
         case ClientError():
             said = f"AWS refuses: {error}. Are these the right credentials and the right Region?"
         case BotoCoreError():
             said = f"AWS cannot be asked: {error}. Check the network and this shell's AWS_ variables"
-        case UnreadableFileError() | ClosradsError() | OSError() | UnicodeDecodeError():
+        case OSError():
+            said = f"{error.filename}: {str(error.strerror).lower()}" if error.filename else said
+        case ClosradsError():
             pass
         case _:
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}:{place.lineno}"
             said = plain(f"Unexpected {type(error).__name__} at {where}: {error}. This is a defect of CLOSRADS")
+    lacks = any(isinstance(cause, NoCredentialsError | NoRegionError) for cause in _causes(error))
+    if lacks and SET_CREDENTIALS not in said:
+        said = f"{said.rstrip('.')}. {SET_CREDENTIALS}"
     return said, status
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came from."""
+    while error is not None:
+        yield error
+        error = error.__context__

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from closrads.cli import environment
+from closrads.cli import environment, runs
 from closrads.cli.app import app
 from sandbox import Sandbox
 from tests.world import FakeTime
@@ -20,6 +20,7 @@ def business(sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPa
     sandbox.load("change day")
     monkeypatch.setattr(environment, "clock", lambda: fake_time.clock)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "LOGS", tmp_path / "build/log")
     return sandbox
 
 

@@ -252,6 +252,16 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "[Meta 100/33]",
         "",
     ),
+    "the ad account is refused": (
+        lambda sandbox: sandbox.meta.fail(
+            faults.error(200, None, "Permissions error"),
+            on=lambda operation: operation.path == "act_222" and "user_tasks" in operation.params["fields"],
+        ),
+        "ad account act_222",
+        Verdict.FAILED,
+        "[Meta 200]",
+        "see to the token and its rights",
+    ),
     "the ad account is disabled": (account(status=2), "ad account act_111", Verdict.WARNING, "status 2", "Billing"),
     "a Meta campaign does not exist": (
         put(campaigns__veterans__fb_campaign_ids="120210000000009900"),
@@ -354,6 +364,20 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         Verdict.FAILED,
         "does not exist",
         "Deploy",
+    ),
+    "there is no table to have a backup": (
+        lambda sandbox: sandbox.aws.client("dynamodb").delete_table(TableName=LEDGER_TABLE),
+        "ledger backup",
+        Verdict.WARNING,
+        "not checked: no table",
+        "see to the ledger first",
+    ),
+    "the backup cannot be looked at": (
+        lambda sandbox: sandbox.aws.fail("dynamodb", "DescribeContinuousBackups", "AccessDeniedException"),
+        "ledger backup",
+        Verdict.WARNING,
+        "not checked: you have no right to it",
+        "dynamodb:DescribeContinuousBackups",
     ),
     "the ledger has no backup": (no_backup, "ledger backup", Verdict.FAILED, "is off", "switch it on"),
     "the ledger cannot be queried": (
@@ -542,6 +566,59 @@ def test_each_token_is_looked_at(call: Call, business: Sandbox) -> None:
     assert findings["token meta/access_token"]["verdict"] == "ok"
 
 
+def own_tokens(token: str) -> dict[str, str]:
+    """Return the parameters that give each campaign a token of its own."""
+    return {f"campaigns/{slug}/fb_access_token": token for slug in ("mortgage", "truckers", "veterans")}
+
+
+def test_a_shared_token_that_nobody_uses(call: Call, business: Sandbox) -> None:
+    """It is looked at all the same, and that its renewal renews nothing is said."""
+    business.aws.put_parameters({**own_tokens(business.meta.token), "meta/access_token": "EAAFAKERENEWED"})
+
+    status, findings = found(call)
+
+    own = "token campaigns/mortgage/fb_access_token, campaigns/truckers/fb_access_token, "
+    assert findings[f"{own}campaigns/veterans/fb_access_token"]["verdict"] == "ok"
+    assert (status, findings["token meta/access_token"]["verdict"]) == (1, "failed")
+    assert findings["meta/access_token"]["verdict"] == "warning"
+    assert "used by no campaign" in findings["meta/access_token"]["said"]
+
+
+def test_one_token_in_several_parameters(call: Call, business: Sandbox) -> None:
+    """All of them are to be renewed, so they are named, or counted."""
+    business.aws.put_parameters(own_tokens(business.meta.token))
+
+    status, findings = found(call)
+
+    (name,) = (name for name in findings if name.startswith("token "))
+    assert (status, findings[name]["verdict"]) == (0, "ok")
+    assert name.startswith("token meta/access_token, campaigns/mortgage/fb_access_token, ")
+    assert name.endswith(" and 1 more")
+    assert findings["meta/access_token"]["verdict"] == "warning"
+
+
+def test_what_hangs_on_a_dead_token_is_one_line(call: Call, business: Sandbox) -> None:
+    """The remedy is the token's, and no parameter is blamed that may be right."""
+    business.meta.dead_tokens[business.meta.token] = faults.TOKEN_EXPIRED
+
+    _, findings = found(call)
+
+    behind = [each for each in findings.values() if "does not accept the token" in each["said"]]
+    assert [(each["verdict"], each["remedy"]) for each in behind] == [("warning", "see to the token first")]
+    assert behind[0]["check"].startswith("ad account act_")
+    assert [name for name, each in findings.items() if each["verdict"] == "failed"] == ["token meta/access_token"]
+
+
+def test_a_token_that_is_refused_elsewhere_only(call: Call, business: Sandbox) -> None:
+    """Then no other line says that something is wrong."""
+    business.meta.fail(faults.TOKEN_EXPIRED, on=lambda operation: operation.path == VETERANS)
+
+    status, findings = found(call)
+
+    assert status == 1
+    assert findings["Meta campaigns of act_111"]["verdict"] == "failed"
+
+
 @pytest.mark.parametrize("identity", ["example.test", "mail.example.test"])
 def test_a_sender_of_a_verified_domain(call: Call, business: Sandbox, identity: str) -> None:
     """SES lets every address of a verified domain send, and of those below it."""
@@ -680,3 +757,11 @@ class TestWhatAPersonSees:
         assert result.exit_code == 1
         assert "→ request production access" in result.output
         assert "Stage sandbox: 17 ok, 1 failed" in result.output
+
+    @pytest.mark.parametrize(("names", "said"), [(1, "1 warning"), (2, "2 warnings")])
+    def test_warnings_are_counted(self, call: Call, business: Sandbox, names: int, said: str) -> None:
+        """One is one."""
+        for meta_campaign in list(business.meta.campaigns.values())[:names]:
+            meta_campaign.status = "PAUSED"
+
+        assert f"ok, {said}\n" in call("doctor").output

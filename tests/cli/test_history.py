@@ -29,6 +29,28 @@ def ids(rows: list[dict[str, object]]) -> list[object]:
     return [row["run_id"] for row in rows]
 
 
+def reopen(business: Sandbox) -> None:
+    """Have a change look as if its run had not come to its end."""
+    item = next(item for item in business.aws.ledger() if item["sk"].startswith("CHANGE#"))
+    business.aws.client("dynamodb").update_item(
+        TableName=LEDGER_TABLE,
+        Key={"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}},
+        UpdateExpression="SET #state = :state",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={":state": {"S": "written"}},
+    )
+
+
+def forget_end(business: Sandbox, run_id: str) -> None:
+    """Have a run look as if it had died."""
+    business.aws.client("dynamodb").update_item(
+        TableName=LEDGER_TABLE,
+        Key={"pk": {"S": "RUN"}, "sk": {"S": run_id}},
+        UpdateExpression="REMOVE ended_at, success, #result",
+        ExpressionAttributeNames={"#result": "result"},
+    )
+
+
 class TestRuns:
     """The list."""
 
@@ -142,6 +164,24 @@ class TestRuns:
         (row,) = listed(call, "--campaign", "veterans")
         assert (row["ended_at"], row["success"], row["counts"]) == (None, None, {})
         assert "not ended" in call("history").output
+        assert "it died or is at work; nothing of it is open" in call("history").output
+
+    def test_a_run_that_died_long_ago(self, call: Call) -> None:
+        """Once a later run has ended, nothing more is promised."""
+        Ledger(LEDGER_TABLE, FakeTime().clock).begin_run("20260504T102900Z-dead", Action.SYNC, ["truckers"])
+        live_run(call, TRUCKERS)
+
+        for options in ((), ("--run", "20260504T102900Z-dead")):
+            assert "it died; nothing of it is open" in " ".join(call("history", *options).output.split())
+
+    def test_a_run_that_died_half_way(self, call: Call, business: Sandbox) -> None:
+        """What is open of it will be seen to."""
+        run_id = live_run(call, TRUCKERS)
+        reopen(business)
+        forget_end(business, run_id)
+
+        said = " ".join(call("history", "--run", run_id).output.split())
+        assert "it died or is at work; the next live run sees to what is half done" in said
 
     def test_a_failed_run(self, call: Call, business: Sandbox) -> None:
         """Its errors are counted in the list, and stand in its details."""
@@ -197,15 +237,7 @@ class TestChanges:
     def test_left_open(self, call: Call, business: Sandbox) -> None:
         """It says what will happen to it."""
         run_id = live_run(call, TRUCKERS)
-        table = business.aws.client("dynamodb")
-        item = next(item for item in business.aws.ledger() if item["sk"].startswith("CHANGE#"))
-        table.update_item(
-            TableName=LEDGER_TABLE,
-            Key={"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}},
-            UpdateExpression="SET #state = :state",
-            ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={":state": {"S": "written"}},
-        )
+        reopen(business)
 
         assert "written, the next live run finishes or undoes it" in call("history", "--run", run_id).output
 
@@ -226,6 +258,20 @@ class TestChanges:
         assert result.exit_code == 1
         assert "at the foot of each report" in result.stderr
 
+    def test_an_unknown_campaign(self, call: Call) -> None:
+        """More likely a slip than a campaign without runs: those that there are are named."""
+        result = call("history", "--campaign", "nope")
+
+        assert result.exit_code == 2
+        assert "no campaign nope: there are mortgage, truckers, veterans" in result.stderr
+
+    def test_a_campaign_that_the_run_did_not_have(self, call: Call) -> None:
+        """The run is known, and so is what it had."""
+        result = call("history", "--run", live_run(call, TRUCKERS), "--campaign", "veterans")
+
+        assert result.exit_code == 2
+        assert "did not have veterans: it had truckers" in result.stderr
+
     def test_a_run_and_a_day(self, call: Call) -> None:
         """One of the two says all."""
         assert call("history", "--run", "nope", "--day", "2026-05-04").exit_code == 2
@@ -235,7 +281,7 @@ class TestChanges:
         result = call("history", "--day", "Tuesday")
 
         assert result.exit_code == 2
-        assert "%Y-%m-%d" in result.stderr
+        assert "no day such as 2026-11-17" in " ".join(result.stderr.replace("│", "").split())
 
 
 def test_a_year_is_read_page_by_page(call: Call, business: Sandbox) -> None:

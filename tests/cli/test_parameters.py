@@ -1,6 +1,7 @@
 """`push-config` and `pull-config`, against a real Parameter Store's API."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -118,8 +119,20 @@ class TestPush:
         result = run("push-config", file, "--yes")
 
         assert (result.exit_code, puts(sandbox)) == (1, 0)
-        for said in ("fb_ad_account_id: must be act_", "fb_campain_ids: is not a parameter", "Nothing was put"):
+        for said in (
+            "fb_ad_account_id: must be act_",
+            "fb_campain_ids: is not a parameter",
+            "Nothing was put: what is",
+        ):
             assert said in result.stderr
+
+    def test_what_is_only_wrong_is_not_called_missing(self, legacy: Path, sandbox: Sandbox) -> None:
+        """The hint about what is missing would lead astray."""
+        legacy.write_text(LEGACY.replace("=111", "=one"))
+        result = run("push-config", legacy, "--yes")
+
+        assert puts(sandbox) == 0
+        assert "Nothing was put\n" in result.stderr
 
     def test_nobody_to_ask(self, legacy: Path, sandbox: Sandbox) -> None:
         """A script has to say that it means it."""
@@ -161,7 +174,12 @@ class TestPush:
 
     @pytest.mark.parametrize(
         ("text", "said"),
-        [(None, "No such file"), ("", "names no parameter"), ("just a note\n", "names no parameter")],
+        [
+            (None, "some.env cannot be read: no such file or directory"),
+            ("", "names no parameter"),
+            ("just a note\n", "names no parameter"),
+            ("FB_ACCESS_TOKEN=a\nFB_ACCESS_TOKEN=b\nA_FB_CAMPAIGN_ID=1\nA_FB_CAMPAIGN_IDS=2\n", "some.env: A_FB_"),
+        ],
     )
     def test_a_file_that_says_nothing(self, tmp_path: Path, sandbox: Sandbox, text: str | None, said: str) -> None:
         """No traceback, and no call to AWS."""
@@ -171,8 +189,19 @@ class TestPush:
 
         result = run("push-config", file)
 
-        assert (result.exit_code, sandbox.aws.requests) == (1, [])
+        assert (result.exit_code, sandbox.aws.requests) == (2, [])
         assert said in result.stderr
+
+    def test_a_reader_that_goes_away(self, legacy: Path, sandbox: Sandbox) -> None:
+        """`| head -1` keeps nothing from being put."""
+        ours, theirs = os.pipe()
+        os.close(ours)
+        command = [sys.executable, "-m", "closrads", "push-config", str(legacy), "--yes", "--stage", "sandbox"]
+        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own program
+        os.close(theirs)
+
+        assert "9 of 9 put" in done.stderr
+        assert puts(sandbox) == 9
 
 
 class TestPull:

@@ -1,7 +1,13 @@
 """`run` and `undo`, with the real handler."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -138,6 +144,7 @@ class TestRun:
         [
             ("no-such-file", "nor one of those in events/: dry-run, eventbridge"),
             ("{not json", "the event is no JSON"),
+            (str(Path(sys.executable).resolve()), "is no text in UTF-8"),
             ('{"dry_run": "false"}', "dry_run: must be true or false without quotes"),
             ('{"campaigns": ["nobody"]}', "'nobody' is unknown"),
             ("[]", "must be a JSON object"),
@@ -188,11 +195,56 @@ class TestRun:
         def stopped(*_: object) -> None:
             raise KeyboardInterrupt
 
+        def ended(status: int) -> NoReturn:
+            raise SystemExit(status)
+
         monkeypatch.setattr("handler.handle", stopped)
+        monkeypatch.setattr("os._exit", ended)
 
         assert "finishes or undoes" in (live := call("run", LIVE, "--yes")).stderr
-        assert "finishes or undoes" not in call("run", "dry-run").stderr
-        assert live.exit_code == 130
+        assert "finishes or undoes" not in (dry := call("run", "dry-run")).stderr
+        assert (live.exit_code, dry.exit_code) == (130, 130)
+        assert "Stopped" in live.stderr
+        assert "Stopped" in dry.stderr
+
+    def test_stopped_means_that_nothing_more_is_written(self, business: Sandbox, tmp_path: Path) -> None:
+        """Ctrl-C while Meta is slow with a write: the process is gone before Meta answers, and says little."""
+        held, gone = threading.Event(), threading.Event()
+
+        def hold(moment: str) -> None:
+            if moment == "after" and business.meta.writes and not gone.is_set():
+                held.set()
+                gone.wait(30)
+
+        business.meta.on_exchange = hold
+        program = (  # a background process of a shell would ignore Ctrl-C
+            "import pathlib, runpy, signal, sys; from closrads.cli import runs;"
+            "signal.signal(signal.SIGINT, signal.default_int_handler); runs.LOGS = pathlib.Path(sys.argv.pop(1));"
+            "runpy.run_module('closrads', run_name='__main__')"
+        )
+        root = str(Path(__file__).resolve().parents[2])
+        with subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-c", program, str(tmp_path), "run", LIVE, "--yes"],
+            env={**os.environ, "PYTHONPATH": root},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert held.wait(30)
+                process.send_signal(signal.SIGINT)
+                shown, told = process.communicate(timeout=30)
+            finally:
+                process.kill()
+                gone.set()
+
+        assert (process.returncode, shown) == (130, "")
+        assert [line.partition(":")[0] for line in told.splitlines()] == [
+            "What is half done, the next live run finishes or undoes",
+            "log",
+            "Stopped",
+        ]
 
     def test_what_another_run_is_at_work_on_is_left(self, call: Call) -> None:
         """It is said, of a campaign and of all."""
@@ -201,7 +253,19 @@ class TestRun:
         book.lease(["truckers"], "other-run", until, Action.SYNC)
 
         assert "left alone: run other-run is at work on it" in call("run", LIVE, "--yes").stdout
-        assert "Everything was left to run other-run" in call("run", TRUCKERS, "--yes").stdout
+        left = call("run", TRUCKERS, "--yes").stdout
+        assert "Live run, sync: nothing was done" in left
+        assert "Everything was left to run other-run" in left
+        assert "in the history" not in left
+
+    def test_only_what_the_ledger_has_is_in_the_history(self, call: Call, business: Sandbox) -> None:
+        """Not a dry run, nor one for which it could not be written or be asked."""
+        assert "in the history" in call("run", TRUCKERS, "--yes").stdout
+        assert "in the history" not in call("run", "dry-run").stdout
+        business.aws.fail("dynamodb", "TransactWriteItems", "AccessDeniedException", times=None)
+        assert "in the history" not in call("run", TRUCKERS, "--yes").stdout
+        business.aws.fail("dynamodb", "GetItem", "AccessDeniedException", times=None)
+        assert "in the history" not in call("run", TRUCKERS, "--yes").stdout
 
     def test_states_that_meta_does_not_know(self, call: Call, business: Sandbox) -> None:
         """They are named."""
@@ -307,7 +371,29 @@ class TestUndo:
 
         assert "left as they are: truckers" in (result := call("undo", run_id, "--yes")).stderr
         assert "5 put back" in result.stdout
-        assert call("undo", run_id, "--campaign", "truckers").exit_code == 1
+        refused = call("undo", run_id, "--campaign", "truckers")
+        assert refused.exit_code == 1
+        assert "set `enabled` to true, undo, then to false again" in refused.stderr
+
+    def test_the_words_are_those_of_the_report(self, call: Call) -> None:
+        """Also what the signs mean."""
+        run_id = live_run(call, TRUCKERS)
+        call("undo", run_id, "--yes")
+
+        rechecked = call("run", '{"action": "recheck", "dry_run": false}', "--yes").stdout
+        again = call("undo", run_id, "--yes").stdout
+
+        assert "There was nothing to look at again." in rechecked
+        assert "2 already as before" in again
+
+    def test_the_meaning_of_the_signs(self, call: Call) -> None:
+        """Stands once, for it is not the change of today."""
+        run_id = live_run(call, TRUCKERS)
+
+        assert "+ and − are what the undo adds and takes away\n" in call("undo", run_id, "--dry-run").stdout
+        rechecked = call("run", '{"action": "recheck", "dry_run": false}', "--yes").stdout
+        assert "+ and − are what that run had added and taken away\n" in rechecked
+        assert "2 still healthy" in rechecked
 
     def test_what_cannot_be_looked_at_is_not_undone(self, call: Call, business: Sandbox) -> None:
         """A campaign that fails in the look stops the deed, and how to leave it out is said."""

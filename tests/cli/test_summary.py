@@ -11,6 +11,7 @@ from closrads.model import (
     Action,
     AdSetResult,
     ChangeState,
+    MailOutcome,
     Recovery,
     Result,
     RunResult,
@@ -63,7 +64,33 @@ def test_the_first_line(action: Action, said: str, *, dry_run: bool) -> None:
 
 def test_the_first_line_of_a_failure() -> None:
     """It says so before anything else."""
-    assert summary.headline(result(campaign_errors=("Boom",))) == "Live run, sync: FAILED: no ad sets, in 1.5 s"
+    assert summary.headline(result(campaign_errors=("Boom",))) == "Live run, sync: FAILED, in 1.5 s"
+
+
+def test_the_first_line_of_a_run_without_ad_sets() -> None:
+    """In the words of the report."""
+    assert summary.headline(result(action=Action.RECHECK)) == "Live run, recheck: nothing to put back, in 1.5 s"
+
+
+def test_what_is_called_the_same_is_counted_together() -> None:
+    """A word stands once."""
+    two = (adset("A", Result.UNVERIFIED), adset("B", Result.SUPERSEDED))
+    assert summary.counted(result(*two)) == "2 to be looked at"
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 calls"), (1, "1 call"), (2, "2 calls")])
+def test_one_is_one(number: int, said: str) -> None:
+    """And all else is several."""
+    assert summary.several(number, "call") == said
+
+
+@pytest.mark.parametrize(
+    ("mail", "said"), [(MailOutcome.NOT_ASKED, "no mail"), (MailOutcome.NOT_CONFIGURED, "mail not configured")]
+)
+def test_the_last_line(mail: MailOutcome, said: str) -> None:
+    """Who wanted no mail reads of none."""
+    one = result(adset("Broad")) | {"mail": mail.value, "graph": {"round_trips": 1}}
+    assert summary.footline(one, is_kept=True) == f"Run run, in the history · {said} · 1 call to Meta"
 
 
 @pytest.mark.parametrize(("number", "lines", "notes"), [(5, 5, ()), (6, 0, ("and 6 ad sets unchanged",))])

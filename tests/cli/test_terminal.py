@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import typer
-from botocore.exceptions import EndpointConnectionError, NoRegionError
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
 from rich.console import Console
 from typer.testing import CliRunner
 
 from closrads.cli import terminal
 from closrads.cli.app import app
-from closrads.errors import Secret
+from closrads.errors import LedgerError, Secret
 from sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,9 @@ class TestErrors:
             (terminal.UsageError("do that"), "do that", 2),
             (NoRegionError(), "You must specify a region. Set AWS_PROFILE", 1),
             (EndpointConnectionError(endpoint_url="https://x.test"), "AWS cannot be asked: Could not connect", 1),
-            (PermissionError(13, "Permission denied", "file"), "Permission denied", 1),
+            (NoCredentialsError(), "Unable to locate credentials. Set AWS_PROFILE", 1),
+            (PermissionError(13, "Permission denied", "file"), "file: permission denied", 1),
+            (OSError("odd"), "odd", 1),
             (ZeroDivisionError("of fake-secret-0123456789"), "Unexpected ZeroDivisionError at test_terminal.py:", 1),
             (KeyboardInterrupt(), "Stopped", 130),
         ],
@@ -48,6 +50,29 @@ class TestErrors:
         assert said in text
         assert "fake-secret" not in text
         assert "Traceback" not in text
+
+    def test_what_lies_behind_an_error_has_its_hint_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The ledger's words alone do not say what to do."""
+        error = LedgerError("The ledger cannot be read: Unable to locate credentials")
+        error.__context__ = NoCredentialsError()
+        with pytest.raises(typer.Exit), terminal.explained():
+            raise error
+
+        assert "Unable to locate credentials. Set AWS_PROFILE" in capsys.readouterr().err
+
+    def test_ctrl_c_at_a_question(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        """It has the status of Ctrl-C, not that of a no."""
+
+        def interrupted(*_: object, **__: object) -> None:
+            raise typer.Abort
+
+        monkeypatch.setattr(terminal, "is_somebody_there", lambda: True)
+        monkeypatch.setattr("typer.confirm", interrupted)
+        with pytest.raises(typer.Exit) as ended, terminal.explained():
+            terminal.agreed("Go on?")
+
+        assert ended.value.exit_code == 130
+        assert "Stopped" in capsys.readouterr().err
 
     def test_an_end_is_no_error(self) -> None:
         """What a command returns is left alone."""
@@ -144,6 +169,22 @@ def test_a_question_needs_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("sys.stdin", Person())
     assert terminal.is_somebody_there()
+
+
+def test_a_python_without_what_the_commands_need() -> None:
+    """One sentence says which one has it."""
+    command = [sys.executable, "-S", "-m", "closrads", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+
+    assert done.returncode == 1
+    assert done.stderr == "This Python has no typer: run `make .venv/ready`, then call .venv/bin/python -m closrads\n"
+
+
+def test_a_switch_takes_no_value() -> None:
+    """The help shows none behind it."""
+    shown = CliRunner().invoke(app, ["undo", "--help"]).output
+
+    assert not any("<bool>" in line for line in shown.splitlines() if "--help" not in line)
 
 
 def test_help_is_quick() -> None:
