@@ -254,6 +254,7 @@ def test_the_program(tmp_path: Path, number: signal.Signals) -> None:
         run.send_signal(number)
     assert run.returncode == 0
     assert "export CLOSRADS_PARAMETER_PATH=/closrads/sandbox\n" in lines
+    assert any(".venv/bin/python -m closrads push-config build/sandbox.env" in line for line in lines)
     assert all(any(name in line for line in lines) for name in SCENARIOS)
     content = json.loads((tmp_path / "build/sandbox-env.json").read_text())
     assert content["Parameters"]["CLOSRADS_PARAMETER_PATH"] == "/closrads/container"
