@@ -22,7 +22,7 @@ from closrads.errors import (
 )
 from closrads.facebook_client import check_ad_health, get_active_adsets, init_api, refresh
 from closrads.graph_api import UsageMeter
-from closrads.headroom import POINTS_PER_ADSET, points_needed
+from closrads.headroom import points_needed
 from closrads.ledger import Ledger
 from closrads.model import (
     LONG_AGO,
@@ -60,7 +60,6 @@ RECHECKED_FOR = timedelta(days=1)
 
 _LEFT = frozenset({Result.DEFERRED, Result.HELD, Result.UNVERIFIED, Result.ROLLBACK_FAILED})
 """What a later invocation of the same run has to look at anew: it was not begun, or its change is open."""
-_OPEN_RESULTS = frozenset({Result.UNVERIFIED, Result.ROLLBACK_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +273,17 @@ class _CampaignRun:
         return [each for each in changes if each.changed_at >= began and each.state is not ChangeState.VERIFIED]
 
     def _take_in(self, changes: Sequence[Change]) -> None:
-        """Settle what is done with, and note how the waves went in which it was done."""
+        """Settle what is done with, and note how the waves went in which it was done.
+
+        What an invocation that was cut off had begun may have been put back for that alone, and says nothing of Meta.
+        """
         waves: dict[datetime, list[Result]] = {}
+        told = frozenset(self._settled)
         for change in sorted(changes, key=lambda change: change.prepared_at):
             if outcome := outcome_of(change):
                 self._settled.setdefault(outcome.id, outcome)
-                waves.setdefault(change.prepared_at, []).append(outcome.result)
+                if outcome.id in told:
+                    waves.setdefault(change.prepared_at, []).append(outcome.result)
         self._waves_before = list(waves.values())
 
     @property
@@ -381,17 +385,11 @@ class _CampaignRun:
         self._leave_to_the_next(job)
 
     def _say_when_to_go_on(self, job: Job, tried: Mapping[str, AdSetSnapshot]) -> None:
-        """Say when what was tried, and deferred for want of time or quota, can be gone on with.
-
-        So can what is still open, if it is for want of quota that it could not be ended.
-        """
+        """Say when what was tried, and deferred for want of time or quota, can be gone on with."""
         waiting = [tried[adset.id] for adset in self.report.with_result(Result.DEFERRED) if adset.id in tried]
-        is_open = self.report.still_open or self.report.with_result(*_OPEN_RESULTS)
         if waiting:  # and nobody knows which of them will be the first
             waits = map(job.api.quota.seconds_until, {points_needed([adset]) for adset in waiting})
             self._add(again_in_seconds=_pause(max(filter(math.isfinite, waits), default=None)))
-        elif is_open and 0 < (wait := job.api.quota.seconds_until(POINTS_PER_ADSET)) < math.inf:
-            self._add(again_in_seconds=_pause(wait))
 
     def _leave_to_the_next(self, job: Job) -> None:
         """Remember which ad sets the next sync is to take first."""
