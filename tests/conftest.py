@@ -16,6 +16,9 @@ from tests.world import FakeTime, World
 
 ROOT = Path(__file__).resolve().parent.parent
 
+FIGURE = "figure"
+"""A property of a test that is printed at the end of the test run."""
+
 settings.register_profile("untimed", deadline=None)  # how long a case takes depends on what else the machine does
 settings.load_profile("untimed")
 
@@ -70,3 +73,11 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     stream = StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", stream)
     return stream
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures, also of tests that ran in another process."""
+    for report in terminalreporter.getreports("passed"):
+        for name, line in report.user_properties:
+            if name == FIGURE:
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {line}")

@@ -1,4 +1,4 @@
-"""Workers with a sandbox each, and a place for figures at the end of the test run."""
+"""Workers with a sandbox each, and a way to say figures."""
 
 import multiprocessing
 import os
@@ -8,13 +8,12 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.conftest import FIGURE
 from tests.crash import harness
 
 Answer = TypeVar("Answer")
 
 Say = Callable[[str], None]
-
-FIGURE = "figure"
 
 
 class Workers:
@@ -44,11 +43,3 @@ def workers() -> Iterator[Workers]:
 def say(record_property: Callable[[str, object], None]) -> Say:
     """Return a way to have a line printed at the end of the test run."""
     return lambda line: record_property(FIGURE, line)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures."""
-    for report in terminalreporter.getreports("passed"):
-        for name, line in report.user_properties:
-            if name == FIGURE:
-                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {line}")
