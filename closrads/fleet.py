@@ -14,7 +14,7 @@ from typing import Any
 
 from closrads.clock import Clock
 from closrads.config import Settings
-from closrads.errors import ConfigError, EventError
+from closrads.errors import ClosradsError, ConfigError, EventError
 from closrads.ledger import STARTED_AGAIN_WITHIN, Ledger
 from closrads.model import (
     RUN_ID_TIME,
@@ -37,8 +37,8 @@ QUOTA_PATIENCE_SECONDS = 30.0
 MOST_TRIES = 3
 """After so many calls that died, another one would die too."""
 NO_RESULT = (
-    "Nothing is known of what became of it: the function failed or was cut off while at work on it. The next run first "
-    "finishes or undoes what it had begun"
+    "Nothing is known of what became of it: the function failed or was cut off while at work on it, or another run had "
+    "it all the time. The next run first finishes or undoes what is half done"
 )
 
 
@@ -103,6 +103,11 @@ def close_run(
     """Put together what all campaigns of an open run have come to, and `finish` it, once.
 
     The answer has `again_in_seconds` if another invocation is at it just now.
+
+    Raises
+    ------
+    ClosradsError
+        So many invocations have died of it that this one would too.
     """
     ledger = _ledger(settings, clock)
     opened = _opened(run_id, ledger)
@@ -111,8 +116,11 @@ def close_run(
     unknown = [slug for slug in opened.campaigns if slug not in parts or not parts[slug].is_over]
     if not opened.has_ended and any(ledger.is_held(slug, run_id) for slug in unknown):
         return {"run_id": run_id, "has_ended": False, "again_in_seconds": WITHOUT_REASON_SECONDS}
-    if opened.ends_begun >= MOST_TRIES:
-        return {"run_id": run_id, "has_ended": opened.has_ended, "again_in_seconds": None}
+    if opened.ends_begun >= MOST_TRIES and not opened.has_ended:
+        raise ClosradsError(
+            f"Run {run_id} was to be closed {MOST_TRIES} times, and the function died each time: its log says why. "
+            f"What became of each ad set stands in the ledger: python -m closrads history --run {run_id}"
+        )
     if others_until := ledger.claim_end(run_id, run.lease_until(), _invocation()):
         rest = math.ceil((others_until - clock.now()).total_seconds())
         return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
@@ -174,12 +182,13 @@ def _work_on(slug: str, opened: OpenRun, run: Run) -> dict[str, Any]:
     elif campaigns:
         report = _sync_campaign(campaigns[0], run, earlier or (report if times else None))
     else:
-        report = replace(report, campaign_errors=("It was switched off or taken away since the run was opened",))
+        switched_off = ("It was switched off or taken away since the run was opened",)
+        report = replace(earlier or report, campaign_errors=switched_off, again_in_seconds=None)
     again = report.again_in_seconds
     graph = run.meter.reading() + before.graph if before else run.meter.reading()
     part = Part(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
-    run.ledger.keep_part(run.run_id, part)
     emit_rollbacks_failed(report, earlier, run.settings.stage)
+    run.ledger.keep_part(run.run_id, part)
     return _answer(run.run_id, slug, part)
 
 

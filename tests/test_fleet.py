@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closrads.errors import ConfigError, EventError, LedgerError, SyncFailed
+from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError, SyncFailed
 from closrads.fleet import GOES_ON_FOR, MOST_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS
 from closrads.model import Action, AdSetResult, ChangeState, GraphUsage, Part, Result, SyncReport
 from sandbox.meta import Breakage, faults
@@ -469,7 +469,8 @@ class TestTrouble:
             ledger(world).claim_end(run_id, world.time.clock.now(), f"number {number}")
             later(world, 1)
 
-        assert workflow.call(close(run_id))["again_in_seconds"] is None
+        with pytest.raises(ClosradsError, match=f"history --run {run_id}"):
+            workflow.call(close(run_id))
         assert world.sandbox.aws.mails == []
 
     def test_what_a_recheck_had_put_back_when_it_was_cut_off_is_told(
@@ -571,6 +572,18 @@ class TestTrouble:
         assert world.meta.requests == []
         with pytest.raises(SyncFailed, match="Veterans: It was switched off or taken away since the run was opened"):
             world.run(close(run_id))
+
+    def test_what_was_done_before_it_was_switched_off_is_told(self, world: World, adsets: dict[str, list[str]]) -> None:
+        """It was done, whoever stopped the rest."""
+        run_id = world.run(OPEN)["run_id"]
+        done = AdSetResult(adsets["veterans"][0], "Done", Result.UPDATED, ("FL",))
+        report = SyncReport("veterans", "Veterans", dry_run=False, adsets=(done,), again_in_seconds=60)
+        ledger(world).keep_part(run_id, Part(report, GraphUsage(), is_over=False))
+        world.put({"campaigns/veterans/enabled": "false"})
+
+        answer = world.run(part(run_id))
+
+        assert (answer["adsets_updated"], answer["again_in_seconds"]) == (1, None)
 
     def test_a_rollback_that_failed_rings_at_once_and_once(
         self, world: World, adsets: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
