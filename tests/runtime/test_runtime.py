@@ -113,6 +113,21 @@ def test_a_live_run(business: Business, runtime: LambdaRuntime) -> None:
     assert (lines[0]["message"], lines[-1]["message"]) == ("run.start", "run.end")
 
 
+def test_a_run_in_steps(business: Business, runtime: LambdaRuntime) -> None:
+    """As the workflow calls it: opened, campaign by campaign, and closed with the one report."""
+    opened = runtime.invoke({"step": "open", **LIVE})
+    slugs = [slug for account in opened["accounts"] for slug in account]
+    run_id = opened["run_id"]
+    parts = [runtime.invoke({"step": "part", "run_id": run_id, "campaigns": [slug]}) for slug in slugs]
+    assert business.subjects == []
+
+    closed = runtime.invoke({"step": "close", "run_id": run_id})
+
+    assert [each["again_in_seconds"] for each in (*parts, closed)] == [None] * 4
+    assert sum(each["adsets_updated"] for each in parts) == closed["adsets_updated"] == len(business.changed) == 7
+    assert business.subjects == ["CLOSRADS ✓ 7 updated"]
+
+
 def test_a_failed_run(business: Business, runtime: LambdaRuntime) -> None:
     """It counts as an error that names each campaign on a line of its own; the report is out by then."""
     business.load("dead token")
