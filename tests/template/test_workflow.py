@@ -144,7 +144,9 @@ class TestMaps:
 
         assert [each["ErrorEquals"] for each in states["Work on it"]["Catch"]] == [["States.ALL"]]
         assert states["Every ad account"]["ToleratedFailurePercentage"] == 100
-        assert states["Every ad account"]["Next"] == "Close the run"
+        (whole,) = states["Every ad account"]["Catch"]
+        assert (whole["ErrorEquals"], whole["ResultPath"]) == (["States.ALL"], "$.failure"), "so it ends as failed"
+        assert {states["Every ad account"]["Next"], whole["Next"]} == {"Close the run"}
         assert [each["ErrorEquals"] for each in states["Close the run"]["Catch"]] == [["States.ALL"]]
 
     def test_a_failed_report_does_not_keep_the_recheck_away(self, machine: Json) -> None:
