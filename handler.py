@@ -6,13 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 from closrads.clock import Clock
-from closrads.config import Settings, load_settings
-from closrads.errors import ClosradsError, SyncFailed, redact_all
+from closrads.config import load_settings
+from closrads.domain.metrics import run_metrics
+from closrads.domain.request import RunRequest, StepRequest, parse_event, parse_step
+from closrads.domain.results import RunResult
+from closrads.domain.runs import RUN_ID_TIME
+from closrads.domain.settings import Settings
+from closrads.errors import ClosradsError, SyncFailed
 from closrads.fleet import close_run, open_run, run_part
-from closrads.model import RUN_ID_TIME, RunRequest, RunResult, StepRequest
 from closrads.notifier import notify
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
-from closrads.request import parse_event, parse_step
+from closrads.redaction import redact_all
 from closrads.sync import LONGEST_RUN_SECONDS, end_run, run_sync
 
 
@@ -79,7 +83,7 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
     if request.notify and result.is_news:
         result = replace(result, mail=notify(result, settings.email, settings.timezone))
     end_run(result, request, settings, clock)
-    emit_metrics(result, settings.stage, is_shared=request.opens)
+    emit_metrics(run_metrics(result, is_shared=request.opens), settings.stage)
     logger.info(
         "run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": result.mail.value}
     )

@@ -14,11 +14,12 @@ from tenacity import (
     wait_exponential,
 )
 
-from closrads.bounded_http import AnswerTooLargeError, BoundedAdapter
 from closrads.clock import Clock
-from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError, plain
-from closrads.model import ClosrtechLogin
+from closrads.domain.settings import ClosrtechLogin
+from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError
+from closrads.http import AnswerTooLargeError, BoundedAdapter
 from closrads.observability import logger
+from closrads.redaction import plain
 from closrads.state_mapper import is_state, normalised
 
 TIMEOUT_SECONDS = 30

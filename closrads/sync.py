@@ -7,45 +7,32 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from closrads.apply import Job
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
-from closrads.config import Settings
-from closrads.errors import (
-    ClosradsError,
-    ConfigError,
-    LedgerError,
-    MetaError,
-    MetaRateLimitError,
-    PlanRefusedError,
-    redact_all,
-)
-from closrads.facebook_client import check_ad_health, get_active_adsets, init_api, refresh
-from closrads.graph_api import UsageMeter
-from closrads.headroom import points_needed
-from closrads.ledger import Ledger
-from closrads.model import (
-    LONG_AGO,
-    Action,
-    AdSetResult,
-    AdSetSnapshot,
-    CampaignConfig,
-    Change,
-    ChangeState,
-    Remembered,
-    Result,
-    RunRequest,
-    RunResult,
-    SyncReport,
-)
+from closrads.concurrency import side_by_side, under_way
+from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, Remembered
+from closrads.domain.health import check_ad_health
+from closrads.domain.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember, resume
+from closrads.domain.request import Action, RunRequest
+from closrads.domain.results import AdSetResult, Result, RunResult, SyncReport
+from closrads.domain.settings import CampaignConfig, Settings
+from closrads.domain.targeting import region_keys
+from closrads.errors import ClosradsError, ConfigError, LedgerError, MetaError, MetaRateLimitError, PlanRefusedError
+from closrads.facebook_client import get_active_adsets, init_api, refresh
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.leases import Leases
+from closrads.ledger.runs import Runs
+from closrads.meta.graph import UsageMeter
+from closrads.meta.rate_limit import AccountQuota
 from closrads.observability import log_defect, logger
-from closrads.parallel import side_by_side, under_way
-from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember, resume
-from closrads.quota import AccountQuota
-from closrads.recovery import as_found, outcome_of, recheck, recover
+from closrads.redaction import redact_all
+from closrads.rollout.budget import points_needed
+from closrads.rollout.change_run import Job
+from closrads.rollout.recovery import as_found, outcome_of, recheck, recover
+from closrads.rollout.rollout import carry_out, validate
 from closrads.state_mapper import build_fb_regions, is_state
-from closrads.targeting import region_keys
-from closrads.waves import carry_out, validate
 
 WITHOUT_REASON_SECONDS = 60
 """The pause before what was deferred is gone on with, where nobody says how long to wait."""
@@ -70,7 +57,8 @@ class Run:
     request: RunRequest
     settings: Settings
     clock: Clock
-    ledger: Ledger
+    table: Table
+    """Of the ledger."""
     patience: float = math.inf
     """The most seconds to wait for Meta's quota."""
     opened_at: datetime | None = None
@@ -81,6 +69,21 @@ class Run:
     def quota(self, account: str) -> AccountQuota:
         """Return an ad account's quota: campaigns may share one."""
         return self._quotas.setdefault(account, AccountQuota(self.clock.now, self.patience))
+
+    @property
+    def ledger(self) -> Ledger:
+        """The changes of ad sets."""
+        return Ledger(self.table)
+
+    @property
+    def leases(self) -> Leases:
+        """Who is at work on which campaign."""
+        return Leases(self.table)
+
+    @property
+    def runs(self) -> Runs:
+        """What is kept of runs."""
+        return Runs(self.table)
 
     def lease_until(self) -> datetime:
         """Return when this invocation is sure to be over."""
@@ -101,7 +104,7 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     if not settings.ledger_table and not (request.dry_run and request.action is Action.SYNC):
         raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: only a dry run of a sync can do without the ledger"])
     started = clock.now()
-    run = Run(run_id, request, settings, clock, Ledger(settings.ledger_table, clock))
+    run = Run(run_id, request, settings, clock, Table(settings.ledger_table, clock))
     campaigns = settings.chosen(request.campaigns)
     result = RunResult(run_id, request.action, request.dry_run, started, 0, (), force=request.force)
     if request.dry_run:
@@ -117,34 +120,34 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
     """Keep the result of a run that the ledger knows, and note that its scheduled time is done with."""
     if result.left_to or (result.dry_run and not request.opens):
         return
-    ledger = Ledger(settings.ledger_table, clock)
+    table = Table(settings.ledger_table, clock)
     try:
-        ledger.end_run(result.run_id, redact_all(result.as_json()))
+        Runs(table).end(result.run_id, redact_all(result.as_json()))
         if request.scheduled and not request.opens:
-            ledger.end_time(_time_key(request), result.run_id)
+            Leases(table).complete_time(_time_key(request), result.run_id)
     except LedgerError as error:
         logger.error("ledger.run_not_ended", extra={"error": str(error)})
 
 
 def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) -> RunResult:
     """Do what no other run has done or is doing."""
-    request, ledger = run.request, run.ledger
+    request, leases = run.request, run.leases
     until = run.lease_until()
     slugs = [campaign.slug for campaign in campaigns]
     mine = slugs
     try:
         if request.scheduled:
-            holder = ledger.claim_time(_time_key(request), run.run_id, until)
+            holder = leases.claim_time(_time_key(request), run.run_id, until)
             if holder != run.run_id:
                 mine = []
                 return _leave_to(holder, result)
-        busy = ledger.lease(slugs, run.run_id, until, request.action)
+        busy = leases.acquire(slugs, run.run_id, until, request.action)
         mine = [slug for slug in slugs if slug not in busy]
         if busy and not mine:
             if request.scheduled:
-                ledger.give_time_back(_time_key(request), run.run_id)
+                leases.release_time(_time_key(request), run.run_id)
             return _leave_to(min(busy.values()), result)
-        ledger.begin_run(run.run_id, request.action, mine)
+        run.runs.begin(run.run_id, request.action, mine)
         reports = side_by_side(
             lambda campaign: (
                 _sync_campaign(campaign, run)
@@ -175,7 +178,7 @@ def _leave_to(holder: str, result: RunResult) -> RunResult:
 def release(slugs: Sequence[str], run: Run, invocation: str = "") -> None:
     """Give campaigns back that were leased."""
     try:
-        run.ledger.release(slugs, run.run_id, invocation)
+        run.leases.release(slugs, run.run_id, invocation)
     except LedgerError as error:
         logger.error("ledger.lease_kept", extra={"campaigns": slugs, "error": str(error)})  # until it expires
 
@@ -355,13 +358,13 @@ class _CampaignRun:
         return changes
 
     def _changes_to_undo(self, job: Job) -> list[Change]:
-        run_id = self._request.run_id or job.ledger.last_sync(job.campaign)
+        run_id = self._request.run_id or self._run.leases.last_sync(job.campaign)
         if not run_id:
             raise PlanRefusedError("No live run has had this campaign yet, so there is nothing to undo")
         return [change for change in self._changes_of(run_id, job) if change.state is ChangeState.VERIFIED]
 
     def _changes_of(self, run_id: str, job: Job) -> Sequence[Change]:
-        if not job.ledger.knows(run_id):
+        if not self._run.runs.exists(run_id):
             raise PlanRefusedError(f"The ledger knows no live run {run_id}: take the id from the foot of a report")
         self._add(about_run=run_id)
         return job.ledger.changes_of(job.campaign, run_id)

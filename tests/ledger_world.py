@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from closrads.domain.changes import Change, ChangeState, Memory
+from closrads.domain.request import Action
+from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import LedgerError, SyncFailed
-from closrads.facebook_client import _build_new_targeting
-from closrads.ledger import Ledger
-from closrads.model import Action, Change, ChangeState, Memory
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.leases import Leases
+from closrads.ledger.runs import Runs
 from closrads.state_mapper import build_fb_regions
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta.targeting import codes
@@ -43,7 +47,22 @@ def later(world: World, seconds: float) -> None:
 
 def ledger(world: World) -> Ledger:
     """Return the ledger as a run uses it."""
-    return Ledger(LEDGER_TABLE, world.time.clock)
+    return Ledger(table(world))
+
+
+def leases(world: World) -> Leases:
+    """Return the leases as a run uses them."""
+    return Leases(table(world))
+
+
+def runs(world: World) -> Runs:
+    """Return what is kept of runs, as a run uses it."""
+    return Runs(table(world))
+
+
+def table(world: World) -> Table:
+    """Return the ledger's table as a run uses it."""
+    return Table(LEDGER_TABLE, world.time.clock)
 
 
 def planned(  # noqa: PLR0913 - all but the first two have a default

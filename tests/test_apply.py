@@ -9,14 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.apply import Job, apply_wave
-from closrads.graph_api import UsageMeter
-from closrads.headroom import points_needed, reserve_room
-from closrads.ledger import Ledger
-from closrads.model import Action, Ad, AdSetSnapshot, Result
-from closrads.parallel import side_by_side
-from closrads.plan import decide
-from closrads.quota import RESERVED_SECONDS
+from closrads.concurrency import side_by_side
+from closrads.domain.adsets import Ad, AdSetSnapshot
+from closrads.domain.plan import decide
+from closrads.domain.request import Action
+from closrads.domain.results import Result
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
+from closrads.meta.graph import UsageMeter
+from closrads.meta.rate_limit import RESERVED_SECONDS
+from closrads.rollout.budget import points_needed, reserve_room
+from closrads.rollout.change_run import Job
+from closrads.rollout.wave import apply_wave
 from closrads.state_mapper import build_fb_regions
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import Breakage
@@ -37,7 +41,7 @@ def adset(ads: int, paused: int = 0) -> AdSetSnapshot:
 def job(world: World, pace: float = 0) -> Job:
     """Return a job on the veterans, at a pace that Meta has kept so far."""
     api = world.api(meter=UsageMeter(round_trips=1000, seconds=1000 * pace))
-    return Job("veterans", "run", Action.SYNC, api, Ledger(LEDGER_TABLE, world.time.clock), WAIT)
+    return Job("veterans", "run", Action.SYNC, api, Ledger(Table(LEDGER_TABLE, world.time.clock)), WAIT)
 
 
 def go(job: Job, adsets: Sequence[AdSetSnapshot]) -> set[Result]:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from facebook_business.api import FacebookAdsApi
 
-from closrads import clock, graph_api
+from closrads import clock
+from closrads.domain.results import GraphUsage
 from closrads.errors import (
     MetaAccessError,
     MetaError,
@@ -23,11 +24,12 @@ from closrads.errors import (
     MetaRateLimitError,
     MetaTooMuchDataError,
     MetaTransientError,
-    Secret,
 )
 from closrads.facebook_client import init_api
-from closrads.graph_api import GraphApi, JsonObject, Operation, UsageMeter, has_data, has_id, was_done
-from closrads.model import GraphUsage
+from closrads.meta import graph as graph_api
+from closrads.meta.error_codes import JsonObject
+from closrads.meta.graph import GraphApi, Operation, UsageMeter, has_data, has_id, was_done
+from closrads.redaction import Secret
 from sandbox import faults
 from sandbox.server import Delivery, Reply
 from tests.world import VETERANS, World, ids

@@ -15,27 +15,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads import graph_api
 from closrads.closrtech_client import LONGEST_CODE, MOST_ENTRIES
-from closrads.errors import LONGEST_ERROR, LONGEST_NAME, LONGEST_TEXT, ClosradsError, EventError, SyncFailed, plain
-from closrads.model import (
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import (
     LARGEST_ANSWER,
     MOST_ISSUES,
-    Action,
     AdSetResult,
-    ChangeState,
     MailOutcome,
     Recovery,
     Result,
     RunResult,
     SyncReport,
 )
+from closrads.errors import ClosradsError, EventError, SyncFailed
+from closrads.meta import graph as graph_api
 from closrads.observability import LARGEST_LINE, logger
-from closrads.report import MOST_HTML, MOST_TEXT, Report, as_sent, build_report
-from closrads.report_story import LONGEST_OUTCOME
+from closrads.redaction import LONGEST_ERROR, LONGEST_NAME, LONGEST_TEXT, plain
+from closrads.report.render import MOST_HTML, MOST_TEXT, Report, as_sent, build_report
+from closrads.report.subject import LONGEST_OUTCOME
 from sandbox.meta import Breakage, faults
 from sandbox.server import Reply
-from tests.ledger_world import entries, ledger, result_of
+from tests.ledger_world import entries, result_of, runs
 from tests.world import LIVE, VETERANS, World, ids
 
 TRUCKERS = "120200000000000901"
@@ -514,13 +515,12 @@ def test_an_answer_that_fits_is_whole() -> None:
 
 def test_a_result_that_is_too_large_for_the_ledger_is_kept_without_details(world: World) -> None:
     """A run of which the ledger does not know the end would be taken for one that died."""
-    book = ledger(world)
-    book.begin_run("run", Action.SYNC, ["veterans"])
+    runs(world).begin("run", Action.SYNC, ["veterans"])
 
     result = result_with(1, "x").as_json()
     result["campaigns"][0]["adsets"][0]["issues"] = [noise(200_000)]
 
-    book.end_run("run", result)
+    runs(world).end("run", result)
 
     (kept,) = entries(world, "run", pk="RUN")
     assert len(kept["result"]) < 10_000

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.changes import Memory, Remembered
+from closrads.domain.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember
+from closrads.domain.results import Result
+from closrads.domain.settings import Limits
+from closrads.domain.targeting import geo_conflicts, region_keys, same_targeting, states, without_computed
 from closrads.errors import PlanRefusedError
-from closrads.model import Ad, AdFinding, AdHealth, AdSetSnapshot, Limits, Memory, Remembered, Result
-from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember
 from closrads.state_mapper import build_fb_regions, fb_region_to_usps
-from closrads.targeting import geo_conflicts, region_keys, same_targeting, states, without_computed
 
 ALL_CODES = [fb_region_to_usps(str(key)) for key in range(3843, 3894)]
 some_states = st.sets(st.sampled_from(ALL_CODES), min_size=1)

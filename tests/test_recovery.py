@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from closrads import config
+from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState
+from closrads.domain.health import Protected, still_to_protect
+from closrads.domain.request import Action
+from closrads.domain.targeting import without_computed
 from closrads.errors import SyncFailed
-from closrads.facebook_client import Protected, republish_ads, still_to_protect
-from closrads.ledger import Ledger
-from closrads.model import Action, Ad, AdIssue, AdSetSnapshot, Change, ChangeState
-from closrads.targeting import without_computed
+from closrads.facebook_client import republish_ads
+from closrads.ledger.changes import Ledger
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
 from tests.ledger_world import (
@@ -31,6 +34,7 @@ from tests.ledger_world import (
     only_reads,
     recorded_state,
     result_of,
+    runs,
     statuses,
 )
 from tests.world import LIVE, START, World
@@ -401,7 +405,7 @@ class TestAround:
     ) -> None:
         """Neither at Meta nor in the ledger; that something is open is no failure of the dry run."""
         left_behind(world, adset, state)
-        ledger(world).begin_run(EARLIER, Action.SYNC, ["veterans"])
+        runs(world).begin(EARLIER, Action.SYNC, ["veterans"])
         world.time.next_day()
 
         with only_reads(world):
@@ -813,7 +817,7 @@ class TestLedgerTrouble:
                 raise ZeroDivisionError("a defect")
             return still_to_protect(change, now)
 
-        monkeypatch.setattr("closrads.recovery.still_to_protect", stumble)
+        monkeypatch.setattr("closrads.rollout.recovery.still_to_protect", stumble)
 
         result = result_of(world, LIVE)
 

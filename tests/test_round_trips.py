@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from closrads import ledger
 from closrads.errors import EventError
+from closrads.ledger import changes as ledger
 from sandbox.meta import MetaWorld
 from tests.world import LIVE, World
 

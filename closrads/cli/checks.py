@@ -18,7 +18,8 @@ from closrads.cli.environment import NOT_ALLOWED, Place
 from closrads.cli.regions import differences, meta_regions
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
-from closrads.config import META_GRAPH_URL, Settings, is_safe_address, parse_settings
+from closrads.config import META_GRAPH_URL, is_safe_address, parse_settings
+from closrads.domain.settings import CampaignConfig, Settings
 from closrads.errors import (
     ClosradsError,
     ClosrtechAccessError,
@@ -27,12 +28,11 @@ from closrads.errors import (
     MetaAccessError,
     MetaError,
     MetaInvalidError,
-    Secret,
-    plain,
 )
 from closrads.facebook_client import init_api
-from closrads.graph_api import API_VERSION, GraphApi, JsonObject, Operation, has_id
-from closrads.model import CampaignConfig
+from closrads.meta.error_codes import JsonObject
+from closrads.meta.graph import API_VERSION, GraphApi, Operation, has_id
+from closrads.redaction import Secret, plain
 from closrads.state_mapper import REGION_FILE, is_state
 from closrads.sync import LEASE_MARGIN
 

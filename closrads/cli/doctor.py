@@ -13,7 +13,7 @@ from closrads.cli.checks import Check, Finding, Known, Verdict, check_parameters
 from closrads.cli.log import logged_to
 from closrads.cli.parameters import read_parameters
 from closrads.cli.terminal import FAILED, shown, table, waiting
-from closrads.parallel import side_by_side
+from closrads.concurrency import side_by_side
 
 AT_ONCE = 10
 PATIENCE_SECONDS = 30.0

@@ -23,7 +23,8 @@ from closrads.cli.parameter_files import (
 from closrads.cli.summary import several
 from closrads.cli.terminal import FAILED, CommandError, UsageError, agreed, say, shown, table, text_of, waiting
 from closrads.config import parse_settings
-from closrads.errors import ConfigError, Secret, redact
+from closrads.errors import ConfigError
+from closrads.redaction import Secret, redact
 
 if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient

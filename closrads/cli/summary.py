@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from closrads.model import Action, MailOutcome, Result
-from closrads.report_words import DONE, WORDINGS, Wording
+from closrads.domain.request import Action
+from closrads.domain.results import MailOutcome, Result
+from closrads.report.wording import DONE, WORDINGS, Wording
 
 MOST_UNCHANGED = 5
 """Ad sets that are as they should be and are still listed one by one."""

@@ -7,17 +7,9 @@ import pytest
 
 from closrads.cli import summary
 from closrads.cli.past import Aftermath
-from closrads.model import (
-    Action,
-    AdSetResult,
-    ChangeState,
-    MailOutcome,
-    Recovery,
-    Result,
-    RunResult,
-    SyncReport,
-    without_details,
-)
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport, without_details
 
 
 def result(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **more: Any) -> dict[str, Any]:

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
-from closrads.report import MOST_HTML, MOST_TEXT, Report, as_sent, build_report, html_of, text_of
-from closrads.report_fold import FOLDS, TEXT_FOLDS, fitting, folded
-from closrads.report_story import LONGEST_OUTCOME, LONGEST_PREVIEW, story_of
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.report.render import MOST_HTML, MOST_TEXT, Report, as_sent, build_report, html_of, text_of
+from closrads.report.sections import story_of
+from closrads.report.subject import LONGEST_OUTCOME, LONGEST_PREVIEW
+from closrads.report.truncate import FOLDS, TEXT_FOLDS, fitting, folded
 from closrads.state_mapper import fb_region_to_usps
 from tests.report.mails import MISSING_FORM, NEW_YORK, RESULTS, UNCHANGED, UPDATED, adsets, campaign, run
 

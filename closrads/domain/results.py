@@ -1,200 +1,20 @@
-"""The frozen values that all other modules speak in.
-
-A *campaign* is one CLOSRADS campaign: a CLOSRTECH feed, one ad account and one or more *Meta campaigns*.
-"""
+"""What a run did: with an ad set, with a campaign, and as a whole."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from closrads.errors import Secret, plain
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.redaction import plain
 
 LARGEST_ANSWER = 5_500_000
 """Bytes; Lambda takes answers of 6 MB (Lambda Developer Guide, "Quotas")."""
 MOST_ISSUES = 10
 """That are told of one ad set."""
-LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
-RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
-"""How the id of a run begins, so that the ids sort by time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one campaign's run, overridable below `limits/` in the Parameter Store."""
-
-    max_removed_pct: float = 80
-    """A plan that takes away more than this share of the states that are targeted now is refused."""
-    wave_size: int = 25
-    """Most ad sets that may be in flight at once, once an update has proven good."""
-    verify_wait_seconds: float = 3
-    """Pause between re-publishing an ad set's ads and reading them again."""
-    max_adsets: int | None = None
-    """Most ad sets of a campaign that one run changes; the rest is deferred to the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignConfig:
-    """One CLOSRADS campaign as the Parameter Store describes it."""
-
-    name: str
-    slug: str
-    closrtech_campaign: str
-    fb_access_token: Secret
-    fb_ad_account_id: str
-    fb_campaign_ids: tuple[str, ...]
-    enabled: bool = True
-    limits: Limits = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class ClosrtechLogin:
-    """Where CLOSRTECH answers, and to whom."""
-
-    base_url: str
-    email: Secret
-    password: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class EmailConfig:
-    """Who sends the report to whom."""
-
-    sender: str
-    recipients: tuple[str, ...]
-
-
-class Action(StrEnum):
-    """What an event asks for."""
-
-    SYNC = "sync"
-    RECHECK = "recheck"
-    UNDO = "undo"
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """A validated event."""
-
-    action: Action
-    dry_run: bool
-    campaigns: tuple[str, ...] | None = None
-    """Slugs, or None for every enabled campaign."""
-    validate: bool = False
-    force: frozenset[str] = frozenset()
-    """Names of the limits that are lifted for this run."""
-    notify: bool = True
-    scheduled: datetime | None = None
-    """The schedule's time; what runs for one time runs to its end once."""
-    run_id: str | None = None
-    """The run to undo or to look at again; None for each campaign's last."""
-    opens: bool = False
-    """Whether the run is only to be opened, for several invocations to share it."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the request as a JSON object, the same for equal requests."""
-        scheduled = self.scheduled and self.scheduled.isoformat()
-        return {**asdict(self), "force": sorted(self.force), "scheduled": scheduled}
-
-
-@dataclass(frozen=True, slots=True)
-class StepRequest:
-    """A validated event that asks for a share of a run that has been opened."""
-
-    run_id: str
-    campaign: str | None
-    """The slug of the campaign to work on; None to close the run."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRun:
-    """A run that several invocations share, as the first of them has written it down."""
-
-    run_id: str
-    request: RunRequest
-    started_at: datetime
-    campaigns: Mapping[str, str]
-    """The names of the campaigns that it is for, by their slugs."""
-    has_ended: bool = False
-    ends_begun: int = 0
-    """How many invocations have set about ending it."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdIssue:
-    """One entry of Meta's `issues_info`."""
-
-    code: int | None
-    summary: str
-    message: str
-    type: str | None
-    """`HARD_ERROR`, `SOFT_ERROR`, or None: Meta does not always say."""
-
-    def __str__(self) -> str:
-        text = self.summary if self.message in {"", self.summary} else f"{self.summary}: {self.message}"
-        return text if self.code is None or f"#{self.code}" in text else f"{text} (#{self.code})"
-
-
-@dataclass(frozen=True, slots=True)
-class Ad:
-    """One ad as it was read."""
-
-    id: str
-    name: str
-    status: str
-    """What was asked for: `ACTIVE`, `PAUSED`, …"""
-    effective_status: str
-    """What is: also reflects parents, review and processing."""
-    issues: tuple[AdIssue, ...] = ()
-    review_feedback: str = ""
-    updated_at: datetime | None = None
-    """When anybody last changed it, if Meta says."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdSetSnapshot:
-    """One ad set with all its ads, as read before anything is written."""
-
-    id: str
-    name: str
-    meta_campaign_id: str
-    effective_status: str
-    targeting: Mapping[str, Any]
-    """Meta's raw object, untouched: typed objects lose keys on the way back."""
-    ads: tuple[Ad, ...] = ()
-    read_at: datetime = LONG_AGO
-    """When the reading began."""
-
-    @property
-    def active_ads(self) -> tuple[Ad, ...]:
-        """The ads that were asked to run; no other ad is ever re-published."""
-        return tuple(ad for ad in self.ads if ad.status == "ACTIVE")
-
-
-class AdHealth(StrEnum):
-    """How an ad does. What cannot be told is neither good nor bad."""
-
-    HEALTHY = "healthy"
-    """Delivers, or is off because a person or a parent wants it so."""
-    PENDING = "pending"
-    """In review or in process: not broken, not proven."""
-    UNREADABLE = "unreadable"
-    """Could not be read, or Meta says something this package does not know."""
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True, slots=True)
-class AdFinding:
-    """What a look at one ad showed."""
-
-    ad: Ad
-    health: AdHealth
-    reason: str = ""
-
-    def __str__(self) -> str:
-        return f"Ad “{self.ad.name}” ({self.ad.id}): {self.reason}"
 
 
 class Result(StrEnum):
@@ -222,76 +42,6 @@ class Result(StrEnum):
     """Somebody else changed its targeting during the run; left as that person wants it."""
     ROLLBACK_FAILED = "rollback_failed"
     """Updated, found broken, and not proven to be back as it was."""
-
-
-class ChangeState(StrEnum):
-    """How far the change of an ad set has come; the ledger's words."""
-
-    PREPARED = "prepared"
-    """Written down; whether Meta has got the write is unknown until the next state."""
-    WRITTEN = "written"
-    REPUBLISHED = "republished"
-    VERIFIED = "verified"
-    ROLLING_BACK = "rolling_back"
-    ROLLED_BACK = "rolled_back"
-    ROLLBACK_FAILED = "rollback_failed"
-    SUPERSEDED = "superseded"
-    """Somebody else changed the ad set."""
-    NOT_WRITTEN = "not_written"
-    """Meta refused, so nothing was changed."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the next run has to finish or undo it."""
-        return self in _OPEN
-
-
-_OPEN = frozenset(
-    {
-        ChangeState.PREPARED, ChangeState.WRITTEN, ChangeState.REPUBLISHED, ChangeState.ROLLING_BACK,
-        ChangeState.ROLLBACK_FAILED,
-    }
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """That an ad set's last change had to be put back."""
-
-    wanted: frozenset[str]
-    """Region keys that were to be set."""
-    times: int
-    """How many runs in a row it was put back for these regions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """What earlier runs have left to be known of a campaign's ad sets."""
-
-    put_back: Mapping[str, Memory]
-    """By the id of the ad set."""
-    deferred: frozenset[str] = frozenset()
-    """The ids of those that the last run left to the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One ad set's change, as the ledger keeps it."""
-
-    campaign: str
-    """The slug."""
-    run_id: str
-    action: Action
-    before: AdSetSnapshot
-    """With the whole targeting, and of its ads those that were ACTIVE and that nobody else has switched off since."""
-    after: Mapping[str, Any]
-    """The whole targeting that was sent."""
-    state: ChangeState
-    prepared_at: datetime
-    changed_at: datetime
-    """When it reached its state."""
-    memory: Memory | None = None
-    """What was remembered of the ad set when the change was prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,30 +222,6 @@ class GraphUsage:
         return GraphUsage(
             self.round_trips + other.round_trips, self.operations + other.operations, self.points + other.points
         )
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """A live run as it is remembered."""
-
-    run_id: str
-    action: Action
-    campaigns: tuple[str, ...]
-    started_at: datetime
-    ended_at: datetime | None
-    """None if it died, or is still at work."""
-    result: dict[str, Any]
-    """What the handler returned, empty without an end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one campaign's share of an open run has come to."""
-
-    report: SyncReport
-    graph: GraphUsage
-    is_over: bool
-    """Whether nothing more is to be done on the campaign in this run."""
 
 
 @dataclass(frozen=True, slots=True)

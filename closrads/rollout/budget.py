@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from closrads.graph_api import LARGEST_BATCH, READ_POINTS, RESERVED_SECONDS, WRITE_POINTS, GraphApi
-from closrads.model import AdSetSnapshot
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.meta.graph import LARGEST_BATCH, READ_POINTS, RESERVED_SECONDS, WRITE_POINTS, GraphApi
 from closrads.observability import logger
 
 TOO_LITTLE_TIME = "Too little time was left to do it safely"

@@ -3,19 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from closrads.apply import RESULTS, Attempt, Job, note, put_back, see_through
+from closrads.domain.adsets import Ad, AdHealth, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState
+from closrads.domain.health import check_ad_health, compare_ads, still_to_protect
+from closrads.domain.results import AdSetResult, Recovery, Result
+from closrads.domain.targeting import region_keys, states
 from closrads.errors import MetaError
-from closrads.facebook_client import (
-    check_ad_health,
-    compare_ads,
-    read_ads,
-    refresh,
-    still_to_protect,
-)
-from closrads.headroom import points_needed, reserve_room
-from closrads.model import Ad, AdHealth, AdSetResult, AdSetSnapshot, Change, ChangeState, Recovery, Result
+from closrads.facebook_client import read_ads, refresh
 from closrads.observability import log_defect, logger
-from closrads.targeting import region_keys, states
+from closrads.rollout.budget import points_needed, reserve_room
+from closrads.rollout.change_run import RESULTS, Attempt, Job, note, put_back, see_through
 
 _GONE = frozenset({"ARCHIVED", "DELETED"})
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})

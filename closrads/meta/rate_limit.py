@@ -21,23 +21,19 @@ POINTS_BY_TIER: Mapping[str, int] = {"development_access": 60, "standard_access"
 BUSY_PCT = 90.0
 """From here on nothing is begun: an hour allows at least 300 calls and 40 for each active ad (Marketing API "Rate
 Limiting"), and the last tenth of them is for the rollback of what is under way."""
-
 CALLS_AT_ONCE = 20
 """Of all that work on one ad account; Meta allows 100 changes a second (Marketing API "Rate Limiting")."""
 RESERVED_SECONDS = 5.0
 """What somebody else has set aside is looked at again so much later: a wave takes about as long."""
-
 _FULL_PCT = 100.0
 _AT_ONCE = timedelta(seconds=1)
 """What is learned within this time may be of one batch: its items are done in any order, and the last knew most."""
 _LARGEST_AMOUNT = 1_000_000
 """Of per cent, seconds or minutes; beyond is garbage."""
-
 _HEADERS = ("x-ad-account-usage", "x-business-use-case-usage", "x-app-usage")
 _HOURLY = ("call_count", "total_cputime", "total_time")
 _REGAIN_MINUTES = "estimated_time_to_regain_access"
 _RESET_SECONDS = "reset_time_duration"
-
 JsonObject = dict[str, Any]
 
 

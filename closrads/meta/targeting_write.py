@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from closrads.domain.targeting import Targeting, region_keys, same_but_for_regions, same_targeting
 from closrads.errors import (
     AdSetChangedError,
     MetaError,
@@ -12,8 +13,8 @@ from closrads.errors import (
     MetaRateLimitError,
     MetaTransientError,
 )
-from closrads.graph_api import GraphApi, JsonObject
-from closrads.targeting import Targeting, region_keys, same_but_for_regions, same_targeting
+from closrads.meta.error_codes import JsonObject
+from closrads.meta.graph import GraphApi
 
 _TARGETING_ONLY = {"fields": "id,targeting"}
 

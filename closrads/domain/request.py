@@ -2,11 +2,55 @@
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from closrads.errors import EventError
-from closrads.model import Action, RunRequest, StepRequest
+
+
+class Action(StrEnum):
+    """What an event asks for."""
+
+    SYNC = "sync"
+    RECHECK = "recheck"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A validated event."""
+
+    action: Action
+    dry_run: bool
+    campaigns: tuple[str, ...] | None = None
+    """Slugs, or None for every enabled campaign."""
+    validate: bool = False
+    force: frozenset[str] = frozenset()
+    """Names of the limits that are lifted for this run."""
+    notify: bool = True
+    scheduled: datetime | None = None
+    """The schedule's time; what runs for one time runs to its end once."""
+    run_id: str | None = None
+    """The run to undo or to look at again; None for each campaign's last."""
+    opens: bool = False
+    """Whether the run is only to be opened, for several invocations to share it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the request as a JSON object, the same for equal requests."""
+        scheduled = self.scheduled and self.scheduled.isoformat()
+        return {**asdict(self), "force": sorted(self.force), "scheduled": scheduled}
+
+
+@dataclass(frozen=True, slots=True)
+class StepRequest:
+    """A validated event that asks for a share of a run that has been opened."""
+
+    run_id: str
+    campaign: str | None
+    """The slug of the campaign to work on; None to close the run."""
+
 
 LIFTABLE_LIMITS = frozenset({"max_removed_pct", "reverted_before"})
 _KEYS = frozenset({"action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled", "step"})

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from closrads.model import Action, ChangeState, Result
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,6 @@ LABELS = {
     Result.SUPERSEDED: "changed by somebody else",
     Result.ROLLBACK_FAILED: "rollback failed",
 }
-
 COUNTED = {
     Result.ROLLBACK_FAILED: "with a failed rollback",
     Result.FAILED: "failed",
@@ -45,7 +46,6 @@ COUNTED = {
     Result.NOT_ACTIVE: "not active",
     Result.UNCHANGED: "unchanged",
 }
-
 LOUDEST = Kind(
     "red",
     "Rollback failed",
@@ -53,7 +53,6 @@ LOUDEST = Kind(
     "do not wait for that.",
     (Result.ROLLBACK_FAILED,),
 )
-
 KINDS = (
     Kind(
         "red",
@@ -145,7 +144,6 @@ _OF_UNDO = {
     Result.NEEDS_ATTENTION: "not put back",
     Result.DEFERRED: "deferred",
 }
-
 WORDINGS = {
     Action.SYNC: Wording(
         name="",
@@ -221,25 +219,19 @@ WORDINGS = {
         signs="+ and − are what the undo adds and takes away:",
     ),
 }
-
 DONE = frozenset({"updated", "put back"})
 """What only would be in a dry run."""
-
 LIFTED = {
     "max_removed_pct": "more of the states may be taken away at once than usual",
     "reverted_before": "ad sets that were put back twice are tried again",
 }
 """What a run may do whose limit was lifted."""
-
 DEAD_TOKEN = "Meta no longer accepts the access token"  # noqa: S105 - no secret
 RENEW_TOKEN = f"{DEAD_TOKEN}: ask whoever runs CLOSRADS to renew it (code 190)."
-
 HAD_BEEN_SET = "States that had been set: {}"
 """Of an ad set that may still have them."""
-
 NOT_CHANGED = "Not changed; + and − are what was wanted:"
 NOT_CERTAIN = "Not known to be as before, nor as wanted; + and − are what had been tried:"
-
 RECOVERY_LABELS = {
     ChangeState.VERIFIED: "finished and healthy",
     ChangeState.ROLLED_BACK: "put back, its ads are healthy",

@@ -1,13 +1,13 @@
 """PURE: reading Meta's raw `targeting` object (Marketing API, "Basic Targeting")."""
 
+import copy
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from closrads.state_mapper import fb_region_to_usps, is_state
+from closrads.state_mapper import Region, fb_region_to_usps, is_state
 
 Targeting = Mapping[str, Any]
-
 _WHAT_TO_DO = {
     "countries": "takes in the whole country",
     "country_groups": "takes in a group of countries",
@@ -121,3 +121,10 @@ def _is_abroad(entry: Any) -> bool:
     else:
         country = entry
     return isinstance(country, str) and len(country) == len("US") and country.isalpha() and country.upper() != "US"
+
+
+def _build_new_targeting(targeting: Targeting, regions: Sequence[Region]) -> dict[str, Any]:
+    """Return a deep copy with other regions and without Meta's computed keys; everything else stays as it is; PURE."""
+    new = copy.deepcopy(without_computed(targeting))
+    new["geo_locations"] = {**(new.get("geo_locations") or {}), "regions": [dict(region) for region in regions]}
+    return new

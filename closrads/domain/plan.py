@@ -3,10 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from closrads.domain.adsets import AdFinding, AdSetSnapshot
+from closrads.domain.changes import Memory, Remembered
+from closrads.domain.results import AdSetResult, Result
+from closrads.domain.settings import Limits
+from closrads.domain.targeting import geo_conflicts, reaches_beyond_states, region_keys, states
 from closrads.errors import PlanRefusedError
-from closrads.model import AdFinding, AdSetResult, AdSetSnapshot, Limits, Memory, Remembered, Result
 from closrads.state_mapper import Region
-from closrads.targeting import geo_conflicts, reaches_beyond_states, region_keys, states
 
 BEYOND_STATES = "Its location setting lets Meta reach people outside the states (targeting_automation)"
 PERCENT_COUNTS_FROM = 10

@@ -7,25 +7,12 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from closrads.errors import redact_all
-from closrads.model import (
-    Action,
-    Ad,
-    AdSetResult,
-    AdSetSnapshot,
-    Change,
-    ChangeState,
-    GraphUsage,
-    Memory,
-    OpenRun,
-    Part,
-    Recovery,
-    Result,
-    RunRecord,
-    RunRequest,
-    SyncReport,
-    without_details,
-)
+from closrads.domain.adsets import Ad, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, Memory
+from closrads.domain.request import Action, RunRequest
+from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport, without_details
+from closrads.domain.runs import OpenRun, Part, RunRecord
+from closrads.redaction import redact_all
 
 KEPT_FOR = timedelta(days=400)
 """How long what is final stays: a year to look back on, and a month to ask about it."""
@@ -33,7 +20,6 @@ LARGEST_RECORD = 390_000
 """Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
 MOST_KEPT = 2_000
 """Ad sets of a campaign's share of a run, if all of them are too many for one record."""
-
 Item = dict[str, Any]
 
 
@@ -60,9 +46,29 @@ def run_key(run_id: str) -> Item:
     return {"pk": "RUN", "sk": run_id}
 
 
+def parts_key(run_id: str) -> str:
+    """Return the partition of a shared run's campaigns."""
+    return f"PARTS#{run_id}"
+
+
 def part_key(run_id: str, slug: str) -> Item:
-    """Return where a campaign's share of a run stands."""
-    return {"pk": f"PARTS#{run_id}", "sk": slug}
+    """Return where it stands what has come of a campaign of a shared run."""
+    return {"pk": parts_key(run_id), "sk": slug}
+
+
+def scheduled_key(key: str) -> Item:
+    """Return where it stands which run took a scheduled time."""
+    return {"pk": "SCHEDULED", "sk": key}
+
+
+def memory_key(change: Change) -> Item:
+    """Return where it stands that an ad set's last change was rolled back."""
+    return {"pk": campaign_key(change.campaign), "sk": f"MEMORY#{change.before.id}"}
+
+
+def deferred_key(slug: str) -> Item:
+    """Return where it stands which ad sets of a campaign the last run deferred."""
+    return {"pk": campaign_key(slug), "sk": "MEMORY#deferred"}
 
 
 def open_since(change: Change) -> str:

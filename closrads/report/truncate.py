@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from closrads.errors import LONGEST_ERROR, shortened
-from closrads.report_story import AdSetLink, Box, Changed, Demand, Entry, Listing, Section, Story
+from closrads.redaction import LONGEST_ERROR, shortened
+from closrads.report.content import AdSetLink, Box, Changed, Demand, Entry, Listing, Section, Story
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,6 @@ class Fold:
 
 
 _ALL = 10**6
-
 FOLDS = (
     Fold(entries=20, asides=5, lines=10, sections=12, maps=8, adsets=30, rows=300, longest=1_000),
     Fold(entries=15, asides=5, lines=4, sections=12, maps=8, adsets=20, rows=300, longest=600),
@@ -42,7 +41,6 @@ FOLDS = (
     Fold(entries=1, asides=1, lines=1, sections=2, maps=1, adsets=1, rows=10, longest=40),
 )
 """From what reads well to what always fits: in the last, every list and every text is short, whatever there was."""
-
 TEXT_FOLDS = (
     Fold(_ALL, asides=_ALL, lines=_ALL, sections=_ALL, maps=_ALL, adsets=_ALL, rows=_ALL, longest=LONGEST_ERROR),
     Fold(entries=2_000, asides=2_000, lines=10, sections=1_000, maps=8, adsets=500, rows=5_000, longest=1_000),

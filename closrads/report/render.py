@@ -14,19 +14,18 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from closrads.errors import LONGEST_ERROR, plain
-from closrads.model import RunResult
-from closrads.report_fold import FOLDS, TEXT_FOLDS, fitting
-from closrads.report_story import Demand, Story, story_of
+from closrads.domain.results import RunResult
+from closrads.redaction import LONGEST_ERROR, plain
+from closrads.report.content import Demand, Story
+from closrads.report.sections import story_of
+from closrads.report.truncate import FOLDS, TEXT_FOLDS, fitting
 from closrads.state_mapper import is_state, usps_to_fb_region
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-
 MOST_HTML = 90_000
 """Bytes on their way; Gmail cuts a mail off at 102 kB and hides the rest behind a link."""
 MOST_TEXT = 3_000_000
 """Bytes on their way; SES takes 40 MB, and nobody reads one."""
-
 TILE_MAP = (
     "AK .. .. .. .. .. .. .. .. .. ME",
     ".. .. .. .. .. .. .. .. .. VT NH",

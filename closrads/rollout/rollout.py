@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from closrads.apply import Job, Outcome, apply_wave, validate_change
+from closrads.domain.plan import Decision
+from closrads.domain.results import AdSetResult, Result
 from closrads.errors import ClosradsError, LedgerError, MetaAccessError, MetaPolicyError, MetaRateLimitError
-from closrads.headroom import points_needed, reserve_room
-from closrads.model import AdSetResult, Result
 from closrads.observability import logger
-from closrads.plan import Decision
+from closrads.rollout.budget import points_needed, reserve_room
+from closrads.rollout.change_run import Job
+from closrads.rollout.wave import Outcome, apply_wave, validate_change
 
 BAD_ALONE = 2
 """So many that went alone, one after the other, and had to be put back mean that Meta breaks everything today."""
