@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-def side_by_side(function: Callable[[Item], Answer], items: Sequence[Item], at_once: int) -> list[Answer]:
+def map_concurrently(function: Callable[[Item], Answer], items: Sequence[Item], at_once: int) -> list[Answer]:
     """Return what the function makes of each item, in their order, with at most so many calls under way.
 
     Every call comes to its end, also when one raises; then the first error, by the order of the items, is raised.
@@ -22,7 +22,7 @@ def side_by_side(function: Callable[[Item], Answer], items: Sequence[Item], at_o
 
 
 @contextmanager
-def under_way(function: Callable[[], Answer]) -> Iterator[Future[Answer]]:
+def in_background(function: Callable[[], Answer]) -> Iterator[Future[Answer]]:
     """Have the function do its work beside the body; yield what it comes to, which is there when the body is left."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(function)

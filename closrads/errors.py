@@ -26,14 +26,14 @@ ClosradsError
 from collections.abc import Iterable
 from typing import Any
 
-from closrads.redaction import LONGEST_ERROR, redact, shortened
+from closrads.redaction import MAX_ERROR_CHARS, redact, shorten
 
 
 class ClosradsError(Exception):
     """Base of everything this package raises; its text is for a person and holds no secret."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(shortened(redact(message), LONGEST_ERROR))
+        super().__init__(shorten(redact(message), MAX_ERROR_CHARS))
 
 
 class _ProblemsError(ClosradsError):
@@ -170,7 +170,7 @@ class SyncFailed(ClosradsError):  # noqa: N818 - the name that the console and t
         super().__init__(message)
 
 
-def gravest(errors: Iterable[MetaError]) -> MetaError | None:
+def most_severe(errors: Iterable[MetaError]) -> MetaError | None:
     """Return the error that says most about what comes next: policy, then access, then quota, then any other; PURE."""
     kinds = (MetaPolicyError, MetaAccessError, MetaRateLimitError)
     return max(errors, key=lambda error: [isinstance(error, kind) for kind in kinds], default=None)

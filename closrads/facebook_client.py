@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from closrads.clock import Clock
-from closrads.concurrency import side_by_side
+from closrads.concurrency import map_concurrently
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.health import _is_in_process, compare_ads
 from closrads.domain.results import Result
@@ -25,11 +25,11 @@ from closrads.errors import (
     MetaRateLimitError,
     MetaTooMuchDataError,
     MetaTransientError,
-    gravest,
+    most_severe,
 )
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import (
-    LARGEST_BATCH,
+    MAX_BATCH,
     READ_POINTS,
     RESERVED_SECONDS,
     GraphApi,
@@ -37,9 +37,9 @@ from closrads.meta.graph import (
     UsageMeter,
     has_data,
     has_id,
-    was_done,
+    is_confirmed,
 )
-from closrads.meta.parsing import _ad, _snapshot, _text
+from closrads.meta.parsing import _ad, _text, parse_adset
 from closrads.meta.rate_limit import AccountQuota
 from closrads.meta.targeting_write import TargetingWrite, Written, read_targeting
 from closrads.observability import log_defect
@@ -95,14 +95,14 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
         ("adsets", {"fields": _ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE),
         ("ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE),
     ]
-    adset_rows, ad_rows = side_by_side(
+    adset_rows, ad_rows = map_concurrently(
         lambda query: api.get_all(f"{campaign_id}/{query[0]}", query[1], query[2], reserve=reserve), lists, len(lists)
     )
     ads: dict[str, dict[str, Ad]] = {}
     for row in ad_rows:
         ad = _ad(row)
         ads.setdefault(_text(row, "adset_id"), {})[ad.id] = ad
-    snapshots = (_snapshot(row, campaign_id, ads.get(_text(row, "id"), {}), started) for row in adset_rows)
+    snapshots = (parse_adset(row, campaign_id, ads.get(_text(row, "id"), {}), started) for row in adset_rows)
     by_id = {snapshot.id: snapshot for snapshot in snapshots}
     return tuple(by_id[adset_id] for adset_id in sorted(by_id))
 
@@ -115,8 +115,8 @@ def refresh(
     No wait touches the last `reserve` seconds; if that is infinite, nothing is waited for.
     """
     now: dict[str, AdSetSnapshot | MetaError] = {}
-    for start in range(0, len(adsets), LARGEST_BATCH // 2):
-        now |= _refresh_together(api, adsets[start : start + LARGEST_BATCH // 2], reserve)
+    for start in range(0, len(adsets), MAX_BATCH // 2):
+        now |= _refresh_together(api, adsets[start : start + MAX_BATCH // 2], reserve)
     return now
 
 
@@ -161,7 +161,7 @@ def _read_again(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdS
             if isinstance(row, MetaError):
                 raise row
             ads = {ad.id: ad for ad in map(_ad, _all_rows(api, f"{adset.id}/ads", page, math.inf))}
-            now[adset.id] = _snapshot(row, adset.meta_campaign_id, ads, started)
+            now[adset.id] = parse_adset(row, adset.meta_campaign_id, ads, started)
         except MetaError as error:
             now[adset.id] = error
     return now
@@ -240,7 +240,9 @@ def republish_ads(
 ) -> dict[str, tuple[RepublishFailure, ...]]:
     """Layer 2: set every ad that was ACTIVE in its snapshot to ACTIVE again, and no other; return the failures."""
     ads = [(adset.id, ad) for adset in adsets for ad in adset.active_ads]
-    outcomes = api.batch([Operation("POST", ad.id, {"status": "ACTIVE"}, was_done) for _, ad in ads], reserve=reserve)
+    outcomes = api.batch(
+        [Operation("POST", ad.id, {"status": "ACTIVE"}, is_confirmed) for _, ad in ads], reserve=reserve
+    )
     failures: dict[str, tuple[RepublishFailure, ...]] = {adset.id: () for adset in adsets}
     for (adset_id, ad), outcome in zip(ads, outcomes, strict=True):
         if isinstance(outcome, MetaError):
@@ -382,7 +384,7 @@ def _restored(failures: Sequence[RepublishFailure], findings: Sequence[AdFinding
     sick = [finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE}]
     healthy = {finding.ad.id for finding in findings if finding.health is AdHealth.HEALTHY}
     unsure = [failure for failure in failures if failure.ad.id not in healthy]
-    trouble = gravest([failure.error for failure in failures])
+    trouble = most_severe([failure.error for failure in failures])
     if sick or unsure:
         issues = ("Its targeting was restored, but not all ads:", *map(str, sick), *map(str, unsure))
         return Rollback(Result.ROLLBACK_FAILED, issues, trouble)

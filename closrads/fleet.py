@@ -16,7 +16,7 @@ from closrads.clock import Clock
 from closrads.domain.metrics import new_failed_rollbacks
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import GraphUsage, RunResult, SyncReport
-from closrads.domain.runs import RUN_ID_TIME, OpenRun, Part
+from closrads.domain.runs import RUN_ID_TIME, CampaignProgress, SharedRun
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.errors import ClosradsError, ConfigError, EventError
 from closrads.ledger.changes import STARTED_AGAIN_WITHIN
@@ -29,7 +29,7 @@ GOES_ON_FOR = timedelta(hours=4)
 """What is still deferred so long after the run was opened is left to the next run."""
 QUOTA_PATIENCE_SECONDS = 30.0
 """Longer waits cost nothing outside of the function."""
-MOST_TRIES = 3
+MAX_TRIES = 3
 """After so many calls that died, another one would die too."""
 NO_RESULT = (
     "Nothing is known of what became of it: the function failed or was cut off while at work on it, or another run had "
@@ -55,7 +55,7 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
         raise EventError(["scheduled: is more than a day ago; leave it out, and it is a run of today"])
     names = {campaign.slug: campaign.name for campaign in campaigns}
     runs = Runs(_table(settings, clock))
-    run = runs.open(OpenRun(_run_id(request, now), request, now, names))
+    run = runs.open(SharedRun(_run_id(request, now), request, now, names))
     parts = runs.parts(run.run_id)
     over = {slug for slug, part in parts.items() if part.is_over} if not run.has_ended else set(names)
     left = [campaign for campaign in campaigns if campaign.slug in run.campaigns and campaign.slug not in over]
@@ -70,7 +70,7 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     }
 
 
-def run_part(run_id: str, slug: str, settings: Settings, clock: Clock) -> dict[str, Any]:
+def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> dict[str, Any]:
     """Work on one campaign of an open run; return how it went, and when to come again for what is left of it."""
     table = _table(settings, clock)
     opened = _opened(run_id, Runs(table))
@@ -111,9 +111,9 @@ def close_run(
     unknown = [slug for slug in opened.campaigns if slug not in parts or not parts[slug].is_over]
     if not opened.has_ended and any(run.leases.is_held(slug, run_id) for slug in unknown):
         return {"run_id": run_id, "has_ended": False, "again_in_seconds": WITHOUT_REASON_SECONDS}
-    if opened.ends_begun >= MOST_TRIES and not opened.has_ended:
+    if opened.ends_begun >= MAX_TRIES and not opened.has_ended:
         raise ClosradsError(
-            f"Run {run_id} was to be closed {MOST_TRIES} times, and the function died each time: its log says why. "
+            f"Run {run_id} was to be closed {MAX_TRIES} times, and the function died each time: its log says why. "
             f"What became of each ad set stands in the ledger: python -m closrads history --run {run_id}"
         )
     if others_until := run.runs.claim_end(run_id, run.lease_until(), _invocation()):
@@ -129,7 +129,7 @@ def _invocation() -> str:
 
 def _run_id(request: RunRequest, now: datetime) -> str:
     """Return an id that is the same for the same request of the same scheduled time."""
-    same = json.dumps(request.as_json(), sort_keys=True)
+    same = json.dumps(request.to_json(), sort_keys=True)
     tail = sha256(same.encode()).hexdigest() if request.scheduled else uuid.uuid4().hex
     return f"{request.scheduled or now:{RUN_ID_TIME}}-{tail[:8]}"
 
@@ -158,21 +158,21 @@ def _table(settings: Settings, clock: Clock) -> Table:
     return Table(settings.ledger_table, clock)
 
 
-def _opened(run_id: str, runs: Runs) -> OpenRun:
+def _opened(run_id: str, runs: Runs) -> SharedRun:
     opened = runs.opened(run_id)
     if opened is None:
         raise EventError([f"run_id: the ledger knows no run {run_id} that was opened for several invocations"])
     return opened
 
 
-def _work_on(slug: str, opened: OpenRun, run: Run) -> dict[str, Any]:
-    times, before = run.runs.begin_part(run.run_id, slug)
+def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
+    times, before = run.runs.begin_campaign(run.run_id, slug)
     if before and before.is_over:
         return _answer(run.run_id, slug, before)
     earlier = before.report if before else None
     report = SyncReport(slug, opened.campaigns[slug], run.request.dry_run)
     campaigns = run.settings.chosen([slug])
-    if times >= MOST_TRIES:
+    if times >= MAX_TRIES:
         report = replace(earlier or report, campaign_errors=(NO_RESULT,), again_in_seconds=None)
     elif campaigns:
         report = _sync_campaign(campaigns[0], run, earlier or (report if times else None))
@@ -181,25 +181,25 @@ def _work_on(slug: str, opened: OpenRun, run: Run) -> dict[str, Any]:
         report = replace(earlier or report, campaign_errors=switched_off, again_in_seconds=None)
     again = report.again_in_seconds
     graph = run.meter.reading() + before.graph if before else run.meter.reading()
-    part = Part(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
+    part = CampaignProgress(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
     emit_metrics(new_failed_rollbacks(report, earlier), run.settings.stage)
-    run.runs.keep_part(run.run_id, part)
+    run.runs.save_progress(run.run_id, part)
     return _answer(run.run_id, slug, part)
 
 
-def _is_in_time(opened: OpenRun, run: Run, seconds: float) -> bool:
+def _is_in_time(opened: SharedRun, run: Run, seconds: float) -> bool:
     """Tell whether the run still goes on after a wait."""
     return run.clock.now() + timedelta(seconds=seconds) <= opened.started_at + GOES_ON_FOR
 
 
-def _answer(run_id: str, slug: str, part: Part | None) -> dict[str, Any]:
+def _answer(run_id: str, slug: str, part: CampaignProgress | None) -> dict[str, Any]:
     """Return what the workflow has to know: counts, and whether to come again."""
     again = part.report.again_in_seconds if part and not part.is_over else None
     counts = part.report.counts() if part else {}
     return {"run_id": run_id, "campaign": slug, "again_in_seconds": again, **counts}
 
 
-def _gather(opened: OpenRun, parts: Mapping[str, Part], now: datetime) -> RunResult:
+def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], now: datetime) -> RunResult:
     """Return the whole run's result; PURE."""
     reports = []
     for slug, name in opened.campaigns.items():

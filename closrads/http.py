@@ -28,10 +28,10 @@ class BoundedAdapter(HTTPAdapter):
         Without the original, whose text and traceback show the URL with everything in it.
     """
 
-    def __init__(self, seconds: float, most_bytes: int) -> None:
+    def __init__(self, seconds: float, max_bytes: int) -> None:
         super().__init__()
         self.seconds = seconds
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request; the answer's body is in memory when this returns."""
@@ -44,7 +44,7 @@ class BoundedAdapter(HTTPAdapter):
                 body += chunk
                 if time.monotonic() - started > self.seconds:
                     raise requests.Timeout
-                if len(body) > self._most_bytes:
+                if len(body) > self._max_bytes:
                     raise AnswerTooLargeError
         except HTTPError as error:
             raise requests.ConnectionError(type(error).__name__) from None

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from closrads.redaction import plain, redact, redact_all, shortened
+from closrads.redaction import one_line, redact, redact_all, shorten
 
 SERVICE = "closrads"
 NAMESPACE = "CLOSRADS"
@@ -18,7 +18,7 @@ _CHATTY = ("boto3", "botocore", "facebook_business", "requests", "urllib3")
 """At DEBUG these print request lines and bodies, and with them the token and every decrypted parameter."""
 
 
-LARGEST_LINE = 250_000
+MAX_LINE_BYTES = 250_000
 """Bytes; CloudWatch takes events of 256 kB (CloudWatch Logs User Guide, "Quotas")."""
 
 
@@ -29,7 +29,7 @@ class _RedactingFormatter(LambdaPowertoolsFormatter):
         entry = redact_all(json.loads(super().serialize(log)))  # by now everything in it is text
         line = _line(entry)
         for most in (20_000, 2_000, 200):
-            if len(line) > LARGEST_LINE:
+            if len(line) > MAX_LINE_BYTES:
                 line = _line(_cut(entry, most))
         return line.decode()
 
@@ -42,9 +42,9 @@ def _line(entry: Any) -> bytes:
 def _cut(value: Any, most: int) -> Any:
     """Return a JSON-like value with the beginnings of its texts and lists."""
     if isinstance(value, str):
-        return shortened(value, most)
+        return shorten(value, most)
     if isinstance(value, dict):
-        return {shortened(key, most): _cut(item, most) for key, item in list(value.items())[:most]}
+        return {shorten(key, most): _cut(item, most) for key, item in list(value.items())[:most]}
     return [_cut(item, most) for item in value[: most // 100]] if isinstance(value, list) else value
 
 
@@ -76,7 +76,7 @@ def begin_invocation(**keys: Any) -> None:
 def log_defect(error: Exception) -> str:
     """Log a defect of this package with its traceback, and return what a report says of it."""
     logger.error("defect", exc_info=error)
-    return plain(f"Unexpected {type(error).__name__}: {error}")
+    return one_line(f"Unexpected {type(error).__name__}: {error}")
 
 
 def emit_metrics(counts: Mapping[str, int], stage: str) -> None:

@@ -10,10 +10,10 @@ SHORTEST_SEARCHED = 4
 """A shorter secret is no secret, and searching for it would blank out half of every text."""
 BEGINNING = 12
 """So many of the first characters of a secret of at least twice the length are hidden too: texts come in cut."""
-LONGEST_NAME = 200
-LONGEST_TEXT = 600
+MAX_NAME_CHARS = 200
+MAX_TEXT_CHARS = 600
 """Of what somebody else says about one thing."""
-LONGEST_ERROR = 20_000
+MAX_ERROR_CHARS = 20_000
 _URL_SECRETS = re.compile(r"\b(access_token|appsecret_proof|input_token|pass|password)=[^&\s\"'\\]+", re.IGNORECASE)
 _known: dict[str, re.Pattern[str]] = {}
 
@@ -72,20 +72,20 @@ def redact(text: str) -> str:
     return _URL_SECRETS.sub(rf"\1={HIDDEN}", text)
 
 
-def plain(text: str, most: int = LONGEST_TEXT) -> str:
+def one_line(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     """Return a text of somebody else's as one line to show: without secrets, and of `most` characters at most.
 
     Characters that cannot be seen are left out: they can break lines, turn the text around them, or not be written.
     """
-    seen = redact(text)[: 20 * most]  # enough to see so much of it, and no megabytes
+    seen = redact(text)[: 20 * max_chars]  # enough to see so much of it, and no megabytes
     if not seen.isprintable():
         seen = "".join(char for char in seen if char.isprintable() or char.isspace())
-    return shortened(redact(" ".join(seen.split())), most)
+    return shorten(redact(" ".join(seen.split())), max_chars)
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, max_chars: int) -> str:
     """Return the beginning of a text that is too long; secrets are to be out of it before, for none is found cut."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
 def redact_all(value: Any) -> Any:

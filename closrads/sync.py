@@ -9,11 +9,11 @@ from typing import Any
 
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
-from closrads.concurrency import side_by_side, under_way
+from closrads.concurrency import in_background, map_concurrently
 from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, Remembered
+from closrads.domain.changes import Change, ChangeState, PreviousOutcomes
 from closrads.domain.health import check_ad_health
-from closrads.domain.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember, resume
+from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible, resume
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, Result, RunResult, SyncReport
 from closrads.domain.settings import CampaignConfig, Settings
@@ -30,13 +30,13 @@ from closrads.observability import log_defect, logger
 from closrads.redaction import redact_all
 from closrads.rollout.budget import points_needed
 from closrads.rollout.change_run import Job
-from closrads.rollout.recovery import as_found, outcome_of, recheck, recover
+from closrads.rollout.recovery import outcome_of, recheck, recover, report_open
 from closrads.rollout.rollout import carry_out, validate
 from closrads.state_mapper import build_fb_regions, is_state
 
 WITHOUT_REASON_SECONDS = 60
 """The pause before what was deferred is gone on with, where nobody says how long to wait."""
-LONGEST_RUN_SECONDS = 900.0
+MAX_RUN_SECONDS = 900.0
 """Lambda cuts off every invocation then (Lambda Developer Guide, "Quotas")."""
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlives its run by this much, for clocks differ."""
@@ -87,7 +87,7 @@ class Run:
 
     def lease_until(self) -> datetime:
         """Return when this invocation is sure to be over."""
-        return self.clock.now() + timedelta(seconds=min(self.clock.remaining(), LONGEST_RUN_SECONDS)) + LEASE_MARGIN
+        return self.clock.now() + timedelta(seconds=min(self.clock.remaining(), MAX_RUN_SECONDS)) + LEASE_MARGIN
 
 
 def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
@@ -108,7 +108,7 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     campaigns = settings.chosen(request.campaigns)
     result = RunResult(run_id, request.action, request.dry_run, started, 0, (), force=request.force)
     if request.dry_run:
-        reports = side_by_side(lambda campaign: _sync_campaign(campaign, run), campaigns, CAMPAIGNS_AT_ONCE)
+        reports = map_concurrently(lambda campaign: _sync_campaign(campaign, run), campaigns, CAMPAIGNS_AT_ONCE)
         result = replace(result, campaigns=tuple(reports))
     else:
         result = _run_live(result, campaigns, run)
@@ -122,7 +122,7 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
         return
     table = Table(settings.ledger_table, clock)
     try:
-        Runs(table).end(result.run_id, redact_all(result.as_json()))
+        Runs(table).end(result.run_id, redact_all(result.to_json()))
         if request.scheduled and not request.opens:
             Leases(table).complete_time(_time_key(request), result.run_id)
     except LedgerError as error:
@@ -148,7 +148,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
                 leases.release_time(_time_key(request), run.run_id)
             return _leave_to(min(busy.values()), result)
         run.runs.begin(run.run_id, request.action, mine)
-        reports = side_by_side(
+        reports = map_concurrently(
             lambda campaign: (
                 _sync_campaign(campaign, run)
                 if campaign.slug in mine
@@ -208,9 +208,9 @@ class _CampaignRun:
         self._request = run.request
         self._is_first = earlier is None
         earlier = earlier or _nothing_yet(campaign, dry_run=run.request.dry_run)
-        self._settled = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
+        self._completed = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
         """What this run has done with already, by the ad set's id."""
-        self._remembered = Remembered({})
+        self._previous = PreviousOutcomes({})
         self._waves_before: list[list[Result]] = []
         recovered = tuple(found for found in earlier.recovered if not found.state.is_open)
         self.report = replace(earlier, recovered=recovered, campaign_errors=(), again_in_seconds=None)
@@ -254,7 +254,7 @@ class _CampaignRun:
         if self._run.settings.ledger_table:
             changes = job.ledger.open_changes(job.campaign)
             wave_size = self._campaign.limits.wave_size
-            found = as_found(changes) if self._request.dry_run else recover(job, changes, wave_size)
+            found = report_open(changes) if self._request.dry_run else recover(job, changes, wave_size)
             # What this run itself had begun is told of its ad sets.
             found = tuple(each for each in found if each.state.is_open or each.run_id != job.run_id)
             self._add(recovered=self.report.recovered + found)
@@ -281,10 +281,10 @@ class _CampaignRun:
         What an invocation that was cut off had begun may have been put back for that alone, and says nothing of Meta.
         """
         waves: dict[datetime, list[Result]] = {}
-        told = frozenset(self._settled)
+        told = frozenset(self._completed)
         for change in sorted(changes, key=lambda change: change.prepared_at):
             if outcome := outcome_of(change):
-                self._settled.setdefault(outcome.id, outcome)
+                self._completed.setdefault(outcome.id, outcome)
                 if outcome.id in told:
                     waves.setdefault(change.prepared_at, []).append(outcome.result)
         self._waves_before = list(waves.values())
@@ -296,7 +296,7 @@ class _CampaignRun:
     def _plan_sync(self, job: Job) -> tuple[Decision, ...]:
         campaign, limits = self._campaign, self._campaign.limits
         read = partial(get_active_adsets, job.api)
-        with under_way(partial(side_by_side, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as pictures:
+        with in_background(partial(map_concurrently, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as pictures:
             demand = self._demand()
         self._add(
             active_states=tuple(sorted(filter(is_state, demand))),
@@ -308,11 +308,11 @@ class _CampaignRun:
         adsets = [adset for picture in pictures.result() for adset in picture]
         decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
         refuse_implausible(decisions, limits, self._request.force)
-        decisions = hold(resume(decisions, self._settled), self._still_open)
+        decisions = hold(resume(decisions, self._completed), self._still_open)
         if self._run.settings.ledger_table and any(decision.is_change for decision in decisions):
-            self._remembered = job.ledger.remembered(job.campaign)
-            decisions = remember(decisions, self._remembered, self._request.force)
-        done = sum(bool(adset.added or adset.removed) for adset in self._settled.values())
+            self._previous = job.ledger.previous_outcomes(job.campaign)
+            decisions = prioritize(decisions, self._previous, self._request.force)
+        done = sum(bool(adset.added or adset.removed) for adset in self._completed.values())
         return defer_beyond(decisions, limits.max_adsets and max(limits.max_adsets - done, 0))
 
     def _demand(self) -> Collection[str]:
@@ -335,18 +335,18 @@ class _CampaignRun:
             else:
                 wrote = region_keys(change.after)
                 decisions.append(decide(adset, regions, check_ad_health(adset), replaces=wrote))
-        return hold(resume(decisions, self._settled), self._still_open)
+        return hold(resume(decisions, self._completed), self._still_open)
 
     def _recheck(self, job: Job) -> None:
         """Look again at what the named run changed, or at each ad set's newest change of the last day."""
         changes = [
             change
             for change in self._changes_to_recheck(job)
-            if change.state is ChangeState.VERIFIED and change.before.id not in {*self._still_open, *self._settled}
+            if change.state is ChangeState.VERIFIED and change.before.id not in {*self._still_open, *self._completed}
         ]
         wave_size = self._campaign.limits.wave_size
         results = recheck(job, changes, wave_size, dry_run=self._request.dry_run)
-        self._add(adsets=(*self._settled.values(), *results))
+        self._add(adsets=(*self._completed.values(), *results))
         self._say_when_to_go_on(job, {change.before.id: change.before for change in changes})
 
     def _changes_to_recheck(self, job: Job, *, also_undone: bool = False) -> Sequence[Change]:
@@ -378,9 +378,11 @@ class _CampaignRun:
             results, stopped = carry_out(job, changes, self._campaign.limits.wave_size, self._waves_before)
         elif self._request.validate:
             results, stopped = validate(job, changes)
-        adsets = [results.get(decision.adset.id) or decision.as_result() for decision in decisions]
+        adsets = [results.get(decision.adset.id) or decision.to_result() for decision in decisions]
         self._add(
-            adsets=tuple(sorted((*self._settled.values(), *adsets), key=lambda each: (each.meta_campaign_id, each.id))),
+            adsets=tuple(
+                sorted((*self._completed.values(), *adsets), key=lambda each: (each.meta_campaign_id, each.id))
+            ),
             campaign_errors=(stopped,) if stopped else (),
         )
         if not stopped:
@@ -398,10 +400,10 @@ class _CampaignRun:
         """Remember which ad sets the next sync is to take first."""
         deferred = [adset.id for adset in self.report.with_result(Result.DEFERRED)]
         is_sync = self._request.action is Action.SYNC and not self._request.dry_run
-        if not is_sync or self._remembered.deferred == frozenset(deferred):
+        if not is_sync or self._previous.deferred == frozenset(deferred):
             return
         try:
-            job.ledger.remember_deferred(job.campaign, deferred)
+            job.ledger.record_deferred(job.campaign, deferred)
         except LedgerError as error:
             logger.warning("ledger.deferred_not_kept", extra={"campaign": job.campaign, "error": str(error)})
 

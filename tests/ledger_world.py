@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from closrads.domain.changes import Change, ChangeState, Memory
+from closrads.domain.changes import Change, ChangeState, RevertStreak
 from closrads.domain.request import Action
 from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import LedgerError, SyncFailed
@@ -73,7 +73,7 @@ def planned(  # noqa: PLR0913 - all but the first two have a default
     run_id: str = EARLIER,
     action: Action = Action.SYNC,
     slug: str = "veterans",
-    memory: Memory | None = None,
+    reverts: RevertStreak | None = None,
     campaign: str = VETERANS,
 ) -> Change:
     """Return what a run writes down before it gives an ad set these states."""
@@ -81,7 +81,7 @@ def planned(  # noqa: PLR0913 - all but the first two have a default
     now = world.time.clock.now()
     after = _build_new_targeting(before.targeting, build_fb_regions(codes(states)))
     before = replace(before, ads=before.active_ads)
-    return Change(slug, run_id, action, before, after, ChangeState.PREPARED, now, now, memory)
+    return Change(slug, run_id, action, before, after, ChangeState.PREPARED, now, now, reverts)
 
 
 def recorded(world: World, change: Change, state: ChangeState = ChangeState.PREPARED) -> Change:

@@ -9,9 +9,9 @@ import pytest
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, GraphUsage, Result, SyncReport
-from closrads.domain.runs import Part
+from closrads.domain.runs import CampaignProgress
 from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError, SyncFailed
-from closrads.fleet import GOES_ON_FOR, MOST_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS
+from closrads.fleet import GOES_ON_FOR, MAX_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
@@ -379,7 +379,7 @@ class TestOneRun:
         world.campaign("FL GA", "veterans", [META_CAMPAIGNS["veterans"]])
         adsets = [world.adset(f"Ad set {number}", campaign=META_CAMPAIGNS["veterans"]) for number in range(3)]
         run_id = world.run(OPEN)["run_id"]
-        runs(world).begin_part(run_id, "veterans")
+        runs(world).begin_campaign(run_id, "veterans")
         for adset in adsets[:2]:
             change = planned(world, adset, "FL GA", run_id=run_id, campaign=META_CAMPAIGNS["veterans"])
             recorded(world, change, ChangeState.ROLLED_BACK)
@@ -387,7 +387,7 @@ class TestOneRun:
         if is_told:
             seen = tuple(AdSetResult(adset, "Put back", Result.REVERTED) for adset in adsets[:2])
             report = SyncReport("veterans", "Veterans", dry_run=False, adsets=seen, again_in_seconds=60)
-            runs(world).keep_part(run_id, Part(report, GraphUsage(), is_over=False))
+            runs(world).save_progress(run_id, CampaignProgress(report, GraphUsage(), is_over=False))
 
         answer = world.run(part(run_id))
 
@@ -409,11 +409,11 @@ class TestOneRun:
         world.campaign("FL GA", "veterans", [META_CAMPAIGNS["veterans"]])
         unclear = world.adset("Unclear", campaign=META_CAMPAIGNS["veterans"])
         run_id = world.run(OPEN)["run_id"]
-        runs(world).begin_part(run_id, "veterans")
+        runs(world).begin_campaign(run_id, "veterans")
         cut_off(world, run_id, unclear, "written")
         seen = AdSetResult(unclear, "Unclear", Result.UNVERIFIED)
         report = SyncReport("veterans", "Veterans", dry_run=False, adsets=(seen,), again_in_seconds=60)
-        runs(world).keep_part(run_id, Part(report, GraphUsage(), is_over=False))
+        runs(world).save_progress(run_id, CampaignProgress(report, GraphUsage(), is_over=False))
 
         answer = world.run(part(run_id))
 
@@ -447,8 +447,8 @@ class TestTrouble:
     def test_a_call_that_always_dies_is_given_up(self, world: World) -> None:
         """The others' report waits for it."""
         run_id = world.run(OPEN)["run_id"]
-        for _ in range(MOST_TRIES):
-            runs(world).begin_part(run_id, "veterans")
+        for _ in range(MAX_TRIES):
+            runs(world).begin_campaign(run_id, "veterans")
 
         assert world.run(part(run_id))["again_in_seconds"] is None
         assert world.meta.requests == []
@@ -477,7 +477,7 @@ class TestTrouble:
         """It may die after the mail, and nobody needs the same one for ever."""
         workflow = Workflow(world)
         run_id = workflow.call(OPEN)["run_id"]
-        for number in range(MOST_TRIES):
+        for number in range(MAX_TRIES):
             runs(world).claim_end(run_id, world.time.clock.now(), f"number {number}")
             later(world, 1)
 
@@ -544,7 +544,7 @@ class TestTrouble:
         """By the call that goes on after it: the ledger knows what it changed."""
         run_id = world.run(OPEN)["run_id"]
         done, begun = adsets["veterans"]
-        runs(world).begin_part(run_id, "veterans")
+        runs(world).begin_campaign(run_id, "veterans")
         cut_off(world, run_id, done, "verified")
         cut_off(world, run_id, begun, "written")
 
@@ -556,7 +556,7 @@ class TestTrouble:
     def test_what_meta_had_refused_is_tried_again(self, world: World, adsets: dict[str, list[str]]) -> None:
         """Nothing was changed then, so there is nothing to tell, and it may go well now."""
         run_id = world.run(OPEN)["run_id"]
-        runs(world).begin_part(run_id, "veterans")
+        runs(world).begin_campaign(run_id, "veterans")
         refused = planned(world, adsets["veterans"][0], "FL GA", run_id=run_id, campaign=META_CAMPAIGNS["veterans"])
         recorded(world, refused, ChangeState.NOT_WRITTEN)
 
@@ -589,7 +589,7 @@ class TestTrouble:
         run_id = world.run(OPEN)["run_id"]
         done = AdSetResult(adsets["veterans"][0], "Done", Result.UPDATED, ("FL",))
         report = SyncReport("veterans", "Veterans", dry_run=False, adsets=(done,), again_in_seconds=60)
-        runs(world).keep_part(run_id, Part(report, GraphUsage(), is_over=False))
+        runs(world).save_progress(run_id, CampaignProgress(report, GraphUsage(), is_over=False))
         world.put({"campaigns/veterans/enabled": "false"})
 
         answer = world.run(part(run_id))

@@ -28,7 +28,7 @@ from closrads.errors import (
 from closrads.facebook_client import init_api
 from closrads.meta import graph as graph_api
 from closrads.meta.error_codes import JsonObject
-from closrads.meta.graph import GraphApi, Operation, UsageMeter, has_data, has_id, was_done
+from closrads.meta.graph import GraphApi, Operation, UsageMeter, has_data, has_id, is_confirmed
 from closrads.redaction import Secret
 from sandbox import faults
 from sandbox.server import Delivery, Reply
@@ -81,7 +81,7 @@ def look_at(object_ids: Sequence[str]) -> list[Operation]:
 
 def turn_on(object_ids: Sequence[str]) -> list[Operation]:
     """Give one write for each id."""
-    return [Operation("POST", object_id, {"status": "ACTIVE"}, was_done) for object_id in object_ids]
+    return [Operation("POST", object_id, {"status": "ACTIVE"}, is_confirmed) for object_id in object_ids]
 
 
 def sent_ids(world: World) -> list[list[str]]:

@@ -17,14 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from closrads.domain.adsets import LONG_AGO, Ad, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, Memory
+from closrads.domain.changes import Change, ChangeState, RevertStreak
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport
-from closrads.domain.runs import OpenRun, Part
+from closrads.domain.runs import CampaignProgress, SharedRun
 from closrads.errors import LedgerError, LedgerFullError, SyncFailed
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import TRANSACTION_ATTEMPTS, Table, _dynamodb
-from closrads.ledger.records import KEPT_FOR, MOST_KEPT
+from closrads.ledger.records import KEPT_FOR, MAX_KEPT
 from closrads.ledger.runs import Runs
 from closrads.redaction import Secret
 from sandbox import Sandbox
@@ -510,8 +510,8 @@ class TestMove:
     @pytest.mark.parametrize("fault", [SERVER_ERROR, (DROPPED,)])
     def test_a_lost_answer_is_no_other_run(self, retrying: World, new: ChangeState, fault: Any) -> None:
         """The step was taken and the answer lost: boto3 asks again, and finds it taken."""
-        memory = Memory(frozenset({"3852"}), 1)
-        change = recorded(retrying, a_change(memory=memory))
+        reverts = RevertStreak(frozenset({"3852"}), 1)
+        change = recorded(retrying, a_change(reverts=reverts))
         retrying.sandbox.aws.requests.clear()
         retrying.sandbox.aws.fail("dynamodb", "TransactWriteItems", *fault, applied=True)
 
@@ -572,7 +572,7 @@ class TestTogether:
         ]
         states = [change.state for change in book.changes_of("veterans", ME)]
         assert states == ["written", "superseded", "rolled_back", "not_written"]
-        assert book.remembered("veterans").put_back.keys() == {"502"}
+        assert book.previous_outcomes("veterans").reverted.keys() == {"502"}
 
     def test_one_that_is_too_large_or_there_already_keeps_no_other(self, world: World) -> None:
         """Of four, the second does not fit and the third was begun before: the others are written down."""
@@ -606,7 +606,7 @@ class TestTogether:
         answers = ledger(world).move([(change, ChangeState.ROLLED_BACK) for change in changes])
 
         assert [isinstance(answer, LedgerError) for answer in answers] == [True] * 50 + [False] * 10
-        assert len(ledger(world).remembered("veterans").put_back) == 10
+        assert len(ledger(world).previous_outcomes("veterans").reverted) == 10
 
 
 class TestMemory:
@@ -617,42 +617,52 @@ class TestMemory:
     @pytest.mark.parametrize(
         ("before", "state", "action", "after"),
         [
-            pytest.param(None, "rolled_back", "sync", Memory(SAME, 1), id="put back for the first time"),
-            pytest.param(Memory(SAME, 1), "rolled_back", "sync", Memory(SAME, 2), id="for the same states again"),
-            pytest.param(Memory(SAME, 7), "rolled_back", "sync", Memory(SAME, 8), id="and again"),
-            pytest.param(Memory(ELSE, 7), "rolled_back", "sync", Memory(SAME, 1), id="for other states"),
-            pytest.param(Memory(SAME, 1), "verified", "sync", None, id="a success forgets it"),
-            pytest.param(Memory(ELSE, 1), "verified", "sync", None, id="one with other states too"),
+            pytest.param(None, "rolled_back", "sync", RevertStreak(SAME, 1), id="put back for the first time"),
+            pytest.param(
+                RevertStreak(SAME, 1), "rolled_back", "sync", RevertStreak(SAME, 2), id="for the same states again"
+            ),
+            pytest.param(RevertStreak(SAME, 7), "rolled_back", "sync", RevertStreak(SAME, 8), id="and again"),
+            pytest.param(RevertStreak(ELSE, 7), "rolled_back", "sync", RevertStreak(SAME, 1), id="for other states"),
+            pytest.param(RevertStreak(SAME, 1), "verified", "sync", None, id="a success forgets it"),
+            pytest.param(RevertStreak(ELSE, 1), "verified", "sync", None, id="one with other states too"),
             pytest.param(None, "verified", "sync", None, id="nothing to forget"),
-            pytest.param(Memory(SAME, 1), "rollback_failed", "sync", Memory(SAME, 1), id="not before it is back"),
-            pytest.param(Memory(SAME, 1), "superseded", "sync", Memory(SAME, 1), id="not for a person's doing"),
-            pytest.param(Memory(SAME, 1), "not_written", "sync", Memory(SAME, 1), id="not if nothing was tried"),
-            pytest.param(Memory(SAME, 1), "rolled_back", "undo", Memory(SAME, 1), id="an undo says nothing of a sync"),
-            pytest.param(Memory(SAME, 1), "verified", "undo", Memory(SAME, 1), id="even if it succeeds"),
+            pytest.param(
+                RevertStreak(SAME, 1), "rollback_failed", "sync", RevertStreak(SAME, 1), id="not before it is back"
+            ),
+            pytest.param(
+                RevertStreak(SAME, 1), "superseded", "sync", RevertStreak(SAME, 1), id="not for a person's doing"
+            ),
+            pytest.param(
+                RevertStreak(SAME, 1), "not_written", "sync", RevertStreak(SAME, 1), id="not if nothing was tried"
+            ),
+            pytest.param(
+                RevertStreak(SAME, 1), "rolled_back", "undo", RevertStreak(SAME, 1), id="an undo says nothing of a sync"
+            ),
+            pytest.param(RevertStreak(SAME, 1), "verified", "undo", RevertStreak(SAME, 1), id="even if it succeeds"),
         ],
     )
     def test_it_is_kept_with_the_step(
-        self, world: World, before: Memory | None, state: str, action: str, after: Memory | None
+        self, world: World, before: RevertStreak | None, state: str, action: str, after: RevertStreak | None
     ) -> None:
         """It counts runs in a row for the same states, in the same transaction as the change's end."""
         if before is not None:  # an earlier run has put the ad set back so often for these states
             regions = [{"key": key} for key in before.wanted]
-            earlier = Memory(before.wanted, before.times - 1) if before.times > 1 else None
-            first = a_change(run_id=OTHER, after={"geo_locations": {"regions": regions}}, memory=earlier)
+            earlier = RevertStreak(before.wanted, before.runs - 1) if before.runs > 1 else None
+            first = a_change(run_id=OTHER, after={"geo_locations": {"regions": regions}}, reverts=earlier)
             recorded(world, first, ChangeState.ROLLED_BACK)
-        assert ledger(world).remembered("veterans").put_back == ({} if before is None else {"501": before})
+        assert ledger(world).previous_outcomes("veterans").reverted == ({} if before is None else {"501": before})
 
-        recorded(world, a_change(memory=before, action=Action(action)), ChangeState(state))
+        recorded(world, a_change(reverts=before, action=Action(action)), ChangeState(state))
 
-        assert ledger(world).remembered("veterans").put_back == ({} if after is None else {"501": after})
+        assert ledger(world).previous_outcomes("veterans").reverted == ({} if after is None else {"501": after})
 
     def test_it_is_of_one_ad_set_of_one_campaign(self, world: World) -> None:
         """Others are not burdened with it, and it expires in the end."""
         recorded(world, a_change(), ChangeState.ROLLED_BACK)
         recorded(world, a_change(id="502"), ChangeState.VERIFIED)
 
-        assert ledger(world).remembered("veterans").put_back.keys() == {"501"}
-        assert ledger(world).remembered("truckers").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted.keys() == {"501"}
+        assert ledger(world).previous_outcomes("truckers").reverted == {}
         assert entries(world, "MEMORY#")[0]["expires_at"] == int((START + KEPT_FOR).timestamp())
 
     def test_it_is_not_written_without_the_step(self, world: World) -> None:
@@ -663,7 +673,7 @@ class TestMemory:
         with pytest.raises(LedgerError):
             move(ledger(world), change, ChangeState.ROLLED_BACK)
 
-        assert ledger(world).remembered("veterans").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted == {}
         assert ledger(world).open_changes("veterans") == (change,)
 
 
@@ -725,7 +735,7 @@ class TestReading:
             lambda book: book.changes_of("veterans", ME),
             lambda book: book.open_changes("veterans"),
             lambda book: book.newest_changes("veterans", START)[:7],
-            lambda book: tuple(book.remembered("veterans").put_back),
+            lambda book: tuple(book.previous_outcomes("veterans").reverted),
         ],
         ids=["changes_of", "open_changes", "newest_changes", "memories"],
     )
@@ -759,7 +769,7 @@ class TestReading:
             book = ledger(world)
             book.open_changes("veterans")
             book.changes_of("veterans", ME)
-            book.remembered("veterans")
+            book.previous_outcomes("veterans")
             leases(world).last_sync("veterans")
             book.newest_changes("veterans", START)
             runs(world).exists(ME)
@@ -798,7 +808,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as asked
 ads = st.builds(Ad, names, names, st.just("ACTIVE"), st.just("ACTIVE"))
 snapshots = st.builds(AdSetSnapshot, names, names, names, names, targetings, st.lists(ads, max_size=3).map(tuple))
-memories = st.builds(Memory, st.frozensets(names, max_size=4), st.integers(1, 99))
+memories = st.builds(RevertStreak, st.frozensets(names, max_size=4), st.integers(1, 99))
 changes = st.builds(
     Change, names, names, st.sampled_from(Action), snapshots, targetings, st.just(ChangeState.PREPARED), moments,
     moments, st.none() | memories,
@@ -819,15 +829,15 @@ def test_a_change_comes_back_as_it_was(sandbox: Sandbox, fake_time: FakeTime, ch
     assert json.dumps(found.after) == json.dumps(change.after)
 
 
-def an_open_run(**more: Any) -> OpenRun:
+def a_shared_run(**more: Any) -> SharedRun:
     """Build a run that several invocations share."""
-    return OpenRun(ME, RunRequest(Action.SYNC, dry_run=False, opens=True, **more), START, {"veterans": "Veterans"})
+    return SharedRun(ME, RunRequest(Action.SYNC, dry_run=False, opens=True, **more), START, {"veterans": "Veterans"})
 
 
-def a_part(*adsets: AdSetResult, **more: Any) -> Part:
+def a_progress(*adsets: AdSetResult, **more: Any) -> CampaignProgress:
     """Build what a campaign's share of a run has come to."""
     report = SyncReport("veterans", "Veterans", dry_run=False, adsets=adsets, **more)
-    return Part(report, GraphUsage(3, 5, 7), is_over=False)
+    return CampaignProgress(report, GraphUsage(3, 5, 7), is_over=False)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -853,7 +863,7 @@ class TestSharedRuns:
         """The later invocations know nothing of the event but what the ledger tells them."""
         sandbox.aws.reset()
         runs = Runs(Table(LEDGER_TABLE, fake_time.clock))
-        run = OpenRun(ME, request, START, campaigns)
+        run = SharedRun(ME, request, START, campaigns)
 
         assert runs.open(run) == run
         assert runs.opened(ME) == run
@@ -873,17 +883,17 @@ class TestSharedRuns:
         """The report is made of it, and what is done with is not done again."""
         sandbox.aws.reset()
         runs = Runs(Table(LEDGER_TABLE, fake_time.clock))
-        part = a_part(*adsets, recovered=tuple(recovered), again_in_seconds=again, unmapped_states=("XX",))
+        part = a_progress(*adsets, recovered=tuple(recovered), again_in_seconds=again, unmapped_states=("XX",))
 
-        runs.keep_part(ME, part)
+        runs.save_progress(ME, part)
 
         assert runs.parts(ME) == {"veterans": part}
-        assert runs.begin_part(ME, "veterans") == (0, part)
+        assert runs.begin_campaign(ME, "veterans") == (0, part)
         assert runs.parts(OTHER) == {}
 
     def test_begun_is_not_done(self, world: World) -> None:
         """The call after one that was cut off has to know that there was one."""
-        assert [runs(world).begin_part(ME, "veterans") for _ in range(3)] == [(0, None), (1, None), (2, None)]
+        assert [runs(world).begin_campaign(ME, "veterans") for _ in range(3)] == [(0, None), (1, None), (2, None)]
         assert runs(world).parts(ME) == {}
 
     def test_more_than_a_record_holds_is_cut(self, world: World) -> None:
@@ -893,15 +903,15 @@ class TestSharedRuns:
             AdSetResult(str(noise.getrandbits(200)), str(noise.getrandbits(600)), Result.UPDATED) for _ in range(6000)
         ]
 
-        runs(world).keep_part(ME, a_part(*adsets))
+        runs(world).save_progress(ME, a_progress(*adsets))
 
-        assert runs(world).parts(ME)["veterans"].report.adsets == tuple(adsets[:MOST_KEPT])
+        assert runs(world).parts(ME)["veterans"].report.adsets == tuple(adsets[:MAX_KEPT])
 
     def test_a_result_of_too_many_campaigns_is_kept_without_them(self, world: World) -> None:
         """That it ended, and how, is what the next invocation asks."""
         noise = random.Random(7)  # noqa: S311 - noise that cannot be packed
         campaigns = [{"slug": str(noise.getrandbits(900)), "adsets": [], "errors": []} for _ in range(4_000)]
-        runs(world).open(an_open_run())
+        runs(world).open(a_shared_run())
 
         runs(world).end(ME, {"success": False, "campaigns": campaigns, "recovered": []})
 
@@ -912,13 +922,13 @@ class TestSharedRuns:
         """Not even if Meta quotes it."""
         secret = Secret("EAAFAKE-quoted-by-meta")
 
-        runs(world).keep_part(ME, a_part(campaign_errors=(f"Meta said {secret.reveal()}",)))
+        runs(world).save_progress(ME, a_progress(campaign_errors=(f"Meta said {secret.reveal()}",)))
 
         assert runs(world).parts(ME)["veterans"].report.campaign_errors == ("Meta said ***",)
 
     def test_one_ends_it_and_another_only_if_that_one_is_cut_off(self, world: World) -> None:
         """Else there would be two reports, or none."""
-        runs(world).open(an_open_run())
+        runs(world).open(a_shared_run())
 
         assert runs(world).claim_end(ME, SOON, "one") is None
         assert runs(world).claim_end(ME, SOON, "one") is None, "an answer of DynamoDB was lost"
@@ -928,7 +938,7 @@ class TestSharedRuns:
 
     def test_what_has_ended_is_not_ended_again(self, world: World) -> None:
         """Whoever asks is told that it was long ago."""
-        runs(world).open(an_open_run())
+        runs(world).open(a_shared_run())
         runs(world).end(ME, {"success": True})
         world.time.next_day()
 
@@ -957,12 +967,12 @@ class TestTrouble:
         ("Query", "read", lambda world: ledger(world).open_changes("veterans")),
         ("GetItem", "read", lambda world: ledger(world).open_changes("veterans")),
         ("Query", "read", lambda world: ledger(world).changes_of("veterans", ME)),
-        ("Query", "read", lambda world: ledger(world).remembered("veterans").put_back),
-        ("PutItem", "written", lambda world: ledger(world).remember_deferred("veterans", ["501"])),
-        ("PutItem", "written", lambda world: runs(world).open(an_open_run())),
+        ("Query", "read", lambda world: ledger(world).previous_outcomes("veterans").reverted),
+        ("PutItem", "written", lambda world: ledger(world).record_deferred("veterans", ["501"])),
+        ("PutItem", "written", lambda world: runs(world).open(a_shared_run())),
         ("GetItem", "read", lambda world: runs(world).opened(ME)),
-        ("UpdateItem", "written", lambda world: runs(world).begin_part(ME, "veterans")),
-        ("PutItem", "written", lambda world: runs(world).keep_part(ME, a_part())),
+        ("UpdateItem", "written", lambda world: runs(world).begin_campaign(ME, "veterans")),
+        ("PutItem", "written", lambda world: runs(world).save_progress(ME, a_progress())),
         ("Query", "read", lambda world: runs(world).parts(ME)),
         ("UpdateItem", "written", lambda world: runs(world).claim_end(ME, SOON, "one")),
     )

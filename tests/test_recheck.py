@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from closrads import config
-from closrads.domain.changes import ChangeState, Memory
+from closrads.domain.changes import ChangeState, RevertStreak
 from closrads.domain.request import Action
 from closrads.errors import SyncFailed
 from closrads.ledger.dynamodb import Table
@@ -78,7 +78,7 @@ class TestBrokenSince:
         assert world.meta.states(well) == {"FL"}
         assert {operation.object_id for operation in world.meta.writes if operation.kind == "adset"} == {sick}
         assert (recorded_state(world, run_id, sick), recorded_state(world, run_id, well)) == ("rolled_back", "verified")
-        assert ledger(world).remembered("veterans").put_back == {sick: Memory(FLORIDA, 1)}
+        assert ledger(world).previous_outcomes("veterans").reverted == {sick: RevertStreak(FLORIDA, 1)}
         assert (result["success"], result["mail"]) == (True, "sent")
         (campaign,) = result["campaigns"]
         assert campaign["about_run"] == run_id
@@ -210,7 +210,7 @@ class TestBrokenSince:
 
         assert (result["campaigns"][0]["about_run"], one_adset(result)["result"]) == (undo["run_id"], "reverted")
         assert (world.meta.states(adset), statuses(world, adset)) == ({"FL"}, ["ACTIVE"] * 2)
-        assert ledger(world).remembered("veterans").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted == {}
 
 
 class TestQuiet:

@@ -281,7 +281,7 @@ def test_what_becomes_of_an_open_change(world: World, state: ChangeState, case: 
     if case.writes is not None:
         assert tuple(operation.kind for operation in world.meta.writes) == case.writes
     assert len(ledger(world).open_changes("veterans")) == (0 if case.end in FINAL else 1)
-    assert (1 if case.end is B else 0) == len(ledger(world).remembered("veterans").put_back)
+    assert (1 if case.end is B else 0) == len(ledger(world).previous_outcomes("veterans").reverted)
 
     recovery = recovered(result)
     assert {name: recovery[name] for name in ("campaign", "run_id", "id", "name", "found", "state")} == {
@@ -520,7 +520,7 @@ class TestAround:
 
         assert recovered(result_of(world, RECHECK))["state"] == "rolled_back"
         assert world.meta.states(adset) == OLD
-        assert ledger(world).remembered("veterans").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted == {}
 
 
 class TestCutShort:

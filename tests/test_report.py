@@ -465,7 +465,7 @@ class TestAdsManager:
         """For who makes such a link from the handler's answer."""
         campaign = replace(VETERANS, fb_ad_account_id="act_111")
 
-        assert replace(RUN, campaigns=(campaign,)).as_json()["campaigns"][0]["fb_ad_account_id"] == "act_111"
+        assert replace(RUN, campaigns=(campaign,)).to_json()["campaigns"][0]["fb_ad_account_id"] == "act_111"
 
     def test_an_ad_set_without_a_name(self) -> None:
         """There is something to read and to press on."""

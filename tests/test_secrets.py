@@ -36,7 +36,7 @@ from closrads.errors import ClosradsError, ClosrtechError, MetaError, MetaLostAn
 from closrads.facebook_client import init_api
 from closrads.ledger import dynamodb
 from closrads.meta import graph
-from closrads.meta.graph import Operation, was_done
+from closrads.meta.graph import Operation, is_confirmed
 from closrads.redaction import BEGINNING, Secret, redact
 from sandbox import SCENARIOS, closrtech
 from sandbox.meta import Breakage, faults
@@ -574,7 +574,7 @@ def test_no_redirect_of_metas_is_followed(
         api.get(adset, {"fields": "id"})
     with pytest.raises(MetaLostAnswerError):
         api.post(adset, {"status": "PAUSED"})
-    (item,) = api.batch([Operation("POST", adset, {"status": "PAUSED"}, was_done)])
+    (item,) = api.batch([Operation("POST", adset, {"status": "PAUSED"}, is_confirmed)])
 
     assert isinstance(item, MetaError)
     assert seen == []

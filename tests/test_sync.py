@@ -698,7 +698,7 @@ class TestTrouble:
         world.campaign("FL")
         world.meta.add_account("act_111", "limited")
         world.adset("Never", ads=10)
-        ledger(world).remember_deferred("veterans", [world.adset("First")])
+        ledger(world).record_deferred("veterans", [world.adset("First")])
         world.meta.spend("act_111", 50)
         workflow = Workflow(world)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from closrads import config
-from closrads.domain.changes import ChangeState, Memory
+from closrads.domain.changes import ChangeState, RevertStreak
 from closrads.domain.request import Action
 from closrads.errors import SyncFailed
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
@@ -382,18 +382,18 @@ class TestBreaks:
         _, (adset,) = updated(world)
         world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
         world.run(UNDO)
-        assert ledger(world).remembered("veterans").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted == {}
         world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"GA": 5}
         world.time.next_day()
         assert becomes_of(world, LIVE) == {"From TX": "reverted"}
-        remembered = {adset: Memory(frozenset({"3853"}), 1)}
-        assert ledger(world).remembered("veterans").put_back == remembered
+        previous_outcomes = {adset: RevertStreak(frozenset({"3853"}), 1)}
+        assert ledger(world).previous_outcomes("veterans").reverted == previous_outcomes
         world.meta.ads_of(adset)[0].breakage = None
         first = entries(world, "", pk="RUN")[0]["sk"]
         later(world, 60)
 
         assert becomes_of(world, {**UNDO, "run_id": first}) == {"From TX": "updated"}
-        assert ledger(world).remembered("veterans").put_back == remembered
+        assert ledger(world).previous_outcomes("veterans").reverted == previous_outcomes
 
     def test_a_rollback_that_fails(self, world: World) -> None:
         """It is the loudest line, and the next run goes on with it."""

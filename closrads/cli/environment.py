@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from closrads.cli.terminal import SET_CREDENTIALS, CommandError, UsageError
 from closrads.clock import Clock
 from closrads.ledger.dynamodb import Table
-from closrads.sync import LONGEST_RUN_SECONDS
+from closrads.sync import MAX_RUN_SECONDS
 
 AWS_CLIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
 NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"})
@@ -108,5 +108,5 @@ def entered(place: Place) -> Iterator[None]:
 
 def clock() -> Clock:
     """Return the time that a run by hand has: as much as in Lambda."""
-    end = time.monotonic() + LONGEST_RUN_SECONDS
+    end = time.monotonic() + MAX_RUN_SECONDS
     return Clock(remaining=lambda: end - time.monotonic())

@@ -35,7 +35,7 @@ Changes = dict[str, list[Change]]
 
 
 def history(  # noqa: PLR0913 - the command's options
-    stage: str, *, slug: str | None, run_id: str | None, day: date | None, limit: int, as_json: bool
+    stage: str, *, slug: str | None, run_id: str | None, day: date | None, limit: int, to_json: bool
 ) -> None:
     """Show the live runs, the newest first; of one run or one campaign also each ad set's change."""
     if run_id and day:
@@ -59,7 +59,7 @@ def history(  # noqa: PLR0913 - the command's options
             aftermath = _aftermath(table, first)
     if not runs:
         _refuse_strangers(stage, slug, run_id, known)
-    if as_json:
+    if to_json:
         _print_json(runs, changes, aftermath, detailed=bool(slug or run_id))
     elif not runs:
         say(f"No live run{f' of {slug}' if slug else ''}{f' on {day}' if day else ' yet'}, in stage {stage}")

@@ -43,7 +43,7 @@ class Manner:
 
     yes: bool
     """Do not ask."""
-    as_json: bool
+    to_json: bool
     verbose: bool
     """Show the log as it comes."""
 
@@ -90,7 +90,7 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
         looked = {**event, "dry_run": True, "notify": False}
         preview = _perform(looked, _request(looked, settings), place, manner)
         changing = sum(campaign["adsets_updated"] for campaign in preview["campaigns"])
-        if dry_run or not preview["success"] or not changing or not manner.as_json:
+        if dry_run or not preview["success"] or not changing or not manner.to_json:
             _show(preview, place, manner)
         if not preview["success"]:
             say("Nothing was undone. --campaign leaves out what cannot be undone now", style="red")
@@ -189,7 +189,7 @@ def _is_kept(result: Mapping[str, Any], place: Place) -> bool:
 
 
 def _show(result: Mapping[str, Any], place: Place, manner: Manner) -> None:
-    if manner.as_json:
+    if manner.to_json:
         print(json.dumps(result))  # noqa: T201 - for machines
         return
     out = shown()

@@ -14,7 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from closrads.errors import ClosradsError, ConfigError, EventError
-from closrads.redaction import plain, redact
+from closrads.redaction import one_line, redact
 
 WIDTH_OF_A_PIPE = 120
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
@@ -156,7 +156,7 @@ def _explanation(error: Exception) -> tuple[str, int]:
         case _:
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}:{place.lineno}"
-            said = plain(f"Unexpected {type(error).__name__} at {where}: {error}. This is a defect of CLOSRADS")
+            said = one_line(f"Unexpected {type(error).__name__} at {where}: {error}. This is a defect of CLOSRADS")
     lacks = any(isinstance(cause, NoCredentialsError | NoRegionError) for cause in _causes(error))
     if lacks and SET_CREDENTIALS not in said:
         said = f"{said.rstrip('.')}. {SET_CREDENTIALS}"

@@ -41,20 +41,20 @@ _OPEN = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class RevertStreak:
     """That an ad set's last change had to be put back."""
 
     wanted: frozenset[str]
     """Region keys that were to be set."""
-    times: int
+    runs: int
     """How many runs in a row it was put back for these regions."""
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class PreviousOutcomes:
     """What earlier runs have left to be known of a campaign's ad sets."""
 
-    put_back: Mapping[str, Memory]
+    reverted: Mapping[str, RevertStreak]
     """By the id of the ad set."""
     deferred: frozenset[str] = frozenset()
     """The ids of those that the last run left to the next."""
@@ -76,5 +76,5 @@ class Change:
     prepared_at: datetime
     changed_at: datetime
     """When it reached its state."""
-    memory: Memory | None = None
+    reverts: RevertStreak | None = None
     """What was remembered of the ad set when the change was prepared."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
 from closrads.domain.changes import Change
 from closrads.errors import MetaError
-from closrads.redaction import plain
+from closrads.redaction import one_line
 
 MISSING_LEAD_FORM = 3390001
 """The error this system exists for: Meta has lost the link between an ad and its lead form."""
@@ -99,4 +99,4 @@ def _examine(ad: Ad) -> AdFinding:
 
 
 def _reasons(issues: Sequence[AdIssue]) -> str:
-    return plain("; ".join(map(str, issues)))
+    return one_line("; ".join(map(str, issues)))

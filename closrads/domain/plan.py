@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.domain.adsets import AdFinding, AdSetSnapshot
-from closrads.domain.changes import Memory, Remembered
+from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import geo_conflicts, reaches_beyond_states, region_keys, states
@@ -28,7 +28,7 @@ class Decision:
     issues: tuple[str, ...] = ()
     replaces: frozenset[str] | None = None
     """Region keys that the ad set must still have for the decision to hold; None for any."""
-    memory: Memory | None = None
+    reverts: RevertStreak | None = None
     """That its last change had to be put back."""
 
     @property
@@ -41,7 +41,7 @@ class Decision:
         """Whether something is to be written."""
         return self.result is Result.UPDATED
 
-    def as_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
+    def to_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
         """Return the decision as an outcome: its own, or what the attempt to carry it out has shown."""
         wanted, present = self.wanted, region_keys(self.adset.targeting)
         return AdSetResult(
@@ -59,7 +59,7 @@ class Decision:
 def decide(
     adset: AdSetSnapshot,
     regions: Sequence[Region],
-    sick_ads: Collection[AdFinding],
+    unhealthy_ads: Collection[AdFinding],
     replaces: frozenset[str] | None = None,
 ) -> Decision:
     """Decide for one ad set, given the wanted regions and the ads that are not fit for a change.
@@ -71,8 +71,8 @@ def decide(
     present = region_keys(adset.targeting)
     if adset.effective_status != "ACTIVE":
         return replace(decision, result=Result.NOT_ACTIVE, issues=(f"Meta says {adset.effective_status}",))
-    if sick_ads:
-        return replace(decision, result=Result.SKIPPED_PREFLIGHT, issues=tuple(map(str, sick_ads)))
+    if unhealthy_ads:
+        return replace(decision, result=Result.SKIPPED_PREFLIGHT, issues=tuple(map(str, unhealthy_ads)))
     if conflicts := geo_conflicts(adset.targeting, decision.wanted):
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=conflicts)
     if present == decision.wanted:
@@ -83,30 +83,34 @@ def decide(
     return decision
 
 
-def remember(decisions: Sequence[Decision], remembered: Remembered, force: Collection[str]) -> tuple[Decision, ...]:
+def prioritize(
+    decisions: Sequence[Decision], previous: PreviousOutcomes, force: Collection[str]
+) -> tuple[Decision, ...]:
     """Let what was deferred go first and what was put back last; leave alone what was put back too often.
 
     Too often is on `REVERTED_TOO_OFTEN` runs in a row for the same states.
     """
-    fresh, burnt = [], []
-    for decision in sorted(decisions, key=lambda decision: decision.adset.id not in remembered.deferred):
-        memory = remembered.put_back.get(decision.adset.id)
-        if memory is None or not decision.is_change:
+    fresh, reverted = [], []
+    for decision in sorted(decisions, key=lambda decision: decision.adset.id not in previous.deferred):
+        reverts = previous.reverted.get(decision.adset.id)
+        if reverts is None or not decision.is_change:
             fresh.append(decision)
-        elif memory.times >= REVERTED_TOO_OFTEN and memory.wanted == decision.wanted and "reverted_before" not in force:
+        elif (
+            reverts.runs >= REVERTED_TOO_OFTEN and reverts.wanted == decision.wanted and "reverted_before" not in force
+        ):
             issue = (
-                f"It was put back on {memory.times} runs in a row for these states, so it is left alone until the "
+                f"It was put back on {reverts.runs} runs in a row for these states, so it is left alone until the "
                 'demand changes. See to its ads, then run it with "force": ["reverted_before"]'
             )
             fresh.append(replace(decision, result=Result.NEEDS_ATTENTION, issues=(issue,)))
         else:
-            burnt.append(replace(decision, memory=memory))
-    return (*fresh, *burnt)
+            reverted.append(replace(decision, reverts=reverts))
+    return (*fresh, *reverted)
 
 
-def resume(decisions: Sequence[Decision], settled: Collection[str]) -> tuple[Decision, ...]:
+def resume(decisions: Sequence[Decision], completed: Collection[str]) -> tuple[Decision, ...]:
     """Leave out the ad sets, given by id, that this run has done with in an earlier invocation."""
-    return tuple(decision for decision in decisions if decision.adset.id not in settled)
+    return tuple(decision for decision in decisions if decision.adset.id not in completed)
 
 
 def hold(decisions: Sequence[Decision], still_open: Collection[str]) -> tuple[Decision, ...]:

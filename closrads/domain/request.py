@@ -37,7 +37,7 @@ class RunRequest:
     opens: bool = False
     """Whether the run is only to be opened, for several invocations to share it."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the request as a JSON object, the same for equal requests."""
         scheduled = self.scheduled and self.scheduled.isoformat()
         return {**asdict(self), "force": sorted(self.force), "scheduled": scheduled}

@@ -9,11 +9,11 @@ from typing import Any
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
-from closrads.redaction import plain
+from closrads.redaction import one_line
 
-LARGEST_ANSWER = 5_500_000
+MAX_RESULT_BYTES = 5_500_000
 """Bytes; Lambda takes answers of 6 MB (Lambda Developer Guide, "Quotas")."""
-MOST_ISSUES = 10
+MAX_ISSUES = 10
 """That are told of one ad set."""
 
 
@@ -84,9 +84,9 @@ class AdSetResult:
 
 def _to_tell(issues: Sequence[str]) -> tuple[str, ...]:
     """Return what a person is told of an ad set's issues: Meta's words are in them, and there may be thousands."""
-    if len(issues) > MOST_ISSUES:
-        issues = (*issues[: MOST_ISSUES - 1], f"and {len(issues) - MOST_ISSUES + 1} more")
-    return tuple(map(plain, issues))
+    if len(issues) > MAX_ISSUES:
+        issues = (*issues[: MAX_ISSUES - 1], f"and {len(issues) - MAX_ISSUES + 1} more")
+    return tuple(map(one_line, issues))
 
 
 _COUNTS = (
@@ -263,7 +263,7 @@ class RunResult:
         sums = {name: sum(each[name] for each in counts) for name in _COUNTS}
         return {"success": self.success, "campaigns": len(counts), "campaigns_failed": failed, **sums}
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the result as the JSON object that the handler's caller gets; if it is too large, without details."""
         answer = {
             "run_id": self.run_id,
@@ -283,7 +283,7 @@ class RunResult:
             "force": sorted(self.force),
             "left_to": self.left_to,
         }
-        return answer if len(json.dumps(answer)) <= LARGEST_ANSWER else without_details(answer)
+        return answer if len(json.dumps(answer)) <= MAX_RESULT_BYTES else without_details(answer)
 
 
 def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
@@ -307,7 +307,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
 def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result as JSON with its counts and first errors only, for whom all of it is too large."""
     campaigns = [
-        {**campaign, "adsets": [], "errors": [plain(error) for error in campaign["errors"][:MOST_ISSUES]]}
+        {**campaign, "adsets": [], "errors": [one_line(error) for error in campaign["errors"][:MAX_ISSUES]]}
         for campaign in result["campaigns"]
     ]
     return {**result, "campaigns": campaigns, "recovered": []}

@@ -13,7 +13,7 @@ RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
-class OpenRun:
+class SharedRun:
     """A run that several invocations share, as the first of them has written it down."""
 
     run_id: str
@@ -41,7 +41,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CampaignProgress:
     """What one campaign's share of an open run has come to."""
 
     report: SyncReport

@@ -21,13 +21,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from closrads.domain.changes import Change, ChangeState, Remembered
+from closrads.domain.changes import Change, ChangeState, PreviousOutcomes
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.errors import LedgerError, LedgerFullError
 from closrads.ledger.dynamodb import Item, Step, Table
 from closrads.ledger.records import (
-    LARGEST_RECORD,
+    MAX_ITEM_BYTES,
     ads_item,
     campaign_key,
     change_item,
@@ -35,12 +35,12 @@ from closrads.ledger.records import (
     change_of,
     deferred_key,
     expiry,
-    memory_item,
-    memory_key,
-    memory_of,
-    most_bytes,
-    next_memory,
+    max_bytes,
+    next_reverts,
     open_since,
+    reverts_item,
+    reverts_key,
+    reverts_of,
     size_of,
 )
 from closrads.observability import logger
@@ -67,7 +67,7 @@ class Ledger:
         items = [change_item(change) for change in changes]
         errors: list[LedgerError | None] = [
             LedgerFullError(f"The targeting of {item['adset']} is too large for the ledger: make it smaller")
-            if size_of(item) > LARGEST_RECORD
+            if size_of(item) > MAX_ITEM_BYTES
             else None
             for item in items
         ]
@@ -115,15 +115,15 @@ class Ledger:
         mattering = [change for change in changes if change.prepared_at >= since and change.state not in passed_over]
         return tuple({change.before.id: change for change in mattering}.values())
 
-    def remembered(self, slug: str) -> Remembered:
+    def previous_outcomes(self, slug: str) -> PreviousOutcomes:
         """Return how the last run left the campaign's ad sets."""
         items = {item["sk"]: item for item in self._table.query(campaign_key(slug), "MEMORY#")}
         deferred = items.pop(deferred_key(slug)["sk"], {}).get("adsets", ())
-        return Remembered(
-            {sk.removeprefix("MEMORY#"): memory_of(item) for sk, item in items.items()}, frozenset(deferred)
+        return PreviousOutcomes(
+            {sk.removeprefix("MEMORY#"): reverts_of(item) for sk, item in items.items()}, frozenset(deferred)
         )
 
-    def remember_deferred(self, slug: str, adsets: Sequence[str]) -> None:
+    def record_deferred(self, slug: str, adsets: Sequence[str]) -> None:
         """Record which ad sets, given by id, the next run should take first; none is fine too."""
         item = {**deferred_key(slug), "adsets": list(adsets), "expires_at": expiry(self._table.clock.now())}
         self._table.put(item)
@@ -138,7 +138,7 @@ class Ledger:
                 ":prepared_at": item["prepared_at"],
             },
         )
-        return Step([put], most_bytes(change), f"{change.before.id} already has a change in this run")
+        return Step([put], max_bytes(change), f"{change.before.id} already has a change in this run")
 
     def _next_step(self, change: Change, state: ChangeState, now: datetime) -> Step:
         update = "SET #state = :to, changed_at = :now"
@@ -151,11 +151,11 @@ class Ledger:
             update, values[":open_since"] = f"{update}, open_since = :open_since REMOVE expires_at", open_since(change)
         condition = "#state = :from OR (#state = :to AND changed_at = :now)"
         operations = [self._table.update_operation(change_key(change), update, condition, values)]
-        key = memory_key(change)
+        key = reverts_key(change)
         if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK:
-            memory = {**memory_item(next_memory(change)), "expires_at": expiry(now)}
-            operations.append(self._table.put_operation(key | memory))
-        elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.memory is not None:
+            reverts = {**reverts_item(next_reverts(change)), "expires_at": expiry(now)}
+            operations.append(self._table.put_operation(key | reverts))
+        elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.reverts is not None:
             operations.append(self._table.delete_operation(key))
         refusal = f"The change of {change.before.id} is not {change.state} any more: another run has it"
-        return Step(operations, most_bytes(change), refusal)
+        return Step(operations, max_bytes(change), refusal)

@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from closrads.domain.adsets import Ad, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, Memory
+from closrads.domain.changes import Change, ChangeState, RevertStreak
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport, without_details
-from closrads.domain.runs import OpenRun, Part, RunRecord
+from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
 from closrads.redaction import redact_all
 
 KEPT_FOR = timedelta(days=400)
 """How long what is final stays: a year to look back on, and a month to ask about it."""
-LARGEST_RECORD = 390_000
+MAX_ITEM_BYTES = 390_000
 """Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
-MOST_KEPT = 2_000
+MAX_KEPT = 2_000
 """Ad sets of a campaign's share of a run, if all of them are too many for one record."""
 Item = dict[str, Any]
 
@@ -46,14 +46,14 @@ def run_key(run_id: str) -> Item:
     return {"pk": "RUN", "sk": run_id}
 
 
-def parts_key(run_id: str) -> str:
+def progress_partition(run_id: str) -> str:
     """Return the partition of a shared run's campaigns."""
     return f"PARTS#{run_id}"
 
 
-def part_key(run_id: str, slug: str) -> Item:
+def progress_key(run_id: str, slug: str) -> Item:
     """Return where it stands what has come of a campaign of a shared run."""
-    return {"pk": parts_key(run_id), "sk": slug}
+    return {"pk": progress_partition(run_id), "sk": slug}
 
 
 def scheduled_key(key: str) -> Item:
@@ -61,7 +61,7 @@ def scheduled_key(key: str) -> Item:
     return {"pk": "SCHEDULED", "sk": key}
 
 
-def memory_key(change: Change) -> Item:
+def reverts_key(change: Change) -> Item:
     """Return where it stands that an ad set's last change was rolled back."""
     return {"pk": campaign_key(change.campaign), "sk": f"MEMORY#{change.before.id}"}
 
@@ -96,10 +96,10 @@ def size_of(item: Item) -> int:
     )
 
 
-def most_bytes(change: Change) -> int:
+def max_bytes(change: Change) -> int:
     """Return how large a change's item can be: as if its targeting were not packed, but no larger than fits."""
     parts = (change.before.targeting, change.after, ads_item(change))
-    return min(sum(len(json.dumps(part)) for part in parts), LARGEST_RECORD)
+    return min(sum(len(json.dumps(part)) for part in parts), MAX_ITEM_BYTES)
 
 
 # --- changes
@@ -124,7 +124,7 @@ def change_item(change: Change) -> Item:
         "prepared_at": change.prepared_at.isoformat(),
         "changed_at": change.changed_at.isoformat(),
         "open_since": open_since(change),
-        **({"memory": memory_item(change.memory)} if change.memory else {}),
+        **({"memory": reverts_item(change.reverts)} if change.reverts else {}),
     }
 
 
@@ -146,7 +146,7 @@ def change_of(item: Item) -> Change:
         state=ChangeState(item["state"]),
         prepared_at=_time(item["prepared_at"]),
         changed_at=_time(item["changed_at"]),
-        memory=memory_of(item["memory"]) if "memory" in item else None,
+        reverts=reverts_of(item["memory"]) if "memory" in item else None,
     )
 
 
@@ -155,21 +155,21 @@ def ads_item(change: Change) -> list[dict[str, str]]:
     return [{"id": ad.id, "name": ad.name} for ad in change.before.active_ads]
 
 
-def memory_item(memory: Memory) -> Item:
+def reverts_item(reverts: RevertStreak) -> Item:
     """Return what is remembered of an ad set."""
-    return {"wanted": sorted(memory.wanted), "times": memory.times}
+    return {"wanted": sorted(reverts.wanted), "times": reverts.runs}
 
 
-def memory_of(item: Item) -> Memory:
+def reverts_of(item: Item) -> RevertStreak:
     """Return the memory that an item holds."""
-    return Memory(frozenset(item["wanted"]), int(item["times"]))
+    return RevertStreak(frozenset(item["wanted"]), int(item["times"]))
 
 
-def next_memory(change: Change) -> Memory:
+def next_reverts(change: Change) -> RevertStreak:
     """Return what is to be remembered once a change is put back."""
     wanted = frozenset(str(region["key"]) for region in change.after["geo_locations"]["regions"])
-    again = change.memory is not None and change.memory.wanted == wanted
-    return Memory(wanted, (change.memory.times if change.memory is not None and again else 0) + 1)
+    again = change.reverts is not None and change.reverts.wanted == wanted
+    return RevertStreak(wanted, (change.reverts.runs if change.reverts is not None and again else 0) + 1)
 
 
 # --- runs
@@ -178,9 +178,9 @@ def next_memory(change: Change) -> Memory:
 def result_item(result: Mapping[str, Any]) -> bytes:
     """Return a run's result, without details or even campaigns if all of it is too large."""
     packed = _packed(result)
-    if len(packed) > LARGEST_RECORD:
+    if len(packed) > MAX_ITEM_BYTES:
         packed = _packed(without_details(result))
-    return packed if len(packed) <= LARGEST_RECORD else _packed({**result, "campaigns": [], "recovered": []})
+    return packed if len(packed) <= MAX_ITEM_BYTES else _packed({**result, "campaigns": [], "recovered": []})
 
 
 def run_record_of(item: Item) -> RunRecord:
@@ -195,7 +195,7 @@ def run_record_of(item: Item) -> RunRecord:
     )
 
 
-def open_run_item(run: OpenRun) -> Item:
+def shared_run_item(run: SharedRun) -> Item:
     """Return a run that several invocations share."""
     return {
         **run_key(run.run_id),
@@ -203,18 +203,18 @@ def open_run_item(run: OpenRun) -> Item:
         "dry_run": run.request.dry_run,
         "campaigns": list(run.campaigns),
         "names": _packed(list(run.campaigns.values())),
-        "request": _packed(run.request.as_json()),
+        "request": _packed(run.request.to_json()),
         "started_at": run.started_at.isoformat(),
         "expires_at": expiry(run.started_at),
     }
 
 
-def open_run_of(item: Item) -> OpenRun | None:
+def shared_run_of(item: Item) -> SharedRun | None:
     """Return the shared run that an item holds, None if it is a run of one invocation."""
     if "request" not in item:
         return None
     request = _tuples(_unpacked(item["request"]))
-    return OpenRun(
+    return SharedRun(
         run_id=item["sk"],
         request=RunRequest(
             **{
@@ -231,14 +231,14 @@ def open_run_of(item: Item) -> OpenRun | None:
     )
 
 
-def part_item(run_id: str, part: Part, now: datetime) -> Item:
+def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
     """Return what a campaign's share of a run has come to, without secrets and no larger than fits."""
     packed = _packed(redact_all(asdict(part.report)))
-    if len(packed) > LARGEST_RECORD:
-        few = replace(part.report, adsets=part.report.adsets[:MOST_KEPT], recovered=part.report.recovered[:MOST_KEPT])
+    if len(packed) > MAX_ITEM_BYTES:
+        few = replace(part.report, adsets=part.report.adsets[:MAX_KEPT], recovered=part.report.recovered[:MAX_KEPT])
         packed = _packed(redact_all(asdict(few)))
     return {
-        **part_key(run_id, part.report.slug),
+        **progress_key(run_id, part.report.slug),
         "begun_at": now.isoformat(),
         "report": packed,
         "graph": asdict(part.graph),
@@ -247,7 +247,7 @@ def part_item(run_id: str, part: Part, now: datetime) -> Item:
     }
 
 
-def part_of(item: Item) -> Part | None:
+def progress_of(item: Item) -> CampaignProgress | None:
     """Return what has come of a campaign's share of a run, None if nothing has yet."""
     if "report" not in item:
         return None
@@ -258,7 +258,9 @@ def part_of(item: Item) -> Part | None:
         for found in report["recovered"]
     )
     graph = GraphUsage(**{name: int(value) for name, value in item["graph"].items()})
-    return Part(SyncReport(**{**report, "adsets": adsets, "recovered": recovered}), graph, bool(item["is_over"]))
+    return CampaignProgress(
+        SyncReport(**{**report, "adsets": adsets, "recovered": recovered}), graph, bool(item["is_over"])
+    )
 
 
 def _packed(value: Any) -> bytes:

@@ -6,20 +6,20 @@ from typing import Any
 
 from closrads.domain.adsets import LONG_AGO
 from closrads.domain.request import Action
-from closrads.domain.runs import OpenRun, Part, RunRecord
+from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
 from closrads.ledger.dynamodb import LAST_KEY, Table
 from closrads.ledger.records import (
     expiry,
-    open_run_item,
-    open_run_of,
-    part_item,
-    part_key,
-    part_of,
-    parts_key,
+    progress_item,
+    progress_key,
+    progress_of,
+    progress_partition,
     result_item,
     run_key,
     run_record_of,
     seconds_of,
+    shared_run_item,
+    shared_run_of,
 )
 
 
@@ -64,17 +64,17 @@ class Runs:
         items = self._table.newest("RUN", first, last)
         return (run_record_of(item) for item in items if not item.get("dry_run"))
 
-    def open(self, run: OpenRun) -> OpenRun:
+    def open(self, run: SharedRun) -> SharedRun:
         """Record a run for other invocations to take part in; return it as it is kept, for it may be known already."""
-        there = self._table.put_if(open_run_item(run), "attribute_not_exists(pk)", {})
-        return (there and open_run_of(there)) or run
+        there = self._table.put_if(shared_run_item(run), "attribute_not_exists(pk)", {})
+        return (there and shared_run_of(there)) or run
 
-    def opened(self, run_id: str) -> OpenRun | None:
+    def opened(self, run_id: str) -> SharedRun | None:
         """Return a run that several invocations share, None if there is none of this id."""
         item = self._table.get(run_key(run_id))
-        return open_run_of(item) if item else None
+        return shared_run_of(item) if item else None
 
-    def begin_part(self, run_id: str, slug: str) -> tuple[int, Part | None]:
+    def begin_campaign(self, run_id: str, slug: str) -> tuple[int, CampaignProgress | None]:
         """Record that an invocation works on a campaign of a shared run.
 
         Return how often that was begun since anything came of it, and what has come of it so far.
@@ -82,16 +82,16 @@ class Runs:
         now = self._table.clock.now()
         update = "SET begun_at = :now, expires_at = :expires_at ADD begun_times :one"
         values = {":now": now.isoformat(), ":expires_at": expiry(now), ":one": 1}
-        before = self._table.update(part_key(run_id, slug), update, values)
-        return int(before.get("begun_times", 0)), part_of(before)
+        before = self._table.update(progress_key(run_id, slug), update, values)
+        return int(before.get("begun_times", 0)), progress_of(before)
 
-    def keep_part(self, run_id: str, part: Part) -> None:
+    def save_progress(self, run_id: str, part: CampaignProgress) -> None:
         """Keep what has come of a campaign of a shared run."""
-        self._table.put(part_item(run_id, part, self._table.clock.now()))
+        self._table.put(progress_item(run_id, part, self._table.clock.now()))
 
-    def parts(self, run_id: str) -> dict[str, Part]:
+    def parts(self, run_id: str) -> dict[str, CampaignProgress]:
         """Return what has come of a shared run's campaigns so far, by their slugs."""
-        found = {item["sk"]: part_of(item) for item in self._table.query(parts_key(run_id))}
+        found = {item["sk"]: progress_of(item) for item in self._table.query(progress_partition(run_id))}
         return {slug: part for slug, part in found.items() if part is not None}
 
     def claim_end(self, run_id: str, until: datetime, invocation: str) -> datetime | None:

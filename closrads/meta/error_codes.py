@@ -17,7 +17,7 @@ from closrads.errors import (
 )
 from closrads.meta.rate_limit import seconds_to_regain_access
 from closrads.observability import logger
-from closrads.redaction import plain
+from closrads.redaction import one_line
 
 # Marketing API "Error Codes" and Graph API "Handling Errors"; a code decides, never the text.
 # These stand as code in some answers and as subcode in others.
@@ -40,7 +40,7 @@ JsonObject = dict[str, Any]
 Shape = Callable[[JsonObject], bool]
 
 
-def _judge(path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
+def parse_answer(path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
     """Return the answer's object, or raise what is wrong with it."""
     answer = _json(body)
     if isinstance(answer, dict) and "error" in answer:
@@ -55,14 +55,14 @@ def _judge(path: str, status: int, headers: Mapping[str, str], body: Any, expect
 def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
     """Return the error as one of ours, by code and subcode."""
     if not isinstance(error, dict):
-        return MetaTransientError(f"Meta reports an error for {path}: {plain(str(error))}")
+        return MetaTransientError(f"Meta reports an error for {path}: {one_line(str(error))}")
     code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
-    said = plain(str(error.get("error_user_msg") or error.get("message") or "no reason given"))
+    said = one_line(str(error.get("error_user_msg") or error.get("message") or "no reason given"))
     texts = f"{error.get('message')} {error.get('error_user_msg')}".lower()
     kind = _kind(code, subcode, transient=error.get("is_transient") is True)
     if kind is MetaTransientError and "reduce the amount of data" in texts:
         kind = MetaTooMuchDataError  # the only error that has no code of its own
-    trace = plain(str(error.get("fbtrace_id")))
+    trace = one_line(str(error.get("fbtrace_id")))
     logger.info(
         "meta.error", extra={"path": path, "code": code, "subcode": subcode, "kind": kind.__name__, "trace": trace}
     )

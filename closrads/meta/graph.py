@@ -21,17 +21,17 @@ from closrads.clock import Clock
 from closrads.domain.results import GraphUsage
 from closrads.errors import MetaError, MetaLostAnswerError, MetaRateLimitError, MetaTooMuchDataError, MetaTransientError
 from closrads.http import BoundedAdapter
-from closrads.meta.error_codes import JsonObject, Shape, _json, _judge
+from closrads.meta.error_codes import JsonObject, Shape, _json, parse_answer
 from closrads.meta.rate_limit import AccountQuota
 from closrads.observability import logger
-from closrads.redaction import Secret, plain
+from closrads.redaction import Secret, one_line
 
 API_VERSION = "v26.0"
 TIMEOUT_SECONDS = (3.05, 30.0)
 """To connect, and for each silence within an answer; the second also for the whole of it."""
-MOST_BYTES = 32_000_000
+MAX_BYTES = 32_000_000
 """A page of 200 ads with long review texts is far below."""
-LARGEST_BATCH = 50
+MAX_BATCH = 50
 ATTEMPTS = 3
 RESERVED_SECONDS = 10.0
 """No wait eats into these last seconds of an invocation: the report is still to be sent."""
@@ -52,7 +52,7 @@ def has_id(answer: JsonObject) -> bool:
     return bool(answer.get("id"))
 
 
-def was_done(answer: JsonObject) -> bool:
+def is_confirmed(answer: JsonObject) -> bool:
     """Tell whether an answer confirms a write, as a bare flag or as the object after it."""
     return answer.get("success", has_id(answer)) is True
 
@@ -118,10 +118,10 @@ class GraphApi:
             session.GRAPH = graph_url
         session.requests.trust_env = False  # no proxy and no .netrc gets between us and Meta
         session.requests.max_redirects = 0  # nor does another place get to see what was meant for Meta
-        self._adapter = BoundedAdapter(TIMEOUT_SECONDS[1], MOST_BYTES)
+        self._adapter = BoundedAdapter(TIMEOUT_SECONDS[1], MAX_BYTES)
         for scheme in ("https://", "http://"):
             session.requests.mount(scheme, self._adapter)
-        session.requests.hooks["response"].append(self._remember)
+        session.requests.hooks["response"].append(self._record_response)
         self._session = session
         self._api = FacebookAdsApi(session, api_version=API_VERSION)
         self.ad_account_id = ad_account_id
@@ -181,7 +181,7 @@ class GraphApi:
 
     def post(self, path: str, params: Mapping[str, Any]) -> JsonObject:
         """Write once, without retries: after a lost answer only the caller knows how to tell what happened."""
-        return self._once("POST", path, params, was_done)
+        return self._once("POST", path, params, is_confirmed)
 
     def batch(
         self, operations: Sequence[Operation], *, reserve: float = RESERVED_SECONDS
@@ -192,8 +192,8 @@ class GraphApi:
         of one Meta campaign (Graph API "Batch Requests", limitations).
         """
         outcomes: list[JsonObject | MetaError] = []
-        for start in range(0, len(operations), LARGEST_BATCH):
-            outcomes += self._batch_with_retries(operations[start : start + LARGEST_BATCH], reserve)
+        for start in range(0, len(operations), MAX_BATCH):
+            outcomes += self._batch_with_retries(operations[start : start + MAX_BATCH], reserve)
         return outcomes
 
     def retrying(
@@ -264,7 +264,7 @@ class GraphApi:
         answer = self._exchange(batch.execute, [operation.method for operation in operations])
         items = _json(answer.text)
         if not isinstance(items, list):
-            _judge("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
+            parse_answer("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
         items += [None] * (len(operations) - len(items))
         return [self._judge_item(operation, item) for operation, item in zip(operations, items, strict=False)]
 
@@ -279,7 +279,7 @@ class GraphApi:
         }
         self.quota.learn(headers)
         try:
-            return _judge(operation.path, item["code"], headers, item.get("body"), operation.expects)
+            return parse_answer(operation.path, item["code"], headers, item.get("body"), operation.expects)
         except MetaError as error:
             return error
 
@@ -288,14 +288,14 @@ class GraphApi:
             lambda: self._api.call(method, tuple(path.split("/")), params=dict(params)),
             [method],
         )
-        return _judge(path, answer.status_code, answer.headers, answer.text, expects)
+        return parse_answer(path, answer.status_code, answer.headers, answer.text, expects)
 
     def _exchange(self, send: Callable[[], Any], methods: Sequence[str]) -> requests.Response:
         """Have the SDK send something and return the raw answer, whatever the SDK makes of it."""
         answers: list[requests.Response] = []
         self._thread.answers = answers
         self.quota.count(sum(_POINTS[method] for method in methods))
-        self._session.timeout = tuple(map(self.clock.within_reach, TIMEOUT_SECONDS))
+        self._session.timeout = tuple(map(self.clock.bounded_timeout, TIMEOUT_SECONDS))
         self._adapter.seconds = self._session.timeout[1]
         started = self.clock.now()
         try:
@@ -312,11 +312,11 @@ class GraphApi:
             self._meter.count(methods, (self.clock.now() - started).total_seconds())
         return answers[-1]
 
-    def _remember(self, response: requests.Response, *_: Any, **__: Any) -> None:
+    def _record_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
         self._thread.answers.append(response)
         self.quota.learn(response.headers)
         if warning := response.headers.get("x-ad-api-version-warning"):
-            self.version_warning = plain(warning)
+            self.version_warning = one_line(warning)
             logger.warning("meta.version_warning", extra={"warning": warning, "api_version": API_VERSION})
 
 

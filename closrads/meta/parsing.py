@@ -10,10 +10,10 @@ from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
 from closrads.errors import MetaInvalidError
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.targeting_write import has_targeting
-from closrads.redaction import LONGEST_NAME, plain
+from closrads.redaction import MAX_NAME_CHARS, one_line
 
 
-def _snapshot(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
+def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
     adset_id = _text(row, "id")
     if not has_targeting(row):
         raise MetaInvalidError(f"Meta lists ad set {adset_id} without its targeting")
@@ -35,7 +35,7 @@ def _ad(row: JsonObject) -> Ad:
         status=_text(row, "status" if row.get("status") else "configured_status"),
         effective_status=_text(row, "effective_status"),
         issues=tuple(map(_issue, _list_of_objects(row, "issues_info"))),
-        review_feedback=plain("; ".join(_leaves(row.get("ad_review_feedback")))),
+        review_feedback=one_line("; ".join(_leaves(row.get("ad_review_feedback")))),
         updated_at=_time(row.get("updated_time")),
     )
 
@@ -52,15 +52,15 @@ def _issue(issue: JsonObject) -> AdIssue:
     code = str(issue.get("error_code"))
     return AdIssue(
         code=int(code) if re.fullmatch("-?[0-9]{1,12}", code) else None,
-        summary=plain(str(issue.get("error_summary") or "Issue")),
-        message=plain(str(issue.get("error_message") or "")),
+        summary=one_line(str(issue.get("error_summary") or "Issue")),
+        message=one_line(str(issue.get("error_message") or "")),
         type=issue.get("error_type"),
     )
 
 
 def _name(row: JsonObject, instead: str) -> str:
     """Return a name as it can be shown and stored: people give it, and it may be anything."""
-    return plain(str(row.get("name") or ""), LONGEST_NAME) or instead
+    return one_line(str(row.get("name") or ""), MAX_NAME_CHARS) or instead
 
 
 def _leaves(value: Any) -> Iterable[str]:
@@ -79,6 +79,6 @@ def _list_of_objects(row: JsonObject, key: str) -> list[JsonObject]:
 
 def _text(row: JsonObject, key: str) -> str:
     value = row.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARS or not value.isprintable():
         raise MetaInvalidError(f"Meta lists an object without a usable {key}")
     return value

@@ -23,12 +23,12 @@ BUSY_PCT = 90.0
 Limiting"), and the last tenth of them is for the rollback of what is under way."""
 CALLS_AT_ONCE = 20
 """Of all that work on one ad account; Meta allows 100 changes a second (Marketing API "Rate Limiting")."""
-RESERVED_SECONDS = 5.0
+RESERVATION_RETRY_SECONDS = 5.0
 """What somebody else has set aside is looked at again so much later: a wave takes about as long."""
 _FULL_PCT = 100.0
 _AT_ONCE = timedelta(seconds=1)
 """What is learned within this time may be of one batch: its items are done in any order, and the last knew most."""
-_LARGEST_AMOUNT = 1_000_000
+_MAX_AMOUNT = 1_000_000
 """Of per cent, seconds or minutes; beyond is garbage."""
 _HEADERS = ("x-ad-account-usage", "x-business-use-case-usage", "x-app-usage")
 _HOURLY = ("call_count", "total_cputime", "total_time")
@@ -101,7 +101,7 @@ class AccountQuota:
                 return math.inf
             free = limit - points - self._reserved
             if free < 0:
-                return RESERVED_SECONDS
+                return RESERVATION_RETRY_SECONDS
             # From the last to become free to the first: those that there is no room for have to be waited for.
             taken = [*self._own, *((each.until, each.points) for each in self._taken.values())]
             for until, spent in sorted(taken, reverse=True):
@@ -130,10 +130,10 @@ class AccountQuota:
 
     def _taken_of_score(self, account: JsonObject, now: datetime) -> _Taken | None:
         """Return what others have of the score: all that is beyond our own count."""
-        percent = _largest([account], "acc_id_util_pct")
+        percent = _maximum([account], "acc_id_util_pct")
         if percent is None:
             return None
-        reset = timedelta(seconds=_largest([account], _RESET_SECONDS) or WINDOW.total_seconds())
+        reset = timedelta(seconds=_maximum([account], _RESET_SECONDS) or WINDOW.total_seconds())
         if percent >= (_FULL_PCT if self._limit else BUSY_PCT):
             return _Taken(math.inf, now + reset, now)
         others = round(percent / 100 * (self._limit or 0)) - sum(points for _, points in self._own)
@@ -141,7 +141,7 @@ class AccountQuota:
 
 
 def _taken_of_hour(entries: Sequence[JsonObject], now: datetime) -> _Taken | None:
-    minutes, percent = _largest(entries, _REGAIN_MINUTES), _largest(entries, *_HOURLY)
+    minutes, percent = _maximum(entries, _REGAIN_MINUTES), _maximum(entries, *_HOURLY)
     if minutes is None and percent is None:
         return None
     regain = timedelta(minutes=minutes or 0)
@@ -152,9 +152,9 @@ def _taken_of_hour(entries: Sequence[JsonObject], now: datetime) -> _Taken | Non
 def seconds_to_regain_access(headers: Mapping[str, str]) -> float | None:
     """Return the longest time that Meta's usage headers state (Marketing API "Rate Limiting"), None if they don't."""
     account, use_cases, _ = _usage(headers)
-    full = (_largest([account], "acc_id_util_pct") or 0) >= _FULL_PCT
-    seconds = _largest([account], _RESET_SECONDS) if full else None
-    return max(seconds or 0, 60 * (_largest(use_cases, _REGAIN_MINUTES) or 0)) or None
+    full = (_maximum([account], "acc_id_util_pct") or 0) >= _FULL_PCT
+    seconds = _maximum([account], _RESET_SECONDS) if full else None
+    return max(seconds or 0, 60 * (_maximum(use_cases, _REGAIN_MINUTES) or 0)) or None
 
 
 def _usage(headers: Mapping[str, str]) -> tuple[JsonObject, list[JsonObject], JsonObject]:
@@ -165,11 +165,11 @@ def _usage(headers: Mapping[str, str]) -> tuple[JsonObject, list[JsonObject], Js
     return account, [entry for entries in lists for entry in entries if isinstance(entry, dict)], app
 
 
-def _largest(entries: Iterable[JsonObject], *names: str) -> float | None:
+def _maximum(entries: Iterable[JsonObject], *names: str) -> float | None:
     """Return the largest amount that is stated under one of the names, None if there is none but garbage."""
     values = [entry.get(name) for entry in entries for name in names]
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    return max((float(value) for value in numbers if 0 <= value <= _LARGEST_AMOUNT), default=None)
+    return max((float(value) for value in numbers if 0 <= value <= _MAX_AMOUNT), default=None)
 
 
 def _json_object(text: Any) -> JsonObject:

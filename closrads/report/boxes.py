@@ -4,10 +4,19 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
-from closrads.redaction import plain
+from closrads.redaction import one_line
 from closrads.report.content import AdSetLink, Box, Entry
-from closrads.report.subject import _LONGEST_ID, _QUIET, _TOKEN_IS_DEAD, _is_stuck, _label, _names, _plain, _troubled
-from closrads.report.wording import HAD_BEEN_SET, LOUDEST, RECOVERY_LABELS, RENEW_TOKEN, WORDINGS, Kind
+from closrads.report.subject import (
+    _MAX_ID_CHARS,
+    _QUIET,
+    _TOKEN_IS_DEAD,
+    _has_warnings,
+    _is_failed_rollback,
+    _label,
+    _names,
+    _plain,
+)
+from closrads.report.wording import HAD_BEEN_SET, RECOVERY_LABELS, RENEW_TOKEN, ROLLBACK_FAILED_KIND, WORDINGS, Kind
 
 _UNCERTAIN = frozenset({Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED})
 _STATUS_WORDS = {": WITH_ISSUES: ": ": ", ": DISAPPROVED: ": ": disapproved: "}
@@ -19,7 +28,7 @@ _REFUSED_OBJECT = re.compile(r"(?<=Meta refuses )\S+(?=: )")
 
 
 def _boxes(result: RunResult) -> Iterator[Box]:
-    yield from _loudest(result)
+    yield from _failed_rollbacks_box(result)
     if aborted := _of_failed_campaigns(result):
         advice = "See to the reason below. What had not begun was left as it was, and the next run tries again."
         yield Box("red", "Campaigns with errors", advice, aborted)
@@ -35,7 +44,7 @@ def _boxes(result: RunResult) -> Iterator[Box]:
     if left := _of_campaigns(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
         advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
         yield Box("grey", "Left to another run", advice, left)
-    if result.campaigns and result.success and not _troubled(result):
+    if result.campaigns and result.success and not _has_warnings(result):
         action = WORDINGS[result.action].name
         yield Box("green", f"{f'The {action}' if action else 'All campaigns'} ran without issues", "")
 
@@ -68,15 +77,15 @@ def _with_remedy(lines: tuple[str, ...]) -> tuple[str, ...]:
     return (RENEW_TOKEN, *lines) if any(map(_TOKEN_IS_DEAD.search, lines)) else lines
 
 
-def _loudest(result: RunResult) -> Iterator[Box]:
+def _failed_rollbacks_box(result: RunResult) -> Iterator[Box]:
     before = tuple(
-        _entry(campaign, recovery, f"rollback of run {plain(recovery.run_id, _LONGEST_ID)} failed")
+        _entry(campaign, recovery, f"rollback of run {one_line(recovery.run_id, _MAX_ID_CHARS)} failed")
         for campaign in result.campaigns
         for recovery in campaign.recovered
-        if _is_stuck(recovery)
+        if _is_failed_rollback(recovery)
     )
-    if entries := (*_entries(result, LOUDEST), *_grouped(before)):
-        yield Box(LOUDEST.tone, LOUDEST.title, LOUDEST.advice, entries)
+    if entries := (*_entries(result, ROLLBACK_FAILED_KIND), *_grouped(before)):
+        yield Box(ROLLBACK_FAILED_KIND.tone, ROLLBACK_FAILED_KIND.title, ROLLBACK_FAILED_KIND.advice, entries)
 
 
 def _recovered(result: RunResult) -> Iterator[Box]:
@@ -85,7 +94,7 @@ def _recovered(result: RunResult) -> Iterator[Box]:
         (campaign, recovery)
         for campaign in result.campaigns
         for recovery in campaign.recovered
-        if not _is_stuck(recovery)
+        if not _is_failed_rollback(recovery)
     ]
     if left_open := [(campaign, recovery) for campaign, recovery in found if recovery.state.is_open]:
         if result.dry_run:
@@ -121,13 +130,13 @@ def _entries(result: RunResult, kind: Kind) -> tuple[Entry, ...]:
 
 
 def _entry(campaign: SyncReport, adset: AdSetResult | Recovery, label: str) -> Entry:
-    issues = tuple(map(_told_issue, adset.issues))
+    issues = tuple(map(_issue_text, adset.issues))
     if isinstance(adset, AdSetResult) and adset.result is Result.ROLLBACK_FAILED and (signs := _all_signs(adset)):
         issues += (HAD_BEEN_SET.format(signs),)
     return Entry(_plain(campaign.campaign_name), label, issues, (_link(campaign, adset),), 1)
 
 
-def _told_issue(issue: str) -> str:
+def _issue_text(issue: str) -> str:
     for word, instead in _STATUS_WORDS.items():
         issue = issue.replace(word, instead)
     return _plain(issue)
@@ -149,8 +158,10 @@ def _link(campaign: SyncReport, adset: AdSetResult | Recovery) -> AdSetLink:
     account = campaign.fb_ad_account_id.removeprefix("act_")
     url = f"https://adsmanager.facebook.com/adsmanager/manage/adsets?act={account}&selected_adset_ids={adset.id}"
     known = all(number.isascii() and number.isdigit() for number in (account, adset.id))
-    return AdSetLink(_plain(adset.name) or plain(adset.id, _LONGEST_ID), plain(adset.id, _LONGEST_ID), url * known)
+    return AdSetLink(
+        _plain(adset.name) or one_line(adset.id, _MAX_ID_CHARS), one_line(adset.id, _MAX_ID_CHARS), url * known
+    )
 
 
 def _signed(sign: str, codes: Iterable[str]) -> str:
-    return " ".join(f"{sign}{plain(code)}" for code in codes)
+    return " ".join(f"{sign}{one_line(code)}" for code in codes)

@@ -90,7 +90,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Content:
     """All that a report says, in its order."""
 
     subject: str

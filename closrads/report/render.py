@@ -15,16 +15,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from closrads.domain.results import RunResult
-from closrads.redaction import LONGEST_ERROR, plain
-from closrads.report.content import Demand, Story
-from closrads.report.sections import story_of
-from closrads.report.truncate import FOLDS, TEXT_FOLDS, fitting
+from closrads.redaction import MAX_ERROR_CHARS, one_line
+from closrads.report.content import Content, Demand
+from closrads.report.sections import content_of
+from closrads.report.truncate import HTML_TRUNCATIONS, TEXT_TRUNCATIONS, fitting
 from closrads.state_mapper import is_state, usps_to_fb_region
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-MOST_HTML = 90_000
+MAX_HTML_BYTES = 90_000
 """Bytes on their way; Gmail cuts a mail off at 102 kB and hides the rest behind a link."""
-MOST_TEXT = 3_000_000
+MAX_TEXT_BYTES = 3_000_000
 """Bytes on their way; SES takes 40 MB, and nobody reads one."""
 TILE_MAP = (
     "AK .. .. .. .. .. .. .. .. .. ME",
@@ -93,11 +93,11 @@ class Report:
 
 def build_report(result: RunResult, timezone: ZoneInfo) -> Report:
     """Return the mail about a run, with every secret blanked out; dates are in `timezone`."""
-    story = story_of(result, timezone)
+    content = content_of(result, timezone)
     return Report(
-        plain(story.subject),
-        html=fitting(story, FOLDS, html_of, as_sent, MOST_HTML),
-        text=fitting(story, TEXT_FOLDS, text_of, as_sent, MOST_TEXT),
+        one_line(content.subject),
+        html=fitting(content, HTML_TRUNCATIONS, html_of, as_sent, MAX_HTML_BYTES),
+        text=fitting(content, TEXT_TRUNCATIONS, text_of, as_sent, MAX_TEXT_BYTES),
     )
 
 
@@ -107,14 +107,14 @@ def as_sent(part: str) -> int:
     return max(len(b2a_qp(raw)), len(b2a_base64(raw)) * 78 // 76)
 
 
-def html_of(story: Story) -> str:
+def html_of(content: Content) -> str:
     """Return the HTML part that tells a story as it is."""
-    return _HTML.render(story=story, tile_rows=[row.split() for row in TILE_MAP], light=LIGHT, dark=DARK)
+    return _HTML.render(content=content, tile_rows=[row.split() for row in TILE_MAP], light=LIGHT, dark=DARK)
 
 
-def text_of(story: Story) -> str:
+def text_of(content: Content) -> str:
     """Return the text part that tells a story as it is."""
-    return _TEXT.render(story=story)
+    return _TEXT.render(content=content)
 
 
 def map_label(demand: Demand, gained: str, lost: str) -> str:
@@ -131,7 +131,7 @@ def _state_names(codes: Iterable[str]) -> str:
 
 def _shown(value: Any) -> Any:
     """Return what a template puts in: names come from people, control characters included."""
-    return plain(value, LONGEST_ERROR) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return one_line(value, MAX_ERROR_CHARS) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _templates() -> Environment:

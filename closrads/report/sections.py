@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 from closrads.domain.request import Action
 from closrads.domain.results import Result, RunResult, SyncReport
-from closrads.redaction import plain
+from closrads.redaction import one_line
 from closrads.report.boxes import _UNCERTAIN, _boxes, _link, _signed
-from closrads.report.content import Changed, Demand, Listing, Section, Story
+from closrads.report.content import Changed, Content, Demand, Listing, Section
 from closrads.report.subject import (
-    _LONGEST_ID,
-    LONGEST_PREVIEW,
+    _MAX_ID_CHARS,
+    MAX_PREVIEW_CHARS,
     _counted,
     _counts,
     _enumerated,
@@ -31,16 +31,16 @@ FEW = 8
 _TONES = ("red", "orange", "grey", "green")
 
 
-def story_of(result: RunResult, timezone: ZoneInfo) -> Story:
+def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
     """Return all there is to tell about a run; dates are in `timezone`."""
     local = result.started_at.astimezone(timezone)
     day = f"{local:%a} {local.day} {local:%b}"
     boxes = tuple(sorted(_boxes(result), key=lambda box: _TONES.index(box.tone)))
     sections = [_section(result, campaign) for campaign in result.campaigns]
     many = len(sections) > FEW
-    return Story(
+    return Content(
         subject=f"{'[DRY RUN] ' if result.dry_run else ''}CLOSRADS {_outcome(result)} · {day}",
-        preview=plain(_preview(result, boxes), LONGEST_PREVIEW),
+        preview=one_line(_preview(result, boxes), MAX_PREVIEW_CHARS),
         dry_run=result.dry_run,
         headline=_headline(result),
         date=f"{local:%A} {local.day} {local:%B %Y, %H:%M} ({timezone.key})",
@@ -50,7 +50,7 @@ def story_of(result: RunResult, timezone: ZoneInfo) -> Story:
         sections=tuple(section for section in sections if section.listings or not many),
         rows=tuple(section for section in sections if many and not section.listings),
         more_rows=0,
-        foot=f"Run {plain(result.run_id, _LONGEST_ID)} · {result.duration_ms / 1000:.1f} s · "
+        foot=f"Run {one_line(result.run_id, _MAX_ID_CHARS)} · {result.duration_ms / 1000:.1f} s · "
         f"{result.graph.round_trips} call{'' if result.graph.round_trips == 1 else 's'} to Meta",
     )
 
@@ -100,10 +100,10 @@ def _demand(campaign: SyncReport) -> Demand:
 
 def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:
     if campaign.left_to:
-        yield f"Left to run {plain(campaign.left_to, _LONGEST_ID)}."
+        yield f"Left to run {one_line(campaign.left_to, _MAX_ID_CHARS)}."
         return
     if campaign.about_run:
-        yield WORDINGS[result.action].about.format(plain(campaign.about_run, _LONGEST_ID))
+        yield WORDINGS[result.action].about.format(one_line(campaign.about_run, _MAX_ID_CHARS))
     if campaign.adsets:
         yield _counted(result, [campaign])
     elif campaign.campaign_errors:

@@ -8,20 +8,20 @@ from dataclasses import replace
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
-from closrads.redaction import LONGEST_ERROR, plain
+from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Box, Entry
 from closrads.report.wording import DEAD_TOKEN, DONE, WORDINGS
 
-LONGEST_OUTCOME = 70
+MAX_OUTCOME_CHARS = 70
 """Of a subject: what a phone shows, or not much more."""
-LONGEST_PREVIEW = 160
+MAX_PREVIEW_CHARS = 160
 _QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
 _TOKEN_IS_DEAD = re.compile(r"\[Meta 190[]/]")
 _NAMED = 2
 """So many names stand in a sentence, and one more if it is the last; the others are counted."""
-_LONGEST_NAMED = 40
-_LONGEST_IN_SUBJECT = 25
-_LONGEST_ID = 60
+_MAX_NAME_CHARS = 40
+_MAX_SUBJECT_NAME_CHARS = 25
+_MAX_ID_CHARS = 60
 
 
 # --- the first words
@@ -31,30 +31,32 @@ def _outcome(result: RunResult) -> str:
     if result.left_to:
         return "left to another run"
     action = WORDINGS[result.action].name
-    if stuck := _stuck(result):
-        return f"✗ ROLLBACK FAILED in {_names(stuck, _LONGEST_IN_SUBJECT)}" + (f" ({action})" if action else "")
+    if failed_rollbacks := _campaigns_with_failed_rollback(result):
+        return f"✗ ROLLBACK FAILED in {_names(failed_rollbacks, _MAX_SUBJECT_NAME_CHARS)}" + (
+            f" ({action})" if action else ""
+        )
     prefix = f"{action}: " if action else ""
     if failed := _failed(result):
-        return f"✗ {prefix}{_names(failed, _LONGEST_IN_SUBJECT)} failed"
+        return f"✗ {prefix}{_names(failed, _MAX_SUBJECT_NAME_CHARS)} failed"
     counts = [f"{count} {word}" for word, count in _news(result).items()] or [WORDINGS[result.action].nothing]
-    return f"{'⚠' if _troubled(_without_what_waits(result)) else '✓'} {prefix}{_short(counts, list(_asides(result)))}"
+    return f"{'⚠' if _has_warnings(_without_deferred(result)) else '✓'} {prefix}{_short(counts, list(_secondary_facts(result)))}"
 
 
 def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
     """Return the most important of it, as much as a subject has room for."""
     whole = "; ".join([", ".join(counts), *asides])
-    if len(whole) <= LONGEST_OUTCOME:
+    if len(whole) <= MAX_OUTCOME_CHARS:
         return whole
     shown = list(counts)
-    while len(shown) > 1 and len(", ".join(shown)) + len(" and more") > LONGEST_OUTCOME:
+    while len(shown) > 1 and len(", ".join(shown)) + len(" and more") > MAX_OUTCOME_CHARS:
         shown.pop()
     return f"{', '.join(shown)} and more"
 
 
-def _names(names: Sequence[str], longest: int = _LONGEST_NAMED) -> str:
+def _names(names: Sequence[str], max_chars: int = _MAX_NAME_CHARS) -> str:
     """Return the first of many names, and how many more there are."""
     most = _NAMED if len(names) > _NAMED + 1 else len(names)
-    shown = ", ".join(plain(name, longest) for name in names[:most])
+    shown = ", ".join(one_line(name, max_chars) for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
@@ -62,7 +64,7 @@ def _preview(result: RunResult, boxes: Iterable[Box]) -> str:
     """Return the next most useful thing after the outcome: what is in trouble, or else what changed, or what is."""
     if result.left_to:
         return f"Nothing to do: run {result.left_to} reports on it"
-    troubles = [
+    problems = [
         f"{_about(entry)}: {entry.lines[0] if entry.lines else entry.label}"
         for box in boxes
         if box.tone in {"red", "orange"}
@@ -82,7 +84,7 @@ def _preview(result: RunResult, boxes: Iterable[Box]) -> str:
         if _follows_demand(result, campaign)
     ]
     names = [campaign.campaign_name for campaign in result.campaigns]
-    return " · ".join(troubles or [*changes, *waiting] or states or names)
+    return " · ".join(problems or [*changes, *waiting] or states or names)
 
 
 def _about(entry: Entry) -> str:
@@ -102,17 +104,17 @@ def _changes(result: RunResult, campaign: SyncReport) -> str:
 
 def _headline(result: RunResult) -> str:
     if result.left_to:
-        run_id = plain(result.left_to, _LONGEST_ID)
+        run_id = one_line(result.left_to, _MAX_ID_CHARS)
         return f"Everything was left to run {run_id}, which is at work on it or has done it."
     if not result.campaigns:
         return "No campaign is switched on, so nothing was done."
     action = WORDINGS[result.action].name
     of = f"{action.capitalize()} of " if action else ""
-    failed, told = _failed(result), [_told(result), *_asides(result)]
+    failed, told = _failed(result), [_counts_sentence(result), *_secondary_facts(result)]
     if failed and not any(campaign.adsets for campaign in result.campaigns):
         told = told[1:]
-    if stuck := _stuck(result):
-        lead, sign = f"ROLLBACK FAILED in {_names(stuck)}: look at it in Ads Manager now", "; "
+    if failed_rollbacks := _campaigns_with_failed_rollback(result):
+        lead, sign = f"ROLLBACK FAILED in {_names(failed_rollbacks)}: look at it in Ads Manager now", "; "
     elif failed:
         lead, sign = f"{of}{_names(failed)} had errors{_why(result)}", "; "
     else:
@@ -128,7 +130,7 @@ def _why(result: RunResult) -> str:
     return f" ({DEAD_TOKEN})" if all(map(_TOKEN_IS_DEAD.search, errors)) else ""
 
 
-def _told(result: RunResult) -> str:
+def _counts_sentence(result: RunResult) -> str:
     """Return the counts of the whole run as part of a sentence."""
     if not (counts := _news(result)):
         return WORDINGS[result.action].nothing
@@ -140,7 +142,7 @@ def _adsets(count: int) -> str:
     return f"{count} ad set{'' if count == 1 else 's'}"
 
 
-def _asides(result: RunResult) -> Iterator[str]:
+def _secondary_facts(result: RunResult) -> Iterator[str]:
     """Yield what there is to tell beside the ad sets of this run."""
     recovered = [recovery.state.is_open for campaign in result.campaigns for recovery in campaign.recovered]
     for is_open, word in ((False, "recovered"), (True, "open")):
@@ -153,16 +155,16 @@ def _asides(result: RunResult) -> Iterator[str]:
 # --- what became of it
 
 
-def _stuck(result: RunResult) -> list[str]:
+def _campaigns_with_failed_rollback(result: RunResult) -> list[str]:
     """Return the campaigns with a rollback that failed, in this run or in an earlier one and is still open."""
     return [
         campaign.campaign_name
         for campaign in result.campaigns
-        if campaign.with_result(Result.ROLLBACK_FAILED) or any(map(_is_stuck, campaign.recovered))
+        if campaign.with_result(Result.ROLLBACK_FAILED) or any(map(_is_failed_rollback, campaign.recovered))
     ]
 
 
-def _is_stuck(recovery: Recovery) -> bool:
+def _is_failed_rollback(recovery: Recovery) -> bool:
     return recovery.state is ChangeState.ROLLBACK_FAILED
 
 
@@ -170,7 +172,7 @@ def _failed(result: RunResult) -> list[str]:
     return [campaign.campaign_name for campaign in result.campaigns if not campaign.success]
 
 
-def _without_what_waits(result: RunResult) -> RunResult:
+def _without_deferred(result: RunResult) -> RunResult:
     """Return a sync without what another run does by itself: nobody has to see to it."""
     if result.action is not Action.SYNC:
         return result
@@ -183,12 +185,12 @@ def _without_what_waits(result: RunResult) -> RunResult:
     return replace(result, campaigns=tuple(campaigns))
 
 
-def _troubled(result: RunResult) -> bool:
+def _has_warnings(result: RunResult) -> bool:
     return any(
         campaign.unmapped_states
         or campaign.recovered
         or campaign.left_to
-        or any(adset.result not in _QUIET or _noted(result, adset) for adset in campaign.adsets)
+        or any(adset.result not in _QUIET or _note_label(result, adset) for adset in campaign.adsets)
         for campaign in result.campaigns
     )
 
@@ -203,11 +205,11 @@ def _news(result: RunResult) -> dict[str, int]:
 def _counts(result: RunResult, adsets: Iterable[AdSetResult]) -> dict[str, int]:
     """Return how many ad sets there are of each kind, those first that a reader must not miss."""
     wording = WORDINGS[result.action]
-    words = Counter(_noted(result, adset) or wording.counted[adset.result] for adset in adsets)
+    words = Counter(_note_label(result, adset) or wording.counted[adset.result] for adset in adsets)
     return {_would(result, word): words[word] for word in (*wording.counted.values(), wording.noted) if words[word]}
 
 
-def _noted(result: RunResult, adset: AdSetResult) -> str:
+def _note_label(result: RunResult, adset: AdSetResult) -> str:
     return WORDINGS[result.action].noted if adset.issues and adset.result in _QUIET else ""
 
 
@@ -216,7 +218,7 @@ def _would(result: RunResult, word: str) -> str:
 
 
 def _label(result: RunResult, adset: AdSetResult) -> str:
-    return _noted(result, adset) or _would(result, WORDINGS[result.action].labels[adset.result])
+    return _note_label(result, adset) or _would(result, WORDINGS[result.action].labels[adset.result])
 
 
 def _enumerated(counts: Mapping[str, int]) -> str:
@@ -237,4 +239,4 @@ def _follows_demand(result: RunResult, campaign: SyncReport) -> bool:
 
 
 def _plain(text: str) -> str:
-    return plain(text, LONGEST_ERROR)
+    return one_line(text, MAX_ERROR_CHARS)

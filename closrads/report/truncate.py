@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from closrads.redaction import LONGEST_ERROR, shortened
-from closrads.report.content import AdSetLink, Box, Changed, Demand, Entry, Listing, Section, Story
+from closrads.redaction import MAX_ERROR_CHARS, shorten
+from closrads.report.content import AdSetLink, Box, Changed, Content, Demand, Entry, Listing, Section
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
+class Truncation:
     """How much is shown of each list, and of each text of somebody else's."""
 
     entries: int
     """Ad sets, or campaigns, of a box that may need a person."""
-    asides: int
+    minor: int
     """Of a box that does not, and of a listing of ad sets that were not updated."""
     lines: int
     """Of an entry."""
@@ -25,118 +25,124 @@ class Fold:
     """Changed ad sets of a campaign."""
     rows: int
     """Campaigns of which a line is told."""
-    longest: int
+    max_chars: int
     """Characters."""
 
 
 _ALL = 10**6
-FOLDS = (
-    Fold(entries=20, asides=5, lines=10, sections=12, maps=8, adsets=30, rows=300, longest=1_000),
-    Fold(entries=15, asides=5, lines=4, sections=12, maps=8, adsets=20, rows=300, longest=600),
-    Fold(entries=10, asides=3, lines=3, sections=12, maps=5, adsets=10, rows=300, longest=300),
-    Fold(entries=8, asides=3, lines=3, sections=10, maps=5, adsets=5, rows=300, longest=200),
-    Fold(entries=8, asides=2, lines=2, sections=8, maps=5, adsets=4, rows=200, longest=150),
-    Fold(entries=5, asides=2, lines=2, sections=6, maps=3, adsets=3, rows=100, longest=120),
-    Fold(entries=3, asides=1, lines=1, sections=5, maps=3, adsets=2, rows=40, longest=80),
-    Fold(entries=1, asides=1, lines=1, sections=2, maps=1, adsets=1, rows=10, longest=40),
+HTML_TRUNCATIONS = (
+    Truncation(entries=20, minor=5, lines=10, sections=12, maps=8, adsets=30, rows=300, max_chars=1_000),
+    Truncation(entries=15, minor=5, lines=4, sections=12, maps=8, adsets=20, rows=300, max_chars=600),
+    Truncation(entries=10, minor=3, lines=3, sections=12, maps=5, adsets=10, rows=300, max_chars=300),
+    Truncation(entries=8, minor=3, lines=3, sections=10, maps=5, adsets=5, rows=300, max_chars=200),
+    Truncation(entries=8, minor=2, lines=2, sections=8, maps=5, adsets=4, rows=200, max_chars=150),
+    Truncation(entries=5, minor=2, lines=2, sections=6, maps=3, adsets=3, rows=100, max_chars=120),
+    Truncation(entries=3, minor=1, lines=1, sections=5, maps=3, adsets=2, rows=40, max_chars=80),
+    Truncation(entries=1, minor=1, lines=1, sections=2, maps=1, adsets=1, rows=10, max_chars=40),
 )
 """From what reads well to what always fits: in the last, every list and every text is short, whatever there was."""
-TEXT_FOLDS = (
-    Fold(_ALL, asides=_ALL, lines=_ALL, sections=_ALL, maps=_ALL, adsets=_ALL, rows=_ALL, longest=LONGEST_ERROR),
-    Fold(entries=2_000, asides=2_000, lines=10, sections=1_000, maps=8, adsets=500, rows=5_000, longest=1_000),
-    Fold(entries=300, asides=300, lines=10, sections=100, maps=8, adsets=100, rows=1_000, longest=1_000),
-    *FOLDS,
+TEXT_TRUNCATIONS = (
+    Truncation(
+        _ALL, minor=_ALL, lines=_ALL, sections=_ALL, maps=_ALL, adsets=_ALL, rows=_ALL, max_chars=MAX_ERROR_CHARS
+    ),
+    Truncation(entries=2_000, minor=2_000, lines=10, sections=1_000, maps=8, adsets=500, rows=5_000, max_chars=1_000),
+    Truncation(entries=300, minor=300, lines=10, sections=100, maps=8, adsets=100, rows=1_000, max_chars=1_000),
+    *HTML_TRUNCATIONS,
 )
 """All of it, if that is not megabytes: the text part is where the lists are that the HTML part has no room for."""
 
 
 def fitting(
-    story: Story, folds: Sequence[Fold], render: Callable[[Story], str], size: Callable[[str], int], most: int
+    content: Content,
+    truncations: Sequence[Truncation],
+    render: Callable[[Content], str],
+    size: Callable[[str], int],
+    limit: int,
 ) -> str:
     """Return the story with as little folded as fits into `most`; the last of `folds` is taken as it is."""
-    for fold in folds[:-1]:
-        part = render(folded(story, fold))
-        if size(part) <= most:
+    for truncation in truncations[:-1]:
+        part = render(truncated(content, truncation))
+        if size(part) <= limit:
             return part
-    return render(folded(story, folds[-1]))
+    return render(truncated(content, truncations[-1]))
 
 
-def folded(story: Story, fold: Fold) -> Story:
+def truncated(content: Content, truncation: Truncation) -> Content:
     """Return a story with no more of each list than `fold` allows, and the number of what was left out."""
-    sections, moved = story.sections[: fold.sections], story.sections[fold.sections :]
-    rows = (*moved, *story.rows)
-    has_maps = len(sections) <= fold.maps
+    sections, moved = content.sections[: truncation.sections], content.sections[truncation.sections :]
+    rows = (*moved, *content.rows)
+    has_maps = len(sections) <= truncation.maps
     return replace(
-        story,
-        boxes=tuple(_box(box, fold) for box in story.boxes),
-        sections=tuple(_section(section, fold, has_map=has_maps) for section in sections),
-        rows=tuple(_section(row, fold, has_map=False) for row in rows[: fold.rows]),
-        more_rows=max(len(rows) - fold.rows, 0),
+        content,
+        boxes=tuple(_box(box, truncation) for box in content.boxes),
+        sections=tuple(_section(section, truncation, has_map=has_maps) for section in sections),
+        rows=tuple(_section(row, truncation, has_map=False) for row in rows[: truncation.rows]),
+        more_rows=max(len(rows) - truncation.rows, 0),
     )
 
 
-def _box(box: Box, fold: Fold) -> Box:
-    most = room = fold.asides if box.tone == "grey" else fold.entries
+def _box(box: Box, truncation: Truncation) -> Box:
+    limit = remaining = truncation.minor if box.tone == "grey" else truncation.entries
     entries = []
     for entry in box.entries:
-        if room > 0:
-            entries.append(_entry(entry, fold, room))
-        room -= _size(entry)
-    return replace(box, entries=tuple(entries), more=max(sum(map(_size, box.entries)) - most, 0))
+        if remaining > 0:
+            entries.append(_entry(entry, truncation, remaining))
+        remaining -= _size(entry)
+    return replace(box, entries=tuple(entries), more=max(sum(map(_size, box.entries)) - limit, 0))
 
 
 def _size(entry: Entry) -> int:
     return max(entry.count, 1)
 
 
-def _entry(entry: Entry, fold: Fold, room: int) -> Entry:
-    lines = [shortened(line, fold.longest) for line in entry.lines]
-    if len(lines) > fold.lines:
-        lines[fold.lines :] = [f"and {len(lines) - fold.lines} more"]
+def _entry(entry: Entry, truncation: Truncation, remaining: int) -> Entry:
+    lines = [shorten(line, truncation.max_chars) for line in entry.lines]
+    if len(lines) > truncation.lines:
+        lines[truncation.lines :] = [f"and {len(lines) - truncation.lines} more"]
     return replace(
         entry,
-        campaign=shortened(entry.campaign, fold.longest),
+        campaign=shorten(entry.campaign, truncation.max_chars),
         lines=tuple(lines),
-        adsets=tuple(_adset(adset, fold) for adset in entry.adsets[:room]),
+        adsets=tuple(_adset(adset, truncation) for adset in entry.adsets[:remaining]),
     )
 
 
-def _adset(adset: AdSetLink, fold: Fold) -> AdSetLink:
-    return replace(adset, name=shortened(adset.name, fold.longest))
+def _adset(adset: AdSetLink, truncation: Truncation) -> AdSetLink:
+    return replace(adset, name=shorten(adset.name, truncation.max_chars))
 
 
-def _section(section: Section, fold: Fold, *, has_map: bool) -> Section:
+def _section(section: Section, truncation: Truncation, *, has_map: bool) -> Section:
     return replace(
         section,
-        name=shortened(section.name, fold.longest),
-        demand=section.demand and _demand(section.demand, fold, has_map=has_map),
-        listings=tuple(_listing(listing, fold) for listing in section.listings),
+        name=shorten(section.name, truncation.max_chars),
+        demand=section.demand and _demand(section.demand, truncation, has_map=has_map),
+        listings=tuple(_listing(listing, truncation) for listing in section.listings),
     )
 
 
-def _listing(listing: Listing, fold: Fold) -> Listing:
-    most = fold.adsets if listing.is_sure else fold.asides
+def _listing(listing: Listing, truncation: Truncation) -> Listing:
+    limit = truncation.adsets if listing.is_sure else truncation.minor
     return replace(
         listing,
-        changed=tuple(_changed(changed, fold) for changed in listing.changed[:most]),
-        more=max(len(listing.changed) - most, 0),
+        changed=tuple(_changed(changed, truncation) for changed in listing.changed[:limit]),
+        more=max(len(listing.changed) - limit, 0),
     )
 
 
-def _demand(demand: Demand, fold: Fold, *, has_map: bool) -> Demand:
+def _demand(demand: Demand, truncation: Truncation, *, has_map: bool) -> Demand:
     return replace(
         demand,
-        active_list=shortened(demand.active_list, fold.longest),
-        added_list=shortened(demand.added_list, fold.longest),
-        removed_list=shortened(demand.removed_list, fold.longest),
+        active_list=shorten(demand.active_list, truncation.max_chars),
+        added_list=shorten(demand.added_list, truncation.max_chars),
+        removed_list=shorten(demand.removed_list, truncation.max_chars),
         has_map=has_map and demand.has_map,
     )
 
 
-def _changed(changed: Changed, fold: Fold) -> Changed:
+def _changed(changed: Changed, truncation: Truncation) -> Changed:
     return replace(
         changed,
-        adset=_adset(changed.adset, fold),
-        added=shortened(changed.added, fold.longest),
-        removed=shortened(changed.removed, fold.longest),
+        adset=_adset(changed.adset, truncation),
+        added=shorten(changed.added, truncation.max_chars),
+        removed=shorten(changed.removed, truncation.max_chars),
     )

@@ -46,7 +46,7 @@ COUNTED = {
     Result.NOT_ACTIVE: "not active",
     Result.UNCHANGED: "unchanged",
 }
-LOUDEST = Kind(
+ROLLBACK_FAILED_KIND = Kind(
     "red",
     "Rollback failed",
     "Look at these ad sets in Ads Manager now: they are NOT proven to be as they were. Each live run tries again, but "

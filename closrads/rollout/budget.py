@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from closrads.domain.adsets import AdSetSnapshot
-from closrads.meta.graph import LARGEST_BATCH, READ_POINTS, RESERVED_SECONDS, WRITE_POINTS, GraphApi
+from closrads.meta.graph import MAX_BATCH, READ_POINTS, RESERVED_SECONDS, WRITE_POINTS, GraphApi
 from closrads.observability import logger
 
 TOO_LITTLE_TIME = "Too little time was left to do it safely"
@@ -15,11 +15,11 @@ POINTS_PER_ADSET = 6 * READ_POINTS + 2 * WRITE_POINTS
 """The same, with a read before, a read back of each write, and two verifications of its ads."""
 POINTS_PER_AD = 2 * WRITE_POINTS
 """It is re-published, and once more after a rollback."""
-LEAST_SECONDS_PER_CALL = 0.1
+MIN_SECONDS_PER_CALL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Capacity:
     """How many of the ad sets that wait, counted from the first, may be begun now."""
 
     size: int
@@ -30,9 +30,9 @@ class Room:
 
 def seconds_needed(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: float) -> float:
     """Return what these ad sets may take together, their rollback and the mail included."""
-    batches = math.ceil(sum(len(adset.active_ads) for adset in adsets) / LARGEST_BATCH)
-    batches += math.ceil(2 * len(adsets) / LARGEST_BATCH)
-    pace = max(2 * api.seconds_per_call, LEAST_SECONDS_PER_CALL)
+    batches = math.ceil(sum(len(adset.active_ads) for adset in adsets) / MAX_BATCH)
+    batches += math.ceil(2 * len(adsets) / MAX_BATCH)
+    pace = max(2 * api.seconds_per_call, MIN_SECONDS_PER_CALL)
     return RESERVED_SECONDS + 2 * wait_seconds + (CALLS_PER_ADSET * len(adsets) + 2 * batches) * pace
 
 
@@ -41,7 +41,7 @@ def points_needed(adsets: Sequence[AdSetSnapshot]) -> int:
     return sum(POINTS_PER_ADSET + POINTS_PER_AD * len(adset.active_ads) for adset in adsets)
 
 
-def reserve_room(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: float) -> Room:
+def reserve_capacity(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: float) -> Capacity:
     """Find out how many may be begun, after a wait for quota if there is time for one, and set their points aside.
 
     The caller gives back `points_needed` of those when they are done with.
@@ -54,15 +54,15 @@ def reserve_room(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: f
                 f"To change it and, if need be, put it back takes {points_needed(first)} points of Meta's quota; the "
                 f"access tier allows {api.quota.limit} in five minutes. Ask Meta for full access, or give it fewer ads"
             )
-            return Room(0, why, never=True)
+            return Capacity(0, why, never=True)
         in_time = api.clock.remaining() - wait >= seconds_needed(api, first, wait_seconds)
         if wait > api.quota.patience or not in_time:
             why = f"Meta's quota for {api.ad_account_id} is used up, and there is too little time to wait for it"
-            return Room(0, why if wait else TOO_LITTLE_TIME)
+            return Capacity(0, why if wait else TOO_LITTLE_TIME)
         if wait:
             logger.warning("quota.wait", extra={"ad_account_id": api.ad_account_id, "wait_seconds": wait})
             api.clock.sleep(wait)
         for size in range(len(adsets), 0, -1):
             in_time = api.clock.remaining() >= seconds_needed(api, adsets[:size], wait_seconds)
             if in_time and api.quota.reserve(points_needed(adsets[:size])):
-                return Room(size)
+                return Capacity(size)

@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from closrads.concurrency import under_way
+from closrads.concurrency import in_background
 from closrads.domain.adsets import AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import Result
 from closrads.domain.targeting import region_keys
-from closrads.errors import AdSetChangedError, ClosradsError, LedgerError, MetaError, MetaOutcomeUnknownError, gravest
+from closrads.errors import (
+    AdSetChangedError,
+    ClosradsError,
+    LedgerError,
+    MetaError,
+    MetaOutcomeUnknownError,
+    most_severe,
+)
 from closrads.facebook_client import (
     Rollback,
     Undoing,
@@ -74,7 +81,7 @@ class Attempt:
     @property
     def trouble(self) -> ClosradsError | None:
         """What says most about whether the campaign may go on."""
-        return gravest(self.refused) or self.unrecorded
+        return most_severe(self.refused) or self.unrecorded
 
 
 def _write(job: Job, attempt: Attempt, *, patient: bool) -> None:
@@ -143,7 +150,7 @@ def _republish(job: Job, attempts: Sequence[Attempt]) -> None:
     adsets = [attempt.adset for attempt in attempts]
     written = [attempt for attempt in attempts if attempt.change.state is ChangeState.PREPARED]
     try:
-        with under_way(lambda: _note_all(job, written, ChangeState.WRITTEN)):
+        with in_background(lambda: _note_all(job, written, ChangeState.WRITTEN)):
             failures = republish_ads(job.api, adsets, reserve=job.seconds_needed(adsets))
     except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unprotected, whatever the defect
         _mark_all(attempts, log_defect(error))
@@ -186,7 +193,7 @@ def _verify(job: Job, attempts: Sequence[Attempt]) -> None:
     republished = [attempt for attempt in attempts if attempt.end is None]
     reserve = job.seconds_needed(adsets) - job.wait_seconds
     try:
-        with under_way(lambda: _note_all(job, republished, ChangeState.REPUBLISHED)):
+        with in_background(lambda: _note_all(job, republished, ChangeState.REPUBLISHED)):
             findings = verify_ads_after_republish(job.api, adsets, job.wait_seconds, reserve=reserve)
     except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unverified, whatever the defect
         _mark_all([attempt for attempt in attempts if attempt.end is None], log_defect(error))
@@ -220,8 +227,8 @@ def put_back(job: Job, attempts: Sequence[Attempt]) -> None:
     _go_back(job, attempts)
     cut_off = [attempt for attempt in attempts if attempt.was_cut_off and not attempt.refused]
     unmended = [attempt for attempt in cut_off if attempt.end is ChangeState.ROLLBACK_FAILED]
-    has_room = _has_room(job, unmended)
-    if unmended and has_room:
+    has_capacity = _has_capacity(job, unmended)
+    if unmended and has_capacity:
         for attempt in unmended:
             attempt.issues = told[attempt.adset.id]
         _go_there_again(job, unmended)
@@ -230,10 +237,10 @@ def put_back(job: Job, attempts: Sequence[Attempt]) -> None:
         if attempt.end is ChangeState.ROLLBACK_FAILED:
             logger.critical("adset.rollback_failed", extra={"adset": attempt.adset.id, "issues": attempt.issues})
     # What there was no room for stays as one that was cut off, so that another run takes the whole way.
-    _note_all(job, [attempt for attempt in attempts if has_room or attempt not in unmended])
+    _note_all(job, [attempt for attempt in attempts if has_capacity or attempt not in unmended])
 
 
-def _has_room(job: Job, attempts: Sequence[Attempt]) -> bool:
+def _has_capacity(job: Job, attempts: Sequence[Attempt]) -> bool:
     adsets = [attempt.adset for attempt in attempts]
     in_time = job.api.clock.remaining() >= job.seconds_needed(adsets)
     return in_time and not job.api.quota.seconds_until(points_needed(adsets))

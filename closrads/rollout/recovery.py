@@ -11,14 +11,14 @@ from closrads.domain.targeting import region_keys, states
 from closrads.errors import MetaError
 from closrads.facebook_client import read_ads, refresh
 from closrads.observability import log_defect, logger
-from closrads.rollout.budget import points_needed, reserve_room
+from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import RESULTS, Attempt, Job, note, put_back, see_through
 
 _GONE = frozenset({"ARCHIVED", "DELETED"})
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
 
 
-def as_found(changes: Sequence[Change]) -> tuple[Recovery, ...]:
+def report_open(changes: Sequence[Change]) -> tuple[Recovery, ...]:
     """Report open changes without touching them."""
     return tuple(_recovery(change, change.state, ()) for change in changes)
 
@@ -50,7 +50,7 @@ def _parts(job: Job, changes: Sequence[Change], wave_size: int) -> Iterator[tupl
     rest = list(changes)
     while rest:
         adsets = [change.before for change in rest[:wave_size]]
-        room = reserve_room(job.api, adsets, job.wait_seconds)
+        room = reserve_capacity(job.api, adsets, job.wait_seconds)
         if not room.size:
             size = 1 if room.never else len(rest)
             yield rest[:size], room.why_none

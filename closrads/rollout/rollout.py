@@ -7,7 +7,7 @@ from closrads.domain.plan import Decision
 from closrads.domain.results import AdSetResult, Result
 from closrads.errors import ClosradsError, LedgerError, MetaAccessError, MetaPolicyError, MetaRateLimitError
 from closrads.observability import logger
-from closrads.rollout.budget import points_needed, reserve_room
+from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import Job
 from closrads.rollout.wave import Outcome, apply_wave, validate_change
 
@@ -70,10 +70,10 @@ def carry_out(
     queue = list(changes)
     while queue:
         adsets = [change.adset for change in queue[: caution.size]]
-        room = reserve_room(job.api, adsets, job.wait_seconds)
+        room = reserve_capacity(job.api, adsets, job.wait_seconds)
         if room.never:
             change = queue.pop(0)
-            results[change.adset.id] = change.as_result(Result.NEEDS_ATTENTION, (room.why_none,))
+            results[change.adset.id] = change.to_result(Result.NEEDS_ATTENTION, (room.why_none,))
             continue
         if not room.size:
             return results | _leave(queue, Result.DEFERRED, room.why_none), ""
@@ -123,7 +123,7 @@ def _what_trouble_means(troubles: Sequence[ClosradsError | None], stop: str) -> 
 
 
 def _leave(changes: Sequence[Decision], result: Result, why: str) -> dict[str, AdSetResult]:
-    return {change.adset.id: change.as_result(result, (why,)) for change in changes}
+    return {change.adset.id: change.to_result(result, (why,)) for change in changes}
 
 
 def _log(result: AdSetResult) -> None:

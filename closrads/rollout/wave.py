@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from closrads.concurrency import side_by_side
+from closrads.concurrency import map_concurrently
 from closrads.domain.adsets import LONG_AGO
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.health import check_ad_health
@@ -51,7 +51,7 @@ def validate_change(api: GraphApi, change: Decision) -> Outcome:
         validate_adset_geo(api, change.adset, change.regions)
     except MetaError as error:
         return _not_done(change, error)
-    return Outcome(change.as_result())
+    return Outcome(change.to_result())
 
 
 def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
@@ -108,7 +108,7 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
             attempt.end = ChangeState.NOT_WRITTEN
             outcomes[attempt.adset.id] = _not_done(changes[attempt.adset.id], error)
 
-    side_by_side(write, attempts, WRITES_AT_ONCE)
+    map_concurrently(write, attempts, WRITES_AT_ONCE)
     see_through(job, attempts)
     written = [attempt for attempt in attempts if attempt.end is not ChangeState.NOT_WRITTEN]
     return outcomes | {attempt.adset.id: _outcome(changes[attempt.adset.id], attempt) for attempt in written}
@@ -126,7 +126,7 @@ def _look_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
         now = refresh(job.api, [each.adset for each in wave if each.adset.read_at < oldest], reserve=reserve)
     except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops these ad sets only
         issue = log_defect(error)
-        return [Outcome(planned.as_result(Result.FAILED, (issue,))) for planned in wave]
+        return [Outcome(planned.to_result(Result.FAILED, (issue,))) for planned in wave]
     looks: list[Decision | Outcome] = []
     for planned in wave:
         adset = now.get(planned.adset.id, planned.adset)
@@ -136,8 +136,8 @@ def _look_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
             looks.append(_not_done(planned, adset))
             continue
         decision = decide(adset, planned.regions, check_ad_health(adset), planned.replaces)
-        decision = replace(decision, memory=planned.memory)
-        looks.append(decision if decision.is_change else Outcome(decision.as_result()))
+        decision = replace(decision, reverts=planned.reverts)
+        looks.append(decision if decision.is_change else Outcome(decision.to_result()))
     return looks
 
 
@@ -160,7 +160,7 @@ def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Attem
                     state=ChangeState.PREPARED,
                     prepared_at=now,
                     changed_at=now,
-                    memory=change.memory,
+                    reverts=change.reverts,
                 ),
                 change.adset,
             )
@@ -170,7 +170,7 @@ def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Attem
     except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops one ad set only
         if len(changes) > 1:
             return [begun for change in changes for begun in _prepare(job, [change], now)]
-        return [Outcome(change.as_result(Result.FAILED, (log_defect(error),))) for change in changes]
+        return [Outcome(change.to_result(Result.FAILED, (log_defect(error),))) for change in changes]
     return [
         _not_done(change, error) if error else attempt
         for change, attempt, error in zip(changes, attempts, errors, strict=True)
@@ -180,9 +180,9 @@ def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Attem
 def _not_done(change: Decision, error: MetaError | LedgerError) -> Outcome:
     result = Result.DEFERRED if isinstance(error, MetaRateLimitError) else Result.FAILED
     trouble = None if isinstance(error, LedgerFullError) else error
-    return Outcome(change.as_result(result, (str(error),)), trouble)
+    return Outcome(change.to_result(result, (str(error),)), trouble)
 
 
 def _outcome(decision: Decision, attempt: Attempt) -> Outcome:
-    result = decision.as_result(RESULTS[attempt.end], tuple(dict.fromkeys(attempt.issues)))
+    result = decision.to_result(RESULTS[attempt.end], tuple(dict.fromkeys(attempt.issues)))
     return Outcome(result, attempt.trouble)
