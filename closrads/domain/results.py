@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from closrads.domain.changes import ChangeState
+from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.redaction import one_line
 
@@ -110,6 +110,8 @@ class SyncReport:
     campaign_errors: tuple[str, ...] = ()
     """Why the campaign was aborted, refused or stopped."""
     recovered: tuple[Recovery, ...] = ()
+    unexplained: tuple[UnexplainedPause, ...] = ()
+    """Ads that are off since an earlier change, and nobody can tell by whom."""
     about_run: str = ""
     """The run that was undone or looked at again."""
     left_to: str = ""

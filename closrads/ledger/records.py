@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from closrads.domain.adsets import Ad, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, RevertStreak
+from closrads.domain.changes import Change, ChangeState, RevertStreak, UnexplainedPause
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
@@ -18,6 +18,7 @@ KEPT_FOR = timedelta(days=400)
 """How long what is final stays: a year to look back on, and a month to ask about it."""
 MAX_ITEM_BYTES = 390_000
 """Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
+UNEXPLAINED = "MEMORY#unexplained#"
 MAX_KEPT = 2_000
 """Ad sets of a campaign's share of a run, if all of them are too many for one record."""
 Item = dict[str, Any]
@@ -74,6 +75,11 @@ def deferred_key(slug: str) -> Item:
 def open_since(change: Change) -> str:
     """Return the place of an open change among the others: the oldest first."""
     return f"{change.prepared_at.isoformat()}#{change.before.id}"
+
+
+def unexplained_key(slug: str, adset_id: str) -> Item:
+    """Return where the unexplained pauses of an ad set stand."""
+    return {"pk": campaign_key(slug), "sk": f"{UNEXPLAINED}{adset_id}"}
 
 
 # --- times and sizes
@@ -170,6 +176,18 @@ def next_reverts(change: Change) -> RevertStreak:
     wanted = frozenset(str(region["key"]) for region in change.after["geo_locations"]["regions"])
     again = change.reverts is not None and change.reverts.wanted == wanted
     return RevertStreak(wanted, (change.reverts.runs if change.reverts is not None and again else 0) + 1)
+
+
+def unexplained_item(pause: UnexplainedPause) -> Item:
+    """Return unexplained pauses of an ad set."""
+    ads = [{"id": ad_id, "name": name} for ad_id, name in pause.ads.items()]
+    return {"adset": pause.adset_id, "name": pause.adset_name, "ads": ads, "since": pause.since.isoformat()}
+
+
+def unexplained_of(item: Item) -> UnexplainedPause:
+    """Return the unexplained pauses that an item holds."""
+    ads = {ad["id"]: ad["name"] for ad in item["ads"]}
+    return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]))
 
 
 # --- runs
