@@ -1,5 +1,6 @@
 """What Meta keeps: accounts, campaigns, ad sets, ads; and what the sandbox notes down of each call."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ from sandbox.meta.quota import READ_POINTS, WRITE_POINTS, Quota
 
 GONE = frozenset({"ARCHIVED", "DELETED"})
 """Left out of every list that does not ask for them."""
+COUNTED_SECONDS = 60.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -23,6 +25,15 @@ class Account:
     tasks: tuple[str, ...] = ("ADVERTISE", "ANALYZE", "DRAFT", "MANAGE")
     """What the owner of the token may do."""
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
+    _active_ads: tuple[float, int] = (-math.inf, 0)
+
+    def active_ads(self, now: float) -> int:
+        """Return how many ads run, counted anew every minute as the limits need no more."""
+        counted_at, number = self._active_ads
+        if now - counted_at >= COUNTED_SECONDS:
+            number = sum(ad.effective_status == "ACTIVE" for ad in self.ads)
+            self._active_ads = now, number
+        return number
 
     @property
     def account(self) -> "Account":

@@ -1,5 +1,6 @@
 """What other people and programs do to the account while nobody looks."""
 
+import copy
 from typing import Any
 
 from sandbox.meta import edits
@@ -14,7 +15,9 @@ class People(State):
         """Replace top-level keys of the targeting as a person in Ads Manager does, who publishes the ads with it."""
         with self.lock:
             adset = self.adsets[adset_id]
-            edits.write_targeting(adset, normalised(adset.targeting | targeting_changes), self.now(), published=True)
+            edits.write_targeting(
+                adset, normalised(copy.deepcopy(adset.targeting | targeting_changes)), self.now(), published=True
+            )
 
     def pause_by_hand(self, ad_id: str) -> None:
         """Pause an ad as a person in Ads Manager does."""

@@ -1,11 +1,11 @@
 """Reading: field expansion, nodes, edges and paging, as in Meta's Graph API guides."""
 
 import base64
-import copy
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any
 from urllib.parse import urlencode
@@ -25,19 +25,20 @@ STATUSES = frozenset(
 )  # fmt: skip
 
 
-@dataclass
+@dataclass(frozen=True)
 class Field:
     """One element of a `fields` expression: `ads.limit(50){id,status}`."""
 
     name: str
-    params: dict[str, str] = field(default_factory=dict)
-    children: "list[Field]" = field(default_factory=list)
+    params: Mapping[str, str]
+    children: "tuple[Field, ...]"
 
 
-def parse_fields(text: str) -> list[Field]:
+@lru_cache
+def parse_fields(text: str) -> tuple[Field, ...]:
     """Parse a `fields` expression; raise `Refused` with Meta's code 2500 when it is none."""
     parser = _Parser(text)
-    fields = parser.fields() if text.strip() else []
+    fields = parser.fields() if text.strip() else ()
     parser.expect_end()
     return fields
 
@@ -47,26 +48,28 @@ class _Parser:
         self._text = text
         self._at = 0
 
-    def fields(self) -> list[Field]:
+    def fields(self) -> tuple[Field, ...]:
         found = [self._field()]
         while self._take(","):
             found.append(self._field())
-        return found
+        return tuple(found)
 
     def expect_end(self) -> None:
         if self._text[self._at :].strip():
             raise self._error()
 
     def _field(self) -> Field:
-        result = Field(self._name())
+        name = self._name()
+        params = {}
+        children: tuple[Field, ...] = ()
         while self._take("."):
-            name = self._name()
-            result.params[name] = self._argument()
+            param = self._name()
+            params[param] = self._argument()
         if self._take("{"):
-            result.children = self.fields()
+            children = self.fields()
             if not self._take("}"):
                 raise self._error()
-        return result
+        return Field(name, params, children)
 
     def _name(self) -> str:
         match = re.compile(r"\s*(\w+)").match(self._text, self._at)
@@ -94,6 +97,11 @@ class _Parser:
 
 
 def _when(seconds: float) -> str:
+    return _second(int(seconds))
+
+
+@lru_cache
+def _second(seconds: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S+0000", gmtime(seconds))
 
 
@@ -140,7 +148,7 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
         "account_id": lambda adset: adset.account.id.removeprefix("act_"),
         "campaign_id": lambda adset: adset.campaign.id,
         "campaign": lambda adset: adset.campaign,
-        "targeting": lambda adset: copy.deepcopy(adset.targeting),
+        "targeting": lambda adset: adset.targeting,
         "optimization_goal": lambda _: "LEAD_GENERATION",
         "destination_type": lambda _: "ON_AD",
         "billing_event": lambda _: "IMPRESSIONS",
@@ -190,15 +198,16 @@ def json_param(params: Mapping[str, str], name: str, default: Any) -> Any:
 class Reader:
     """Renders what one request asks for; `rows` counts what a reply holds, for Meta's limit on its size."""
 
-    def __init__(self, state: State, token: str) -> None:
+    def __init__(self, state: State, token: str, now: float) -> None:
         self._state = state
         self._token = token
+        self._now = now
         self.rows = 0
 
     def node(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return one object with the fields asked for; its id is always there."""
         if isinstance(node, Ad):
-            post_processing.looked_at(node, self._state.now())
+            post_processing.looked_at(node, self._now)
         return self.rendered(node, fields)
 
     def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
@@ -206,7 +215,7 @@ class Reader:
         found: list[Campaign | AdSet | Ad] = getattr(node, name)
         for each in found:
             if isinstance(each, Ad):
-                post_processing.settle(each, self._state.now())
+                post_processing.settle(each, self._now)
         wanted = _wanted_statuses(params)
         rows = [each for each in found if each.effective_status in wanted]
         limit = _limit(params)
@@ -232,26 +241,28 @@ class Reader:
     def rendered(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return an object with the fields asked for, without counting it as a read."""
         result: dict[str, Any] = {}
+        readers = FIELDS[type(node)]
         for each in fields:
-            if has_edge(node, each.name):
-                params = each.params | ({"fields": _unparse(each.children)} if each.children else {})
-                page = self.edge(node, each.name, params, each.children)
-                if page["data"] or "paging" in page:
-                    result[each.name] = page
-                continue
-            read = FIELDS[type(node)].get(each.name)
-            if read is None:
-                text = f"Tried accessing nonexisting field ({each.name}) on node type ({type(node).__name__})"
-                raise Refused(faults.error(100, None, text))
-            value = read(node)
-            if isinstance(value, Node):
+            read = readers.get(each.name)
+            value = self._nested(node, each) if read is None else read(node)
+            if isinstance(value, Campaign | AdSet):
                 value = self.rendered(value, each.children)
-            elif each.children and isinstance(value, dict):
+            elif each.children and read is not None and isinstance(value, dict):
                 names = {child.name for child in each.children}
                 value = {key: part for key, part in value.items() if key in names}
             if value is not None:
                 result[each.name] = value
-        return result | {"id": node.id}
+        result["id"] = node.id
+        return result
+
+    def _nested(self, node: Node, nested: Field) -> dict[str, Any] | None:
+        """Return a page of an edge that stands among the fields, None when there is nothing on it."""
+        if not has_edge(node, nested.name):
+            text = f"Tried accessing nonexisting field ({nested.name}) on node type ({type(node).__name__})"
+            raise Refused(faults.error(100, None, text))
+        params = {**nested.params, **({"fields": _unparse(nested.children)} if nested.children else {})}
+        page = self.edge(node, nested.name, params, nested.children)
+        return page if page["data"] or "paging" in page else None
 
 
 def _unparse(fields: Sequence[Field]) -> str:
