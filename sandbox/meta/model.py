@@ -1,16 +1,15 @@
 """What Meta keeps: accounts, campaigns, ad sets, ads; and what the sandbox notes down of each call."""
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.meta.quota import READ_POINTS, WRITE_POINTS
-
-if TYPE_CHECKING:
-    from sandbox.meta.breakage import Breakage, Damage
-    from sandbox.meta.quota import Quota
+from sandbox.meta.breakage import Breakage, Damage
+from sandbox.meta.quota import READ_POINTS, WRITE_POINTS, Quota
 
 GONE = frozenset({"ARCHIVED", "DELETED"})
 """Left out of every list that does not ask for them."""
+COUNTED_SECONDS = 60.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -18,7 +17,7 @@ class Account:
     """An ad account with its share of Meta's limits."""
 
     id: str
-    quota: "Quota | None"
+    quota: Quota | None
     """None if nothing is counted and no answer tells of a limit."""
     name: str = "Example Leads"
     status: int = 1
@@ -26,6 +25,15 @@ class Account:
     tasks: tuple[str, ...] = ("ADVERTISE", "ANALYZE", "DRAFT", "MANAGE")
     """What the owner of the token may do."""
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
+    _active_ads: tuple[float, int] = (-math.inf, 0)
+
+    def active_ads(self, now: float) -> int:
+        """Return how many ads run, counted anew every minute as the limits need no more."""
+        counted_at, number = self._active_ads
+        if now - counted_at >= COUNTED_SECONDS:
+            number = sum(ad.effective_status == "ACTIVE" for ad in self.ads)
+            self._active_ads = now, number
+        return number
 
     @property
     def account(self) -> "Account":
@@ -116,8 +124,8 @@ class Ad(_Delivering):
 
     adset: AdSet
     review_feedback: dict[str, Any] | None = None
-    breakage: "Breakage | None" = None
-    damage: "Damage | None" = None
+    breakage: Breakage | None = None
+    damage: Damage | None = None
 
     @property
     def account(self) -> Account:

@@ -1,22 +1,20 @@
 """Reading: field expansion, nodes, edges and paging, as in Meta's Graph API guides."""
 
 import base64
-import copy
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from time import gmtime, strftime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from sandbox.meta import breakage, faults
+from sandbox.meta import faults, post_processing
+from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.meta.faults import Refused
 from sandbox.meta.model import GONE, Account, Ad, AdSet, Campaign, Node
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from sandbox.meta.world import MetaWorld
+from sandbox.meta.state import State
 
 DEFAULT_LIMIT = 25
 STATUSES = frozenset(
@@ -27,19 +25,20 @@ STATUSES = frozenset(
 )  # fmt: skip
 
 
-@dataclass
+@dataclass(frozen=True)
 class Field:
     """One element of a `fields` expression: `ads.limit(50){id,status}`."""
 
     name: str
-    params: dict[str, str] = field(default_factory=dict)
-    children: "list[Field]" = field(default_factory=list)
+    params: Mapping[str, str]
+    children: "tuple[Field, ...]"
 
 
-def parse_fields(text: str) -> list[Field]:
+@lru_cache
+def parse_fields(text: str) -> tuple[Field, ...]:
     """Parse a `fields` expression; raise `Refused` with Meta's code 2500 when it is none."""
     parser = _Parser(text)
-    fields = parser.fields() if text.strip() else []
+    fields = parser.fields() if text.strip() else ()
     parser.expect_end()
     return fields
 
@@ -49,26 +48,28 @@ class _Parser:
         self._text = text
         self._at = 0
 
-    def fields(self) -> list[Field]:
+    def fields(self) -> tuple[Field, ...]:
         found = [self._field()]
         while self._take(","):
             found.append(self._field())
-        return found
+        return tuple(found)
 
     def expect_end(self) -> None:
         if self._text[self._at :].strip():
             raise self._error()
 
     def _field(self) -> Field:
-        result = Field(self._name())
+        name = self._name()
+        params = {}
+        children: tuple[Field, ...] = ()
         while self._take("."):
-            name = self._name()
-            result.params[name] = self._argument()
+            param = self._name()
+            params[param] = self._argument()
         if self._take("{"):
-            result.children = self.fields()
+            children = self.fields()
             if not self._take("}"):
                 raise self._error()
-        return result
+        return Field(name, params, children)
 
     def _name(self) -> str:
         match = re.compile(r"\s*(\w+)").match(self._text, self._at)
@@ -96,10 +97,15 @@ class _Parser:
 
 
 def _when(seconds: float) -> str:
+    return _second(int(seconds))
+
+
+@lru_cache
+def _second(seconds: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S+0000", gmtime(seconds))
 
 
-_COMMON: "dict[str, Callable[[Any], Any]]" = {
+_COMMON: dict[str, Callable[[Any], Any]] = {
     "id": lambda node: node.id,
     "name": lambda node: node.name,
     "status": lambda node: node.status,
@@ -112,7 +118,7 @@ _COMMON: "dict[str, Callable[[Any], Any]]" = {
 
 
 def _creative(ad: Ad) -> dict[str, Any]:
-    lost = breakage.MISSING_LEAD_FORM in ad.issues
+    lost = MISSING_LEAD_FORM in ad.issues
     form = {} if lost else {"value": {"lead_gen_form_id": f"9{ad.id[1:]}"}}
     return {
         "id": f"8{ad.id[1:]}",
@@ -121,7 +127,7 @@ def _creative(ad: Ad) -> dict[str, Any]:
 
 
 # A value of None leaves the key out, as Meta does.
-FIELDS: "dict[type[Node], dict[str, Callable[[Any], Any]]]" = {
+FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
     Account: {
         "id": lambda account: account.id,
         "account_id": lambda account: account.id.removeprefix("act_"),
@@ -142,7 +148,7 @@ FIELDS: "dict[type[Node], dict[str, Callable[[Any], Any]]]" = {
         "account_id": lambda adset: adset.account.id.removeprefix("act_"),
         "campaign_id": lambda adset: adset.campaign.id,
         "campaign": lambda adset: adset.campaign,
-        "targeting": lambda adset: copy.deepcopy(adset.targeting),
+        "targeting": lambda adset: adset.targeting,
         "optimization_goal": lambda _: "LEAD_GENERATION",
         "destination_type": lambda _: "ON_AD",
         "billing_event": lambda _: "IMPRESSIONS",
@@ -179,7 +185,7 @@ def has_edge(node: Node, name: str) -> bool:
     return name in _EDGES[type(node)]
 
 
-def json_param(params: "Mapping[str, str]", name: str, default: Any) -> Any:
+def json_param(params: Mapping[str, str], name: str, default: Any) -> Any:
     """Return a parameter that is JSON; raise `Refused` when it is not."""
     if name not in params:
         return default
@@ -192,30 +198,31 @@ def json_param(params: "Mapping[str, str]", name: str, default: Any) -> Any:
 class Reader:
     """Renders what one request asks for; `rows` counts what a reply holds, for Meta's limit on its size."""
 
-    def __init__(self, world: "MetaWorld", token: str) -> None:
-        self._world = world
+    def __init__(self, state: State, token: str, now: float) -> None:
+        self._state = state
         self._token = token
+        self._now = now
         self.rows = 0
 
-    def node(self, node: Node, fields: "Sequence[Field]") -> dict[str, Any]:
+    def node(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return one object with the fields asked for; its id is always there."""
         if isinstance(node, Ad):
-            breakage.looked_at(node, self._world.now())
+            post_processing.looked_at(node, self._now)
         return self.rendered(node, fields)
 
-    def edge(self, node: Node, name: str, params: "Mapping[str, str]", fields: "Sequence[Field]") -> dict[str, Any]:
+    def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
         """Return one page of the objects on an edge."""
         found: list[Campaign | AdSet | Ad] = getattr(node, name)
         for each in found:
             if isinstance(each, Ad):
-                breakage.settle(each, self._world.now())
+                post_processing.settle(each, self._now)
         wanted = _wanted_statuses(params)
         rows = [each for each in found if each.effective_status in wanted]
         limit = _limit(params)
-        if self._world.page_size is not None:
-            limit = min(limit, self._world.page_size)
+        if self._state.page_size is not None:
+            limit = min(limit, self._state.page_size)
         blanks, start = _read_cursor(params.get("after"))
-        blank = blanks < self._world.empty_pages
+        blank = blanks < self._state.empty_pages
         page = [] if blank else rows[start : start + limit]
         reply: dict[str, Any] = {"data": [self.node(each, fields) for each in page]}
         self.rows += len(page)
@@ -225,38 +232,40 @@ class Reader:
             reply["paging"] = {"cursors": {"before": _cursor(0, start), "after": after}}
             if more:
                 query = {"access_token": self._token, **params, "limit": str(limit), "after": after}
-                version = self._world.version
-                reply["paging"]["next"] = f"{self._world.url}/{version}/{node.id}/{name}?{urlencode(query)}"
+                version = self._state.version
+                reply["paging"]["next"] = f"{self._state.url}/{version}/{node.id}/{name}?{urlencode(query)}"
         if params.get("summary", "false") not in {"false", "0", ""}:
             reply["summary"] = {"total_count": len(rows)}
         return reply
 
-    def rendered(self, node: Node, fields: "Sequence[Field]") -> dict[str, Any]:
+    def rendered(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return an object with the fields asked for, without counting it as a read."""
         result: dict[str, Any] = {}
+        readers = FIELDS[type(node)]
         for each in fields:
-            if has_edge(node, each.name):
-                params = each.params | ({"fields": _unparse(each.children)} if each.children else {})
-                page = self.edge(node, each.name, params, each.children)
-                if page["data"] or "paging" in page:
-                    result[each.name] = page
-                continue
-            read = FIELDS[type(node)].get(each.name)
-            if read is None:
-                text = f"Tried accessing nonexisting field ({each.name}) on node type ({type(node).__name__})"
-                raise Refused(faults.error(100, None, text))
-            value = read(node)
-            if isinstance(value, Node):
+            read = readers.get(each.name)
+            value = self._nested(node, each) if read is None else read(node)
+            if isinstance(value, Campaign | AdSet):
                 value = self.rendered(value, each.children)
-            elif each.children and isinstance(value, dict):
+            elif each.children and read is not None and isinstance(value, dict):
                 names = {child.name for child in each.children}
                 value = {key: part for key, part in value.items() if key in names}
             if value is not None:
                 result[each.name] = value
-        return result | {"id": node.id}
+        result["id"] = node.id
+        return result
+
+    def _nested(self, node: Node, nested: Field) -> dict[str, Any] | None:
+        """Return a page of an edge that stands among the fields, None when there is nothing on it."""
+        if not has_edge(node, nested.name):
+            text = f"Tried accessing nonexisting field ({nested.name}) on node type ({type(node).__name__})"
+            raise Refused(faults.error(100, None, text))
+        params = {**nested.params, **({"fields": _unparse(nested.children)} if nested.children else {})}
+        page = self.edge(node, nested.name, params, nested.children)
+        return page if page["data"] or "paging" in page else None
 
 
-def _unparse(fields: "Sequence[Field]") -> str:
+def _unparse(fields: Sequence[Field]) -> str:
     return ",".join(
         each.name
         + "".join(f".{name}({value})" for name, value in each.params.items())
@@ -265,7 +274,7 @@ def _unparse(fields: "Sequence[Field]") -> str:
     )
 
 
-def _wanted_statuses(params: "Mapping[str, str]") -> frozenset[str]:
+def _wanted_statuses(params: Mapping[str, str]) -> frozenset[str]:
     wanted = json_param(params, "effective_status", None)
     if wanted is None:
         return STATUSES - GONE
@@ -274,7 +283,7 @@ def _wanted_statuses(params: "Mapping[str, str]") -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _limit(params: "Mapping[str, str]") -> int:
+def _limit(params: Mapping[str, str]) -> int:
     text = params.get("limit", str(DEFAULT_LIMIT))
     if not text.isdecimal() or int(text) == 0:
         raise Refused(faults.error(100, None, "limit must be a positive integer"))
