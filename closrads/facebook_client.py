@@ -158,7 +158,7 @@ def update_adset_geo(  # noqa: PLR0913 - what to write, and what the caller know
 
 
 def rollback_geo(
-    api: GraphApi, before: AdSetSnapshot, now: AdSetSnapshot, replaces: frozenset[str], *, repeats: bool
+    api: GraphApi, before: AdSetSnapshot, now: AdSetSnapshot, replaces: Collection[frozenset[str]], *, repeats: bool
 ) -> AdSetSnapshot:
     """Layer 4: put the regions from before onto the targeting that is there; return the ad set as `update_adset_geo`.
 
@@ -169,7 +169,7 @@ def rollback_geo(
     now
         As it was read last.
     replaces
-        The keys of the regions that the change has set.
+        The sets of region keys that the change may have left there.
     repeats
         Whether to write although the regions from before are there: the read may be older than our write.
 
@@ -179,7 +179,7 @@ def rollback_geo(
         As `write_regions`.
     """
     regions = (before.targeting.get("geo_locations") or {}).get("regions") or []
-    write = RegionWrite(regions, {replaces, region_keys(before.targeting)}, repeats=repeats)
+    write = RegionWrite(regions, {*replaces, region_keys(before.targeting)}, repeats=repeats)
     retried = (MetaTransientError, MetaRateLimitError)
     return write_regions(api, now, write, _reader(api), reserve=RESERVED_SECONDS, retried=retried)
 

@@ -181,7 +181,9 @@ def _opened(run_id: str, runs: Runs) -> SharedRun:
 
 
 def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
-    campaign = next((each for each in chosen_campaigns(run.request, run.settings, run.table) if each.slug == slug), None)
+    campaign = next(
+        (each for each in chosen_campaigns(run.request, run.settings, run.table) if each.slug == slug), None
+    )
     times, before = run.runs.begin_campaign(run.run_id, slug)
     if before and before.is_over:
         return _answer(run.run_id, slug, before)

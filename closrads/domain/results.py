@@ -280,12 +280,22 @@ class RunResult:
                 for campaign in self.campaigns
                 for recovery in campaign.recovered
             ],
+            "unexplained": [
+                {**_pause_json(pause), "campaign": campaign.slug}
+                for campaign in self.campaigns
+                for pause in campaign.unexplained
+            ],
             "mail": self.mail.value,
             "graph": asdict(self.graph),
             "force": sorted(self.force),
             "left_to": self.left_to,
         }
         return answer if len(json.dumps(answer)) <= MAX_RESULT_BYTES else without_details(answer)
+
+
+def _pause_json(pause: UnexplainedPause) -> dict[str, Any]:
+    ads = [{"id": ad_id, "name": name} for ad_id, name in pause.ads.items()]
+    return {"adset_id": pause.adset_id, "adset_name": pause.adset_name, "ads": ads, "since": pause.since.isoformat()}
 
 
 def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
@@ -312,4 +322,4 @@ def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
         {**campaign, "adsets": [], "errors": [one_line(error) for error in campaign["errors"][:MAX_ISSUES]]}
         for campaign in result["campaigns"]
     ]
-    return {**result, "campaigns": campaigns, "recovered": []}
+    return {**result, "campaigns": campaigns, "recovered": [], "unexplained": []}

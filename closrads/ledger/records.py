@@ -198,7 +198,11 @@ def result_item(result: Mapping[str, Any]) -> bytes:
     packed = _packed(result)
     if len(packed) > MAX_ITEM_BYTES:
         packed = _packed(without_details(result))
-    return packed if len(packed) <= MAX_ITEM_BYTES else _packed({**result, "campaigns": [], "recovered": []})
+    return (
+        packed
+        if len(packed) <= MAX_ITEM_BYTES
+        else _packed({**result, "campaigns": [], "recovered": [], "unexplained": []})
+    )
 
 
 def run_record_of(item: Item) -> RunRecord:
@@ -251,10 +255,10 @@ def shared_run_of(item: Item) -> SharedRun | None:
 
 def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
     """Return what a campaign's share of a run has come to, without secrets and no larger than fits."""
-    packed = _packed(redact_all(asdict(part.report)))
+    packed = _packed(redact_all(_report_item(part.report)))
     if len(packed) > MAX_ITEM_BYTES:
         few = replace(part.report, adsets=part.report.adsets[:MAX_KEPT], recovered=part.report.recovered[:MAX_KEPT])
-        packed = _packed(redact_all(asdict(few)))
+        packed = _packed(redact_all(_report_item(few)))
     return {
         **progress_key(run_id, part.report.slug),
         "begun_at": now.isoformat(),
@@ -265,19 +269,26 @@ def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
     }
 
 
+def _report_item(report: SyncReport) -> Item:
+    return {**asdict(report), "unexplained": [unexplained_item(pause) for pause in report.unexplained]}
+
+
 def progress_of(item: Item) -> CampaignProgress | None:
     """Return what has come of a campaign's share of a run, None if nothing has yet."""
     if "report" not in item:
         return None
     report = _tuples(_unpacked(item["report"]))
     adsets = tuple(AdSetResult(**{**_tuples(adset), "result": Result(adset["result"])}) for adset in report["adsets"])
+    unexplained = tuple(map(unexplained_of, report.get("unexplained", ())))
     recovered = tuple(
         Recovery(**{**_tuples(found), "found": ChangeState(found["found"]), "state": ChangeState(found["state"])})
         for found in report["recovered"]
     )
     graph = GraphUsage(**{name: int(value) for name, value in item["graph"].items()})
     return CampaignProgress(
-        SyncReport(**{**report, "adsets": adsets, "recovered": recovered}), graph, bool(item["is_over"])
+        SyncReport(**{**report, "adsets": adsets, "recovered": recovered, "unexplained": unexplained}),
+        graph,
+        bool(item["is_over"]),
     )
 
 

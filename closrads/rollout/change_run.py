@@ -105,6 +105,8 @@ class ChangeRun:
     """How the ads did when they were verified last."""
     log: tuple[StatusChange, ...] = ()
     """What the activity log has told so far."""
+    stored: frozenset[str] = frozenset()
+    """The region keys with which Meta has confirmed our last write, whatever was sent."""
     is_foreign: bool = False
     """Whether the regions are somebody else's now: hands off them, but the ads are to be protected."""
     unknown: MetaOutcomeUnknownError | None = None
@@ -182,7 +184,8 @@ class ChangeRun:
 
     def written(self, adset: AdSetSnapshot) -> "ChangeRun":
         """Return it after a write, with the ad set as it was read right before: no re-publish is confirmed yet."""
-        return replace(self, now=adset, unknown=None, confirmed=frozenset(), failures=(), findings=())
+        stored = region_keys(adset.targeting)
+        return replace(self, now=adset, stored=stored, unknown=None, confirmed=frozenset(), failures=(), findings=())
 
     def republished(self, outcome: Republished) -> "ChangeRun":
         """Return it after a re-publish."""
@@ -361,7 +364,7 @@ def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
     """Put the regions from before onto the targeting that is there; if Meta refuses, the ads are protected all the same."""
     change = run.change
     try:
-        adset = rollback_geo(job.api, change.before, run.now, change.new_regions, repeats=True)
+        adset = rollback_geo(job.api, change.before, run.now, {change.new_regions, run.stored}, repeats=True)
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaError as error:
@@ -383,7 +386,9 @@ def judged_back(run: ChangeRun) -> ChangeRun:
     if uncertain or run.unconfirmed or not is_restored:
         if run.state is not ChangeState.ROLLING_BACK:
             run = run.in_state(ChangeState.ROLLING_BACK)
-        lead = ("Its targeting was restored, but not all ads:",) if is_restored else ()
+        lead = ("Its targeting was restored, but not all ads:",)
+        if not is_restored:
+            lead = ("Its states were NOT restored",)
         return run.with_issues(*lead, *map(str, uncertain)).in_state(ChangeState.ROLLBACK_FAILED)
     ads = "its ads are healthy" if not run.unexplained else "all other ads are healthy"
     return run.with_issues(f"Its targeting was restored and {ads}").in_state(ChangeState.ROLLED_BACK)

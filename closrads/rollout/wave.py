@@ -109,7 +109,7 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
             outcomes[begun.result.id] = begun
         else:
             prepared.append(begun)
-    refused: list[ClosradsError] = []
+    refused = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
 
     def send(run: ChangeRun) -> ChangeRun:
         if any(map(concerns_all, list(refused))):
