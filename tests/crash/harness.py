@@ -26,10 +26,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox import Breakage, MetaWorld, Sandbox
-from sandbox.aws import LEDGER_TABLE, _moto
+from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import AdSet, Effect, Operation
 from sandbox.meta.regions import KEY_BY_STATE
 from sandbox.meta.targeting import region_keys
+from sandbox.moto_aws import _moto
 from tests.crash.invocation import Ending, invoke
 from tests.world import START, FakeTime, World
 
