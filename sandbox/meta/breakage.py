@@ -1,4 +1,4 @@
-"""What Meta does to an ad after the targeting of its ad set was written.
+"""How an ad breaks after the targeting of its ad set was written.
 
 Meta accepts the write, validates the ads again later, and may lose the link between an ad and its lead form: error
 3390001. Its support names one remedy, a re-publish (`status=ACTIVE`) of every ad right after the write. How long it
@@ -6,14 +6,10 @@ takes, and what the ad then looks like, nobody outside Meta has published: hence
 """
 
 import math
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
-    from sandbox.meta.model import Ad
+from typing import Any, Self
 
 MISSING_LEAD_FORM: dict[str, Any] = {
     "level": "AD",
@@ -114,7 +110,7 @@ class Damage:
     """The mark that a targeting write leaves on an ad."""
 
     breakage: Breakage
-    before: "AbstractSet[str]"
+    before: AbstractSet[str]
     """The region keys to go back to."""
     at: float
     reads: int = 0
@@ -125,79 +121,3 @@ class Damage:
     def breaks_at(self) -> float:
         """When the ad breaks, as far as the clock decides that."""
         return self.at + self.breakage.seconds
-
-
-def targeting_written(ad: "Ad", before: "AbstractSet[str]", after: "AbstractSet[str]", now: float) -> None:
-    """Mark the ad, or see that the marking write was taken back."""
-    if ad.damage is not None:
-        ad.damage.rolled_back = after == ad.damage.before
-        if ad.damage.rolled_back and ad.damage.breakage.cure is Cure.ROLLBACK:
-            _mend(ad)
-    elif ad.breakage is not None and not (ad.breakage.effect is Effect.PAUSED and ad.status == "PAUSED"):
-        ad.damage = Damage(ad.breakage, before, now)
-
-
-def republished(ad: "Ad", now: float) -> None:
-    """Mend the ad if a re-publish is what it takes."""
-    time_passed(ad, now)
-    if ad.damage is None:
-        return
-    in_time = ad.damage.breakage.cure is Cure.REPUBLISH and not ad.damage.broken
-    taken_back = ad.damage.breakage.cure in {Cure.REPUBLISH, Cure.ROLLBACK_AND_REPUBLISH} and ad.damage.rolled_back
-    if in_time or taken_back:
-        _mend(ad)
-
-
-def looked_at(ad: "Ad", now: float) -> None:
-    """Let what is due happen before the ad is read, and count the read."""
-    settle(ad, now)
-    if ad.damage is not None:
-        ad.damage.reads += 1
-
-
-def time_passed(ad: "Ad", now: float) -> None:
-    """Let happen what depends on the clock, and leave alone what waits for a look."""
-    if ad.damage is not None and (ad.damage.breakage.seconds or ad.damage.broken):
-        settle(ad, now)
-
-
-def settle(ad: "Ad", now: float) -> None:
-    """Break or mend the ad as is due at this time."""
-    damage = ad.damage
-    if damage is None:
-        return
-    if now >= damage.breaks_at + damage.breakage.lasts:
-        _mend(ad)
-    elif damage.broken or (now >= damage.breaks_at and damage.reads >= damage.breakage.reads):
-        if not damage.broken and damage.breakage.effect is Effect.PAUSED:
-            # What waits for reads happens at the last of them; all else happened when it was due, seen or not.
-            ad.updated_time = now if damage.breakage.reads else max(damage.breaks_at, ad.updated_time)
-        damage.broken = True
-        _break(ad, damage.breakage.effect)
-
-
-def _break(ad: "Ad", effect: Effect) -> None:
-    match effect:
-        case Effect.WITH_ISSUES if MISSING_LEAD_FORM not in ad.issues:
-            ad.issues.append(dict(MISSING_LEAD_FORM))
-        case Effect.SOFT_ERROR if SOFT_WARNING not in ad.issues:
-            ad.issues.append(dict(SOFT_WARNING))
-        case Effect.PAUSED:
-            ad.status = "PAUSED"
-        case Effect.PENDING_REVIEW:
-            ad.effective_status = "PENDING_REVIEW"
-
-
-def _mend(ad: "Ad") -> None:
-    damage, ad.damage = ad.damage, None
-    if damage is None or not damage.broken:
-        return
-    match damage.breakage.effect:
-        case Effect.WITH_ISSUES:
-            ad.issues.remove(MISSING_LEAD_FORM)
-        case Effect.SOFT_ERROR:
-            ad.issues.remove(SOFT_WARNING)
-        case Effect.PAUSED:
-            ad.status = "ACTIVE"
-        case Effect.PENDING_REVIEW:
-            ad.effective_status = None

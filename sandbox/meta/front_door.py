@@ -5,15 +5,13 @@ import json
 import re
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.meta import faults
 from sandbox.meta.faults import NullItem, Refused, ShortList
 from sandbox.meta.model import Operation, Request
+from sandbox.meta.service import Service
 from sandbox.server import Delivery, HttpRequest, Reply, decode_form
-
-if TYPE_CHECKING:
-    from sandbox.meta.world import MetaWorld
 
 MAX_BATCH = 50
 OLDEST_VERSION = 25
@@ -37,13 +35,13 @@ class _Item:
 
 
 class FrontDoor:
-    """Answers HTTP requests on behalf of a world, and notes each down in its record."""
+    """Answers HTTP requests on behalf of the service, and notes each down in its record."""
 
-    def __init__(self, world: "MetaWorld") -> None:
-        self._world = world
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     def __call__(self, http: HttpRequest) -> Reply:
-        """Answer one HTTP request, after the world's latency, in which our own work is included."""
+        """Answer one HTTP request, after the service's latency, in which our own work is included."""
         started = time.monotonic()
         params = http.query | http.form
         scheme, _, token = http.headers.get("Authorization", "").partition(" ")
@@ -51,34 +49,34 @@ class FrontDoor:
         version, path = _split(http.path)
         batch = params.pop("batch", None) if http.method == "POST" and not path else None
         request = Request(http.method, path, params)
-        with self._world.lock:
-            self._world.requests.append(request)
+        with self._service.lock:
+            self._service.requests.append(request)
         if version < OLDEST_VERSION:
             reply = faults.error(2635, None, "A supported version must stand in the path")
         elif batch is None:
             operation = Operation(http.method, path, params)
             request.operations.append(operation)
-            reply = self._world.perform(operation, login.token, login.proof)
+            reply = self._service.perform(operation, login.token, login.proof)
         else:
             reply = self._batch(request, batch, login)
         request.status = reply.status if reply.delivery is Delivery.WHOLE else 0
         items = len(request.operations) if batch is not None else 0
-        latency = self._world.latency + self._world.latency_per_item * items
+        latency = self._service.latency + self._service.latency_per_item * items
         time.sleep(max(latency - (time.monotonic() - started), 0))
         return self._signed(reply)
 
     def _signed(self, reply: Reply) -> Reply:
         """Add the headers that every answer of Meta's has."""
-        headers = [("x-fb-trace-id", faults.TRACE), ("facebook-api-version", self._world.version)]
-        if self._world.version_warning is not None:
-            headers.append(("x-ad-api-version-warning", self._world.version_warning))
+        headers = [("x-fb-trace-id", faults.TRACE), ("facebook-api-version", self._service.version)]
+        if self._service.version_warning is not None:
+            headers.append(("x-ad-api-version-warning", self._service.version_warning))
         return dataclasses.replace(reply, headers=(*reply.headers, *headers))
 
     def _batch(self, request: Request, text: str, login: _Login) -> Reply:
-        with self._world.lock:
-            fault = self._world.fault_for(Operation("POST", "", {}, "batch"))
+        with self._service.lock:
+            fault = self._service.fault_for(Operation("POST", "", {}, "batch"))
         try:
-            self._world.authenticate(login.token, login.proof)
+            self._service.authenticate(login.token, login.proof)
             items = _items(text, login)
         except Refused as refused:
             return refused.reply if fault is None else fault.reply
@@ -101,12 +99,12 @@ class FrontDoor:
             # The batch guide allows only one ad set of a campaign; whether and how Meta refuses more is not published.
             self._refuse(item.operation)
             if campaign is not None and counts[campaign] > 1
-            else self._world.perform(item.operation, item.login.token, item.login.proof)
+            else self._service.perform(item.operation, item.login.token, item.login.proof)
             for item, campaign in zip(items, campaigns, strict=True)
         ]
 
     def _updated_campaign(self, operation: Operation) -> str | None:
-        adset = self._world.adsets.get(operation.path) if operation.method == "POST" else None
+        adset = self._service.adsets.get(operation.path) if operation.method == "POST" else None
         return None if adset is None else adset.campaign.id
 
     def _refuse(self, operation: Operation) -> Reply:

@@ -2,22 +2,20 @@
 
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.meta import breakage, faults, targeting
+from sandbox.meta import edits, faults, post_processing, targeting
 from sandbox.meta.faults import Refused
 from sandbox.meta.model import GONE, Ad, AdSet, Operation
 from sandbox.meta.reading import Reader, has_edge, json_param, parse_fields
 from sandbox.meta.regions import NAME_BY_KEY, search_result
-
-if TYPE_CHECKING:
-    from sandbox.meta.world import MetaWorld
-    from sandbox.server import Reply
+from sandbox.meta.state import State
+from sandbox.server import Reply
 
 WRITABLE_STATUSES = frozenset({"ACTIVE", "PAUSED", "ARCHIVED", "DELETED"})
 
 
-def answer(world: "MetaWorld", operation: Operation, token: str) -> "Reply":
+def answer(state: State, operation: Operation, token: str) -> Reply:
     """Do what the operation asks for, and answer as Meta would. Raises `Refused`."""
     if "ids" in operation.params:
         # Gone on every version since October 2026, and answered like this.
@@ -27,23 +25,23 @@ def answer(world: "MetaWorld", operation: Operation, token: str) -> "Reply":
         case "GET", "search":
             return faults.answer(_search(operation.params))
         case "GET", "debug_token":
-            return faults.answer(_debug_token(world, operation.params))
+            return faults.answer(_debug_token(state, operation.params))
         case "GET", _:
-            return faults.answer(_get(world, operation, token))
+            return faults.answer(_get(state, operation, token))
         case "POST", "adset":
-            return faults.answer(_post_adset(world, operation, token))
+            return faults.answer(_post_adset(state, operation, token))
         case "POST", "ad":
-            return faults.answer(_post_ad(world, operation, token))
-    world.node(operation.object_id)
+            return faults.answer(_post_ad(state, operation, token))
+    state.node(operation.object_id)
     raise Refused(faults.error(100, None, f"Unsupported {operation.method.lower()} request"))
 
 
-def _get(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]:
+def _get(state: State, operation: Operation, token: str) -> dict[str, Any]:
     if not operation.path:
         raise Refused(faults.error(100, None, "Unsupported get request"))
-    node = world.node(operation.object_id)
+    node = state.node(operation.object_id)
     fields = parse_fields(operation.params.get("fields", ""))
-    reader = Reader(world, token)
+    reader = Reader(state, token)
     edge = operation.path.partition("/")[2]
     if not edge:
         result = reader.node(node, fields)
@@ -51,13 +49,13 @@ def _get(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]
         result = reader.edge(node, edge, operation.params, fields)
     else:
         raise Refused(faults.error(2500, None, f"Unknown path components: /{edge}"))
-    if world.max_rows is not None and reader.rows > world.max_rows:
-        raise Refused(world.too_much_data)
+    if state.max_rows is not None and reader.rows > state.max_rows:
+        raise Refused(state.too_much_data)
     return result
 
 
-def _post_adset(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]:
-    adset = world.node(operation.object_id)
+def _post_adset(state: State, operation: Operation, token: str) -> dict[str, Any]:
+    adset = state.node(operation.object_id)
     assert isinstance(adset, AdSet)  # noqa: S101 - the kind of the operation says so
     if adset.effective_status in GONE:
         raise Refused(faults.error(100, 1487056, "The ad set was deleted and cannot be edited"))
@@ -67,24 +65,24 @@ def _post_adset(world: "MetaWorld", operation: Operation, token: str) -> dict[st
     if _validate_only(operation.params):
         return {"success": True}
     if "targeting" in changes:
-        world.write_targeting(adset, changes.pop("targeting"), by_api=True)
-    return _apply(world, operation, adset, changes, token)
+        edits.write_targeting(adset, changes.pop("targeting"), state.now(), published=False)
+    return _apply(state, operation, adset, changes, token)
 
 
-def _post_ad(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]:
-    ad = world.node(operation.object_id)
+def _post_ad(state: State, operation: Operation, token: str) -> dict[str, Any]:
+    ad = state.node(operation.object_id)
     assert isinstance(ad, Ad)  # noqa: S101 - the kind of the operation says so
     changes = _common_changes(operation.params)
-    breakage.time_passed(ad, world.now())
+    post_processing.time_passed(ad, state.now())
     if ad.effective_status in GONE and changes.keys() - {"name"} and changes != {"status": "DELETED"}:
         raise Refused(faults.error(100, 1885088, "An archived ad can only be renamed or deleted"))
     if ad.effective_status == "DISAPPROVED" and changes.get("status") == "ACTIVE":
         raise Refused(faults.error(100, 2490427, "A rejected ad cannot be turned on"))
     if _validate_only(operation.params):
         return {"success": True}
-    reply = _apply(world, operation, ad, changes, token)
+    reply = _apply(state, operation, ad, changes, token)
     if changes.get("status") == "ACTIVE":
-        breakage.republished(ad, world.now())
+        post_processing.republished(ad, state.now())
     return reply
 
 
@@ -102,16 +100,14 @@ def _validate_only(params: dict[str, str]) -> bool:
     return "validate_only" in options
 
 
-def _apply(
-    world: "MetaWorld", operation: Operation, node: AdSet | Ad, changes: dict[str, Any], token: str
-) -> dict[str, Any]:
+def _apply(state: State, operation: Operation, node: AdSet | Ad, changes: dict[str, Any], token: str) -> dict[str, Any]:
     for name, value in changes.items():
         setattr(node, name, value)
     if changes or "targeting" in operation.params:
-        node.updated_time = world.now()
+        node.updated_time = state.now()
         operation.applied = True
     if "fields" in operation.params:  # read-after-write: before Meta's processing, so it cannot show breakage
-        return Reader(world, token).rendered(node, parse_fields(operation.params["fields"]))
+        return Reader(state, token).rendered(node, parse_fields(operation.params["fields"]))
     return {"success": True}
 
 
@@ -135,10 +131,10 @@ def _regions(params: dict[str, str]) -> list[dict[str, object]]:
     return found[: int(params.get("limit", "25"))]
 
 
-def _debug_token(world: "MetaWorld", params: dict[str, str]) -> dict[str, Any]:
+def _debug_token(state: State, params: dict[str, str]) -> dict[str, Any]:
     token = params.get("input_token", "")
     data: dict[str, Any] = {"app_id": "111222333444555", "application": "Example Geo Sync", "is_valid": True}
-    refusal = world.token_refusal(token)
+    refusal = state.token_refusal(token)
     if refusal is not None:
         envelope = json.loads(refusal.body or b"")["error"]
         problem = {"code": envelope["code"], "message": envelope["message"]}
@@ -146,11 +142,11 @@ def _debug_token(world: "MetaWorld", params: dict[str, str]) -> dict[str, Any]:
             problem["subcode"] = envelope["error_subcode"]
         return {"data": data | {"is_valid": False, "error": problem, "scopes": []}}
     data |= {
-        "type": world.token_type,
-        "issued_at": int(world.now()) - 86_400,
-        "expires_at": world.token_expires_at,
-        "data_access_expires_at": world.token_data_access_expires_at,
+        "type": state.token_type,
+        "issued_at": int(state.now()) - 86_400,
+        "expires_at": state.token_expires_at,
+        "data_access_expires_at": state.token_data_access_expires_at,
         "user_id": "61550000000001",
-        "scopes": list(world.token_scopes),
+        "scopes": list(state.token_scopes),
     }
     return {"data": data}

@@ -1,13 +1,10 @@
 """What Meta keeps: accounts, campaigns, ad sets, ads; and what the sandbox notes down of each call."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.meta.quota import READ_POINTS, WRITE_POINTS
-
-if TYPE_CHECKING:
-    from sandbox.meta.breakage import Breakage, Damage
-    from sandbox.meta.quota import Quota
+from sandbox.meta.breakage import Breakage, Damage
+from sandbox.meta.quota import READ_POINTS, WRITE_POINTS, Quota
 
 GONE = frozenset({"ARCHIVED", "DELETED"})
 """Left out of every list that does not ask for them."""
@@ -18,7 +15,7 @@ class Account:
     """An ad account with its share of Meta's limits."""
 
     id: str
-    quota: "Quota | None"
+    quota: Quota | None
     """None if nothing is counted and no answer tells of a limit."""
     name: str = "Example Leads"
     status: int = 1
@@ -116,8 +113,8 @@ class Ad(_Delivering):
 
     adset: AdSet
     review_feedback: dict[str, Any] | None = None
-    breakage: "Breakage | None" = None
-    damage: "Damage | None" = None
+    breakage: Breakage | None = None
+    damage: Damage | None = None
 
     @property
     def account(self) -> Account:

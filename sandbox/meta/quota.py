@@ -7,15 +7,11 @@ number of calls of the ads management use case. Both depend on the access tier o
 import json
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sandbox.meta import faults
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.server import Reply
+from sandbox.server import Reply
 
 READ_POINTS, WRITE_POINTS = 1, 3
 SCORE_SECONDS, HOUR = 300.0, 3600.0
@@ -73,7 +69,7 @@ class _Window:
 class Quota:
     """What one ad account has spent."""
 
-    def __init__(self, tier: str, now: "Callable[[], float]") -> None:
+    def __init__(self, tier: str, now: Callable[[], float]) -> None:
         self.tier = TIERS[tier]
         self._now = now
         self._score = _Window(SCORE_SECONDS)
@@ -84,7 +80,7 @@ class Quota:
         """Use points, as another program that works on the same account would."""
         self._score.add(self._now(), points)
 
-    def charge(self, points: int, active_ads: int) -> "Reply | None":
+    def charge(self, points: int, active_ads: int) -> Reply | None:
         """Count one call; return Meta's refusal when it is one too many."""
         now = self._now()
         self._calls.add(now, 1)

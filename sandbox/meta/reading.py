@@ -4,19 +4,17 @@ import base64
 import copy
 import json
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import gmtime, strftime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from sandbox.meta import breakage, faults
+from sandbox.meta import faults, post_processing
+from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.meta.faults import Refused
 from sandbox.meta.model import GONE, Account, Ad, AdSet, Campaign, Node
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from sandbox.meta.world import MetaWorld
+from sandbox.meta.state import State
 
 DEFAULT_LIMIT = 25
 STATUSES = frozenset(
@@ -99,7 +97,7 @@ def _when(seconds: float) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S+0000", gmtime(seconds))
 
 
-_COMMON: "dict[str, Callable[[Any], Any]]" = {
+_COMMON: dict[str, Callable[[Any], Any]] = {
     "id": lambda node: node.id,
     "name": lambda node: node.name,
     "status": lambda node: node.status,
@@ -112,7 +110,7 @@ _COMMON: "dict[str, Callable[[Any], Any]]" = {
 
 
 def _creative(ad: Ad) -> dict[str, Any]:
-    lost = breakage.MISSING_LEAD_FORM in ad.issues
+    lost = MISSING_LEAD_FORM in ad.issues
     form = {} if lost else {"value": {"lead_gen_form_id": f"9{ad.id[1:]}"}}
     return {
         "id": f"8{ad.id[1:]}",
@@ -121,7 +119,7 @@ def _creative(ad: Ad) -> dict[str, Any]:
 
 
 # A value of None leaves the key out, as Meta does.
-FIELDS: "dict[type[Node], dict[str, Callable[[Any], Any]]]" = {
+FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
     Account: {
         "id": lambda account: account.id,
         "account_id": lambda account: account.id.removeprefix("act_"),
@@ -179,7 +177,7 @@ def has_edge(node: Node, name: str) -> bool:
     return name in _EDGES[type(node)]
 
 
-def json_param(params: "Mapping[str, str]", name: str, default: Any) -> Any:
+def json_param(params: Mapping[str, str], name: str, default: Any) -> Any:
     """Return a parameter that is JSON; raise `Refused` when it is not."""
     if name not in params:
         return default
@@ -192,30 +190,30 @@ def json_param(params: "Mapping[str, str]", name: str, default: Any) -> Any:
 class Reader:
     """Renders what one request asks for; `rows` counts what a reply holds, for Meta's limit on its size."""
 
-    def __init__(self, world: "MetaWorld", token: str) -> None:
-        self._world = world
+    def __init__(self, state: State, token: str) -> None:
+        self._state = state
         self._token = token
         self.rows = 0
 
-    def node(self, node: Node, fields: "Sequence[Field]") -> dict[str, Any]:
+    def node(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return one object with the fields asked for; its id is always there."""
         if isinstance(node, Ad):
-            breakage.looked_at(node, self._world.now())
+            post_processing.looked_at(node, self._state.now())
         return self.rendered(node, fields)
 
-    def edge(self, node: Node, name: str, params: "Mapping[str, str]", fields: "Sequence[Field]") -> dict[str, Any]:
+    def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
         """Return one page of the objects on an edge."""
         found: list[Campaign | AdSet | Ad] = getattr(node, name)
         for each in found:
             if isinstance(each, Ad):
-                breakage.settle(each, self._world.now())
+                post_processing.settle(each, self._state.now())
         wanted = _wanted_statuses(params)
         rows = [each for each in found if each.effective_status in wanted]
         limit = _limit(params)
-        if self._world.page_size is not None:
-            limit = min(limit, self._world.page_size)
+        if self._state.page_size is not None:
+            limit = min(limit, self._state.page_size)
         blanks, start = _read_cursor(params.get("after"))
-        blank = blanks < self._world.empty_pages
+        blank = blanks < self._state.empty_pages
         page = [] if blank else rows[start : start + limit]
         reply: dict[str, Any] = {"data": [self.node(each, fields) for each in page]}
         self.rows += len(page)
@@ -225,13 +223,13 @@ class Reader:
             reply["paging"] = {"cursors": {"before": _cursor(0, start), "after": after}}
             if more:
                 query = {"access_token": self._token, **params, "limit": str(limit), "after": after}
-                version = self._world.version
-                reply["paging"]["next"] = f"{self._world.url}/{version}/{node.id}/{name}?{urlencode(query)}"
+                version = self._state.version
+                reply["paging"]["next"] = f"{self._state.url}/{version}/{node.id}/{name}?{urlencode(query)}"
         if params.get("summary", "false") not in {"false", "0", ""}:
             reply["summary"] = {"total_count": len(rows)}
         return reply
 
-    def rendered(self, node: Node, fields: "Sequence[Field]") -> dict[str, Any]:
+    def rendered(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return an object with the fields asked for, without counting it as a read."""
         result: dict[str, Any] = {}
         for each in fields:
@@ -256,7 +254,7 @@ class Reader:
         return result | {"id": node.id}
 
 
-def _unparse(fields: "Sequence[Field]") -> str:
+def _unparse(fields: Sequence[Field]) -> str:
     return ",".join(
         each.name
         + "".join(f".{name}({value})" for name, value in each.params.items())
@@ -265,7 +263,7 @@ def _unparse(fields: "Sequence[Field]") -> str:
     )
 
 
-def _wanted_statuses(params: "Mapping[str, str]") -> frozenset[str]:
+def _wanted_statuses(params: Mapping[str, str]) -> frozenset[str]:
     wanted = json_param(params, "effective_status", None)
     if wanted is None:
         return STATUSES - GONE
@@ -274,7 +272,7 @@ def _wanted_statuses(params: "Mapping[str, str]") -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _limit(params: "Mapping[str, str]") -> int:
+def _limit(params: Mapping[str, str]) -> int:
     text = params.get("limit", str(DEFAULT_LIMIT))
     if not text.isdecimal() or int(text) == 0:
         raise Refused(faults.error(100, None, "limit must be a positive integer"))

@@ -3,14 +3,12 @@
 import copy
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.meta import faults
 from sandbox.meta.faults import Refused
+from sandbox.meta.model import AdSet
 from sandbox.meta.regions import KEY_BY_STATE, NAME_BY_KEY, region
-
-if TYPE_CHECKING:
-    from sandbox.meta.model import AdSet
 
 MAX_REGIONS = 200
 LOCATION_TYPES = {"home", "recent"}
@@ -74,7 +72,7 @@ def normalised(targeting: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def accepted(adset: "AdSet", text: str) -> dict[str, Any]:
+def accepted(adset: AdSet, text: str) -> dict[str, Any]:
     """Return the targeting that a write of `text` leaves behind, or raise `Refused`."""
     try:
         targeting = json.loads(text)
