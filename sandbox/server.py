@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from binascii import a2b_qp
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -17,7 +18,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 STOP_SECONDS = 5.0
 TRICKLE_SECONDS = 0.02
@@ -71,7 +72,16 @@ class HttpRequest:
 
 def decode_form(text: str) -> dict[str, str]:
     """Decode a query string or form body; the last of several equal names wins."""
-    return dict(parse_qsl(text, keep_blank_values=True))
+    pairs = (pair.partition("=") for pair in text.split("&") if pair)
+    return {_unquoted(name): _unquoted(value) for name, _, value in pairs}
+
+
+def _unquoted(text: str) -> str:
+    # Percent-encoding is quoted-printable with another sign, which is decoded in C: a batch is full of it.
+    if "%" not in text:
+        return text.replace("+", " ")
+    quoted = text.replace("+", " ").replace("=", "=3D").replace("%", "=")
+    return a2b_qp(quoted.encode()).decode(errors="replace")
 
 
 def free_port() -> int:

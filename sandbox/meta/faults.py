@@ -13,6 +13,8 @@ from sandbox.server import Delivery, Reply
 
 TRACE = "AfakeTrace0001"
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Refused(Exception):  # noqa: N818 - Meta's refusal is an answer, not a fault of ours
     """Meta answers a request with this reply instead of doing it."""
@@ -36,7 +38,11 @@ class ShortList(Reply):
 
 def answer(content: Any, status: int = HTTPStatus.OK, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
     """Return a reply with JSON content."""
-    return Reply(status, json.dumps(content, separators=(",", ":")).encode(), headers=headers)
+    return Reply(status, _encode(content).encode(), headers=headers)
+
+
+SUCCESS = answer({"success": True})
+"""A write that was done, or would have been."""
 
 
 def error(  # noqa: PLR0913 - the fields of Meta's error envelope

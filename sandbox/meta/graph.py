@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from sandbox.meta import edits, faults, post_processing, targeting
+from sandbox.meta.activity_log import OWN
 from sandbox.meta.faults import Refused
 from sandbox.meta.model import GONE, Ad, AdSet, Operation
 from sandbox.meta.reading import Reader, has_edge, json_param, parse_fields
@@ -15,8 +16,8 @@ from sandbox.server import Reply
 WRITABLE_STATUSES = frozenset({"ACTIVE", "PAUSED", "ARCHIVED", "DELETED"})
 
 
-def answer(state: State, operation: Operation, token: str) -> Reply:
-    """Do what the operation asks for, and answer as Meta would. Raises `Refused`."""
+def answer(state: State, operation: Operation, token: str, now: float) -> Reply:
+    """Do what the operation asks for at the time `now`, and answer as Meta would. Raises `Refused`."""
     if "ids" in operation.params:
         # Gone on every version since October 2026, and answered like this.
         gone = faults.error(100, None, "The ids parameter is gone", status=HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -25,23 +26,22 @@ def answer(state: State, operation: Operation, token: str) -> Reply:
         case "GET", "search":
             return faults.answer(_search(operation.params))
         case "GET", "debug_token":
-            return faults.answer(_debug_token(state, operation.params))
+            return faults.answer(_debug_token(state, operation.params, now))
         case "GET", _:
-            return faults.answer(_get(state, operation, token))
+            return faults.answer(_get(state, operation, Reader(state, token, now)))
         case "POST", "adset":
-            return faults.answer(_post_adset(state, operation, token))
+            return _post_adset(state, operation, Reader(state, token, now), now)
         case "POST", "ad":
-            return faults.answer(_post_ad(state, operation, token))
+            return _post_ad(state, operation, Reader(state, token, now), now)
     state.node(operation.object_id)
     raise Refused(faults.error(100, None, f"Unsupported {operation.method.lower()} request"))
 
 
-def _get(state: State, operation: Operation, token: str) -> dict[str, Any]:
+def _get(state: State, operation: Operation, reader: Reader) -> dict[str, Any]:
     if not operation.path:
         raise Refused(faults.error(100, None, "Unsupported get request"))
     node = state.node(operation.object_id)
     fields = parse_fields(operation.params.get("fields", ""))
-    reader = Reader(state, token)
     edge = operation.path.partition("/")[2]
     if not edge:
         result = reader.node(node, fields)
@@ -54,7 +54,7 @@ def _get(state: State, operation: Operation, token: str) -> dict[str, Any]:
     return result
 
 
-def _post_adset(state: State, operation: Operation, token: str) -> dict[str, Any]:
+def _post_adset(state: State, operation: Operation, reader: Reader, now: float) -> Reply:
     adset = state.node(operation.object_id)
     assert isinstance(adset, AdSet)  # noqa: S101 - the kind of the operation says so
     if adset.effective_status in GONE:
@@ -63,26 +63,26 @@ def _post_adset(state: State, operation: Operation, token: str) -> dict[str, Any
     if "targeting" in operation.params:
         changes["targeting"] = targeting.accepted(adset, operation.params["targeting"])
     if _validate_only(operation.params):
-        return {"success": True}
+        return faults.SUCCESS
     if "targeting" in changes:
-        edits.write_targeting(adset, changes.pop("targeting"), state.now(), published=False)
-    return _apply(state, operation, adset, changes, token)
+        edits.write_targeting(adset, changes.pop("targeting"), OWN, now, published=False)
+    return _apply(operation, adset, changes, reader, now)
 
 
-def _post_ad(state: State, operation: Operation, token: str) -> dict[str, Any]:
+def _post_ad(state: State, operation: Operation, reader: Reader, now: float) -> Reply:
     ad = state.node(operation.object_id)
     assert isinstance(ad, Ad)  # noqa: S101 - the kind of the operation says so
     changes = _common_changes(operation.params)
-    post_processing.time_passed(ad, state.now())
+    post_processing.time_passed(ad, now)
     if ad.effective_status in GONE and changes.keys() - {"name"} and changes != {"status": "DELETED"}:
         raise Refused(faults.error(100, 1885088, "An archived ad can only be renamed or deleted"))
     if ad.effective_status == "DISAPPROVED" and changes.get("status") == "ACTIVE":
         raise Refused(faults.error(100, 2490427, "A rejected ad cannot be turned on"))
     if _validate_only(operation.params):
-        return {"success": True}
-    reply = _apply(state, operation, ad, changes, token)
+        return faults.SUCCESS
+    reply = _apply(operation, ad, changes, reader, now)
     if changes.get("status") == "ACTIVE":
-        post_processing.republished(ad, state.now())
+        post_processing.republished(ad, now)
     return reply
 
 
@@ -100,15 +100,16 @@ def _validate_only(params: dict[str, str]) -> bool:
     return "validate_only" in options
 
 
-def _apply(state: State, operation: Operation, node: AdSet | Ad, changes: dict[str, Any], token: str) -> dict[str, Any]:
-    for name, value in changes.items():
-        setattr(node, name, value)
+def _apply(operation: Operation, node: AdSet | Ad, changes: dict[str, Any], reader: Reader, now: float) -> Reply:
+    node.name = changes.get("name", node.name)
+    if "status" in changes:
+        edits.set_status(node, changes["status"], OWN, now)
     if changes or "targeting" in operation.params:
-        node.updated_time = state.now()
+        node.updated_time = now
         operation.applied = True
     if "fields" in operation.params:  # read-after-write: before Meta's processing, so it cannot show breakage
-        return Reader(state, token).rendered(node, parse_fields(operation.params["fields"]))
-    return {"success": True}
+        return faults.answer(reader.rendered(node, parse_fields(operation.params["fields"])))
+    return faults.SUCCESS
 
 
 def _search(params: dict[str, str]) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _regions(params: dict[str, str]) -> list[dict[str, object]]:
     return found[: int(params.get("limit", "25"))]
 
 
-def _debug_token(state: State, params: dict[str, str]) -> dict[str, Any]:
+def _debug_token(state: State, params: dict[str, str], now: float) -> dict[str, Any]:
     token = params.get("input_token", "")
     data: dict[str, Any] = {"app_id": "111222333444555", "application": "Example Geo Sync", "is_valid": True}
     refusal = state.token_refusal(token)
@@ -143,7 +144,7 @@ def _debug_token(state: State, params: dict[str, str]) -> dict[str, Any]:
         return {"data": data | {"is_valid": False, "error": problem, "scopes": []}}
     data |= {
         "type": state.token_type,
-        "issued_at": int(state.now()) - 86_400,
+        "issued_at": int(now) - 86_400,
         "expires_at": state.token_expires_at,
         "data_access_expires_at": state.token_data_access_expires_at,
         "user_id": "61550000000001",

@@ -1,13 +1,16 @@
 """What Meta keeps: accounts, campaigns, ad sets, ads; and what the sandbox notes down of each call."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.meta.activity_log import ActivityLog
 from sandbox.meta.breakage import Breakage, Damage
 from sandbox.meta.quota import READ_POINTS, WRITE_POINTS, Quota
 
 GONE = frozenset({"ARCHIVED", "DELETED"})
 """Left out of every list that does not ask for them."""
+COUNTED_SECONDS = 60.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -23,6 +26,16 @@ class Account:
     tasks: tuple[str, ...] = ("ADVERTISE", "ANALYZE", "DRAFT", "MANAGE")
     """What the owner of the token may do."""
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
+    activities: ActivityLog = field(default_factory=ActivityLog, repr=False)
+    _active_ads: tuple[float, int] = (-math.inf, 0)
+
+    def active_ads(self, now: float) -> int:
+        """Return how many ads run, counted anew every minute as the limits need no more."""
+        counted_at, number = self._active_ads
+        if now - counted_at >= COUNTED_SECONDS:
+            number = sum(ad.effective_status == "ACTIVE" for ad in self.ads)
+            self._active_ads = now, number
+        return number
 
     @property
     def account(self) -> "Account":

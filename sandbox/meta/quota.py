@@ -4,7 +4,6 @@ Two are kept: the score (a read is 1 point, a write 3; what is spent is free aga
 number of calls of the ads management use case. Both depend on the access tier of the app.
 """
 
-import json
 import math
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +35,13 @@ TIERS = {
     "full": Tier("standard_access", 9_000, 60.0, 100_000),
 }
 CALLS_PER_ACTIVE_AD = 40
+
+# Templates, because a simulation asks for these headers with every operation.
+_ACCOUNT = '{"acc_id_util_pct": %s, "reset_time_duration": %d, "ads_api_access_tier": "%s"}'
+_USE_CASE = (
+    '{"type": "ads_management", "call_count": %d, "total_cputime": %d, "total_time": %d, '
+    '"estimated_time_to_regain_access": %d, "ads_api_access_tier": "%s"}'
+)
 
 
 class _Window:
@@ -99,22 +105,13 @@ class Quota:
         blocked = max(0.0, self._blocked_until - now)
         score = 1.0 if blocked else self._score.total(now) / self.tier.score
         calls = self._calls.total(now) / self._call_limit(active_ads)
-        account = {
-            "acc_id_util_pct": round(100 * score, 2),
-            "reset_time_duration": math.ceil(blocked or self._score.seconds_to_zero(now)),
-            "ads_api_access_tier": self.tier.header,
-        }
-        use_case = {
-            "type": "ads_management",
-            "call_count": min(100, math.ceil(100 * calls)),
-            "total_cputime": min(100, math.ceil(50 * calls)),
-            "total_time": min(100, math.ceil(50 * calls)),
-            "estimated_time_to_regain_access": math.ceil(self._calls.seconds_to_less(now) / 60) if calls > 1 else 0,
-            "ads_api_access_tier": self.tier.header,
-        }
+        reset = math.ceil(blocked or self._score.seconds_to_zero(now))
+        wait = math.ceil(self._calls.seconds_to_less(now) / 60) if calls > 1 else 0
+        cpu = min(100, math.ceil(50 * calls))
+        use_case = _USE_CASE % (min(100, math.ceil(100 * calls)), cpu, cpu, wait, self.tier.header)
         return (
-            ("X-Ad-Account-Usage", json.dumps(account)),
-            ("X-Business-Use-Case-Usage", json.dumps({account_id.removeprefix("act_"): [use_case]})),
+            ("X-Ad-Account-Usage", _ACCOUNT % (round(100 * score, 2), reset, self.tier.header)),
+            ("X-Business-Use-Case-Usage", f'{{"{account_id.removeprefix("act_")}": [{use_case}]}}'),
         )
 
     def _call_limit(self, active_ads: int) -> int:

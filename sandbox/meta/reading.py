@@ -1,22 +1,26 @@
 """Reading: field expansion, nodes, edges and paging, as in Meta's Graph API guides."""
 
 import base64
-import copy
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from time import gmtime, strftime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from sandbox.meta import faults, post_processing
+from sandbox.meta import activity_log, faults, post_processing
+from sandbox.meta.activity_log import CATEGORIES, Activity
 from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.meta.faults import Refused
 from sandbox.meta.model import GONE, Account, Ad, AdSet, Campaign, Node
 from sandbox.meta.state import State
 
 DEFAULT_LIMIT = 25
+ACTIVITY_DAYS = 7
+"""How far back the activity log is read when nothing else is asked for."""
 STATUSES = frozenset(
     {
         "ACTIVE", "PAUSED", "DELETED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED", "PENDING_BILLING_INFO",
@@ -25,19 +29,23 @@ STATUSES = frozenset(
 )  # fmt: skip
 
 
-@dataclass
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
 class Field:
     """One element of a `fields` expression: `ads.limit(50){id,status}`."""
 
     name: str
-    params: dict[str, str] = field(default_factory=dict)
-    children: "list[Field]" = field(default_factory=list)
+    params: Mapping[str, str]
+    children: "tuple[Field, ...]"
 
 
-def parse_fields(text: str) -> list[Field]:
+@lru_cache
+def parse_fields(text: str) -> tuple[Field, ...]:
     """Parse a `fields` expression; raise `Refused` with Meta's code 2500 when it is none."""
     parser = _Parser(text)
-    fields = parser.fields() if text.strip() else []
+    fields = parser.fields() if text.strip() else ()
     parser.expect_end()
     return fields
 
@@ -47,26 +55,28 @@ class _Parser:
         self._text = text
         self._at = 0
 
-    def fields(self) -> list[Field]:
+    def fields(self) -> tuple[Field, ...]:
         found = [self._field()]
         while self._take(","):
             found.append(self._field())
-        return found
+        return tuple(found)
 
     def expect_end(self) -> None:
         if self._text[self._at :].strip():
             raise self._error()
 
     def _field(self) -> Field:
-        result = Field(self._name())
+        name = self._name()
+        params = {}
+        children: tuple[Field, ...] = ()
         while self._take("."):
-            name = self._name()
-            result.params[name] = self._argument()
+            param = self._name()
+            params[param] = self._argument()
         if self._take("{"):
-            result.children = self.fields()
+            children = self.fields()
             if not self._take("}"):
                 raise self._error()
-        return result
+        return Field(name, params, children)
 
     def _name(self) -> str:
         match = re.compile(r"\s*(\w+)").match(self._text, self._at)
@@ -94,6 +104,11 @@ class _Parser:
 
 
 def _when(seconds: float) -> str:
+    return _second(int(seconds))
+
+
+@lru_cache
+def _second(seconds: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S+0000", gmtime(seconds))
 
 
@@ -140,7 +155,7 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
         "account_id": lambda adset: adset.account.id.removeprefix("act_"),
         "campaign_id": lambda adset: adset.campaign.id,
         "campaign": lambda adset: adset.campaign,
-        "targeting": lambda adset: copy.deepcopy(adset.targeting),
+        "targeting": lambda adset: adset.targeting,
         "optimization_goal": lambda _: "LEAD_GENERATION",
         "destination_type": lambda _: "ON_AD",
         "billing_event": lambda _: "IMPRESSIONS",
@@ -165,9 +180,9 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
 
 
 _EDGES: dict[type[Node], tuple[str, ...]] = {
-    Account: ("campaigns", "adsets", "ads"),
+    Account: ("campaigns", "adsets", "ads", "activities"),
     Campaign: ("adsets", "ads"),
-    AdSet: ("ads",),
+    AdSet: ("ads", "activities"),
     Ad: (),
 }
 
@@ -190,32 +205,61 @@ def json_param(params: Mapping[str, str], name: str, default: Any) -> Any:
 class Reader:
     """Renders what one request asks for; `rows` counts what a reply holds, for Meta's limit on its size."""
 
-    def __init__(self, state: State, token: str) -> None:
+    def __init__(self, state: State, token: str, now: float) -> None:
         self._state = state
         self._token = token
+        self._now = now
         self.rows = 0
 
     def node(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return one object with the fields asked for; its id is always there."""
         if isinstance(node, Ad):
-            post_processing.looked_at(node, self._state.now())
+            post_processing.looked_at(node, self._now)
         return self.rendered(node, fields)
 
     def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
-        """Return one page of the objects on an edge."""
+        """Return one page of what is on an edge."""
+        if name == "activities":
+            return self._activities(node, params, fields)
         found: list[Campaign | AdSet | Ad] = getattr(node, name)
         for each in found:
             if isinstance(each, Ad):
-                post_processing.settle(each, self._state.now())
+                post_processing.settle(each, self._now)
         wanted = _wanted_statuses(params)
         rows = [each for each in found if each.effective_status in wanted]
+        return self._page(f"{node.id}/{name}", rows, params, lambda row: self.node(row, fields))
+
+    def _activities(self, node: Node, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
+        log = node.account.activities
+        for ad in node.account.ads:
+            post_processing.time_passed(ad, self._now)
+        unknown = [each.name for each in fields if each.name not in activity_log.FIELDS]
+        if unknown:
+            raise Refused(faults.error(100, None, f"Tried accessing nonexisting field ({unknown[0]}) on AdActivity"))
+        since = _moment(params, "since", self._now - ACTIVITY_DAYS * 86_400)
+        until = _moment(params, "until", self._now)
+        if log.widest is not None and until - since > log.widest:
+            raise Refused(log.too_wide)
+        is_wanted = _wanted_activities(node, params, log.oid)
+        rows = [row for row in log.between(since, until, self._now) if is_wanted(row)]
+        names = [each.name for each in fields] or list(activity_log.FIELDS)
+
+        def rendered(row: Activity) -> dict[str, Any]:
+            shown = {name: activity_log.FIELDS[name](row) for name in names}
+            return {name: value for name, value in shown.items() if value is not None}
+
+        return self._page(f"{node.id}/activities", rows, params, rendered)
+
+    def _page(
+        self, path: str, rows: Sequence[Row], params: Mapping[str, str], render: Callable[[Row], dict[str, Any]]
+    ) -> dict[str, Any]:
         limit = _limit(params)
         if self._state.page_size is not None:
             limit = min(limit, self._state.page_size)
         blanks, start = _read_cursor(params.get("after"))
         blank = blanks < self._state.empty_pages
         page = [] if blank else rows[start : start + limit]
-        reply: dict[str, Any] = {"data": [self.node(each, fields) for each in page]}
+        reply: dict[str, Any] = {"data": [render(each) for each in page]}
         self.rows += len(page)
         more = blank or start + limit < len(rows)
         if page or more:
@@ -223,8 +267,7 @@ class Reader:
             reply["paging"] = {"cursors": {"before": _cursor(0, start), "after": after}}
             if more:
                 query = {"access_token": self._token, **params, "limit": str(limit), "after": after}
-                version = self._state.version
-                reply["paging"]["next"] = f"{self._state.url}/{version}/{node.id}/{name}?{urlencode(query)}"
+                reply["paging"]["next"] = f"{self._state.url}/{self._state.version}/{path}?{urlencode(query)}"
         if params.get("summary", "false") not in {"false", "0", ""}:
             reply["summary"] = {"total_count": len(rows)}
         return reply
@@ -232,26 +275,28 @@ class Reader:
     def rendered(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return an object with the fields asked for, without counting it as a read."""
         result: dict[str, Any] = {}
+        readers = FIELDS[type(node)]
         for each in fields:
-            if has_edge(node, each.name):
-                params = each.params | ({"fields": _unparse(each.children)} if each.children else {})
-                page = self.edge(node, each.name, params, each.children)
-                if page["data"] or "paging" in page:
-                    result[each.name] = page
-                continue
-            read = FIELDS[type(node)].get(each.name)
-            if read is None:
-                text = f"Tried accessing nonexisting field ({each.name}) on node type ({type(node).__name__})"
-                raise Refused(faults.error(100, None, text))
-            value = read(node)
-            if isinstance(value, Node):
+            read = readers.get(each.name)
+            value = self._nested(node, each) if read is None else read(node)
+            if isinstance(value, Campaign | AdSet):
                 value = self.rendered(value, each.children)
-            elif each.children and isinstance(value, dict):
+            elif each.children and read is not None and isinstance(value, dict):
                 names = {child.name for child in each.children}
                 value = {key: part for key, part in value.items() if key in names}
             if value is not None:
                 result[each.name] = value
-        return result | {"id": node.id}
+        result["id"] = node.id
+        return result
+
+    def _nested(self, node: Node, nested: Field) -> dict[str, Any] | None:
+        """Return a page of an edge that stands among the fields, None when there is nothing on it."""
+        if not has_edge(node, nested.name):
+            text = f"Tried accessing nonexisting field ({nested.name}) on node type ({type(node).__name__})"
+            raise Refused(faults.error(100, None, text))
+        params = {**nested.params, **({"fields": _unparse(nested.children)} if nested.children else {})}
+        page = self.edge(node, nested.name, params, nested.children)
+        return page if page["data"] or "paging" in page else None
 
 
 def _unparse(fields: Sequence[Field]) -> str:
@@ -270,6 +315,46 @@ def _wanted_statuses(params: Mapping[str, str]) -> frozenset[str]:
     if not isinstance(wanted, list) or not STATUSES.issuperset(wanted) or "DELETED" in wanted:
         raise Refused(faults.error(100, None, "effective_status must be a JSON list of known statuses without DELETED"))
     return frozenset(wanted)
+
+
+def _wanted_activities(node: Node, params: Mapping[str, str], oid: str) -> Callable[[Activity], bool]:
+    """Return the filter that a read of activities asks for."""
+    category = params.get("category")
+    if category is not None and category not in CATEGORIES:
+        raise Refused(faults.error(100, None, f"category must be one of {', '.join(sorted(CATEGORIES))}"))
+    if oid == "refused" and "oid" in params:
+        raise Refused(faults.error(100, None, "Unsupported parameter oid"))
+    objects: set[str] | None = None
+    children = True
+    if not isinstance(node, Account):
+        # Not confirmed: that the log of an ad set has the rows of its ads too.
+        objects = {node.id}
+    elif oid == "honoured" and ("oid" in params or "extra_oids" in params):
+        objects = {params.get("oid", ""), *json_param(params, "extra_oids", [])}
+        children = params.get("add_children", "false") in {"true", "1"}
+
+    def is_wanted(row: Activity) -> bool:
+        return (
+            category in {None, row.type.category}
+            and params.get("uid") in {None, row.actor.id}
+            and (objects is None or row.object_id in objects or (children and not objects.isdisjoint(row.parents)))
+        )
+
+    return is_wanted
+
+
+def _moment(params: Mapping[str, str], name: str, default: float) -> float:
+    """Return a moment that is given in epoch seconds or as a date, which counts from midnight UTC."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(faults.error(100, None, f"{name} must be a date or a time stamp")) from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _limit(params: Mapping[str, str]) -> int:

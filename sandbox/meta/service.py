@@ -134,17 +134,18 @@ class Service(State):
 
     def _answer(self, operation: Operation, token: str | None, proof: str | None) -> Reply:
         usage: tuple[tuple[str, str], ...] = ()
+        now = self.now()
         try:
             self.authenticate(token, proof)
             node = self.find(operation.object_id)
             if node is not None and node.account.quota is not None:
                 account, quota = node.account, node.account.quota
-                active = sum(ad.effective_status == "ACTIVE" for ad in account.ads)
+                active = account.active_ads(now)
                 refusal = quota.charge(operation.points, active)
                 usage = quota.headers(account.id, active)
                 if refusal is not None:
                     raise Refused(refusal)  # noqa: TRY301 - all refusals leave by the same way
-            reply = graph.answer(self, operation, token or "")
+            reply = graph.answer(self, operation, token or "", now)
         except Refused as refused:
             reply = refused.reply
-        return dataclasses.replace(reply, headers=reply.headers + usage)
+        return dataclasses.replace(reply, headers=reply.headers + usage) if usage else reply

@@ -1,5 +1,6 @@
 """What exists at Meta, and the settings of its API."""
 
+import copy
 import hashlib
 import hmac
 import itertools
@@ -220,4 +221,4 @@ class State:
 def _initial_targeting(states: str | Iterable[str] | None, raw: dict[str, Any] | None) -> dict[str, Any]:
     if (states is None) == (raw is None):
         raise TypeError("give either states or targeting")
-    return targeting.realistic(states) if states is not None else targeting.normalised(raw or {})
+    return targeting.realistic(states) if states is not None else targeting.normalised(copy.deepcopy(raw or {}))

@@ -1,6 +1,5 @@
 """The rules of Meta's `targeting` object as far as geography touches them, from its targeting references."""
 
-import copy
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -61,12 +60,16 @@ def region_keys(targeting: dict[str, Any]) -> set[str]:
 
 
 def normalised(targeting: dict[str, Any]) -> dict[str, Any]:
-    """Return targeting as Meta reads it back: regions with name and country, sorted by name as in Ads Manager."""
-    result = copy.deepcopy(targeting)
-    for geo in (result.get("geo_locations"), result.get("excluded_geo_locations")):
+    """Return targeting as Meta reads it back: regions with name and country, sorted by name as in Ads Manager.
+
+    What is not of regions is shared with the original.
+    """
+    result = dict(targeting)
+    for name in ("geo_locations", "excluded_geo_locations"):
+        geo = result.get(name)
         if geo and "regions" in geo:
             keys = {str(each["key"]) for each in geo["regions"]}
-            geo["regions"] = [region(key) for key in sorted(keys, key=NAME_BY_KEY.__getitem__)]
+            result[name] = geo | {"regions": [region(key) for key in sorted(keys, key=NAME_BY_KEY.__getitem__)]}
     if "messenger_positions" in result:  # since v26.0 Meta drops this placement without a word
         result["messenger_positions"] = [each for each in result["messenger_positions"] if each != "story"]
     return result
