@@ -1,34 +1,41 @@
-"""Edits of what exists, whoever makes them."""
+"""Edits of what exists, whoever makes them; each is recorded in the activity log."""
 
 from typing import Any
 
 from sandbox.meta import post_processing
+from sandbox.meta.activity_log import Actor
 from sandbox.meta.breakage import Effect
-from sandbox.meta.model import Ad, AdSet
+from sandbox.meta.model import Ad, AdSet, Campaign
+from sandbox.meta.recording import record_status, record_targeting
 from sandbox.meta.targeting import region_keys
 
 
-def write_targeting(adset: AdSet, new: dict[str, Any], now: float, *, published: bool) -> None:
+def write_targeting(adset: AdSet, new: dict[str, Any], actor: Actor, now: float, *, published: bool) -> None:
     """Replace the targeting, which restarts learning.
 
     Meta validates the ads again, and may break them, unless they were `published` together with the ad set, as Ads
     Manager does. Targeting that stays as it was is no edit.
     """
-    if new == adset.targeting:
+    old = adset.targeting
+    if new == old:
         return
-    before, after = region_keys(adset.targeting), region_keys(new)
     adset.targeting = new
     adset.updated_time = adset.last_significant_edit = now
     adset.learning = "LEARNING"
+    record_targeting(adset, old, new, actor, now)
     if not published:
+        before, after = region_keys(old), region_keys(new)
         for ad in adset.ads:
             post_processing.time_passed(ad, now)
             post_processing.targeting_written(ad, before, after, now)
 
 
-def pause(ad: Ad, now: float) -> None:
-    """Pause an ad as a person does. From then on the pause is the person's, even if Meta had paused the ad before."""
-    post_processing.time_passed(ad, now)
-    if ad.damage is not None and ad.damage.breakage.effect is Effect.PAUSED:
-        ad.damage = None
-    ad.status, ad.updated_time = "PAUSED", now
+def set_status(node: Campaign | AdSet | Ad, status: str, actor: Actor, now: float) -> None:
+    """Set the configured status; whether that repairs an ad is another question (see `post_processing`)."""
+    if isinstance(node, Ad):
+        post_processing.time_passed(node, now)
+        if status == "PAUSED" and node.damage is not None and node.damage.breakage.effect is Effect.PAUSED:
+            node.damage = None  # the pause is theirs from now on: nothing but a write ends it
+    old, node.status = node.status, status
+    node.updated_time = now
+    record_status(node, old, status, actor, now)

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from sandbox.meta import edits, faults, post_processing, targeting
+from sandbox.meta.activity_log import OWN
 from sandbox.meta.faults import Refused
 from sandbox.meta.model import GONE, Ad, AdSet, Operation
 from sandbox.meta.reading import Reader, has_edge, json_param, parse_fields
@@ -64,7 +65,7 @@ def _post_adset(state: State, operation: Operation, reader: Reader, now: float) 
     if _validate_only(operation.params):
         return faults.SUCCESS
     if "targeting" in changes:
-        edits.write_targeting(adset, changes.pop("targeting"), now, published=False)
+        edits.write_targeting(adset, changes.pop("targeting"), OWN, now, published=False)
     return _apply(operation, adset, changes, reader, now)
 
 
@@ -100,8 +101,9 @@ def _validate_only(params: dict[str, str]) -> bool:
 
 
 def _apply(operation: Operation, node: AdSet | Ad, changes: dict[str, Any], reader: Reader, now: float) -> Reply:
-    for name, value in changes.items():
-        setattr(node, name, value)
+    node.name = changes.get("name", node.name)
+    if "status" in changes:
+        edits.set_status(node, changes["status"], OWN, now)
     if changes or "targeting" in operation.params:
         node.updated_time = now
         operation.applied = True

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.meta.activity_log import ActivityLog
 from sandbox.meta.breakage import Breakage, Damage
 from sandbox.meta.quota import READ_POINTS, WRITE_POINTS, Quota
 
@@ -25,6 +26,7 @@ class Account:
     tasks: tuple[str, ...] = ("ADVERTISE", "ANALYZE", "DRAFT", "MANAGE")
     """What the owner of the token may do."""
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
+    activities: ActivityLog = field(default_factory=ActivityLog, repr=False)
     _active_ads: tuple[float, int] = (-math.inf, 0)
 
     def active_ads(self, now: float) -> int:

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 from sandbox.meta import edits
+from sandbox.meta.activity_log import PERSON
 from sandbox.meta.state import State
 from sandbox.meta.targeting import normalised
 
@@ -15,14 +16,13 @@ class People(State):
         """Replace top-level keys of the targeting as a person in Ads Manager does, who publishes the ads with it."""
         with self.lock:
             adset = self.adsets[adset_id]
-            edits.write_targeting(
-                adset, normalised(copy.deepcopy(adset.targeting | targeting_changes)), self.now(), published=True
-            )
+            new = normalised(copy.deepcopy(adset.targeting | targeting_changes))
+            edits.write_targeting(adset, new, PERSON, self.now(), published=True)
 
     def pause_by_hand(self, ad_id: str) -> None:
         """Pause an ad as a person in Ads Manager does."""
         with self.lock:
-            edits.pause(self._ads[ad_id], self.now())
+            edits.set_status(self._ads[ad_id], "PAUSED", PERSON, self.now())
 
     def spend(self, account_id: str, points: int) -> None:
         """Use up quota of an ad account, as another program would."""

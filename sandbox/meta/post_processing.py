@@ -2,8 +2,10 @@
 
 from collections.abc import Set as AbstractSet
 
+from sandbox.meta.activity_log import META
 from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING, Cure, Damage, Effect
 from sandbox.meta.model import Ad
+from sandbox.meta.recording import record_status
 
 
 def targeting_written(ad: Ad, before: AbstractSet[str], after: AbstractSet[str], now: float) -> None:
@@ -11,7 +13,7 @@ def targeting_written(ad: Ad, before: AbstractSet[str], after: AbstractSet[str],
     if ad.damage is not None:
         ad.damage.rolled_back = after == ad.damage.before
         if ad.damage.rolled_back and ad.damage.breakage.cure is Cure.ROLLBACK:
-            _mend(ad)
+            _mend(ad, now)
     elif ad.breakage is not None and not (ad.breakage.effect is Effect.PAUSED and ad.status == "PAUSED"):
         ad.damage = Damage(ad.breakage, before, now)
 
@@ -24,7 +26,7 @@ def republished(ad: Ad, now: float) -> None:
     in_time = ad.damage.breakage.cure is Cure.REPUBLISH and not ad.damage.broken
     taken_back = ad.damage.breakage.cure in {Cure.REPUBLISH, Cure.ROLLBACK_AND_REPUBLISH} and ad.damage.rolled_back
     if in_time or taken_back:
-        _mend(ad)
+        _mend(ad, now)
 
 
 def looked_at(ad: Ad, now: float) -> None:
@@ -46,28 +48,31 @@ def settle(ad: Ad, now: float) -> None:
     if damage is None:
         return
     if now >= damage.breaks_at + damage.breakage.lasts:
-        _mend(ad)
+        _mend(ad, now)
     elif damage.broken or (now >= damage.breaks_at and damage.reads >= damage.breakage.reads):
+        # What waits for reads happens at the last of them; all else happened when it was due, seen or not.
+        at = now if damage.breakage.reads or damage.broken else max(damage.breaks_at, ad.updated_time)
         if not damage.broken and damage.breakage.effect is Effect.PAUSED:
-            # What waits for reads happens at the last of them; all else happened when it was due, seen or not.
-            ad.updated_time = now if damage.breakage.reads else max(damage.breaks_at, ad.updated_time)
+            ad.updated_time = at
         damage.broken = True
-        _break(ad, damage.breakage.effect)
+        _break(ad, damage.breakage.effect, at)
 
 
-def _break(ad: Ad, effect: Effect) -> None:
+def _break(ad: Ad, effect: Effect, now: float) -> None:
     match effect:
         case Effect.WITH_ISSUES if MISSING_LEAD_FORM not in ad.issues:
             ad.issues.append(dict(MISSING_LEAD_FORM))
         case Effect.SOFT_ERROR if SOFT_WARNING not in ad.issues:
             ad.issues.append(dict(SOFT_WARNING))
-        case Effect.PAUSED:
+        case Effect.PAUSED if ad.status != "PAUSED":
+            record_status(ad, ad.status, "PAUSED", META, now)
             ad.status = "PAUSED"
-        case Effect.PENDING_REVIEW:
-            ad.effective_status = "PENDING_REVIEW"
+        case Effect.PENDING_REVIEW if ad.overruled is None:
+            record_status(ad, "ACTIVE", "PENDING_REVIEW", META, now)
+            ad.overruled = "PENDING_REVIEW"
 
 
-def _mend(ad: Ad) -> None:
+def _mend(ad: Ad, now: float) -> None:
     damage, ad.damage = ad.damage, None
     if damage is None or not damage.broken:
         return
@@ -76,7 +81,9 @@ def _mend(ad: Ad) -> None:
             ad.issues.remove(MISSING_LEAD_FORM)
         case Effect.SOFT_ERROR:
             ad.issues.remove(SOFT_WARNING)
-        case Effect.PAUSED:
+        case Effect.PAUSED if ad.status == "PAUSED":
+            record_status(ad, "PAUSED", "ACTIVE", META, now)
             ad.status = "ACTIVE"
         case Effect.PENDING_REVIEW:
-            ad.effective_status = None
+            record_status(ad, "PENDING_REVIEW", "ACTIVE", META, now)
+            ad.overruled = None

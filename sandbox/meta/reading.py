@@ -5,24 +5,31 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from time import gmtime, strftime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from sandbox.meta import faults, post_processing
+from sandbox.meta import activity_log, faults, post_processing
+from sandbox.meta.activity_log import CATEGORIES, Activity
 from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.meta.faults import Refused
 from sandbox.meta.model import GONE, Account, Ad, AdSet, Campaign, Node
 from sandbox.meta.state import State
 
 DEFAULT_LIMIT = 25
+ACTIVITY_DAYS = 7
+"""How far back the activity log is read when nothing else is asked for."""
 STATUSES = frozenset(
     {
         "ACTIVE", "PAUSED", "DELETED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED", "PENDING_BILLING_INFO",
         "CAMPAIGN_PAUSED", "ARCHIVED", "ADSET_PAUSED", "IN_PROCESS", "WITH_ISSUES",
     }
 )  # fmt: skip
+
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -173,9 +180,9 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
 
 
 _EDGES: dict[type[Node], tuple[str, ...]] = {
-    Account: ("campaigns", "adsets", "ads"),
+    Account: ("campaigns", "adsets", "ads", "activities"),
     Campaign: ("adsets", "ads"),
-    AdSet: ("ads",),
+    AdSet: ("ads", "activities"),
     Ad: (),
 }
 
@@ -211,20 +218,48 @@ class Reader:
         return self.rendered(node, fields)
 
     def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
-        """Return one page of the objects on an edge."""
+        """Return one page of what is on an edge."""
+        if name == "activities":
+            return self._activities(node, params, fields)
         found: list[Campaign | AdSet | Ad] = getattr(node, name)
         for each in found:
             if isinstance(each, Ad):
                 post_processing.settle(each, self._now)
         wanted = _wanted_statuses(params)
         rows = [each for each in found if each.effective_status in wanted]
+        return self._page(f"{node.id}/{name}", rows, params, lambda row: self.node(row, fields))
+
+    def _activities(self, node: Node, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
+        log = node.account.activities
+        for ad in node.account.ads:
+            post_processing.time_passed(ad, self._now)
+        unknown = [each.name for each in fields if each.name not in activity_log.FIELDS]
+        if unknown:
+            raise Refused(faults.error(100, None, f"Tried accessing nonexisting field ({unknown[0]}) on AdActivity"))
+        since = _moment(params, "since", self._now - ACTIVITY_DAYS * 86_400)
+        until = _moment(params, "until", self._now)
+        if log.widest is not None and until - since > log.widest:
+            raise Refused(log.too_wide)
+        is_wanted = _wanted_activities(node, params, log.oid)
+        rows = [row for row in log.between(since, until, self._now) if is_wanted(row)]
+        names = [each.name for each in fields] or list(activity_log.FIELDS)
+
+        def rendered(row: Activity) -> dict[str, Any]:
+            shown = {name: activity_log.FIELDS[name](row) for name in names}
+            return {name: value for name, value in shown.items() if value is not None}
+
+        return self._page(f"{node.id}/activities", rows, params, rendered)
+
+    def _page(
+        self, path: str, rows: Sequence[Row], params: Mapping[str, str], render: Callable[[Row], dict[str, Any]]
+    ) -> dict[str, Any]:
         limit = _limit(params)
         if self._state.page_size is not None:
             limit = min(limit, self._state.page_size)
         blanks, start = _read_cursor(params.get("after"))
         blank = blanks < self._state.empty_pages
         page = [] if blank else rows[start : start + limit]
-        reply: dict[str, Any] = {"data": [self.node(each, fields) for each in page]}
+        reply: dict[str, Any] = {"data": [render(each) for each in page]}
         self.rows += len(page)
         more = blank or start + limit < len(rows)
         if page or more:
@@ -232,8 +267,7 @@ class Reader:
             reply["paging"] = {"cursors": {"before": _cursor(0, start), "after": after}}
             if more:
                 query = {"access_token": self._token, **params, "limit": str(limit), "after": after}
-                version = self._state.version
-                reply["paging"]["next"] = f"{self._state.url}/{version}/{node.id}/{name}?{urlencode(query)}"
+                reply["paging"]["next"] = f"{self._state.url}/{self._state.version}/{path}?{urlencode(query)}"
         if params.get("summary", "false") not in {"false", "0", ""}:
             reply["summary"] = {"total_count": len(rows)}
         return reply
@@ -281,6 +315,46 @@ def _wanted_statuses(params: Mapping[str, str]) -> frozenset[str]:
     if not isinstance(wanted, list) or not STATUSES.issuperset(wanted) or "DELETED" in wanted:
         raise Refused(faults.error(100, None, "effective_status must be a JSON list of known statuses without DELETED"))
     return frozenset(wanted)
+
+
+def _wanted_activities(node: Node, params: Mapping[str, str], oid: str) -> Callable[[Activity], bool]:
+    """Return the filter that a read of activities asks for."""
+    category = params.get("category")
+    if category is not None and category not in CATEGORIES:
+        raise Refused(faults.error(100, None, f"category must be one of {', '.join(sorted(CATEGORIES))}"))
+    if oid == "refused" and "oid" in params:
+        raise Refused(faults.error(100, None, "Unsupported parameter oid"))
+    objects: set[str] | None = None
+    children = True
+    if not isinstance(node, Account):
+        # Not confirmed: that the log of an ad set has the rows of its ads too.
+        objects = {node.id}
+    elif oid == "honoured" and ("oid" in params or "extra_oids" in params):
+        objects = {params.get("oid", ""), *json_param(params, "extra_oids", [])}
+        children = params.get("add_children", "false") in {"true", "1"}
+
+    def is_wanted(row: Activity) -> bool:
+        return (
+            category in {None, row.type.category}
+            and params.get("uid") in {None, row.actor.id}
+            and (objects is None or row.object_id in objects or (children and not objects.isdisjoint(row.parents)))
+        )
+
+    return is_wanted
+
+
+def _moment(params: Mapping[str, str], name: str, default: float) -> float:
+    """Return a moment that is given in epoch seconds or as a date, which counts from midnight UTC."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(faults.error(100, None, f"{name} must be a date or a time stamp")) from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _limit(params: Mapping[str, str]) -> int:

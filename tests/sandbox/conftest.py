@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,6 +31,11 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.seconds += seconds
+
+    @staticmethod
+    def text(seconds: float) -> str:
+        """Return a time as Meta writes it."""
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
 class Graph:
