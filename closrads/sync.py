@@ -122,14 +122,23 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
 
 
 def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> list[CampaignConfig]:
-    """Return the campaigns of a run: those that the request is for, and those switched off that have something open."""
+    """Return the campaigns of a run: those that the request is for, and those switched off that are not done with.
+
+    Switched off is only the following of demand: what is open is finished or undone, and what was changed is rechecked.
+    """
     chosen = settings.chosen(request.campaigns)
     if request.campaigns is not None or not settings.ledger_table:
         return chosen
     ledger = Ledger(table)
-    off = [campaign for campaign in settings.campaigns if not campaign.enabled]
+    since = table.clock.now() - RECHECKED_FOR
+
+    def has_business(campaign: CampaignConfig) -> bool:
+        if ledger.open_changes(campaign.slug):
+            return True
+        return request.action is Action.RECHECK and bool(ledger.newest_changes(campaign.slug, since))
+
     try:
-        return chosen + [campaign for campaign in off if ledger.open_changes(campaign.slug)]
+        return chosen + [campaign for campaign in settings.campaigns if not campaign.enabled and has_business(campaign)]
     except LedgerError as error:  # which the campaigns that are switched on report as well
         logger.error("ledger.open_changes_unread", extra={"error": str(error)})
         return chosen
@@ -243,7 +252,7 @@ def _stages(campaign: CampaignConfig, run: Run, report: SyncReport, resume: Call
     job = _job(campaign, run)
     report = replace(report, recovered=_recovered(campaign, run, job, report))
     yield report
-    if not campaign.enabled:
+    if not campaign.enabled and run.request.action is not Action.RECHECK:
         return
     done = resume()
     match run.request.action:
@@ -307,7 +316,16 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     decisions = defer_beyond(decisions, most and max(most - changed, 0))
     report = _carried_out(campaign, run, job, report, done, decisions)
     _record_deferred(run, job, report, previous)
-    yield report
+    yield _with_new_pauses(run, job, report)
+
+
+def _with_new_pauses(run: Run, job: Job, report: SyncReport) -> SyncReport:
+    """Add the pauses that nobody can explain and that came to light in this run."""
+    if run.request.dry_run or not report.adsets:
+        return report
+    known = {pause.adset_id: pause for pause in report.unexplained}
+    kept = {pause.adset_id: pause for pause in job.ledger.previous_outcomes(job.campaign).unexplained}
+    return replace(report, unexplained=tuple((known | kept).values()))
 
 
 def _demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> Collection[str]:
@@ -368,10 +386,12 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
         if not (change.state.is_open or change.state is ChangeState.NOT_WRITTEN) and change.before.id not in skipped
     ]
     previous = job.ledger.previous_outcomes(job.campaign) if changes else PreviousOutcomes({})
+    report = replace(report, unexplained=previous.unexplained)
     known = {pause.adset_id: frozenset(pause.ads) for pause in previous.unexplained}
     results = recheck(job, changes, campaign.limits.wave_size, known, dry_run=run.request.dry_run)
     report = replace(report, adsets=(*done.completed.values(), *results))
-    yield _with_next_try(job, report, {change.before.id: change.before for change in changes})
+    report = _with_next_try(job, report, {change.before.id: change.before for change in changes})
+    yield _with_new_pauses(run, job, report)
 
 
 def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:

@@ -51,7 +51,6 @@ TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = MappingProxyType(
                 ChangeState.WRITTEN,
                 ChangeState.NOT_WRITTEN,
                 ChangeState.ROLLING_BACK,  # the write may have been done
-                ChangeState.ROLLED_BACK,  # recovery found the regions from before, and the ads confirmed and well
                 ChangeState.SUPERSEDED,
             }
         ),
@@ -59,7 +58,6 @@ TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = MappingProxyType(
             {
                 ChangeState.REPUBLISHED,
                 ChangeState.ROLLING_BACK,
-                ChangeState.ROLLED_BACK,  # somebody has put the regions back
                 ChangeState.SUPERSEDED,
             }
         ),
@@ -67,7 +65,6 @@ TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = MappingProxyType(
             {
                 ChangeState.VERIFIED,
                 ChangeState.ROLLING_BACK,
-                ChangeState.ROLLED_BACK,
                 ChangeState.SUPERSEDED,
             }
         ),
@@ -87,6 +84,24 @@ TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = MappingProxyType(
     }
 )
 """The steps a change may take; every other is refused by the ledger. `docs/lifecycle.md` draws them."""
+
+
+class RollbackReason(StrEnum):
+    """Why a change cannot stay."""
+
+    ADS_BROKEN = "ads_broken"
+    PAUSE_UNEXPLAINED = "pause_unexplained"
+    """An ad is off that ran before, and nobody can tell by whom."""
+    NOT_CONFIRMED = "not_confirmed"
+    """A re-publish was refused or its answer lost: the link of the ad is pending."""
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    """Nobody knows whether the write was done."""
+    STORED_DIFFERENTLY = "stored_differently"
+    """Meta has stored other regions than were sent."""
+    ALREADY_BACK = "already_back"
+    """The regions from before are there again: only the ads have to be re-published."""
+    DEFECT = "defect"
+    """This package has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +155,8 @@ class Change:
     """When it reached its state."""
     reverts: RevertStreak | None = None
     """The ad set's streak when the change was prepared."""
+    reason: RollbackReason | None = None
+    """Why it was rolled back, if it was."""
 
     @property
     def old_regions(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ pk                     sk                               what it is
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, UnexplainedPause
+from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.errors import LedgerError, LedgerFullError
@@ -50,6 +50,14 @@ from closrads.observability import logger
 
 STARTED_AGAIN_WITHIN = timedelta(days=1)
 """The id of a run that several invocations share bears its scheduled time; its changes may be later by so much."""
+
+
+_COUNTED = frozenset({None, RollbackReason.ADS_BROKEN, RollbackReason.PAUSE_UNEXPLAINED})
+"""Rollbacks that say something about the ad set; of changes from before the reason was kept none is known."""
+
+
+ROLLED_BACK_WITHIN = timedelta(days=3)
+"""A change that is rolled back later than so long after its run is looked at no more."""
 
 
 class Ledger:
@@ -119,11 +127,14 @@ class Ledger:
         return tuple(map(change_of, self._table.query(campaign_key(slug), "CHANGE#", since=first, until=last)))
 
     def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
-        """Return each ad set's newest change that may have been written, as far as it was prepared since then."""
-        items = self._table.query(campaign_key(slug), "CHANGE#", since=f"{since - STARTED_AGAIN_WITHIN:{RUN_ID_TIME}}")
+        """Return each ad set's newest change that may have been written, as far as anything became of it since then.
+
+        A rollback in a later run counts: its write, too, may break ads.
+        """
+        items = self._table.query(campaign_key(slug), "CHANGE#", since=f"{since - ROLLED_BACK_WITHIN:{RUN_ID_TIME}}")
         changes = sorted(map(change_of, items), key=lambda change: change.prepared_at)
-        written = (change for change in changes if change.state is not ChangeState.NOT_WRITTEN)
-        return tuple({change.before.id: change for change in written if change.prepared_at >= since}.values())
+        newest = {change.before.id: change for change in changes if change.state is not ChangeState.NOT_WRITTEN}
+        return tuple(change for change in newest.values() if change.changed_at >= since)
 
     def previous_outcomes(self, slug: str) -> PreviousOutcomes:
         """Return how earlier runs have left the campaign's ad sets."""
@@ -165,6 +176,8 @@ class Ledger:
     def _next_step(self, change: Change, state: ChangeState, now: datetime) -> Step:
         update = "SET #state = :to, changed_at = :now"
         values: Item = {":from": change.state.value, ":to": state.value, ":now": now.isoformat()}
+        if state is ChangeState.ROLLING_BACK and change.reason is not None:
+            update, values[":reason"] = f"{update}, reason = :reason", change.reason.value
         if not state.is_open:
             update, values[":expires_at"] = f"{update}, expires_at = :expires_at REMOVE open_since", expiry(now)
         elif not change.state.is_open:
@@ -172,8 +185,7 @@ class Ledger:
         condition = "#state = :from OR (#state = :to AND changed_at = :now)"
         operations = [self._table.update_operation(change_key(change), update, condition, values)]
         key = reverts_key(change)
-        is_reverted = change.state is ChangeState.ROLLING_BACK and state is ChangeState.ROLLED_BACK
-        if change.action is Action.SYNC and is_reverted:
+        if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK and change.reason in _COUNTED:
             reverts = {**reverts_item(next_reverts(change)), "expires_at": expiry(now)}
             operations.append(self._table.put_operation(key | reverts))
         elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.reverts is not None:

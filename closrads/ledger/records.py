@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from closrads.domain.adsets import Ad, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, RevertStreak, UnexplainedPause
+from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
@@ -153,6 +153,7 @@ def change_of(item: Item) -> Change:
         prepared_at=_time(item["prepared_at"]),
         changed_at=_time(item["changed_at"]),
         reverts=reverts_of(item["memory"]) if "memory" in item else None,
+        reason=RollbackReason(item["reason"]) if "reason" in item else None,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.domain.adsets import AdSetSnapshot
-from closrads.domain.targeting import _build_new_targeting, geo_conflicts, region_keys
+from closrads.domain.targeting import _build_new_targeting, geo_conflicts, region_keys, with_regions_of
 from closrads.errors import (
     AdSetChangedError,
     MetaError,
@@ -103,11 +103,11 @@ def write_regions(  # noqa: PLR0913 - what to write, how to read, and what the c
         sent = True
         if not has_targeting(answer):
             raise MetaLostAnswerError(f"Meta confirms the write to {adset.id} without showing it")
-        written = replace(latest, targeting=answer["targeting"])
-        stored = region_keys(written.targeting)
+        stored = region_keys(answer["targeting"])
         if stored != write.wanted and stored in write.replaces:
             raise MetaLostAnswerError(f"Meta confirms the write to {adset.id}, but shows the states from before")
-        return written
+        # Of the answer only the regions are taken: it may spell the rest otherwise than a read does.
+        return replace(latest, targeting=with_regions_of(latest.targeting, answer["targeting"]))
 
     try:
         return api.retrying(attempt, reserve=reserve, errors=retried)

@@ -6,15 +6,14 @@ decides, in `judged` and its neighbours, what comes next.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
 from functools import partial
 
 from closrads.concurrency import in_background, map_concurrently
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.changes import TRANSITIONS, Change, ChangeState, UnexplainedPause
+from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason, UnexplainedPause
 from closrads.domain.health import StatusChange, switched_off_by_meta
 from closrads.domain.request import Action
 from closrads.domain.results import Result
@@ -74,19 +73,6 @@ class Job:
         return seconds_needed(self.api, adsets, self.wait_seconds)
 
 
-class RollbackReason(StrEnum):
-    """Why a change cannot stay."""
-
-    ADS_BROKEN = "ads_broken"
-    NOT_CONFIRMED = "not_confirmed"
-    """A re-publish was refused or its answer lost: the link of the ad is pending."""
-    OUTCOME_UNKNOWN = "outcome_unknown"
-    STORED_DIFFERENTLY = "stored_differently"
-    PAUSE_UNEXPLAINED = "pause_unexplained"
-    """An ad is off that ran before, and nobody can tell by whom."""
-    DEFECT = "defect"
-
-
 @dataclass(frozen=True, slots=True)
 class ChangeRun:
     """A change on its way; each step returns the next value."""
@@ -112,7 +98,7 @@ class ChangeRun:
     unknown: MetaOutcomeUnknownError | None = None
     """Why it is not known whether the write was done."""
     reason: RollbackReason | None = None
-    """Why the change has to be rolled back."""
+    """Why it cannot stay."""
     issues: tuple[str, ...] = ()
     refusals: tuple[MetaError, ...] = ()
     """What Meta refused on the way."""
@@ -325,13 +311,17 @@ def roll_back(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     """Put back what cannot stay, and record how that ended."""
     step = partial(_together, job)
     runs = step(announce_rollback, runs, lambda run: run.reason is not None and not run.is_foreign)
-    runs = _each(partial(_put_regions_back, job), runs, lambda run: run.state is ChangeState.ROLLING_BACK)
+    runs = _each(partial(_put_regions_back, job), runs, _has_to_be_written_back)
     runs = step(_protect_ads, runs, lambda run: run.state is ChangeState.ROLLING_BACK and run.is_foreign)
     runs = step(_prove_rollback, runs, lambda run: run.state is ChangeState.ROLLING_BACK and not run.is_foreign)
     for run in runs:
         if run.state is ChangeState.ROLLBACK_FAILED:
             logger.critical("adset.rollback_failed", extra={"adset": run.id, "issues": run.issues})
     return record(job, runs)
+
+
+def _has_to_be_written_back(run: ChangeRun) -> bool:
+    return run.state is ChangeState.ROLLING_BACK and run.reason is not RollbackReason.ALREADY_BACK
 
 
 def announce_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
@@ -341,11 +331,6 @@ def announce_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
             logger.warning("adset.rollback", extra={"adset": run.id, "reasons": run.issues})
     rolling_back = ChangeState.ROLLING_BACK
     return record(job, [run if run.state is rolling_back else run.in_state(rolling_back) for run in runs])
-
-
-def confirm_restored(job: Job, runs: Sequence[ChangeRun], ids: Collection[str]) -> list[ChangeRun]:
-    """Re-publish and verify the ads of ad sets, given by id, that have the regions from before again."""
-    return record(job, _together(job, _prove_rollback, runs, lambda run: run.id in ids))
 
 
 def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
@@ -384,8 +369,6 @@ def judged_back(run: ChangeRun) -> ChangeRun:
     uncertain = (*run.with_health(AdHealth.BROKEN, AdHealth.UNREADABLE), *run.failures)
     is_restored = region_keys(run.now.targeting) == run.change.old_regions
     if uncertain or run.unconfirmed or not is_restored:
-        if run.state is not ChangeState.ROLLING_BACK:
-            run = run.in_state(ChangeState.ROLLING_BACK)
         lead = ("Its targeting was restored, but not all ads:",)
         if not is_restored:
             lead = ("Its states were NOT restored",)
@@ -493,7 +476,9 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     """
     done = {run.id: replace(run, unrecorded=None) for run in runs}
     while behind := [run for run in done.values() if run.change.state is not run.state and run.unrecorded is None]:
-        moves = [(run.change, _next_on_the_way(run.change.state, run.state)) for run in behind]
+        moves = [
+            (replace(run.change, reason=run.reason), _next_on_the_way(run.change.state, run.state)) for run in behind
+        ]
         try:
             answers = job.ledger.move(moves)
         except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected

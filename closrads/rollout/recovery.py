@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from closrads.domain.adsets import AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState
+from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain
 from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import region_keys, states
@@ -17,11 +17,9 @@ from closrads.rollout.change_run import (
     RESULTS,
     ChangeRun,
     Job,
-    RollbackReason,
     announce_rollback,
     begin,
     carry_through,
-    confirm_restored,
     keep_unexplained_pauses,
     roll_back,
 )
@@ -167,7 +165,6 @@ def _look_up(job: Job, changes: Sequence[Change]) -> dict[str, _Seen | MetaError
 def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
     looked_up = _look_up(job, changes)
     runs: list[ChangeRun] = []
-    restored: set[str] = set()
     unseen: dict[str, str] = {}
     for change in changes:
         seen = looked_up[change.before.id]
@@ -175,13 +172,9 @@ def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
             unseen[change.before.id] = f"It could not be looked up at Meta: {seen}"
             continue
         try:
-            run, course = _take_over(seen)
+            runs.append(_take_over(seen))
         except Exception as error:  # noqa: BLE001 - a defect leaves this change open, and the others are taken over
             unseen[change.before.id] = log_defect(error)
-            continue
-        runs.append(run)
-        restored |= {run.id} if course is Course.CONFIRM else set()
-    runs = confirm_restored(job, runs, restored)
     runs = carry_through(job, runs, keep_unexplained=True)
     keep_unexplained_pauses(job, runs)
     done = {run.id: run for run in runs}
@@ -193,7 +186,7 @@ def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
     ]
 
 
-def _take_over(seen: _Seen) -> tuple[ChangeRun, Course]:
+def _take_over(seen: _Seen) -> ChangeRun:
     """Return an open change at the point where it has to be carried on."""
     run, course = seen.run, course_of(seen.change, seen.now, seen.findings)
     if run.state is ChangeState.ROLLBACK_FAILED:
@@ -205,9 +198,11 @@ def _take_over(seen: _Seen) -> tuple[ChangeRun, Course]:
     elif course is Course.RESTORE:
         broken = (finding for finding in seen.findings if finding.health is AdHealth.BROKEN)
         run = run.failed(RollbackReason.ADS_BROKEN, *map(str, broken))
-    elif course is Course.FINISH and run.state is ChangeState.PREPARED:
+    elif course is Course.CONFIRM:
+        run = run.failed(RollbackReason.ALREADY_BACK)
+    elif run.state is ChangeState.PREPARED:
         run = run.in_state(ChangeState.WRITTEN)
-    return run, course
+    return run
 
 
 def _state_and_issues(run: ChangeRun) -> tuple[ChangeState, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from closrads.concurrency import map_concurrently
 from closrads.domain.adsets import LONG_AGO
-from closrads.domain.changes import Change, ChangeState
+from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import check_ad_health
 from closrads.domain.plan import Decision, decide
 from closrads.domain.results import AdSetResult, Result
@@ -32,7 +32,6 @@ from closrads.rollout.change_run import (
     WRITES_AT_ONCE,
     ChangeRun,
     Job,
-    RollbackReason,
     begin,
     carry_through,
     keep_unexplained_pauses,

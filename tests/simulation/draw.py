@@ -191,7 +191,11 @@ class _Author:
         on = self._pick(
             ["POST adset", "POST ad", "GET ads", "GET adset", "GET adsets", "batch"], [4, 4, 2, 1, 0.5, 1.5]
         )
-        kinds = [answers.REFUSALS, answers.PUZZLES, answers.OF_BATCHES if on in {"batch", "POST ad"} else answers.OF_LISTS]
+        kinds = [
+            answers.REFUSALS,
+            answers.PUZZLES,
+            answers.OF_BATCHES if on in {"batch", "POST ad"} else answers.OF_LISTS,
+        ]
         kind = self._pick(kinds, [3, 6, 1])
         name = self._pick(list(kind))
         if kind is answers.OF_BATCHES and on == "POST ad":
@@ -210,7 +214,9 @@ class _Author:
         return [Answer(self._run().name, service, skip, times, name, applied=self._chance(0.4))]
 
     def _call(self) -> tuple[str, int]:
-        call = self._pick(["any", "meta", "POST adset", "POST ad", "GET ads", "GET adset", "dynamodb"], [2, 3, 4, 4, 3, 1, 1])
+        call = self._pick(
+            ["any", "meta", "POST adset", "POST ad", "GET ads", "GET adset", "dynamodb"], [2, 3, 4, 4, 3, 1, 1]
+        )
         most = {"any": 40, "meta": 12, "dynamodb": 20}.get(call, 3)
         return call, self._random.randint(1, most)
 
@@ -226,7 +232,9 @@ class _Author:
         if self._chance(0.7):
             call, nth = ("POST adset", self._random.randint(1, CROWD)) if self._is_crowded else self._call()
             return During(self._run().name, call, nth, after=self._chance(0.7))
-        after = self._pick([self._random.uniform(0, 90), self._random.uniform(0, 2 * HOUR), self._random.uniform(0, DAY)])
+        after = self._pick(
+            [self._random.uniform(0, 90), self._random.uniform(0, 2 * HOUR), self._random.uniform(0, DAY)]
+        )
         return At(round(min(self._run().at + after, calm - MINUTE), 1))
 
     def _person(self, calm: float) -> list[Event]:

@@ -291,4 +291,3 @@ def _break(ad: Ad, fate: Fate, now: float) -> None:
         ad.status = "PAUSED"
     if fate.moves_updated_time:
         ad.updated_time = now
-

@@ -241,12 +241,12 @@ class Judge:
         file.written_at = self._now
         self._one_writer(call, file.campaign)
 
-    def _overwritten(
-        self, adset: AdSet, before: dict[str, Any], wanted: Regions | None
-    ) -> Iterator[str]:
+    def _overwritten(self, adset: AdSet, before: dict[str, Any], wanted: Regions | None) -> Iterator[str]:
         """Yield the settings that a write takes away from a person, or that it should not touch."""
         old_rest, new_rest = apart_from_regions(before), apart_from_regions(adset.targeting)
-        yield from (name for name in sorted(old_rest.keys() | new_rest.keys()) if old_rest.get(name) != new_rest.get(name))
+        yield from (
+            name for name in sorted(old_rest.keys() | new_rest.keys()) if old_rest.get(name) != new_rest.get(name)
+        )
         edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
         if edit is not None and edit.wanted == regions_in(before) and regions_in(adset.targeting) != wanted:
             yield "regions"  # the wanted regions may replace a person's, old ones may not
@@ -288,14 +288,25 @@ class Judge:
         if state not in OPEN and state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
 
+    def _is_silent(self, ailment: Ailment) -> bool:
+        return any(
+            link.fate.effect is Effect.PAUSED_SILENTLY and link.broken_since is not None
+            for ad_id, link in self._simulation.meta.links.items()
+            if self._simulation.meta.ads[ad_id].name == ailment.ad
+        )
+
     def _ledger_true(self, invocation: "Invocation", adset_id: str, state: str, begun: float) -> None:
         file, adset = self._files[adset_id], self._simulation.meta.adsets[adset_id]
         if ("", Unobservable.APPLIED_LATE) in file.pardons:
             return
         seen = self._seen.get((invocation.name, adset_id), set())
         for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad):
+            if self._is_silent(ailment):
+                continue  # Unobservable.PAUSED_WITHOUT_REASON: it has to be told, and it is not held up for that
             if ailment.since >= begun and (ailment.what == "pending" or ailment in seen):
-                self._violated(Clause.LEDGER_TRUE, file.name, f"{state}, but the link of {ailment.ad} is {ailment.what}")
+                self._violated(
+                    Clause.LEDGER_TRUE, file.name, f"{state}, but the link of {ailment.ad} is {ailment.what}"
+                )
 
     # --- at the end of each run
 
@@ -346,7 +357,9 @@ class Judge:
             facts.append(f"its change is {sorted(OPEN.intersection(file.changes.values()))[0]}")
         if facts and file.told.ill_at is None:
             clause = Clause.TRUTHFUL if is_good else Clause.TOLD
-            self._violated(clause, file.name, f"{invocation.name} says “{said.result(adset_id)}”, but {'; '.join(facts)}")
+            self._violated(
+                clause, file.name, f"{invocation.name} says “{said.result(adset_id)}”, but {'; '.join(facts)}"
+            )
 
     def _must_be_told(self, ailment: Ailment, file: _AdSetFile, known: set[Ailment]) -> bool:
         if file.told.ill_at is not None and file.told.ill_at >= ailment.since:
@@ -358,7 +371,8 @@ class Judge:
     def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
         if invocation.run.action == "sync":
             return adset.effective_status == "ACTIVE" and self._simulation.is_enabled(file.campaign)
-        return file.written_at is not None and invocation.started - file.written_at < LOOKED_AT_FOR
+        was_written = file.written_at is not None and invocation.started - file.written_at < LOOKED_AT_FOR
+        return invocation.run.action == "recheck" and was_written
 
     def _somebody_works_on(self, campaign: str) -> bool:
         return any(campaign in other.wanted or other.run.action != "sync" for other in self._simulation.live)
@@ -410,11 +424,15 @@ class Judge:
             self._violated(Clause.REGIONS, file.name, f"it has {states_of(regions)}")
         wanted = regions_of(self._simulation.demand(file.campaign))
         if regions != wanted and self._nothing_stands_against(adset, file):
-            self._violated(Clause.FOLLOWS, file.name, f"it has {states_of(regions)}, and {states_of(wanted)} are wanted")
+            self._violated(
+                Clause.FOLLOWS, file.name, f"it has {states_of(regions)}, and {states_of(wanted)} are wanted"
+            )
 
     def _nothing_stands_against(self, adset: AdSet, file: _AdSetFile) -> bool:
         links = [self._simulation.meta.links[ad.id] for ad in adset.ads]
-        is_easy = all(link.is_sound and _is_easy(link.fate) for link in links) and not any(ad.issues for ad in adset.ads)
+        is_easy = all(link.is_sound and _is_easy(link.fate) for link in links) and not any(
+            ad.issues for ad in adset.ads
+        )
         edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
         return (
             is_easy
@@ -438,6 +456,7 @@ class _Said:
         self._recovered: dict[str, list[dict[str, Any]]] = {}
         for found in result["recovered"]:
             self._recovered.setdefault(found["id"], []).append(found)
+        self._unexplained = {pause["adset_id"] for pause in result.get("unexplained", ())}
         self._text = "\n".join(f"{mail.subject}\n{mail.text}" for mail in mails)
 
     def concerns(self, campaign: str, asked_for: tuple[str, ...]) -> bool:
@@ -456,7 +475,7 @@ class _Said:
         """Return whether the run told that an ad set is not as it should be, and whether it told that it is."""
         adset, found = self._adsets.get(adset_id), self._recovered.get(adset_id, [])
         is_named = file.name in self._text
-        is_ill = any(each["state"] in OPEN or each["issues"] for each in found)
+        is_ill = adset_id in self._unexplained or any(each["state"] in OPEN or each["issues"] for each in found)
         if adset is not None:
             is_ill = is_ill or adset["result"] not in GOOD or bool(adset["issues"] and adset["result"] != "reverted")
         elif not found:

@@ -20,9 +20,9 @@ from sandbox.meta.front_door import FrontDoor
 from sandbox.meta.service import Fault
 from sandbox.server import Delivery, HttpRequest, Reply
 from tests.simulation import answers, border
-from tests.simulation.border import CLOSRTECH, AWS_TIMEOUT, Call, Invocation, SimulatedAws
+from tests.simulation.border import AWS_TIMEOUT, CLOSRTECH, Call, Invocation, SimulatedAws
 from tests.simulation.kernel import Kernel, Killed, sleep
-from tests.simulation.meta import Observer, SimulatedMeta, regions_of, states_of, regions_in
+from tests.simulation.meta import Observer, SimulatedMeta, regions_in, regions_of, states_of
 from tests.simulation.properties import Judge, Outcome
 from tests.simulation.story import (
     DAY,
@@ -215,7 +215,10 @@ class Simulation:
         form = request.form
         if "batch" in form:
             items = json.loads(form["batch"])
-            calls = [(item["method"], item["relative_url"].partition("?")[0].strip("/"), item.get("body", "")) for item in items]
+            calls = [
+                (item["method"], item["relative_url"].partition("?")[0].strip("/"), item.get("body", ""))
+                for item in items
+            ]
         else:
             path = request.path.partition("/v")[2].partition("/")[2].strip("/")
             calls = [(request.method, path, form)]
