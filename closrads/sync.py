@@ -42,6 +42,8 @@ CAMPAIGNS_AT_ONCE = 10
 """CLOSRADS campaigns, and Meta campaigns of one of them that are read."""
 RECHECKED_FOR = timedelta(days=1)
 """Ads that break later than this after a change are no matter of that change, unless somebody names its run."""
+MAX_RECHECK_GAP = timedelta(days=7)
+"""After so long without a recheck that could look, older changes are left to the daily runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +132,11 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
     if request.campaigns is not None or not settings.ledger_table:
         return chosen
     ledger = Ledger(table)
-    since = table.clock.now() - RECHECKED_FOR
 
     def has_business(campaign: CampaignConfig) -> bool:
         if ledger.open_changes(campaign.slug):
             return True
+        since = recheck_since(ledger, campaign.slug, table.clock.now())
         return request.action is Action.RECHECK and bool(ledger.newest_changes(campaign.slug, since))
 
     try:
@@ -376,6 +378,7 @@ def _undo_decision(change: Change, now: AdSetSnapshot | MetaError) -> Decision:
 
 def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done) -> Iterator[SyncReport]:
     """Look again at what the named run changed, or at each ad set's newest change of the last day."""
+    began = run.clock.now()
     found = changes_to_recheck(run, job.campaign)
     report = replace(report, about_run=run.request.run_id or max((change.run_id for change in found), default=""))
     yield report
@@ -392,6 +395,9 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
     report = replace(report, adsets=(*done.completed.values(), *results))
     report = _with_next_try(job, report, {change.before.id: change.before for change in changes})
     yield _with_new_pauses(run, job, report)
+    could_look = not report.with_result(Result.DEFERRED, Result.UNVERIFIED)
+    if could_look and not run.request.dry_run and not run.request.run_id:
+        job.ledger.record_recheck(job.campaign, began)
 
 
 def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:
@@ -404,7 +410,16 @@ def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:
     """
     if run.request.run_id:
         return _changes_of(run.request.run_id, run, slug)
-    return run.ledger.newest_changes(slug, run.clock.now() - RECHECKED_FOR)
+    return run.ledger.newest_changes(slug, recheck_since(run.ledger, slug, run.clock.now()))
+
+
+def recheck_since(ledger: Ledger, slug: str, now: datetime) -> datetime:
+    """Return from when on changes are to be looked at: a day before now, or before the last recheck that could look.
+
+    So every change is looked at once more when it is a day old, however long nobody could look.
+    """
+    last = ledger.last_recheck(slug) or now
+    return min(now, max(last, now - MAX_RECHECK_GAP)) - RECHECKED_FOR
 
 
 def _changes_of(run_id: str, run: Run, slug: str) -> Sequence[Change]:

@@ -250,13 +250,9 @@ class RunResult:
 
     @property
     def is_news(self) -> bool:
-        """Whether a person should hear of it: not of a recheck that found nothing, nor of what another run does."""
-        quiet = all(
-            adset.result is Result.UNCHANGED and not adset.issues
-            for campaign in self.campaigns
-            for adset in campaign.adsets
-        ) and not any(campaign.recovered or campaign.errors for campaign in self.campaigns)
-        return not self.left_to and not (self.action is Action.RECHECK and not self.dry_run and quiet)
+        """Whether a person should hear of it: not of a recheck without news, nor of what another run does."""
+        is_quiet = self.action is Action.RECHECK and not self.dry_run and not any(map(_has_news, self.campaigns))
+        return not self.left_to and not is_quiet
 
     def totals(self) -> dict[str, Any]:
         """Return how many campaigns there were, how many of them failed, and the counts of all together."""
@@ -291,6 +287,17 @@ class RunResult:
             "left_to": self.left_to,
         }
         return answer if len(json.dumps(answer)) <= MAX_RESULT_BYTES else without_details(answer)
+
+
+def _has_news(campaign: SyncReport) -> bool:
+    """Tell whether a recheck of a campaign found something, or made something else of what was known."""
+    found = any(adset.result is not Result.UNCHANGED or adset.issues for adset in campaign.adsets)
+    return found or bool(campaign.campaign_errors) or any(map(_is_news, campaign.recovered))
+
+
+def _is_news(recovery: Recovery) -> bool:
+    """Tell whether a recovery is more than another try that failed like the one before."""
+    return not recovery.found is recovery.state is ChangeState.ROLLBACK_FAILED
 
 
 def _pause_json(pause: UnexplainedPause) -> dict[str, Any]:

@@ -10,6 +10,7 @@ pk                     sk                               what it is
 ``CAMPAIGN#<slug>``    ``CHANGE#<run>#<ad set>``        one ad set's change, its state, the targeting before and after
 ``CAMPAIGN#<slug>``    ``MEMORY#<ad set>``              that its last change was rolled back
 ``CAMPAIGN#<slug>``    ``MEMORY#deferred``              which ad sets the last run deferred
+``CAMPAIGN#<slug>``    ``RECHECKED``                    when all that had to be looked at was last looked at
 ``CAMPAIGN#<slug>``    ``MEMORY#unexplained#<ad set>``  its ads that are off without a trace of who did it
 ``RUN``                ``<run>``                        a live run, and its result once it has ended; a dry run only if
                                                         several invocations share it
@@ -38,6 +39,7 @@ from closrads.ledger.records import (
     max_bytes,
     next_reverts,
     open_since,
+    rechecked_key,
     reverts_item,
     reverts_key,
     reverts_of,
@@ -135,6 +137,15 @@ class Ledger:
         changes = sorted(map(change_of, items), key=lambda change: change.prepared_at)
         newest = {change.before.id: change for change in changes if change.state is not ChangeState.NOT_WRITTEN}
         return tuple(change for change in newest.values() if change.changed_at >= since)
+
+    def last_recheck(self, slug: str) -> datetime | None:
+        """Return when a recheck of the campaign has last looked at all that it had to, None if never."""
+        item = self._table.get(rechecked_key(slug))
+        return datetime.fromisoformat(item["at"]) if item else None
+
+    def record_recheck(self, slug: str, at: datetime) -> None:
+        """Record that a recheck that began at a time has looked at all that it had to."""
+        self._table.put({**rechecked_key(slug), "at": at.isoformat(), "expires_at": expiry(at)})
 
     def previous_outcomes(self, slug: str) -> PreviousOutcomes:
         """Return how earlier runs have left the campaign's ad sets."""

@@ -77,6 +77,11 @@ def open_since(change: Change) -> str:
     return f"{change.prepared_at.isoformat()}#{change.before.id}"
 
 
+def rechecked_key(slug: str) -> Item:
+    """Return where it stands when a campaign was last rechecked."""
+    return {"pk": campaign_key(slug), "sk": "RECHECKED"}
+
+
 def unexplained_key(slug: str, adset_id: str) -> Item:
     """Return where the unexplained pauses of an ad set stand."""
     return {"pk": campaign_key(slug), "sk": f"{UNEXPLAINED}{adset_id}"}

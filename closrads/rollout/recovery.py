@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum, auto
 
 from closrads.domain.adsets import AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain
+from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import region_keys, states
 from closrads.errors import MetaError
@@ -56,6 +58,16 @@ def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding])
     return Course.LEAVE
 
 
+def is_due(change: Change, now: datetime) -> bool:
+    """Tell whether a recheck should try a failed rollback again: each time after twice as long.
+
+    Every try is a write, and may break again what it mends.
+    """
+    if change.state is not ChangeState.ROLLBACK_FAILED:
+        return True
+    return now - change.changed_at >= change.changed_at - change.prepared_at
+
+
 def report_open(changes: Sequence[Change]) -> tuple[Recovery, ...]:
     """Report open changes without touching them."""
     return tuple(_recovery(change, change.state, ()) for change in changes)
@@ -63,8 +75,9 @@ def report_open(changes: Sequence[Change]) -> tuple[Recovery, ...]:
 
 def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recovery, ...]:
     """Look up each open change at Meta and finish it, undo it, or leave the ad set to whoever changed it since."""
-    recoveries: list[Recovery] = []
-    for batch, why_none in _batches(job, changes, wave_size):
+    due = [change for change in changes if job.action is not Action.RECHECK or is_due(change, job.api.clock.now())]
+    recoveries = [_recovery(change, change.state, ()) for change in changes if change not in due]
+    for batch, why_none in _batches(job, due, wave_size):
         if why_none:
             recoveries += (_recovery(change, change.state, (why_none,)) for change in batch)
         else:
