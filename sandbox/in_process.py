@@ -5,6 +5,7 @@ Meta and CLOSRTECH answer at the border of requests, AWS at that of boto3. Reque
 
 from collections.abc import Callable
 from email.utils import formatdate
+from http import HTTPStatus
 from http.client import RemoteDisconnected, responses
 from io import BytesIO
 from typing import Any, Self
@@ -19,6 +20,10 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError,
 from sandbox.memory_aws import MemoryAws
 from sandbox.sandbox import Sandbox
 from sandbox.server import Delivery, HttpRequest, Reply, Server, decode_form
+
+FIRST_PORT = 801
+"""Of addresses that only look like those of servers on this machine."""
+_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 Wait = Callable[[float], None]
 """Lets so many seconds pass."""
@@ -36,7 +41,7 @@ class InProcessSandbox(Sandbox):
         self._servers: list[InProcessServer] = []
 
         def in_process(server: Server) -> InProcessServer:
-            self._servers.append(InProcessServer(server, len(self._servers) + 1, wait))
+            self._servers.append(InProcessServer(server, FIRST_PORT + len(self._servers), wait))
             return self._servers[-1]
 
         self.meta.serve_with(in_process)
@@ -98,7 +103,7 @@ class InProcessServer(Server):
         return self._response(reply)
 
     def _response(self, reply: Reply) -> urllib3.HTTPResponse:
-        body = reply.body or b""
+        body = b"" if reply.body is None or reply.status in _WITHOUT_BODY else reply.body
         headers = {
             "Date": formatdate(self.now(), usegmt=True),
             "Content-Type": reply.content_type,
