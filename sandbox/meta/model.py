@@ -109,6 +109,7 @@ class AdSet(_Delivering):
     targeting: dict[str, Any]
     last_significant_edit: float = 0.0
     learning: str = "SUCCESS"
+    end_time: float | None = None
     ads: "list[Ad]" = field(default_factory=list, repr=False)
 
     @property

@@ -52,6 +52,14 @@ class MetaWorld(Served, People, Service):
                     ad.damage.reads = max(ad.damage.reads, ad.damage.breakage.reads)
                     post_processing.settle(ad, max(self.now(), ad.damage.breaks_at))
 
+    def link_is_confirmed(self, ad_id: str) -> bool:
+        """Tell whether the link of an ad to its lead form is there to stay, whatever a read of the ad shows."""
+        return post_processing.link_is_confirmed(self.ads[ad_id])
+
+    def truly_healthy(self, ad_id: str) -> bool:
+        """Tell whether an ad runs, and will go on as long as nobody changes anything."""
+        return post_processing.is_truly_healthy(self.ads[ad_id])
+
     def states(self, adset_id: str) -> set[str]:
         """Return the codes of the states that an ad set includes now."""
         with self.lock:
