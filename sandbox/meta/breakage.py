@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, Self
 
 LONGEST_DELAY = 6 * 3600.0
-"""Seconds, of the delays that `seeded_links` draws."""
+"""Seconds, of the delays that `seeded_breakage` draws."""
 
 MISSING_LEAD_FORM: dict[str, Any] = {
     "level": "AD",
@@ -125,8 +125,8 @@ class Breakage:
         return cls(Cure.REPUBLISH_AT_ANY_TIME, effect, seconds, moves_updated_time=moves_updated_time)
 
 
-def seeded_links(random: Random) -> Callable[[object], Breakage]:
-    """Return a value for `MetaWorld.links`: each link breaks after a second to six hours, in a way that `random` draws.
+def seeded_breakage(random: Random) -> Callable[[object], Breakage]:
+    """Return a value for `Account.default_breakage`: links break after a second to six hours, in ways that are drawn.
 
     Short delays are as likely as long ones: the draw is even on a logarithmic scale.
     """

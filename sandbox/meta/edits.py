@@ -5,14 +5,11 @@ from typing import Any
 from sandbox.meta import post_processing
 from sandbox.meta.activity_log import Actor
 from sandbox.meta.model import Ad, AdSet, Campaign
-from sandbox.meta.post_processing import Links
 from sandbox.meta.recording import record_status, record_targeting
 from sandbox.meta.targeting import region_keys
 
 
-def write_targeting(  # noqa: PLR0913 - who, what, when, and what comes of it
-    adset: AdSet, new: dict[str, Any], actor: Actor, now: float, *, links: Links | None, published: bool = False
-) -> None:
+def write_targeting(adset: AdSet, new: dict[str, Any], actor: Actor, now: float, *, published: bool = False) -> None:
     """Replace the targeting, which restarts learning.
 
     Meta validates the ads again, and may break them, unless they are `published` together with the ad set, as Ads
@@ -29,7 +26,7 @@ def write_targeting(  # noqa: PLR0913 - who, what, when, and what comes of it
         before, after = region_keys(old), region_keys(new)
         for ad in adset.ads:
             post_processing.time_passed(ad, now)
-            post_processing.targeting_written(ad, before, after, links, now)
+            post_processing.targeting_written(ad, before, after, now)
 
 
 def set_status(node: Campaign | AdSet | Ad, status: str, actor: Actor, now: float) -> None:

@@ -65,7 +65,7 @@ def _post_adset(state: State, operation: Operation, reader: Reader, now: float) 
     if _validate_only(operation.params):
         return faults.SUCCESS
     if "targeting" in changes:
-        edits.write_targeting(adset, changes.pop("targeting"), OWN, now, links=state.links)
+        edits.write_targeting(adset, changes.pop("targeting"), OWN, now)
     return _apply(operation, adset, changes, reader, now)
 
 

@@ -1,6 +1,7 @@
 """What Meta keeps: accounts, campaigns, ad sets, ads; and what the sandbox notes down of each call."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,8 @@ class Account:
     tasks: tuple[str, ...] = ("ADVERTISE", "ANALYZE", "DRAFT", "MANAGE")
     """What the owner of the token may do."""
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
+    default_breakage: "Callable[[Ad], Breakage | None] | None" = field(default=None, repr=False)
+    """How ads break that have no breakage of their own; None if they do not."""
     activities: ActivityLog = field(default_factory=ActivityLog, repr=False)
     _active_ads: tuple[float, int] = (-math.inf, 0)
 

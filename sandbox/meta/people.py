@@ -27,7 +27,7 @@ class People(State):
         node = self._set_status(object_id, "ACTIVE", by)
         if isinstance(node, Ad):
             with self.lock:
-                post_processing.switched_on(node, self.links, self.now())
+                post_processing.switched_on(node, self.now())
 
     def person_archives(self, object_id: str, by: Actor = PERSON) -> None:
         """Archive an ad, ad set or campaign."""
@@ -50,7 +50,7 @@ class People(State):
             ad = self._ads[self.add_ad(adset_id, name, status)]
             record_creation(ad, by, self.now())
             if status == "ACTIVE":
-                post_processing.switched_on(ad, self.links, self.now())
+                post_processing.switched_on(ad, self.now())
             return ad.id
 
     def person_edits_targeting(
@@ -72,7 +72,7 @@ class People(State):
             if states is not None:
                 regions = [{"key": KEY_BY_STATE[code]} for code in codes(states)]
                 new["geo_locations"] = new.get("geo_locations", {}) | {"regions": regions}
-            edits.write_targeting(adset, normalised(new), by, self.now(), links=self.links, published=published)
+            edits.write_targeting(adset, normalised(new), by, self.now(), published=published)
 
     def person_moves_end_date(self, adset_id: str, end_time: float | None, by: Actor = PERSON) -> None:
         """Let an ad set end at another time, or never (None)."""

@@ -4,17 +4,13 @@ A targeting write has Meta validate every ad of the ad set that is switched on. 
 the link between the ad and its lead form is pending, and breaks in its time. An ad that is off does not break.
 """
 
-from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
 from sandbox.meta.activity_log import META
-from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING, Breakage, Cure, Damage, Effect
+from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING, Cure, Damage, Effect
 from sandbox.meta.model import Ad
 from sandbox.meta.recording import record_status
 from sandbox.meta.targeting import region_keys
-
-Links = Callable[[Ad], Breakage | None]
-"""How the link of an ad breaks that has no breakage of its own."""
 
 _ISSUES = {
     Effect.WITH_ISSUES: MISSING_LEAD_FORM,
@@ -29,20 +25,19 @@ _RUNNING = frozenset({"ACTIVE", "PENDING_REVIEW", "IN_PROCESS", "PREAPPROVED"})
 # --- what others do
 
 
-def targeting_written(
-    ad: Ad, before: AbstractSet[str], after: AbstractSet[str], links: Links | None, now: float
-) -> None:
+def targeting_written(ad: Ad, before: AbstractSet[str], after: AbstractSet[str], now: float) -> None:
     """Put the link of an ad that is on into question, or see that the write which did so was taken back."""
     if ad.damage is not None:
         ad.damage.rolled_back = after == ad.damage.before
         if ad.damage.rolled_back and ad.damage.breakage.cure is Cure.ROLLBACK:
             _mend(ad, now)
     elif ad.status == "ACTIVE":
-        _put_into_question(ad, before, links, now)
+        _put_into_question(ad, before, now)
 
 
-def _put_into_question(ad: Ad, before: AbstractSet[str], links: Links | None, now: float) -> None:
-    breakage = ad.breakage or (links(ad) if links is not None else None)
+def _put_into_question(ad: Ad, before: AbstractSet[str], now: float) -> None:
+    default = ad.account.default_breakage
+    breakage = ad.breakage or (default(ad) if default is not None else None)
     if breakage is not None:
         ad.damage = Damage(breakage, before, now)
 
@@ -58,7 +53,7 @@ def republished(ad: Ad, now: float) -> None:
         _mend(ad, now)
 
 
-def switched_on(ad: Ad, links: Links | None, now: float) -> None:
+def switched_on(ad: Ad, now: float) -> None:
     """See that somebody switched the ad on in Ads Manager, which confirms no link: Meta takes its time anew.
 
     While the validation of other ads of the ad set is under way, the ad's own link is pending too.
@@ -66,7 +61,7 @@ def switched_on(ad: Ad, links: Links | None, now: float) -> None:
     if ad.damage is not None:
         ad.damage.at, ad.damage.reads = now, 0
     elif any(_is_pending(other) for other in ad.adset.ads):
-        _put_into_question(ad, region_keys(ad.adset.targeting), links, now)
+        _put_into_question(ad, region_keys(ad.adset.targeting), now)
 
 
 def _is_pending(ad: Ad) -> bool:

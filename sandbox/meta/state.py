@@ -12,7 +12,6 @@ from sandbox.meta import faults, targeting
 from sandbox.meta.breakage import Breakage
 from sandbox.meta.faults import Refused
 from sandbox.meta.model import Account, Ad, AdSet, Campaign, Node
-from sandbox.meta.post_processing import Links
 from sandbox.meta.quota import Quota
 from sandbox.server import Reply
 
@@ -39,7 +38,6 @@ class State:
         self.campaigns: dict[str, Campaign] = {}
         self.adsets: dict[str, AdSet] = {}
         self._ads: dict[str, Ad] = {}
-        self.links: Links | None = None
         self._ids = itertools.count(120_210_000_000_010_007, 10)
         self.token = "EAAFAKESYSTEMUSER"
         self.dead_tokens: dict[str, Reply] = {}

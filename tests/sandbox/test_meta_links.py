@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from sandbox.meta import Breakage, Effect, MetaWorld
-from sandbox.meta.breakage import LONGEST_DELAY, seeded_links
+from sandbox.meta.breakage import LONGEST_DELAY, seeded_breakage
 from tests.sandbox.conftest import CAMPAIGN, Clock, InProcess
 
 DELAY = 60
@@ -15,7 +15,7 @@ DELAY = 60
 @pytest.fixture
 def linked(quiet_meta: MetaWorld) -> MetaWorld:
     """Return a Meta in which every link that is not confirmed breaks after a minute."""
-    quiet_meta.links = lambda _: Breakage.lost_link(DELAY)
+    quiet_meta.accounts["act_111"].default_breakage = lambda _: Breakage.lost_link(DELAY)
     return quiet_meta
 
 
@@ -114,7 +114,7 @@ class TestPending:
         self, linked: MetaWorld, client: InProcess, clock: Clock, adset: str, on: str
     ) -> None:
         """By default only ads with a breakage of their own do."""
-        linked.links = None
+        linked.accounts["act_111"].default_breakage = None
         client.set_states(adset, "OH")
         clock.advance(DELAY)
         assert (shown(client, on), linked.link_is_confirmed(on)) == ("ACTIVE", True)
@@ -200,7 +200,7 @@ class TestOff:
         self, linked: MetaWorld, client: InProcess, clock: Clock, adset: str, on: str
     ) -> None:
         """What Meta paused and a person switches on breaks again in the same time."""
-        linked.links = lambda _: Breakage.lost_link(DELAY, Effect.PAUSED)
+        linked.accounts["act_111"].default_breakage = lambda _: Breakage.lost_link(DELAY, Effect.PAUSED)
         client.set_states(adset, "OH")
         clock.advance(DELAY)
         assert shown(client, on) == "PAUSED"
@@ -238,7 +238,9 @@ class TestBreaking:
         moves: bool,
     ) -> None:
         """With the issue, switched off, or both; its time may move to when it broke, seen or not."""
-        linked.links = lambda _: Breakage.lost_link(DELAY, effect, moves_updated_time=moves)
+        linked.accounts["act_111"].default_breakage = lambda _: Breakage.lost_link(
+            DELAY, effect, moves_updated_time=moves
+        )
         before = clock()
         client.set_states(adset, "OH")
         clock.advance(DELAY + 30)
@@ -262,7 +264,7 @@ class TestBreaking:
     def test_a_seed_decides(self) -> None:
         """The same seed draws the same breakages; over many there is every form, soon and late."""
         drawn, again = (
-            [seeded_links(Random(seed))(None) for seed in range(200)]  # noqa: S311 - a seed is no secret
+            [seeded_breakage(Random(seed))(None) for seed in range(200)]  # noqa: S311 - a seed is no secret
             for _ in range(2)
         )
         assert drawn == again
