@@ -18,6 +18,7 @@ def write_targeting(adset: AdSet, new: dict[str, Any], actor: Actor, now: float,
     old = adset.targeting
     if new == old:
         return
+    adset.remember(now, adset.account.read_lag)
     adset.targeting = new
     adset.updated_time = adset.last_significant_edit = now
     adset.learning = "LEARNING"
@@ -35,6 +36,7 @@ def set_status(node: Campaign | AdSet | Ad, status: str, actor: Actor, now: floa
         post_processing.time_passed(node, now)
         if status != "ACTIVE":
             post_processing.switched_off(node)
+    node.remember(now, node.account.read_lag)
     old, node.status = node.status, status
     node.updated_time = now
     record_status(node, old, status, actor, now)

@@ -80,18 +80,20 @@ class FrontDoor:
             self._service.authenticate(login.token, login.proof)
             items = _items(text, login)
         except Refused as refused:
-            return refused.reply if fault is None else fault.reply
+            return refused.reply if fault is None or fault.reply is None else fault.reply
         request.operations += [item.operation for item in items]
         missing = fault.reply.missing if fault is not None and isinstance(fault.reply, ShortList) else 0
-        undone = 0 if fault is None or fault.applied else missing or len(items)
+        undone = 0 if fault is None or fault.reply is None or fault.applied else missing or len(items)
         replies = self._perform(items[: len(items) - undone])
         lost = next((reply for reply in replies if reply.delivery is not Delivery.WHOLE), None)
         if lost is not None:
             return lost
-        if fault is not None and not missing:
-            return fault.reply
+        if fault is not None and fault.reply is not None and not missing:
+            return dataclasses.replace(fault.reply, after=fault.after)
         bare = request.params.get("include_headers") == "false"
-        return faults.answer([_rendered(reply, bare=bare) for reply in replies[: len(items) - missing]])
+        after = sum(reply.after for reply in replies) + (fault.after if fault is not None else 0.0)
+        answer = faults.answer([_rendered(reply, bare=bare) for reply in replies[: len(items) - missing]])
+        return dataclasses.replace(answer, after=after) if after else answer
 
     def _perform(self, items: list[_Item]) -> list[Reply]:
         campaigns = [self._updated_campaign(item.operation) for item in items]

@@ -108,7 +108,7 @@ def _apply(operation: Operation, node: AdSet | Ad, changes: dict[str, Any], read
         node.updated_time = now
         operation.applied = True
     if "fields" in operation.params:  # read-after-write: before Meta's processing, so it cannot show breakage
-        return faults.answer(reader.rendered(node, parse_fields(operation.params["fields"])))
+        return faults.answer(reader.echo(node, parse_fields(operation.params["fields"])))
     return faults.SUCCESS
 
 

@@ -1,5 +1,6 @@
 """What Meta keeps: accounts, campaigns, ad sets, ads; and what the sandbox notes down of each call."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ class Account:
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
     default_breakage: "Callable[[Ad], Breakage | None] | None" = field(default=None, repr=False)
     """How ads break that have no breakage of their own; None if they do not."""
+    read_lag: float = 0.0
+    """For so many seconds after a write, reads of the object show it as it was before."""
     activities: ActivityLog = field(default_factory=ActivityLog, repr=False)
     _active_ads: tuple[float, int] = (-math.inf, 0)
 
@@ -68,6 +71,20 @@ class _Delivering:
     updated_time: float = 0.0
     overruled: str | None = None
     """What Meta's processing or review makes of the effective status, if anything."""
+    past: list[tuple[float, Any]] = field(default_factory=list, repr=False)
+    """Copies of it as it was, each with the time until which reads show it instead."""
+
+    def remember(self, now: float, lag: float) -> None:
+        """Keep what it is like now, for reads that lag behind."""
+        self.past = [(until, before) for until, before in self.past if until > now]
+        if lag:
+            before = copy.copy(self)
+            before.issues, before.past = list(self.issues), []
+            self.past.append((now + lag, before))
+
+    def seen(self, now: float) -> Any:
+        """Return what a read shows at a time: itself, or as it was."""
+        return next((before for until, before in self.past if now < until), self)
 
     def _inherited(self) -> str | None:
         """Return the effective status that a parent which does not run imposes."""

@@ -26,8 +26,8 @@ class People(State):
         """Switch an ad, ad set or campaign on in Ads Manager; an ad's link is pending if it was so before."""
         node = self._set_status(object_id, "ACTIVE", by)
         if isinstance(node, Ad):
-            with self.lock:
-                post_processing.switched_on(node, self.now())
+            with self.at_present() as now:
+                post_processing.switched_on(node, now)
 
     def person_archives(self, object_id: str, by: Actor = PERSON) -> None:
         """Archive an ad, ad set or campaign."""
@@ -39,18 +39,18 @@ class People(State):
 
     def person_repairs_ad(self, ad_id: str, by: Actor = PERSON) -> None:
         """Choose the lead form of an ad anew and switch the ad on: whatever was wrong with its link is over."""
-        with self.lock:
+        with self.at_present() as now:
             ad = self._ads[ad_id]
             post_processing.repaired(ad)
-            edits.set_status(ad, "ACTIVE", by, self.now())
+            edits.set_status(ad, "ACTIVE", by, now)
 
     def person_adds_ad(self, adset_id: str, name: str, status: str = "ACTIVE", by: Actor = PERSON) -> str:
         """Add an ad to an ad set; return its id."""
-        with self.lock:
+        with self.at_present() as now:
             ad = self._ads[self.add_ad(adset_id, name, status)]
-            record_creation(ad, by, self.now())
+            record_creation(ad, by, now)
             if status == "ACTIVE":
-                post_processing.switched_on(ad, self.now())
+                post_processing.switched_on(ad, now)
             return ad.id
 
     def person_edits_targeting(
@@ -66,20 +66,20 @@ class People(State):
 
         Meta validates the ads as after any other write, unless the person has `published` them together with it.
         """
-        with self.lock:
+        with self.at_present() as now:
             adset = self.adsets[adset_id]
             new = copy.deepcopy(adset.targeting | (changes or {}))
             if states is not None:
                 regions = [{"key": KEY_BY_STATE[code]} for code in codes(states)]
                 new["geo_locations"] = new.get("geo_locations", {}) | {"regions": regions}
-            edits.write_targeting(adset, normalised(new), by, self.now(), published=published)
+            edits.write_targeting(adset, normalised(new), by, now, published=published)
 
     def person_moves_end_date(self, adset_id: str, end_time: float | None, by: Actor = PERSON) -> None:
         """Let an ad set end at another time, or never (None)."""
-        with self.lock:
+        with self.at_present() as now:
             adset = self.adsets[adset_id]
-            record_duration(adset, adset.end_time, end_time, by, self.now())
-            adset.end_time, adset.updated_time = end_time, self.now()
+            record_duration(adset, adset.end_time, end_time, by, now)
+            adset.end_time, adset.updated_time = end_time, now
 
     def change_by_hand(self, adset_id: str, targeting_changes: dict[str, Any]) -> None:
         """Replace top-level keys of the targeting as a person in Ads Manager does, who publishes the ads with it."""
@@ -113,15 +113,15 @@ class People(State):
         self._break(ad_id, Breakage.lost_link(moves_updated_time=moves_updated_time))
 
     def _break(self, ad_id: str, breakage: Breakage) -> None:
-        with self.lock:
+        with self.at_present() as now:
             ad = self._ads[ad_id]
-            ad.damage = Damage(breakage, region_keys(ad.adset.targeting), self.now())
-            post_processing.settle(ad, self.now())
+            ad.damage = Damage(breakage, region_keys(ad.adset.targeting), now)
+            post_processing.settle(ad, now)
 
     def _set_status(self, object_id: str, status: str, by: Actor) -> Campaign | AdSet | Ad:
-        with self.lock:
+        with self.at_present() as now:
             node = self.node(object_id)
             if isinstance(node, Account):
                 raise TypeError("an ad account has no status that people set")
-            edits.set_status(node, status, by, self.now())
+            edits.set_status(node, status, by, now)
             return node

@@ -1,6 +1,7 @@
 """Reading: field expansion, nodes, edges and paging, as in Meta's Graph API guides."""
 
 import base64
+import copy
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -215,7 +216,13 @@ class Reader:
         """Return one object with the fields asked for; its id is always there."""
         if isinstance(node, Ad):
             post_processing.looked_at(node, self._now)
-        return self.rendered(node, fields)
+        shown = self.rendered(node if isinstance(node, Account) else node.seen(self._now), fields)
+        return self._state.read_oddity(copy.deepcopy(shown)) if self._state.read_oddity is not None else shown
+
+    def echo(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
+        """Return an object right after a write to it, which counts as no read."""
+        shown = self.rendered(node, fields)
+        return self._state.echo_oddity(copy.deepcopy(shown)) if self._state.echo_oddity is not None else shown
 
     def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
         """Return one page of what is on an edge."""
@@ -226,7 +233,7 @@ class Reader:
             if isinstance(each, Ad):
                 post_processing.settle(each, self._now)
         wanted = _wanted_statuses(params)
-        rows = [each for each in found if each.effective_status in wanted]
+        rows = [each for each in found if each.seen(self._now).effective_status in wanted]
         return self._page(f"{node.id}/{name}", rows, params, lambda row: self.node(row, fields))
 
     def _activities(self, node: Node, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
