@@ -135,6 +135,14 @@ ACCOUNT_HOLD_400 = error(31, 3858385, "The account must be authenticated", user_
 ACCOUNT_HOLD = replace(ACCOUNT_HOLD_400, status=HTTPStatus.OK)
 """Writes are refused until the person behind the token has been to Ads Manager; seen with HTTP 200 in 2026."""
 
+# --- versions and features that have gone
+
+VERSION_RETIRED = error(2635, None, "A version that is still supported must stand in the path")
+IDS_GONE = error(100, None, "The ids parameter is gone", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+"""On every version since October 2026, and with this status."""
+LEGACY_FEATURE = error(100, None, "This feature is no longer available")
+"""What v27.0 calls legacy; how Meta refuses it has not been published."""
+
 # --- errors that pass
 
 UNKNOWN_ERROR = error(1, None, "An unknown error occurred", status=HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -160,6 +168,12 @@ REQUEST_TIMED_OUT_100 = error(100, 1504018, "Your request timed out", user_messa
 # --- the object is refused
 
 OBJECT_MISSING = error(100, 33, "Unsupported request: object does not exist", kind="GraphMethodException")
+ADSET_ENDED = error(100, 1487007, "The ad set has ended: change its end date first")
+ADSET_DELETED = error(100, 1487056, "The ad set was deleted and cannot be edited")
+CAMPAIGN_DELETED = error(100, 1487566, "The campaign was deleted and cannot be edited")
+TERMS_NOT_ACCEPTED = error(200, 1870034, "The terms for custom audiences have not been accepted")
+FORMATS_UNAVAILABLE = error(100, 1885502, "An ad of this ad set cannot be shown in any of its formats")
+POST_UNAVAILABLE = error(100, 2446289, "The post that this ad promotes is not available")
 INTEREST_RETIRED = error(100, 1487694, "The targeting option is no longer available")
 AUDIENCE_FLAGGED = error(100, 246003, "The custom audience can no longer be used")
 LOCATION_RESTRICTED = error(2641, None, "The location is restricted")
@@ -193,6 +207,18 @@ DROPPED = Reply(body=None, delivery=Delivery.DROPPED)
 
 DRIPPED = Reply(delivery=Delivery.DRIPPED)
 """Headers that come a byte at a time and never end."""
+
+
+TOO_MUCH_DATA = (
+    REDUCE_DATA,
+    UNKNOWN_ERROR_99,
+    REDUCE_DATA_HIDDEN,
+    REQUEST_TIMED_OUT,
+    REQUEST_TIMED_OUT_100,
+    ERROR_PAGE_400,
+    SERVER_ERROR_HTML,
+)
+"""Every way in which Meta has been seen to say that a page is too large, for `MetaWorld.too_much_data`."""
 
 
 def stalled(seconds: float) -> Reply:

@@ -25,6 +25,12 @@ class Account:
     name: str = "Example Leads"
     status: int = 1
     """`account_status`: 1 is active, 2 is disabled (Marketing API reference "Ad Account")."""
+    controls: dict[str, Any] | None = None
+    """What the edge "account_controls" holds: limits above those of the ad sets."""
+    audience_terms_accepted: bool = True
+    """False: ad sets with custom audiences cannot be edited until a person accepts the terms."""
+    other_usage: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Entries of other quotas that the usage header shows beside this account's own, by object id."""
     tasks: tuple[str, ...] = ("ADVERTISE", "ANALYZE", "DRAFT", "MANAGE")
     """What the owner of the token may do."""
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
@@ -112,6 +118,8 @@ class Campaign(_Delivering):
     """A Meta campaign."""
 
     account: Account
+    start_time: float | None = None
+    stop_time: float | None = None
     special_ad_categories: tuple[str, ...] = ()
     adsets: "list[AdSet]" = field(default_factory=list, repr=False)
 
@@ -128,14 +136,23 @@ class AdSet(_Delivering):
     campaign: Campaign
     targeting: dict[str, Any]
     last_significant_edit: float = 0.0
-    learning: str = "SUCCESS"
+    learning: str | None = "SUCCESS"
+    """None: a read has no `learning_stage_info`."""
+    start_time: float | None = None
     end_time: float | None = None
+    budget_remaining: int = 5_000
+    """In cents. Neither this at 0 nor a past `end_time` shows in the effective status."""
     ads: "list[Ad]" = field(default_factory=list, repr=False)
 
     @property
     def account(self) -> Account:
         """The account of its campaign."""
         return self.campaign.account
+
+    def is_ended(self, now: float) -> bool:
+        """Tell whether its end or that of its campaign is past."""
+        ends = (self.end_time, self.campaign.stop_time)
+        return any(end is not None and end <= now for end in ends)
 
     def _inherited(self) -> str | None:
         return _imposed(self.campaign.effective_status, "CAMPAIGN")
