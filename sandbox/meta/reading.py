@@ -1,10 +1,9 @@
-"""Reading: field expansion, nodes, edges and paging, as in Meta's Graph API guides."""
+"""Reading: nodes, edges and paging, as in Meta's Graph API guides."""
 
 import base64
+import copy
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import gmtime, strftime
@@ -15,6 +14,7 @@ from sandbox.meta import activity_log, faults, post_processing
 from sandbox.meta.activity_log import CATEGORIES, Activity
 from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.meta.faults import Refused
+from sandbox.meta.field_expansion import Field, unparse
 from sandbox.meta.model import GONE, Account, Ad, AdSet, Campaign, Node
 from sandbox.meta.state import State
 
@@ -30,77 +30,6 @@ STATUSES = frozenset(
 
 
 Row = TypeVar("Row")
-
-
-@dataclass(frozen=True)
-class Field:
-    """One element of a `fields` expression: `ads.limit(50){id,status}`."""
-
-    name: str
-    params: Mapping[str, str]
-    children: "tuple[Field, ...]"
-
-
-@lru_cache
-def parse_fields(text: str) -> tuple[Field, ...]:
-    """Parse a `fields` expression; raise `Refused` with Meta's code 2500 when it is none."""
-    parser = _Parser(text)
-    fields = parser.fields() if text.strip() else ()
-    parser.expect_end()
-    return fields
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-
-    def fields(self) -> tuple[Field, ...]:
-        found = [self._field()]
-        while self._take(","):
-            found.append(self._field())
-        return tuple(found)
-
-    def expect_end(self) -> None:
-        if self._text[self._at :].strip():
-            raise self._error()
-
-    def _field(self) -> Field:
-        name = self._name()
-        params = {}
-        children: tuple[Field, ...] = ()
-        while self._take("."):
-            param = self._name()
-            params[param] = self._argument()
-        if self._take("{"):
-            children = self.fields()
-            if not self._take("}"):
-                raise self._error()
-        return Field(name, params, children)
-
-    def _name(self) -> str:
-        match = re.compile(r"\s*(\w+)").match(self._text, self._at)
-        if match is None:
-            raise self._error()
-        self._at = match.end()
-        return match[1]
-
-    def _argument(self) -> str:
-        match = re.compile(r"\(([^()]*)\)").match(self._text, self._at)
-        if match is None:
-            raise self._error()
-        self._at = match.end()
-        return match[1]
-
-    def _take(self, mark: str) -> bool:
-        match = re.compile(rf"\s*{re.escape(mark)}").match(self._text, self._at)
-        if match is None:
-            return False
-        self._at = match.end()
-        return True
-
-    def _error(self) -> Refused:
-        return Refused(faults.error(2500, None, f"Syntax error in fields at character {self._at}"))
 
 
 def _when(seconds: float) -> str:
@@ -122,6 +51,20 @@ _COMMON: dict[str, Callable[[Any], Any]] = {
     "updated_time": lambda node: _when(node.updated_time),
     "issues_info": lambda node: node.issues or None,
 }
+
+
+def _optional_time(seconds: float | None) -> str | None:
+    return None if seconds is None else _when(seconds)
+
+
+def _learning_stage(adset: AdSet) -> dict[str, Any] | None:
+    if adset.learning is None:
+        return None
+    return {
+        "status": adset.learning,
+        "conversions": 63 if adset.learning == "SUCCESS" else 0,
+        "last_sig_edit_ts": int(adset.last_significant_edit),
+    }
 
 
 def _creative(ad: Ad) -> dict[str, Any]:
@@ -148,6 +91,8 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
     | {
         "account_id": lambda campaign: campaign.account.id.removeprefix("act_"),
         "objective": lambda _: "OUTCOME_LEADS",
+        "start_time": lambda campaign: _optional_time(campaign.start_time),
+        "stop_time": lambda campaign: _optional_time(campaign.stop_time),
         "special_ad_categories": lambda campaign: list(campaign.special_ad_categories),
     },
     AdSet: _COMMON
@@ -160,11 +105,11 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
         "destination_type": lambda _: "ON_AD",
         "billing_event": lambda _: "IMPRESSIONS",
         "special_ad_categories": lambda adset: list(adset.campaign.special_ad_categories),
-        "learning_stage_info": lambda adset: {
-            "status": adset.learning,
-            "conversions": 63 if adset.learning == "SUCCESS" else 0,
-            "last_sig_edit_ts": int(adset.last_significant_edit),
-        },
+        "start_time": lambda adset: _optional_time(adset.start_time),
+        "end_time": lambda adset: _optional_time(adset.end_time),
+        "daily_budget": lambda _: "5000",
+        "budget_remaining": lambda adset: str(adset.budget_remaining),
+        "learning_stage_info": _learning_stage,
     },
     Ad: _COMMON
     | {
@@ -180,7 +125,7 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
 
 
 _EDGES: dict[type[Node], tuple[str, ...]] = {
-    Account: ("campaigns", "adsets", "ads", "activities"),
+    Account: ("campaigns", "adsets", "ads", "activities", "account_controls"),
     Campaign: ("adsets", "ads"),
     AdSet: ("ads", "activities"),
     Ad: (),
@@ -215,18 +160,30 @@ class Reader:
         """Return one object with the fields asked for; its id is always there."""
         if isinstance(node, Ad):
             post_processing.looked_at(node, self._now)
-        return self.rendered(node, fields)
+        shown = self.rendered(node if isinstance(node, Account) else node.seen(self._now), fields)
+        return self._state.read_oddity(copy.deepcopy(shown)) if self._state.read_oddity is not None else shown
+
+    def echo(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
+        """Return an object right after a write to it, which counts as no read."""
+        shown = self.rendered(node, fields)
+        return self._state.echo_oddity(copy.deepcopy(shown)) if self._state.echo_oddity is not None else shown
 
     def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
         """Return one page of what is on an edge."""
         if name == "activities":
             return self._activities(node, params, fields)
+        if name == "account_controls":
+            return {"data": [] if node.account.controls is None else [node.account.controls]}
         found: list[Campaign | AdSet | Ad] = getattr(node, name)
         for each in found:
             if isinstance(each, Ad):
                 post_processing.settle(each, self._now)
         wanted = _wanted_statuses(params)
-        rows = [each for each in found if each.effective_status in wanted]
+        rows = [each for each in found if each.seen(self._now).effective_status in wanted]
+        if name == "adsets" and "is_completed" in params:
+            # Documented as a filter by completed status; whether it is Ads Manager's "Completed" is not.
+            completed = params["is_completed"] in {"true", "1"}
+            rows = [each for each in rows if isinstance(each, AdSet) and each.is_ended(self._now) is completed]
         return self._page(f"{node.id}/{name}", rows, params, lambda row: self.node(row, fields))
 
     def _activities(self, node: Node, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
@@ -294,18 +251,9 @@ class Reader:
         if not has_edge(node, nested.name):
             text = f"Tried accessing nonexisting field ({nested.name}) on node type ({type(node).__name__})"
             raise Refused(faults.error(100, None, text))
-        params = {**nested.params, **({"fields": _unparse(nested.children)} if nested.children else {})}
+        params = {**nested.params, **({"fields": unparse(nested.children)} if nested.children else {})}
         page = self.edge(node, nested.name, params, nested.children)
         return page if page["data"] or "paging" in page else None
-
-
-def _unparse(fields: Sequence[Field]) -> str:
-    return ",".join(
-        each.name
-        + "".join(f".{name}({value})" for name, value in each.params.items())
-        + (f"{{{_unparse(each.children)}}}" if each.children else "")
-        for each in fields
-    )
 
 
 def _wanted_statuses(params: Mapping[str, str]) -> frozenset[str]:
