@@ -18,12 +18,14 @@ class Unobservable(StrEnum):
     EDIT_IN_FLIGHT = "a person edited the ad set after the read on which a write was based, seconds before it was sent"
     """Meta has no conditional write: whoever writes the whole targeting last wins. What was overwritten is gone."""
 
-    PAUSE_IN_FLIGHT = "a person paused the ad after the read on which a re-publish was based, seconds before it was sent"
+    PAUSE_IN_FLIGHT = (
+        "a person paused the ad after the read on which a re-publish was based, seconds before it was sent"
+    )
     """Meta has no conditional write: `status=ACTIVE` cannot ask for "unless somebody paused it meanwhile"."""
 
     APPLIED_LATE = "Meta applied a write after it was last looked at"
-    """A request whose answer was lost may wait at Meta for any time. Who has looked and found the old state has done all
-    that one can do then."""
+    """A request whose answer was lost may wait at Meta for any time. Who has looked and found the old state has done
+    all that one can do then."""
 
     AFTER_LAST_LOOK = "it happened after the last run had looked"
     """Nobody has looked since; the next run would."""
