@@ -38,6 +38,8 @@ class Delivery(Enum):
     """Nothing is sent until `Reply.seconds` have passed or the server is released; then the connection closes."""
     TRICKLED = auto()
     """The headers come, then one blank at a time, until the server is released or the client gives up."""
+    DRIPPED = auto()
+    """The headers themselves come a byte at a time, until the server is released or the client gives up."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     delivery: Delivery = Delivery.WHOLE
     seconds: float = math.inf
+    after: float = 0.0
+    """Seconds until the first of it is sent; sooner if the server is released."""
 
 
 @dataclass(frozen=True)
@@ -295,17 +299,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply, released: threading.Event) -> None:
         self.close_connection |= reply.delivery is not Delivery.WHOLE
+        if reply.after:
+            released.wait(reply.after)
         if reply.delivery is Delivery.STALLED:
             released.wait(None if math.isinf(reply.seconds) else reply.seconds)
         elif reply.delivery is Delivery.TRICKLED:
             self._send_head(reply, {"Connection": "close"})
-            while not released.wait(TRICKLE_SECONDS):
-                self.wfile.write(b" ")
-                self.wfile.flush()
+            self._drip(b" ", released)
+        elif reply.delivery is Delivery.DRIPPED:
+            self.wfile.write(f"{self.protocol_version} {reply.status} OK\r\nX-Slow: ".encode())
+            self._drip(b"-", released)
         elif reply.delivery is not Delivery.DROPPED:
             body = reply.body or b""
             self._send_head(reply, {"Content-Length": str(len(body))})
             self.wfile.write(body if reply.delivery is Delivery.WHOLE else body[: len(body) // 2])
+
+    def _drip(self, byte: bytes, released: threading.Event) -> None:
+        self.wfile.flush()
+        while not released.wait(TRICKLE_SECONDS):
+            self.wfile.write(byte)
+            self.wfile.flush()
 
     def _send_head(self, reply: Reply, framing: dict[str, str]) -> None:
         self.send_response(reply.status)

@@ -6,10 +6,15 @@ takes, and what the ad then looks like, nobody outside Meta has published: hence
 """
 
 import math
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, auto
+from random import Random
 from typing import Any, Self
+
+LONGEST_DELAY = 6 * 3600.0
+"""Seconds, of the delays that `seeded_breakage` draws."""
 
 MISSING_LEAD_FORM: dict[str, Any] = {
     "level": "AD",
@@ -31,7 +36,11 @@ class Effect(Enum):
     """What becomes of the ad."""
 
     WITH_ISSUES = auto()
+    """Error 3390001 in `issues_info`; the configured status stays."""
     PAUSED = auto()
+    """The configured status is PAUSED, and nothing explains that."""
+    PAUSED_WITH_ISSUES = auto()
+    """Both."""
     PENDING_REVIEW = auto()
     SOFT_ERROR = auto()
     """A warning in `issues_info`; the ad keeps running."""
@@ -42,6 +51,8 @@ class Cure(Enum):
 
     REPUBLISH = auto()
     """A re-publish that comes before the ad breaks; after that, the old targeting and a re-publish."""
+    REPUBLISH_AT_ANY_TIME = auto()
+    """A re-publish, before the ad breaks or after it."""
     ROLLBACK_AND_REPUBLISH = auto()
     """The old targeting and then a re-publish."""
     ROLLBACK = auto()
@@ -52,7 +63,7 @@ class Cure(Enum):
 
 @dataclass(frozen=True)
 class Breakage:
-    """How an ad breaks after a targeting write.
+    """How an ad breaks after a targeting write, provided it is switched on.
 
     It breaks `seconds` after the write, when it has been read `reads` times since (both, when both are given; with
     neither, at the first look). It mends by itself `lasts` seconds after it broke.
@@ -63,6 +74,8 @@ class Breakage:
     seconds: float = 0.0
     reads: int = 0
     lasts: float = math.inf
+    moves_updated_time: bool = True
+    """Whether the ad's `updated_time` moves when it breaks, which nobody outside Meta has published."""
 
     @classmethod
     def ordinary(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
@@ -104,6 +117,27 @@ class Breakage:
         """Pause it without an issue to explain that; the old targeting and a re-publish mend it."""
         return cls(Cure.ROLLBACK_AND_REPUBLISH, Effect.PAUSED, seconds, reads)
 
+    @classmethod
+    def lost_link(
+        cls, seconds: float = 0.0, effect: Effect = Effect.WITH_ISSUES, *, moves_updated_time: bool = True
+    ) -> Self:
+        """Break the ad unless it is re-published; a re-publish mends it even after that."""
+        return cls(Cure.REPUBLISH_AT_ANY_TIME, effect, seconds, moves_updated_time=moves_updated_time)
+
+
+def seeded_breakage(random: Random) -> Callable[[object], Breakage]:
+    """Return a value for `Account.default_breakage`: links break after a second to six hours, in ways that are drawn.
+
+    Short delays are as likely as long ones: the draw is even on a logarithmic scale.
+    """
+    effects = (Effect.WITH_ISSUES, Effect.PAUSED, Effect.PAUSED_WITH_ISSUES)
+
+    def draw(_: object) -> Breakage:
+        seconds = math.exp(random.uniform(0.0, math.log(LONGEST_DELAY)))
+        return Breakage.lost_link(seconds, random.choice(effects), moves_updated_time=random.choice((True, False)))
+
+    return draw
+
 
 @dataclass
 class Damage:
@@ -115,9 +149,11 @@ class Damage:
     at: float
     reads: int = 0
     broken: bool = False
+    paused: bool = False
+    """Meta has switched the ad off, and nobody has done so since."""
     rolled_back: bool = False
 
     @property
     def breaks_at(self) -> float:
-        """When the ad breaks, as far as the clock decides that."""
+        """When the ad breaks, or breaks again after it was switched on, as far as the clock decides that."""
         return self.at + self.breakage.seconds

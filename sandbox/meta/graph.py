@@ -1,7 +1,6 @@
 """What the Graph API does with one operation: nodes, edges, writes, search, token check."""
 
 import json
-from http import HTTPStatus
 from typing import Any
 
 from sandbox.meta import edits, faults, post_processing, targeting
@@ -14,14 +13,15 @@ from sandbox.meta.state import State
 from sandbox.server import Reply
 
 WRITABLE_STATUSES = frozenset({"ACTIVE", "PAUSED", "ARCHIVED", "DELETED"})
+LEGACY_PARAMETERS = frozenset({"callback", "date_format", "method", "_method"})
 
 
 def answer(state: State, operation: Operation, token: str, now: float) -> Reply:
     """Do what the operation asks for at the time `now`, and answer as Meta would. Raises `Refused`."""
     if "ids" in operation.params:
-        # Gone on every version since October 2026, and answered like this.
-        gone = faults.error(100, None, "The ids parameter is gone", status=HTTPStatus.INTERNAL_SERVER_ERROR)
-        raise Refused(gone)
+        raise Refused(faults.IDS_GONE)
+    if not LEGACY_PARAMETERS.isdisjoint(operation.params):
+        raise Refused(faults.LEGACY_FEATURE)
     match operation.method, operation.kind:
         case "GET", "search":
             return faults.answer(_search(operation.params))
@@ -58,14 +58,16 @@ def _post_adset(state: State, operation: Operation, reader: Reader, now: float) 
     adset = state.node(operation.object_id)
     assert isinstance(adset, AdSet)  # noqa: S101 - the kind of the operation says so
     if adset.effective_status in GONE:
-        raise Refused(faults.error(100, 1487056, "The ad set was deleted and cannot be edited"))
+        raise Refused(faults.ADSET_DELETED)
     changes = _common_changes(operation.params)
     if "targeting" in operation.params:
         changes["targeting"] = targeting.accepted(adset, operation.params["targeting"])
+    if not adset.account.audience_terms_accepted and adset.targeting.get("custom_audiences"):
+        raise Refused(faults.TERMS_NOT_ACCEPTED)
     if _validate_only(operation.params):
         return faults.SUCCESS
     if "targeting" in changes:
-        edits.write_targeting(adset, changes.pop("targeting"), OWN, now, published=False)
+        edits.write_targeting(adset, changes.pop("targeting"), OWN, now)
     return _apply(operation, adset, changes, reader, now)
 
 
@@ -74,6 +76,12 @@ def _post_ad(state: State, operation: Operation, reader: Reader, now: float) -> 
     assert isinstance(ad, Ad)  # noqa: S101 - the kind of the operation says so
     changes = _common_changes(operation.params)
     post_processing.time_passed(ad, now)
+    if ad.adset.campaign.status == "DELETED":
+        raise Refused(faults.CAMPAIGN_DELETED)
+    if ad.adset.status == "DELETED":
+        raise Refused(faults.ADSET_DELETED)
+    if ad.adset.is_ended(now) and changes:
+        raise Refused(faults.ADSET_ENDED)
     if ad.effective_status in GONE and changes.keys() - {"name"} and changes != {"status": "DELETED"}:
         raise Refused(faults.error(100, 1885088, "An archived ad can only be renamed or deleted"))
     if ad.effective_status == "DISAPPROVED" and changes.get("status") == "ACTIVE":
@@ -108,7 +116,7 @@ def _apply(operation: Operation, node: AdSet | Ad, changes: dict[str, Any], read
         node.updated_time = now
         operation.applied = True
     if "fields" in operation.params:  # read-after-write: before Meta's processing, so it cannot show breakage
-        return faults.answer(reader.rendered(node, parse_fields(operation.params["fields"])))
+        return faults.answer(reader.echo(node, parse_fields(operation.params["fields"])))
     return faults.SUCCESS
 
 

@@ -1,4 +1,8 @@
-"""What Meta does to ads on its own after an edit (Marketing API "Post-Processing for Ad Creation and Edits")."""
+"""What Meta does to ads on its own after an edit (Marketing API "Post-Processing for Ad Creation and Edits").
+
+A targeting write has Meta validate every ad of the ad set that is switched on. Until it is confirmed by a re-publish,
+the link between the ad and its lead form is pending, and breaks in its time. An ad that is off does not break.
+"""
 
 from collections.abc import Set as AbstractSet
 
@@ -6,27 +10,77 @@ from sandbox.meta.activity_log import META
 from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING, Cure, Damage, Effect
 from sandbox.meta.model import Ad
 from sandbox.meta.recording import record_status
+from sandbox.meta.targeting import region_keys
+
+_ISSUES = {
+    Effect.WITH_ISSUES: MISSING_LEAD_FORM,
+    Effect.PAUSED_WITH_ISSUES: MISSING_LEAD_FORM,
+    Effect.SOFT_ERROR: SOFT_WARNING,
+}
+_PAUSES = frozenset({Effect.PAUSED, Effect.PAUSED_WITH_ISSUES})
+_HARMLESS = frozenset({Effect.PENDING_REVIEW, Effect.SOFT_ERROR})
+_RUNNING = frozenset({"ACTIVE", "PENDING_REVIEW", "IN_PROCESS", "PREAPPROVED"})
+
+
+# --- what others do
 
 
 def targeting_written(ad: Ad, before: AbstractSet[str], after: AbstractSet[str], now: float) -> None:
-    """Mark the ad, or see that the marking write was taken back."""
+    """Put the link of an ad that is on into question, or see that the write which did so was taken back."""
     if ad.damage is not None:
         ad.damage.rolled_back = after == ad.damage.before
         if ad.damage.rolled_back and ad.damage.breakage.cure is Cure.ROLLBACK:
             _mend(ad, now)
-    elif ad.breakage is not None and not (ad.breakage.effect is Effect.PAUSED and ad.status == "PAUSED"):
-        ad.damage = Damage(ad.breakage, before, now)
+    elif ad.status == "ACTIVE":
+        _put_into_question(ad, before, now)
+
+
+def _put_into_question(ad: Ad, before: AbstractSet[str], now: float) -> None:
+    default = ad.account.default_breakage
+    breakage = ad.breakage or (default(ad) if default is not None else None)
+    if breakage is not None:
+        ad.damage = Damage(breakage, before, now)
 
 
 def republished(ad: Ad, now: float) -> None:
     """Mend the ad if a re-publish is what it takes."""
-    time_passed(ad, now)
-    if ad.damage is None:
+    damage = ad.damage
+    if damage is None:
         return
-    in_time = ad.damage.breakage.cure is Cure.REPUBLISH and not ad.damage.broken
-    taken_back = ad.damage.breakage.cure in {Cure.REPUBLISH, Cure.ROLLBACK_AND_REPUBLISH} and ad.damage.rolled_back
-    if in_time or taken_back:
+    in_time = damage.breakage.cure is Cure.REPUBLISH and not damage.broken
+    taken_back = damage.breakage.cure in {Cure.REPUBLISH, Cure.ROLLBACK_AND_REPUBLISH} and damage.rolled_back
+    if in_time or taken_back or damage.breakage.cure is Cure.REPUBLISH_AT_ANY_TIME:
         _mend(ad, now)
+
+
+def switched_on(ad: Ad, now: float) -> None:
+    """See that somebody switched the ad on in Ads Manager, which confirms no link: Meta takes its time anew.
+
+    While the validation of other ads of the ad set is under way, the ad's own link is pending too.
+    """
+    if ad.damage is not None:
+        ad.damage.at, ad.damage.reads = now, 0
+    elif any(_is_pending(other) for other in ad.adset.ads):
+        _put_into_question(ad, region_keys(ad.adset.targeting), now)
+
+
+def _is_pending(ad: Ad) -> bool:
+    return not link_is_confirmed(ad) and ad.damage is not None and not ad.damage.broken
+
+
+def switched_off(ad: Ad) -> None:
+    """See that somebody switched the ad off, whose pause it is from then on, even if Meta had paused the ad before."""
+    if ad.damage is not None:
+        ad.damage.paused = False
+
+
+def repaired(ad: Ad) -> None:
+    """See that somebody gave the ad its lead form again."""
+    ad.damage = None
+    ad.issues = [issue for issue in ad.issues if issue != MISSING_LEAD_FORM]
+
+
+# --- what Meta does in its own time
 
 
 def looked_at(ad: Ad, now: float) -> None:
@@ -45,45 +99,52 @@ def time_passed(ad: Ad, now: float) -> None:
 def settle(ad: Ad, now: float) -> None:
     """Break or mend the ad as is due at this time."""
     damage = ad.damage
-    if damage is None:
+    if damage is None or now < damage.breaks_at:
         return
     if now >= damage.breaks_at + damage.breakage.lasts:
         _mend(ad, now)
-    elif damage.broken or (now >= damage.breaks_at and damage.reads >= damage.breakage.reads):
+    elif ad.status == "ACTIVE" and (damage.broken or damage.reads >= damage.breakage.reads):
         # What waits for reads happens at the last of them; all else happened when it was due, seen or not.
-        at = now if damage.breakage.reads or damage.broken else max(damage.breaks_at, ad.updated_time)
-        if not damage.broken and damage.breakage.effect is Effect.PAUSED:
-            ad.updated_time = at
-        damage.broken = True
-        _break(ad, damage.breakage.effect, at)
+        _break(ad, damage, now if damage.breakage.reads else max(damage.breaks_at, ad.updated_time))
 
 
-def _break(ad: Ad, effect: Effect, now: float) -> None:
-    match effect:
-        case Effect.WITH_ISSUES if MISSING_LEAD_FORM not in ad.issues:
-            ad.issues.append(dict(MISSING_LEAD_FORM))
-        case Effect.SOFT_ERROR if SOFT_WARNING not in ad.issues:
-            ad.issues.append(dict(SOFT_WARNING))
-        case Effect.PAUSED if ad.status != "PAUSED":
-            record_status(ad, ad.status, "PAUSED", META, now)
-            ad.status = "PAUSED"
-        case Effect.PENDING_REVIEW if ad.overruled is None:
-            record_status(ad, "ACTIVE", "PENDING_REVIEW", META, now)
-            ad.overruled = "PENDING_REVIEW"
+def _break(ad: Ad, damage: Damage, at: float) -> None:
+    effect = damage.breakage.effect
+    issue = _ISSUES.get(effect)
+    if issue is not None and issue not in ad.issues:
+        ad.issues = [*ad.issues, dict(issue)]
+    if effect in _PAUSES:
+        record_status(ad, ad.status, "PAUSED", META, at)
+        ad.status, damage.paused = "PAUSED", True
+    if effect is Effect.PENDING_REVIEW and not damage.broken:
+        record_status(ad, "ACTIVE", "PENDING_REVIEW", META, at)
+        ad.overruled = "PENDING_REVIEW"
+    if damage.breakage.moves_updated_time and not damage.broken:
+        ad.updated_time = at
+    damage.broken = True
 
 
 def _mend(ad: Ad, now: float) -> None:
     damage, ad.damage = ad.damage, None
     if damage is None or not damage.broken:
         return
-    match damage.breakage.effect:
-        case Effect.WITH_ISSUES:
-            ad.issues.remove(MISSING_LEAD_FORM)
-        case Effect.SOFT_ERROR:
-            ad.issues.remove(SOFT_WARNING)
-        case Effect.PAUSED if ad.status == "PAUSED":
-            record_status(ad, "PAUSED", "ACTIVE", META, now)
-            ad.status = "ACTIVE"
-        case Effect.PENDING_REVIEW:
-            record_status(ad, "PENDING_REVIEW", "ACTIVE", META, now)
-            ad.overruled = None
+    ad.issues = [issue for issue in ad.issues if issue != _ISSUES.get(damage.breakage.effect)]
+    if damage.paused and ad.status == "PAUSED":
+        record_status(ad, "PAUSED", "ACTIVE", META, now)
+        ad.status = "ACTIVE"
+    if damage.breakage.effect is Effect.PENDING_REVIEW:
+        record_status(ad, "PENDING_REVIEW", "ACTIVE", META, now)
+        ad.overruled = None
+
+
+# --- the truth
+
+
+def link_is_confirmed(ad: Ad) -> bool:
+    """Tell whether the link to the lead form is there to stay."""
+    return ad.damage is None or ad.damage.breakage.effect in _HARMLESS
+
+
+def is_truly_healthy(ad: Ad) -> bool:
+    """Tell whether the ad runs, or waits for a review, and will go on as long as nobody changes anything."""
+    return ad.effective_status in _RUNNING and link_is_confirmed(ad)

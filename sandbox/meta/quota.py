@@ -4,10 +4,13 @@ Two are kept: the score (a read is 1 point, a write 3; what is spent is free aga
 number of calls of the ads management use case. Both depend on the access tier of the app.
 """
 
+import json
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from sandbox.meta import faults
 from sandbox.server import Reply
@@ -42,6 +45,15 @@ _USE_CASE = (
     '{"type": "ads_management", "call_count": %d, "total_cputime": %d, "total_time": %d, '
     '"estimated_time_to_regain_access": %d, "ads_api_access_tier": "%s"}'
 )
+
+
+_NO_OTHERS: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({})
+
+
+def use_case(kind: str, percent: int, minutes: int = 0) -> dict[str, Any]:
+    """Return an entry of the usage header for another quota, such as "pages" or "ads_insights"."""
+    usage = {"type": kind, "call_count": percent, "total_cputime": percent, "total_time": percent}
+    return usage | {"estimated_time_to_regain_access": minutes}
 
 
 class _Window:
@@ -99,8 +111,13 @@ class Quota:
         self._score.clear()
         return faults.error(17, 2446079, "User request limit reached", transient=True)
 
-    def headers(self, account_id: str, active_ads: int) -> tuple[tuple[str, str], ...]:
-        """Return the usage headers: percentages, the account's reset in seconds, the use case's wait in minutes."""
+    def headers(
+        self, account_id: str, active_ads: int, others: Mapping[str, Sequence[Mapping[str, Any]]] = _NO_OTHERS
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the usage headers: percentages, the account's reset in seconds, the use case's wait in minutes.
+
+        The header of use cases shows `others` too: entries of other quotas, by object id.
+        """
         now = self._now()
         blocked = max(0.0, self._blocked_until - now)
         score = 1.0 if blocked else self._score.total(now) / self.tier.score
@@ -109,9 +126,13 @@ class Quota:
         wait = math.ceil(self._calls.seconds_to_less(now) / 60) if calls > 1 else 0
         cpu = min(100, math.ceil(50 * calls))
         use_case = _USE_CASE % (min(100, math.ceil(100 * calls)), cpu, cpu, wait, self.tier.header)
+        entries = {account_id.removeprefix("act_"): [use_case]}
+        for object_id, more in others.items():
+            entries.setdefault(object_id, []).extend(map(json.dumps, more))
+        use_cases = ", ".join(f'"{object_id}": [{", ".join(each)}]' for object_id, each in entries.items())
         return (
             ("X-Ad-Account-Usage", _ACCOUNT % (round(100 * score, 2), reset, self.tier.header)),
-            ("X-Business-Use-Case-Usage", f'{{"{account_id.removeprefix("act_")}": [{use_case}]}}'),
+            ("X-Business-Use-Case-Usage", f"{{{use_cases}}}"),
         )
 
     def _call_limit(self, active_ads: int) -> int:

@@ -1,6 +1,7 @@
 """Reading: field expansion, nodes, edges and paging, as in Meta's Graph API guides."""
 
 import base64
+import copy
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +73,8 @@ class _Parser:
         while self._take("."):
             param = self._name()
             params[param] = self._argument()
+            if param == "as":
+                raise Refused(faults.LEGACY_FEATURE)
         if self._take("{"):
             children = self.fields()
             if not self._take("}"):
@@ -124,6 +127,20 @@ _COMMON: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def _optional_time(seconds: float | None) -> str | None:
+    return None if seconds is None else _when(seconds)
+
+
+def _learning_stage(adset: AdSet) -> dict[str, Any] | None:
+    if adset.learning is None:
+        return None
+    return {
+        "status": adset.learning,
+        "conversions": 63 if adset.learning == "SUCCESS" else 0,
+        "last_sig_edit_ts": int(adset.last_significant_edit),
+    }
+
+
 def _creative(ad: Ad) -> dict[str, Any]:
     lost = MISSING_LEAD_FORM in ad.issues
     form = {} if lost else {"value": {"lead_gen_form_id": f"9{ad.id[1:]}"}}
@@ -148,6 +165,8 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
     | {
         "account_id": lambda campaign: campaign.account.id.removeprefix("act_"),
         "objective": lambda _: "OUTCOME_LEADS",
+        "start_time": lambda campaign: _optional_time(campaign.start_time),
+        "stop_time": lambda campaign: _optional_time(campaign.stop_time),
         "special_ad_categories": lambda campaign: list(campaign.special_ad_categories),
     },
     AdSet: _COMMON
@@ -160,11 +179,11 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
         "destination_type": lambda _: "ON_AD",
         "billing_event": lambda _: "IMPRESSIONS",
         "special_ad_categories": lambda adset: list(adset.campaign.special_ad_categories),
-        "learning_stage_info": lambda adset: {
-            "status": adset.learning,
-            "conversions": 63 if adset.learning == "SUCCESS" else 0,
-            "last_sig_edit_ts": int(adset.last_significant_edit),
-        },
+        "start_time": lambda adset: _optional_time(adset.start_time),
+        "end_time": lambda adset: _optional_time(adset.end_time),
+        "daily_budget": lambda _: "5000",
+        "budget_remaining": lambda adset: str(adset.budget_remaining),
+        "learning_stage_info": _learning_stage,
     },
     Ad: _COMMON
     | {
@@ -180,7 +199,7 @@ FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
 
 
 _EDGES: dict[type[Node], tuple[str, ...]] = {
-    Account: ("campaigns", "adsets", "ads", "activities"),
+    Account: ("campaigns", "adsets", "ads", "activities", "account_controls"),
     Campaign: ("adsets", "ads"),
     AdSet: ("ads", "activities"),
     Ad: (),
@@ -215,18 +234,30 @@ class Reader:
         """Return one object with the fields asked for; its id is always there."""
         if isinstance(node, Ad):
             post_processing.looked_at(node, self._now)
-        return self.rendered(node, fields)
+        shown = self.rendered(node if isinstance(node, Account) else node.seen(self._now), fields)
+        return self._state.read_oddity(copy.deepcopy(shown)) if self._state.read_oddity is not None else shown
+
+    def echo(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
+        """Return an object right after a write to it, which counts as no read."""
+        shown = self.rendered(node, fields)
+        return self._state.echo_oddity(copy.deepcopy(shown)) if self._state.echo_oddity is not None else shown
 
     def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
         """Return one page of what is on an edge."""
         if name == "activities":
             return self._activities(node, params, fields)
+        if name == "account_controls":
+            return {"data": [] if node.account.controls is None else [node.account.controls]}
         found: list[Campaign | AdSet | Ad] = getattr(node, name)
         for each in found:
             if isinstance(each, Ad):
                 post_processing.settle(each, self._now)
         wanted = _wanted_statuses(params)
-        rows = [each for each in found if each.effective_status in wanted]
+        rows = [each for each in found if each.seen(self._now).effective_status in wanted]
+        if name == "adsets" and "is_completed" in params:
+            # Documented as a filter by completed status; whether it is Ads Manager's "Completed" is not.
+            completed = params["is_completed"] in {"true", "1"}
+            rows = [each for each in rows if isinstance(each, AdSet) and each.is_ended(self._now) is completed]
         return self._page(f"{node.id}/{name}", rows, params, lambda row: self.node(row, fields))
 
     def _activities(self, node: Node, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:

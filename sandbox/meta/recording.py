@@ -54,6 +54,17 @@ def record_targeting(adset: AdSet, before: dict[str, Any], after: dict[str, Any]
     _record(adset, activity_log.TARGETING, actor, now, extra)
 
 
+def record_creation(ad: Ad, actor: Actor, now: float) -> None:
+    """Record that an ad was made."""
+    _record(ad, activity_log.AD_CREATED, actor, now, {"campaign_id": int(ad.adset.id)})
+
+
+def record_duration(adset: AdSet, before: float | None, after: float | None, actor: Actor, now: float) -> None:
+    """Record that an ad set ends at another time."""
+    extra = {"old_value": before, "new_value": after, "type": "duration"}
+    _record(adset, activity_log.DURATION, actor, now, extra)
+
+
 def _described(targeting: dict[str, Any]) -> list[dict[str, Any]]:
     """Return targeting as the log tells it: in texts, which no client can write back."""
     regions = [each["name"] for each in (targeting.get("geo_locations") or {}).get("regions", [])]

@@ -1,7 +1,9 @@
 """The service that performs operations: what is scripted to go wrong, who may ask, and what it costs."""
 
 import dataclasses
+import json
 from collections.abc import Callable
+from contextlib import suppress
 
 from sandbox.meta import graph
 from sandbox.meta.faults import Refused
@@ -14,19 +16,27 @@ Matcher = str | Callable[[Operation], bool]
 
 @dataclasses.dataclass
 class Fault:
-    """A scripted fault that still waits for its operations."""
+    """A scripted fault; see `Service.fail`."""
 
-    reply: Reply
+    reply: Reply | None
     on: Matcher
-    times: int | None
-    skip: int
-    applied: bool
+    times: int | None = 1
+    skip: int = 0
+    applied: bool = False
+    later: float | None = None
+    after: float = 0.0
+
+    def end(self) -> None:
+        """Let everything that matches go well from now on."""
+        self.times = 0
 
     def matches(self, operation: Operation) -> bool:
         """Tell whether this operation is meant, used up or not."""
         if callable(self.on):
             return self.on(operation)
-        return self.on in {"any", operation.kind, f"{operation.method} {operation.kind}"}
+        if operation.kind == "batch":
+            return self.on in {"any", "batch"}
+        return self.on in {"any", operation.method, operation.kind, f"{operation.method} {operation.kind}"}
 
 
 class Service(State):
@@ -41,20 +51,28 @@ class Service(State):
 
     # --- scripting
 
-    def fail(
-        self, reply: Reply, on: Matcher = "any", times: int | None = 1, skip: int = 0, *, applied: bool = False
-    ) -> None:
-        """Answer matching operations with `reply`.
+    def fail(  # noqa: PLR0913 - all but the first have a default
+        self,
+        reply: Reply | None,
+        on: Matcher = "any",
+        times: int | None = 1,
+        skip: int = 0,
+        *,
+        applied: bool = False,
+        later: float | None = None,
+        after: float = 0.0,
+    ) -> Fault:
+        """Answer matching operations with `reply`; return the fault, which can be ended.
 
         Parameters
         ----------
         reply
-            One of `sandbox.meta.faults`, or any other `Reply`.
+            One of `sandbox.meta.faults`, or any other `Reply`; None for the answer that the operation deserves.
         on
             "POST adset", "POST ad", "GET adset", "GET ad", "GET adsets", "GET ads", "GET campaign", ... match an
-            operation, alone or as an item of a batch; "batch" matches the envelope of a batch; "any" whatever comes
-            first (of a batch, the envelope). Or a function of an `Operation` that says whether it is meant; it is asked
-            about envelopes too, as operations of kind "batch" with an empty path.
+            operation, alone or as an item of a batch, and so do "POST" and "GET"; "batch" matches the envelope of a
+            batch; "any" whatever comes first (of a batch, the envelope). Or a function of an `Operation` that says
+            whether it is meant; it is asked about envelopes too, as operations of kind "batch" with an empty path.
             A fault of the connection (dropped, stalled, truncated) on an item takes the whole batch answer with it.
         times
             How often; None for always.
@@ -62,9 +80,16 @@ class Service(State):
             How many matching operations go well before.
         applied
             Do what was asked first: the answer is lost, the write is not.
+        later
+            Do what was asked so many seconds later: instead of now or, with `applied`, once more. Without a `reply` the
+            answer confirms it at once.
+        after
+            Send the answer so many seconds late.
         """
+        fault = Fault(reply, on, times, skip, applied, later, after)
         with self.lock:
-            self._faults.append(Fault(reply, on, times, skip, applied))
+            self._faults.append(fault)
+        return fault
 
     def clear_faults(self) -> None:
         """Take back every scripted fault that still waits."""
@@ -120,21 +145,36 @@ class Service(State):
         if self.on_request is not None:
             self.on_request(operation)
         fault = self.fault_for(operation)
-        if fault is not None and not fault.applied:
-            reply = fault.reply
-        else:
-            with self.lock:
-                reply = self._answer(operation, token, proof)
-            if fault is not None:
-                reply = fault.reply
+        with self.at_present() as now:
+            if fault is None:
+                reply = self._answer(operation, token, proof, now)
+            else:
+                reply = self._spoiled(operation, fault, token, proof, now)
         operation.status = reply.status if reply.delivery is Delivery.WHOLE else 0
         if "input_token" in operation.params:  # the record holds no token
             operation.params["input_token"] = "***"
         return reply
 
-    def _answer(self, operation: Operation, token: str | None, proof: str | None) -> Reply:
+    def _spoiled(self, operation: Operation, fault: Fault, token: str | None, proof: str | None, now: float) -> Reply:
+        reply = fault.reply
+        if fault.applied or (reply is None and fault.later is None):
+            deserved = self._answer(operation, token, proof, now)
+            reply = reply or deserved
+        elif reply is None:
+            dry = {"execution_options": json.dumps(["validate_only"])}
+            reply = self._answer(dataclasses.replace(operation, params=operation.params | dry), token, proof, now)
+        if fault.later is not None:
+
+            def perform(at: float) -> None:
+                with suppress(Refused):
+                    self.authenticate(token, proof)
+                    graph.answer(self, operation, token or "", at)
+
+            self.schedule(now + fault.later, perform)
+        return dataclasses.replace(reply, after=fault.after) if fault.after else reply
+
+    def _answer(self, operation: Operation, token: str | None, proof: str | None, now: float) -> Reply:
         usage: tuple[tuple[str, str], ...] = ()
-        now = self.now()
         try:
             self.authenticate(token, proof)
             node = self.find(operation.object_id)
@@ -142,7 +182,7 @@ class Service(State):
                 account, quota = node.account, node.account.quota
                 active = account.active_ads(now)
                 refusal = quota.charge(operation.points, active)
-                usage = quota.headers(account.id, active)
+                usage = quota.headers(account.id, active, account.other_usage)
                 if refusal is not None:
                     raise Refused(refusal)  # noqa: TRY301 - all refusals leave by the same way
             reply = graph.answer(self, operation, token or "", now)

@@ -5,7 +5,9 @@ import hashlib
 import hmac
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from heapq import heappop, heappush
 from typing import Any
 
 from sandbox.meta import faults, targeting
@@ -14,6 +16,9 @@ from sandbox.meta.faults import Refused
 from sandbox.meta.model import Account, Ad, AdSet, Campaign, Node
 from sandbox.meta.quota import Quota
 from sandbox.server import Reply
+
+Oddity = Callable[[dict[str, Any]], dict[str, Any]]
+"""What an answer shows instead of an object; see `sandbox.meta.oddities`."""
 
 _KINDS: dict[type[Node], str] = {Account: "account", Campaign: "campaign", AdSet: "adset", Ad: "ad"}
 
@@ -38,6 +43,10 @@ class State:
         self.campaigns: dict[str, Campaign] = {}
         self.adsets: dict[str, AdSet] = {}
         self._ads: dict[str, Ad] = {}
+        self._scheduled: list[tuple[float, int, Callable[[float], None]]] = []
+        self.read_oddity: Oddity | None = None
+        self.echo_oddity: Oddity | None = None
+        self._numbers = itertools.count()
         self._ids = itertools.count(120_210_000_000_010_007, 10)
         self.token = "EAAFAKESYSTEMUSER"
         self.dead_tokens: dict[str, Reply] = {}
@@ -196,6 +205,26 @@ class State:
             or self.campaigns.get(object_id)
             or self.accounts.get(object_id)
         )
+
+    # --- time
+
+    def schedule(self, at: float, action: Callable[[float], None]) -> None:
+        """Have something happen at Meta at a later time, which `action` is called with."""
+        heappush(self._scheduled, (at, next(self._numbers), action))
+
+    @contextmanager
+    def at_present(self) -> Iterator[float]:
+        """Hold the lock at the present time, with all done that was scheduled until then."""
+        with self.lock:
+            now = self.now()
+            self.catch_up(now)
+            yield now
+
+    def catch_up(self, now: float) -> None:
+        """Do what was scheduled until then, each at its own time."""
+        while self._scheduled and self._scheduled[0][0] <= now:
+            at, _, action = heappop(self._scheduled)
+            action(at)
 
     # --- tokens
 

@@ -1,6 +1,7 @@
 """`MetaWorld`: what exists at Meta, what was asked of it, and what shall go wrong."""
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,9 +36,9 @@ class MetaWorld(Served, People, Service):
     @property
     def ads(self) -> dict[str, Ad]:
         """All ads by id, with everything happened that the clock says; what waits for a read has not (see `settle`)."""
-        with self.lock:
+        with self.at_present() as now:
             for ad in self._ads.values():
-                post_processing.time_passed(ad, self.now())
+                post_processing.time_passed(ad, now)
             return self._ads
 
     def ads_of(self, adset_id: str) -> list[Ad]:
@@ -45,19 +46,28 @@ class MetaWorld(Served, People, Service):
         return [ad for ad in self.ads.values() if ad.adset.id == adset_id]
 
     def settle(self) -> None:
-        """Let every breakage that waits for time or for a read happen now: what is left after this is the truth."""
+        """Let everything that waits for time or for a read happen now: what is left after this is the truth."""
         with self.lock:
+            self.catch_up(math.inf)
             for ad in self._ads.values():
                 if ad.damage is not None:
                     ad.damage.reads = max(ad.damage.reads, ad.damage.breakage.reads)
                     post_processing.settle(ad, max(self.now(), ad.damage.breaks_at))
 
+    def link_is_confirmed(self, ad_id: str) -> bool:
+        """Tell whether the link of an ad to its lead form is there to stay, whatever a read of the ad shows."""
+        return post_processing.link_is_confirmed(self.ads[ad_id])
+
+    def truly_healthy(self, ad_id: str) -> bool:
+        """Tell whether an ad runs, and will go on as long as nobody changes anything."""
+        return post_processing.is_truly_healthy(self.ads[ad_id])
+
     def states(self, adset_id: str) -> set[str]:
         """Return the codes of the states that an ad set includes now."""
-        with self.lock:
+        with self.at_present():
             return {STATE_BY_KEY[key] for key in targeting.region_keys(self.adsets[adset_id].targeting)}
 
     def targeting(self, adset_id: str) -> dict[str, Any]:
         """Return a copy of the targeting of an ad set, as a read of it shows it."""
-        with self.lock:
+        with self.at_present():
             return copy.deepcopy(self.adsets[adset_id].targeting)

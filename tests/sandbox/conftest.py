@@ -90,7 +90,7 @@ class InProcess:
         self._meta = meta
         self._door = FrontDoor(meta)
 
-    def raw(self, method: str, path: str, *, version: str = "v26.0", **params: Any) -> Reply:
+    def raw(self, method: str, path: str, /, *, version: str = "v26.0", **params: Any) -> Reply:
         """Send a request and return the reply as it is."""
         encoded = {name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()}
         token = {"access_token": self._meta.token}
@@ -117,7 +117,7 @@ class InProcess:
         regions = [{"key": KEY_BY_STATE[code]} for code in codes]
         assert self.post(adset_id, targeting={"geo_locations": {"regions": regions}}) == {"success": True}
 
-    def error(self, method: str, path: str, **params: Any) -> tuple[int, int, int | None]:
+    def error(self, method: str, path: str, /, **params: Any) -> tuple[int, int, int | None]:
         """Return HTTP status, code and subcode of a call that is refused."""
         reply = self.raw(method, path, **params)
         envelope = json.loads(reply.body or b"null")["error"]

@@ -1,6 +1,7 @@
 """Faults on demand: each arrives as a client sees it."""
 
 import json
+import socket
 import threading
 
 import pytest
@@ -131,6 +132,31 @@ def test_a_stalled_answer_is_released(meta: MetaWorld, graph: Graph) -> None:
     meta.on_request = lambda _: meta.release()
     with pytest.raises(requests.ConnectionError):
         graph.get(CAMPAIGN)
+
+
+def test_a_slow_answer(meta: MetaWorld, graph: Graph) -> None:
+    """It comes whole, after its time and not before; a release lets it come at once."""
+    meta.fail(None, after=0.05)
+    reply = graph.raw("GET", CAMPAIGN)
+    assert (reply.status_code, reply.json()) == (200, {"id": CAMPAIGN})
+    assert reply.elapsed.total_seconds() >= 0.05
+    meta.fail(None, after=60)
+    meta.on_request = lambda _: meta.release()
+    assert graph.get(CAMPAIGN)[0] == 200
+
+
+def test_headers_that_never_end(meta: MetaWorld, graph: Graph) -> None:
+    """Every byte comes before a time-out that counts the silence, and the answer never does."""
+    meta.fail(faults.DRIPPED)
+    host, _, port = meta.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(f"GET /v26.0/{CAMPAIGN} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        received = b""
+        while received.count(b"-") < 3:
+            received += connection.recv(64)
+    assert received.startswith(b"HTTP/1.1 200")
+    assert b"\r\n\r\n" not in received
+    assert graph.get(CAMPAIGN)[0] == 200
 
 
 def test_refused_connections(meta: MetaWorld, graph: Graph) -> None:
