@@ -38,13 +38,14 @@ STATES = ("AL", "CA", "FL", "GA", "NY", "OH", "SC", "TX")
 SLUGS = ("veterans", "truckers", "mortgage")
 ADSETS = (
     "Alder", "Birch", "Cedar", "Dogwood", "Elder", "Fir", "Gorse", "Hazel", "Iris", "Juniper", "Kerria", "Laurel",
-    "Maple", "Nettle", "Olive", "Poplar", "Quince", "Rowan", "Sorrel", "Thistle", "Umbel", "Viburnum", "Willow", "Yarrow",
+    "Maple", "Nettle", "Olive", "Poplar", "Quince", "Rowan", "Sorrel", "Thistle", "Umbel", "Viburnum", "Willow",
+    "Yarrow",
 )  # fmt: skip
 RECHECKS_OF_A_BAD_DAY = (0.5 * HOUR, 1 * HOUR, 3 * HOUR, 9 * HOUR)
 LAST_RECHECK = 23.4 * HOUR
 """After the sync, and before the next: it finds what broke in the course of the day."""
 MOST_HAZARDS = 7
-CROWDED, CROWD = 0.03, 16
+CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
 
 
@@ -75,6 +76,8 @@ class _Author:
         self._bad_runs = [run for run in runs if run.at < calm]
         for _ in range(self._count()):
             events += self._hazard(calm)
+        if self._is_crowded:
+            events += [self._edit_in_a_crowd() for _ in range(3)]
         events.append(Operator(At(calm), Change.TOKEN, "alive"))
         return Story(self._seed, self._world, tuple(runs), tuple(events), calm)
 
@@ -101,10 +104,10 @@ class _Author:
         names = list(ADSETS)
         self._is_crowded = self._chance(CROWDED)
         campaigns = []
-        for slug in SLUGS[: self._pick([1, 2, 3], [6, 3, 1])]:
+        for slug in SLUGS[: 1 if self._is_crowded else self._pick([1, 2, 3], [6, 3, 1])]:
             self._demand[slug] = self._some_states()
             meta_campaigns = self._pick([1, 2], [4, 1])
-            count = CROWD if self._is_crowded and not campaigns else self._pick([1, 2, 3, 4], [3, 4, 2, 1])
+            count = CROWD if self._is_crowded else self._pick([1, 2, 3, 4], [3, 4, 2, 1])
             adsets = tuple(self._adset(name, self._demand[slug], meta_campaigns) for name in names[:count])
             del names[:count]
             account = "act_222" if slug == "mortgage" else "act_111"
@@ -113,13 +116,13 @@ class _Author:
             tuple(campaigns),
             wave_size=25 if self._is_crowded else self._pick([25, 2]),
             tier=self._pick([None, "full", "limited"], [6, 2, 1]),
-            pace=3.0 if self._is_crowded else self._pick([0.1, 0.3, 1.0, 3.0], [3, 5, 2, 1]),
+            pace=4.0 if self._is_crowded else self._pick([0.1, 0.3, 1.0, 3.0], [3, 5, 2, 1]),
         )
 
     def _adset(self, name: str, demand: frozenset[str], meta_campaigns: int) -> AdSetSpec:
         count = 1 if self._is_crowded else self._pick([1, 2, 3, 4])
         ads = tuple(self._ad(f"{name} {number}") for number in range(1, count + 1))
-        states = demand if self._chance(0.2) else self._some_states()
+        states = demand if self._chance(0.2) and not self._is_crowded else self._some_states()
         echo = self._pick(list(Echo), [6, 1, 1, 1])
         return AdSetSpec(name, _text(states), ads, self._random.randrange(meta_campaigns), echo)
 
@@ -155,13 +158,13 @@ class _Author:
         runs = [Run(name, at, scheduled=at, seconds=seconds, cold=self._chance(0.5))]
         if not is_calm:
             runs += self._extra_runs(day, runs[0])
-        rechecks = [0.5 * HOUR, 9 * HOUR, LAST_RECHECK] if is_calm else self._rechecks()
+        rechecks = [0.5 * HOUR, LAST_RECHECK] if is_calm else self._rechecks()
         for number, after in enumerate(rechecks, start=1):
             runs.append(Run(f"day {day + 1} recheck {number}", at + after, "recheck", scheduled=at + after))
         return runs
 
     def _rechecks(self) -> list[float]:
-        return [*sorted(self._random.sample(RECHECKS_OF_A_BAD_DAY, self._random.randint(0, 2))), LAST_RECHECK]
+        return [*sorted(self._random.sample(RECHECKS_OF_A_BAD_DAY, self._pick([0, 1, 2], [3, 4, 1]))), LAST_RECHECK]
 
     def _extra_runs(self, day: int, sync: Run) -> list[Run]:
         runs = []
@@ -230,7 +233,7 @@ class _Author:
 
     def _when(self, calm: float) -> When:
         if self._chance(0.7):
-            call, nth = ("POST adset", self._random.randint(1, CROWD)) if self._is_crowded else self._call()
+            call, nth = self._call()
             return During(self._run().name, call, nth, after=self._chance(0.7))
         after = self._pick(
             [self._random.uniform(0, 90), self._random.uniform(0, 2 * HOUR), self._random.uniform(0, DAY)]
@@ -252,6 +255,12 @@ class _Author:
             case Deed.PAUSE_ADSET | Deed.SWITCH_ON_ADSET:
                 return [Person(when, deed, adset.name)]
         return [Person(when, deed, ad)]
+
+    def _edit_in_a_crowd(self) -> Event:
+        """Draw an edit of an ad set that waits for its write while others are written."""
+        when = During("day 1 sync", "POST adset", self._random.randint(2, CROWD // 2), after=True)
+        adset = self._pick(self._world.adsets[-6:])
+        return Person(when, Deed.EDIT_AGE, adset.name, str(self._random.randint(20, 60)))
 
     def _operator(self, calm: float) -> list[Event]:
         slug = self._pick(list(self._demand))

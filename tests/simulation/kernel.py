@@ -33,18 +33,26 @@ class Process:
         """Kill every task but the running one, which dies at its next `check`."""
         self.alive = False
         for task in self.tasks:
-            if task is not greenlet.getcurrent():
+            if not task.is_running:
                 task.wake()
 
 
-class Task(greenlet.greenlet):
+class Task:
     """A thread of control in virtual time; it runs until it sleeps or parks."""
 
     def __init__(self, kernel: "Kernel", process: Process, function: Callable[[], None]) -> None:
-        super().__init__(function, kernel.hub)
         self.kernel = kernel
         self.process = process
+        self.locals: dict[tuple[int, str], Any] = {}
+        """What `Local` keeps for this task."""
+        self._greenlet = greenlet.greenlet(function, kernel.hub)
+        self._greenlet.task = self
         self._ticket = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this is the task that has control."""
+        return bool(greenlet.getcurrent() is self._greenlet)
 
     def wake(self, delay: float = 0.0) -> None:
         """Continue after `delay` seconds; supersedes an earlier call."""
@@ -52,8 +60,8 @@ class Task(greenlet.greenlet):
         ticket = self._ticket
 
         def resume() -> None:
-            if ticket == self._ticket and not self.dead:
-                self.switch()
+            if ticket == self._ticket and not self._greenlet.dead:
+                self._greenlet.switch()
 
         self.kernel.after(delay, resume)
 
@@ -104,7 +112,7 @@ class Kernel:
 
 def current_task() -> Task:
     """Return the task that is running; there must be one."""
-    task = greenlet.getcurrent()
+    task = getattr(greenlet.getcurrent(), "task", None)
     assert isinstance(task, Task), "only a task of the simulation may wait"
     return task
 
@@ -167,6 +175,7 @@ class Pool:
 class Local:
     """Stand-in for `threading.local`: attributes that each task has of its own."""
 
+    _number: int
     _numbers = itertools.count()
 
     def __init__(self) -> None:
@@ -174,9 +183,9 @@ class Local:
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return current_task().__dict__[self._number, name]
+            return current_task().locals[self._number, name]
         except KeyError:
             raise AttributeError(name) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        current_task().__dict__[self._number, name] = value
+        current_task().locals[self._number, name] = value

@@ -148,7 +148,7 @@ class SimulatedMeta(MetaWorld):
 
     # --- what people do
 
-    def by_hand(self, deed: Deed, target: str, value: str) -> bool:  # noqa: C901, PLR0912 - one line a deed
+    def by_hand(self, deed: Deed, target: str, value: str) -> bool:
         """Do what a person does; return False if that is impossible by now."""
         node = self.named.get(target)
         if node is None or node.status in {"DELETED", "ARCHIVED"}:

@@ -354,7 +354,7 @@ class Judge:
             if self._must_be_told(ailment, file, known)
         ]
         if file.is_open:
-            facts.append(f"its change is {sorted(OPEN.intersection(file.changes.values()))[0]}")
+            facts.append(f"its change is {min(OPEN.intersection(file.changes.values()))}")
         if facts and file.told.ill_at is None:
             clause = Clause.TRUTHFUL if is_good else Clause.TOLD
             self._violated(
@@ -473,7 +473,8 @@ class _Said:
 
     def of(self, adset_id: str, file: _AdSetFile) -> tuple[bool, bool]:
         """Return whether the run told that an ad set is not as it should be, and whether it told that it is."""
-        adset, found = self._adsets.get(adset_id), self._recovered.get(adset_id, [])
+        adset: Any = self._adsets.get(adset_id)
+        found = self._recovered.get(adset_id, [])
         is_named = file.name in self._text
         is_ill = adset_id in self._unexplained or any(each["state"] in OPEN or each["issues"] for each in found)
         if adset is not None:

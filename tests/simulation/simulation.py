@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -31,6 +33,7 @@ from tests.simulation.story import (
     At,
     Change,
     Crash,
+    During,
     Operator,
     Person,
     Run,
@@ -75,11 +78,21 @@ class Simulation:
         self.judge = Judge(self)
         self._parameters_read_at = -1.0
         self._switched_off: set[str] = set()
-        self._deeds = [event for event in story.events if isinstance(event, Person | Operator)]
-        self._by_run: dict[str, list[tuple[int, Answer | Crash | Slow]]] = {}
+        self._ledger: dict[str, object] = {}
+        """The items of changes as they were seen last; whoever writes one makes a new object of it."""
+        self._deeds: dict[str, list[tuple[During, Person | Operator]]] = {}
+        """What is due at calls, by the name of the invocation."""
+        self._answers: dict[str, list[tuple[int, Answer]]] = {}
+        """What an invocation gets to hear, by its name, each with its number in the story."""
+        self._troubles: dict[str, list[Crash | Slow]] = {}
         for number, event in enumerate(story.events):
-            if isinstance(event, Answer | Crash | Slow):
-                self._by_run.setdefault(event.run, []).append((number, event))
+            match event:
+                case Answer():
+                    self._answers.setdefault(event.run, []).append((number, event))
+                case Crash() | Slow():
+                    self._troubles.setdefault(event.run, []).append(event)
+                case Person(when=During() as when) | Operator(when=During() as when):
+                    self._deeds.setdefault(when.run, []).append((when, event))
 
     def note(self, who: str, what: str) -> None:
         """Add a line to the timeline."""
@@ -91,10 +104,10 @@ class Simulation:
         """Play the story to its end, and judge."""
         self._build()
         for run in self.story.runs:
-            self.kernel.at(START + run.at, lambda run=run: self._begin(run))  # type: ignore[misc] # mypy cannot infer it
-        for deed in self._deeds:
-            if isinstance(deed.when, At):
-                self.kernel.at(START + deed.when.seconds, lambda deed=deed: self._do(deed))  # type: ignore[misc]
+            self.kernel.at(START + run.at, partial(self._begin, run))
+        for event in self.story.events:
+            if isinstance(event, Person | Operator) and isinstance(event.when, At):
+                self.kernel.at(START + event.when.seconds, partial(self._do, event))
         self.kernel.run(START + self.story.calm + 2 * DAY)
         self.judge.end()
 
@@ -246,9 +259,8 @@ class Simulation:
     def _demand(self, call: Call, request: HttpRequest) -> Reply:
         invocation = call.invocation
         reply = self.closrtech._answer(request)
-        for number, event in self._by_run.get(invocation.name, ()):
-            if isinstance(event, Answer) and event.on == "closrtech" and self._is_due(invocation, number, event):
-                reply = answers.CLOSRTECH[event.answer]
+        if answer := self._answer_to(invocation, {"closrtech"}):
+            reply = answers.CLOSRTECH[answer.answer]
         slug = request.query["campaign"].removeprefix("VND_").removesuffix("_LEADS").lower()
         body = (reply.body or b"").decode()
         with suppress(ValueError, AttributeError, TypeError):
@@ -269,11 +281,8 @@ class Simulation:
             raise ConnectionError("time-out") from None
 
     def _aws(self, call: Call, request: AwsRequest, perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        invocation, fault = call.invocation, None
-        for number, event in self._by_run.get(invocation.name, ()):
-            is_meant = isinstance(event, Answer) and event.on in call.labels
-            if is_meant and self._is_due(invocation, number, event):
-                fault = event
+        invocation = call.invocation
+        fault = self._answer_to(invocation, call.labels)
         answer = perform() if fault is None or fault.applied else {}
         if request.operation in _WRITES:
             self._watch_ledger(invocation)
@@ -291,8 +300,10 @@ class Simulation:
 
     def _watch_ledger(self, invocation: Invocation) -> None:
         for item in self.cloud.service("dynamodb").items_of(LEDGER_TABLE):
-            if item["sk"]["S"].startswith("CHANGE#"):
-                self.judge.change_noted(invocation, item["sk"]["S"], item["adset"]["S"], item["state"]["S"])
+            key = item["sk"]["S"]
+            if self._ledger.get(key) is not item and key.startswith("CHANGE#"):
+                self._ledger[key] = item
+                self.judge.change_noted(invocation, key, item["adset"]["S"], item["state"]["S"])
 
     def _taking_effect(self, call: Call) -> "_Acting":
         return _Acting(self, call)
@@ -301,43 +312,45 @@ class Simulation:
 
     def deeds_during(self, invocation: Invocation, numbers: dict[str, int], *, after: bool) -> None:
         """Do what is due at a call."""
-        for deed in self._deeds:
-            when = deed.when
-            if isinstance(when, At) or when.run != invocation.name or when.after != after:
-                continue
-            if numbers.get(when.call) == when.nth:
+        for when, deed in self._deeds.get(invocation.name, ()):
+            if when.after == after and numbers.get(when.call) == when.nth:
                 self._do(deed)
 
     def crashes(self, invocation: Invocation, numbers: dict[str, int], *, after: bool) -> bool:
         """Tell whether the invocation dies at a call."""
         return any(
             isinstance(event, Crash) and event.after == after and numbers.get(event.call) == event.nth
-            for _, event in self._by_run.get(invocation.name, ())
+            for event in self._troubles.get(invocation.name, ())
         )
 
     def slowness(self, invocation: Invocation, numbers: dict[str, int]) -> float:
         """Return how long a call takes, 0 if the story does not say."""
         return sum(
             event.seconds
-            for _, event in self._by_run.get(invocation.name, ())
+            for event in self._troubles.get(invocation.name, ())
             if isinstance(event, Slow) and numbers.get(event.call) == event.nth
         )
 
     def _scripted(self, operation: Operation) -> Fault | None:
         assert self.acting is not None
         invocation = self.acting.invocation
-        names = {operation.kind, f"{operation.method} {operation.kind}"}
-        for number, event in self._by_run.get(invocation.name, ()):
-            if isinstance(event, Answer) and event.on in names and self._is_due(invocation, number, event):
-                self.note(invocation.name, f"  {self._call_text(operation.method, operation.path, {})}: {event}")
-                return Fault(answers.META[event.answer], event.on, 1, 0, event.applied)
-        return None
+        answer = self._answer_to(invocation, {operation.kind, f"{operation.method} {operation.kind}"})
+        if answer is None:
+            return None
+        what = "is done, and answered" if answer.applied else "is answered"
+        called = self._call_text(operation.method, operation.path, {}) if operation.path else "the batch"
+        self.note(invocation.name, f"  {called} {what} with {answer.answer}")
+        return Fault(answers.META[answer.answer], answer.on, 1, 0, answer.applied)
 
-    def _is_due(self, invocation: Invocation, number: int, answer: Answer) -> bool:
-        """Count an operation that the answer is meant for, and tell whether it is this one's turn."""
-        count = invocation.operations[number]
-        invocation.operations[number] += 1
-        return answer.skip <= count < answer.skip + answer.times
+    def _answer_to(self, invocation: Invocation, names: AbstractSet[str]) -> Answer | None:
+        """Return what the story answers to an operation, by the names it may have for it."""
+        due = None
+        for number, answer in self._answers.get(invocation.name, ()):
+            if answer.on in names:
+                count = invocation.operations[number]
+                invocation.operations[number] += 1
+                due = answer if answer.skip <= count < answer.skip + answer.times else due
+        return due
 
     def _do(self, deed: Person | Operator) -> None:
         match deed:

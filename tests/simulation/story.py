@@ -136,7 +136,7 @@ class During:
 
     run: str
     call: str
-    """A service ("meta", "dynamodb", "ssm", "ses", "closrtech"), an operation of Meta's such as "POST adset", or "any"."""
+    """A service ("meta", "dynamodb", "ssm", "ses", "closrtech"), an operation such as "POST adset", or "any"."""
     nth: int
     after: bool = False
 
@@ -177,7 +177,7 @@ class Change(StrEnum):
     """The campaign's switch; "true" or "false"."""
     PAUSED = "paused"
     """The switch for everything; "true" or "false"."""
-    TOKEN = "token"  # noqa: S105 - no secret
+    TOKEN = "token"
     """ "dead" or "alive"."""
     DEMAND = "demand"
     """The states that the partner wants from now on."""

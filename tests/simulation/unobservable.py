@@ -24,8 +24,8 @@ class Unobservable(StrEnum):
     """Meta has no conditional write: `status=ACTIVE` cannot ask for "unless somebody paused it meanwhile"."""
 
     APPLIED_LATE = "Meta applied a write after it was last looked at"
-    """A request whose answer was lost may wait at Meta for any time. Who has looked and found the old state has done all
-    that one can do then."""
+    """A request whose answer was lost may wait at Meta for any time. Who has looked and found the old state has done
+    all that one can do then."""
 
     AFTER_LAST_LOOK = "it happened after the last run had looked"
     """Nobody has looked since; the next run would."""
