@@ -13,6 +13,7 @@ from closrads import concurrency, config
 from closrads.observability import logger
 from sandbox import Sandbox
 from sandbox.in_process import InProcessSandbox
+from tests.business import Business
 from tests.world import FakeTime, World
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +64,14 @@ def sandbox(running_sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.M
 def world(sandbox: Sandbox, fake_time: FakeTime) -> World:
     """Return a small business in an empty sandbox."""
     return World(sandbox, fake_time)
+
+
+@pytest.fixture
+def business(world: World) -> Business:
+    """Return a business that goes in waves of four."""
+    world.campaign("FL")
+    world.put({"limits/wave_size": "4"})
+    return Business(world)
 
 
 @pytest.fixture(scope="session")
