@@ -318,7 +318,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     decisions = defer_beyond(decisions, most and max(most - changed, 0))
     report = _carried_out(campaign, run, job, report, done, decisions)
     _record_deferred(run, job, report, previous)
-    yield _with_new_pauses(run, job, report)
+    yield _with_new_pauses(run, job, report) if any(each.is_change for each in decisions) else report
 
 
 def _with_new_pauses(run: Run, job: Job, report: SyncReport) -> SyncReport:
