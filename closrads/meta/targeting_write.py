@@ -89,7 +89,7 @@ def write_regions(  # noqa: PLR0913 - what to write, how to read, and what the c
             if not sent and (why_not := write.accepts(latest)):
                 raise MetaInvalidError(why_not)
         present = region_keys(latest.targeting)
-        if present == write.wanted and (sent or not write.repeats):
+        if present == write.wanted and not write.repeats:
             return latest
         _refuse_what_is_not_ours(latest, write)
         if conflicts := geo_conflicts(latest.targeting, write.wanted):
