@@ -479,11 +479,7 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
         moves = [
             (replace(run.change, reason=run.reason), _next_on_the_way(run.change.state, run.state)) for run in behind
         ]
-        try:
-            answers = job.ledger.move(moves)
-        except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
-            answers = [LedgerError(log_defect(error))] * len(moves)
-        for run, (_, to), answer in zip(behind, moves, answers, strict=True):
+        for run, (_, to), answer in zip(behind, moves, _move(job, moves), strict=True):
             if isinstance(answer, LedgerError):
                 details = {"adset": run.id, "to": to.value, "error": str(answer)}
                 logger.error("ledger.unrecorded", extra=details)
@@ -491,6 +487,17 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
             else:
                 done[run.id] = replace(run, change=answer)
     return [done[run.id] for run in runs]
+
+
+def _move(job: Job, moves: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
+    """Record one step of each change; if that fails on a defect, of each of them alone."""
+    try:
+        return job.ledger.move(moves)
+    except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
+        defect = log_defect(error)
+    if len(moves) == 1:
+        return [LedgerError(defect)]
+    return [answer for move in moves for answer in _move(job, [move])]
 
 
 def _next_on_the_way(state: ChangeState, goal: ChangeState) -> ChangeState:
