@@ -10,7 +10,7 @@ from closrads.errors import SyncFailed
 from closrads.sync import _time_key
 from sandbox.meta import Breakage
 from tests.business import Business
-from tests.ledger_world import entries, leases, only_reads
+from tests.ledger_world import entries, later, leases, only_reads
 from tests.world import LIVE, MORTGAGE_1
 
 SCHEDULED = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
@@ -135,7 +135,7 @@ class TestLeases:
         assert business.run() == {"updated": "A"}
         first = business.result["run_id"]
         assert business.world.run(LIVE)["left_to"] == first
-        business.world.time.pass_by(931)
+        later(business.world, 931)
         assert business.run() == {"unchanged": "A"}
 
 

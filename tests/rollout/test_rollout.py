@@ -724,7 +724,16 @@ class TestDeadline:
         assert business.result["success"]
         business.assert_nothing_half_done()
 
-    @pytest.mark.parametrize("seconds", [5, 11, 16])
+    def test_in_the_last_seconds_meta_is_not_asked_at_all(self, business: Business) -> None:
+        """They are for the report, which says so."""
+        self.open(business, 5, 0.1, count=5)
+
+        assert business.run() == {}
+        assert "No time is left" in business.errors
+        assert business.world.meta.operations == []
+        assert len(business.world.sandbox.aws.mails) == 1
+
+    @pytest.mark.parametrize("seconds", [11, 16])
     def test_with_too_little_time_for_anything_nothing_is_begun(self, business: Business, seconds: float) -> None:
         """All are deferred, unread and unwritten."""
         self.open(business, seconds, 0.1, count=5)
