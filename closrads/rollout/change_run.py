@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from closrads.concurrency import in_background, map_concurrently
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason, UnexplainedPause
 from closrads.domain.health import StatusChange, switched_off_by_meta
 from closrads.domain.request import Action
@@ -350,8 +350,9 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
 def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
     """Put the regions from before onto the targeting that is there; if Meta refuses, the ads are protected all the same."""
     change = run.change
+    now = replace(run.now, read_at=LONG_AGO)  # a person may have come since the write, however short the wait was
     try:
-        adset = rollback_geo(job.api, change.before, run.now, {change.new_regions, run.stored}, repeats=True)
+        adset = rollback_geo(job.api, change.before, now, {change.new_regions, run.stored}, repeats=True)
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaError as error:
