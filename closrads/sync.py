@@ -11,7 +11,7 @@ from closrads.closrtech_client import get_demand
 from closrads.concurrency import in_background, map_concurrently
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, UnexplainedPause
-from closrads.domain.health import check_ad_health, still_unexplained
+from closrads.domain.health import check_ad_health, paused_since, still_unexplained
 from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible, remaining
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
@@ -307,7 +307,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
     adsets = [adset for of_campaign in reading.result() for adset in of_campaign]
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
-    report = replace(report, unexplained=_still_unexplained(run, job, previous, adsets))
+    report = replace(report, unexplained=_unexplained(run, job, previous, adsets) if run.settings.ledger_table else ())
     yield report
     decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
     refuse_implausible(decisions, campaign.limits, run.request.force)
@@ -337,20 +337,32 @@ def _demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> Collectio
     return get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
 
 
-def _still_unexplained(
+def _unexplained(
     run: Run, job: Job, previous: PreviousOutcomes, adsets: Sequence[AdSetSnapshot]
 ) -> tuple[UnexplainedPause, ...]:
-    """Return which ads are still off without a trace of who did it, and forget the others."""
-    if not previous.unexplained:
-        return ()
+    """Return which ads are off since a change without a trace of who did it, and have the ledger know the same.
+
+    Those that earlier runs have told of, and those of changes that no recheck has looked at since.
+    """
     ads = {adset.id: adset.ads for adset in adsets}
-    log = read_status_changes(job.api, min(pause.since for pause in previous.unexplained))
-    still = {
-        pause.adset_id: still_unexplained(pause, ads.get(pause.adset_id, ()), log) for pause in previous.unexplained
+    known = {pause.adset_id: pause for pause in previous.unexplained}
+    changes = job.ledger.newest_changes(job.campaign, recheck_since(job.ledger, job.campaign, run.clock.now()))
+    found = {
+        change.before.id: pause
+        for change in changes
+        if (pause := paused_since(change, ads.get(change.before.id, ()))) is not None
     }
-    for adset_id, pause in still.items():
-        if pause is None and not run.request.dry_run:
-            job.ledger.forget_unexplained(job.campaign, adset_id)
+    suspects = found | known
+    if not suspects:
+        return ()
+    log = read_status_changes(job.api, min(pause.since for pause in suspects.values()))
+    still = {adset_id: still_unexplained(pause, ads.get(adset_id, ()), log) for adset_id, pause in suspects.items()}
+    if not run.request.dry_run:
+        for adset_id, pause in still.items():
+            if pause is not None and pause != known.get(adset_id):
+                job.ledger.keep_unexplained(job.campaign, pause)
+            elif pause is None and adset_id in known:
+                job.ledger.forget_unexplained(job.campaign, adset_id)
     return tuple(pause for pause in still.values() if pause is not None)
 
 
@@ -363,10 +375,20 @@ def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     changes = [change for change in _changes_of(run_id, run, job.campaign) if change.state is ChangeState.VERIFIED]
     yield report
     read = read_adsets(job.api, [change.before for change in changes])
+    adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
+    report = replace(report, unexplained=_unexplained(run, job, _outcomes_of(adsets, job), adsets))
+    yield report
     decisions = [_undo_decision(change, read[change.before.id]) for change in changes]
     yield _carried_out(
         campaign, run, job, report, done, hold(remaining(decisions, done.completed), _still_open(report))
     )
+
+
+def _outcomes_of(adsets: Sequence[AdSetSnapshot], job: Job) -> PreviousOutcomes:
+    """Return how earlier runs have left some of the campaign's ad sets."""
+    ids = {adset.id for adset in adsets}
+    previous = job.ledger.previous_outcomes(job.campaign)
+    return replace(previous, unexplained=tuple(pause for pause in previous.unexplained if pause.adset_id in ids))
 
 
 def _undo_decision(change: Change, now: AdSetSnapshot | MetaError) -> Decision:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
-from closrads.domain.changes import UnexplainedPause
+from closrads.domain.changes import Change, UnexplainedPause
 from closrads.redaction import one_line
 
 MISSING_LEAD_FORM = 3390001
@@ -104,6 +104,13 @@ def switched_off_by_meta(
         for ad, there in pairs
         if there is not None and there.status == "PAUSED" and _compare(ad, there, rows, since).health is AdHealth.BROKEN
     )
+
+
+def paused_since(change: Change, now: Iterable[Ad]) -> UnexplainedPause | None:
+    """Return the ads that ran before a change and are off now, None if there is none."""
+    paused = pauses_to_explain(change.before.active_ads, now)
+    ads = {ad.id: ad.name for ad in change.before.active_ads if ad.id in paused}
+    return UnexplainedPause(change.before.id, change.before.name, ads, change.prepared_at) if ads else None
 
 
 def still_unexplained(
