@@ -38,6 +38,8 @@ MAX_RUN_SECONDS = 900.0
 """Lambda cuts off every invocation then (Lambda Developer Guide, "Quotas")."""
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlives its run by this much, for clocks differ."""
+BUSY_ATTEMPTS, BUSY_WAIT_SECONDS = 4, 15.0
+"""How often, and how far apart, a scheduled sync asks for a campaign that another run holds; a recheck takes seconds."""
 CAMPAIGNS_AT_ONCE = 10
 """CLOSRADS campaigns, and Meta campaigns of one of them that are read."""
 RECHECKED_FOR = timedelta(days=1)
@@ -147,12 +149,18 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
 
 
 def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
-    """Keep the result of a run that the ledger knows, and note that its scheduled time is done with."""
+    """Keep the result of a run that the ledger knows, and note that its scheduled time is done with.
+
+    Of a recheck without news nothing is kept: there are 48 a day.
+    """
     if result.left_to or (result.dry_run and not request.opens):
         return
     table = Table(settings.ledger_table, clock)
     try:
-        Runs(table).end(result.run_id, redact_all(result.to_json()))
+        if result.is_news:
+            Runs(table).end(result.run_id, redact_all(result.to_json()))
+        else:
+            Runs(table).forget(result.run_id)
         if request.scheduled and not request.opens:
             Leases(table).complete_time(_time_key(request), result.run_id)
     except LedgerError as error:
@@ -171,7 +179,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
             if holder != run.run_id:
                 mine = []
                 return _leave_to(holder, result)
-        busy = leases.acquire(slugs, run.run_id, until, request.action)
+        busy = _acquire(slugs, run, until)
         mine = [slug for slug in slugs if slug not in busy]
         if busy and not mine:
             if request.scheduled:
@@ -194,6 +202,21 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
     finally:
         release(mine, run)
     return replace(result, campaigns=tuple(reports))
+
+
+def _acquire(slugs: Sequence[str], run: Run, until: datetime) -> dict[str, str]:
+    """Take the campaigns that are free; return the others with the run that holds each.
+
+    A scheduled sync waits a little: a recheck that is at work just then must not cost it its day.
+    """
+    busy = run.leases.acquire(slugs, run.run_id, until, run.request.action)
+    if run.request.scheduled and run.request.action is Action.SYNC:
+        for _ in range(BUSY_ATTEMPTS - 1):
+            if not busy:
+                break
+            run.clock.sleep(BUSY_WAIT_SECONDS)
+            busy = run.leases.acquire(list(busy), run.run_id, until, run.request.action)
+    return busy
 
 
 def _nothing_yet(campaign: CampaignConfig, *, dry_run: bool) -> SyncReport:
