@@ -6,7 +6,7 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from email import message_from_bytes, policy
 from typing import Any
@@ -46,10 +46,11 @@ class Mail:
 
 @dataclass(frozen=True)
 class AwsRequest:
-    """One call: the service's name as boto3 spells it, and the operation."""
+    """One call: the service's name as boto3 spells it, the operation, and what it was given, which is not compared."""
 
     service: str
     operation: str
+    params: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass
@@ -81,6 +82,8 @@ class AwsWorld(ABC):
         self._faults: list[ScriptedFault] = []
         self.on_exchange: Callable[[str], None] | None = None
         """As `sandbox.server.Served.on_exchange`."""
+        self.query_limit: int | None = None
+        """How many items DynamoDB answers a query with at most; None for as many as fit."""
 
     @abstractmethod
     def start(self) -> None:
@@ -99,6 +102,7 @@ class AwsWorld(ABC):
             self.ses = SesAccount()
             self._faults.clear()
             self.on_exchange = None
+            self.query_limit = None
 
     @abstractmethod
     def _empty(self) -> None:

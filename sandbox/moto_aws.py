@@ -177,7 +177,7 @@ class _Recorder:
             if len(body) < length:
                 raise ConnectionAbortedError("the client is gone; half a call asks for nothing")
             tell("before")
-            request = _named(environ)
+            request = _named(environ, body)
             fault = self._world.fault_for(request)
             if fault is None:
                 answer = self._do(request, environ, body, start_response)
@@ -209,11 +209,14 @@ class _Recorder:
             error = [] if status == HTTPStatus.OK else [("x-amzn-errortype", "NotFoundException")]
             start_response(f"{status} {status.phrase}", [("Content-Type", "application/json"), *error])
             return [content]
+        if request.operation == "Query" and self._world.query_limit is not None:
+            body = json.dumps({**request.params, "Limit": self._world.query_limit}).encode()
+            environ["CONTENT_LENGTH"] = str(len(body))
         environ["wsgi.input"] = BytesIO(body)
         with self._world.lock, _light_backups():
             answer = self._application(environ, note_status)
             if request == AwsRequest("sesv2", "SendEmail") and statuses[0].startswith("200"):
-                self._world.mails.append(mail_of(_decoded(json.loads(body))))
+                self._world.mails.append(mail_of(_decoded(request.params)))
         return answer
 
 
@@ -252,21 +255,22 @@ def _injected(fault: ScriptedFault, environ: "WSGIEnvironment", start_response: 
     return [json.dumps({"__type": fault.code, "message": "injected by the sandbox", **fault.members}).encode()]
 
 
-def _named(environ: "WSGIEnvironment") -> AwsRequest:
+def _named(environ: "WSGIEnvironment", body: bytes) -> AwsRequest:
     """Name a call by its target header; services without one show method and path, but for the calls of SES."""
     credential = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/")
     service = credential[3] if len(credential) > 3 else "unknown"  # noqa: PLR2004 - key/date/region/service
     path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+    params = json.loads(body) if "json" in environ.get("CONTENT_TYPE", "") and body else {}
     if path.startswith("/v2/email/"):  # it signs as "ses"
         kind = path.split("/")[3]
         look = _SES_LOOKS.get(kind) if method == "GET" else "SendEmail" if kind == "outbound-emails" else None
-        return AwsRequest("sesv2", look or f"{method} {path}")
+        return AwsRequest("sesv2", look or f"{method} {path}", params)
     target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-    return AwsRequest(service, target or f"{method} {path}")
+    return AwsRequest(service, target or f"{method} {path}", params)
 
 
-def _decoded(call: dict[str, Any]) -> dict[str, Any]:
+def _decoded(call: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a call of `SendEmail` with a raw message as bytes, which travel encoded."""
     if "Raw" in call["Content"]:
-        return call | {"Content": {"Raw": {"Data": b64decode(call["Content"]["Raw"]["Data"])}}}
+        return {**call, "Content": {"Raw": {"Data": b64decode(call["Content"]["Raw"]["Data"])}}}
     return call

@@ -111,8 +111,8 @@ class Server:
     def __init__(
         self, answer: Callable[[HttpRequest], Reply], port: int = 0, now: Callable[[], float] = time.time
     ) -> None:
-        self._answer = answer
-        self._now = now
+        self.answer = answer
+        self.now = now
         self._released = threading.Event()
         self._listener: _Listener | None = None
         self._refusing = False
@@ -129,7 +129,7 @@ class Server:
         with self._lock:
             if self._listener is None:
                 self._released.clear()
-                self._listener = _Listener(self.port, self._answer, self._released, self._now)
+                self._listener = _Listener(self, self._released)
                 self.port = self._listener.server_address[1]
                 self._thread = threading.Thread(target=self._listener.serve_forever, args=(POLL_SECONDS,), daemon=True)
                 self._thread.start()
@@ -195,6 +195,10 @@ class Served:
 
         return observed
 
+    def serve_with(self, other: Callable[[Server], Server]) -> None:
+        """Have the server replaced by another one."""
+        self._server = other(self._server)
+
     @property
     def url(self) -> str:
         """The base URL, without a trailing slash."""
@@ -228,19 +232,12 @@ class _Listener(ThreadingMixIn, TCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(
-        self,
-        port: int,
-        answer: Callable[[HttpRequest], Reply],
-        released: threading.Event,
-        now: Callable[[], float],
-    ) -> None:
-        self.answer = answer
-        self.now = now
+    def __init__(self, owner: Server, released: threading.Event) -> None:
+        self.owner = owner
         self.released = released
         self._connections: dict[Any, threading.Thread | None] = {}
         self._changed = threading.Condition()
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(("127.0.0.1", owner.port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._changed:
@@ -293,7 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = dict(self.headers.items())
         request = HttpRequest(self.command, url.path, decode_form(url.query), headers, body)
         released = self.server.released  # a release while this request is handled counts for it
-        self._send(self.server.answer(request), released)
+        self._send(self.server.owner.answer(request), released)
 
     do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names http.server looks for
 
@@ -329,7 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return the `Date` of an answer."""
-        return super().date_time_string(self.server.now() if timestamp is None else timestamp)
+        return super().date_time_string(self.server.owner.now() if timestamp is None else timestamp)
 
     def log_message(self, *_: Any) -> None:
         """Keep no access log: the URLs carry tokens and passwords."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from closrads import config
+from closrads import concurrency, config
 from closrads.observability import logger
 from sandbox import Sandbox
+from sandbox.in_process import InProcessSandbox
 from tests.world import FakeTime, World
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,10 +30,17 @@ def fake_time() -> FakeTime:
     return FakeTime()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what this suite can do besides."""
+    parser.addoption("--served", action="store_true", help="have the sandbox answer over HTTP, AWS by moto: slow")
+
+
 @pytest.fixture(scope="session")
-def running_sandbox(fake_time: FakeTime) -> Iterator[Sandbox]:
-    """Start Meta, CLOSRTECH and AWS over HTTP."""
-    with Sandbox(now=fake_time.seconds) as sandbox:
+def running_sandbox(fake_time: FakeTime, pytestconfig: pytest.Config) -> Iterator[Sandbox]:
+    """Start Meta, CLOSRTECH and AWS."""
+    is_served = pytestconfig.getoption("served")
+    sandbox = Sandbox(fake_time.seconds) if is_served else InProcessSandbox(fake_time.seconds, fake_time.wait)
+    with sandbox:
         yield sandbox
 
 
@@ -46,6 +54,7 @@ def sandbox(running_sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.M
     for name, value in running_sandbox.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # boto3 sleeps between its own attempts
+    monkeypatch.setattr(concurrency, "ThreadPoolExecutor", fake_time.pool)
     config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
     return running_sandbox
 

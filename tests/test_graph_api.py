@@ -59,7 +59,7 @@ def unreachable(world: World) -> Iterator[World]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have api objects wait for an answer hardly at all."""
     monkeypatch.setattr(graph_api, "TIMEOUT_SECONDS", (1, 0.02))
-    monkeypatch.setattr(clock, "LEAST_TIMEOUT_SECONDS", 0.02)
+    monkeypatch.setattr(clock, "MIN_TIMEOUT_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_an_answer_that_trickles_does_not_hold_up_the_run(
 ) -> None:
     """A byte now and then keeps the time-out between bytes from ever coming; the whole answer has a limit too."""
     monkeypatch.setattr(graph_api, "TIMEOUT_SECONDS", (1, 0.2))
-    monkeypatch.setattr(clock, "LEAST_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(clock, "MIN_TIMEOUT_SECONDS", 0.2)
     world.meta.fail(Reply(delivery=Delivery.TRICKLED), on="POST adset")
     ended = threading.Event()
 
@@ -956,7 +956,7 @@ def test_time_outs_shrink_with_the_invocation(
 
 def test_a_time_out_that_has_shrunk_counts(world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It holds for the next call, not what it was when the api object was made."""
-    monkeypatch.setattr(clock, "LEAST_TIMEOUT_SECONDS", 0.02)
+    monkeypatch.setattr(clock, "MIN_TIMEOUT_SECONDS", 0.02)
     api = world.api()
     api.get(adset, FIELDS)
     world.meta.fail(faults.stalled(1), on="GET adset", times=None)

@@ -97,6 +97,7 @@ class TestEntrance:
             "time", "uuid", "dataclasses", "typing", "closrads.clock", "closrads.config", "closrads.errors",
             "closrads.domain.metrics", "closrads.domain.request", "closrads.domain.results", "closrads.domain.runs",
             "closrads.domain.settings", "closrads.fleet", "closrads.notifier", "closrads.observability",
+            "closrads.redaction",
             "closrads.sync",
         }  # fmt: skip
 

@@ -325,7 +325,7 @@ def test_an_answer_of_metas_that_is_too_large_is_not_held_in_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run says so, and goes on with the other campaign."""
-    monkeypatch.setattr(graph_api, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(graph_api, "MAX_BYTES", 100_000)
     world.campaign("FL")
     world.campaign("GA", slug="truckers", meta_campaigns=(TRUCKERS,))
     other = world.adset(campaign=TRUCKERS)

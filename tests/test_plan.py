@@ -146,7 +146,7 @@ class TestMemory:
         assert [decision.adset.id for decision in found] == ["2", "1", "4", "3"]
 
     @pytest.mark.parametrize(
-        ("memory", "force", "result"),
+        ("reverts", "force", "result"),
         [
             pytest.param((1, "FL"), (), Result.UPDATED, id="once"),
             pytest.param((2, "FL"), (), Result.NEEDS_ATTENTION, id="twice"),

@@ -258,7 +258,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up on silence at once."""
     monkeypatch.setattr(graph, "TIMEOUT_SECONDS", (1, 0.1))
     monkeypatch.setattr(closrtech_client, "TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr("closrads.clock.LEAST_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("closrads.clock.MIN_TIMEOUT_SECONDS", 0.1)
 
 
 @pytest.mark.parametrize("name", META_FAULTS)

@@ -1011,7 +1011,7 @@ class TestTrouble:
         """It is left alone, and the others are updated."""
         business.adsets("ABCD")
         business.world.meta.adsets[business.ids["B"]].targeting["unheard_of"] = "".join(map(str, range(2000)))
-        monkeypatch.setattr("closrads.ledger.changes.LARGEST_RECORD", 3000)
+        monkeypatch.setattr("closrads.ledger.changes.MAX_ITEM_BYTES", 3000)
 
         assert business.run() == {"updated": "A C D", "failed": "B"}
         assert "too large for the ledger" in business.issues("B")

@@ -189,6 +189,7 @@ def _has_warnings(result: RunResult) -> bool:
     return any(
         campaign.unmapped_states
         or campaign.recovered
+        or campaign.unexplained
         or campaign.left_to
         or any(adset.result not in _QUIET or _note_label(result, adset) for adset in campaign.adsets)
         for campaign in result.campaigns

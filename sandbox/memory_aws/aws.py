@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sandbox.aws import DROPPED, LEDGER_TABLE, REGION, AwsRequest, AwsWorld
+from sandbox.memory_aws.cloudformation import CloudFormation
 from sandbox.memory_aws.dynamodb import DynamoDb
 from sandbox.memory_aws.errors import AwsError, ClientExceptions
 from sandbox.memory_aws.ses import Ses
@@ -91,6 +92,7 @@ class MemoryAws(AwsWorld):
 
     def _empty(self) -> None:
         self._services = {
+            "cloudformation": CloudFormation(),
             "dynamodb": DynamoDb(),
             "ssm": Ssm(),
             "sesv2": Ses(lambda: self.ses, self.mails),
@@ -193,11 +195,13 @@ class MemoryClient:
             yield answer
 
     def _call(self, name: str, operation: str, **call: Any) -> Answer:
+        if operation == "Query" and self._aws.query_limit is not None:
+            call["Limit"] = self._aws.query_limit
         attempt = 1
         while True:
             try:
                 perform = partial(getattr(self._aws.service(self._service), name), **call)
-                answer = self._aws.exchange(AwsRequest(self._service, operation), perform)
+                answer = self._aws.exchange(AwsRequest(self._service, operation, call), perform)
             except AwsError as error:
                 if attempt == self._attempts or not _is_retried(error):
                     raise self._raised(error, operation, attempt) from None

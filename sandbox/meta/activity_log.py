@@ -104,7 +104,11 @@ class ActivityLog:
 
     def add(self, activity: Activity) -> None:
         """Write a row, unless it is one that shall be missing."""
-        if self.missing is None or not self.missing(activity):
+        if self.missing is not None and self.missing(activity):
+            return
+        if not self.rows or self.rows[-1].time <= activity.time:
+            self.rows.append(activity)
+        else:
             insort(self.rows, activity, key=lambda row: row.time)
 
     def between(self, since: float, until: float, now: float) -> Iterator[Activity]:

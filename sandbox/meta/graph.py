@@ -6,8 +6,9 @@ from typing import Any
 from sandbox.meta import edits, faults, post_processing, targeting
 from sandbox.meta.activity_log import OWN
 from sandbox.meta.faults import Refused
+from sandbox.meta.field_expansion import parse_fields
 from sandbox.meta.model import GONE, Ad, AdSet, Operation
-from sandbox.meta.reading import Reader, has_edge, json_param, parse_fields
+from sandbox.meta.reading import Reader, has_edge, json_param
 from sandbox.meta.regions import NAME_BY_KEY, search_result
 from sandbox.meta.state import State
 from sandbox.server import Reply

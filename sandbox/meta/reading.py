@@ -1,11 +1,9 @@
-"""Reading: field expansion, nodes, edges and paging, as in Meta's Graph API guides."""
+"""Reading: nodes, edges and paging, as in Meta's Graph API guides."""
 
 import base64
 import copy
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import gmtime, strftime
@@ -16,6 +14,7 @@ from sandbox.meta import activity_log, faults, post_processing
 from sandbox.meta.activity_log import CATEGORIES, Activity
 from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.meta.faults import Refused
+from sandbox.meta.field_expansion import Field, unparse
 from sandbox.meta.model import GONE, Account, Ad, AdSet, Campaign, Node
 from sandbox.meta.state import State
 
@@ -31,79 +30,6 @@ STATUSES = frozenset(
 
 
 Row = TypeVar("Row")
-
-
-@dataclass(frozen=True)
-class Field:
-    """One element of a `fields` expression: `ads.limit(50){id,status}`."""
-
-    name: str
-    params: Mapping[str, str]
-    children: "tuple[Field, ...]"
-
-
-@lru_cache
-def parse_fields(text: str) -> tuple[Field, ...]:
-    """Parse a `fields` expression; raise `Refused` with Meta's code 2500 when it is none."""
-    parser = _Parser(text)
-    fields = parser.fields() if text.strip() else ()
-    parser.expect_end()
-    return fields
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-
-    def fields(self) -> tuple[Field, ...]:
-        found = [self._field()]
-        while self._take(","):
-            found.append(self._field())
-        return tuple(found)
-
-    def expect_end(self) -> None:
-        if self._text[self._at :].strip():
-            raise self._error()
-
-    def _field(self) -> Field:
-        name = self._name()
-        params = {}
-        children: tuple[Field, ...] = ()
-        while self._take("."):
-            param = self._name()
-            params[param] = self._argument()
-            if param == "as":
-                raise Refused(faults.LEGACY_FEATURE)
-        if self._take("{"):
-            children = self.fields()
-            if not self._take("}"):
-                raise self._error()
-        return Field(name, params, children)
-
-    def _name(self) -> str:
-        match = re.compile(r"\s*(\w+)").match(self._text, self._at)
-        if match is None:
-            raise self._error()
-        self._at = match.end()
-        return match[1]
-
-    def _argument(self) -> str:
-        match = re.compile(r"\(([^()]*)\)").match(self._text, self._at)
-        if match is None:
-            raise self._error()
-        self._at = match.end()
-        return match[1]
-
-    def _take(self, mark: str) -> bool:
-        match = re.compile(rf"\s*{re.escape(mark)}").match(self._text, self._at)
-        if match is None:
-            return False
-        self._at = match.end()
-        return True
-
-    def _error(self) -> Refused:
-        return Refused(faults.error(2500, None, f"Syntax error in fields at character {self._at}"))
 
 
 def _when(seconds: float) -> str:
@@ -325,18 +251,9 @@ class Reader:
         if not has_edge(node, nested.name):
             text = f"Tried accessing nonexisting field ({nested.name}) on node type ({type(node).__name__})"
             raise Refused(faults.error(100, None, text))
-        params = {**nested.params, **({"fields": _unparse(nested.children)} if nested.children else {})}
+        params = {**nested.params, **({"fields": unparse(nested.children)} if nested.children else {})}
         page = self.edge(node, nested.name, params, nested.children)
         return page if page["data"] or "paging" in page else None
-
-
-def _unparse(fields: Sequence[Field]) -> str:
-    return ",".join(
-        each.name
-        + "".join(f".{name}({value})" for name, value in each.params.items())
-        + (f"{{{_unparse(each.children)}}}" if each.children else "")
-        for each in fields
-    )
 
 
 def _wanted_statuses(params: Mapping[str, str]) -> frozenset[str]:

@@ -43,25 +43,37 @@ class State:
         self.campaigns: dict[str, Campaign] = {}
         self.adsets: dict[str, AdSet] = {}
         self._ads: dict[str, Ad] = {}
-        self._scheduled: list[tuple[float, int, Callable[[float], None]]] = []
-        self.read_oddity: Oddity | None = None
-        self.echo_oddity: Oddity | None = None
-        self._numbers = itertools.count()
         self._ids = itertools.count(120_210_000_000_010_007, 10)
+        self._scheduled: list[tuple[float, int, Callable[[float], None]]] = []
+        self._numbers = itertools.count()
+
         self.token = "EAAFAKESYSTEMUSER"
         self.dead_tokens: dict[str, Reply] = {}
+        """Tokens and what Meta says to them."""
         self.token_type = "SYSTEM_USER"
         self.token_expires_at = 0
         self.token_data_access_expires_at = 0
         self.token_scopes = ["ads_management", "ads_read", "business_management"]
         self.app_secret: str | None = None
+        """With one, every call needs a proof."""
+
         self.latency = 0.0
+        """Seconds of real time that an exchange takes, its own work included."""
         self.latency_per_item = 0.0
+        """Seconds more for each item of a batch."""
         self.page_size: int | None = None
+        """The largest page, whatever `limit` asks for."""
         self.empty_pages = 0
+        """Empty pages before each page with rows."""
         self.max_rows: int | None = None
+        """The most rows of an answer, nested ones included; above it `too_much_data` is the answer."""
         self.too_much_data = faults.REDUCE_DATA
+        self.read_oddity: Oddity | None = None
+        """What reads show instead of an object; gets a copy."""
+        self.echo_oddity: Oddity | None = None
+        """The same for the answer to a write with `fields`."""
         self.version_warning: str | None = None
+        """The header with which Meta announces that a version ends."""
 
     @property
     def url(self) -> str:

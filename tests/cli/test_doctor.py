@@ -658,7 +658,7 @@ def test_a_clock_that_is_wrong(
 ) -> None:
     """Leases go by this machine's clock."""
     here = business.meta.now()
-    monkeypatch.setattr(business.meta._server._listener, "now", lambda: here - seconds)
+    monkeypatch.setattr(business.meta._server, "now", lambda: here - seconds)
 
     finding = found(call)[1]["clock"]
 

@@ -21,13 +21,12 @@ from requests.structures import CaseInsensitiveDict
 import handler
 from closrads import concurrency, config, notifier, observability, redaction
 from closrads.ledger import dynamodb
-from closrads.meta import graph
 from closrads.report import render
 from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH, REGION, AwsRequest, Mail
 from sandbox.memory_aws import MemoryAws
 from sandbox.memory_aws.errors import AwsError
 from sandbox.server import Delivery, HttpRequest, decode_form
-from tests.simulation.kernel import Killed, Local, Pool, Process, current_task, sleep
+from tests.simulation.kernel import Killed, Pool, Process, current_task, sleep
 from tests.simulation.story import Run
 
 if TYPE_CHECKING:
@@ -258,7 +257,6 @@ def installed(aws: SimulatedAws, *, logs: bool = False) -> Iterator[None]:
             (HTTPAdapter, "send", _send),
             (boto3, "client", aws.client),
             (concurrency, "ThreadPoolExecutor", Pool),
-            (graph, "local", Local),
             (observability, "EphemeralMetrics", _Metrics),
             (redaction, "redact", str),  # a third of a run's time, and its own tests are elsewhere
             (render, "html_of", lambda _: ""),  # the text part says the same

@@ -294,10 +294,10 @@ class SimulatedMeta(MetaWorld):
                 account.activities.missing = partial(_is_missing, Random(seed))
 
     def tells_of_pause(self, ad: Ad, since: float) -> bool:
-        """Tell whether the activity log shows that it was Meta who paused an ad, and when."""
-        rows = ad.account.activities.rows
+        """Tell whether the activity log shows by now that it was Meta who paused an ad at that time."""
+        log, now = ad.account.activities, self.now()
         return self.log is not Log.FORBIDDEN and any(
-            row.object_id == ad.id and row.actor is META and row.time == since for row in rows
+            row.object_id == ad.id and row.actor is META for row in log.between(since, since, now)
         )
 
     def _tell_of_read(self, operation: Operation, observer: Observer) -> None:

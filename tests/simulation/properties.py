@@ -114,6 +114,8 @@ class Ailment:
     ad: str
     what: str
     since: float
+    is_unexplained: bool = field(default=False, compare=False)
+    """Meta has paused it, and shows no reason."""
 
 
 @dataclass
@@ -196,7 +198,9 @@ class Judge:
             if hand is None or not hand.wanted:
                 continue
             if link.broken_since is not None:
-                found.add(Ailment(ad.name, "broken", link.broken_since))
+                is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
+                is_unexplained = is_silent and not meta.tells_of_pause(ad, link.broken_since)
+                found.add(Ailment(ad.name, "broken", link.broken_since, is_unexplained))
             elif link.pending_since is not None:
                 found.add(Ailment(ad.name, "pending", link.pending_since))
         return found
@@ -299,6 +303,8 @@ class Judge:
             return
         seen = self._seen.get((invocation.name, adset_id), set())
         for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad):
+            if ailment.is_unexplained:
+                continue  # Unobservable.PAUSED_WITHOUT_REASON: it has to be told of, and holds nothing up
             if ailment.since >= begun and (ailment.what == "pending" or ailment in seen):
                 self._violated(
                     Clause.LEDGER_TRUE, file.name, f"{state}, but the link of {ailment.ad} is {ailment.what}"
@@ -367,7 +373,8 @@ class Judge:
     def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
         if invocation.run.action == "sync":
             return self._delivers(adset) and self._simulation.is_enabled(file.campaign)
-        return file.written_at is not None and invocation.started - file.written_at < LOOKED_AT_FOR
+        was_written = file.written_at is not None and invocation.started - file.written_at < LOOKED_AT_FOR
+        return invocation.run.action == "recheck" and was_written
 
     def _somebody_works_on(self, campaign: str) -> bool:
         return any(campaign in other.wanted or other.run.action != "sync" for other in self._simulation.live)
@@ -455,6 +462,7 @@ class _Said:
         self._recovered: dict[str, list[dict[str, Any]]] = {}
         for found in result["recovered"]:
             self._recovered.setdefault(found["id"], []).append(found)
+        self._unexplained = {pause["adset_id"] for pause in result.get("unexplained", ())}
         self._text = "\n".join(f"{mail.subject}\n{mail.text}" for mail in mails)
 
     def concerns(self, campaign: str, asked_for: tuple[str, ...]) -> bool:
@@ -474,7 +482,7 @@ class _Said:
         adset = self._adsets.get(adset_id)
         found = self._recovered.get(adset_id, [])
         is_named = file.name in self._text
-        is_ill = any(each["state"] in OPEN or each["issues"] for each in found)
+        is_ill = adset_id in self._unexplained or any(each["state"] in OPEN or each["issues"] for each in found)
         if adset is not None:
             is_ill = is_ill or adset["result"] not in GOOD or bool(adset["issues"] and adset["result"] != "reverted")
         elif not found:
