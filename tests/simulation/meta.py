@@ -206,7 +206,7 @@ class SimulatedMeta(MetaWorld):
             case Deed.EDIT_REGIONS:
                 self._edit(adset, "regions", regions_of(value))
                 for ad in adset.ads:
-                    self.links[ad.id].sound.add(regions_of(value))
+                    self._published(self.links[ad.id], regions_of(value))
             case _:
                 return False
         return True
@@ -227,6 +227,12 @@ class SimulatedMeta(MetaWorld):
             if ad.status == "ACTIVE" and link.broken_since is None:
                 link.pending_since, link.was_written = self.now(), True
                 self._will_break(ad)
+
+    def _published(self, link: Link, regions: Regions) -> None:
+        """Take note that a person set regions in Ads Manager, which publishes the ads with them."""
+        link.sound.add(regions)
+        if link.is_sound:
+            link.breaks_at = None
 
     def _republished(self, ad: Ad) -> None:
         link, regions = self.links[ad.id], regions_in(ad.adset.targeting)

@@ -413,9 +413,11 @@ class Judge:
         delay = ad.account.activities.delay if link.fate.effect is Effect.PAUSED_SILENTLY else 0.0
         if since + delay + self._lag > self._last_look:
             return True  # Unobservable.AFTER_LAST_LOOK
-        if link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad, since):
-            return file.told.ill_at is not None  # Unobservable.PAUSED_WITHOUT_REASON
-        return False
+        is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad, since)
+        edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
+        is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)
+        # Unobservable.PAUSED_WITHOUT_REASON, Unobservable.UNDER_REGIONS_OF_A_PERSON
+        return (is_silent or is_under_a_persons) and file.told.ill_at is not None
 
     def _delivers(self, adset: AdSet) -> bool:
         return adset.status == "ACTIVE" and not adset.is_ended(self._now)
