@@ -11,7 +11,7 @@ from closrads.closrtech_client import get_demand
 from closrads.concurrency import in_background, map_concurrently
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, UnexplainedPause
-from closrads.domain.health import check_ad_health, paused_since, still_unexplained
+from closrads.domain.health import check_ad_health, still_unexplained
 from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible, remaining
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
@@ -330,7 +330,10 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
     adsets = [adset for of_campaign in reading.result() for adset in of_campaign]
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
-    report = replace(report, unexplained=_unexplained(run, job, previous, adsets) if run.settings.ledger_table else ())
+    restored, previous = _rechecked(campaign, run, job, previous, adsets)
+    done = replace(done, completed={**done.completed, **restored})
+    unexplained = _unexplained(run, job, previous.unexplained, adsets)
+    report = replace(report, unexplained=unexplained, adsets=tuple(done.completed.values()))
     yield report
     decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
     refuse_implausible(decisions, campaign.limits, run.request.force)
@@ -346,7 +349,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
 
 def _with_new_pauses(run: Run, job: Job, report: SyncReport) -> SyncReport:
     """Add the pauses that nobody can explain and that came to light in this run."""
-    if run.request.dry_run or not report.adsets:
+    if run.request.dry_run or not any(adset.added or adset.removed for adset in report.adsets):
         return report
     known = {pause.adset_id: pause for pause in report.unexplained}
     kept = {pause.adset_id: pause for pause in job.ledger.previous_outcomes(job.campaign).unexplained}
@@ -360,32 +363,42 @@ def _demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> Collectio
     return get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
 
 
-def _unexplained(
-    run: Run, job: Job, previous: PreviousOutcomes, adsets: Sequence[AdSetSnapshot]
-) -> tuple[UnexplainedPause, ...]:
-    """Return which ads are off since a change without a trace of who did it, and have the ledger know the same.
+def _rechecked(
+    campaign: CampaignConfig, run: Run, job: Job, previous: PreviousOutcomes, adsets: Sequence[AdSetSnapshot]
+) -> tuple[dict[str, AdSetResult], PreviousOutcomes]:
+    """Look at what was changed since the last recheck, before a new change covers it.
 
-    Those that earlier runs have told of, and those of changes that no recheck has looked at since.
+    Return what had to be restored, by the id of the ad set, and how the ad sets have been left by that.
     """
-    ads = {adset.id: adset.ads for adset in adsets}
-    known = {pause.adset_id: pause for pause in previous.unexplained}
-    changes = job.ledger.newest_changes(job.campaign, recheck_since(job.ledger, job.campaign, run.clock.now()))
-    found = {
-        change.before.id: pause
-        for change in changes
-        if (pause := paused_since(change, ads.get(change.before.id, ()))) is not None
-    }
-    suspects = found | known
-    if not suspects:
+    if run.request.dry_run or not run.settings.ledger_table:
+        return {}, previous
+    now = {adset.id: adset for adset in adsets}
+    since = recheck_since(job.ledger, job.campaign, run.clock.now())
+    changes = [
+        change
+        for change in job.ledger.newest_changes(job.campaign, since)
+        if change.before.id in now and not change.state.is_open and change.run_id != job.run_id
+    ]
+    if not changes:
+        return {}, previous
+    known = {pause.adset_id: frozenset(pause.ads) for pause in previous.unexplained}
+    results = recheck(job, changes, campaign.limits.wave_size, known, dry_run=False, now=now)
+    restored = {each.id: each for each in results if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED}}
+    return restored, job.ledger.previous_outcomes(job.campaign)
+
+
+def _unexplained(
+    run: Run, job: Job, pauses: Sequence[UnexplainedPause], adsets: Sequence[AdSetSnapshot]
+) -> tuple[UnexplainedPause, ...]:
+    """Return which ads are still off without a trace of who did it, and forget the others."""
+    if not pauses:
         return ()
-    log = read_status_changes(job.api, min(pause.since for pause in suspects.values()))
-    still = {adset_id: still_unexplained(pause, ads.get(adset_id, ()), log) for adset_id, pause in suspects.items()}
-    if not run.request.dry_run:
-        for adset_id, pause in still.items():
-            if pause is not None and pause != known.get(adset_id):
-                job.ledger.keep_unexplained(job.campaign, pause)
-            elif pause is None and adset_id in known:
-                job.ledger.forget_unexplained(job.campaign, adset_id)
+    ads = {adset.id: adset.ads for adset in adsets}
+    log = read_status_changes(job.api, min(pause.since for pause in pauses))
+    still = {pause.adset_id: still_unexplained(pause, ads.get(pause.adset_id, ()), log) for pause in pauses}
+    for adset_id, pause in still.items():
+        if pause is None and not run.request.dry_run:
+            job.ledger.forget_unexplained(job.campaign, adset_id)
     return tuple(pause for pause in still.values() if pause is not None)
 
 
@@ -399,19 +412,14 @@ def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     yield report
     read = read_adsets(job.api, [change.before for change in changes])
     adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
-    report = replace(report, unexplained=_unexplained(run, job, _outcomes_of(adsets, job), adsets))
-    yield report
+    previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
+    restored, _ = _rechecked(campaign, run, job, previous, adsets)
+    done = replace(done, completed={**done.completed, **restored})
+    yield replace(report, adsets=tuple(done.completed.values()))
     decisions = [_undo_decision(change, read[change.before.id]) for change in changes]
     yield _carried_out(
         campaign, run, job, report, done, hold(remaining(decisions, done.completed), _still_open(report))
     )
-
-
-def _outcomes_of(adsets: Sequence[AdSetSnapshot], job: Job) -> PreviousOutcomes:
-    """Return how earlier runs have left some of the campaign's ad sets."""
-    ids = {adset.id for adset in adsets}
-    previous = job.ledger.previous_outcomes(job.campaign)
-    return replace(previous, unexplained=tuple(pause for pause in previous.unexplained if pause.adset_id in ids))
 
 
 def _undo_decision(change: Change, now: AdSetSnapshot | MetaError) -> Decision:

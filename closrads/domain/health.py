@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
-from closrads.domain.changes import Change, UnexplainedPause
+from closrads.domain.changes import UnexplainedPause
 from closrads.redaction import one_line
 
 MISSING_LEAD_FORM = 3390001
@@ -44,6 +44,8 @@ class StatusChange:
 
 def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> StatusChange | None:
     """Return the row that tells who has switched an ad off since then; None if the log does not tell.
+
+    Times in the log are whole seconds: of rows with the same time, given the oldest first, the last one counts.
 
     The log may lack rows (facebook-python-business-sdk #296), so that there is none proves nothing.
     """
@@ -104,13 +106,6 @@ def switched_off_by_meta(
         for ad, there in pairs
         if there is not None and there.status == "PAUSED" and _compare(ad, there, rows, since).health is AdHealth.BROKEN
     )
-
-
-def paused_since(change: Change, now: Iterable[Ad]) -> UnexplainedPause | None:
-    """Return the ads that ran before a change and are off now, None if there is none."""
-    paused = pauses_to_explain(change.before.active_ads, now)
-    ads = {ad.id: ad.name for ad in change.before.active_ads if ad.id in paused}
-    return UnexplainedPause(change.before.id, change.before.name, ads, change.prepared_at) if ads else None
 
 
 def still_unexplained(
