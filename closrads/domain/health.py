@@ -45,12 +45,14 @@ class StatusChange:
 def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> StatusChange | None:
     """Return the row that tells who has switched an ad off since then; None if the log does not tell.
 
+    Times in the log are whole seconds: of rows with the same time, given the oldest first, the last one counts.
+
     The log may lack rows (facebook-python-business-sdk #296), so that there is none proves nothing.
     """
-    rows = (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE)
-    # Times are of whole seconds: an ad that is off was switched off after it was re-published in the same one.
-    last = max(rows, key=lambda row: (row.at, not row.switched_on), default=None)
-    return last if last is not None and not last.switched_on else None
+    rows = sorted(
+        (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE), key=lambda row: row.at
+    )
+    return rows[-1] if rows and not rows[-1].switched_on else None
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:

@@ -30,6 +30,7 @@ from closrads.ledger.dynamodb import Item, Step, Table
 from closrads.ledger.records import (
     MAX_ITEM_BYTES,
     UNEXPLAINED,
+    ads_item,
     campaign_key,
     change_item,
     change_key,
@@ -185,8 +186,13 @@ class Ledger:
         return Step([put], max_bytes(change), f"{change.before.id} already has a change in this run")
 
     def _next_step(self, change: Change, state: ChangeState, now: datetime) -> Step:
-        update = "SET #state = :to, changed_at = :now"
-        values: Item = {":from": change.state.value, ":to": state.value, ":now": now.isoformat()}
+        update = "SET #state = :to, changed_at = :now, ads = :ads"
+        values: Item = {
+            ":from": change.state.value,
+            ":to": state.value,
+            ":now": now.isoformat(),
+            ":ads": ads_item(change),
+        }
         if state is ChangeState.ROLLING_BACK and change.reason is not None:
             update, values[":reason"] = f"{update}, reason = :reason", change.reason.value
         if not state.is_open:

@@ -182,7 +182,8 @@ class Service(State):
                 account, quota = node.account, node.account.quota
                 active = account.active_ads(now)
                 refusal = quota.charge(operation.points, active)
-                usage = quota.headers(account.id, active, account.other_usage)
+                if account.shows_usage:
+                    usage = quota.headers(account.id, active, account.other_usage)
                 if refusal is not None:
                     raise Refused(refusal)  # noqa: TRY301 - all refusals leave by the same way
             reply = graph.answer(self, operation, token or "", now)

@@ -4,6 +4,7 @@ import pytest
 import requests
 
 from sandbox import ClosrtechWorld, Sandbox, closrtech
+from sandbox.server import Reply
 
 
 @pytest.fixture
@@ -98,6 +99,17 @@ def test_trickle(partner: ClosrtechWorld) -> None:
         assert [next(trickle) for _ in range(3)] == [b" "] * 3
         partner.release()
         assert set(trickle) <= {b" "}
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"), [(closrtech.REQUEST_TIMEOUT, 408), (closrtech.TOO_EARLY, 425), (closrtech.SUSPENDED, 200)]
+)
+def test_refusals_in_unusual_forms(partner: ClosrtechWorld, reply: Reply, status: int) -> None:
+    """None of them is a demand, and the next answer is."""
+    partner.misbehave(reply, times=1)
+    first, second = ask(partner), ask(partner)
+    assert (first.status_code, second.status_code) == (status, 200)
+    assert first.content == reply.body
 
 
 def test_refused_connections(partner: ClosrtechWorld) -> None:

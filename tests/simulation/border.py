@@ -101,6 +101,8 @@ class Invocation(Process):
             raise TimeoutError
         sleep(until_effect)
         result = perform(call)
+        for delay in simulation.again(self, numbers):
+            simulation.kernel.after(delay, lambda: _late(perform, call))
         simulation.deeds_during(self, numbers, after=True)
         self._perhaps_crash(numbers, after=True)
         sleep(min(seconds, timeout) - until_effect)

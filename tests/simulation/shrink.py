@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from tests.simulation.draw import LAST_RECHECK, SYNC_AT
-from tests.simulation.story import DAY, AdSpec, Answer, Crash, Echo, Fate, Run, Slow, Story, World
+from tests.simulation.story import DAY, AdSpec, Again, Answer, Crash, Echo, Fate, Run, Slow, Story, World
 
 T = TypeVar("T")
 MOST_TRIALS = 600
@@ -81,7 +81,7 @@ def _smaller_worlds(world: World) -> Iterator[World]:
             for adsets in lists:
                 yield replace(world, campaigns=_with(world.campaigns, number, replace(campaign, adsets=adsets)))
     plain = World(())
-    for field in ("wave_size", "tier", "pace"):
+    for field in ("wave_size", "tier", "pace", "log", "read_lag"):
         if getattr(world, field) != getattr(plain, field):
             yield replace(world, **{field: getattr(plain, field)})
 
@@ -106,5 +106,5 @@ def _simpler(event: Any) -> Iterator[Any]:
                 yield replace(event, times=1)
             if event.applied:
                 yield replace(event, applied=False)
-        case Crash() | Slow() if event.nth > 1:
+        case Crash() | Slow() | Again() if event.nth > 1:
             yield replace(event, nth=1)

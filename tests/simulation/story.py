@@ -83,6 +83,18 @@ class CampaignSpec:
     meta_campaigns: int = 1
 
 
+class Log(StrEnum):
+    """How Meta keeps its activity log."""
+
+    COMPLETE = "complete"
+    DELAYED = "delayed"
+    """Entries appear minutes later."""
+    GAPPY = "gappy"
+    """Some are missing."""
+    FORBIDDEN = "forbidden"
+    """The token has no right to read it."""
+
+
 @dataclass(frozen=True)
 class World:
     """What there is when the story begins."""
@@ -93,6 +105,9 @@ class World:
     """The access tier of the app, which limits the points per five minutes; None for no limit."""
     pace: float = 0.3
     """Seconds that an ordinary exchange with Meta takes; the exact time is drawn."""
+    log: Log = Log.COMPLETE
+    read_lag: float = 0.0
+    """For so many seconds after a write, reads show what was before."""
 
     @property
     def adsets(self) -> tuple[AdSetSpec, ...]:
@@ -148,6 +163,7 @@ class Deed(StrEnum):
     """What a person, or an automated rule of the advertiser, does to an ad or ad set."""
 
     PAUSE_AD = "pause ad"
+    PAUSE_AD_BY_RULE = "pause ad by an automated rule"
     SWITCH_ON_AD = "switch on ad"
     ADD_AD = "add ad"
     DELETE_AD = "delete ad"
@@ -156,6 +172,7 @@ class Deed(StrEnum):
     SWITCH_ON_ADSET = "switch on ad set"
     EDIT_AGE = "edit age"
     EDIT_REGIONS = "edit regions"
+    MOVE_END = "move end date"
 
 
 @dataclass(frozen=True)
@@ -167,7 +184,7 @@ class Person:
     target: str
     """The name of the ad or ad set; for a new ad, its ad set."""
     value: str = ""
-    """The lower age limit, the states, or the name of the new ad."""
+    """The lower age limit, the states, the name of the new ad, or the end in seconds from then."""
 
 
 class Change(StrEnum):
@@ -214,6 +231,16 @@ class Slow:
 
 
 @dataclass(frozen=True)
+class Again:
+    """The n-th call of a kind in an invocation takes effect once more, so many seconds later."""
+
+    run: str
+    call: str
+    nth: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Answer:
     """Some operations of a kind are answered by something odd; see `answers.py` for the names."""
 
@@ -228,7 +255,7 @@ class Answer:
     """Whether what was asked for is done nevertheless."""
 
 
-Event = Person | Operator | Crash | Slow | Answer
+Event = Person | Operator | Crash | Slow | Again | Answer
 
 
 @dataclass(frozen=True)
