@@ -37,7 +37,7 @@ class RegionWrite:
     @property
     def wanted(self) -> frozenset[str]:
         """The keys of the regions."""
-        return frozenset(region["key"] for region in self.regions)
+        return frozenset(str(region["key"]) for region in self.regions)  # Meta may show numbers
 
 
 def has_targeting(answer: JsonObject) -> bool:
