@@ -23,7 +23,7 @@ from tests.ledger_world import (
     result_of,
     statuses,
 )
-from tests.world import LIVE, World
+from tests.world import LIVE, World, ids
 
 MINUTE, HOUR = 60.0, 3600.0
 LINKS = Breakage.lost_link(HOUR)
@@ -81,9 +81,16 @@ class TestRefusedRepublish:
 
     @pytest.mark.parametrize(
         "refusal",
-        [faults.SERVICE_UNAVAILABLE, faults.INTEREST_RETIRED, faults.POLICY_BLOCK, faults.ERROR_PAGE_400, faults.OK_EMPTY],
-        ids=["503", "refused", "policy", "HTML", "nothing"],
-    )  # fmt: skip
+        ids(
+            [
+                ("503", faults.SERVICE_UNAVAILABLE),
+                ("refused", faults.INTEREST_RETIRED),
+                ("policy", faults.POLICY_BLOCK),
+                ("HTML", faults.ERROR_PAGE_400),
+                ("nothing", faults.OK_EMPTY),
+            ]
+        ),
+    )
     def test_of_every_ad(self, world: World, adset: str, refusal: Any) -> None:
         """It stays open and loud until the links are confirmed; nobody says before that all is well."""
         world.meta.fail(refusal, on="POST ad", times=None)
@@ -283,14 +290,14 @@ class TestWhatPeopleDo:
         def person_comes(operation: Operation) -> None:
             if (operation.method, operation.kind) == ("POST", "adset") and next(writes) == 6:
                 for each in wave[1:]:
-                    world.meta.person_edits_targeting(each, {"age_min": 33}, published=True)
+                    world.meta.person_edits_targeting(each, {"age_min": 22}, published=True)
 
         world.meta.on_request = person_comes
 
         assert set(becomes_of(world, LIVE).values()) == {"updated"}
 
         # Those that were on the wire at that moment are nobody's fault: the wave sends ten at once.
-        kept = [each for each in wave[1:] if world.meta.targeting(each)["age_min"] == 33]
+        kept = [each for each in wave[1:] if world.meta.targeting(each)["age_min"] == 22]
         assert len(kept) >= 24 - 10
         assert {frozenset(world.meta.states(each)) for each in wave} == {frozenset({"FL"})}
 
@@ -305,14 +312,14 @@ class TestSomethingElseDiffers:
         def edit(operation: Operation) -> None:
             if (operation.method, operation.kind) == ("POST", "ad"):
                 world.meta.on_request = None
-                world.meta.person_edits_targeting(adset, {"age_max": 44})
+                world.meta.person_edits_targeting(adset, {"age_min": 23})
 
         world.meta.on_request = edit
 
         result = result_of(world, LIVE)
 
         assert one_adset(result)["result"] == "reverted"
-        assert (world.meta.states(adset), world.meta.targeting(adset)["age_max"]) == ({"TX"}, 44)
+        assert (world.meta.states(adset), world.meta.targeting(adset)["age_min"]) == ({"TX"}, 23)
         assert recorded_state(world, result["run_id"], adset) == "rolled_back"
         later(world, 3 * HOUR)
         assert unwell(world, adset) == []
@@ -396,7 +403,8 @@ class TestSwitchedOff:
         result = result_of(world, LIVE)
 
         assert recorded_state(world, EARLIER, adset) in {"verified", "rolled_back"}
-        assert "nothing to change" not in last_mail(world).subject
+        assert last_mail(world).subject.startswith("CLOSRADS ⚠ ")
+        assert "1 recovered from an earlier run" in last_mail(world).subject
         assert "Broad" in last_mail(world).text
         assert result["recovered"][0]["found"] == state
         later(world, 3 * HOUR)
@@ -443,18 +451,18 @@ class TestSmallerOnes:
         assert world.meta.states(adset) == {"FL"}
         assert gone.status in {"DELETED", "ARCHIVED"}
 
-    @pytest.mark.parametrize("targeting", ["Texas", ["Texas"], {"geo_locations": "Texas"}, {"geo_locations": [3]}])
-    def test_a_targeting_of_a_wrong_type(self, world: World, adset: str, targeting: Any) -> None:
+    @pytest.mark.parametrize("locations", ["Texas", [3], 3, True])
+    @pytest.mark.parametrize("group", ["geo_locations", "excluded_geo_locations"])
+    def test_locations_of_a_wrong_type(self, world: World, adset: str, group: str, locations: Any) -> None:
         """It is that ad set's trouble; the others are updated."""
         odd = world.adset("Odd")
-        world.meta.read_oddity = oddities.replaced(odd, "targeting", targeting)
+        world.meta.read_oddity = oddities.replaced(odd, "targeting", world.meta.targeting(odd) | {group: locations})
 
         result = result_of(world, LIVE)
 
         assert "Unexpected" not in last_mail(world).text
         by_name = {each["name"]: each["result"] for each in result["campaigns"][0]["adsets"]}
-        assert by_name["Broad"] == "updated"
-        assert by_name["Odd"] != "updated"
+        assert by_name == {"Broad": "updated", "Odd": "needs_attention"}
         assert world.meta.states(adset) == {"FL"}
         assert odd not in world.written_adsets()
 

@@ -311,7 +311,7 @@ class TestWaves:
         def person_comes(call: Operation) -> None:
             if (call.method, call.path) == ("POST", adset):
                 business.world.meta.on_request = None
-                business.world.meta.change_by_hand(adset, {"age_max": 40})
+                business.world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3853"}]}})
 
         business.world.meta.on_request = person_comes
 
