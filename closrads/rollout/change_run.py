@@ -373,6 +373,7 @@ def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
     except MetaError as error:
         known = not isinstance(error, MetaOutcomeUnknownError) and run.reason is not RollbackReason.OUTCOME_UNKNOWN
         what = "Its states were NOT restored" if known else "It is NOT known whether its states are as before"
+        run = replace(run, confirmed=frozenset(), failures=())  # the links may be pending anew
         return run.refused(error).with_issues(f"{what}: {error}")
     return run.written(adset)
 
