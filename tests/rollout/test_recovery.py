@@ -232,7 +232,7 @@ CASES = {
     ),
     "written, a person added an ad that Meta disapproves of": Case(
         SINCE_A_WRITE, AFTER, V, WANTED, disapproved_ad_added, ads=("ACTIVE", "ACTIVE", "DISAPPROVED"),
-        writes=("ad",) * 3
+        writes=REPUBLISH
     ),
     "written, a person paused the ad set": Case(
         SINCE_A_WRITE, AFTER, V, WANTED, ad_set_paused, ads=("ADSET_PAUSED",) * 2, writes=REPUBLISH
