@@ -83,7 +83,7 @@ class TestJudgedBack:
 
     @pytest.mark.parametrize("health", [None, AdHealth.PENDING, AdHealth.UNEXPLAINED])
     def test_proven(self, health: AdHealth | None) -> None:
-        """The regions are back, all that runs is confirmed, nothing is broken; an ad that is off is not called healthy."""
+        """The regions are back, all that runs is confirmed, nothing is broken; what is off is not called well."""
         judged = judged_back(run_in(S.ROLLING_BACK, TEXAS, findings=found(health) if health else ()))
 
         assert judged.state is S.ROLLED_BACK
@@ -182,11 +182,12 @@ def go(world: World, *adsets: str) -> list[ChangeRun]:
 
 
 def come_at(world: World, call: str, act: Callable[[], None], number: int = 1) -> None:
-    """Have something happen right before such a call, counted from 1."""
+    """Have something happen right before such a call, counted from 1 and without those that read a whole campaign."""
     calls = iter(range(1, 10_000))
 
     def watch(operation: Operation) -> None:
-        if f"{operation.method} {operation.kind}" == call and next(calls) == number:
+        is_meant = f"{operation.method} {operation.kind}" == call and operation.object_id not in world.meta.campaigns
+        if is_meant and next(calls) == number:
             act()
 
     world.meta.on_request = watch
@@ -291,11 +292,10 @@ class TestGuards:
     """A defect in one ad set's step stays with that ad set, and leaves none of them unprotected."""
 
     @pytest.mark.parametrize("function", ["update_adset_geo", "republish_ads", "verify_ads_after_republish"])
-    def test_forward(self, world: World, adset: str, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_forward(self, world: World, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """The others are verified; that one is put back, as far as it can be proven."""
-        world.adset("Two")
-        world.adset("Three")
-        adsets = list(world.meta.adsets)
+        world.campaign("FL")
+        adsets = [world.adset(name) for name in ("One", "Two", "Three")]
         right = getattr(change_run, function)
         is_back: list[bool] = []
 
@@ -397,17 +397,21 @@ class TestRepublish:
         assert (run.state, len(republished(world))) == (S.VERIFIED, 3)
         assert_well(world, adset)
 
-    def test_one_that_comes_after_every_look_keeps_it_open(self, world: World, adset: str) -> None:
-        """Somebody adds an ad before each verification: the last one is nobody's yet, so a later run looks again."""
-        come_at(world, "GET ads", lambda: None)
-        world.meta.on_request = lambda call: (
-            world.meta.person_adds_ad(adset, "New") and None if (call.method, call.kind) == ("GET", "ads") else None
-        )
+    def test_an_ad_comes_before_each_look(self, world: World, adset: str) -> None:
+        """Each is re-published, the one that came before the last look as well."""
+        numbers = iter(range(10))
 
-        (run,) = go(world, adset)
+        def add(operation: Operation) -> None:
+            if (operation.method, operation.path) == ("GET", f"{adset}/ads"):
+                world.meta.person_adds_ad(adset, f"New {next(numbers)}")
 
-        assert (run.state, run.reason) == (S.REPUBLISHED, None)
-        assert "is not re-published yet" in " ".join(run.issues)
+        world.meta.on_request = add
+
+        go(world, adset)
+
+        assert sorted(republished(world)) == sorted(ad.id for ad in world.meta.ads_of(adset))
+        assert len(world.meta.ads_of(adset)) == 4
+        assert_well(world, adset)
 
     def test_an_ad_that_meta_disapproves_of_is_not_sent_one(self, world: World, adset: str) -> None:
         """It does not run, and Meta refuses: that a person's new ad was rejected is no reason to put anything back."""
