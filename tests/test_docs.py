@@ -8,7 +8,7 @@ from typer.main import get_command
 
 from closrads.cli.app import app
 from closrads.config import _OF_CAMPAIGN, _SHARED
-from closrads.domain.changes import ChangeState
+from closrads.domain.changes import TRANSITIONS, ChangeState
 from closrads.domain.results import Result
 from closrads.domain.settings import Limits
 
@@ -101,3 +101,11 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         anchors = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
         assert not anchor or anchor in anchors, target
+
+
+def test_the_drawing_shows_the_steps_of_a_change() -> None:
+    """No arrow more and no arrow less than the ledger allows."""
+    drawing = LIFECYCLE.read_text().split("```mermaid\n")[1].split("```")[0]
+    drawn = set(re.findall(r"^ +(\w+) --> (\w+)$", drawing, re.MULTILINE))
+
+    assert drawn == {(state.value, step.value) for state, steps in TRANSITIONS.items() for step in steps}
