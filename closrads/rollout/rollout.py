@@ -135,7 +135,7 @@ def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResu
 def _refusals(
     before: tuple[tuple[int | None, int | None], ...], outcomes: Sequence[Outcome]
 ) -> tuple[tuple[int | None, int | None], ...]:
-    """Return the codes of the last equal refusals in a row; one about the ad set itself neither counts nor interrupts."""
+    """Return the codes of the last equal refusals in a row; those about one ad set neither count nor interrupt."""
     row = before
     for outcome in outcomes:
         error = outcome.error

@@ -109,6 +109,19 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
         else:
             prepared.append(begun)
     refused = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
+    done = carry_through(job, _send(job, prepared, refused))
+    keep_unexplained_pauses(job, done)
+    for run in done:
+        change = changes[run.id]
+        if run.state is not ChangeState.NOT_WRITTEN:
+            outcomes[run.id] = _outcome(change, run)
+        elif run.refusals:
+            outcomes[run.id] = _not_done(change, run.refusals[-1])
+    return outcomes
+
+
+def _send(job: Job, prepared: Sequence[ChangeRun], refused: list[ClosradsError]) -> list[ChangeRun]:
+    """Send changes to Meta side by side; after a refusal that concerns all, nothing more is begun."""
 
     def send(run: ChangeRun) -> ChangeRun:
         if any(map(concerns_all, list(refused))):
@@ -118,16 +131,7 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
             refused.append(done.error)
         return done
 
-    sent = map_concurrently(send, prepared, WRITES_AT_ONCE)
-    done = carry_through(job, sent)
-    keep_unexplained_pauses(job, done)
-    for run in done:
-        change = changes[run.id]
-        if run.state is not ChangeState.NOT_WRITTEN:
-            outcomes[run.id] = _outcome(change, run)
-        elif run.refusals:
-            outcomes[run.id] = _not_done(change, run.refusals[-1])
-    return outcomes
+    return map_concurrently(send, prepared, WRITES_AT_ONCE)
 
 
 def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
