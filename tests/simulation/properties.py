@@ -133,7 +133,7 @@ class _AdSetFile:
     name: str
     campaign: str
     known: set[Regions] = field(default_factory=set)
-    """All regions that it ever had."""
+    """All regions that it ever had rightly."""
     changes: dict[str, str] = field(default_factory=dict)
     """By ledger key, the state of each change."""
     begun: dict[str, float] = field(default_factory=dict)
@@ -231,7 +231,10 @@ class Judge:
         if not file.is_open and not call.is_late:
             self._violated(Clause.WRITTEN_DOWN, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         wanted = call.invocation.wanted.get(file.campaign)
-        if new not in file.known | {wanted}:
+        file.known.add(old)
+        if new == wanted or new in file.known:
+            file.known.add(new)
+        else:
             self._violated(Clause.KNOWN_REGIONS, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         for setting in self._overwritten(adset, before, wanted):
             edit = self._simulation.meta.people.edits.get(adset.id, {}).get(setting)
@@ -246,7 +249,6 @@ class Judge:
             file.pardons.add(("", Unobservable.APPLIED_LATE))
         else:
             file.pardons.discard(("", Unobservable.APPLIED_LATE))
-        file.known |= {old, new}
         file.written_at = self._now
         self._one_writer(call, file.campaign)
 
