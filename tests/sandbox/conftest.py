@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from sandbox import Sandbox
+from sandbox.in_process import InProcessSandbox
 from sandbox.meta import MetaWorld
 
 CAMPAIGN = "120210000000000100"
@@ -73,24 +74,17 @@ class Graph:
         return status, content["error"]["code"], content["error"].get("error_subcode")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def clock() -> Clock:
     """Return the clock of the sandbox."""
     return Clock()
 
 
-@pytest.fixture(scope="session")
-def running(clock: Clock) -> Iterator[Sandbox]:
-    """Keep the sandbox running through all tests."""
-    with Sandbox(now=clock) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
+def sandbox(clock: Clock) -> Iterator[Sandbox]:
     """Return the sandbox, empty."""
-    running.reset()
-    return running
+    with InProcessSandbox(clock, clock.advance) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
