@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.conftest import FIGURE
-from tests.crash import harness
+from tests.slow.crash import harness
 
 Answer = TypeVar("Answer")
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from sandbox import Breakage
-from tests.crash.conftest import Say, Workers
-from tests.crash.harness import (
+from tests.slow.crash.conftest import Say, Workers
+from tests.slow.crash.harness import (
     ADS,
     BREAKS,
     DAY,

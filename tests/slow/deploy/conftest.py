@@ -21,7 +21,7 @@ from sandbox import ClosrtechWorld, Mail, MetaWorld
 from sandbox.ministack import HARDLY_EVER, Ministack, localized, why_not_here
 from tests.world import VETERANS, FakeTime
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SAM_CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())["prod"]
 NAME = SAM_CONFIG["global"]["parameters"]["stack_name"]
 PARAMETERS = {

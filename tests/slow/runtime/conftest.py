@@ -7,7 +7,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.lambda_runtime import LambdaRuntime
-from tests.runtime.business import Business
+from tests.slow.runtime.business import Business
 
 Start = Callable[..., LambdaRuntime]
 

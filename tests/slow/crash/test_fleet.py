@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.crash.conftest import Say, Workers
-from tests.crash.harness import (
+from tests.slow.crash.conftest import Say, Workers
+from tests.slow.crash.harness import (
     HOUR,
     MINUTE,
     ONE_MORE,

@@ -5,7 +5,7 @@ Clients are made and nothing is sent, so no connection is shared.
 
 from closrads import config, notifier
 from closrads.ledger import dynamodb
-from tests.crash import invocation
+from tests.slow.crash import invocation
 
 __all__ = ["invocation"]
 

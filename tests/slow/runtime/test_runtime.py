@@ -14,10 +14,10 @@ from sandbox import Breakage
 from sandbox.lambda_runtime import SITE_PACKAGES, LambdaRuntime, why_not_here
 from sandbox.meta import Operation
 from sandbox.server import Delivery, Reply
-from tests.runtime.business import Business, becomes_of
-from tests.runtime.conftest import Start
+from tests.slow.runtime.business import Business, becomes_of
+from tests.slow.runtime.conftest import Start
 
-EVENTS = Path(__file__).resolve().parents[2] / "events"
+EVENTS = Path(__file__).resolve().parents[3] / "events"
 LIVE = {"dry_run": False}
 SHORT = 14
 """Seconds: enough to begin an ad set at once, too few to begin another after a call that stalled to the last."""

@@ -31,10 +31,10 @@ from sandbox.meta import AdSet, Effect, Operation
 from sandbox.meta.regions import KEY_BY_STATE
 from sandbox.meta.targeting import region_keys
 from sandbox.moto_aws import _moto
-from tests.crash.invocation import Ending, invoke
+from tests.slow.crash.invocation import Ending, invoke
 from tests.world import START, FakeTime, World
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0
 PATIENCE_SECONDS = 60.0
 """For what takes a second at most."""
@@ -158,7 +158,7 @@ class Lab:
         os.environ.clear()
         os.environ.update(self._environment | {"PYTHONPATH": str(ROOT)})
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["pytest", "tests.crash.warm"])
+        self._context.set_forkserver_preload(["pytest", "tests.slow.crash.warm"])
         self._lock = threading.Lock()
         self._count = 0
         self._numbers: dict[int, int] = {}

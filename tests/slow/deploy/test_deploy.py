@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.meta import Breakage, faults
 from sandbox.ministack import AT_ONCE, SCHEDULED_TIME
-from tests.deploy.conftest import NAME, RECIPIENTS, SENDER, Deployed, eventually
+from tests.slow.deploy.conftest import NAME, RECIPIENTS, SENDER, Deployed, eventually
 from tests.world import LIVE, VETERANS
 
 
