@@ -1,351 +1,27 @@
-"""The memory between runs: leases, scheduled times, changes and what is remembered, against a real DynamoDB API."""
+"""The changes of ad sets in the ledger: written down first, moved along the machine, kept for the next runs."""
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from types import SimpleNamespace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from closrads.domain.adsets import LONG_AGO, Ad, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, RevertStreak
-from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport
-from closrads.domain.runs import CampaignProgress, SharedRun
-from closrads.errors import LedgerError, LedgerFullError, SyncFailed
+from closrads.domain.adsets import Ad
+from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
+from closrads.domain.request import Action
+from closrads.errors import LedgerError, LedgerFullError
 from closrads.ledger.changes import Ledger
-from closrads.ledger.dynamodb import TRANSACTION_ATTEMPTS, Table, _dynamodb
-from closrads.ledger.records import KEPT_FOR, MAX_KEPT
-from closrads.ledger.runs import Runs
-from closrads.redaction import Secret
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.records import KEPT_FOR
 from sandbox import Sandbox
 from sandbox.aws import DROPPED, LEDGER_TABLE
-from tests.ledger_world import FINAL, OPEN, PATHS, entries, leases, ledger, move, prepare, recorded, runs
-from tests.world import LIVE, START, FakeTime, World
-
-ME, OTHER, THIRD = "20260504T103000Z-0000000a", "20260504T103000Z-0000000b", "20260504T103000Z-0000000c"
-SOON = START + timedelta(minutes=15)
-SERVER_ERROR = ("InternalServerError", 500)
-FLORIDA, GEORGIA = {"key": "3852", "name": "Florida", "country": "US"}, {"key": "3853", "name": "Georgia"}
-
-
-def a_change(**more: Any) -> Change:
-    """Build a change of an ad set from Georgia to Florida."""
-    before = AdSetSnapshot(
-        id="501",
-        name="Broad",
-        meta_campaign_id="900",
-        effective_status="ACTIVE",
-        targeting={"geo_locations": {"regions": [GEORGIA]}, "age_min": 18, "user_age_unknown": None},
-        ads=(Ad("601", "One", "ACTIVE", "ACTIVE"), Ad("602", "Zwei “ß” 🦊", "ACTIVE", "ACTIVE")),
-    )
-    usual: dict[str, Any] = {
-        "campaign": "veterans",
-        "run_id": ME,
-        "action": Action.SYNC,
-        "before": replace(
-            before, **{name: more.pop(name) for name in ("id", "name", "targeting", "ads") if name in more}
-        ),
-        "after": {"geo_locations": {"regions": [FLORIDA]}},
-        "state": ChangeState.PREPARED,
-        "prepared_at": START,
-        "changed_at": START,
-    }
-    return Change(**(usual | more))
-
-
-def calls(world: World, operation: str) -> int:
-    """Count the calls of one operation of DynamoDB."""
-    return [call.operation for call in world.sandbox.aws.requests].count(operation)
-
-
-@pytest.fixture
-def retrying(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Return a business whose boto3 tries everything twice, as in the deployed function."""
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
-    _dynamodb.cache_clear()
-    yield world
-    _dynamodb().close()
-    _dynamodb.cache_clear()
-
-
-def cancel(world: World, *answers: Sequence[str]) -> None:
-    """Have the next transactions be cancelled, each for these reasons, one for each of its parts."""
-    for codes in answers:
-        reasons = {"CancellationReasons": [{"Code": code} for code in codes]}
-        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "TransactionCanceledException", members=reasons)
-
-
-class TestLease:
-    """One run per campaign at a time."""
-
-    @pytest.mark.parametrize(
-        ("seconds", "who", "has_it"),
-        [
-            pytest.param(0, ME, ME, id="own again"),
-            pytest.param(0, OTHER, ME, id="taken"),
-            pytest.param(900, OTHER, ME, id="in its last second"),
-            pytest.param(901, OTHER, OTHER, id="expired"),
-        ],
-    )
-    def test_a_lease_is_its_runs_until_it_expires(self, world: World, seconds: float, who: str, has_it: str) -> None:
-        """Until then another run learns who has it; after that the campaign is free for whoever comes."""
-        assert leases(world).acquire(["veterans"], ME, SOON, Action.SYNC) == {}
-        world.time.pass_by(seconds)
-
-        busy = leases(world).acquire(["veterans"], who, SOON + timedelta(hours=1), Action.SYNC)
-
-        assert busy == ({} if who == has_it else {"veterans": has_it})
-        (lease,) = entries(world, "LEASE")
-        assert lease["holder"] == has_it
-
-    def test_what_is_free_is_taken_together(self, world: World) -> None:
-        """Of five campaigns two are others': the three that are left are taken in one transaction."""
-        slugs = ["a", "b", "c", "d", "e"]
-        leases(world).acquire(["b"], OTHER, SOON, Action.SYNC)
-        leases(world).acquire(["d"], THIRD, SOON, Action.SYNC)
-        world.sandbox.aws.requests.clear()
-
-        assert leases(world).acquire(slugs, ME, SOON, Action.SYNC) == {"b": OTHER, "d": THIRD}
-
-        assert calls(world, "TransactWriteItems") == 2
-        holders = {lease["pk"]: lease["holder"] for lease in entries(world, "LEASE")}
-        assert holders == {f"CAMPAIGN#{slug}": {"b": OTHER, "d": THIRD}.get(slug, ME) for slug in slugs}
-
-    def test_all_or_none_of_a_transaction(self, world: World) -> None:
-        """Two runs want the same campaigns: one gets all, the other none, in whichever order each names them."""
-        assert leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC) == {}
-        assert leases(world).acquire(["b", "a"], OTHER, SOON, Action.SYNC) == {"a": ME, "b": ME}
-
-    def test_more_campaigns_than_a_transaction_takes(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        """All are taken but those that are another run's, wherever these stand."""
-        monkeypatch.setattr("closrads.ledger.dynamodb.MAX_TRANSACTION_OPERATIONS", 10)
-        slugs = [f"c{number:02}" for number in range(23)]
-        others = {slugs[7], slugs[15], slugs[22]}
-        leases(world).acquire(sorted(others), OTHER, SOON, Action.SYNC)
-
-        assert leases(world).acquire(slugs, ME, SOON, Action.SYNC) == dict.fromkeys(others, OTHER)
-
-        items = entries(world, "LEASE")
-        assert len(items) == 23
-        assert {lease["pk"] for lease in items if lease["holder"] != ME} == {f"CAMPAIGN#{slug}" for slug in others}
-
-    def test_a_transaction_has_as_many_parts_as_dynamodb_takes(self, world: World) -> None:
-        """More than a hundred are refused."""
-        assert leases(world).acquire([f"c{number:03}" for number in range(101)], ME, SOON, Action.SYNC) == {}
-        assert calls(world, "TransactWriteItems") == 2
-
-    def test_no_campaign_at_all(self, world: World) -> None:
-        """Nothing is asked for nothing."""
-        assert leases(world).acquire([], ME, SOON, Action.SYNC) == {}
-        assert calls(world, "TransactWriteItems") == 0
-
-    @pytest.mark.parametrize("reasons", [["TransactionConflict"], ["None", "TransactionConflict"]])
-    def test_a_conflict_is_tried_again_soon(self, world: World, reasons: list[str]) -> None:
-        """Two runs at the same instant: the later one waits a little longer each time."""
-        cancel(world, *[reasons] * (TRANSACTION_ATTEMPTS - 1))
-
-        assert leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC) == {}
-
-        assert world.time.waits == pytest.approx([0.1, 0.2, 0.3, 0.4])
-        assert {lease["holder"] for lease in entries(world, "LEASE")} == {ME}
-
-    @pytest.mark.parametrize(
-        "answers",
-        [
-            pytest.param([["TransactionConflict"]] * TRANSACTION_ATTEMPTS, id="conflict without end"),
-            pytest.param([["ThrottlingError"]], id="no capacity"),
-            pytest.param([["TransactionConflict", "ValidationError"]], id="conflict and worse"),
-        ],
-    )
-    def test_another_cancellation_is_an_error(self, world: World, answers: list[list[str]]) -> None:
-        """Nothing is taken, and nobody waits longer than the conflicts are worth."""
-        cancel(world, *answers)
-
-        with pytest.raises(LedgerError, match="cannot be written"):
-            leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC)
-
-        assert entries(world, "LEASE") == []
-        assert sum(world.time.waits) <= 1
-
-    def test_a_lost_answer_takes_no_lease_from_its_run(self, retrying: World) -> None:
-        """The lease was taken and the answer lost: boto3 asks again, and the run has it."""
-        retrying.sandbox.aws.fail("dynamodb", "TransactWriteItems", *SERVER_ERROR, applied=True)
-
-        assert leases(retrying).acquire(["a", "b"], ME, SOON, Action.SYNC) == {}
-        assert calls(retrying, "TransactWriteItems") == 2
-
-    @pytest.mark.parametrize(
-        ("actions", "last"),
-        [
-            ([], ""),
-            ([Action.SYNC], "run 0"),
-            ([Action.UNDO, Action.RECHECK], ""),
-            ([Action.SYNC, Action.UNDO, Action.RECHECK], "run 0"),
-            ([Action.SYNC, Action.UNDO, Action.SYNC], "run 2"),
-        ],
-    )
-    def test_the_last_sync_is_remembered(self, world: World, actions: list[Action], last: str) -> None:
-        """Neither a recheck nor an undo is one, and a lease that was given back is none the less remembered."""
-        for number, action in enumerate(actions):
-            leases(world).acquire(["veterans"], f"run {number}", SOON, action)
-            leases(world).release(["veterans"], f"run {number}")
-
-        assert leases(world).last_sync("veterans") == last
-        assert leases(world).last_sync("truckers") == ""
-
-    def test_a_refused_lease_makes_nobody_the_last_sync(self, world: World) -> None:
-        """Whoever did not get the campaign has changed nothing."""
-        leases(world).acquire(["veterans"], ME, SOON, Action.SYNC)
-        leases(world).acquire(["veterans"], OTHER, SOON, Action.SYNC)
-
-        assert leases(world).last_sync("veterans") == ME
-
-
-class TestRelease:
-    """A campaign is given back."""
-
-    def test_it_is_free_at_once(self, world: World) -> None:
-        """The next run need not wait for the lease to expire."""
-        leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC)
-        leases(world).release(["a", "b"], ME)
-
-        assert leases(world).acquire(["a", "b"], OTHER, SOON, Action.SYNC) == {}
-
-    def test_only_ones_own_lease_is_given_back(self, world: World) -> None:
-        """A run that outlived its lease takes nothing from the one that came after it."""
-        leases(world).acquire(["veterans"], ME, SOON, Action.SYNC)
-        world.time.pass_by(3600)
-        leases(world).acquire(["veterans"], OTHER, SOON + timedelta(hours=2), Action.SYNC)
-
-        leases(world).release(["veterans"], ME)
-
-        assert leases(world).acquire(["veterans"], THIRD, SOON + timedelta(hours=2), Action.SYNC) == {"veterans": OTHER}
-
-    def test_what_was_never_taken_leaves_no_trace(self, world: World) -> None:
-        """Giving back a campaign that nobody has is nothing."""
-        leases(world).release(["veterans"], ME)
-
-        assert world.sandbox.aws.ledger() == []
-
-    def test_one_that_cannot_be_given_back_keeps_no_other(self, world: World) -> None:
-        """It has another run by now; the other campaigns are free all the same."""
-        leases(world).acquire(["b"], OTHER, SOON, Action.SYNC)
-        leases(world).acquire(["a", "c"], ME, SOON, Action.SYNC)
-
-        leases(world).release(["a", "b", "c"], ME)
-
-        assert leases(world).acquire(["a", "b", "c"], THIRD, SOON, Action.SYNC) == {"b": OTHER}
-
-
-class TestScheduledTime:
-    """What is scheduled for one time runs to its end once."""
-
-    KEY = "sync#2026-05-04T10:30:00Z#*"
-
-    def claim(self, world: World, run_id: str) -> str:
-        """Claim the time for a run that has fifteen minutes."""
-        return leases(world).claim_time(self.KEY, run_id, world.time.clock.now() + timedelta(minutes=15))
-
-    @pytest.mark.parametrize(
-        ("ended", "seconds", "who", "has_it"),
-        [
-            pytest.param(False, 60, OTHER, ME, id="the first lives"),
-            pytest.param(False, 900, OTHER, ME, id="its last second"),
-            pytest.param(False, 901, OTHER, OTHER, id="the first died"),
-            pytest.param(True, 60, OTHER, ME, id="the first ended"),
-            pytest.param(True, 86_400, OTHER, ME, id="the first ended long ago"),
-            pytest.param(False, 60, ME, ME, id="the same run again"),
-        ],
-    )
-    def test_a_second_delivery(self, world: World, seconds: float, who: str, has_it: str, *, ended: bool) -> None:
-        """It gets the time only if the first died without coming to its end."""
-        assert self.claim(world, ME) == ME
-        if ended:
-            leases(world).complete_time(self.KEY, ME)
-        world.time.pass_by(seconds)
-
-        assert self.claim(world, who) == has_it
-
-    def test_the_one_that_takes_over_ends_it_for_all(self, world: World) -> None:
-        """After a death and a second run that ended, a third delivery is left alone."""
-        self.claim(world, ME)
-        world.time.pass_by(901)
-        self.claim(world, OTHER)
-        leases(world).complete_time(self.KEY, OTHER)
-        world.time.pass_by(86_400)
-
-        assert self.claim(world, THIRD) == OTHER
-
-    def test_it_can_be_given_back_by_the_one_that_has_it(self, world: World) -> None:
-        """Then another delivery may have it at once; nobody else can give it away."""
-        self.claim(world, ME)
-        leases(world).release_time(self.KEY, OTHER)
-        assert self.claim(world, OTHER) == ME
-        leases(world).release_time(self.KEY, ME)
-        assert self.claim(world, OTHER) == OTHER
-
-    def test_a_run_that_leaves_everything_to_another_gives_it_back(self, world: World) -> None:
-        """Somebody's resync has the only campaign: the next delivery of the time does the day's work."""
-        world.campaign("FL")
-        world.adset()
-        event = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
-        leases(world).acquire(["veterans"], OTHER, SOON, Action.SYNC)
-        assert world.run(event)["left_to"] == OTHER
-        leases(world).release(["veterans"], OTHER)
-
-        assert world.run(event)["campaigns"][0]["adsets_updated"] == 1
-
-    def test_other_times_are_free(self, world: World) -> None:
-        """Tomorrow's run is not today's."""
-        self.claim(world, ME)
-
-        assert leases(world).claim_time("sync#2026-05-05T10:30:00Z#*", OTHER, SOON) == OTHER
-
-    def test_it_is_not_kept_for_ever(self, world: World) -> None:
-        """DynamoDB forgets it after the time that everything final is kept."""
-        self.claim(world, ME)
-
-        assert world.sandbox.aws.ledger()[0]["expires_at"] == int((SOON + KEPT_FOR).timestamp())
-
-    def test_a_lost_answer_takes_no_time_from_its_run(self, retrying: World) -> None:
-        """The time was taken and the answer lost: boto3 asks again, and the run has it."""
-        retrying.sandbox.aws.fail("dynamodb", "PutItem", DROPPED, applied=True)
-
-        assert self.claim(retrying, ME) == ME
-        assert calls(retrying, "PutItem") == 2
-
-    def test_a_delivery_that_could_not_claim_it_does_not_end_it_for_another(self, world: World) -> None:
-        """The first delivery is at work and may yet die; the second, which cannot reach the ledger, ends nothing."""
-        world.campaign("FL")
-        event = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
-        self.claim(world, ME)
-        world.sandbox.aws.fail("dynamodb", "PutItem", *SERVER_ERROR)
-
-        with pytest.raises(SyncFailed):
-            world.run(event)
-        world.time.pass_by(901)
-
-        assert self.claim(world, OTHER) == OTHER
-
-    def test_a_delivery_that_could_not_claim_it_leaves_it_free(self, world: World) -> None:
-        """The only delivery that there was did nothing, so the next one may."""
-        world.campaign("FL")
-        world.adset()
-        event = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
-        world.sandbox.aws.fail("dynamodb", "PutItem", *SERVER_ERROR)
-
-        with pytest.raises(SyncFailed):
-            world.run(event)
-
-        assert world.run(event)["campaigns"][0]["adsets_updated"] == 1
+from tests.ledger.conftest import FLORIDA, GEORGIA, ME, OTHER, SERVER_ERROR, THIRD, a_change, calls, cancel
+from tests.ledger.strategies import changes
+from tests.ledger_world import FINAL, OPEN, entries, ledger, move, prepare, recorded
+from tests.world import START, FakeTime, World
 
 
 class TestPrepare:
@@ -442,21 +118,14 @@ class TestPrepare:
             prepare(ledger(world), change)
 
 
-STEPS = [step for path in PATHS.values() for step in pairwise((ChangeState.PREPARED, *path))]
-AGAIN = [
-    (ChangeState.VERIFIED, ChangeState.ROLLING_BACK),
-    (ChangeState.ROLLBACK_FAILED, ChangeState.ROLLING_BACK),
-    (ChangeState.PREPARED, ChangeState.ROLLING_BACK),
-    (ChangeState.REPUBLISHED, ChangeState.SUPERSEDED),
-    (ChangeState.ROLLING_BACK, ChangeState.SUPERSEDED),
-]
-"""What a rollback, a recheck or a recovery adds to the usual steps."""
+DRAWN = [(old, new) for old, targets in TRANSITIONS.items() for new in sorted(targets)]
+NOT_DRAWN = [(old, new) for old in ChangeState for new in ChangeState if new not in TRANSITIONS[old]]
 
 
 class TestMove:
     """A change comes from one state to the next."""
 
-    @pytest.mark.parametrize(("old", "new"), sorted({*STEPS, *AGAIN}))
+    @pytest.mark.parametrize(("old", "new"), DRAWN)
     def test_each_step_is_written_down(self, world: World, old: ChangeState, new: ChangeState) -> None:
         """The state and its time; what is open is in the index and never expires, what is final is not and does."""
         change = recorded(world, a_change(), old)
@@ -472,15 +141,29 @@ class TestMove:
         if new in FINAL:
             assert item["expires_at"] == int((START + timedelta(seconds=7) + KEPT_FOR).timestamp())
 
-    @pytest.mark.parametrize("there", [state for state in ChangeState if state is not ChangeState.WRITTEN])
-    def test_from_another_state_than_it_is_in(self, world: World, there: ChangeState) -> None:
-        """Another run has taken it up: hands off, and nothing is remembered of it either."""
+    @pytest.mark.parametrize(("old", "new"), NOT_DRAWN)
+    def test_a_step_that_the_machine_lacks_is_refused(self, world: World, old: ChangeState, new: ChangeState) -> None:
+        """DynamoDB is not even asked, so no defect of a caller can skip the re-publish or the verification."""
+        change = recorded(world, a_change(), old)
+        before = world.sandbox.aws.ledger()
+        world.sandbox.aws.requests.clear()
+
+        with pytest.raises(LedgerError, match=f"cannot go from {old} to {new}"):
+            move(ledger(world), change, new)
+
+        assert world.sandbox.aws.requests == []
+        assert world.sandbox.aws.ledger() == before
+
+    @pytest.mark.parametrize("there", [state for state in ChangeState if state is not ChangeState.ROLLING_BACK])
+    @pytest.mark.parametrize("new", [ChangeState.ROLLED_BACK, ChangeState.SUPERSEDED])
+    def test_from_another_state_than_it_is_in(self, world: World, there: ChangeState, new: ChangeState) -> None:
+        """Another run has it: hands off, and no revert is counted either."""
         recorded(world, a_change(), there)
         before = world.sandbox.aws.ledger()
         world.time.pass_by(1)
 
-        with pytest.raises(LedgerError, match="501 is not written any more"):
-            move(ledger(world), a_change(state=ChangeState.WRITTEN), ChangeState.ROLLED_BACK)
+        with pytest.raises(LedgerError, match="501 is not rolling_back any more"):
+            move(ledger(world), a_change(state=ChangeState.ROLLING_BACK), new)
         assert world.sandbox.aws.ledger() == before
 
     def test_what_was_never_written_down_cannot_move(self, world: World) -> None:
@@ -489,12 +172,21 @@ class TestMove:
             move(ledger(world), a_change(), ChangeState.WRITTEN)
         assert world.sandbox.aws.ledger() == []
 
-    @pytest.mark.parametrize("new", [ChangeState.WRITTEN, ChangeState.ROLLED_BACK, ChangeState.VERIFIED])
+    @pytest.mark.parametrize(
+        ("old", "new", "times"),
+        [
+            (ChangeState.PREPARED, ChangeState.WRITTEN, []),
+            (ChangeState.ROLLING_BACK, ChangeState.ROLLED_BACK, [2]),
+            (ChangeState.REPUBLISHED, ChangeState.VERIFIED, []),
+        ],
+    )
     @pytest.mark.parametrize("fault", [SERVER_ERROR, (DROPPED,)])
-    def test_a_lost_answer_is_no_other_run(self, retrying: World, new: ChangeState, fault: Any) -> None:
+    def test_a_lost_answer_is_no_other_run(
+        self, retrying: World, old: ChangeState, new: ChangeState, times: list[int], fault: Any
+    ) -> None:
         """The step was taken and the answer lost: boto3 asks again, and finds it taken."""
         reverts = RevertStreak(frozenset({"3852"}), 1)
-        change = recorded(retrying, a_change(reverts=reverts))
+        change = recorded(retrying, a_change(reverts=reverts), old)
         retrying.sandbox.aws.requests.clear()
         retrying.sandbox.aws.fail("dynamodb", "TransactWriteItems", *fault, applied=True)
 
@@ -502,8 +194,7 @@ class TestMove:
 
         assert calls(retrying, "TransactWriteItems") == 2
         assert ledger(retrying).changes_of("veterans", ME) == (moved,)
-        times = [item["times"] for item in entries(retrying, "MEMORY#")]
-        assert times == ([2] if new is ChangeState.ROLLED_BACK else [])
+        assert [item["times"] for item in entries(retrying, "MEMORY#")] == times
 
     def test_a_conflict_is_tried_again_soon(self, world: World) -> None:
         """Meta has been written: what became of that is worth another try."""
@@ -515,15 +206,26 @@ class TestMove:
         assert world.time.waits == [0.1]
         assert entries(world, "CHANGE#")[0]["state"] == "written"
 
-    def test_ads_that_somebody_switched_off_are_forgotten_with_the_next_step(self, world: World) -> None:
-        """From then on the change is not answerable for them, whoever takes it up."""
-        change = recorded(world, a_change(), ChangeState.ROLLBACK_FAILED)
-        one = replace(change.before, ads=change.before.ads[:1])
+    @pytest.mark.parametrize("reason", RollbackReason)
+    def test_why_it_is_rolled_back_is_kept_with_the_step(self, world: World, reason: RollbackReason) -> None:
+        """A later run goes on with a rollback, and has to know whether the regions are to be written."""
+        change = recorded(world, a_change(), ChangeState.WRITTEN)
 
-        move(ledger(world), replace(change, before=one), ChangeState.ROLLING_BACK)
+        rolling_back = move(ledger(world), replace(change, reason=reason), ChangeState.ROLLING_BACK)
+        failed = move(ledger(world), replace(rolling_back, reason=None), ChangeState.ROLLBACK_FAILED)
+
+        assert failed.state is ChangeState.ROLLBACK_FAILED
+        (found,) = ledger(world).open_changes("veterans")
+        assert found.reason is reason
+
+    def test_a_further_rollback_has_its_own_reason(self, world: World) -> None:
+        """What was wrong the first time says nothing about the second."""
+        change = recorded(world, a_change(reason=RollbackReason.ADS_BROKEN), ChangeState.ROLLED_BACK)
+
+        move(ledger(world), replace(change, reason=RollbackReason.ALREADY_BACK), ChangeState.ROLLING_BACK)
 
         (found,) = ledger(world).open_changes("veterans")
-        assert found.before == one
+        assert found.reason is RollbackReason.ALREADY_BACK
 
 
 class TestTogether:
@@ -546,6 +248,7 @@ class TestTogether:
         book.prepare(changes)
         move(book, changes[1], ChangeState.SUPERSEDED)
         move(book, changes[3], ChangeState.NOT_WRITTEN)
+        changes[2] = move(book, changes[2], ChangeState.ROLLING_BACK)
         ends = [ChangeState.WRITTEN, ChangeState.WRITTEN, ChangeState.ROLLED_BACK, ChangeState.WRITTEN]
 
         answers = book.move(list(zip(changes, ends, strict=True)))
@@ -557,6 +260,18 @@ class TestTogether:
         states = [change.state for change in book.changes_of("veterans", ME)]
         assert states == ["written", "superseded", "rolled_back", "not_written"]
         assert book.previous_outcomes("veterans").reverted.keys() == {"502"}
+
+    def test_a_step_that_the_machine_lacks_keeps_no_other_from_its_step(self, world: World) -> None:
+        """Only it is refused, in its place among the answers."""
+        book, changes = ledger(world), [a_change(id=f"50{number}") for number in range(3)]
+        book.prepare(changes)
+        ends = [ChangeState.WRITTEN, ChangeState.VERIFIED, ChangeState.NOT_WRITTEN]
+
+        answers = book.move(list(zip(changes, ends, strict=True)))
+
+        assert [isinstance(answer, LedgerError) for answer in answers] == [False, True, False]
+        states = [change.state for change in book.changes_of("veterans", ME)]
+        assert states == ["written", "prepared", "not_written"]
 
     def test_one_that_is_too_large_or_there_already_keeps_no_other(self, world: World) -> None:
         """Of four, the second does not fit and the third was begun before: the others are written down."""
@@ -582,9 +297,11 @@ class TestTogether:
         assert calls(world, "TransactWriteItems") == 3
 
     def test_a_transaction_that_fails_says_nothing_of_the_next(self, world: World) -> None:
-        """Of sixty that end, each with its memory, the first fifty are one transaction."""
-        changes = [a_change(id=f"5{n:02}") for n in range(60)]
-        ledger(world).prepare(changes)
+        """Of sixty that end, each with its streak, the first fifty are one transaction."""
+        prepared = [a_change(id=f"5{n:02}") for n in range(60)]
+        ledger(world).prepare(prepared)
+        rolling_back = ledger(world).move([(change, ChangeState.ROLLING_BACK) for change in prepared])
+        changes = [change for change in rolling_back if isinstance(change, Change)]
         world.sandbox.aws.fail("dynamodb", "TransactWriteItems", *SERVER_ERROR)
 
         answers = ledger(world).move([(change, ChangeState.ROLLED_BACK) for change in changes])
@@ -593,8 +310,8 @@ class TestTogether:
         assert len(ledger(world).previous_outcomes("veterans").reverted) == 10
 
 
-class TestMemory:
-    """What is remembered of an ad set whose change had to be put back."""
+class TestRevertStreak:
+    """How often in a row an ad set's change was rolled back."""
 
     SAME, ELSE = frozenset({"3852"}), frozenset({"3853"})
 
@@ -640,6 +357,36 @@ class TestMemory:
 
         assert ledger(world).previous_outcomes("veterans").reverted == ({} if after is None else {"501": after})
 
+    @pytest.mark.parametrize(
+        ("reason", "counts"),
+        [
+            (RollbackReason.ADS_BROKEN, True),
+            (RollbackReason.PAUSE_UNEXPLAINED, True),
+            (RollbackReason.NOT_CONFIRMED, False),
+            (RollbackReason.OUTCOME_UNKNOWN, False),
+            (RollbackReason.STORED_DIFFERENTLY, False),
+            (RollbackReason.ALREADY_BACK, False),
+            (RollbackReason.DEFECT, False),
+        ],
+    )
+    @pytest.mark.parametrize("streak", [None, RevertStreak(SAME, 1)], ids=["first", "again"])
+    def test_only_what_the_ads_did_counts(
+        self, world: World, reason: RollbackReason, streak: RevertStreak | None, *, counts: bool
+    ) -> None:
+        """A lost answer or a defect is no reason to leave an ad set alone from tomorrow on."""
+        change = recorded(world, a_change(reverts=streak), ChangeState.WRITTEN)
+        for state in (ChangeState.ROLLING_BACK, ChangeState.ROLLED_BACK):
+            change = move(ledger(world), replace(change, reason=reason), state)
+
+        runs = 1 if streak is None else 2
+        assert ledger(world).previous_outcomes("veterans").reverted == (
+            {"501": RevertStreak(self.SAME, runs)} if counts else {}
+        )
+
+    def test_every_reason_is_decided_about(self) -> None:
+        """A new reason must be put into one of both groups above."""
+        assert len(RollbackReason) == 7
+
     def test_it_is_of_one_ad_set_of_one_campaign(self, world: World) -> None:
         """Others are not burdened with it, and it expires in the end."""
         recorded(world, a_change(), ChangeState.ROLLED_BACK)
@@ -676,24 +423,13 @@ class TestReading:
 
         assert [change.before.id for change in ledger(world).open_changes("veterans")] == ["501", "502", "503", "500"]
 
-    def test_every_page_is_read(self, world: World) -> None:
-        """DynamoDB answers with a megabyte at a time: five changes of 300 kB are more than that, and all come."""
-        for number in range(5):
-            noise = random.Random(number).randbytes(140_000).hex()  # noqa: S311 - it only has to be hard to pack
-            targeting = {"geo_locations": {"regions": [GEORGIA]}, "noise": noise + noise[::-1]}
-            prepare(ledger(world), a_change(id=f"50{number}", targeting=targeting))
-        world.sandbox.aws.requests.clear()
-
-        assert [change.before.id for change in ledger(world).changes_of("veterans", ME)] == [f"50{n}" for n in range(5)]
-        assert calls(world, "Query") > 1
-        assert len(ledger(world).open_changes("veterans")) == 5
-
     def test_the_newest_change_of_each_ad_set(self, world: World) -> None:
-        """Of those prepared since a moment, of whichever run; what came before it is nobody's business any more."""
+        """Of those that have reached their state since a moment, of whichever run."""
         for number, (hours, adset) in enumerate([(-25, "501"), (-3, "501"), (-2, "502"), (-1, "501"), (0, "503")]):
             time = START + timedelta(hours=hours)
             run_id = f"{time:%Y%m%dT%H%M%SZ}-{9 - number:08}"
-            recorded(world, a_change(id=adset, run_id=run_id, prepared_at=time), ChangeState.VERIFIED)
+            change = a_change(id=adset, run_id=run_id, prepared_at=time, changed_at=time)
+            prepare(ledger(world), change)
 
         def newest(hours: float) -> dict[str, timedelta]:
             found = ledger(world).newest_changes("veterans", START - timedelta(hours=hours))
@@ -704,88 +440,82 @@ class TestReading:
         assert newest(-0.1) == {}
         assert ledger(world).newest_changes("truckers", START - timedelta(days=2)) == ()
 
+    def test_a_change_of_an_earlier_day_that_was_rolled_back_since_is_among_them(self, world: World) -> None:
+        """That rollback was a write too, and its ads may break as late as after any other."""
+        prepared_at = START - timedelta(days=2)
+        change = a_change(run_id=f"{prepared_at:%Y%m%dT%H%M%SZ}-0000000a", prepared_at=prepared_at)
+        change = recorded(world, change, ChangeState.ROLLED_BACK)
+
+        assert ledger(world).newest_changes("veterans", START - timedelta(hours=1)) == (change,)
+
     @pytest.mark.parametrize("later", ChangeState)
-    def test_what_came_to_nothing_hides_no_older_change(self, world: World, later: ChangeState) -> None:
-        """What was not written, and what was put back, left the ad set to the change before it."""
+    def test_what_was_not_written_hides_no_older_change(self, world: World, later: ChangeState) -> None:
+        """Whatever else it has ended as, Meta may have it, and it is looked at."""
         recorded(world, a_change(), ChangeState.VERIFIED)
         recorded(world, a_change(run_id=THIRD, prepared_at=START + timedelta(seconds=9)), later)
 
         (found,) = ledger(world).newest_changes("veterans", START)
-        assert found.run_id == (ME if later in {ChangeState.NOT_WRITTEN, ChangeState.ROLLED_BACK} else THIRD)
+        assert found.run_id == (ME if later is ChangeState.NOT_WRITTEN else THIRD)
 
-    @pytest.mark.parametrize(
-        "read",
-        [
-            lambda book: book.changes_of("veterans", ME),
-            lambda book: book.open_changes("veterans"),
-            lambda book: book.newest_changes("veterans", START)[:7],
-            lambda book: tuple(book.previous_outcomes("veterans").reverted),
-        ],
-        ids=["changes_of", "open_changes", "newest_changes", "memories"],
-    )
-    def test_no_page_is_the_last_until_dynamodb_says_so(self, world: World, read: Callable[[Ledger], Any]) -> None:
-        """However few items DynamoDB answers with at a time, all come."""
-        state = ChangeState.ROLLED_BACK
-        for number in range(7):
-            recorded(world, a_change(id=f"50{number}"), state)
-            recorded(world, a_change(id=f"60{number}", run_id=OTHER), ChangeState.ROLLBACK_FAILED)
+    def test_when_a_recheck_has_last_looked_at_all(self, world: World) -> None:
+        """The last time counts, of the campaign that it was about; it is not kept for ever."""
+        assert ledger(world).last_recheck("veterans") is None
+        for minutes in (0, 30):
+            ledger(world).record_recheck("veterans", START + timedelta(minutes=minutes))
 
-        whole = read(ledger(world))
-        world.sandbox.aws.query_limit = 2
+        assert ledger(world).last_recheck("veterans") == START + timedelta(minutes=30)
+        assert ledger(world).last_recheck("truckers") is None
+        (item,) = entries(world, "RECHECKED")
+        assert item["expires_at"] == int((START + timedelta(minutes=30) + KEPT_FOR).timestamp())
 
-        assert read(ledger(world)) == whole
-        assert len(whole) == 7
+    def test_what_was_deferred_is_of_the_last_run(self, world: World) -> None:
+        """What an earlier run left to the next has had its turn by now."""
+        assert ledger(world).previous_outcomes("veterans").deferred == frozenset()
+        ledger(world).record_deferred("veterans", ["501", "502"])
+        ledger(world).record_deferred("veterans", ["503"])
 
-    def test_all_is_read_with_strong_consistency(self, world: World) -> None:
-        """What another run wrote a moment ago decides: no read may be behind it."""
-        recorded(world, a_change())
-        world.sandbox.aws.requests.clear()
-        book = ledger(world)
-        book.open_changes("veterans")
-        book.changes_of("veterans", ME)
-        book.previous_outcomes("veterans")
-        leases(world).last_sync("veterans")
-        book.newest_changes("veterans", START)
-        runs(world).exists(ME)
-
-        assert len(world.sandbox.aws.requests) == 7
-        assert all(call.params["ConsistentRead"] for call in world.sandbox.aws.requests)
-
-    def test_a_run_is_known_from_its_beginning(self, world: World) -> None:
-        """With what it was asked to do; its result follows, and neither is kept for ever."""
-        assert not runs(world).exists(ME)
-        runs(world).begin(ME, Action.UNDO, ["veterans", "truckers"])
-        assert runs(world).exists(ME)
-        world.time.pass_by(60)
-        runs(world).end(ME, {"success": True, "campaigns": ["…"]})
-
-        (run,) = entries(world, "", pk="RUN")
-        assert (run["action"], run["campaigns"], run["success"]) == ("undo", ["veterans", "truckers"], True)
-        assert (run["started_at"], run["ended_at"]) == ("2026-05-04T10:30:00+00:00", "2026-05-04T10:31:00+00:00")
-        assert run["expires_at"] == int((START + KEPT_FOR).timestamp())
-
-    def test_a_run_that_never_began_leaves_no_result(self, world: World) -> None:
-        """Nobody can undo it by its id later."""
-        runs(world).end(ME, {"success": False})
-
-        assert not runs(world).exists(ME)
+        assert ledger(world).previous_outcomes("veterans").deferred == {"503"}
+        assert ledger(world).previous_outcomes("truckers").deferred == frozenset()
 
 
-json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-targetings = st.dictionaries(st.text(), json_values, max_size=4)
-names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as asked
-ads = st.builds(Ad, names, names, st.just("ACTIVE"), st.just("ACTIVE"))
-snapshots = st.builds(AdSetSnapshot, names, names, names, names, targetings, st.lists(ads, max_size=3).map(tuple))
-memories = st.builds(RevertStreak, st.frozensets(names, max_size=4), st.integers(1, 99))
-changes = st.builds(
-    Change, names, names, st.sampled_from(Action), snapshots, targetings, st.just(ChangeState.PREPARED), moments,
-    moments, st.none() | memories,
-)  # fmt: skip
+class TestUnexplainedPauses:
+    """Ads that are off since a change, and nobody can tell by whom."""
+
+    def pause(self, adset_id: str = "501", **ads: str) -> UnexplainedPause:
+        """Build what is kept of an ad set."""
+        return UnexplainedPause(adset_id, "Broad “ß”", ads or {"601": "One"}, START)
+
+    def test_they_are_kept_until_they_are_forgotten(self, world: World) -> None:
+        """Each ad set's for itself, in the order of their ids; the newest word counts."""
+        ledger(world).keep_unexplained("veterans", self.pause("502"))
+        ledger(world).keep_unexplained("veterans", self.pause("501", **{"601": "One", "602": "Two"}))
+        ledger(world).keep_unexplained("veterans", self.pause("501", **{"602": "Two"}))
+        ledger(world).keep_unexplained("truckers", self.pause("503"))
+
+        kept = ledger(world).previous_outcomes("veterans").unexplained
+        assert kept == (self.pause("501", **{"602": "Two"}), self.pause("502"))
+
+        ledger(world).forget_unexplained("veterans", "502")
+        assert ledger(world).previous_outcomes("veterans").unexplained == kept[:1]
+        assert [item["pk"] for item in entries(world, "MEMORY#")] == ["CAMPAIGN#truckers", "CAMPAIGN#veterans"]
+
+    def test_to_forget_what_is_not_kept_is_nothing(self, world: World) -> None:
+        """Another run may have been faster."""
+        ledger(world).forget_unexplained("veterans", "501")
+
+        assert world.sandbox.aws.ledger() == []
+
+    def test_they_say_nothing_of_reverts_or_of_what_was_deferred(self, world: World) -> None:
+        """All three stand side by side, and none is taken for another."""
+        recorded(world, a_change(id="501"), ChangeState.ROLLED_BACK)
+        ledger(world).record_deferred("veterans", ["502"])
+        ledger(world).keep_unexplained("veterans", self.pause("503"))
+
+        found = ledger(world).previous_outcomes("veterans")
+
+        assert found.reverted.keys() == {"501"}
+        assert found.deferred == {"502"}
+        assert found.unexplained == (self.pause("503"),)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -800,192 +530,3 @@ def test_a_change_comes_back_as_it_was(sandbox: Sandbox, fake_time: FakeTime, ch
     assert found == change
     assert json.dumps(found.before.targeting) == json.dumps(change.before.targeting)
     assert json.dumps(found.after) == json.dumps(change.after)
-
-
-def a_shared_run(**more: Any) -> SharedRun:
-    """Build a run that several invocations share."""
-    return SharedRun(ME, RunRequest(Action.SYNC, dry_run=False, opens=True, **more), START, {"veterans": "Veterans"})
-
-
-def a_progress(*adsets: AdSetResult, **more: Any) -> CampaignProgress:
-    """Build what a campaign's share of a run has come to."""
-    report = SyncReport("veterans", "Veterans", dry_run=False, adsets=adsets, **more)
-    return CampaignProgress(report, GraphUsage(3, 5, 7), is_over=False)
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-several = st.lists(texts, max_size=3).map(tuple)
-outcomes = st.builds(AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 99), several)
-recoveries = st.builds(
-    Recovery, texts, texts, texts, st.sampled_from(ChangeState), st.sampled_from(ChangeState), several
-)
-requests = st.builds(
-    RunRequest, st.sampled_from(Action), st.booleans(), st.none() | several, st.booleans(), st.frozensets(texts),
-    st.booleans(), st.none() | moments, st.none() | texts, st.just(True),
-)  # fmt: skip
-
-
-class TestSharedRuns:
-    """Runs that several invocations share."""
-
-    @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(request=requests, campaigns=st.dictionaries(names, texts, max_size=3))
-    def test_a_run_comes_back_as_it_was_opened(
-        self, sandbox: Sandbox, fake_time: FakeTime, request: RunRequest, campaigns: dict[str, str]
-    ) -> None:
-        """The later invocations know nothing of the event but what the ledger tells them."""
-        sandbox.aws.reset()
-        runs = Runs(Table(LEDGER_TABLE, fake_time.clock))
-        run = SharedRun(ME, request, START, campaigns)
-
-        assert runs.open(run) == run
-        assert runs.opened(ME) == run
-
-    @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(
-        adsets=st.lists(outcomes, max_size=3), recovered=st.lists(recoveries, max_size=2), again=st.none() | st.just(7)
-    )
-    def test_what_a_campaign_has_come_to_comes_back_as_it_was(
-        self,
-        sandbox: Sandbox,
-        fake_time: FakeTime,
-        adsets: list[AdSetResult],
-        recovered: list[Recovery],
-        again: int | None,
-    ) -> None:
-        """The report is made of it, and what is done with is not done again."""
-        sandbox.aws.reset()
-        runs = Runs(Table(LEDGER_TABLE, fake_time.clock))
-        part = a_progress(*adsets, recovered=tuple(recovered), again_in_seconds=again, unmapped_states=("XX",))
-
-        runs.save_progress(ME, part)
-
-        assert runs.parts(ME) == {"veterans": part}
-        assert runs.begin_campaign(ME, "veterans") == (0, part)
-        assert runs.parts(OTHER) == {}
-
-    def test_begun_is_not_done(self, world: World) -> None:
-        """The call after one that was cut off has to know that there was one."""
-        assert [runs(world).begin_campaign(ME, "veterans") for _ in range(3)] == [(0, None), (1, None), (2, None)]
-        assert runs(world).parts(ME) == {}
-
-    def test_more_than_a_record_holds_is_cut(self, world: World) -> None:
-        """What is done with is then found by its changes; what counts is that the run goes on."""
-        noise = random.Random(7)  # noqa: S311 - noise that cannot be packed
-        adsets = [
-            AdSetResult(str(noise.getrandbits(200)), str(noise.getrandbits(600)), Result.UPDATED) for _ in range(6000)
-        ]
-
-        runs(world).save_progress(ME, a_progress(*adsets))
-
-        assert runs(world).parts(ME)["veterans"].report.adsets == tuple(adsets[:MAX_KEPT])
-
-    def test_a_result_of_too_many_campaigns_is_kept_without_them(self, world: World) -> None:
-        """That it ended, and how, is what the next invocation asks."""
-        noise = random.Random(7)  # noqa: S311 - noise that cannot be packed
-        campaigns = [{"slug": str(noise.getrandbits(900)), "adsets": [], "errors": []} for _ in range(4_000)]
-        runs(world).open(a_shared_run())
-
-        runs(world).end(ME, {"success": False, "campaigns": campaigns, "recovered": []})
-
-        (run,) = runs(world).newest()
-        assert run.result == {"success": False, "campaigns": [], "recovered": []}
-
-    def test_no_secret_is_kept(self, world: World) -> None:
-        """Not even if Meta quotes it."""
-        secret = Secret("EAAFAKE-quoted-by-meta")
-
-        runs(world).save_progress(ME, a_progress(campaign_errors=(f"Meta said {secret.reveal()}",)))
-
-        assert runs(world).parts(ME)["veterans"].report.campaign_errors == ("Meta said ***",)
-
-    def test_one_ends_it_and_another_only_if_that_one_is_cut_off(self, world: World) -> None:
-        """Else there would be two reports, or none."""
-        runs(world).open(a_shared_run())
-
-        assert runs(world).claim_end(ME, SOON, "one") is None
-        assert runs(world).claim_end(ME, SOON, "one") is None, "an answer of DynamoDB was lost"
-        assert runs(world).claim_end(ME, SOON, "two") == SOON
-        world.time.reach(SOON.timestamp() + 1)
-        assert runs(world).claim_end(ME, SOON + timedelta(minutes=15), "two") is None
-
-    def test_what_has_ended_is_not_ended_again(self, world: World) -> None:
-        """Whoever asks is told that it was long ago."""
-        runs(world).open(a_shared_run())
-        runs(world).end(ME, {"success": True})
-        world.time.next_day()
-
-        assert runs(world).claim_end(ME, SOON + timedelta(days=2), "one") == LONG_AGO
-        run = runs(world).opened(ME)
-        assert run is not None
-        assert run.has_ended
-
-
-class TestTrouble:
-    """DynamoDB does not do what it is asked."""
-
-    EVERYTHING: Sequence[tuple[str, str, Callable[[World], Any]]] = (
-        ("PutItem", "written", lambda world: leases(world).claim_time("key", ME, SOON)),
-        ("PutItem", "written", lambda world: runs(world).begin(ME, Action.SYNC, ["veterans"])),
-        ("UpdateItem", "written", lambda world: runs(world).end(ME, {"success": True})),
-        ("GetItem", "read", lambda world: runs(world).exists(ME)),
-        ("TransactWriteItems", "written", lambda world: leases(world).acquire(["veterans"], ME, SOON, Action.SYNC)),
-        ("TransactWriteItems", "written", lambda world: leases(world).release(["veterans"], ME)),
-        ("UpdateItem", "written", lambda world: leases(world).complete_time("key", ME)),
-        ("DeleteItem", "written", lambda world: leases(world).release_time("key", ME)),
-        ("GetItem", "read", lambda world: leases(world).last_sync("veterans")),
-        ("Query", "read", lambda world: ledger(world).newest_changes("veterans", START)),
-        ("TransactWriteItems", "written", lambda world: prepare(ledger(world), a_change(id="502"))),
-        ("TransactWriteItems", "written", lambda world: move(ledger(world), a_change(), ChangeState.WRITTEN)),
-        ("Query", "read", lambda world: ledger(world).open_changes("veterans")),
-        ("GetItem", "read", lambda world: ledger(world).open_changes("veterans")),
-        ("Query", "read", lambda world: ledger(world).changes_of("veterans", ME)),
-        ("Query", "read", lambda world: ledger(world).previous_outcomes("veterans").reverted),
-        ("PutItem", "written", lambda world: ledger(world).record_deferred("veterans", ["501"])),
-        ("PutItem", "written", lambda world: runs(world).open(a_shared_run())),
-        ("GetItem", "read", lambda world: runs(world).opened(ME)),
-        ("UpdateItem", "written", lambda world: runs(world).begin_campaign(ME, "veterans")),
-        ("PutItem", "written", lambda world: runs(world).save_progress(ME, a_progress())),
-        ("Query", "read", lambda world: runs(world).parts(ME)),
-        ("UpdateItem", "written", lambda world: runs(world).claim_end(ME, SOON, "one")),
-    )
-
-    @pytest.mark.parametrize("fault", [SERVER_ERROR, ("AccessDeniedException", 400), (DROPPED,)])
-    @pytest.mark.parametrize(("operation", "verb", "call"), EVERYTHING)
-    def test_every_failure_is_a_ledger_error(
-        self, world: World, operation: str, verb: str, call: Callable[[World], Any], fault: Any
-    ) -> None:
-        """It says what could not be done, and hides what boto3 knows behind no chain of exceptions."""
-        recorded(world, a_change())
-        world.sandbox.aws.fail("dynamodb", operation, *fault)
-
-        with pytest.raises(LedgerError, match=f"The ledger cannot be {verb}: ") as caught:
-            call(world)
-        assert caught.value.__cause__ is None
-        assert caught.value.__suppress_context__
-
-    @pytest.mark.parametrize(("left", "attempts"), [(900, 2), (21, 2), (19, 1)])
-    def test_near_the_end_it_is_asked_once(self, retrying: World, left: float, attempts: int) -> None:
-        """The seconds that further attempts take belong to the report."""
-        change = recorded(retrying, a_change())
-        retrying.time.deadline = retrying.time.seconds() + left
-        retrying.sandbox.aws.requests.clear()
-        retrying.sandbox.aws.fail("dynamodb", "TransactWriteItems", DROPPED, times=None)
-
-        with pytest.raises(LedgerError):
-            move(ledger(retrying), change, ChangeState.WRITTEN)
-
-        assert calls(retrying, "TransactWriteItems") == attempts
-
-    def test_a_table_that_does_not_exist(self, world: World) -> None:
-        """A slip in the deployment says so."""
-        with pytest.raises(LedgerError, match="ResourceNotFound"):
-            Ledger(Table("somebody-elses", world.time.clock)).open_changes("veterans")
-
-    def test_no_secret_in_the_text(self, world: World) -> None:
-        """Not even one that stands in what DynamoDB refuses."""
-        secret = Secret("somebody-elses-FAKE-table")
-
-        with pytest.raises(LedgerError) as caught:
-            prepare(Ledger(Table(secret.reveal(), world.time.clock)), a_change(id=secret.reveal()))
-        assert "FAKE" not in str(caught.value)
