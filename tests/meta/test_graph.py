@@ -372,7 +372,7 @@ def test_no_wait_eats_into_the_last_seconds(
 
 @pytest.mark.parametrize(
     ("remaining", "reserve", "waits"),
-    [(36, 30, [5]), (34, 30, []), (46, 30, [5, 10]), (136, 120, [5, 10]), (126, 120, [5]), (124, 120, []), (3, 30, [])],
+    [(36, 30, [5]), (34, 30, []), (46, 30, [5, 10]), (136, 120, [5, 10]), (126, 120, [5]), (124, 120, []), (6, 30, [])],
 )
 def test_ordinary_waits_keep_the_reserve_too(
     world: World, adset: str, remaining: float, reserve: float, waits: list[float]
@@ -778,12 +778,12 @@ def test_the_pace_is_the_average_of_all_exchanges(world: World, adset: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("remaining", "connect", "whole"), [(900, 3.05, 30), (34, 3.05, 29), (7, 2, 2), (5, 1, 1), (0, 1, 1), (-3, 1, 1)]
+    ("remaining", "connect", "whole"), [(900, 3.05, 30), (34, 3.05, 29), (7, 2, 2), (6, 1, 1), (5.5, 1, 1)]
 )
 def test_time_outs_shrink_with_the_invocation(
     world: World, adset: str, remaining: float, connect: float, whole: float
 ) -> None:
-    """No call lasts into the last five seconds, and even then each gets a second."""
+    """No call lasts into the last five seconds, but each that is begun gets a second."""
     api = world.api()
     world.time.deadline = world.time.seconds() + remaining
 
@@ -791,6 +791,33 @@ def test_time_outs_shrink_with_the_invocation(
 
     assert api._api._session.timeout == pytest.approx((connect, whole))
     assert api._adapter.seconds == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("remaining", [5, 4.9, 0, -3])
+@pytest.mark.parametrize(
+    "call",
+    ids(
+        [
+            ("read", lambda api, adset: api.get(adset, FIELDS)),
+            ("list", lambda api, _: api.get_all(f"{VETERANS}/adsets", FIELDS, 10)),
+            ("write", lambda api, adset: api.post(adset, PAUSE)),
+            ("batch", lambda api, adset: api.batch(turn_on([adset]))),
+        ]
+    ),
+)
+def test_no_call_begins_in_the_last_seconds(
+    world: World, adset: str, call: Callable[[GraphApi, str], Any], remaining: float
+) -> None:
+    """They are for the report; nothing is sent, nothing is counted, and nothing is waited for."""
+    api = world.api()
+    world.time.deadline = world.time.seconds() + remaining
+
+    error = outcome_of(lambda: call(api, adset))
+
+    assert type(error) is MetaTransientError
+    assert "No time is left" in str(error)
+    assert (world.meta.requests, world.time.waits) == ([], [])
+    assert api._meter.reading() == GraphUsage(0, 0, 0)
 
 
 def test_a_time_out_that_has_shrunk_counts(world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
