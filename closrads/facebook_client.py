@@ -314,9 +314,9 @@ def verify_ads_after_republish(
 def read_status_changes(
     api: GraphApi, since: datetime, *, reserve: float = RESERVED_SECONDS
 ) -> tuple[StatusChange, ...]:
-    """Return what the ad account's activity log tells of ads switched on or off since then, the oldest first.
+    """Return what the ad account's activity log tells of ads switched on or off since then, the newest first.
 
-    Empty if it cannot be read. Meta lists the newest first (Marketing API reference "Ad Account Activities").
+    Empty if it cannot be read (Marketing API reference "Ad Account Activities").
     """
     params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int(since.timestamp())}
     try:
@@ -324,8 +324,7 @@ def read_status_changes(
     except MetaError as error:
         logger.warning("meta.no_activity_log", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
         return ()
-    changes = [change for row in rows if (change := parse_status_change(row)) is not None]
-    return tuple(reversed(changes))
+    return tuple(change for row in rows if (change := parse_status_change(row)) is not None)
 
 
 def _why_not_to_change(adset: AdSetSnapshot) -> str:
