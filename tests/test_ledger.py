@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from closrads.domain.adsets import LONG_AGO, Ad, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RevertStreak
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport
+from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
 from closrads.domain.runs import CampaignProgress, SharedRun
 from closrads.errors import LedgerError, LedgerFullError, SyncFailed
 from closrads.ledger.changes import Ledger
@@ -886,10 +886,11 @@ class TestSharedRuns:
         campaigns = [{"slug": str(noise.getrandbits(900)), "adsets": [], "errors": []} for _ in range(4_000)]
         runs(world).open(a_shared_run())
 
-        runs(world).end(ME, {"success": False, "campaigns": campaigns, "recovered": []})
+        result = RunResult(ME, Action.SYNC, False, START, 5, ()).to_json()
+        runs(world).end(ME, result | {"success": False, "campaigns": campaigns})
 
         (run,) = runs(world).newest()
-        assert run.result == {"success": False, "campaigns": [], "recovered": []}
+        assert run.result == RunResult(ME, Action.SYNC, False, START, 5, (), omitted_failed=True)
 
     def test_no_secret_is_kept(self, world: World) -> None:
         """Not even if Meta quotes it."""
