@@ -95,7 +95,7 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
             f"from run {change.run_id}: {change.name} was {change.found}, is {change.state}".replace("_", " ")
             for change in campaign.recovered
         ]
-        if not (campaign.adsets or notes or campaign.errors):
+        if not (campaign.count(*Result) or notes or campaign.errors):
             notes.append(wording.no_adsets)
         yield CampaignSummary(campaign.campaign_name, tuple(lines), tuple(notes), campaign.errors)
 

@@ -54,6 +54,13 @@ def test_a_result_without_details_is_counted() -> None:
     )
 
 
+def test_a_campaign_without_details_is_not_one_without_ad_sets() -> None:
+    """Nothing is said of ad sets that are counted but not listed."""
+    (campaign,) = summary.campaigns(RunResult.from_json(without_details(result(adset("Broad")).to_json())))
+
+    assert (campaign.lines, campaign.notes) == ((), ())
+
+
 @pytest.mark.parametrize(
     ("action", "dry_run", "said"),
     [
