@@ -16,6 +16,7 @@ from closrads.ledger import dynamodb
 from closrads.observability import logger
 from sandbox import Sandbox
 from sandbox.in_process import InProcessSandbox
+from tests.business import Business
 from tests.world import FakeTime, World
 
 LIBRARIES = ("aws_lambda_powertools", "boto3", "botocore", "facebook_business", "requests", "tenacity", "urllib3")
@@ -88,6 +89,14 @@ def sandbox(running_sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.M
 def world(sandbox: Sandbox, fake_time: FakeTime) -> World:
     """Return a small business in an empty sandbox."""
     return World(sandbox, fake_time)
+
+
+@pytest.fixture
+def business(world: World) -> Business:
+    """Return a business that goes in waves of four."""
+    world.campaign("FL")
+    world.put({"limits/wave_size": "4"})
+    return Business(world)
 
 
 @pytest.fixture
