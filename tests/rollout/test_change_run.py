@@ -226,7 +226,7 @@ class TestRecord:
             steps.extend(state for _, state in moves)
             return move(moves)
 
-        working.ledger.move = watch  # type: ignore[method-assign]
+        working.ledger.move = watch  # type: ignore[method-assign, assignment]
 
         (run,) = carry_through(working, [write(working, each) for each in begun(world, adset)])
 
@@ -280,7 +280,7 @@ class TestRecord:
                 raise ZeroDivisionError("a defect")
             return move(moves)
 
-        working.ledger.move = stumble  # type: ignore[method-assign]
+        working.ledger.move = stumble  # type: ignore[method-assign, assignment]
 
         done = record(working, [run.in_state(S.WRITTEN) for run in runs])
 
@@ -320,7 +320,7 @@ class TestGuards:
     def test_back(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nobody knows how that rollback ended, and it says so; the other one is proven."""
         other = world.adset("Two")
-        right = change_run.rollback_geo
+        right = change_run.rollback_geo  # type: ignore[attr-defined] # imported there
 
         def stumble(api: Any, before: AdSetSnapshot, *args: Any, **more: Any) -> Any:
             if before.id == adset:
