@@ -9,7 +9,14 @@ from datetime import datetime
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.health import StatusChange, check_ad_health, compare_ads, is_in_process, pauses_to_explain
+from closrads.domain.health import (
+    CLOCK_TOLERANCE,
+    StatusChange,
+    check_ad_health,
+    compare_ads,
+    is_in_process,
+    pauses_to_explain,
+)
 from closrads.domain.targeting import _build_new_targeting, region_keys
 from closrads.errors import (
     MetaError,
@@ -318,7 +325,7 @@ def read_status_changes(
 
     Empty if it cannot be read (Marketing API reference "Ad Account Activities").
     """
-    params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int(since.timestamp())}
+    params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int((since - CLOCK_TOLERANCE).timestamp())}
     try:
         rows = api.get_all(f"{api.ad_account_id}/activities", params, ACTIVITIES_PER_PAGE, reserve=reserve)
     except MetaError as error:
