@@ -39,7 +39,7 @@ def add_layer(name: str) -> None:
         venv.create(VENV, with_pip=True)
     UNFINISHED.touch()
     for layer in wanted:
-        install(VENV, lock_of(layer))
+        install(VENV, lock_of(layer), "--no-compile")  # of the thousands of modules few are ever imported
         stamp_of(layer).touch()
     UNFINISHED.unlink()
 
@@ -61,11 +61,11 @@ def make_environment(name: str) -> None:
     (folder / "ready").touch()
 
 
-def install(environment: Path, lock: Path) -> None:
+def install(environment: Path, lock: Path, *options: str) -> None:
     """Install a lock file with the pip of an environment; one line of progress, redrawn on a terminal."""
     total = sum(line[0].isalnum() for line in lock.read_text().splitlines() if line)
     pip_install = [str(environment / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    command = [*pip_install, "--no-deps", "--require-hashes", "-r", str(lock)]
+    command = [*pip_install, "--no-deps", "--require-hashes", *options, "-r", str(lock)]
     log: list[str] = []
     started = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:  # noqa: S603 - own interpreter, own arguments

@@ -33,7 +33,7 @@ class SetUp:
             (folder / "ready").unlink(missing_ok=True)
         (folder / "lib").mkdir(parents=True)
 
-    def install(self, environment: Path, lock: Path) -> None:
+    def install(self, environment: Path, lock: Path, *_options: str) -> None:
         """Stand in for pip."""
         with (environment / "lib" / "installed").open("a") as installed:
             installed.write(f"{lock.stem.removeprefix('requirements-')} ")
