@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from closrads import config
 from closrads.observability import logger
@@ -20,6 +20,9 @@ FIGURE = "figure"
 """A property of a test that is printed at the end of the test run."""
 
 settings.register_profile("untimed", deadline=None)  # how long a case takes depends on what else the machine does
+settings.register_profile(  # to find one failing case is enough, and it must be the same in each run
+    "mutants", settings.get_profile("untimed"), derandomize=True, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("untimed")
 
 
