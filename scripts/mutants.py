@@ -124,10 +124,11 @@ def main() -> None:
     refused = sum(status == _REFUSED_BY_MYPY for status in results.values())
     alive = [read_mutation(name) for name, status in results.items() if status not in {*_KILLED, _REFUSED_BY_MYPY}]
     survivors = [each for each in alive if not each.is_wording]
-    print(f"{len(results)} mutants; {refused} refused by mypy, {len(alive) - len(survivors)} in the wording of a text", flush=True)
-    print(f"{killed} killed, {len(survivors)} survived: {killed_pct(killed, len(survivors)):.1f} %\n", flush=True)
+    print(f"{len(results)} mutants; {refused} refused by mypy, {len(alive) - len(survivors)} in the wording of a text")
+    print(f"{killed} killed, {len(survivors)} survived: {killed_pct(killed, len(survivors)):.1f} %")
     if complaints := judge(killed, survivors, accepted):
-        sys.exit("\n\n".join(complaints))
+        print("", *complaints, sep="\n\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":
