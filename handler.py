@@ -6,14 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 from closrads.clock import Clock
-from closrads.config import Settings, load_settings
-from closrads.errors import ClosradsError, SyncFailed, redact_all
-from closrads.fleet import close_run, open_run, run_part
-from closrads.model import RUN_ID_TIME, RunRequest, RunResult, StepRequest
+from closrads.config import load_settings
+from closrads.domain.metrics import run_metrics
+from closrads.domain.request import RunRequest, StepRequest, parse_event, parse_step
+from closrads.domain.results import RunResult
+from closrads.domain.runs import RUN_ID_TIME
+from closrads.domain.settings import Settings
+from closrads.errors import ClosradsError, SyncFailed
+from closrads.fleet import close_run, open_run, run_campaign
 from closrads.notifier import notify
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
-from closrads.request import parse_event, parse_step
-from closrads.sync import LONGEST_RUN_SECONDS, end_run, run_sync
+from closrads.redaction import redact_all
+from closrads.sync import MAX_RUN_SECONDS, end_run, run_sync
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
@@ -29,7 +33,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     milliseconds = getattr(context, "get_remaining_time_in_millis", None)
     if milliseconds is not None:
         return handle(event, Clock(remaining=lambda: milliseconds() / 1000))
-    deadline = time.monotonic() + LONGEST_RUN_SECONDS  # a call by hand may have no context
+    deadline = time.monotonic() + MAX_RUN_SECONDS  # a call by hand may have no context
     return handle(event, Clock(remaining=lambda: deadline - time.monotonic()))
 
 
@@ -62,14 +66,14 @@ def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     if request.opens:
         return open_run(request, settings, clock)
     result = _finish(run_sync(run_id, request, settings, clock), request, settings, clock)
-    answer: dict[str, Any] = redact_all(result.as_json())
+    answer: dict[str, Any] = redact_all(result.to_json())
     return answer
 
 
 def _take_step(step: StepRequest, clock: Clock) -> dict[str, Any]:
     begin_invocation(run_id=step.run_id)
     if step.campaign is not None:
-        return run_part(step.run_id, step.campaign, load_settings([step.campaign]), clock)
+        return run_campaign(step.run_id, step.campaign, load_settings([step.campaign]), clock)
     settings = load_settings([])
     return close_run(step.run_id, settings, clock, lambda result, request: _finish(result, request, settings, clock))
 
@@ -79,12 +83,12 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
     if request.notify and result.is_news:
         result = replace(result, mail=notify(result, settings.email, settings.timezone))
     end_run(result, request, settings, clock)
-    emit_metrics(result, settings.stage, is_shared=request.opens)
+    emit_metrics(run_metrics(result, is_shared=request.opens), settings.stage)
     logger.info(
         "run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": result.mail.value}
     )
     if not result.success:
         failed = [campaign for campaign in result.campaigns if not campaign.success]
         lines = (f"{campaign.campaign_name}: {'; '.join(campaign.errors)}" for campaign in failed)
-        raise SyncFailed("\n".join(lines), redact_all(result.as_json()))
+        raise SyncFailed("\n".join(lines), redact_all(result.to_json()))
     return result

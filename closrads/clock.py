@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-LAST_SECONDS = 5.0
+REPORT_SECONDS = 5.0
 """Of an invocation, no single call may last into these: the report is still to be sent."""
-LEAST_TIMEOUT_SECONDS = 1.0
+MIN_TIMEOUT_SECONDS = 1.0
 """However late it is, a call gets so long."""
 
 
@@ -31,6 +31,6 @@ class Clock:
     remaining: Callable[[], float] = _no_deadline
     """Seconds until the invocation is cut off."""
 
-    def within_reach(self, seconds: float) -> float:
+    def bounded_timeout(self, seconds: float) -> float:
         """Return a time-out of so many seconds, or less where the invocation does not last that long."""
-        return max(min(seconds, self.remaining() - LAST_SECONDS), LEAST_TIMEOUT_SECONDS)
+        return max(min(seconds, self.remaining() - REPORT_SECONDS), MIN_TIMEOUT_SECONDS)

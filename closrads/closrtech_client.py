@@ -14,18 +14,19 @@ from tenacity import (
     wait_exponential,
 )
 
-from closrads.bounded_http import AnswerTooLargeError, BoundedAdapter
 from closrads.clock import Clock
-from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError, plain
-from closrads.model import ClosrtechLogin
+from closrads.domain.settings import ClosrtechLogin
+from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechError
+from closrads.http import AnswerTooLargeError, BoundedAdapter
 from closrads.observability import logger
+from closrads.redaction import one_line
 from closrads.state_mapper import is_state, normalised
 
 TIMEOUT_SECONDS = 30
 """For the connection, for each silence in between, and for the whole answer."""
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 """A full answer has 51 short entries."""
-MOST_ENTRIES, LONGEST_CODE = 200, 40
+MAX_ENTRIES, MAX_CODE_CHARS = 200, 40
 
 _REMEDIES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "closrtech/email and closrtech/password",
@@ -66,9 +67,9 @@ def get_demand(campaign: str, *, login: ClosrtechLogin, clock: Clock = Clock()) 
 
 def _ask(campaign: str, login: ClosrtechLogin, clock: Clock) -> dict[str, int]:
     try:
-        status, body = _fetch(campaign, login, clock.within_reach(TIMEOUT_SECONDS))
+        status, body = _fetch(campaign, login, clock.bounded_timeout(TIMEOUT_SECONDS))
     except AnswerTooLargeError:
-        raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} is larger than {MOST_BYTES} bytes") from None
+        raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} is larger than {MAX_BYTES} bytes") from None
     except requests.RequestException as error:
         # The original's text and traceback show the URL, and with it the password.
         logger.warning("closrtech.no_answer", extra={"campaign": campaign, "error": type(error).__name__})
@@ -88,7 +89,7 @@ def _fetch(campaign: str, login: ClosrtechLogin, timeout: float) -> tuple[int, b
     with requests.Session() as session:
         session.trust_env = False  # no proxy and no .netrc gets between us and the partner
         for scheme in ("https://", "http://"):
-            session.mount(scheme, BoundedAdapter(timeout, MOST_BYTES))
+            session.mount(scheme, BoundedAdapter(timeout, MAX_BYTES))
         response = session.get(
             f"{login.base_url}/demand.php",
             params=query,
@@ -112,13 +113,13 @@ def _numbers_by_code(body: bytes) -> dict[str, int]:
     answer = _json(body)
     if not isinstance(answer, tuple) or "error" in dict(answer):
         raise ValueError("is not an object of states and numbers")
-    if len(answer) > MOST_ENTRIES:
+    if len(answer) > MAX_ENTRIES:
         raise ValueError(f"has {len(answer)} entries, which is more than there are states")
     demand: dict[str, int] = {}
     for key, value in answer:
         code, number = normalised(key), _whole_number(value)
-        named = repr(plain(key, LONGEST_CODE))
-        if len(code) > LONGEST_CODE or not code.isprintable():
+        named = repr(one_line(key, MAX_CODE_CHARS))
+        if len(code) > MAX_CODE_CHARS or not code.isprintable():
             raise ValueError(f"names {named}, which cannot be a state")
         if number is None:
             raise ValueError(f"has no whole number, zero or more, for {named}")

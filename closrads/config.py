@@ -5,8 +5,7 @@ Adding a campaign is adding parameters below `campaigns/<slug>/`: no code, no de
 
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from email.utils import parseaddr
 from functools import cache
 from urllib.parse import urlsplit
@@ -17,8 +16,9 @@ from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.config import Config
 
-from closrads.errors import ConfigError, ConfigUnreadError, Secret
-from closrads.model import CampaignConfig, ClosrtechLogin, EmailConfig, Limits
+from closrads.domain.settings import CampaignConfig, ClosrtechLogin, EmailConfig, Limits, Settings
+from closrads.errors import ConfigError, ConfigUnreadError
+from closrads.redaction import Secret
 
 CACHE_SECONDS = 300
 META_GRAPH_URL = "https://graph.facebook.com"
@@ -37,28 +37,6 @@ _SHARED_FOLDERS = ("closrtech/", "meta/", "email/", "limits/")
 _OF_CAMPAIGN = frozenset(
     {"name", "closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids", "fb_access_token", "enabled"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything a run needs to know before it looks at its event."""
-
-    stage: str
-    graph_url: str
-    timezone: ZoneInfo
-    dry_run: bool
-    """What holds when the event does not say."""
-    closrtech: ClosrtechLogin
-    app_secret: Secret | None
-    campaigns: tuple[CampaignConfig, ...]
-    """All of them, also those that are switched off."""
-    email: EmailConfig | None
-    ledger_table: str = ""
-    """The DynamoDB table of the ledger; without it only a dry run is possible."""
-
-    def chosen(self, slugs: Collection[str] | None) -> list[CampaignConfig]:
-        """Return the campaigns that are switched on, all of them or those that are named."""
-        return [each for each in self.campaigns if each.enabled and (slugs is None or each.slug in slugs)]
 
 
 @cache

@@ -1,77 +1,61 @@
 """What is done with Meta: read ad sets, check their ads, update the geo targeting, re-publish, verify, roll back."""
 
-import copy
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from closrads.clock import Clock
-from closrads.errors import (
-    LONGEST_NAME,
-    AdSetChangedError,
-    MetaAccessError,
-    MetaError,
-    MetaInvalidError,
-    MetaPolicyError,
-    MetaRateLimitError,
-    MetaTooMuchDataError,
-    MetaTransientError,
-    Secret,
-    plain,
-)
-from closrads.graph_api import (
-    LARGEST_BATCH,
-    READ_POINTS,
-    RESERVED_SECONDS,
-    GraphApi,
-    JsonObject,
-    Operation,
-    UsageMeter,
-    has_data,
-    has_id,
-    was_done,
-)
-from closrads.model import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Change, Result
-from closrads.observability import log_defect
-from closrads.parallel import side_by_side
-from closrads.quota import AccountQuota
-from closrads.state_mapper import Region
-from closrads.targeting import (
+from closrads.concurrency import map_concurrently
+from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.health import _is_in_process, compare_ads
+from closrads.domain.results import Result
+from closrads.domain.targeting import (
     Targeting,
+    _build_new_targeting,
     geo_conflicts,
     region_keys,
     same_but_for_regions,
     same_targeting,
     without_computed,
 )
-from closrads.targeting_write import TargetingWrite, Written, has_targeting, read_targeting
+from closrads.errors import (
+    AdSetChangedError,
+    MetaError,
+    MetaInvalidError,
+    MetaRateLimitError,
+    MetaTooMuchDataError,
+    MetaTransientError,
+    most_severe,
+)
+from closrads.meta.error_codes import JsonObject
+from closrads.meta.graph import (
+    MAX_BATCH,
+    READ_POINTS,
+    RESERVED_SECONDS,
+    GraphApi,
+    Operation,
+    UsageMeter,
+    has_data,
+    has_id,
+    is_confirmed,
+)
+from closrads.meta.parsing import _ad, _text, parse_adset
+from closrads.meta.rate_limit import AccountQuota
+from closrads.meta.targeting_write import TargetingWrite, Written, read_targeting
+from closrads.observability import log_defect
+from closrads.redaction import Secret
+from closrads.state_mapper import Region
 
 ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
-MISSING_LEAD_FORM = 3390001
-"""The error this system exists for: Meta has lost the link between an ad and its lead form."""
 FURTHER_LOOKS = 2
 """At ads that are in process; a review takes hours and is not waited for."""
 FRESH_SECONDS = 5.0
 """A picture that took longer to take may show things that were never true together."""
-
 _ADSET_FIELDS = "id,name,effective_status,targeting"
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback,updated_time"
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 """Only active ad sets are changed; the other two would otherwise vanish from the report without a word."""
-
-# Ad.effective_status, Marketing API reference "Ad".
-_BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
-_IN_PROCESS = "IN_PROCESS"
-_PENDING = frozenset({"PENDING_REVIEW", _IN_PROCESS, "PREAPPROVED", "PENDING_BILLING_INFO"})
-_OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"})
-
-_BEFORE_A_WRITE, _AFTER_A_WRITE = timedelta(seconds=5), timedelta(seconds=60)
-"""Within these of a change, a pause may be Meta's own; its clock and ours may differ a little."""
 
 
 def init_api(  # noqa: PLR0913 - who calls, and the parts that a caller may replace
@@ -111,14 +95,14 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
         ("adsets", {"fields": _ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE),
         ("ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE),
     ]
-    adset_rows, ad_rows = side_by_side(
+    adset_rows, ad_rows = map_concurrently(
         lambda query: api.get_all(f"{campaign_id}/{query[0]}", query[1], query[2], reserve=reserve), lists, len(lists)
     )
     ads: dict[str, dict[str, Ad]] = {}
     for row in ad_rows:
         ad = _ad(row)
         ads.setdefault(_text(row, "adset_id"), {})[ad.id] = ad
-    snapshots = (_snapshot(row, campaign_id, ads.get(_text(row, "id"), {}), started) for row in adset_rows)
+    snapshots = (parse_adset(row, campaign_id, ads.get(_text(row, "id"), {}), started) for row in adset_rows)
     by_id = {snapshot.id: snapshot for snapshot in snapshots}
     return tuple(by_id[adset_id] for adset_id in sorted(by_id))
 
@@ -131,8 +115,8 @@ def refresh(
     No wait touches the last `reserve` seconds; if that is infinite, nothing is waited for.
     """
     now: dict[str, AdSetSnapshot | MetaError] = {}
-    for start in range(0, len(adsets), LARGEST_BATCH // 2):
-        now |= _refresh_together(api, adsets[start : start + LARGEST_BATCH // 2], reserve)
+    for start in range(0, len(adsets), MAX_BATCH // 2):
+        now |= _refresh_together(api, adsets[start : start + MAX_BATCH // 2], reserve)
     return now
 
 
@@ -177,56 +161,10 @@ def _read_again(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdS
             if isinstance(row, MetaError):
                 raise row
             ads = {ad.id: ad for ad in map(_ad, _all_rows(api, f"{adset.id}/ads", page, math.inf))}
-            now[adset.id] = _snapshot(row, adset.meta_campaign_id, ads, started)
+            now[adset.id] = parse_adset(row, adset.meta_campaign_id, ads, started)
         except MetaError as error:
             now[adset.id] = error
     return now
-
-
-def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
-    """Layer 1: return the ads that are broken, or of which Meta says something unknown; PURE.
-
-    A person's pause, a pending review and a SOFT_ERROR are neither.
-    """
-    findings = (_examine(ad) for ad in adset.ads)
-    return tuple(finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE})
-
-
-@dataclass(frozen=True, slots=True)
-class Protected:
-    """What there still is to protect of a change made by an earlier run."""
-
-    adset: AdSetSnapshot
-    """As it was before, with those of its ads that ought to run."""
-    notes: tuple[str, ...] = ()
-    """What a person should know of the others."""
-
-
-def still_to_protect(change: Change, now: Iterable[Ad]) -> Protected:
-    """Return which ads an earlier run's change is answerable for; PURE.
-
-    An ad that ran before and is PAUSED now was paused by Meta or by a person, and Meta does not say by whom. Only what
-    happened within a minute of the change, or shows an issue and was not touched later, counts as Meta's.
-    """
-    current = {ad.id: ad for ad in now}
-    ads, notes = [], []
-    for ad in change.before.active_ads:
-        there = current.get(ad.id)
-        if there is not None and (there.status == "ACTIVE" or _was_paused_by_meta(change, there)):
-            ads.append(ad)
-        else:
-            state = "is no longer listed in its ad set" if there is None else f"is {there.status} now"
-            notes.append(f"Ad “{ad.name}” ({ad.id}): ran before, {state}, and is left so: somebody may want it so")
-    return Protected(replace(change.before, ads=tuple(ads)), tuple(notes))
-
-
-def _was_paused_by_meta(change: Change, ad: Ad) -> bool:
-    if ad.status != "PAUSED":
-        return False
-    first, last = change.prepared_at - _BEFORE_A_WRITE, change.changed_at + _AFTER_A_WRITE
-    if ad.updated_at is not None and first <= ad.updated_at <= last:
-        return True
-    return (ad.updated_at is None or ad.updated_at < first) and _examine(ad).health is AdHealth.BROKEN
 
 
 def update_adset_geo(  # noqa: PLR0913 - what to write, and what the caller knows of time and of earlier calls
@@ -286,13 +224,6 @@ def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Re
     api.retrying(lambda: api.post(adset.id, {"targeting": targeting, "execution_options": ["validate_only"]}))
 
 
-def _build_new_targeting(targeting: Targeting, regions: Sequence[Region]) -> JsonObject:
-    """Return a deep copy with other regions and without Meta's computed keys; everything else stays as it is; PURE."""
-    new = copy.deepcopy(without_computed(targeting))
-    new["geo_locations"] = {**(new.get("geo_locations") or {}), "regions": [dict(region) for region in regions]}
-    return new
-
-
 @dataclass(frozen=True, slots=True)
 class RepublishFailure:
     """An ad that Meta did not re-publish, and why."""
@@ -309,7 +240,9 @@ def republish_ads(
 ) -> dict[str, tuple[RepublishFailure, ...]]:
     """Layer 2: set every ad that was ACTIVE in its snapshot to ACTIVE again, and no other; return the failures."""
     ads = [(adset.id, ad) for adset in adsets for ad in adset.active_ads]
-    outcomes = api.batch([Operation("POST", ad.id, {"status": "ACTIVE"}, was_done) for _, ad in ads], reserve=reserve)
+    outcomes = api.batch(
+        [Operation("POST", ad.id, {"status": "ACTIVE"}, is_confirmed) for _, ad in ads], reserve=reserve
+    )
     failures: dict[str, tuple[RepublishFailure, ...]] = {adset.id: () for adset in adsets}
     for (adset_id, ad), outcome in zip(ads, outcomes, strict=True):
         if isinstance(outcome, MetaError):
@@ -348,17 +281,6 @@ def verify_ads_after_republish(
     return findings
 
 
-def _is_in_process(finding: AdFinding) -> bool:
-    return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS
-
-
-def compare_ads(adset: AdSetSnapshot, now: Mapping[str, Ad] | MetaError) -> tuple[AdFinding, ...]:
-    """Return how the ads of a snapshot do now, given what was read of them; PURE."""
-    if isinstance(now, MetaError):
-        return tuple(AdFinding(ad, AdHealth.UNREADABLE, str(now)) for ad in adset.ads)
-    return tuple(_compare(ad, now.get(ad.id)) for ad in adset.ads)
-
-
 def read_ads(
     api: GraphApi, adset_ids: Sequence[str], *, reserve: float = RESERVED_SECONDS
 ) -> dict[str, dict[str, Ad] | MetaError]:
@@ -388,12 +310,6 @@ def _all_rows(api: GraphApi, path: str, answer: JsonObject | MetaError, reserve:
         return api.get_all(path, {"fields": _AD_FIELDS}, ADS_PER_PAGE, reserve=reserve)
     rows: list[JsonObject] = answer["data"]
     return rows
-
-
-def gravest(errors: Iterable[MetaError]) -> MetaError | None:
-    """Return the error that says most about what comes next: policy, then access, then quota, then any other; PURE."""
-    kinds = (MetaPolicyError, MetaAccessError, MetaRateLimitError)
-    return max(errors, key=lambda error: [isinstance(error, kind) for kind in kinds], default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,7 +384,7 @@ def _restored(failures: Sequence[RepublishFailure], findings: Sequence[AdFinding
     sick = [finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE}]
     healthy = {finding.ad.id for finding in findings if finding.health is AdHealth.HEALTHY}
     unsure = [failure for failure in failures if failure.ad.id not in healthy]
-    trouble = gravest([failure.error for failure in failures])
+    trouble = most_severe([failure.error for failure in failures])
     if sick or unsure:
         issues = ("Its targeting was restored, but not all ads:", *map(str, sick), *map(str, unsure))
         return Rollback(Result.ROLLBACK_FAILED, issues, trouble)
@@ -496,99 +412,3 @@ def _what_to_put_back(
         return without_computed(adset.targeting)
     old_regions = (adset.targeting.get("geo_locations") or {}).get("regions") or []
     return _build_new_targeting(current, old_regions)
-
-
-def _compare(before: Ad, now: Ad | None) -> AdFinding:
-    if now is None:
-        return AdFinding(before, AdHealth.UNREADABLE, "is no longer listed in its ad set")
-    if before.status == "ACTIVE" and "PAUSED" in {now.status, now.effective_status}:
-        reason = _reasons(now.issues) or "Meta gives no reason"
-        return AdFinding(now, AdHealth.BROKEN, f"was switched on before and is PAUSED now: {reason}")
-    return _examine(now)
-
-
-def _examine(ad: Ad) -> AdFinding:
-    serious = [issue for issue in ad.issues if issue.type == "HARD_ERROR" or issue.code == MISSING_LEAD_FORM]
-    if serious or ad.effective_status in _BROKEN:
-        reason = _reasons(serious or ad.issues) or ad.review_feedback or "Meta gives no reason"
-        return AdFinding(ad, AdHealth.BROKEN, f"{ad.effective_status}: {reason}")
-    if ad.effective_status in _PENDING:
-        return AdFinding(ad, AdHealth.PENDING, ad.effective_status)
-    if ad.effective_status == "ACTIVE" or ad.effective_status in _OFF:
-        return AdFinding(ad, AdHealth.HEALTHY)
-    return AdFinding(ad, AdHealth.UNREADABLE, f"has a status that is not known here: {ad.effective_status}")
-
-
-def _reasons(issues: Sequence[AdIssue]) -> str:
-    return plain("; ".join(map(str, issues)))
-
-
-def _snapshot(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
-    adset_id = _text(row, "id")
-    if not has_targeting(row):
-        raise MetaInvalidError(f"Meta lists ad set {adset_id} without its targeting")
-    return AdSetSnapshot(
-        id=adset_id,
-        name=_name(row, adset_id),
-        meta_campaign_id=campaign_id,
-        effective_status=_text(row, "effective_status"),
-        targeting=row["targeting"],
-        ads=tuple(ads.values()),
-        read_at=read_at,
-    )
-
-
-def _ad(row: JsonObject) -> Ad:
-    return Ad(
-        id=_text(row, "id"),
-        name=_name(row, row["id"]),
-        status=_text(row, "status" if row.get("status") else "configured_status"),
-        effective_status=_text(row, "effective_status"),
-        issues=tuple(map(_issue, _list_of_objects(row, "issues_info"))),
-        review_feedback=plain("; ".join(_leaves(row.get("ad_review_feedback")))),
-        updated_at=_time(row.get("updated_time")),
-    )
-
-
-def _time(text: Any) -> datetime | None:
-    """Return a time that Meta states, None if it cannot be read."""
-    with suppress(TypeError, ValueError):
-        time = datetime.fromisoformat(text)
-        return time if time.tzinfo else None
-    return None
-
-
-def _issue(issue: JsonObject) -> AdIssue:
-    code = str(issue.get("error_code"))
-    return AdIssue(
-        code=int(code) if re.fullmatch("-?[0-9]{1,12}", code) else None,
-        summary=plain(str(issue.get("error_summary") or "Issue")),
-        message=plain(str(issue.get("error_message") or "")),
-        type=issue.get("error_type"),
-    )
-
-
-def _name(row: JsonObject, instead: str) -> str:
-    """Return a name as it can be shown and stored: people give it, and it may be anything."""
-    return plain(str(row.get("name") or ""), LONGEST_NAME) or instead
-
-
-def _leaves(value: Any) -> Iterable[str]:
-    """Yield the texts of Meta's review feedback, which nests them by scope, placement and policy."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from (f"{name}: {item}",) if isinstance(item, str) else _leaves(item)
-
-
-def _list_of_objects(row: JsonObject, key: str) -> list[JsonObject]:
-    value = row.get(key) or []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise MetaInvalidError(f"Meta lists an object whose {key} cannot be read")
-    return value
-
-
-def _text(row: JsonObject, key: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
-        raise MetaInvalidError(f"Meta lists an object without a usable {key}")
-    return value

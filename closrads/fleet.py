@@ -13,28 +13,23 @@ from hashlib import sha256
 from typing import Any
 
 from closrads.clock import Clock
-from closrads.config import Settings
+from closrads.domain.metrics import new_failed_rollbacks
+from closrads.domain.request import Action, RunRequest
+from closrads.domain.results import GraphUsage, RunResult, SyncReport
+from closrads.domain.runs import RUN_ID_TIME, CampaignProgress, SharedRun
+from closrads.domain.settings import CampaignConfig, Settings
 from closrads.errors import ClosradsError, ConfigError, EventError
-from closrads.ledger import STARTED_AGAIN_WITHIN, Ledger
-from closrads.model import (
-    RUN_ID_TIME,
-    Action,
-    CampaignConfig,
-    GraphUsage,
-    OpenRun,
-    Part,
-    RunRequest,
-    RunResult,
-    SyncReport,
-)
-from closrads.observability import emit_rollbacks_failed, logger
+from closrads.ledger.changes import STARTED_AGAIN_WITHIN
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.runs import Runs
+from closrads.observability import emit_metrics, logger
 from closrads.sync import WITHOUT_REASON_SECONDS, Run, _sync_campaign, release
 
 GOES_ON_FOR = timedelta(hours=4)
 """What is still deferred so long after the run was opened is left to the next run."""
 QUOTA_PATIENCE_SECONDS = 30.0
 """Longer waits cost nothing outside of the function."""
-MOST_TRIES = 3
+MAX_TRIES = 3
 """After so many calls that died, another one would die too."""
 NO_RESULT = (
     "Nothing is known of what became of it: the function failed or was cut off while at work on it, or another run had "
@@ -59,9 +54,9 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     if request.scheduled and now - request.scheduled > STARTED_AGAIN_WITHIN:
         raise EventError(["scheduled: is more than a day ago; leave it out, and it is a run of today"])
     names = {campaign.slug: campaign.name for campaign in campaigns}
-    ledger = _ledger(settings, clock)
-    run = ledger.open_run(OpenRun(_run_id(request, now), request, now, names))
-    parts = ledger.parts(run.run_id)
+    runs = Runs(_table(settings, clock))
+    run = runs.open(SharedRun(_run_id(request, now), request, now, names))
+    parts = runs.parts(run.run_id)
     over = {slug for slug, part in parts.items() if part.is_over} if not run.has_ended else set(names)
     left = [campaign for campaign in campaigns if campaign.slug in run.campaigns and campaign.slug not in over]
     logger.info("run.opened", extra={"run": run.run_id, "campaigns": len(names), "left": len(left)})
@@ -75,19 +70,19 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     }
 
 
-def run_part(run_id: str, slug: str, settings: Settings, clock: Clock) -> dict[str, Any]:
+def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> dict[str, Any]:
     """Work on one campaign of an open run; return how it went, and when to come again for what is left of it."""
-    ledger = _ledger(settings, clock)
-    opened = _opened(run_id, ledger)
+    table = _table(settings, clock)
+    opened = _opened(run_id, Runs(table))
     if slug not in opened.campaigns:
         raise EventError([f"campaigns: {slug!r} is none of run {run_id}"])
     if opened.has_ended:
         return _answer(run_id, slug, None)
-    run = Run(run_id, opened.request, settings, clock, ledger, QUOTA_PATIENCE_SECONDS, opened.started_at)
+    run = Run(run_id, opened.request, settings, clock, table, QUOTA_PATIENCE_SECONDS, opened.started_at)
     if opened.request.dry_run:
         return _work_on(slug, opened, run)
     invocation = _invocation()
-    if busy := ledger.lease([slug], run_id, run.lease_until(), opened.request.action, invocation):
+    if busy := run.leases.acquire([slug], run_id, run.lease_until(), opened.request.action, invocation):
         logger.warning("campaign.busy", extra={"campaign": slug, "left_to": busy[slug]})
         again = WITHOUT_REASON_SECONDS if _is_in_time(opened, run, WITHOUT_REASON_SECONDS) else None
         return {**_answer(run_id, slug, None), "again_in_seconds": again}
@@ -109,19 +104,19 @@ def close_run(
     ClosradsError
         So many invocations have died of it that this one would too.
     """
-    ledger = _ledger(settings, clock)
-    opened = _opened(run_id, ledger)
-    run = Run(run_id, opened.request, settings, clock, ledger)
-    parts = ledger.parts(run_id)
+    table = _table(settings, clock)
+    opened = _opened(run_id, Runs(table))
+    run = Run(run_id, opened.request, settings, clock, table)
+    parts = run.runs.parts(run_id)
     unknown = [slug for slug in opened.campaigns if slug not in parts or not parts[slug].is_over]
-    if not opened.has_ended and any(ledger.is_held(slug, run_id) for slug in unknown):
+    if not opened.has_ended and any(run.leases.is_held(slug, run_id) for slug in unknown):
         return {"run_id": run_id, "has_ended": False, "again_in_seconds": WITHOUT_REASON_SECONDS}
-    if opened.ends_begun >= MOST_TRIES and not opened.has_ended:
+    if opened.ends_begun >= MAX_TRIES and not opened.has_ended:
         raise ClosradsError(
-            f"Run {run_id} was to be closed {MOST_TRIES} times, and the function died each time: its log says why. "
+            f"Run {run_id} was to be closed {MAX_TRIES} times, and the function died each time: its log says why. "
             f"What became of each ad set stands in the ledger: python -m closrads history --run {run_id}"
         )
-    if others_until := ledger.claim_end(run_id, run.lease_until(), _invocation()):
+    if others_until := run.runs.claim_end(run_id, run.lease_until(), _invocation()):
         rest = math.ceil((others_until - clock.now()).total_seconds())
         return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
     result = finish(_gather(opened, parts, clock.now()), opened.request)
@@ -134,7 +129,7 @@ def _invocation() -> str:
 
 def _run_id(request: RunRequest, now: datetime) -> str:
     """Return an id that is the same for the same request of the same scheduled time."""
-    same = json.dumps(request.as_json(), sort_keys=True)
+    same = json.dumps(request.to_json(), sort_keys=True)
     tail = sha256(same.encode()).hexdigest() if request.scheduled else uuid.uuid4().hex
     return f"{request.scheduled or now:{RUN_ID_TIME}}-{tail[:8]}"
 
@@ -157,27 +152,27 @@ def _by_account(campaigns: Sequence[CampaignConfig], day: int) -> list[list[str]
     return [slugs[day % len(slugs) :] + slugs[: day % len(slugs)] for slugs in accounts.values()]
 
 
-def _ledger(settings: Settings, clock: Clock) -> Ledger:
+def _table(settings: Settings, clock: Clock) -> Table:
     if not settings.ledger_table:
         raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: what invocations share stands in the ledger"])
-    return Ledger(settings.ledger_table, clock)
+    return Table(settings.ledger_table, clock)
 
 
-def _opened(run_id: str, ledger: Ledger) -> OpenRun:
-    opened = ledger.opened_run(run_id)
+def _opened(run_id: str, runs: Runs) -> SharedRun:
+    opened = runs.opened(run_id)
     if opened is None:
         raise EventError([f"run_id: the ledger knows no run {run_id} that was opened for several invocations"])
     return opened
 
 
-def _work_on(slug: str, opened: OpenRun, run: Run) -> dict[str, Any]:
-    times, before = run.ledger.begin_part(run.run_id, slug)
+def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
+    times, before = run.runs.begin_campaign(run.run_id, slug)
     if before and before.is_over:
         return _answer(run.run_id, slug, before)
     earlier = before.report if before else None
     report = SyncReport(slug, opened.campaigns[slug], run.request.dry_run)
     campaigns = run.settings.chosen([slug])
-    if times >= MOST_TRIES:
+    if times >= MAX_TRIES:
         report = replace(earlier or report, campaign_errors=(NO_RESULT,), again_in_seconds=None)
     elif campaigns:
         report = _sync_campaign(campaigns[0], run, earlier or (report if times else None))
@@ -186,25 +181,25 @@ def _work_on(slug: str, opened: OpenRun, run: Run) -> dict[str, Any]:
         report = replace(earlier or report, campaign_errors=switched_off, again_in_seconds=None)
     again = report.again_in_seconds
     graph = run.meter.reading() + before.graph if before else run.meter.reading()
-    part = Part(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
-    emit_rollbacks_failed(report, earlier, run.settings.stage)
-    run.ledger.keep_part(run.run_id, part)
+    part = CampaignProgress(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
+    emit_metrics(new_failed_rollbacks(report, earlier), run.settings.stage)
+    run.runs.save_progress(run.run_id, part)
     return _answer(run.run_id, slug, part)
 
 
-def _is_in_time(opened: OpenRun, run: Run, seconds: float) -> bool:
+def _is_in_time(opened: SharedRun, run: Run, seconds: float) -> bool:
     """Tell whether the run still goes on after a wait."""
     return run.clock.now() + timedelta(seconds=seconds) <= opened.started_at + GOES_ON_FOR
 
 
-def _answer(run_id: str, slug: str, part: Part | None) -> dict[str, Any]:
+def _answer(run_id: str, slug: str, part: CampaignProgress | None) -> dict[str, Any]:
     """Return what the workflow has to know: counts, and whether to come again."""
     again = part.report.again_in_seconds if part and not part.is_over else None
     counts = part.report.counts() if part else {}
     return {"run_id": run_id, "campaign": slug, "again_in_seconds": again, **counts}
 
 
-def _gather(opened: OpenRun, parts: Mapping[str, Part], now: datetime) -> RunResult:
+def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], now: datetime) -> RunResult:
     """Return the whole run's result; PURE."""
     reports = []
     for slug, name in opened.campaigns.items():

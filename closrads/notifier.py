@@ -8,9 +8,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from closrads.model import EmailConfig, MailOutcome, RunResult
+from closrads.domain.results import MailOutcome, RunResult
+from closrads.domain.settings import EmailConfig
 from closrads.observability import logger
-from closrads.report import Report, build_report
+from closrads.report.render import Report, build_report
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client

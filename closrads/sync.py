@@ -7,49 +7,36 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from closrads.apply import Job
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
-from closrads.config import Settings
-from closrads.errors import (
-    ClosradsError,
-    ConfigError,
-    LedgerError,
-    MetaError,
-    MetaRateLimitError,
-    PlanRefusedError,
-    redact_all,
-)
-from closrads.facebook_client import check_ad_health, get_active_adsets, init_api, refresh
-from closrads.graph_api import UsageMeter
-from closrads.headroom import points_needed
-from closrads.ledger import Ledger
-from closrads.model import (
-    LONG_AGO,
-    Action,
-    AdSetResult,
-    AdSetSnapshot,
-    CampaignConfig,
-    Change,
-    ChangeState,
-    Remembered,
-    Result,
-    RunRequest,
-    RunResult,
-    SyncReport,
-)
+from closrads.concurrency import in_background, map_concurrently
+from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, PreviousOutcomes
+from closrads.domain.health import check_ad_health
+from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible, resume
+from closrads.domain.request import Action, RunRequest
+from closrads.domain.results import AdSetResult, Result, RunResult, SyncReport
+from closrads.domain.settings import CampaignConfig, Settings
+from closrads.domain.targeting import region_keys
+from closrads.errors import ClosradsError, ConfigError, LedgerError, MetaError, MetaRateLimitError, PlanRefusedError
+from closrads.facebook_client import get_active_adsets, init_api, refresh
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.leases import Leases
+from closrads.ledger.runs import Runs
+from closrads.meta.graph import UsageMeter
+from closrads.meta.rate_limit import AccountQuota
 from closrads.observability import log_defect, logger
-from closrads.parallel import side_by_side, under_way
-from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember, resume
-from closrads.quota import AccountQuota
-from closrads.recovery import as_found, outcome_of, recheck, recover
+from closrads.redaction import redact_all
+from closrads.rollout.budget import points_needed
+from closrads.rollout.change_run import Job
+from closrads.rollout.recovery import outcome_of, recheck, recover, report_open
+from closrads.rollout.rollout import carry_out, validate
 from closrads.state_mapper import build_fb_regions, is_state
-from closrads.targeting import region_keys
-from closrads.waves import carry_out, validate
 
 WITHOUT_REASON_SECONDS = 60
 """The pause before what was deferred is gone on with, where nobody says how long to wait."""
-LONGEST_RUN_SECONDS = 900.0
+MAX_RUN_SECONDS = 900.0
 """Lambda cuts off every invocation then (Lambda Developer Guide, "Quotas")."""
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlives its run by this much, for clocks differ."""
@@ -70,7 +57,8 @@ class Run:
     request: RunRequest
     settings: Settings
     clock: Clock
-    ledger: Ledger
+    table: Table
+    """Of the ledger."""
     patience: float = math.inf
     """The most seconds to wait for Meta's quota."""
     opened_at: datetime | None = None
@@ -82,9 +70,24 @@ class Run:
         """Return an ad account's quota: campaigns may share one."""
         return self._quotas.setdefault(account, AccountQuota(self.clock.now, self.patience))
 
+    @property
+    def ledger(self) -> Ledger:
+        """The changes of ad sets."""
+        return Ledger(self.table)
+
+    @property
+    def leases(self) -> Leases:
+        """Who is at work on which campaign."""
+        return Leases(self.table)
+
+    @property
+    def runs(self) -> Runs:
+        """What is kept of runs."""
+        return Runs(self.table)
+
     def lease_until(self) -> datetime:
         """Return when this invocation is sure to be over."""
-        return self.clock.now() + timedelta(seconds=min(self.clock.remaining(), LONGEST_RUN_SECONDS)) + LEASE_MARGIN
+        return self.clock.now() + timedelta(seconds=min(self.clock.remaining(), MAX_RUN_SECONDS)) + LEASE_MARGIN
 
 
 def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
@@ -101,11 +104,11 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     if not settings.ledger_table and not (request.dry_run and request.action is Action.SYNC):
         raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: only a dry run of a sync can do without the ledger"])
     started = clock.now()
-    run = Run(run_id, request, settings, clock, Ledger(settings.ledger_table, clock))
+    run = Run(run_id, request, settings, clock, Table(settings.ledger_table, clock))
     campaigns = settings.chosen(request.campaigns)
     result = RunResult(run_id, request.action, request.dry_run, started, 0, (), force=request.force)
     if request.dry_run:
-        reports = side_by_side(lambda campaign: _sync_campaign(campaign, run), campaigns, CAMPAIGNS_AT_ONCE)
+        reports = map_concurrently(lambda campaign: _sync_campaign(campaign, run), campaigns, CAMPAIGNS_AT_ONCE)
         result = replace(result, campaigns=tuple(reports))
     else:
         result = _run_live(result, campaigns, run)
@@ -117,35 +120,35 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
     """Keep the result of a run that the ledger knows, and note that its scheduled time is done with."""
     if result.left_to or (result.dry_run and not request.opens):
         return
-    ledger = Ledger(settings.ledger_table, clock)
+    table = Table(settings.ledger_table, clock)
     try:
-        ledger.end_run(result.run_id, redact_all(result.as_json()))
+        Runs(table).end(result.run_id, redact_all(result.to_json()))
         if request.scheduled and not request.opens:
-            ledger.end_time(_time_key(request), result.run_id)
+            Leases(table).complete_time(_time_key(request), result.run_id)
     except LedgerError as error:
         logger.error("ledger.run_not_ended", extra={"error": str(error)})
 
 
 def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) -> RunResult:
     """Do what no other run has done or is doing."""
-    request, ledger = run.request, run.ledger
+    request, leases = run.request, run.leases
     until = run.lease_until()
     slugs = [campaign.slug for campaign in campaigns]
     mine = slugs
     try:
         if request.scheduled:
-            holder = ledger.claim_time(_time_key(request), run.run_id, until)
+            holder = leases.claim_time(_time_key(request), run.run_id, until)
             if holder != run.run_id:
                 mine = []
                 return _leave_to(holder, result)
-        busy = ledger.lease(slugs, run.run_id, until, request.action)
+        busy = leases.acquire(slugs, run.run_id, until, request.action)
         mine = [slug for slug in slugs if slug not in busy]
         if busy and not mine:
             if request.scheduled:
-                ledger.give_time_back(_time_key(request), run.run_id)
+                leases.release_time(_time_key(request), run.run_id)
             return _leave_to(min(busy.values()), result)
-        ledger.begin_run(run.run_id, request.action, mine)
-        reports = side_by_side(
+        run.runs.begin(run.run_id, request.action, mine)
+        reports = map_concurrently(
             lambda campaign: (
                 _sync_campaign(campaign, run)
                 if campaign.slug in mine
@@ -175,7 +178,7 @@ def _leave_to(holder: str, result: RunResult) -> RunResult:
 def release(slugs: Sequence[str], run: Run, invocation: str = "") -> None:
     """Give campaigns back that were leased."""
     try:
-        run.ledger.release(slugs, run.run_id, invocation)
+        run.leases.release(slugs, run.run_id, invocation)
     except LedgerError as error:
         logger.error("ledger.lease_kept", extra={"campaigns": slugs, "error": str(error)})  # until it expires
 
@@ -205,9 +208,9 @@ class _CampaignRun:
         self._request = run.request
         self._is_first = earlier is None
         earlier = earlier or _nothing_yet(campaign, dry_run=run.request.dry_run)
-        self._settled = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
+        self._completed = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
         """What this run has done with already, by the ad set's id."""
-        self._remembered = Remembered({})
+        self._previous = PreviousOutcomes({})
         self._waves_before: list[list[Result]] = []
         recovered = tuple(found for found in earlier.recovered if not found.state.is_open)
         self.report = replace(earlier, recovered=recovered, campaign_errors=(), again_in_seconds=None)
@@ -251,7 +254,7 @@ class _CampaignRun:
         if self._run.settings.ledger_table:
             changes = job.ledger.open_changes(job.campaign)
             wave_size = self._campaign.limits.wave_size
-            found = as_found(changes) if self._request.dry_run else recover(job, changes, wave_size)
+            found = report_open(changes) if self._request.dry_run else recover(job, changes, wave_size)
             # What this run itself had begun is told of its ad sets.
             found = tuple(each for each in found if each.state.is_open or each.run_id != job.run_id)
             self._add(recovered=self.report.recovered + found)
@@ -278,10 +281,10 @@ class _CampaignRun:
         What an invocation that was cut off had begun may have been put back for that alone, and says nothing of Meta.
         """
         waves: dict[datetime, list[Result]] = {}
-        told = frozenset(self._settled)
+        told = frozenset(self._completed)
         for change in sorted(changes, key=lambda change: change.prepared_at):
             if outcome := outcome_of(change):
-                self._settled.setdefault(outcome.id, outcome)
+                self._completed.setdefault(outcome.id, outcome)
                 if outcome.id in told:
                     waves.setdefault(change.prepared_at, []).append(outcome.result)
         self._waves_before = list(waves.values())
@@ -293,7 +296,7 @@ class _CampaignRun:
     def _plan_sync(self, job: Job) -> tuple[Decision, ...]:
         campaign, limits = self._campaign, self._campaign.limits
         read = partial(get_active_adsets, job.api)
-        with under_way(partial(side_by_side, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as pictures:
+        with in_background(partial(map_concurrently, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as pictures:
             demand = self._demand()
         self._add(
             active_states=tuple(sorted(filter(is_state, demand))),
@@ -305,11 +308,11 @@ class _CampaignRun:
         adsets = [adset for picture in pictures.result() for adset in picture]
         decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
         refuse_implausible(decisions, limits, self._request.force)
-        decisions = hold(resume(decisions, self._settled), self._still_open)
+        decisions = hold(resume(decisions, self._completed), self._still_open)
         if self._run.settings.ledger_table and any(decision.is_change for decision in decisions):
-            self._remembered = job.ledger.remembered(job.campaign)
-            decisions = remember(decisions, self._remembered, self._request.force)
-        done = sum(bool(adset.added or adset.removed) for adset in self._settled.values())
+            self._previous = job.ledger.previous_outcomes(job.campaign)
+            decisions = prioritize(decisions, self._previous, self._request.force)
+        done = sum(bool(adset.added or adset.removed) for adset in self._completed.values())
         return defer_beyond(decisions, limits.max_adsets and max(limits.max_adsets - done, 0))
 
     def _demand(self) -> Collection[str]:
@@ -332,18 +335,18 @@ class _CampaignRun:
             else:
                 wrote = region_keys(change.after)
                 decisions.append(decide(adset, regions, check_ad_health(adset), replaces=wrote))
-        return hold(resume(decisions, self._settled), self._still_open)
+        return hold(resume(decisions, self._completed), self._still_open)
 
     def _recheck(self, job: Job) -> None:
         """Look again at what the named run changed, or at each ad set's newest change of the last day."""
         changes = [
             change
             for change in self._changes_to_recheck(job)
-            if change.state is ChangeState.VERIFIED and change.before.id not in {*self._still_open, *self._settled}
+            if change.state is ChangeState.VERIFIED and change.before.id not in {*self._still_open, *self._completed}
         ]
         wave_size = self._campaign.limits.wave_size
         results = recheck(job, changes, wave_size, dry_run=self._request.dry_run)
-        self._add(adsets=(*self._settled.values(), *results))
+        self._add(adsets=(*self._completed.values(), *results))
         self._say_when_to_go_on(job, {change.before.id: change.before for change in changes})
 
     def _changes_to_recheck(self, job: Job, *, also_undone: bool = False) -> Sequence[Change]:
@@ -355,13 +358,13 @@ class _CampaignRun:
         return changes
 
     def _changes_to_undo(self, job: Job) -> list[Change]:
-        run_id = self._request.run_id or job.ledger.last_sync(job.campaign)
+        run_id = self._request.run_id or self._run.leases.last_sync(job.campaign)
         if not run_id:
             raise PlanRefusedError("No live run has had this campaign yet, so there is nothing to undo")
         return [change for change in self._changes_of(run_id, job) if change.state is ChangeState.VERIFIED]
 
     def _changes_of(self, run_id: str, job: Job) -> Sequence[Change]:
-        if not job.ledger.knows(run_id):
+        if not self._run.runs.exists(run_id):
             raise PlanRefusedError(f"The ledger knows no live run {run_id}: take the id from the foot of a report")
         self._add(about_run=run_id)
         return job.ledger.changes_of(job.campaign, run_id)
@@ -375,9 +378,11 @@ class _CampaignRun:
             results, stopped = carry_out(job, changes, self._campaign.limits.wave_size, self._waves_before)
         elif self._request.validate:
             results, stopped = validate(job, changes)
-        adsets = [results.get(decision.adset.id) or decision.as_result() for decision in decisions]
+        adsets = [results.get(decision.adset.id) or decision.to_result() for decision in decisions]
         self._add(
-            adsets=tuple(sorted((*self._settled.values(), *adsets), key=lambda each: (each.meta_campaign_id, each.id))),
+            adsets=tuple(
+                sorted((*self._completed.values(), *adsets), key=lambda each: (each.meta_campaign_id, each.id))
+            ),
             campaign_errors=(stopped,) if stopped else (),
         )
         if not stopped:
@@ -395,10 +400,10 @@ class _CampaignRun:
         """Remember which ad sets the next sync is to take first."""
         deferred = [adset.id for adset in self.report.with_result(Result.DEFERRED)]
         is_sync = self._request.action is Action.SYNC and not self._request.dry_run
-        if not is_sync or self._remembered.deferred == frozenset(deferred):
+        if not is_sync or self._previous.deferred == frozenset(deferred):
             return
         try:
-            job.ledger.remember_deferred(job.campaign, deferred)
+            job.ledger.record_deferred(job.campaign, deferred)
         except LedgerError as error:
             logger.warning("ledger.deferred_not_kept", extra={"campaign": job.campaign, "error": str(error)})
 

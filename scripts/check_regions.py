@@ -14,8 +14,9 @@ from collections.abc import Mapping
 
 from closrads.cli.regions import differences, meta_regions
 from closrads.config import is_safe_address
-from closrads.errors import ClosradsError, Secret
+from closrads.errors import ClosradsError
 from closrads.facebook_client import init_api
+from closrads.redaction import Secret
 from closrads.state_mapper import REGION_FILE, Region
 
 

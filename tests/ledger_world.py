@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from closrads.domain.changes import Change, ChangeState, RevertStreak
+from closrads.domain.request import Action
+from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import LedgerError, SyncFailed
-from closrads.facebook_client import _build_new_targeting
-from closrads.ledger import Ledger
-from closrads.model import Action, Change, ChangeState, Memory
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.leases import Leases
+from closrads.ledger.runs import Runs
 from closrads.state_mapper import build_fb_regions
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta.targeting import codes
@@ -43,7 +47,22 @@ def later(world: World, seconds: float) -> None:
 
 def ledger(world: World) -> Ledger:
     """Return the ledger as a run uses it."""
-    return Ledger(LEDGER_TABLE, world.time.clock)
+    return Ledger(table(world))
+
+
+def leases(world: World) -> Leases:
+    """Return the leases as a run uses them."""
+    return Leases(table(world))
+
+
+def runs(world: World) -> Runs:
+    """Return what is kept of runs, as a run uses it."""
+    return Runs(table(world))
+
+
+def table(world: World) -> Table:
+    """Return the ledger's table as a run uses it."""
+    return Table(LEDGER_TABLE, world.time.clock)
 
 
 def planned(  # noqa: PLR0913 - all but the first two have a default
@@ -54,7 +73,7 @@ def planned(  # noqa: PLR0913 - all but the first two have a default
     run_id: str = EARLIER,
     action: Action = Action.SYNC,
     slug: str = "veterans",
-    memory: Memory | None = None,
+    reverts: RevertStreak | None = None,
     campaign: str = VETERANS,
 ) -> Change:
     """Return what a run writes down before it gives an ad set these states."""
@@ -62,7 +81,7 @@ def planned(  # noqa: PLR0913 - all but the first two have a default
     now = world.time.clock.now()
     after = _build_new_targeting(before.targeting, build_fb_regions(codes(states)))
     before = replace(before, ads=before.active_ads)
-    return Change(slug, run_id, action, before, after, ChangeState.PREPARED, now, now, memory)
+    return Change(slug, run_id, action, before, after, ChangeState.PREPARED, now, now, reverts)
 
 
 def recorded(world: World, change: Change, state: ChangeState = ChangeState.PREPARED) -> Change:

@@ -9,14 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.apply import Job, apply_wave
-from closrads.graph_api import UsageMeter
-from closrads.headroom import points_needed, reserve_room
-from closrads.ledger import Ledger
-from closrads.model import Action, Ad, AdSetSnapshot, Result
-from closrads.parallel import side_by_side
-from closrads.plan import decide
-from closrads.quota import RESERVED_SECONDS
+from closrads.concurrency import map_concurrently
+from closrads.domain.adsets import Ad, AdSetSnapshot
+from closrads.domain.plan import decide
+from closrads.domain.request import Action
+from closrads.domain.results import Result
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
+from closrads.meta.graph import UsageMeter
+from closrads.meta.rate_limit import RESERVATION_RETRY_SECONDS
+from closrads.rollout.budget import points_needed, reserve_capacity
+from closrads.rollout.change_run import Job
+from closrads.rollout.wave import apply_wave
 from closrads.state_mapper import build_fb_regions
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import Breakage
@@ -37,7 +41,7 @@ def adset(ads: int, paused: int = 0) -> AdSetSnapshot:
 def job(world: World, pace: float = 0) -> Job:
     """Return a job on the veterans, at a pace that Meta has kept so far."""
     api = world.api(meter=UsageMeter(round_trips=1000, seconds=1000 * pace))
-    return Job("veterans", "run", Action.SYNC, api, Ledger(LEDGER_TABLE, world.time.clock), WAIT)
+    return Job("veterans", "run", Action.SYNC, api, Ledger(Table(LEDGER_TABLE, world.time.clock)), WAIT)
 
 
 def go(job: Job, adsets: Sequence[AdSetSnapshot]) -> set[Result]:
@@ -133,9 +137,9 @@ class TestRoom:
         api = self.limited(world).api
         adsets = [adset(2)] * 4
 
-        assert reserve_room(api, adsets, WAIT).size == 2
+        assert reserve_capacity(api, adsets, WAIT).size == 2
         assert api.quota.seconds_until(11) == 0
-        assert api.quota.seconds_until(13) == RESERVED_SECONDS
+        assert api.quota.seconds_until(13) == RESERVATION_RETRY_SECONDS
         api.quota.release(48)
         assert api.quota.seconds_until(59) == 0
 
@@ -143,7 +147,7 @@ class TestRoom:
         """And nothing is set aside."""
         api = self.limited(world).api
 
-        room = reserve_room(api, [adset(9), adset(1)], WAIT)
+        room = reserve_capacity(api, [adset(9), adset(1)], WAIT)
 
         assert (room.size, room.never) == (0, True)
         assert "takes 66 points" in room.why_none
@@ -155,11 +159,11 @@ class TestRoom:
         world.meta.spend("act_111", 50)
         api.get("120200000000000900", {"fields": "id"})
         world.time.deadline = world.time.seconds() + 320
-        assert "used up" in reserve_room(api, [adset(2)], WAIT).why_none
+        assert "used up" in reserve_capacity(api, [adset(2)], WAIT).why_none
         assert world.time.waits == []
         world.time.deadline = world.time.seconds() + 340
 
-        assert reserve_room(api, [adset(2)] * 9, WAIT).size == 2
+        assert reserve_capacity(api, [adset(2)] * 9, WAIT).size == 2
         assert world.time.waits == [pytest.approx(300, abs=1)]
 
     def test_what_another_has_set_aside_is_waited_for(self, world: World) -> None:
@@ -174,7 +178,7 @@ class TestRoom:
 
         clock = replace(world.time.clock, sleep=give_back)
 
-        assert reserve_room(world.api(quota=quota, clock=clock), [adset(2)], WAIT).size == 1
+        assert reserve_capacity(world.api(quota=quota, clock=clock), [adset(2)], WAIT).size == 1
         assert world.time.waits == [5, 5, 5]
 
     def test_what_another_keeps_is_not_waited_for_in_vain(self, world: World) -> None:
@@ -182,7 +186,7 @@ class TestRoom:
         quota = self.limited(world).api.quota
         assert quota.reserve(50)
 
-        assert reserve_room(world.api(quota=quota), [adset(2)], WAIT).size == 0
+        assert reserve_capacity(world.api(quota=quota), [adset(2)], WAIT).size == 0
         assert world.time.seconds() <= world.time.deadline - 10 - 2 * WAIT
 
     @pytest.mark.parametrize(("seconds", "size"), [(24.6, 0), (24.8, 1), (25.7, 4), (26.3, 6)])
@@ -190,7 +194,7 @@ class TestRoom:
         """With a pace that nobody knows yet: a tenth of a second for each call."""
         world.time.deadline = world.time.seconds() + seconds
 
-        room = reserve_room(job(world).api, [adset(2)] * 6, WAIT)
+        room = reserve_capacity(job(world).api, [adset(2)] * 6, WAIT)
 
         assert room.size == size
         assert bool(size) is not room.why_none.startswith("Too little time")
@@ -209,28 +213,28 @@ class TestSideBySide:
             assert ready.wait(5)
             return number * number
 
-        assert side_by_side(answer, [0, 1, 2, 3], 2) == [0, 1, 4, 9]
+        assert map_concurrently(answer, [0, 1, 2, 3], 2) == [0, 1, 4, 9]
 
     @pytest.mark.parametrize("items", [[], [7]])
     def test_one_alone_needs_no_other_thread(self, items: list[int]) -> None:
         """Most campaigns' canaries."""
-        threads = side_by_side(lambda _: get_ident(), items, 5)
+        threads = map_concurrently(lambda _: get_ident(), items, 5)
 
         assert set(threads) <= {get_ident()}
 
     def test_not_more_than_allowed_are_under_way(self) -> None:
         """However many items there are."""
-        lock, under_way, most = Lock(), [], []
+        lock, in_background, most = Lock(), [], []
 
         def call(number: int) -> None:
             with lock:
-                under_way.append(number)
-                most.append(len(under_way))
+                in_background.append(number)
+                most.append(len(in_background))
             sleep(0.002)
             with lock:
-                under_way.remove(number)
+                in_background.remove(number)
 
-        side_by_side(call, range(20), 3)
+        map_concurrently(call, range(20), 3)
 
         assert max(most) <= 3
 
@@ -244,6 +248,6 @@ class TestSideBySide:
             done.append(number)
 
         with pytest.raises(ValueError, match="1"):
-            side_by_side(call, range(6), 2)
+            map_concurrently(call, range(6), 2)
 
         assert sorted(done) == [0, 3, 4, 5]

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from closrads.closrtech_client import get_demand
-from closrads.errors import ClosradsError, ClosrtechAccessError, ClosrtechDataError, ClosrtechError, Secret
-from closrads.model import ClosrtechLogin
+from closrads.domain.settings import ClosrtechLogin
+from closrads.errors import ClosradsError, ClosrtechAccessError, ClosrtechDataError, ClosrtechError
+from closrads.redaction import Secret
 from sandbox import closrtech
 from sandbox.server import Reply
 from tests.world import World

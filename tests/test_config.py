@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from closrads import config
-from closrads.config import Settings, load_settings
-from closrads.errors import ConfigError, ConfigUnreadError, Secret
-from closrads.model import EmailConfig, Limits
+from closrads.config import load_settings
+from closrads.domain.settings import EmailConfig, Limits, Settings
+from closrads.errors import ConfigError, ConfigUnreadError
+from closrads.redaction import Secret
 from sandbox import Sandbox
 from sandbox.aws import LEDGER_TABLE
 

@@ -8,7 +8,9 @@ from typer.main import get_command
 
 from closrads.cli.app import app
 from closrads.config import _OF_CAMPAIGN, _SHARED
-from closrads.model import ChangeState, Limits, Result
+from closrads.domain.changes import ChangeState
+from closrads.domain.results import Result
+from closrads.domain.settings import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 README, RUNBOOK, LIFECYCLE = (ROOT / name for name in ("README.md", "docs/runbook.md", "docs/lifecycle.md"))

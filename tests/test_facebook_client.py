@@ -11,6 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads import facebook_client
+from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState
+from closrads.domain.health import Protected, check_ad_health, still_to_protect
+from closrads.domain.request import Action
+from closrads.domain.results import Result
+from closrads.domain.targeting import _build_new_targeting, region_keys
 from closrads.errors import (
     AdSetChangedError,
     ClosradsError,
@@ -23,26 +29,20 @@ from closrads.errors import (
     MetaTransientError,
 )
 from closrads.facebook_client import (
-    Protected,
     RepublishFailure,
     Rollback,
     Undoing,
-    _build_new_targeting,
-    check_ad_health,
     get_active_adsets,
     read_ads,
     refresh,
     republish_ads,
     rollback_geo,
-    still_to_protect,
     update_adset_geo,
     validate_adset_geo,
     verify_ads_after_republish,
 )
-from closrads.model import Action, Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot, Change, ChangeState, Result
+from closrads.meta.targeting_write import Written
 from closrads.state_mapper import Region, build_fb_regions
-from closrads.targeting import region_keys
-from closrads.targeting_write import Written
 from sandbox import Breakage, faults
 from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING
 from sandbox.server import Reply

@@ -6,12 +6,26 @@ from typing import Any
 
 import pytest
 
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, GraphUsage, Result, SyncReport
+from closrads.domain.runs import CampaignProgress
 from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError, SyncFailed
-from closrads.fleet import GOES_ON_FOR, MOST_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS
-from closrads.model import Action, AdSetResult, ChangeState, GraphUsage, Part, Result, SyncReport
+from closrads.fleet import GOES_ON_FOR, MAX_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
-from tests.ledger_world import EARLIER, entries, later, ledger, left_behind, metric, only_reads, planned, recorded
+from tests.ledger_world import (
+    EARLIER,
+    entries,
+    later,
+    leases,
+    left_behind,
+    metric,
+    only_reads,
+    planned,
+    recorded,
+    runs,
+)
 from tests.world import LIVE, VETERANS, World
 
 CAMPAIGNS = {"mortgage": "act_222", "truckers": "act_111", "veterans": "act_111"}
@@ -240,7 +254,7 @@ class TestOnce:
         """Two runs never work on one campaign at a time, and a minute later the other may be over."""
         run_id = world.run(OPEN)["run_id"]
         until = world.time.clock.now() + timedelta(minutes=5)
-        ledger(world).lease(["veterans"], EARLIER, until, Action.SYNC)
+        leases(world).acquire(["veterans"], EARLIER, until, Action.SYNC)
 
         assert world.run(part(run_id))["again_in_seconds"] == 60
         assert world.meta.requests == []
@@ -252,7 +266,7 @@ class TestOnce:
         """Step Functions gives up on a call that takes too long, which goes on all the same."""
         run_id = world.run(OPEN)["run_id"]
         until = world.time.clock.now() + timedelta(minutes=5)
-        ledger(world).lease(["veterans"], run_id, until, Action.SYNC, "another")
+        leases(world).acquire(["veterans"], run_id, until, Action.SYNC, "another")
 
         assert world.run(part(run_id))["again_in_seconds"] == 60
 
@@ -262,7 +276,7 @@ class TestOnce:
         run_id = workflow.call(OPEN)["run_id"]
         for slug in CAMPAIGNS:
             workflow.call(part(run_id, slug))
-        ledger(world).claim_end(run_id, world.time.clock.now() + timedelta(seconds=40), "another")
+        runs(world).claim_end(run_id, world.time.clock.now() + timedelta(seconds=40), "another")
 
         answer = workflow.call(close(run_id))
 
@@ -365,8 +379,7 @@ class TestOneRun:
         world.campaign("FL GA", "veterans", [META_CAMPAIGNS["veterans"]])
         adsets = [world.adset(f"Ad set {number}", campaign=META_CAMPAIGNS["veterans"]) for number in range(3)]
         run_id = world.run(OPEN)["run_id"]
-        book = ledger(world)
-        book.begin_part(run_id, "veterans")
+        runs(world).begin_campaign(run_id, "veterans")
         for adset in adsets[:2]:
             change = planned(world, adset, "FL GA", run_id=run_id, campaign=META_CAMPAIGNS["veterans"])
             recorded(world, change, ChangeState.ROLLED_BACK)
@@ -374,7 +387,7 @@ class TestOneRun:
         if is_told:
             seen = tuple(AdSetResult(adset, "Put back", Result.REVERTED) for adset in adsets[:2])
             report = SyncReport("veterans", "Veterans", dry_run=False, adsets=seen, again_in_seconds=60)
-            book.keep_part(run_id, Part(report, GraphUsage(), is_over=False))
+            runs(world).save_progress(run_id, CampaignProgress(report, GraphUsage(), is_over=False))
 
         answer = world.run(part(run_id))
 
@@ -396,12 +409,11 @@ class TestOneRun:
         world.campaign("FL GA", "veterans", [META_CAMPAIGNS["veterans"]])
         unclear = world.adset("Unclear", campaign=META_CAMPAIGNS["veterans"])
         run_id = world.run(OPEN)["run_id"]
-        book = ledger(world)
-        book.begin_part(run_id, "veterans")
+        runs(world).begin_campaign(run_id, "veterans")
         cut_off(world, run_id, unclear, "written")
         seen = AdSetResult(unclear, "Unclear", Result.UNVERIFIED)
         report = SyncReport("veterans", "Veterans", dry_run=False, adsets=(seen,), again_in_seconds=60)
-        book.keep_part(run_id, Part(report, GraphUsage(), is_over=False))
+        runs(world).save_progress(run_id, CampaignProgress(report, GraphUsage(), is_over=False))
 
         answer = world.run(part(run_id))
 
@@ -435,8 +447,8 @@ class TestTrouble:
     def test_a_call_that_always_dies_is_given_up(self, world: World) -> None:
         """The others' report waits for it."""
         run_id = world.run(OPEN)["run_id"]
-        for _ in range(MOST_TRIES):
-            ledger(world).begin_part(run_id, "veterans")
+        for _ in range(MAX_TRIES):
+            runs(world).begin_campaign(run_id, "veterans")
 
         assert world.run(part(run_id))["again_in_seconds"] is None
         assert world.meta.requests == []
@@ -448,7 +460,7 @@ class TestTrouble:
         run_id = world.run(OPEN)["run_id"]
         later(world, GOES_ON_FOR.total_seconds())
         until = world.time.clock.now() + timedelta(minutes=5)
-        ledger(world).lease(["veterans"], EARLIER, until, Action.SYNC)
+        leases(world).acquire(["veterans"], EARLIER, until, Action.SYNC)
 
         assert world.run(part(run_id))["again_in_seconds"] is None
 
@@ -456,7 +468,7 @@ class TestTrouble:
         """What it does would be in no report."""
         run_id = world.run(OPEN)["run_id"]
         until = world.time.clock.now() + timedelta(minutes=5)
-        ledger(world).lease(["veterans"], run_id, until, Action.SYNC, "another")
+        leases(world).acquire(["veterans"], run_id, until, Action.SYNC, "another")
 
         assert world.run(close(run_id))["again_in_seconds"] == 60
         assert world.sandbox.aws.mails == []
@@ -465,8 +477,8 @@ class TestTrouble:
         """It may die after the mail, and nobody needs the same one for ever."""
         workflow = Workflow(world)
         run_id = workflow.call(OPEN)["run_id"]
-        for number in range(MOST_TRIES):
-            ledger(world).claim_end(run_id, world.time.clock.now(), f"number {number}")
+        for number in range(MAX_TRIES):
+            runs(world).claim_end(run_id, world.time.clock.now(), f"number {number}")
             later(world, 1)
 
         with pytest.raises(ClosradsError, match=f"history --run {run_id}"):
@@ -532,8 +544,7 @@ class TestTrouble:
         """By the call that goes on after it: the ledger knows what it changed."""
         run_id = world.run(OPEN)["run_id"]
         done, begun = adsets["veterans"]
-        book = ledger(world)
-        book.begin_part(run_id, "veterans")
+        runs(world).begin_campaign(run_id, "veterans")
         cut_off(world, run_id, done, "verified")
         cut_off(world, run_id, begun, "written")
 
@@ -545,7 +556,7 @@ class TestTrouble:
     def test_what_meta_had_refused_is_tried_again(self, world: World, adsets: dict[str, list[str]]) -> None:
         """Nothing was changed then, so there is nothing to tell, and it may go well now."""
         run_id = world.run(OPEN)["run_id"]
-        ledger(world).begin_part(run_id, "veterans")
+        runs(world).begin_campaign(run_id, "veterans")
         refused = planned(world, adsets["veterans"][0], "FL GA", run_id=run_id, campaign=META_CAMPAIGNS["veterans"])
         recorded(world, refused, ChangeState.NOT_WRITTEN)
 
@@ -578,7 +589,7 @@ class TestTrouble:
         run_id = world.run(OPEN)["run_id"]
         done = AdSetResult(adsets["veterans"][0], "Done", Result.UPDATED, ("FL",))
         report = SyncReport("veterans", "Veterans", dry_run=False, adsets=(done,), again_in_seconds=60)
-        ledger(world).keep_part(run_id, Part(report, GraphUsage(), is_over=False))
+        runs(world).save_progress(run_id, CampaignProgress(report, GraphUsage(), is_over=False))
         world.put({"campaigns/veterans/enabled": "false"})
 
         answer = world.run(part(run_id))

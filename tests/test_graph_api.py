@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from facebook_business.api import FacebookAdsApi
 
-from closrads import clock, graph_api
+from closrads import clock
+from closrads.domain.results import GraphUsage
 from closrads.errors import (
     MetaAccessError,
     MetaError,
@@ -23,11 +24,12 @@ from closrads.errors import (
     MetaRateLimitError,
     MetaTooMuchDataError,
     MetaTransientError,
-    Secret,
 )
 from closrads.facebook_client import init_api
-from closrads.graph_api import GraphApi, JsonObject, Operation, UsageMeter, has_data, has_id, was_done
-from closrads.model import GraphUsage
+from closrads.meta import graph as graph_api
+from closrads.meta.error_codes import JsonObject
+from closrads.meta.graph import GraphApi, Operation, UsageMeter, has_data, has_id, is_confirmed
+from closrads.redaction import Secret
 from sandbox import faults
 from sandbox.server import Delivery, Reply
 from tests.world import VETERANS, World, ids
@@ -57,7 +59,7 @@ def unreachable(world: World) -> Iterator[World]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have api objects wait for an answer hardly at all."""
     monkeypatch.setattr(graph_api, "TIMEOUT_SECONDS", (1, 0.02))
-    monkeypatch.setattr(clock, "LEAST_TIMEOUT_SECONDS", 0.02)
+    monkeypatch.setattr(clock, "MIN_TIMEOUT_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def look_at(object_ids: Sequence[str]) -> list[Operation]:
 
 def turn_on(object_ids: Sequence[str]) -> list[Operation]:
     """Give one write for each id."""
-    return [Operation("POST", object_id, {"status": "ACTIVE"}, was_done) for object_id in object_ids]
+    return [Operation("POST", object_id, {"status": "ACTIVE"}, is_confirmed) for object_id in object_ids]
 
 
 def sent_ids(world: World) -> list[list[str]]:
@@ -185,7 +187,7 @@ def test_an_answer_that_trickles_does_not_hold_up_the_run(
 ) -> None:
     """A byte now and then keeps the time-out between bytes from ever coming; the whole answer has a limit too."""
     monkeypatch.setattr(graph_api, "TIMEOUT_SECONDS", (1, 0.2))
-    monkeypatch.setattr(clock, "LEAST_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(clock, "MIN_TIMEOUT_SECONDS", 0.2)
     world.meta.fail(Reply(delivery=Delivery.TRICKLED), on="POST adset")
     ended = threading.Event()
 
@@ -954,7 +956,7 @@ def test_time_outs_shrink_with_the_invocation(
 
 def test_a_time_out_that_has_shrunk_counts(world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It holds for the next call, not what it was when the api object was made."""
-    monkeypatch.setattr(clock, "LEAST_TIMEOUT_SECONDS", 0.02)
+    monkeypatch.setattr(clock, "MIN_TIMEOUT_SECONDS", 0.02)
     api = world.api()
     api.get(adset, FIELDS)
     world.meta.fail(faults.stalled(1), on="GET adset", times=None)

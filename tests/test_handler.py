@@ -15,8 +15,9 @@ import pytest
 
 import handler
 from closrads import observability
-from closrads.errors import ClosradsError, ConfigError, EventError, Secret, SyncFailed, redact, redact_all
-from closrads.model import ChangeState
+from closrads.domain.changes import ChangeState
+from closrads.errors import ClosradsError, ConfigError, EventError, SyncFailed
+from closrads.redaction import Secret, redact, redact_all
 from sandbox.meta import Breakage, faults
 from tests.ledger_world import RECHECK, UNDO, entries, left_behind, result_of
 from tests.world import LIVE, World
@@ -94,7 +95,9 @@ class TestEntrance:
 
         assert imported == {
             "time", "uuid", "dataclasses", "typing", "closrads.clock", "closrads.config", "closrads.errors",
-            "closrads.fleet", "closrads.model", "closrads.notifier", "closrads.observability", "closrads.request",
+            "closrads.domain.metrics", "closrads.domain.request", "closrads.domain.results", "closrads.domain.runs",
+            "closrads.domain.settings", "closrads.fleet", "closrads.notifier", "closrads.observability",
+            "closrads.redaction",
             "closrads.sync",
         }  # fmt: skip
 

@@ -15,34 +15,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads import graph_api
-from closrads.closrtech_client import LONGEST_CODE, MOST_ENTRIES
-from closrads.errors import LONGEST_ERROR, LONGEST_NAME, LONGEST_TEXT, ClosradsError, EventError, SyncFailed, plain
-from closrads.model import (
-    LARGEST_ANSWER,
-    MOST_ISSUES,
-    Action,
+from closrads.closrtech_client import MAX_CODE_CHARS, MAX_ENTRIES
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import (
+    MAX_ISSUES,
+    MAX_RESULT_BYTES,
     AdSetResult,
-    ChangeState,
     MailOutcome,
     Recovery,
     Result,
     RunResult,
     SyncReport,
 )
-from closrads.observability import LARGEST_LINE, logger
-from closrads.report import MOST_HTML, MOST_TEXT, Report, as_sent, build_report
-from closrads.report_story import LONGEST_OUTCOME
+from closrads.errors import ClosradsError, EventError, SyncFailed
+from closrads.meta import graph as graph_api
+from closrads.observability import MAX_LINE_BYTES, logger
+from closrads.redaction import MAX_ERROR_CHARS, MAX_NAME_CHARS, MAX_TEXT_CHARS, one_line
+from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, as_sent, build_report
+from closrads.report.subject import MAX_OUTCOME_CHARS
 from sandbox.meta import Breakage, faults
 from sandbox.server import Reply
-from tests.ledger_world import entries, ledger, result_of
+from tests.ledger_world import entries, result_of, runs
 from tests.world import LIVE, VETERANS, World, ids
 
 TRUCKERS = "120200000000000901"
 NEW_YORK = ZoneInfo("America/New_York")
 LARGEST_EVENT = 262_144
 """Bytes that CloudWatch takes as one event."""
-LONGEST_SUBJECT = LONGEST_OUTCOME + 60
+LONGEST_SUBJECT = MAX_OUTCOME_CHARS + 60
 
 HOSTILE = {
     "script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -123,7 +124,7 @@ def assert_fit_to_keep(world: World, log: StringIO) -> None:
     for change in entries(world, "CHANGE#"):
         for name in (change["name"], *(ad["name"] for ad in change["ads"])):
             assert name.isprintable()
-            assert 0 < len(name) <= LONGEST_NAME
+            assert 0 < len(name) <= MAX_NAME_CHARS
 
 
 # --- Meta's texts
@@ -203,9 +204,9 @@ def test_hundreds_of_broken_ads_are_told_in_short(world: World, log: StringIO) -
 
     (result,) = world.run(LIVE)["campaigns"][0]["adsets"]
 
-    assert len(result["issues"]) == MOST_ISSUES
-    assert result["issues"][-1] == f"and {300 - MOST_ISSUES + 1} more"
-    assert max(map(len, result["issues"])) <= LONGEST_TEXT
+    assert len(result["issues"]) == MAX_ISSUES
+    assert result["issues"][-1] == f"and {300 - MAX_ISSUES + 1} more"
+    assert max(map(len, result["issues"])) <= MAX_TEXT_CHARS
     assert_fit_to_keep(world, log)
 
 
@@ -324,7 +325,7 @@ def test_an_answer_of_metas_that_is_too_large_is_not_held_in_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run says so, and goes on with the other campaign."""
-    monkeypatch.setattr(graph_api, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(graph_api, "MAX_BYTES", 100_000)
     world.campaign("FL")
     world.campaign("GA", slug="truckers", meta_campaigns=(TRUCKERS,))
     other = world.adset(campaign=TRUCKERS)
@@ -343,14 +344,14 @@ def test_an_answer_of_metas_that_is_too_large_is_not_held_in_memory(
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"FL": 1, "X" * (LONGEST_CODE + 1): 1}, "cannot be a state"),
+        ({"FL": 1, "X" * (MAX_CODE_CHARS + 1): 1}, "cannot be a state"),
         ({"FL": 1, "X" * 900_000: 1}, "cannot be a state"),
         ({"FL": 1, "F\u200bL": 1}, "cannot be a state"),
         ({"FL": 1, "\u202eLF": 1}, "cannot be a state"),
         ({"FL": 1, "G\x00A": 1}, "cannot be a state"),
         ({"FL": 1, "\ud83d": 1}, "cannot be a state"),
         ({"FL": 1, "a\nb": 1}, "cannot be a state"),
-        ({"FL": 1, **{f"X{number}": 1 for number in range(MOST_ENTRIES)}}, f"{MOST_ENTRIES + 1} entries"),
+        ({"FL": 1, **{f"X{number}": 1 for number in range(MAX_ENTRIES)}}, f"{MAX_ENTRIES + 1} entries"),
         ({"FL": 1, "<script>": "many"}, "no whole number"),
     ],
 )
@@ -418,7 +419,7 @@ def test_an_event_that_is_none_is_refused_in_short(world: World, log: StringIO, 
     with pytest.raises(EventError) as caught:
         world.run(event)
 
-    assert len(str(caught.value)) <= LONGEST_ERROR
+    assert len(str(caught.value)) <= MAX_ERROR_CHARS
     for line in log.getvalue().splitlines():
         assert len(line.encode()) <= LARGEST_EVENT
         json.loads(line)
@@ -451,7 +452,7 @@ def test_a_line_of_the_log_is_one_bounded_line(log: StringIO, value: Any, capfd:
     entry = json.loads(line)
     assert end == ""
     assert (entry["message"], entry["level"]) == ("report.text", "INFO")
-    assert len(line.encode()) <= LARGEST_LINE <= LARGEST_EVENT
+    assert len(line.encode()) <= MAX_LINE_BYTES <= LARGEST_EVENT
     assert "text" in entry
     assert capfd.readouterr().err == ""
 
@@ -475,7 +476,7 @@ def test_the_traceback_of_a_huge_error_is_one_bounded_line(log: StringIO) -> Non
 def result_with(count: int, issue: str, outcome: Result = Result.FAILED) -> RunResult:
     """Return a run's result with so many ad sets in trouble."""
     adsets = tuple(
-        AdSetResult(str(number), issue[:LONGEST_NAME], outcome, ("FL",), ("TX",), issues=(issue,) * 30)
+        AdSetResult(str(number), issue[:MAX_NAME_CHARS], outcome, ("FL",), ("TX",), issues=(issue,) * 30)
         for number in range(count)
     )
     recovered = tuple(
@@ -495,32 +496,31 @@ def noise(length: int) -> str:
 
 def test_an_answer_fits_through_lambdas_door() -> None:
     """With too much to tell it has the counts and the first errors, and no run is lost for its words."""
-    answer = result_with(150, noise(600)).as_json()
+    answer = result_with(150, noise(600)).to_json()
 
-    assert len(json.dumps(answer)) <= LARGEST_ANSWER
+    assert len(json.dumps(answer)) <= MAX_RESULT_BYTES
     (campaign,) = answer["campaigns"]
     assert (campaign["adsets_failed"], campaign["adsets"], campaign["success"]) == (150, [], False)
-    assert len(campaign["errors"]) == MOST_ISSUES
+    assert len(campaign["errors"]) == MAX_ISSUES
     assert answer["recovered"] == []
     assert answer["mail"] == "sent"
 
 
 def test_an_answer_that_fits_is_whole() -> None:
     """Hundreds of ad sets are no reason to leave anything out."""
-    answer = result_with(300, "Meta refuses it").as_json()
+    answer = result_with(300, "Meta refuses it").to_json()
 
     assert len(answer["campaigns"][0]["adsets"]) == len(answer["recovered"]) == 300
 
 
 def test_a_result_that_is_too_large_for_the_ledger_is_kept_without_details(world: World) -> None:
     """A run of which the ledger does not know the end would be taken for one that died."""
-    book = ledger(world)
-    book.begin_run("run", Action.SYNC, ["veterans"])
+    runs(world).begin("run", Action.SYNC, ["veterans"])
 
-    result = result_with(1, "x").as_json()
+    result = result_with(1, "x").to_json()
     result["campaigns"][0]["adsets"][0]["issues"] = [noise(200_000)]
 
-    book.end_run("run", result)
+    runs(world).end("run", result)
 
     (kept,) = entries(world, "run", pk="RUN")
     assert len(kept["result"]) < 10_000
@@ -537,12 +537,12 @@ def test_the_words_of_a_failed_run_fit_into_an_answer(world: World) -> None:
     with pytest.raises(SyncFailed) as caught:
         world.run(LIVE)
 
-    assert len(str(caught.value)) <= LONGEST_ERROR
+    assert len(str(caught.value)) <= MAX_ERROR_CHARS
 
 
 def test_an_error_is_bounded_wherever_it_comes_from() -> None:
     """All of ours are, secrets taken out before."""
-    assert len(str(ClosradsError("x" * 1_000_000))) == LONGEST_ERROR
+    assert len(str(ClosradsError("x" * 1_000_000))) == MAX_ERROR_CHARS
 
 
 # --- the report
@@ -595,8 +595,8 @@ def test_a_report_about_thousands_lists_the_first() -> None:
     mail = mail_about("Broad", "x" * 700, count=2_000)
 
     assert_fit_to_read(mail.subject, mail.html, mail.text)
-    assert as_sent(mail.html) <= MOST_HTML
-    assert as_sent(mail.text) <= MOST_TEXT
+    assert as_sent(mail.html) <= MAX_HTML_BYTES
+    assert as_sent(mail.text) <= MAX_TEXT_BYTES
     assert re.search(r"and 1,?\d\d\d more", mail.html)
     assert "Broad (1999)" in mail.text
 
@@ -604,11 +604,11 @@ def test_a_report_about_thousands_lists_the_first() -> None:
 @given(st.text(max_size=200), st.integers(2, 100))
 def test_plain_text_is_one_bounded_line_and_stays_so(text: str, most: int) -> None:
     """Nothing unseen is left, whatever there was; doing it twice changes nothing."""
-    shown = plain(text, most)
+    shown = one_line(text, most)
 
     assert shown.isprintable()
     assert len(shown) <= most
-    assert plain(shown, most) == shown
+    assert one_line(shown, most) == shown
 
 
 def test_the_interpreter_is_left_as_it_was() -> None:

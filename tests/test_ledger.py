@@ -16,29 +16,20 @@ from botocore.compat import HTTPHeaders
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from closrads.errors import LedgerError, LedgerFullError, Secret, SyncFailed
-from closrads.ledger import TRANSACTION_ATTEMPTS, Ledger, _dynamodb
-from closrads.model import (
-    LONG_AGO,
-    Action,
-    Ad,
-    AdSetResult,
-    AdSetSnapshot,
-    Change,
-    ChangeState,
-    GraphUsage,
-    Memory,
-    OpenRun,
-    Part,
-    Recovery,
-    Result,
-    RunRequest,
-    SyncReport,
-)
-from closrads.records import KEPT_FOR, MOST_KEPT
+from closrads.domain.adsets import LONG_AGO, Ad, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, RevertStreak
+from closrads.domain.request import Action, RunRequest
+from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport
+from closrads.domain.runs import CampaignProgress, SharedRun
+from closrads.errors import LedgerError, LedgerFullError, SyncFailed
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import TRANSACTION_ATTEMPTS, Table, _dynamodb
+from closrads.ledger.records import KEPT_FOR, MAX_KEPT
+from closrads.ledger.runs import Runs
+from closrads.redaction import Secret
 from sandbox import Sandbox
 from sandbox.aws import DROPPED, LEDGER_TABLE
-from tests.ledger_world import FINAL, OPEN, PATHS, entries, ledger, move, prepare, recorded
+from tests.ledger_world import FINAL, OPEN, PATHS, entries, leases, ledger, move, prepare, recorded, runs
 from tests.world import LIVE, START, FakeTime, World
 
 ME, OTHER, THIRD = "20260504T103000Z-0000000a", "20260504T103000Z-0000000b", "20260504T103000Z-0000000c"
@@ -126,11 +117,10 @@ class TestLease:
     )
     def test_a_lease_is_its_runs_until_it_expires(self, world: World, seconds: float, who: str, has_it: str) -> None:
         """Until then another run learns who has it; after that the campaign is free for whoever comes."""
-        book = ledger(world)
-        assert book.lease(["veterans"], ME, SOON, Action.SYNC) == {}
+        assert leases(world).acquire(["veterans"], ME, SOON, Action.SYNC) == {}
         world.time.pass_by(seconds)
 
-        busy = book.lease(["veterans"], who, SOON + timedelta(hours=1), Action.SYNC)
+        busy = leases(world).acquire(["veterans"], who, SOON + timedelta(hours=1), Action.SYNC)
 
         assert busy == ({} if who == has_it else {"veterans": has_it})
         (lease,) = entries(world, "LEASE")
@@ -138,13 +128,12 @@ class TestLease:
 
     def test_what_is_free_is_taken_together(self, world: World) -> None:
         """Of five campaigns two are others': the three that are left are taken in one transaction."""
-        book = ledger(world)
         slugs = ["a", "b", "c", "d", "e"]
-        book.lease(["b"], OTHER, SOON, Action.SYNC)
-        book.lease(["d"], THIRD, SOON, Action.SYNC)
+        leases(world).acquire(["b"], OTHER, SOON, Action.SYNC)
+        leases(world).acquire(["d"], THIRD, SOON, Action.SYNC)
         world.sandbox.aws.requests.clear()
 
-        assert book.lease(slugs, ME, SOON, Action.SYNC) == {"b": OTHER, "d": THIRD}
+        assert leases(world).acquire(slugs, ME, SOON, Action.SYNC) == {"b": OTHER, "d": THIRD}
 
         assert calls(world, "TransactWriteItems") == 2
         holders = {lease["pk"]: lease["holder"] for lease in entries(world, "LEASE")}
@@ -152,40 +141,37 @@ class TestLease:
 
     def test_all_or_none_of_a_transaction(self, world: World) -> None:
         """Two runs want the same campaigns: one gets all, the other none, in whichever order each names them."""
-        book = ledger(world)
-
-        assert book.lease(["a", "b"], ME, SOON, Action.SYNC) == {}
-        assert book.lease(["b", "a"], OTHER, SOON, Action.SYNC) == {"a": ME, "b": ME}
+        assert leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC) == {}
+        assert leases(world).acquire(["b", "a"], OTHER, SOON, Action.SYNC) == {"a": ME, "b": ME}
 
     def test_more_campaigns_than_a_transaction_takes(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """All are taken but those that are another run's, wherever these stand."""
-        monkeypatch.setattr("closrads.ledger.LARGEST_TRANSACTION", 10)
+        monkeypatch.setattr("closrads.ledger.dynamodb.MAX_TRANSACTION_OPERATIONS", 10)
         slugs = [f"c{number:02}" for number in range(23)]
         others = {slugs[7], slugs[15], slugs[22]}
-        book = ledger(world)
-        book.lease(sorted(others), OTHER, SOON, Action.SYNC)
+        leases(world).acquire(sorted(others), OTHER, SOON, Action.SYNC)
 
-        assert book.lease(slugs, ME, SOON, Action.SYNC) == dict.fromkeys(others, OTHER)
+        assert leases(world).acquire(slugs, ME, SOON, Action.SYNC) == dict.fromkeys(others, OTHER)
 
-        leases = entries(world, "LEASE")
-        assert len(leases) == 23
-        assert {lease["pk"] for lease in leases if lease["holder"] != ME} == {f"CAMPAIGN#{slug}" for slug in others}
+        items = entries(world, "LEASE")
+        assert len(items) == 23
+        assert {lease["pk"] for lease in items if lease["holder"] != ME} == {f"CAMPAIGN#{slug}" for slug in others}
 
     def test_a_transaction_has_as_many_parts_as_dynamodb_takes(self, world: World) -> None:
         """More than a hundred are refused."""
-        assert ledger(world).lease([f"c{number:03}" for number in range(101)], ME, SOON, Action.SYNC) == {}
+        assert leases(world).acquire([f"c{number:03}" for number in range(101)], ME, SOON, Action.SYNC) == {}
         assert calls(world, "TransactWriteItems") == 2
 
     def test_no_campaign_at_all(self, world: World) -> None:
         """Nothing is asked for nothing."""
-        assert ledger(world).lease([], ME, SOON, Action.SYNC) == {}
+        assert leases(world).acquire([], ME, SOON, Action.SYNC) == {}
         assert calls(world, "TransactWriteItems") == 0
 
     @pytest.mark.parametrize("reasons", [["TransactionConflict"], ["None", "TransactionConflict"]])
     def test_a_conflict_is_tried_again_soon(self, world: World, reasons: list[str]) -> None:
         """Two runs at the same instant: the later one waits a little longer each time."""
         with cancelled(*[reasons] * (TRANSACTION_ATTEMPTS - 1)):
-            assert ledger(world).lease(["a", "b"], ME, SOON, Action.SYNC) == {}
+            assert leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC) == {}
 
         assert world.time.waits == pytest.approx([0.1, 0.2, 0.3, 0.4])
         assert {lease["holder"] for lease in entries(world, "LEASE")} == {ME}
@@ -201,7 +187,7 @@ class TestLease:
     def test_another_cancellation_is_an_error(self, world: World, answers: list[list[str]]) -> None:
         """Nothing is taken, and nobody waits longer than the conflicts are worth."""
         with cancelled(*answers), pytest.raises(LedgerError, match="cannot be written"):
-            ledger(world).lease(["a", "b"], ME, SOON, Action.SYNC)
+            leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC)
 
         assert entries(world, "LEASE") == []
         assert sum(world.time.waits) <= 1
@@ -210,7 +196,7 @@ class TestLease:
         """The lease was taken and the answer lost: boto3 asks again, and the run has it."""
         retrying.sandbox.aws.fail("dynamodb", "TransactWriteItems", *SERVER_ERROR, applied=True)
 
-        assert ledger(retrying).lease(["a", "b"], ME, SOON, Action.SYNC) == {}
+        assert leases(retrying).acquire(["a", "b"], ME, SOON, Action.SYNC) == {}
         assert calls(retrying, "TransactWriteItems") == 2
 
     @pytest.mark.parametrize(
@@ -225,21 +211,19 @@ class TestLease:
     )
     def test_the_last_sync_is_remembered(self, world: World, actions: list[Action], last: str) -> None:
         """Neither a recheck nor an undo is one, and a lease that was given back is none the less remembered."""
-        book = ledger(world)
         for number, action in enumerate(actions):
-            book.lease(["veterans"], f"run {number}", SOON, action)
-            book.release(["veterans"], f"run {number}")
+            leases(world).acquire(["veterans"], f"run {number}", SOON, action)
+            leases(world).release(["veterans"], f"run {number}")
 
-        assert book.last_sync("veterans") == last
-        assert book.last_sync("truckers") == ""
+        assert leases(world).last_sync("veterans") == last
+        assert leases(world).last_sync("truckers") == ""
 
     def test_a_refused_lease_makes_nobody_the_last_sync(self, world: World) -> None:
         """Whoever did not get the campaign has changed nothing."""
-        book = ledger(world)
-        book.lease(["veterans"], ME, SOON, Action.SYNC)
-        book.lease(["veterans"], OTHER, SOON, Action.SYNC)
+        leases(world).acquire(["veterans"], ME, SOON, Action.SYNC)
+        leases(world).acquire(["veterans"], OTHER, SOON, Action.SYNC)
 
-        assert book.last_sync("veterans") == ME
+        assert leases(world).last_sync("veterans") == ME
 
 
 class TestRelease:
@@ -247,38 +231,35 @@ class TestRelease:
 
     def test_it_is_free_at_once(self, world: World) -> None:
         """The next run need not wait for the lease to expire."""
-        book = ledger(world)
-        book.lease(["a", "b"], ME, SOON, Action.SYNC)
-        book.release(["a", "b"], ME)
+        leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC)
+        leases(world).release(["a", "b"], ME)
 
-        assert book.lease(["a", "b"], OTHER, SOON, Action.SYNC) == {}
+        assert leases(world).acquire(["a", "b"], OTHER, SOON, Action.SYNC) == {}
 
     def test_only_ones_own_lease_is_given_back(self, world: World) -> None:
         """A run that outlived its lease takes nothing from the one that came after it."""
-        book = ledger(world)
-        book.lease(["veterans"], ME, SOON, Action.SYNC)
+        leases(world).acquire(["veterans"], ME, SOON, Action.SYNC)
         world.time.pass_by(3600)
-        book.lease(["veterans"], OTHER, SOON + timedelta(hours=2), Action.SYNC)
+        leases(world).acquire(["veterans"], OTHER, SOON + timedelta(hours=2), Action.SYNC)
 
-        book.release(["veterans"], ME)
+        leases(world).release(["veterans"], ME)
 
-        assert book.lease(["veterans"], THIRD, SOON + timedelta(hours=2), Action.SYNC) == {"veterans": OTHER}
+        assert leases(world).acquire(["veterans"], THIRD, SOON + timedelta(hours=2), Action.SYNC) == {"veterans": OTHER}
 
     def test_what_was_never_taken_leaves_no_trace(self, world: World) -> None:
         """Giving back a campaign that nobody has is nothing."""
-        ledger(world).release(["veterans"], ME)
+        leases(world).release(["veterans"], ME)
 
         assert world.sandbox.aws.ledger() == []
 
     def test_one_that_cannot_be_given_back_keeps_no_other(self, world: World) -> None:
         """It has another run by now; the other campaigns are free all the same."""
-        book = ledger(world)
-        book.lease(["b"], OTHER, SOON, Action.SYNC)
-        book.lease(["a", "c"], ME, SOON, Action.SYNC)
+        leases(world).acquire(["b"], OTHER, SOON, Action.SYNC)
+        leases(world).acquire(["a", "c"], ME, SOON, Action.SYNC)
 
-        book.release(["a", "b", "c"], ME)
+        leases(world).release(["a", "b", "c"], ME)
 
-        assert book.lease(["a", "b", "c"], THIRD, SOON, Action.SYNC) == {"b": OTHER}
+        assert leases(world).acquire(["a", "b", "c"], THIRD, SOON, Action.SYNC) == {"b": OTHER}
 
 
 class TestScheduledTime:
@@ -288,7 +269,7 @@ class TestScheduledTime:
 
     def claim(self, world: World, run_id: str) -> str:
         """Claim the time for a run that has fifteen minutes."""
-        return ledger(world).claim_time(self.KEY, run_id, world.time.clock.now() + timedelta(minutes=15))
+        return leases(world).claim_time(self.KEY, run_id, world.time.clock.now() + timedelta(minutes=15))
 
     @pytest.mark.parametrize(
         ("ended", "seconds", "who", "has_it"),
@@ -305,7 +286,7 @@ class TestScheduledTime:
         """It gets the time only if the first died without coming to its end."""
         assert self.claim(world, ME) == ME
         if ended:
-            ledger(world).end_time(self.KEY, ME)
+            leases(world).complete_time(self.KEY, ME)
         world.time.pass_by(seconds)
 
         assert self.claim(world, who) == has_it
@@ -315,7 +296,7 @@ class TestScheduledTime:
         self.claim(world, ME)
         world.time.pass_by(901)
         self.claim(world, OTHER)
-        ledger(world).end_time(self.KEY, OTHER)
+        leases(world).complete_time(self.KEY, OTHER)
         world.time.pass_by(86_400)
 
         assert self.claim(world, THIRD) == OTHER
@@ -323,9 +304,9 @@ class TestScheduledTime:
     def test_it_can_be_given_back_by_the_one_that_has_it(self, world: World) -> None:
         """Then another delivery may have it at once; nobody else can give it away."""
         self.claim(world, ME)
-        ledger(world).give_time_back(self.KEY, OTHER)
+        leases(world).release_time(self.KEY, OTHER)
         assert self.claim(world, OTHER) == ME
-        ledger(world).give_time_back(self.KEY, ME)
+        leases(world).release_time(self.KEY, ME)
         assert self.claim(world, OTHER) == OTHER
 
     def test_a_run_that_leaves_everything_to_another_gives_it_back(self, world: World) -> None:
@@ -333,9 +314,9 @@ class TestScheduledTime:
         world.campaign("FL")
         world.adset()
         event = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
-        ledger(world).lease(["veterans"], OTHER, SOON, Action.SYNC)
+        leases(world).acquire(["veterans"], OTHER, SOON, Action.SYNC)
         assert world.run(event)["left_to"] == OTHER
-        ledger(world).release(["veterans"], OTHER)
+        leases(world).release(["veterans"], OTHER)
 
         assert world.run(event)["campaigns"][0]["adsets_updated"] == 1
 
@@ -343,7 +324,7 @@ class TestScheduledTime:
         """Tomorrow's run is not today's."""
         self.claim(world, ME)
 
-        assert ledger(world).claim_time("sync#2026-05-05T10:30:00Z#*", OTHER, SOON) == OTHER
+        assert leases(world).claim_time("sync#2026-05-05T10:30:00Z#*", OTHER, SOON) == OTHER
 
     def test_it_is_not_kept_for_ever(self, world: World) -> None:
         """DynamoDB forgets it after the time that everything final is kept."""
@@ -529,8 +510,8 @@ class TestMove:
     @pytest.mark.parametrize("fault", [SERVER_ERROR, (DROPPED,)])
     def test_a_lost_answer_is_no_other_run(self, retrying: World, new: ChangeState, fault: Any) -> None:
         """The step was taken and the answer lost: boto3 asks again, and finds it taken."""
-        memory = Memory(frozenset({"3852"}), 1)
-        change = recorded(retrying, a_change(memory=memory))
+        reverts = RevertStreak(frozenset({"3852"}), 1)
+        change = recorded(retrying, a_change(reverts=reverts))
         retrying.sandbox.aws.requests.clear()
         retrying.sandbox.aws.fail("dynamodb", "TransactWriteItems", *fault, applied=True)
 
@@ -591,7 +572,7 @@ class TestTogether:
         ]
         states = [change.state for change in book.changes_of("veterans", ME)]
         assert states == ["written", "superseded", "rolled_back", "not_written"]
-        assert book.remembered("veterans").put_back.keys() == {"502"}
+        assert book.previous_outcomes("veterans").reverted.keys() == {"502"}
 
     def test_one_that_is_too_large_or_there_already_keeps_no_other(self, world: World) -> None:
         """Of four, the second does not fit and the third was begun before: the others are written down."""
@@ -625,7 +606,7 @@ class TestTogether:
         answers = ledger(world).move([(change, ChangeState.ROLLED_BACK) for change in changes])
 
         assert [isinstance(answer, LedgerError) for answer in answers] == [True] * 50 + [False] * 10
-        assert len(ledger(world).remembered("veterans").put_back) == 10
+        assert len(ledger(world).previous_outcomes("veterans").reverted) == 10
 
 
 class TestMemory:
@@ -636,42 +617,52 @@ class TestMemory:
     @pytest.mark.parametrize(
         ("before", "state", "action", "after"),
         [
-            pytest.param(None, "rolled_back", "sync", Memory(SAME, 1), id="put back for the first time"),
-            pytest.param(Memory(SAME, 1), "rolled_back", "sync", Memory(SAME, 2), id="for the same states again"),
-            pytest.param(Memory(SAME, 7), "rolled_back", "sync", Memory(SAME, 8), id="and again"),
-            pytest.param(Memory(ELSE, 7), "rolled_back", "sync", Memory(SAME, 1), id="for other states"),
-            pytest.param(Memory(SAME, 1), "verified", "sync", None, id="a success forgets it"),
-            pytest.param(Memory(ELSE, 1), "verified", "sync", None, id="one with other states too"),
+            pytest.param(None, "rolled_back", "sync", RevertStreak(SAME, 1), id="put back for the first time"),
+            pytest.param(
+                RevertStreak(SAME, 1), "rolled_back", "sync", RevertStreak(SAME, 2), id="for the same states again"
+            ),
+            pytest.param(RevertStreak(SAME, 7), "rolled_back", "sync", RevertStreak(SAME, 8), id="and again"),
+            pytest.param(RevertStreak(ELSE, 7), "rolled_back", "sync", RevertStreak(SAME, 1), id="for other states"),
+            pytest.param(RevertStreak(SAME, 1), "verified", "sync", None, id="a success forgets it"),
+            pytest.param(RevertStreak(ELSE, 1), "verified", "sync", None, id="one with other states too"),
             pytest.param(None, "verified", "sync", None, id="nothing to forget"),
-            pytest.param(Memory(SAME, 1), "rollback_failed", "sync", Memory(SAME, 1), id="not before it is back"),
-            pytest.param(Memory(SAME, 1), "superseded", "sync", Memory(SAME, 1), id="not for a person's doing"),
-            pytest.param(Memory(SAME, 1), "not_written", "sync", Memory(SAME, 1), id="not if nothing was tried"),
-            pytest.param(Memory(SAME, 1), "rolled_back", "undo", Memory(SAME, 1), id="an undo says nothing of a sync"),
-            pytest.param(Memory(SAME, 1), "verified", "undo", Memory(SAME, 1), id="even if it succeeds"),
+            pytest.param(
+                RevertStreak(SAME, 1), "rollback_failed", "sync", RevertStreak(SAME, 1), id="not before it is back"
+            ),
+            pytest.param(
+                RevertStreak(SAME, 1), "superseded", "sync", RevertStreak(SAME, 1), id="not for a person's doing"
+            ),
+            pytest.param(
+                RevertStreak(SAME, 1), "not_written", "sync", RevertStreak(SAME, 1), id="not if nothing was tried"
+            ),
+            pytest.param(
+                RevertStreak(SAME, 1), "rolled_back", "undo", RevertStreak(SAME, 1), id="an undo says nothing of a sync"
+            ),
+            pytest.param(RevertStreak(SAME, 1), "verified", "undo", RevertStreak(SAME, 1), id="even if it succeeds"),
         ],
     )
     def test_it_is_kept_with_the_step(
-        self, world: World, before: Memory | None, state: str, action: str, after: Memory | None
+        self, world: World, before: RevertStreak | None, state: str, action: str, after: RevertStreak | None
     ) -> None:
         """It counts runs in a row for the same states, in the same transaction as the change's end."""
         if before is not None:  # an earlier run has put the ad set back so often for these states
             regions = [{"key": key} for key in before.wanted]
-            earlier = Memory(before.wanted, before.times - 1) if before.times > 1 else None
-            first = a_change(run_id=OTHER, after={"geo_locations": {"regions": regions}}, memory=earlier)
+            earlier = RevertStreak(before.wanted, before.runs - 1) if before.runs > 1 else None
+            first = a_change(run_id=OTHER, after={"geo_locations": {"regions": regions}}, reverts=earlier)
             recorded(world, first, ChangeState.ROLLED_BACK)
-        assert ledger(world).remembered("veterans").put_back == ({} if before is None else {"501": before})
+        assert ledger(world).previous_outcomes("veterans").reverted == ({} if before is None else {"501": before})
 
-        recorded(world, a_change(memory=before, action=Action(action)), ChangeState(state))
+        recorded(world, a_change(reverts=before, action=Action(action)), ChangeState(state))
 
-        assert ledger(world).remembered("veterans").put_back == ({} if after is None else {"501": after})
+        assert ledger(world).previous_outcomes("veterans").reverted == ({} if after is None else {"501": after})
 
     def test_it_is_of_one_ad_set_of_one_campaign(self, world: World) -> None:
         """Others are not burdened with it, and it expires in the end."""
         recorded(world, a_change(), ChangeState.ROLLED_BACK)
         recorded(world, a_change(id="502"), ChangeState.VERIFIED)
 
-        assert ledger(world).remembered("veterans").put_back.keys() == {"501"}
-        assert ledger(world).remembered("truckers").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted.keys() == {"501"}
+        assert ledger(world).previous_outcomes("truckers").reverted == {}
         assert entries(world, "MEMORY#")[0]["expires_at"] == int((START + KEPT_FOR).timestamp())
 
     def test_it_is_not_written_without_the_step(self, world: World) -> None:
@@ -682,7 +673,7 @@ class TestMemory:
         with pytest.raises(LedgerError):
             move(ledger(world), change, ChangeState.ROLLED_BACK)
 
-        assert ledger(world).remembered("veterans").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted == {}
         assert ledger(world).open_changes("veterans") == (change,)
 
 
@@ -744,7 +735,7 @@ class TestReading:
             lambda book: book.changes_of("veterans", ME),
             lambda book: book.open_changes("veterans"),
             lambda book: book.newest_changes("veterans", START)[:7],
-            lambda book: tuple(book.remembered("veterans").put_back),
+            lambda book: tuple(book.previous_outcomes("veterans").reverted),
         ],
         ids=["changes_of", "open_changes", "newest_changes", "memories"],
     )
@@ -778,10 +769,10 @@ class TestReading:
             book = ledger(world)
             book.open_changes("veterans")
             book.changes_of("veterans", ME)
-            book.remembered("veterans")
-            book.last_sync("veterans")
+            book.previous_outcomes("veterans")
+            leases(world).last_sync("veterans")
             book.newest_changes("veterans", START)
-            book.knows(ME)
+            runs(world).exists(ME)
         finally:
             events.unregister("provide-client-params.dynamodb.*", unique_id="t")
         assert len(seen) == 7
@@ -789,12 +780,11 @@ class TestReading:
 
     def test_a_run_is_known_from_its_beginning(self, world: World) -> None:
         """With what it was asked to do; its result follows, and neither is kept for ever."""
-        book = ledger(world)
-        assert not book.knows(ME)
-        book.begin_run(ME, Action.UNDO, ["veterans", "truckers"])
-        assert book.knows(ME)
+        assert not runs(world).exists(ME)
+        runs(world).begin(ME, Action.UNDO, ["veterans", "truckers"])
+        assert runs(world).exists(ME)
         world.time.pass_by(60)
-        book.end_run(ME, {"success": True, "campaigns": ["…"]})
+        runs(world).end(ME, {"success": True, "campaigns": ["…"]})
 
         (run,) = entries(world, "", pk="RUN")
         assert (run["action"], run["campaigns"], run["success"]) == ("undo", ["veterans", "truckers"], True)
@@ -803,9 +793,9 @@ class TestReading:
 
     def test_a_run_that_never_began_leaves_no_result(self, world: World) -> None:
         """Nobody can undo it by its id later."""
-        ledger(world).end_run(ME, {"success": False})
+        runs(world).end(ME, {"success": False})
 
-        assert not ledger(world).knows(ME)
+        assert not runs(world).exists(ME)
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -818,7 +808,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as asked
 ads = st.builds(Ad, names, names, st.just("ACTIVE"), st.just("ACTIVE"))
 snapshots = st.builds(AdSetSnapshot, names, names, names, names, targetings, st.lists(ads, max_size=3).map(tuple))
-memories = st.builds(Memory, st.frozensets(names, max_size=4), st.integers(1, 99))
+memories = st.builds(RevertStreak, st.frozensets(names, max_size=4), st.integers(1, 99))
 changes = st.builds(
     Change, names, names, st.sampled_from(Action), snapshots, targetings, st.just(ChangeState.PREPARED), moments,
     moments, st.none() | memories,
@@ -830,7 +820,7 @@ changes = st.builds(
 def test_a_change_comes_back_as_it_was(sandbox: Sandbox, fake_time: FakeTime, change: Change) -> None:
     """Whatever stands in targeting, and whatever things are called: nulls, fractions, empty lists, big numbers."""
     sandbox.aws.reset()
-    book = Ledger(LEDGER_TABLE, fake_time.clock)
+    book = Ledger(Table(LEDGER_TABLE, fake_time.clock))
     prepare(book, change)
 
     (found,) = book.open_changes(change.campaign)
@@ -839,15 +829,15 @@ def test_a_change_comes_back_as_it_was(sandbox: Sandbox, fake_time: FakeTime, ch
     assert json.dumps(found.after) == json.dumps(change.after)
 
 
-def an_open_run(**more: Any) -> OpenRun:
+def a_shared_run(**more: Any) -> SharedRun:
     """Build a run that several invocations share."""
-    return OpenRun(ME, RunRequest(Action.SYNC, dry_run=False, opens=True, **more), START, {"veterans": "Veterans"})
+    return SharedRun(ME, RunRequest(Action.SYNC, dry_run=False, opens=True, **more), START, {"veterans": "Veterans"})
 
 
-def a_part(*adsets: AdSetResult, **more: Any) -> Part:
+def a_progress(*adsets: AdSetResult, **more: Any) -> CampaignProgress:
     """Build what a campaign's share of a run has come to."""
     report = SyncReport("veterans", "Veterans", dry_run=False, adsets=adsets, **more)
-    return Part(report, GraphUsage(3, 5, 7), is_over=False)
+    return CampaignProgress(report, GraphUsage(3, 5, 7), is_over=False)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -872,11 +862,11 @@ class TestSharedRuns:
     ) -> None:
         """The later invocations know nothing of the event but what the ledger tells them."""
         sandbox.aws.reset()
-        book = Ledger(LEDGER_TABLE, fake_time.clock)
-        run = OpenRun(ME, request, START, campaigns)
+        runs = Runs(Table(LEDGER_TABLE, fake_time.clock))
+        run = SharedRun(ME, request, START, campaigns)
 
-        assert book.open_run(run) == run
-        assert book.opened_run(ME) == run
+        assert runs.open(run) == run
+        assert runs.opened(ME) == run
 
     @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
@@ -892,21 +882,19 @@ class TestSharedRuns:
     ) -> None:
         """The report is made of it, and what is done with is not done again."""
         sandbox.aws.reset()
-        book = Ledger(LEDGER_TABLE, fake_time.clock)
-        part = a_part(*adsets, recovered=tuple(recovered), again_in_seconds=again, unmapped_states=("XX",))
+        runs = Runs(Table(LEDGER_TABLE, fake_time.clock))
+        part = a_progress(*adsets, recovered=tuple(recovered), again_in_seconds=again, unmapped_states=("XX",))
 
-        book.keep_part(ME, part)
+        runs.save_progress(ME, part)
 
-        assert book.parts(ME) == {"veterans": part}
-        assert book.begin_part(ME, "veterans") == (0, part)
-        assert book.parts(OTHER) == {}
+        assert runs.parts(ME) == {"veterans": part}
+        assert runs.begin_campaign(ME, "veterans") == (0, part)
+        assert runs.parts(OTHER) == {}
 
     def test_begun_is_not_done(self, world: World) -> None:
         """The call after one that was cut off has to know that there was one."""
-        book = ledger(world)
-
-        assert [book.begin_part(ME, "veterans") for _ in range(3)] == [(0, None), (1, None), (2, None)]
-        assert book.parts(ME) == {}
+        assert [runs(world).begin_campaign(ME, "veterans") for _ in range(3)] == [(0, None), (1, None), (2, None)]
+        assert runs(world).parts(ME) == {}
 
     def test_more_than_a_record_holds_is_cut(self, world: World) -> None:
         """What is done with is then found by its changes; what counts is that the run goes on."""
@@ -914,52 +902,48 @@ class TestSharedRuns:
         adsets = [
             AdSetResult(str(noise.getrandbits(200)), str(noise.getrandbits(600)), Result.UPDATED) for _ in range(6000)
         ]
-        book = ledger(world)
 
-        book.keep_part(ME, a_part(*adsets))
+        runs(world).save_progress(ME, a_progress(*adsets))
 
-        assert book.parts(ME)["veterans"].report.adsets == tuple(adsets[:MOST_KEPT])
+        assert runs(world).parts(ME)["veterans"].report.adsets == tuple(adsets[:MAX_KEPT])
 
     def test_a_result_of_too_many_campaigns_is_kept_without_them(self, world: World) -> None:
         """That it ended, and how, is what the next invocation asks."""
         noise = random.Random(7)  # noqa: S311 - noise that cannot be packed
         campaigns = [{"slug": str(noise.getrandbits(900)), "adsets": [], "errors": []} for _ in range(4_000)]
-        book = ledger(world)
-        book.open_run(an_open_run())
+        runs(world).open(a_shared_run())
 
-        book.end_run(ME, {"success": False, "campaigns": campaigns, "recovered": []})
+        runs(world).end(ME, {"success": False, "campaigns": campaigns, "recovered": []})
 
-        (run,) = book.runs()
+        (run,) = runs(world).newest()
         assert run.result == {"success": False, "campaigns": [], "recovered": []}
 
     def test_no_secret_is_kept(self, world: World) -> None:
         """Not even if Meta quotes it."""
         secret = Secret("EAAFAKE-quoted-by-meta")
 
-        ledger(world).keep_part(ME, a_part(campaign_errors=(f"Meta said {secret.reveal()}",)))
+        runs(world).save_progress(ME, a_progress(campaign_errors=(f"Meta said {secret.reveal()}",)))
 
-        assert ledger(world).parts(ME)["veterans"].report.campaign_errors == ("Meta said ***",)
+        assert runs(world).parts(ME)["veterans"].report.campaign_errors == ("Meta said ***",)
 
     def test_one_ends_it_and_another_only_if_that_one_is_cut_off(self, world: World) -> None:
         """Else there would be two reports, or none."""
-        book = ledger(world)
-        book.open_run(an_open_run())
+        runs(world).open(a_shared_run())
 
-        assert book.claim_end(ME, SOON, "one") is None
-        assert book.claim_end(ME, SOON, "one") is None, "an answer of DynamoDB was lost"
-        assert book.claim_end(ME, SOON, "two") == SOON
+        assert runs(world).claim_end(ME, SOON, "one") is None
+        assert runs(world).claim_end(ME, SOON, "one") is None, "an answer of DynamoDB was lost"
+        assert runs(world).claim_end(ME, SOON, "two") == SOON
         world.time.reach(SOON.timestamp() + 1)
-        assert book.claim_end(ME, SOON + timedelta(minutes=15), "two") is None
+        assert runs(world).claim_end(ME, SOON + timedelta(minutes=15), "two") is None
 
     def test_what_has_ended_is_not_ended_again(self, world: World) -> None:
         """Whoever asks is told that it was long ago."""
-        book = ledger(world)
-        book.open_run(an_open_run())
-        book.end_run(ME, {"success": True})
+        runs(world).open(a_shared_run())
+        runs(world).end(ME, {"success": True})
         world.time.next_day()
 
-        assert book.claim_end(ME, SOON + timedelta(days=2), "one") == LONG_AGO
-        run = book.opened_run(ME)
+        assert runs(world).claim_end(ME, SOON + timedelta(days=2), "one") == LONG_AGO
+        run = runs(world).opened(ME)
         assert run is not None
         assert run.has_ended
 
@@ -967,43 +951,43 @@ class TestSharedRuns:
 class TestTrouble:
     """DynamoDB does not do what it is asked."""
 
-    EVERYTHING: Sequence[tuple[str, str, Callable[[Ledger], Any]]] = (
-        ("PutItem", "written", lambda book: book.claim_time("key", ME, SOON)),
-        ("PutItem", "written", lambda book: book.begin_run(ME, Action.SYNC, ["veterans"])),
-        ("UpdateItem", "written", lambda book: book.end_run(ME, {"success": True})),
-        ("GetItem", "read", lambda book: book.knows(ME)),
-        ("TransactWriteItems", "written", lambda book: book.lease(["veterans"], ME, SOON, Action.SYNC)),
-        ("TransactWriteItems", "written", lambda book: book.release(["veterans"], ME)),
-        ("UpdateItem", "written", lambda book: book.end_time("key", ME)),
-        ("DeleteItem", "written", lambda book: book.give_time_back("key", ME)),
-        ("GetItem", "read", lambda book: book.last_sync("veterans")),
-        ("Query", "read", lambda book: book.newest_changes("veterans", START)),
-        ("TransactWriteItems", "written", lambda book: prepare(book, a_change(id="502"))),
-        ("TransactWriteItems", "written", lambda book: move(book, a_change(), ChangeState.WRITTEN)),
-        ("Query", "read", lambda book: book.open_changes("veterans")),
-        ("GetItem", "read", lambda book: book.open_changes("veterans")),
-        ("Query", "read", lambda book: book.changes_of("veterans", ME)),
-        ("Query", "read", lambda book: book.remembered("veterans").put_back),
-        ("PutItem", "written", lambda book: book.remember_deferred("veterans", ["501"])),
-        ("PutItem", "written", lambda book: book.open_run(an_open_run())),
-        ("GetItem", "read", lambda book: book.opened_run(ME)),
-        ("UpdateItem", "written", lambda book: book.begin_part(ME, "veterans")),
-        ("PutItem", "written", lambda book: book.keep_part(ME, a_part())),
-        ("Query", "read", lambda book: book.parts(ME)),
-        ("UpdateItem", "written", lambda book: book.claim_end(ME, SOON, "one")),
+    EVERYTHING: Sequence[tuple[str, str, Callable[[World], Any]]] = (
+        ("PutItem", "written", lambda world: leases(world).claim_time("key", ME, SOON)),
+        ("PutItem", "written", lambda world: runs(world).begin(ME, Action.SYNC, ["veterans"])),
+        ("UpdateItem", "written", lambda world: runs(world).end(ME, {"success": True})),
+        ("GetItem", "read", lambda world: runs(world).exists(ME)),
+        ("TransactWriteItems", "written", lambda world: leases(world).acquire(["veterans"], ME, SOON, Action.SYNC)),
+        ("TransactWriteItems", "written", lambda world: leases(world).release(["veterans"], ME)),
+        ("UpdateItem", "written", lambda world: leases(world).complete_time("key", ME)),
+        ("DeleteItem", "written", lambda world: leases(world).release_time("key", ME)),
+        ("GetItem", "read", lambda world: leases(world).last_sync("veterans")),
+        ("Query", "read", lambda world: ledger(world).newest_changes("veterans", START)),
+        ("TransactWriteItems", "written", lambda world: prepare(ledger(world), a_change(id="502"))),
+        ("TransactWriteItems", "written", lambda world: move(ledger(world), a_change(), ChangeState.WRITTEN)),
+        ("Query", "read", lambda world: ledger(world).open_changes("veterans")),
+        ("GetItem", "read", lambda world: ledger(world).open_changes("veterans")),
+        ("Query", "read", lambda world: ledger(world).changes_of("veterans", ME)),
+        ("Query", "read", lambda world: ledger(world).previous_outcomes("veterans").reverted),
+        ("PutItem", "written", lambda world: ledger(world).record_deferred("veterans", ["501"])),
+        ("PutItem", "written", lambda world: runs(world).open(a_shared_run())),
+        ("GetItem", "read", lambda world: runs(world).opened(ME)),
+        ("UpdateItem", "written", lambda world: runs(world).begin_campaign(ME, "veterans")),
+        ("PutItem", "written", lambda world: runs(world).save_progress(ME, a_progress())),
+        ("Query", "read", lambda world: runs(world).parts(ME)),
+        ("UpdateItem", "written", lambda world: runs(world).claim_end(ME, SOON, "one")),
     )
 
     @pytest.mark.parametrize("fault", [SERVER_ERROR, ("AccessDeniedException", 400), (DROPPED,)])
     @pytest.mark.parametrize(("operation", "verb", "call"), EVERYTHING)
     def test_every_failure_is_a_ledger_error(
-        self, world: World, operation: str, verb: str, call: Callable[[Ledger], Any], fault: Any
+        self, world: World, operation: str, verb: str, call: Callable[[World], Any], fault: Any
     ) -> None:
         """It says what could not be done, and hides what boto3 knows behind no chain of exceptions."""
         recorded(world, a_change())
         world.sandbox.aws.fail("dynamodb", operation, *fault)
 
         with pytest.raises(LedgerError, match=f"The ledger cannot be {verb}: ") as caught:
-            call(ledger(world))
+            call(world)
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
 
@@ -1023,12 +1007,12 @@ class TestTrouble:
     def test_a_table_that_does_not_exist(self, world: World) -> None:
         """A slip in the deployment says so."""
         with pytest.raises(LedgerError, match="ResourceNotFound"):
-            Ledger("somebody-elses", world.time.clock).open_changes("veterans")
+            Ledger(Table("somebody-elses", world.time.clock)).open_changes("veterans")
 
     def test_no_secret_in_the_text(self, world: World) -> None:
         """Not even one that stands in what DynamoDB refuses."""
         secret = Secret("somebody-elses-FAKE-table")
 
         with pytest.raises(LedgerError) as caught:
-            prepare(Ledger(secret.reveal(), world.time.clock), a_change(id=secret.reveal()))
+            prepare(Ledger(Table(secret.reveal(), world.time.clock)), a_change(id=secret.reveal()))
         assert "FAKE" not in str(caught.value)

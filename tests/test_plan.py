@@ -7,11 +7,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.changes import PreviousOutcomes, RevertStreak
+from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible
+from closrads.domain.results import Result
+from closrads.domain.settings import Limits
+from closrads.domain.targeting import geo_conflicts, region_keys, same_targeting, states, without_computed
 from closrads.errors import PlanRefusedError
-from closrads.model import Ad, AdFinding, AdHealth, AdSetSnapshot, Limits, Memory, Remembered, Result
-from closrads.plan import Decision, decide, defer_beyond, hold, refuse_implausible, remember
 from closrads.state_mapper import build_fb_regions, fb_region_to_usps
-from closrads.targeting import geo_conflicts, region_keys, same_targeting, states, without_computed
 
 ALL_CODES = [fb_region_to_usps(str(key)) for key in range(3843, 3894)]
 some_states = st.sets(st.sampled_from(ALL_CODES), min_size=1)
@@ -40,7 +43,7 @@ class TestDecide:
     @given(some_states, some_states)
     def test_a_change_adds_and_removes_exactly_the_difference(self, present: set[str], wanted: set[str]) -> None:
         """What is added and removed leads from the present states to the wanted ones."""
-        result = decided(present, wanted).as_result()
+        result = decided(present, wanted).to_result()
 
         assert (present | set(result.added)) - set(result.removed) == wanted
         assert not set(result.added) & present
@@ -88,7 +91,7 @@ class TestDecide:
         assert decision.issues == (
             "Its targeting names zip codes: take that out in Ads Manager and target states only",
         )
-        assert decision.as_result().added == ()
+        assert decision.to_result().added == ()
 
     @given(some_states, some_states, some_states)
     def test_a_change_that_is_to_replace_certain_states_replaces_no_others(
@@ -116,17 +119,17 @@ class TestMemory:
         """Decide for ad sets with these ids, which target other states."""
         return [decide(adset(["TX"], adset_id=adset_id), self.WANTED, ()) for adset_id in ids]
 
-    def memory(self, times: int, codes: str = "FL") -> Memory:
+    def reverts(self, times: int, codes: str = "FL") -> RevertStreak:
         """Return that an ad set was put back so many times for these states."""
-        return Memory(region_keys(targeting(codes.split())), times)
+        return RevertStreak(region_keys(targeting(codes.split())), times)
 
     def test_what_was_put_back_goes_last_and_is_remembered(self) -> None:
         """The order is otherwise as it was."""
-        memories = {"1": self.memory(1), "3": self.memory(5, "FL GA")}
+        memories = {"1": self.reverts(1), "3": self.reverts(5, "FL GA")}
 
-        found = remember(self.changes("1", "2", "3", "4"), Remembered(memories), ())
+        found = prioritize(self.changes("1", "2", "3", "4"), PreviousOutcomes(memories), ())
 
-        assert [(decision.adset.id, decision.memory) for decision in found] == [
+        assert [(decision.adset.id, decision.reverts) for decision in found] == [
             ("2", None),
             ("4", None),
             ("1", memories["1"]),
@@ -136,14 +139,14 @@ class TestMemory:
 
     def test_what_was_deferred_goes_first_unless_it_was_put_back(self) -> None:
         """It has waited longest; but what may break again spoils nobody's turn."""
-        remembered = Remembered({"3": self.memory(1)}, frozenset({"2", "3", "9"}))
+        remembered = PreviousOutcomes({"3": self.reverts(1)}, frozenset({"2", "3", "9"}))
 
-        found = remember(self.changes("1", "2", "3", "4"), remembered, ())
+        found = prioritize(self.changes("1", "2", "3", "4"), remembered, ())
 
         assert [decision.adset.id for decision in found] == ["2", "1", "4", "3"]
 
     @pytest.mark.parametrize(
-        ("memory", "force", "result"),
+        ("reverts", "force", "result"),
         [
             pytest.param((1, "FL"), (), Result.UPDATED, id="once"),
             pytest.param((2, "FL"), (), Result.NEEDS_ATTENTION, id="twice"),
@@ -155,10 +158,10 @@ class TestMemory:
         ],
     )
     def test_what_was_put_back_too_often_for_the_same_states_is_left_alone(
-        self, memory: tuple[int, str], force: tuple[str, ...], result: Result
+        self, reverts: tuple[int, str], force: tuple[str, ...], result: Result
     ) -> None:
         """Until the states change or somebody insists."""
-        (decision,) = remember(self.changes("1"), Remembered({"1": self.memory(*memory)}), force)
+        (decision,) = prioritize(self.changes("1"), PreviousOutcomes({"1": self.reverts(*reverts)}), force)
 
         assert decision.result is result
         assert bool(decision.issues) is (result is Result.NEEDS_ATTENTION)
@@ -167,7 +170,7 @@ class TestMemory:
         """An ad set that is as wanted, or is left alone for its ads, is not called reverted."""
         decisions = [decided(["FL"], ["FL"]), decided(["TX"], ["FL"], effective_status="PAUSED")]
 
-        assert remember(decisions, Remembered({"1": self.memory(2)}), ()) == tuple(decisions)
+        assert prioritize(decisions, PreviousOutcomes({"1": self.reverts(2)}), ()) == tuple(decisions)
 
     @given(
         st.lists(st.integers(0, 20).map(str), unique=True),
@@ -175,9 +178,9 @@ class TestMemory:
     )
     def test_nobody_is_lost(self, ids: list[str], times: dict[str, int]) -> None:
         """Every decision is there once, whatever is remembered."""
-        memories = {adset_id: self.memory(count) for adset_id, count in times.items()}
+        memories = {adset_id: self.reverts(count) for adset_id, count in times.items()}
 
-        found = remember(self.changes(*ids), Remembered(memories), ())
+        found = prioritize(self.changes(*ids), PreviousOutcomes(memories), ())
 
         assert sorted(decision.adset.id for decision in found) == sorted(ids)
 

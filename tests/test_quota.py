@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.quota import AccountQuota, seconds_to_regain_access
+from closrads.meta.rate_limit import AccountQuota, seconds_to_regain_access
 from sandbox.meta.quota import Quota
 from tests.world import START, FakeTime
 

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from closrads import config
+from closrads.domain.changes import ChangeState, RevertStreak
+from closrads.domain.request import Action
 from closrads.errors import SyncFailed
-from closrads.ledger import Ledger
-from closrads.model import Action, ChangeState, Memory
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.leases import Leases
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
@@ -19,6 +21,7 @@ from tests.ledger_world import (
     becomes_of,
     entries,
     later,
+    leases,
     ledger,
     left_behind,
     metric,
@@ -75,7 +78,7 @@ class TestBrokenSince:
         assert world.meta.states(well) == {"FL"}
         assert {operation.object_id for operation in world.meta.writes if operation.kind == "adset"} == {sick}
         assert (recorded_state(world, run_id, sick), recorded_state(world, run_id, well)) == ("rolled_back", "verified")
-        assert ledger(world).remembered("veterans").put_back == {sick: Memory(FLORIDA, 1)}
+        assert ledger(world).previous_outcomes("veterans").reverted == {sick: RevertStreak(FLORIDA, 1)}
         assert (result["success"], result["mail"]) == (True, "sent")
         (campaign,) = result["campaigns"]
         assert campaign["about_run"] == run_id
@@ -207,7 +210,7 @@ class TestBrokenSince:
 
         assert (result["campaigns"][0]["about_run"], one_adset(result)["result"]) == (undo["run_id"], "reverted")
         assert (world.meta.states(adset), statuses(world, adset)) == ({"FL"}, ["ACTIVE"] * 2)
-        assert ledger(world).remembered("veterans").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted == {}
 
 
 class TestQuiet:
@@ -460,14 +463,14 @@ class TestWhatIsLookedAt:
         assert {item["run_id"] for item in entries(world, "CHANGE#")} == {run_id}
         (run,) = (item for item in entries(world, "", pk="RUN") if item["sk"] == recheck)
         assert (run["action"], run["success"]) == ("recheck", True)
-        assert ledger(world).last_sync("veterans") == run_id
+        assert leases(world).last_sync("veterans") == run_id
         assert "holder" not in entries(world, "LEASE")[0]
 
     def test_a_campaign_that_another_run_has(self, world: World) -> None:
         """The sync is still at work: the recheck leaves, and says nothing."""
         updated(world, Breakage.late(600))
         until = START + timedelta(days=1)
-        Ledger(LEDGER_TABLE, world.time.clock).lease(["veterans"], EARLIER, until, Action.SYNC)
+        Leases(Table(LEDGER_TABLE, world.time.clock)).acquire(["veterans"], EARLIER, until, Action.SYNC)
 
         result = world.run(RECHECK)
 

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from closrads import config
+from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState
+from closrads.domain.health import Protected, still_to_protect
+from closrads.domain.request import Action
+from closrads.domain.targeting import without_computed
 from closrads.errors import SyncFailed
-from closrads.facebook_client import Protected, republish_ads, still_to_protect
-from closrads.ledger import Ledger
-from closrads.model import Action, Ad, AdIssue, AdSetSnapshot, Change, ChangeState
-from closrads.targeting import without_computed
+from closrads.facebook_client import republish_ads
+from closrads.ledger.changes import Ledger
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
 from tests.ledger_world import (
@@ -31,6 +34,7 @@ from tests.ledger_world import (
     only_reads,
     recorded_state,
     result_of,
+    runs,
     statuses,
 )
 from tests.world import LIVE, START, World
@@ -277,7 +281,7 @@ def test_what_becomes_of_an_open_change(world: World, state: ChangeState, case: 
     if case.writes is not None:
         assert tuple(operation.kind for operation in world.meta.writes) == case.writes
     assert len(ledger(world).open_changes("veterans")) == (0 if case.end in FINAL else 1)
-    assert (1 if case.end is B else 0) == len(ledger(world).remembered("veterans").put_back)
+    assert (1 if case.end is B else 0) == len(ledger(world).previous_outcomes("veterans").reverted)
 
     recovery = recovered(result)
     assert {name: recovery[name] for name in ("campaign", "run_id", "id", "name", "found", "state")} == {
@@ -401,7 +405,7 @@ class TestAround:
     ) -> None:
         """Neither at Meta nor in the ledger; that something is open is no failure of the dry run."""
         left_behind(world, adset, state)
-        ledger(world).begin_run(EARLIER, Action.SYNC, ["veterans"])
+        runs(world).begin(EARLIER, Action.SYNC, ["veterans"])
         world.time.next_day()
 
         with only_reads(world):
@@ -516,7 +520,7 @@ class TestAround:
 
         assert recovered(result_of(world, RECHECK))["state"] == "rolled_back"
         assert world.meta.states(adset) == OLD
-        assert ledger(world).remembered("veterans").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted == {}
 
 
 class TestCutShort:
@@ -813,7 +817,7 @@ class TestLedgerTrouble:
                 raise ZeroDivisionError("a defect")
             return still_to_protect(change, now)
 
-        monkeypatch.setattr("closrads.recovery.still_to_protect", stumble)
+        monkeypatch.setattr("closrads.rollout.recovery.still_to_protect", stumble)
 
         result = result_of(world, LIVE)
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.errors import Secret
-from closrads.model import Action, AdSetResult, ChangeState, GraphUsage, Recovery, Result, RunResult, SyncReport
-from closrads.report import DARK, LIGHT, TILE_MAP, Colours, Report, build_report
-from closrads.request import LIFTABLE_LIMITS
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import LIFTABLE_LIMITS, Action
+from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
+from closrads.redaction import Secret
+from closrads.report.render import DARK, LIGHT, TILE_MAP, Colours, Report, build_report
 from closrads.state_mapper import fb_region_to_usps
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -464,7 +465,7 @@ class TestAdsManager:
         """For who makes such a link from the handler's answer."""
         campaign = replace(VETERANS, fb_ad_account_id="act_111")
 
-        assert replace(RUN, campaigns=(campaign,)).as_json()["campaigns"][0]["fb_ad_account_id"] == "act_111"
+        assert replace(RUN, campaigns=(campaign,)).to_json()["campaigns"][0]["fb_ad_account_id"] == "act_111"
 
     def test_an_ad_set_without_a_name(self) -> None:
         """There is something to read and to press on."""

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closrads.domain.request import Action, RunRequest, parse_event
 from closrads.errors import EventError
-from closrads.model import Action, RunRequest
-from closrads.request import parse_event
 
 EVENTS = Path(__file__).parent.parent / "events"
 LIVE_FILES = {"scheduled-live", "resync-one-campaign", "recheck", "scheduled-recheck", "undo"}

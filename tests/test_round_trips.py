@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from closrads import ledger
 from closrads.errors import EventError
+from closrads.ledger import dynamodb
 from sandbox.meta import MetaWorld
 from tests.world import LIVE, World
 
@@ -128,7 +128,7 @@ class TestAws:
         def no_client() -> None:
             pytest.fail("a client was made")
 
-        monkeypatch.setattr(ledger, "_dynamodb", no_client)
+        monkeypatch.setattr(dynamodb, "_dynamodb", no_client)
         monkeypatch.setattr("closrads.notifier._ses", no_client)
         with pytest.raises(EventError):
             world.run(event)

@@ -29,12 +29,15 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 import closrads
-from closrads import closrtech_client, config, errors, graph_api, ledger, notifier
+from closrads import closrtech_client, config, notifier, redaction
 from closrads.closrtech_client import get_demand
-from closrads.errors import BEGINNING, ClosradsError, ClosrtechError, MetaError, MetaLostAnswerError, Secret, redact
+from closrads.domain.settings import ClosrtechLogin
+from closrads.errors import ClosradsError, ClosrtechError, MetaError, MetaLostAnswerError
 from closrads.facebook_client import init_api
-from closrads.graph_api import Operation, was_done
-from closrads.model import ClosrtechLogin
+from closrads.ledger import dynamodb
+from closrads.meta import graph
+from closrads.meta.graph import Operation, is_confirmed
+from closrads.redaction import BEGINNING, Secret, redact
 from sandbox import SCENARIOS, closrtech
 from sandbox.meta import Breakage, faults
 from sandbox.server import Delivery, HttpRequest, Reply, Server
@@ -109,7 +112,7 @@ def unpacked(item: dict[str, Any]) -> str:
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the secrets that other tests have made: a process knows only its own."""
-    monkeypatch.setattr(errors, "_known", {})
+    monkeypatch.setattr(redaction, "_known", {})
 
 
 @pytest.fixture
@@ -253,9 +256,9 @@ META_FAULTS = {name: reply for name, reply in vars(faults).items() if isinstance
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up on silence at once."""
-    monkeypatch.setattr(graph_api, "TIMEOUT_SECONDS", (1, 0.1))
+    monkeypatch.setattr(graph, "TIMEOUT_SECONDS", (1, 0.1))
     monkeypatch.setattr(closrtech_client, "TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr("closrads.clock.LEAST_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("closrads.clock.MIN_TIMEOUT_SECONDS", 0.1)
 
 
 @pytest.mark.parametrize("name", META_FAULTS)
@@ -431,7 +434,7 @@ def test_a_secret_is_found_however_it_is_written(
     secret: str, written: Callable[[str], str], before: str, after: str
 ) -> None:
     """The text around it does not matter."""
-    errors._known.clear()
+    redaction._known.clear()
     Secret(secret)
 
     left = redact(before + written(secret) + after)
@@ -444,7 +447,7 @@ def test_the_beginning_of_a_long_secret_is_enough(
     secret: str, written: Callable[[str], str], data: st.DataObject
 ) -> None:
     """Somebody else's text may come in cut."""
-    errors._known.clear()
+    redaction._known.clear()
     Secret(secret)
     part = secret[: data.draw(st.integers(BEGINNING, len(secret)))]
 
@@ -559,7 +562,7 @@ def test_no_redirect_of_metas_is_followed(
     world: World, trap: tuple[Server, list[str]], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not to another host or port, and not with the token in the address: what is there is not Meta."""
-    monkeypatch.setattr(graph_api, "ATTEMPTS", 1)
+    monkeypatch.setattr(graph, "ATTEMPTS", 1)
     world.campaign("FL")
     adset = world.adset()
     server, seen = trap
@@ -571,7 +574,7 @@ def test_no_redirect_of_metas_is_followed(
         api.get(adset, {"fields": "id"})
     with pytest.raises(MetaLostAnswerError):
         api.post(adset, {"status": "PAUSED"})
-    (item,) = api.batch([Operation("POST", adset, {"status": "PAUSED"}, was_done)])
+    (item,) = api.batch([Operation("POST", adset, {"status": "PAUSED"}, is_confirmed)])
 
     assert isinstance(item, MetaError)
     assert seen == []
@@ -599,7 +602,7 @@ def test_no_proxy_of_the_environment_sees_a_run(
         monkeypatch.setenv(name.lower(), server.url)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    for client in (config._parameter_store, ledger._dynamodb, notifier._ses):
+    for client in (config._parameter_store, dynamodb._dynamodb, notifier._ses):
         client.cache_clear()  # they are to be made in this environment
     world.campaign("FL")
     world.adset()

@@ -698,7 +698,7 @@ class TestTrouble:
         world.campaign("FL")
         world.meta.add_account("act_111", "limited")
         world.adset("Never", ads=10)
-        ledger(world).remember_deferred("veterans", [world.adset("First")])
+        ledger(world).record_deferred("veterans", [world.adset("First")])
         world.meta.spend("act_111", 50)
         workflow = Workflow(world)
 
@@ -784,7 +784,7 @@ class TestTrouble:
             if operation.kind == "adset" and operation.method == "POST":
                 world.meta.on_request = None
                 world.meta.change_by_hand(adset, {"age_max": 40})
-                monkeypatch.setattr("closrads.apply.republish_ads", _defective)
+                monkeypatch.setattr("closrads.rollout.change_run.republish_ads", _defective)
 
         world.meta.on_request = person_comes
 
@@ -822,7 +822,7 @@ class TestTrouble:
         """Even a mistake of this package does not leave an ad set in between."""
         world.campaign("FL")
         adset = world.adset()
-        monkeypatch.setattr(f"closrads.apply.{function}", _defective)
+        monkeypatch.setattr(f"closrads.rollout.change_run.{function}", _defective)
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
@@ -831,7 +831,7 @@ class TestTrouble:
         """The same, when nobody knows whether the write was made; the next ad set goes on."""
         world.campaign("FL")
         adset = world.adset()
-        monkeypatch.setattr("closrads.apply.update_adset_geo", _defective)
+        monkeypatch.setattr("closrads.rollout.change_run.update_adset_geo", _defective)
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
@@ -887,7 +887,7 @@ class TestTrouble:
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
 
-    @pytest.mark.parametrize("step", ["closrads.apply.refresh", "closrads.ledger.Ledger.prepare"])
+    @pytest.mark.parametrize("step", ["closrads.rollout.wave.refresh", "closrads.ledger.changes.Ledger.prepare"])
     def test_a_defect_before_the_write_stops_that_ad_set_only(
         self, world: World, step: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -904,7 +904,7 @@ class TestTrouble:
         """Nothing hides that an ad set is not as it was."""
         world.campaign("FL")
         world.adset(breakage=Breakage.stubborn())
-        monkeypatch.setattr("closrads.apply.rollback_geo", _defective)
+        monkeypatch.setattr("closrads.rollout.change_run.rollback_geo", _defective)
 
         assert "rollback_failed" in failed(world)
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from closrads import config
+from closrads.domain.changes import ChangeState, RevertStreak
+from closrads.domain.request import Action
 from closrads.errors import SyncFailed
-from closrads.model import Action, ChangeState, Memory
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
 from tests.ledger_world import (
     EARLIER,
@@ -14,12 +15,14 @@ from tests.ledger_world import (
     becomes_of,
     entries,
     later,
+    leases,
     ledger,
     left_behind,
     one_adset,
     only_reads,
     recorded_state,
     result_of,
+    runs,
     statuses,
 )
 from tests.world import LIVE, World
@@ -122,7 +125,7 @@ class TestUndo:
         assert change.action == "undo"
         (run,) = (item for item in entries(world, "", pk="RUN") if item["sk"] == undo)
         assert (run["action"], run["success"], run["campaigns"]) == ("undo", True, ["veterans"])
-        assert ledger(world).last_sync("veterans") == run_id
+        assert leases(world).last_sync("veterans") == run_id
         assert "holder" not in entries(world, "LEASE")[0]
 
     def test_the_next_sync_follows_the_demand_again(self, world: World) -> None:
@@ -302,7 +305,7 @@ class TestLeftAlone:
         world.campaign("FL")
         adset = world.adset()
         left_behind(world, adset, state)
-        ledger(world).begin_run(EARLIER, Action.SYNC, ["veterans"])
+        runs(world).begin(EARLIER, Action.SYNC, ["veterans"])
         later(world, HOUR)
 
         result = world.run({**UNDO, "run_id": EARLIER})
@@ -347,7 +350,7 @@ class TestLeftAlone:
         world.campaign("FL")
         adset = world.adset()
         left_behind(world, adset, ChangeState.WRITTEN)
-        ledger(world).begin_run(EARLIER, Action.SYNC, ["veterans"])
+        runs(world).begin(EARLIER, Action.SYNC, ["veterans"])
         later(world, HOUR)
 
         result = world.run({**UNDO, "run_id": EARLIER})
@@ -379,18 +382,18 @@ class TestBreaks:
         _, (adset,) = updated(world)
         world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
         world.run(UNDO)
-        assert ledger(world).remembered("veterans").put_back == {}
+        assert ledger(world).previous_outcomes("veterans").reverted == {}
         world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"GA": 5}
         world.time.next_day()
         assert becomes_of(world, LIVE) == {"From TX": "reverted"}
-        remembered = {adset: Memory(frozenset({"3853"}), 1)}
-        assert ledger(world).remembered("veterans").put_back == remembered
+        previous_outcomes = {adset: RevertStreak(frozenset({"3853"}), 1)}
+        assert ledger(world).previous_outcomes("veterans").reverted == previous_outcomes
         world.meta.ads_of(adset)[0].breakage = None
         first = entries(world, "", pk="RUN")[0]["sk"]
         later(world, 60)
 
         assert becomes_of(world, {**UNDO, "run_id": first}) == {"From TX": "updated"}
-        assert ledger(world).remembered("veterans").put_back == remembered
+        assert ledger(world).previous_outcomes("veterans").reverted == previous_outcomes
 
     def test_a_rollback_that_fails(self, world: World) -> None:
         """It is the loudest line, and the next run goes on with it."""

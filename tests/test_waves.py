@@ -9,17 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action, RunRequest
+from closrads.domain.results import Result
+from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import SyncFailed
-from closrads.facebook_client import _build_new_targeting
-from closrads.ledger import Ledger
-from closrads.model import Action, ChangeState, Result, RunRequest
+from closrads.ledger.changes import Ledger
+from closrads.rollout.rollout import Caution
 from closrads.sync import _time_key
-from closrads.waves import Caution
 from sandbox.aws import DROPPED
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.meta.targeting import codes
 from sandbox.server import Reply
-from tests.ledger_world import RECHECK, entries, ledger, only_reads, recorded_state, result_of
+from tests.ledger_world import RECHECK, entries, leases, only_reads, recorded_state, result_of
 from tests.world import LIVE, MORTGAGE_1, World
 
 GOOD = Result.UPDATED
@@ -969,7 +971,7 @@ class TestTrouble:
 
         for name, adset_id in business.ids.items():
             business.world.meta.adsets[adset_id].targeting["name_of_test"] = name
-        monkeypatch.setattr("closrads.apply._build_new_targeting", defective)
+        monkeypatch.setattr("closrads.rollout.wave._build_new_targeting", defective)
 
         assert business.run() == {"updated": "A B D E", "failed": "C"}
         assert "Unexpected KeyError" in business.issues("C")
@@ -1009,7 +1011,7 @@ class TestTrouble:
         """It is left alone, and the others are updated."""
         business.adsets("ABCD")
         business.world.meta.adsets[business.ids["B"]].targeting["unheard_of"] = "".join(map(str, range(2000)))
-        monkeypatch.setattr("closrads.ledger.LARGEST_RECORD", 3000)
+        monkeypatch.setattr("closrads.ledger.changes.MAX_ITEM_BYTES", 3000)
 
         assert business.run() == {"updated": "A C D", "failed": "B"}
         assert "too large for the ledger" in business.issues("B")
@@ -1037,7 +1039,7 @@ class TestLeases:
     def take(self, business: Business, *slugs: str, seconds: float = 100) -> None:
         """Have another run take campaigns."""
         now = business.world.time.clock.now()
-        assert ledger(business.world).lease(slugs, OTHER, now + timedelta(seconds=seconds), Action.SYNC) == {}
+        assert leases(business.world).acquire(slugs, OTHER, now + timedelta(seconds=seconds), Action.SYNC) == {}
 
     def test_a_campaign_that_another_run_is_at_work_on_is_left_to_it(self, two: Business) -> None:
         """The others are done, and the report says so."""
@@ -1217,8 +1219,8 @@ class TestScheduledTime:
         now = business.world.time.clock.now()
         request = RunRequest(Action.SYNC, dry_run=False, scheduled=now)
         until = now + timedelta(seconds=930)
-        assert ledger(business.world).claim_time(_time_key(request), OTHER, until) == OTHER
-        assert ledger(business.world).lease(["veterans"], OTHER, until, Action.SYNC) == {}
+        assert leases(business.world).claim_time(_time_key(request), OTHER, until) == OTHER
+        assert leases(business.world).acquire(["veterans"], OTHER, until, Action.SYNC) == {}
 
         business.world.time.pass_by(60)
         assert business.world.run(SCHEDULED)["left_to"] == OTHER
@@ -1232,7 +1234,7 @@ class TestScheduledTime:
         """The next delivery takes the time up, as soon as they are free."""
         business.adsets("A")
         until = business.world.time.clock.now() + timedelta(seconds=100)
-        ledger(business.world).lease(["veterans"], OTHER, until, Action.SYNC)
+        leases(business.world).acquire(["veterans"], OTHER, until, Action.SYNC)
         assert business.world.run(SCHEDULED)["left_to"] == OTHER
 
         business.world.time.pass_by(101)

@@ -11,10 +11,11 @@ import pytest
 
 import handler
 from closrads.clock import Clock
-from closrads.errors import Secret
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.settings import ClosrtechLogin
 from closrads.facebook_client import get_active_adsets, init_api
-from closrads.graph_api import GraphApi, UsageMeter
-from closrads.model import AdSetSnapshot, ClosrtechLogin
+from closrads.meta.graph import GraphApi, UsageMeter
+from closrads.redaction import Secret
 from sandbox import Sandbox
 
 START = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)

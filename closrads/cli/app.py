@@ -68,13 +68,13 @@ def push_config(
         bool, typer.Option("--dry-run", metavar=FLAG, help="Show what would change, and change nothing.")
     ] = False,
     yes: Yes = False,
-    as_json: Json = False,
+    to_json: Json = False,
 ) -> None:
     """Put the parameters that FILE names. Others stay as they are; once more changes nothing."""
     with explained():
         from closrads.cli import parameters
 
-        raise typer.Exit(parameters.push_config(file, stage, dry_run=dry_run, yes=yes, as_json=as_json))
+        raise typer.Exit(parameters.push_config(file, stage, dry_run=dry_run, yes=yes, to_json=to_json))
 
 
 @app.command("pull-config", epilog=_examples("pull-config", "pull-config closrads.toml --stage prod"))
@@ -82,17 +82,17 @@ def pull_config(
     file: Annotated[Path | None, typer.Argument(help="Where to; without it the text is printed.")] = None,
     stage: Stage = completion.DEFAULT_STAGE,
     *,
-    as_json: Json = False,
+    to_json: Json = False,
 ) -> None:
     """Write a stage's parameters as a TOML file, with secrets as ***, which push-config leaves as they are."""
     with explained():
         from closrads.cli import parameters
 
-        parameters.pull_config(stage, file, as_json=as_json)
+        parameters.pull_config(stage, file, to_json=to_json)
 
 
 @app.command(epilog=_examples("doctor", "doctor --stage dev --json"))
-def doctor(stage: Stage = completion.DEFAULT_STAGE, *, as_json: Json = False) -> None:
+def doctor(stage: Stage = completion.DEFAULT_STAGE, *, to_json: Json = False) -> None:
     """Check everything that a run needs, and say what to do where something is wrong. Only reads.
 
     Exit status 1 if a check failed; a warning is none.
@@ -100,7 +100,7 @@ def doctor(stage: Stage = completion.DEFAULT_STAGE, *, as_json: Json = False) ->
     with explained():
         from closrads.cli.doctor import doctor as examine
 
-        raise typer.Exit(examine(stage, as_json=as_json))
+        raise typer.Exit(examine(stage, to_json=to_json))
 
 
 @app.command(
@@ -122,7 +122,7 @@ def run(
     stage: Stage = completion.DEFAULT_STAGE,
     *,
     yes: Yes = False,
-    as_json: Json = False,
+    to_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Run the function here, not in Lambda. A live event is shown and asked about first.
@@ -132,7 +132,7 @@ def run(
     with explained():
         from closrads.cli import runs
 
-        raise typer.Exit(runs.run(event, stage, runs.Manner(yes=yes, as_json=as_json, verbose=verbose)))
+        raise typer.Exit(runs.run(event, stage, runs.Manner(yes=yes, to_json=to_json, verbose=verbose)))
 
 
 @app.command(
@@ -155,13 +155,13 @@ def history(  # noqa: PLR0913 - a command's options
     limit: Annotated[int, typer.Option(min=1, help="So many runs at most.")] = 20,
     stage: Stage = completion.DEFAULT_STAGE,
     *,
-    as_json: Json = False,
+    to_json: Json = False,
 ) -> None:
     """Show what each live run did, the newest first. With --run or --campaign: each ad set's change too."""
     with explained():
         from closrads.cli.history import history as look_back
 
-        look_back(stage, slug=campaign, run_id=run_id, day=day, limit=limit, as_json=as_json)
+        look_back(stage, slug=campaign, run_id=run_id, day=day, limit=limit, to_json=to_json)
 
 
 @app.command(epilog=_examples("undo 20261117T113000Z-0a1b2c3d", "undo 20261117T113000Z-0a1b2c3d --campaign veterans"))
@@ -185,14 +185,14 @@ def undo(  # noqa: PLR0913 - a command's options
         bool, typer.Option("--dry-run", metavar=FLAG, help="Show what would be put back, and stop.")
     ] = False,
     yes: Yes = False,
-    as_json: Json = False,
+    to_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Put back what a live run changed: shows it first, then asks. What was changed since is left alone."""
     with explained():
         from closrads.cli import runs
 
-        manner = runs.Manner(yes=yes, as_json=as_json, verbose=verbose)
+        manner = runs.Manner(yes=yes, to_json=to_json, verbose=verbose)
         raise typer.Exit(runs.undo(run_id, campaign or (), stage, manner, dry_run=dry_run))
 
 

@@ -18,7 +18,8 @@ from closrads.cli.environment import NOT_ALLOWED, Place
 from closrads.cli.regions import differences, meta_regions
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
-from closrads.config import META_GRAPH_URL, Settings, is_safe_address, parse_settings
+from closrads.config import META_GRAPH_URL, is_safe_address, parse_settings
+from closrads.domain.settings import CampaignConfig, Settings
 from closrads.errors import (
     ClosradsError,
     ClosrtechAccessError,
@@ -27,12 +28,11 @@ from closrads.errors import (
     MetaAccessError,
     MetaError,
     MetaInvalidError,
-    Secret,
-    plain,
 )
 from closrads.facebook_client import init_api
-from closrads.graph_api import API_VERSION, GraphApi, JsonObject, Operation, has_id
-from closrads.model import CampaignConfig
+from closrads.meta.error_codes import JsonObject
+from closrads.meta.graph import API_VERSION, GraphApi, Operation, has_id
+from closrads.redaction import Secret, one_line
 from closrads.state_mapper import REGION_FILE, is_state
 from closrads.sync import LEASE_MARGIN
 
@@ -49,7 +49,7 @@ GRAPH_URL = "CLOSRADS_GRAPH_URL"
 TOKEN_DEAD, VERSION_GONE = 190, 2635
 """Marketing API "Error Codes"."""
 BEHIND_TOKEN = "not checked: Meta does not accept the token"  # noqa: S105 - no token
-MOST_NAMES = 3
+MAX_NAMES = 3
 """That are given of several parameters or checks."""
 
 _MISSING = "?"
@@ -119,7 +119,7 @@ def findings_of(check: Check) -> list[Finding]:
 
 def _hindrance(check: Check, error: Exception) -> Finding:
     """Return what kept a check from being made."""
-    said = plain(str(error))
+    said = one_line(str(error))
     match error:
         case ClientError() if (code := error.response["Error"]["Code"]) in NOT_ALLOWED:
             remedy = f"have {check.needed_right} allowed to you"
@@ -134,7 +134,7 @@ def _hindrance(check: Check, error: Exception) -> Finding:
             return failed(check.name, said, "see to the token and its rights")
         case ClosradsError():
             return failed(check.name, said, "look at the reason; try again in some minutes")
-    said = plain(f"not checked: unexpected {type(error).__name__}: {error}")
+    said = one_line(f"not checked: unexpected {type(error).__name__}: {error}")
     return warning(check.name, said, "this is a defect of `doctor`; all else is checked")
 
 
@@ -151,8 +151,8 @@ def folded(findings: Sequence[Finding]) -> list[Finding]:
 
 def named(names: Sequence[str]) -> str:
     """Return the first of several names, and how many there are more."""
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 # --- parameters
@@ -269,9 +269,9 @@ def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Itera
     data = answer["data"]
     if data.get("is_valid") is not True:
         reason = (data.get("error") or {}).get("message", "no reason given")
-        yield failed(name, plain(f"is not valid: {reason}"), remedy)
+        yield failed(name, one_line(f"is not valid: {reason}"), remedy)
         return
-    problems = list(_troubles_of_token(data, now))
+    problems = list(_token_problems(data, now))
     for said in problems:
         yield failed(name, said, remedy)
     if data.get("type") is None:
@@ -280,10 +280,10 @@ def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Itera
         yield ok(name, "valid, of a system user, never expires")
 
 
-def _troubles_of_token(data: JsonObject, now: datetime) -> Iterator[str]:
+def _token_problems(data: JsonObject, now: datetime) -> Iterator[str]:
     kind = data.get("type")
     if kind not in {None, "SYSTEM_USER"}:
-        whose = "a person: it dies with that person's login" if kind == "USER" else plain(f"no system user: {kind}")
+        whose = "a person: it dies with that person's login" if kind == "USER" else one_line(f"no system user: {kind}")
         yield f"is of {whose}"
     ends = [moment for moment in (data.get("expires_at"), data.get("data_access_expires_at")) if moment]
     if ends:
@@ -297,13 +297,13 @@ def check_account(account: str, api: GraphApi) -> Iterator[Finding]:
     """Tell whether the owner of the token may change the ads of an ad account."""
     name = f"ad account {account}"
     found = api.get_once(account, {"fields": "id,name,account_status,user_tasks"}, has_id)
-    tasks, title = found.get("user_tasks"), plain(str(found.get("name")))
+    tasks, title = found.get("user_tasks"), one_line(str(found.get("name")))
     if not isinstance(tasks, list):
         yield warning(
             name, f"{title}: Meta does not say what the token may do", "look at the system user's assets by hand"
         )
     elif TASKS.isdisjoint(tasks):
-        may = plain(", ".join(map(str, tasks))) or "nothing"
+        may = one_line(", ".join(map(str, tasks))) or "nothing"
         remedy = "in Business Settings, System users, assign the ad account with “Manage campaigns”"
         yield failed(name, f"{title}: the token may not change ads (it may: {may})", remedy)
     else:
@@ -325,10 +325,10 @@ def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api:
                 raise answer
             yield failed(name, f"of {slug}: {answer}", f"correct {parameter}, or let the token's owner see it")
             continue
-        title, status = plain(str(answer.get("name"))), plain(str(answer.get("effective_status")))
+        title, status = one_line(str(answer.get("name"))), one_line(str(answer.get("effective_status")))
         if f"act_{answer.get('account_id')}" != account:
             said = f"of {slug}: “{title}” belongs to act_{answer.get('account_id')}, not to {account}"
-            yield failed(name, plain(said), f"correct {parameter} or campaigns/{slug}/fb_ad_account_id")
+            yield failed(name, one_line(said), f"correct {parameter} or campaigns/{slug}/fb_ad_account_id")
         elif status in {"ARCHIVED", "DELETED"}:
             yield failed(name, f"of {slug}: “{title}” is {status.lower()}", f"take it out of {parameter}")
         elif status == "ACTIVE":
@@ -453,7 +453,7 @@ def check_ledger(place: Place, clients: Clients) -> Iterator[Finding]:
     name = f"ledger {place.table}".strip()
     if not place.table:
         how = warning if place.forbidden else failed
-        yield how(name, plain(place.why_no_table), "deploy the stack: README, “Deploy”")
+        yield how(name, one_line(place.why_no_table), "deploy the stack: README, “Deploy”")
         return
     try:
         table = clients["dynamodb"].describe_table(TableName=place.table)["Table"]

@@ -13,7 +13,7 @@ from closrads.cli.checks import Check, Finding, Known, Verdict, check_parameters
 from closrads.cli.log import logged_to
 from closrads.cli.parameters import read_parameters
 from closrads.cli.terminal import FAILED, shown, table, waiting
-from closrads.parallel import side_by_side
+from closrads.concurrency import map_concurrently
 
 AT_ONCE = 10
 PATIENCE_SECONDS = 30.0
@@ -23,12 +23,12 @@ NARROW = 100
 _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold red"}
 
 
-def doctor(stage: str, *, as_json: bool) -> int:
+def doctor(stage: str, *, to_json: bool) -> int:
     """Make all checks, show what they found, and return the exit status."""
     with waiting("Looking at the parameters, CLOSRTECH, Meta, SES and the ledger"):
         findings = examined(stage)
     healthy = not any(finding.verdict is Verdict.FAILED for finding in findings)
-    if as_json:
+    if to_json:
         print(json.dumps({"stage": stage, "ok": healthy, "checks": [asdict(finding) for finding in findings]}))  # noqa: T201 - for machines
     else:
         _show(stage, findings)
@@ -47,7 +47,7 @@ def examined(stage: str) -> list[Finding]:
             Check("parameters", partial(check_parameters, place, read, known), "ssm:GetParametersByPath")
         )
         checks = list(checks_of(place, known, clients, clock))
-        for found in side_by_side(findings_of, checks, AT_ONCE):
+        for found in map_concurrently(findings_of, checks, AT_ONCE):
             findings += found
     return folded(findings)
 

@@ -15,8 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from closrads.cli.terminal import SET_CREDENTIALS, CommandError, UsageError
 from closrads.clock import Clock
-from closrads.ledger import Ledger
-from closrads.sync import LONGEST_RUN_SECONDS
+from closrads.ledger.dynamodb import Table
+from closrads.sync import MAX_RUN_SECONDS
 
 AWS_CLIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
 NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"})
@@ -47,11 +47,11 @@ class Place:
         except (LookupError, OSError, ValueError):
             raise CommandError(f"{_ZONE} is not a time zone such as America/New_York") from None
 
-    def ledger(self) -> Ledger:
-        """Return the ledger to look things up in; raise `CommandError` if there is none."""
+    def ledger_table(self) -> Table:
+        """Return the ledger's table to look things up in; raise `CommandError` if there is none."""
         if not self.table:
             raise CommandError(self.why_no_table)
-        return Ledger(self.table, Clock())
+        return Table(self.table, Clock())
 
     def variables(self) -> dict[str, str]:
         """Return the function's environment, as far as it is of the stage."""
@@ -108,5 +108,5 @@ def entered(place: Place) -> Iterator[None]:
 
 def clock() -> Clock:
     """Return the time that a run by hand has: as much as in Lambda."""
-    end = time.monotonic() + LONGEST_RUN_SECONDS
+    end = time.monotonic() + MAX_RUN_SECONDS
     return Clock(remaining=lambda: end - time.monotonic())

@@ -24,27 +24,31 @@ from closrads.cli.past import (
 )
 from closrads.cli.runs import WHERE_IDS_ARE
 from closrads.cli.terminal import CommandError, UsageError, say, shown, table, waiting
-from closrads.ledger import Ledger
-from closrads.model import Change, ChangeState, RunRecord
+from closrads.domain.changes import Change, ChangeState
+from closrads.domain.runs import RunRecord
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.runs import Runs
 
 Changes = dict[str, list[Change]]
 """By run."""
 
 
 def history(  # noqa: PLR0913 - the command's options
-    stage: str, *, slug: str | None, run_id: str | None, day: date | None, limit: int, as_json: bool
+    stage: str, *, slug: str | None, run_id: str | None, day: date | None, limit: int, to_json: bool
 ) -> None:
     """Show the live runs, the newest first; of one run or one campaign also each ad set's change."""
     if run_id and day:
         raise UsageError("--run and --day: give one of them")
     with waiting("Reading the ledger"):
         place = environment.place_of(stage)
-        ledger = place.ledger()
+        table = place.ledger_table()
+        ledger = Ledger(table)
         between = (run_id, run_id) if run_id else ids_of_day(day, place.zone) if day else ()
         known: set[str] = set()
-        found = (run for run in _noting(known, ledger.runs(*between)) if slug is None or slug in run.campaigns)
+        found = (run for run in _noting(known, Runs(table).newest(*between)) if slug is None or slug in run.campaigns)
         runs = [of_campaign(run, slug) if slug else run for run in islice(found, limit)]
-        endings = {run.run_id: _without_end(ledger, run) for run in runs if not run.result}
+        endings = {run.run_id: _without_end(table, run) for run in runs if not run.result}
         changes: Changes = {}
         aftermath = Aftermath((), {})
         if runs and (slug or run_id):
@@ -52,10 +56,10 @@ def history(  # noqa: PLR0913 - the command's options
             first, last = runs[-1].run_id, runs[0].run_id
             for change in (change for each in slugs for change in ledger.changes_between(each, first, last)):
                 changes.setdefault(change.run_id, []).append(change)
-            aftermath = _aftermath(ledger, first)
+            aftermath = _aftermath(table, first)
     if not runs:
         _refuse_strangers(stage, slug, run_id, known)
-    if as_json:
+    if to_json:
         _print_json(runs, changes, aftermath, detailed=bool(slug or run_id))
     elif not runs:
         say(f"No live run{f' of {slug}' if slug else ''}{f' on {day}' if day else ' yet'}, in stage {stage}")
@@ -83,15 +87,16 @@ def _noting(known: set[str], runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
         yield run
 
 
-def _without_end(ledger: Ledger, run: RunRecord) -> str:
+def _without_end(table: Table, run: RunRecord) -> str:
+    ledger = Ledger(table)
     changes = (change for slug in run.campaigns for change in ledger.changes_of(slug, run.run_id))
-    later = (each for each in ledger.runs(run.run_id) if each.run_id != run.run_id)
+    later = (each for each in Runs(table).newest(run.run_id) if each.run_id != run.run_id)
     return without_end(run, changes, later)
 
 
-def _aftermath(ledger: Ledger, first: str) -> Aftermath:
+def _aftermath(table: Table, first: str) -> Aftermath:
     """Return what the runs from one on made of the changes of each other."""
-    runs = list(ledger.runs(first))
+    ledger, runs = Ledger(table), list(Runs(table).newest(first))
     undone = {
         (slug, about, change.before.id): run.run_id
         for run in runs

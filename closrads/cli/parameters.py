@@ -23,13 +23,14 @@ from closrads.cli.parameter_files import (
 from closrads.cli.summary import several
 from closrads.cli.terminal import FAILED, CommandError, UsageError, agreed, say, shown, table, text_of, waiting
 from closrads.config import parse_settings
-from closrads.errors import ConfigError, Secret, redact
+from closrads.errors import ConfigError
+from closrads.redaction import Secret, redact
 
 if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient
 
 
-def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, as_json: bool) -> int:
+def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bool) -> int:
     """Put what a file names, after showing what changes and asking; return the exit status."""
     path = parameter_path(stage)
     wanted = _read(file)
@@ -49,7 +50,7 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, as_json: bo
     puts_unasked = yes and changes and not dry_run
     if puts_unasked:  # before anything is shown: who reads that may go away, as `head` does
         _put(store, path, changes)
-    if as_json:
+    if to_json:
         names = {"path": path, "dry_run": dry_run, "changes": [change.name for change in changes]}
         print(json.dumps({**names, "left_out": wanted.left_out}))  # noqa: T201 - for machines
     else:
@@ -62,7 +63,7 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, as_json: bo
     return 0
 
 
-def pull_config(stage: str, file: Path | None, *, as_json: bool) -> None:
+def pull_config(stage: str, file: Path | None, *, to_json: bool) -> None:
     """Write a stage's parameters as TOML, or as JSON, with secrets as ***."""
     if file and file.exists():
         raise CommandError(f"{file} exists: name another file, or remove it")
@@ -71,7 +72,7 @@ def pull_config(stage: str, file: Path | None, *, as_json: bool) -> None:
         there = read_parameters(boto3.client("ssm", config=AWS_CLIENT), path)
     if not there:
         raise CommandError(f"{path}: there are no parameters. Is that the stage, and the right Region?")
-    text = json.dumps(shown_values(there), indent=2) + "\n" if as_json else as_toml(there)
+    text = json.dumps(shown_values(there), indent=2) + "\n" if to_json else as_toml(there)
     if file:
         file.write_text(text)
         say(f"{several(len(there), 'parameter')} of {path} written to {file}, secrets as ***")

@@ -8,9 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from closrads.cli.summary import counted, counts, several, states
-from closrads.model import RUN_ID_TIME, Action, Change, ChangeState, RunRecord
-from closrads.targeting import region_keys
-from closrads.targeting import states as codes
+from closrads.domain.changes import Change, ChangeState
+from closrads.domain.request import Action
+from closrads.domain.runs import RUN_ID_TIME, RunRecord
+from closrads.domain.targeting import region_keys
+from closrads.domain.targeting import states as codes
 
 Undone = Mapping[tuple[str, str, str], str]
 """By campaign, run and ad set: the run that put the change back."""

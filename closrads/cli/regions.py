@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from closrads.errors import ClosradsError
-from closrads.graph_api import RESERVED_SECONDS, GraphApi
+from closrads.meta.graph import RESERVED_SECONDS, GraphApi
 from closrads.state_mapper import Region
 
 STATE_NAMES = (

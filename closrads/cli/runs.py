@@ -27,10 +27,11 @@ from closrads.cli.terminal import (
     text_of,
     waiting,
 )
-from closrads.config import Settings, load_settings
+from closrads.config import load_settings
+from closrads.domain.request import Action, RunRequest, parse_event
+from closrads.domain.settings import Settings
 from closrads.errors import LedgerError, SyncFailed
-from closrads.model import Action, RunRequest
-from closrads.request import parse_event
+from closrads.ledger.runs import Runs
 
 LOGS = ROOT / "build/log"
 WHERE_IDS_ARE = "ids stand at the foot of each report, and in `python -m closrads history`"
@@ -42,7 +43,7 @@ class Manner:
 
     yes: bool
     """Do not ask."""
-    as_json: bool
+    to_json: bool
     verbose: bool
     """Show the log as it comes."""
 
@@ -70,7 +71,7 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
     place = environment.place_of(stage)
     with environment.entered(place):
         with waiting("Looking the run up", quiet=manner.verbose):
-            record = next(place.ledger().runs(run_id, run_id), None)
+            record = next(Runs(place.ledger_table()).newest(run_id, run_id), None)
             settings = load_settings()
         if record is None:
             raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}: {WHERE_IDS_ARE}")
@@ -89,7 +90,7 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
         looked = {**event, "dry_run": True, "notify": False}
         preview = _perform(looked, _request(looked, settings), place, manner)
         changing = sum(campaign["adsets_updated"] for campaign in preview["campaigns"])
-        if dry_run or not preview["success"] or not changing or not manner.as_json:
+        if dry_run or not preview["success"] or not changing or not manner.to_json:
             _show(preview, place, manner)
         if not preview["success"]:
             say("Nothing was undone. --campaign leaves out what cannot be undone now", style="red")
@@ -182,13 +183,13 @@ def _stop(request: RunRequest, path: Path, log: TextIO) -> NoReturn:
 def _is_kept(result: Mapping[str, Any], place: Place) -> bool:
     """Tell whether `history` shows the run."""
     try:
-        return bool(place.table) and place.ledger().knows(result["run_id"])
+        return bool(place.table) and Runs(place.ledger_table()).exists(result["run_id"])
     except LedgerError:
         return False
 
 
 def _show(result: Mapping[str, Any], place: Place, manner: Manner) -> None:
-    if manner.as_json:
+    if manner.to_json:
         print(json.dumps(result))  # noqa: T201 - for machines
         return
     out = shown()

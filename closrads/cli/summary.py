@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from closrads.model import Action, MailOutcome, Result
-from closrads.report_words import DONE, WORDINGS, Wording
+from closrads.domain.request import Action
+from closrads.domain.results import MailOutcome, Result
+from closrads.report.wording import DONE, WORDINGS, Wording
 
-MOST_UNCHANGED = 5
+MAX_UNCHANGED = 5
 """Ad sets that are as they should be and are still listed one by one."""
 
 
@@ -102,7 +103,7 @@ def campaigns(result: Mapping[str, Any]) -> Iterator[CampaignSummary]:
         usual = _wording(result).labels[Result.UNCHANGED]
         unchanged = [line for line in lines if line.word == usual and not line.reasons]
         notes = []
-        if len(unchanged) > MOST_UNCHANGED:
+        if len(unchanged) > MAX_UNCHANGED:
             lines = [line for line in lines if line not in unchanged]
             notes.append(f"and {len(unchanged)} ad sets {usual}")
         if campaign["unmapped_states"]:

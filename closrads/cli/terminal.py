@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from closrads.errors import ClosradsError, ConfigError, EventError
+from closrads.redaction import one_line, redact
+
 WIDTH_OF_A_PIPE = 120
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
 """Exit statuses."""
@@ -122,7 +125,6 @@ def explained() -> Iterator[None]:
 
 
 def _give_up(text: str, status: int) -> NoReturn:
-    from closrads.errors import redact  # noqa: PLC0415 - as all that is slow
 
     say(redact(text), style="red")
     raise typer.Exit(status) from None
@@ -132,8 +134,6 @@ def _explanation(error: Exception) -> tuple[str, int]:
     """Return what to say of an error, and the exit status."""
     # Slow to import, and loaded by the time that something of it is raised.
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415
-
-    from closrads.errors import ClosradsError, ConfigError, EventError, plain  # noqa: PLC0415
 
     said, status = str(error), FAILED
     match error:
@@ -156,7 +156,7 @@ def _explanation(error: Exception) -> tuple[str, int]:
         case _:
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}:{place.lineno}"
-            said = plain(f"Unexpected {type(error).__name__} at {where}: {error}. This is a defect of CLOSRADS")
+            said = one_line(f"Unexpected {type(error).__name__} at {where}: {error}. This is a defect of CLOSRADS")
     lacks = any(isinstance(cause, NoCredentialsError | NoRegionError) for cause in _causes(error))
     if lacks and SET_CREDENTIALS not in said:
         said = f"{said.rstrip('.')}. {SET_CREDENTIALS}"

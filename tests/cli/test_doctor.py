@@ -9,7 +9,7 @@ import pytest
 
 from closrads.cli import checks
 from closrads.cli.checks import RELEASED, Check, Verdict, findings_of
-from closrads.graph_api import API_VERSION
+from closrads.meta.graph import API_VERSION
 from closrads.state_mapper import REGION_FILE
 from sandbox import Sandbox, faults
 from sandbox.aws import DROPPED, LEDGER_TABLE, AwsRequest

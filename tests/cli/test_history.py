@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from closrads.cli.past import ids_of_day
-from closrads.ledger import Ledger
-from closrads.model import Action
+from closrads.domain.request import Action
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.runs import Runs
 from sandbox import Sandbox
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import Breakage
@@ -159,7 +160,7 @@ class TestRuns:
 
     def test_a_run_that_died(self, call: Call) -> None:
         """It is there, and has no end."""
-        Ledger(LEDGER_TABLE, FakeTime().clock).begin_run("20260504T103000Z-dead", Action.SYNC, ["veterans"])
+        Runs(Table(LEDGER_TABLE, FakeTime().clock)).begin("20260504T103000Z-dead", Action.SYNC, ["veterans"])
 
         (row,) = listed(call, "--campaign", "veterans")
         assert (row["ended_at"], row["success"], row["counts"]) == (None, None, {})
@@ -168,7 +169,7 @@ class TestRuns:
 
     def test_a_run_that_died_long_ago(self, call: Call) -> None:
         """Once a later run has ended, nothing more is promised."""
-        Ledger(LEDGER_TABLE, FakeTime().clock).begin_run("20260504T102900Z-dead", Action.SYNC, ["truckers"])
+        Runs(Table(LEDGER_TABLE, FakeTime().clock)).begin("20260504T102900Z-dead", Action.SYNC, ["truckers"])
         live_run(call, TRUCKERS)
 
         for options in ((), ("--run", "20260504T102900Z-dead")):

@@ -13,8 +13,9 @@ import pytest
 
 from closrads import config
 from closrads.cli import environment
-from closrads.ledger import Ledger
-from closrads.model import Action
+from closrads.domain.request import Action
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.leases import Leases
 from sandbox import Sandbox, faults
 from sandbox.aws import LEDGER_TABLE
 from tests.cli.conftest import Call
@@ -248,9 +249,9 @@ class TestRun:
 
     def test_what_another_run_is_at_work_on_is_left(self, call: Call) -> None:
         """It is said, of a campaign and of all."""
-        book = Ledger(LEDGER_TABLE, environment.clock())
+        table = Table(LEDGER_TABLE, environment.clock())
         until = environment.clock().now().replace(year=2027)
-        book.lease(["truckers"], "other-run", until, Action.SYNC)
+        Leases(table).acquire(["truckers"], "other-run", until, Action.SYNC)
 
         assert "left alone: run other-run is at work on it" in call("run", LIVE, "--yes").stdout
         left = call("run", TRUCKERS, "--yes").stdout

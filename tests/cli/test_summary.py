@@ -7,23 +7,15 @@ import pytest
 
 from closrads.cli import summary
 from closrads.cli.past import Aftermath
-from closrads.model import (
-    Action,
-    AdSetResult,
-    ChangeState,
-    MailOutcome,
-    Recovery,
-    Result,
-    RunResult,
-    SyncReport,
-    without_details,
-)
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport, without_details
 
 
 def result(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **more: Any) -> dict[str, Any]:
     """Return what the handler returns of a run of one campaign."""
     report = SyncReport("veterans", "Veterans", dry_run, adsets, **more)
-    return RunResult("run", action, dry_run, datetime(2026, 5, 4, tzinfo=UTC), 1500, (report,)).as_json()
+    return RunResult("run", action, dry_run, datetime(2026, 5, 4, tzinfo=UTC), 1500, (report,)).to_json()
 
 
 def adset(name: str, word: Result = Result.UNCHANGED, **more: Any) -> AdSetResult:

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from closrads.cli import terminal
 from closrads.cli.app import app
-from closrads.errors import LedgerError, Secret
+from closrads.errors import LedgerError
+from closrads.redaction import Secret
 from sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,11 +3,12 @@
 Clients are made and nothing is sent, so no connection is shared.
 """
 
-from closrads import config, ledger, notifier
+from closrads import config, notifier
+from closrads.ledger import dynamodb
 from tests.crash import invocation
 
 __all__ = ["invocation"]
 
 config._parameter_store().client.get_paginator("get_parameters_by_path")
-ledger._dynamodb().get_paginator("query")
+dynamodb._dynamodb().get_paginator("query")
 notifier._ses()

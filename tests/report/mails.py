@@ -5,17 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from closrads.model import (
-    Action,
-    AdSetResult,
-    ChangeState,
-    GraphUsage,
-    Recovery,
-    Result,
-    RunResult,
-    SyncReport,
-)
-from closrads.report import Report, build_report
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
+from closrads.report.render import Report, build_report
 
 NEW_YORK = ZoneInfo("America/New_York")
 EARLIER = "20260502T103000Z-4567cdef"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from closrads.report import Report
+from closrads.report.render import Report
 from tests.report.features import CLIENTS, facts, features_of, slug_of
 from tests.report.mails import mails
 

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closrads.model import Action, AdSetResult, ChangeState, Recovery, Result, RunResult, SyncReport
-from closrads.report import MOST_HTML, MOST_TEXT, Report, as_sent, build_report, html_of, text_of
-from closrads.report_fold import FOLDS, TEXT_FOLDS, fitting, folded
-from closrads.report_story import LONGEST_OUTCOME, LONGEST_PREVIEW, story_of
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, as_sent, build_report, html_of, text_of
+from closrads.report.sections import content_of
+from closrads.report.subject import MAX_OUTCOME_CHARS, MAX_PREVIEW_CHARS
+from closrads.report.truncate import HTML_TRUNCATIONS, TEXT_TRUNCATIONS, fitting, truncated
 from closrads.state_mapper import fb_region_to_usps
 from tests.report.mails import MISSING_FORM, NEW_YORK, RESULTS, UNCHANGED, UPDATED, adsets, campaign, run
 
@@ -62,8 +65,8 @@ def test_every_kind_of_day_fits(name: str) -> None:
     """Also where it is about hundreds of ad sets or campaigns; and it is shown as it is sent."""
     parts = mail(RESULTS[name])
 
-    assert as_sent(parts.html) <= MOST_HTML
-    assert as_sent(parts.text) <= MOST_TEXT
+    assert as_sent(parts.html) <= MAX_HTML_BYTES
+    assert as_sent(parts.text) <= MAX_TEXT_BYTES
 
 
 @pytest.mark.parametrize("action", Action)
@@ -72,9 +75,9 @@ def test_the_worst_fits(action: Action, campaigns: int, count: int) -> None:
     """Everything wrong, everywhere, with the longest names there are."""
     parts = mail(replace(worst(HUGE, campaigns, count), action=action))
 
-    assert as_sent(parts.html) <= MOST_HTML
-    assert as_sent(parts.text) <= MOST_TEXT
-    assert len(parts.subject) < LONGEST_OUTCOME + 60
+    assert as_sent(parts.html) <= MAX_HTML_BYTES
+    assert as_sent(parts.text) <= MAX_TEXT_BYTES
+    assert len(parts.subject) < MAX_OUTCOME_CHARS + 60
 
 
 @settings(deadline=None, max_examples=25)
@@ -88,31 +91,32 @@ def test_anything_fits(text: str, campaigns: int, count: int, states: set[str]) 
     """However many there are, and whatever they are called."""
     parts = mail(worst(text, campaigns, count, states=sorted(states)))
 
-    assert as_sent(parts.html) <= MOST_HTML
-    assert as_sent(parts.text) <= MOST_TEXT
+    assert as_sent(parts.html) <= MAX_HTML_BYTES
+    assert as_sent(parts.text) <= MAX_TEXT_BYTES
 
 
 def test_the_last_fold_has_room_to_spare() -> None:
     """It is taken as it is, so the worst must fit, and well."""
     for count in (1, 9):
         html, text = (
-            rendered(folded(story_of(worst(HUGE, 9, count), NEW_YORK), FOLDS[-1])) for rendered in (html_of, text_of)
+            rendered(truncated(content_of(worst(HUGE, 9, count), NEW_YORK), HTML_TRUNCATIONS[-1]))
+            for rendered in (html_of, text_of)
         )
 
-        assert as_sent(html) <= MOST_HTML * 2 / 3
-        assert as_sent(text) <= MOST_TEXT / 2
+        assert as_sent(html) <= MAX_HTML_BYTES * 2 / 3
+        assert as_sent(text) <= MAX_TEXT_BYTES / 2
 
 
 def test_where_nothing_fits_the_least_is_said() -> None:
     """A mail that is too long is better than none."""
-    story = story_of(RESULTS["500 ad sets changed"], NEW_YORK)
+    story = content_of(RESULTS["500 ad sets changed"], NEW_YORK)
 
-    assert fitting(story, FOLDS, html_of, as_sent, 1) == html_of(folded(story, FOLDS[-1]))
+    assert fitting(story, HTML_TRUNCATIONS, html_of, as_sent, 1) == html_of(truncated(story, HTML_TRUNCATIONS[-1]))
 
 
 def test_each_fold_is_smaller_than_the_one_before() -> None:
     """Else there would be a step that cannot help."""
-    limits = [tuple(getattr(fold, name) for name in fold.__dataclass_fields__) for fold in TEXT_FOLDS]
+    limits = [tuple(getattr(fold, name) for name in fold.__dataclass_fields__) for fold in TEXT_TRUNCATIONS]
 
     assert all(all(a >= b for a, b in zip(x, y, strict=True)) and x > y for x, y in pairwise(limits))
 
@@ -162,17 +166,17 @@ class TestFolded:
 
     def test_the_lines_of_an_entry(self) -> None:
         """The first reasons are told."""
-        story = story_of(run(campaign("V", adsets(1, Result.FAILED, "a", "b", "c", "d", "e"))), NEW_YORK)
+        story = content_of(run(campaign("V", adsets(1, Result.FAILED, "a", "b", "c", "d", "e"))), NEW_YORK)
 
-        (box,) = folded(story, FOLDS[2]).boxes
+        (box,) = truncated(story, HTML_TRUNCATIONS[2]).boxes
         assert box.entries[0].lines == ("a", "b", "c", "and 2 more")
 
     def test_boxes_with_several_entries(self) -> None:
         """What is said apart is folded together: the room is the box's."""
         broken = [adset for number in range(5) for adset in adsets(3, Result.FAILED, f"reason {number}", start=number)]
-        story = story_of(run(campaign("V", broken)), NEW_YORK)
+        story = content_of(run(campaign("V", broken)), NEW_YORK)
 
-        (box,) = folded(story, FOLDS[3]).boxes
+        (box,) = truncated(story, HTML_TRUNCATIONS[3]).boxes
         assert [(entry.count, len(entry.adsets)) for entry in box.entries] == [(3, 3), (3, 3), (3, 2)]
         assert box.more == 7
 
@@ -296,5 +300,5 @@ class TestFirstWords:
         """What follows it in a list is blank for as long as any list is wide."""
         parts = mail(RESULTS["500 ad sets in trouble"])
 
-        assert len(preview(parts)) <= LONGEST_PREVIEW
+        assert len(preview(parts)) <= MAX_PREVIEW_CHARS
         assert len(re.findall("&#847;&zwnj;&nbsp;", parts.html)) == 80

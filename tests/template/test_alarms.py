@@ -2,7 +2,8 @@
 
 import pytest
 
-from closrads.observability import MAIL_FAILED, NAMESPACE, ROLLBACK_FAILED, RUN_SUCCEEDED
+from closrads.domain.metrics import MAIL_FAILED, ROLLBACK_FAILED, RUN_SUCCEEDED
+from closrads.observability import NAMESPACE
 from tests.template.stack import AWS_EMITS, Deploy, Json, Series, alarms_of, heard_by, series
 
 ONE_IS_ENOUGH = {

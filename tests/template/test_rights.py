@@ -8,12 +8,13 @@ import pytest
 from botocore.model import OperationModel
 
 from closrads.config import _parameter_store
-from closrads.ledger import _dynamodb
-from closrads.model import Action, ChangeState
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.ledger.dynamodb import _dynamodb
 from closrads.notifier import _ses
 from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH
 from sandbox.meta import Breakage
-from tests.ledger_world import EARLIER, RECHECK, UNDO, ledger, left_behind
+from tests.ledger_world import EARLIER, RECHECK, UNDO, leases, left_behind
 from tests.template.stack import ARN, ROOT, Deploy, Json, Stack, as_text, calls_of, definition, listed, of_type
 from tests.world import LIVE, START, World
 
@@ -127,7 +128,7 @@ def life(world: World) -> Iterator[set[Right]]:
     yield rights_taken(world, LIVE)  # a quiet day
     left_behind(world, world.adset("Left"), ChangeState.WRITTEN)
     yield rights_taken(world, LIVE)  # recovery
-    ledger(world).lease(["veterans"], EARLIER, world.time.clock.now() + timedelta(minutes=5), Action.SYNC)
+    leases(world).acquire(["veterans"], EARLIER, world.time.clock.now() + timedelta(minutes=5), Action.SYNC)
     yield rights_taken(world, {**DAILY, "scheduled": world.time.clock.now().isoformat()})  # left to it
     world.time.next_day()
     world.sandbox.closrtech.demand["VND_VETERAN_LEADS"] = {"FL": 5}

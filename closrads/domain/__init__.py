@@ -1,0 +1,1 @@
+"""Pure values and rules: what is decided, without knowing any service."""

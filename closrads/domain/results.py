@@ -1,0 +1,313 @@
+"""What a run did: with an ad set, with a campaign, and as a whole."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.redaction import one_line
+
+MAX_RESULT_BYTES = 5_500_000
+"""Bytes; Lambda takes answers of 6 MB (Lambda Developer Guide, "Quotas")."""
+MAX_ISSUES = 10
+"""That are told of one ad set."""
+
+
+class Result(StrEnum):
+    """What became of one ad set. In a dry run: what would become of it."""
+
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    SKIPPED_PREFLIGHT = "skipped_preflight"
+    """An ad was broken before; left alone."""
+    NEEDS_ATTENTION = "needs_attention"
+    """Cannot be set to the states without losing what a person set up, or was reverted too often; left alone."""
+    NOT_ACTIVE = "not_active"
+    """`IN_PROCESS` or `WITH_ISSUES` itself; left alone."""
+    DEFERRED = "deferred"
+    """Not started, for want of time or quota or because of `max_adsets`; the next run takes it."""
+    HELD = "held"
+    """Not started, because the campaign was stopped or an earlier change of it is still open."""
+    REVERTED = "reverted"
+    """Updated, found broken, put back and healthy again."""
+    FAILED = "failed"
+    """Could not be updated; it is as it was."""
+    UNVERIFIED = "unverified"
+    """Updated, but its ads could not be read afterwards."""
+    SUPERSEDED = "superseded"
+    """Somebody else changed its targeting during the run; left as that person wants it."""
+    ROLLBACK_FAILED = "rollback_failed"
+    """Updated, found broken, and not proven to be back as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a run found of an earlier run's open change, and what it made of it; in a dry run the two are the same."""
+
+    run_id: str
+    """The run that had begun the change."""
+    id: str
+    """The ad set's."""
+    name: str
+    found: ChangeState
+    state: ChangeState
+    issues: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "issues", _to_tell(self.issues))
+
+
+ERROR_RESULTS = frozenset({Result.FAILED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class AdSetResult:
+    """What a run did with one ad set; states are USPS codes."""
+
+    id: str
+    name: str
+    result: Result
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    ads: int = 0
+    """How many ads it has."""
+    issues: tuple[str, ...] = ()
+    meta_campaign_id: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "issues", _to_tell(self.issues))
+
+
+def _to_tell(issues: Sequence[str]) -> tuple[str, ...]:
+    """Return what a person is told of an ad set's issues: Meta's words are in them, and there may be thousands."""
+    if len(issues) > MAX_ISSUES:
+        issues = (*issues[: MAX_ISSUES - 1], f"and {len(issues) - MAX_ISSUES + 1} more")
+    return tuple(map(one_line, issues))
+
+
+_COUNTS = (
+    "adsets_processed", "adsets_updated", "adsets_skipped", "adsets_skipped_preflight", "adsets_reverted",
+    "adsets_deferred", "adsets_held", "adsets_needs_attention", "adsets_not_active", "adsets_failed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a run did with one campaign. All counts come from the list of results."""
+
+    slug: str
+    campaign_name: str
+    dry_run: bool
+    adsets: tuple[AdSetResult, ...] = ()
+    active_states: tuple[str, ...] = ()
+    """USPS codes with demand that Meta has a region for."""
+    unmapped_states: tuple[str, ...] = ()
+    """Codes with demand that Meta has no region for."""
+    campaign_errors: tuple[str, ...] = ()
+    """Why the campaign was aborted, refused or stopped."""
+    recovered: tuple[Recovery, ...] = ()
+    about_run: str = ""
+    """The run that was undone or looked at again."""
+    left_to: str = ""
+    """The run that is at work on this campaign now, and to which it was left."""
+    fb_ad_account_id: str = ""
+    again_in_seconds: int | None = None
+    """When what was deferred for want of time or quota can be gone on with; None if nothing was."""
+
+    def with_result(self, *results: Result) -> tuple[AdSetResult, ...]:
+        """Return the ad sets that ended in one of `results`."""
+        return tuple(adset for adset in self.adsets if adset.result in results)
+
+    @property
+    def adsets_processed(self) -> int:
+        """Ad sets that were active, whatever became of them."""
+        return len(self.adsets) - self.adsets_not_active
+
+    @property
+    def adsets_updated(self) -> int:
+        """Ad sets that target the wanted states now and did not before."""
+        return len(self.with_result(Result.UPDATED))
+
+    @property
+    def adsets_skipped(self) -> int:
+        """Ad sets that already targeted the wanted states."""
+        return len(self.with_result(Result.UNCHANGED))
+
+    @property
+    def adsets_skipped_preflight(self) -> int:
+        """Ad sets with an ad that was broken before the run."""
+        return len(self.with_result(Result.SKIPPED_PREFLIGHT))
+
+    @property
+    def adsets_reverted(self) -> int:
+        """Ad sets that were put back."""
+        return len(self.with_result(Result.REVERTED))
+
+    @property
+    def adsets_deferred(self) -> int:
+        """Ad sets left for the next run."""
+        return len(self.with_result(Result.DEFERRED))
+
+    @property
+    def adsets_held(self) -> int:
+        """Ad sets not started because the campaign was stopped."""
+        return len(self.with_result(Result.HELD))
+
+    @property
+    def adsets_needs_attention(self) -> int:
+        """Ad sets that a person has to look at before they can be updated."""
+        return len(self.with_result(Result.NEEDS_ATTENTION))
+
+    @property
+    def adsets_not_active(self) -> int:
+        """Ad sets that Meta is still processing or reports issues on."""
+        return len(self.with_result(Result.NOT_ACTIVE))
+
+    @property
+    def adsets_failed(self) -> int:
+        """Ad sets that ended in an error."""
+        return len(self.with_result(*ERROR_RESULTS))
+
+    @property
+    def still_open(self) -> tuple[Recovery, ...]:
+        """Earlier changes that are neither finished nor undone."""
+        return tuple(recovery for recovery in self.recovered if recovery.state.is_open)
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """One line for the campaign's own trouble, one for each ad set that failed, one for each change left open."""
+        failed = [(adset.name, adset.id, str(adset.result), adset.issues) for adset in self.with_result(*ERROR_RESULTS)]
+        if not self.dry_run:
+            failed += [(change.name, change.id, str(change.state), change.issues) for change in self.still_open]
+        return self.campaign_errors + tuple(
+            f"{name} ({adset_id}): {word}" + (f": {'; '.join(issues)}" if issues else "")
+            for name, adset_id, word, issues in failed
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return every count, by its name."""
+        return {name: getattr(self, name) for name in _COUNTS}
+
+    @property
+    def success(self) -> bool:
+        """Whether nothing failed; skipped, reverted and deferred ad sets are no failure."""
+        return not self.errors
+
+
+class MailOutcome(StrEnum):
+    """What became of the report."""
+
+    SENT = "sent"
+    NOT_CONFIGURED = "not_configured"
+    FAILED = "failed"
+    NOT_ASKED = "not_asked"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphUsage:
+    """What a run cost at Meta."""
+
+    round_trips: int = 0
+    """HTTP exchanges."""
+    operations: int = 0
+    """Graph calls; the items of a batch count one by one."""
+    points: int = 0
+    """Meta's ad-account score: a read is 1, a write 3 (Marketing API Rate Limiting)."""
+
+    def __add__(self, other: "GraphUsage") -> "GraphUsage":
+        return GraphUsage(
+            self.round_trips + other.round_trips, self.operations + other.operations, self.points + other.points
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A whole run: what the handler returns and the report shows."""
+
+    run_id: str
+    action: Action
+    dry_run: bool
+    started_at: datetime
+    duration_ms: int
+    campaigns: tuple[SyncReport, ...]
+    graph: GraphUsage = GraphUsage()
+    mail: MailOutcome = MailOutcome.NOT_ASKED
+    force: frozenset[str] = frozenset()
+    """Names of the limits that were lifted."""
+    left_to: str = ""
+    """The run to which everything was left: it has the same scheduled time, or is at work on all campaigns."""
+
+    @property
+    def success(self) -> bool:
+        """Whether every campaign went without an error."""
+        return all(campaign.success for campaign in self.campaigns)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether a person should hear of it: not of a recheck that found nothing, nor of what another run does."""
+        quiet = all(
+            adset.result is Result.UNCHANGED and not adset.issues
+            for campaign in self.campaigns
+            for adset in campaign.adsets
+        ) and not any(campaign.recovered or campaign.errors for campaign in self.campaigns)
+        return not self.left_to and not (self.action is Action.RECHECK and not self.dry_run and quiet)
+
+    def totals(self) -> dict[str, Any]:
+        """Return how many campaigns there were, how many of them failed, and the counts of all together."""
+        counts = [campaign.counts() for campaign in self.campaigns]
+        failed = sum(not campaign.success for campaign in self.campaigns)
+        sums = {name: sum(each[name] for each in counts) for name in _COUNTS}
+        return {"success": self.success, "campaigns": len(counts), "campaigns_failed": failed, **sums}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as the JSON object that the handler's caller gets; if it is too large, without details."""
+        answer = {
+            "run_id": self.run_id,
+            "action": self.action.value,
+            "dry_run": self.dry_run,
+            "success": self.success,
+            "started_at": self.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "duration_ms": self.duration_ms,
+            "campaigns": [_campaign_json(campaign) for campaign in self.campaigns],
+            "recovered": [
+                {**asdict(recovery), "campaign": campaign.slug}
+                for campaign in self.campaigns
+                for recovery in campaign.recovered
+            ],
+            "mail": self.mail.value,
+            "graph": asdict(self.graph),
+            "force": sorted(self.force),
+            "left_to": self.left_to,
+        }
+        return answer if len(json.dumps(answer)) <= MAX_RESULT_BYTES else without_details(answer)
+
+
+def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
+    return {
+        "slug": campaign.slug,
+        "campaign_name": campaign.campaign_name,
+        "fb_ad_account_id": campaign.fb_ad_account_id,
+        "dry_run": campaign.dry_run,
+        "success": campaign.success,
+        **campaign.counts(),
+        "active_states": list(campaign.active_states),
+        "unmapped_states": list(campaign.unmapped_states),
+        "errors": list(campaign.errors),
+        "about_run": campaign.about_run,
+        "left_to": campaign.left_to,
+        "again_in_seconds": campaign.again_in_seconds,
+        "adsets": [asdict(adset) for adset in campaign.adsets],
+    }
+
+
+def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result as JSON with its counts and first errors only, for whom all of it is too large."""
+    campaigns = [
+        {**campaign, "adsets": [], "errors": [one_line(error) for error in campaign["errors"][:MAX_ISSUES]]}
+        for campaign in result["campaigns"]
+    ]
+    return {**result, "campaigns": campaigns, "recovered": []}

@@ -1,0 +1,130 @@
+"""PURE: reading Meta's raw `targeting` object (Marketing API, "Basic Targeting")."""
+
+import copy
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from closrads.state_mapper import Region, fb_region_to_usps, is_state
+
+Targeting = Mapping[str, Any]
+_WHAT_TO_DO = {
+    "countries": "takes in the whole country",
+    "country_groups": "takes in a group of countries",
+    "cities": "names cities",
+    "zips": "names zip codes",
+    "places": "names places",
+    "custom_locations": "names addresses or pins",
+    "geo_markets": "names markets",
+}
+
+
+def region_keys(targeting: Targeting) -> frozenset[str]:
+    """Return the keys of all targeted regions."""
+    return _keys(_entries(targeting, "geo_locations", "regions"))
+
+
+def states(keys: Collection[str]) -> tuple[str, ...]:
+    """Return region keys as sorted USPS codes."""
+    return tuple(sorted(map(fb_region_to_usps, keys)))
+
+
+def geo_conflicts(targeting: Targeting, wanted: Collection[str]) -> tuple[str, ...]:
+    """Return why the regions of this targeting cannot simply be replaced by `wanted`, and what to change by hand.
+
+    A country and one of its regions overlap, which Meta refuses (100/1487756), and so do a city or zip and its region;
+    a person put them there for a reason. Locations that are certainly outside the US are in nobody's way. A kind of
+    location that is not known here counts as a conflict.
+    """
+    return tuple(_inclusion_conflicts(targeting)) + tuple(_exclusion_conflicts(targeting, wanted))
+
+
+def _inclusion_conflicts(targeting: Targeting) -> Iterator[str]:
+    for kind in sorted(targeting.get("geo_locations") or {}):
+        entries = _entries(targeting, "geo_locations", kind)
+        if kind == "location_types":
+            continue
+        if kind == "regions":
+            foreign = [entry for entry in entries if _is_abroad(entry) or not _is_us_state(entry)]
+            if foreign:
+                names = ", ".join(
+                    str(entry.get("name") or entry.get("key") if isinstance(entry, Mapping) else entry)
+                    for entry in foreign
+                )
+                yield f"Its targeting names regions that are no US states ({names}): take them out in Ads Manager"
+        elif not all(map(_is_abroad, entries)):
+            what = _WHAT_TO_DO.get(kind, f"uses “{kind}”")
+            yield f"Its targeting {what}: take that out in Ads Manager and target states only"
+
+
+def _exclusion_conflicts(targeting: Targeting, wanted: Collection[str]) -> Iterator[str]:
+    excluded = _keys(_entries(targeting, "excluded_geo_locations", "regions"))
+    if met := excluded & set(wanted):
+        yield f"It excludes {', '.join(states(met))}, where there is demand: take the exclusion out in Ads Manager"
+    countries = _entries(targeting, "excluded_geo_locations", "countries")
+    groups = _entries(targeting, "excluded_geo_locations", "country_groups")
+    if groups or not all(map(_is_abroad, countries)):
+        yield "It excludes the whole country: take the exclusion out in Ads Manager"
+
+
+def reaches_beyond_states(targeting: Targeting) -> bool:
+    """Tell whether Meta may also show ads to people outside the chosen regions ("Advanced targeting", automation)."""
+    automation = targeting.get("targeting_automation") or {}
+    return bool((automation.get("individual_setting") or {}).get("geo"))
+
+
+def same_targeting(one: Targeting, other: Targeting) -> bool:
+    """Tell whether two targetings mean the same: the order of lists, empty entries and computed keys do not count."""
+    return bool(_canonical(without_computed(one)) == _canonical(without_computed(other)))
+
+
+def same_but_for_regions(one: Targeting, other: Targeting) -> bool:
+    """Tell whether two targetings differ in their regions at most."""
+    return same_targeting(_without_regions(one), _without_regions(other))
+
+
+def _without_regions(targeting: Targeting) -> Targeting:
+    places = {kind: entries for kind, entries in (targeting.get("geo_locations") or {}).items() if kind != "regions"}
+    return {**targeting, "geo_locations": places}
+
+
+def without_computed(targeting: Targeting) -> dict[str, Any]:
+    """Return the targeting without the `effective_*` keys, which Meta computes and does not take back."""
+    return {key: value for key, value in targeting.items() if not key.startswith("effective_")}
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _canonical(item) for key, item in value.items() if item not in (None, [], {})}
+    if isinstance(value, list):
+        return sorted((_canonical(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
+    return value
+
+
+def _entries(targeting: Targeting, group: str, kind: str) -> list[Any]:
+    entries = (targeting.get(group) or {}).get(kind) or []
+    return entries if isinstance(entries, list) else [entries]
+
+
+def _keys(regions: list[Any]) -> frozenset[str]:
+    return frozenset(str(region.get("key") if isinstance(region, Mapping) else region) for region in regions)
+
+
+def _is_us_state(region: Any) -> bool:
+    return isinstance(region, Mapping) and is_state(fb_region_to_usps(str(region.get("key"))))
+
+
+def _is_abroad(entry: Any) -> bool:
+    """Tell whether a location is certainly outside the US: by its `country`, its "XX:" prefix, or as a country code."""
+    if isinstance(entry, Mapping):
+        country = entry.get("country") or str(entry.get("key", "")).partition(":")[0]
+    else:
+        country = entry
+    return isinstance(country, str) and len(country) == len("US") and country.isalpha() and country.upper() != "US"
+
+
+def _build_new_targeting(targeting: Targeting, regions: Sequence[Region]) -> dict[str, Any]:
+    """Return a deep copy with other regions and without Meta's computed keys; everything else stays as it is; PURE."""
+    new = copy.deepcopy(without_computed(targeting))
+    new["geo_locations"] = {**(new.get("geo_locations") or {}), "regions": [dict(region) for region in regions]}
+    return new

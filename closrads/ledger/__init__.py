@@ -1,0 +1,1 @@
+"""What must outlive an invocation, in one DynamoDB table."""

@@ -1,0 +1,265 @@
+"""One DynamoDB table: items in and out as plain values, conditional writes, transactions."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from closrads.clock import Clock
+from closrads.errors import LedgerError
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+MAX_TRANSACTION_OPERATIONS = 100
+"""Developer Guide, "Quotas"."""
+MAX_TRANSACTION_BYTES = 3_900_000
+"""Of all items that a transaction touches; DynamoDB takes 4 MB (Developer Guide, "Quotas")."""
+TRANSACTION_ATTEMPTS = 5
+
+LAST_KEY = "\N{DEL}"
+"""Sorts behind every character of a key."""
+_SHORT_OF_TIME_SECONDS = 20.0
+"""Below this much time left, a call is tried once: with all attempts, one that is not answered takes about ten."""
+_RESERVED_WORDS = ("state", "until", "result")
+"""Attribute names that an expression has to spell `#name` (Developer Guide, "Reserved words")."""
+
+_serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
+_client_lock = Lock()
+"""boto3 must not make clients in several threads at once."""
+
+Item = dict[str, Any]
+Operation = dict[str, Any]
+"""One entry of `TransactItems`."""
+
+
+@cache
+def _dynamodb(*, short_of_time: bool = False) -> "DynamoDBClient":
+    config = Config(connect_timeout=1, read_timeout=2, proxies={})
+    if short_of_time:
+        config = config.merge(Config(read_timeout=1, retries={"total_max_attempts": 1}))
+    client: DynamoDBClient = boto3.client("dynamodb", config=config)
+    return client
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Operations that are done together or not at all."""
+
+    operations: Sequence[Operation]
+    max_bytes: int
+    """The most that the items it touches take."""
+    refusal: str
+    """What to say if one of its conditions does not hold."""
+
+
+class Table:
+    """A table, as one invocation uses it.
+
+    Every method raises `LedgerError` if DynamoDB does not do what it is asked.
+    """
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self._name = name
+        self.clock = clock
+        if name:
+            self._pages = _dynamodb().get_paginator("query")  # which loads a file, so not in several threads at once
+
+    def put(self, item: Item) -> None:
+        """Write an item, whatever was there."""
+        with _ledger_errors("written"):
+            self._client.put_item(TableName=self._name, Item=_serialized(item))
+
+    def put_if(self, item: Item, condition: str, values: Item) -> Item | None:
+        """Write an item if the condition holds; return None if it did, else what is there."""
+        return self._write_if("put_item", condition, values, Item=_serialized(item))
+
+    def update(self, key: Item, expression: str, values: Item) -> Item:
+        """Update an item and return what it was before, empty if there was none."""
+        with _ledger_errors("written"):
+            answer = self._client.update_item(
+                TableName=self._name,
+                Key=_serialized(key),
+                UpdateExpression=expression,
+                ExpressionAttributeValues=_serialized(values),
+                ReturnValues="ALL_OLD",
+            )
+        return _deserialized(answer.get("Attributes", {}))
+
+    def update_if(self, key: Item, expression: str, condition: str, values: Item) -> Item | None:
+        """Update an item if the condition holds; return None if it did, else what is there."""
+        return self._write_if("update_item", condition, values, Key=_serialized(key), UpdateExpression=expression)
+
+    def delete_if(self, key: Item, condition: str, values: Item) -> Item | None:
+        """Delete an item if the condition holds; return None if it did, else what is there."""
+        return self._write_if("delete_item", condition, values, Key=_serialized(key))
+
+    def get(self, key: Item) -> Item | None:
+        """Read an item with strong consistency."""
+        with _ledger_errors("read"):
+            answer = self._client.get_item(TableName=self._name, Key=_serialized(key), ConsistentRead=True)
+        return _deserialized(answer["Item"]) if "Item" in answer else None
+
+    def query(self, pk: str, prefix: str = "", *, since: str = "", until: str = "", index: str = "") -> list[Item]:
+        """Read a partition's items, with strong consistency, in the order of their sort keys.
+
+        With `prefix` only those whose sort key begins with it and goes on with something between `since` and `until`.
+        """
+        condition, values = "pk = :pk", {":pk": pk}
+        if prefix:
+            condition += " AND sk BETWEEN :first AND :last"
+            values |= {":first": prefix + since, ":last": prefix + until + LAST_KEY}
+        return list(self._items(condition, values, {"ConsistentRead": True} | ({"IndexName": index} if index else {})))
+
+    def newest(self, pk: str, first: str, last: str) -> Iterator[Item]:
+        """Yield a partition's items from one sort key to another, the last first, a page at a time."""
+        condition, values = "pk = :pk AND sk BETWEEN :first AND :last", {":pk": pk, ":first": first, ":last": last}
+        return self._items(condition, values, {"ScanIndexForward": False})
+
+    def put_operation(self, item: Item, condition: str = "", values: Item | None = None) -> Operation:
+        """Return the write of an item as an operation of a transaction."""
+        return {"Put": self._operation(condition, "", values, Item=_serialized(item))}
+
+    def update_operation(self, key: Item, expression: str, condition: str, values: Item) -> Operation:
+        """Return the update of an item as an operation of a transaction."""
+        what = {"Key": _serialized(key), "UpdateExpression": expression}
+        return {"Update": self._operation(condition, expression, values, **what)}
+
+    def delete_operation(self, key: Item) -> Operation:
+        """Return the deletion of an item as an operation of a transaction."""
+        return {"Delete": self._operation("", "", None, Key=_serialized(key))}
+
+    def take(self, steps: Sequence[Step]) -> list[LedgerError | None]:
+        """Take each step, in as few transactions as possible; return what kept each of them from being taken."""
+        errors: list[LedgerError | None] = []
+        for batch in _transactions(steps):
+            try:
+                refused = self.write_allowed([step.operations for step in batch])
+            except LedgerError as error:
+                errors += [error] * len(batch)
+            else:
+                errors += [LedgerError(step.refusal) if i in refused else None for i, step in enumerate(batch)]
+        return errors
+
+    def write_allowed(self, groups: Sequence[Sequence[Operation]]) -> dict[int, Item]:
+        """Write all groups of operations whose conditions hold; return what is there instead of the others, by index.
+
+        They must fit into one transaction.
+        """
+        refused: dict[int, Item] = {}
+        while allowed := [index for index in range(len(groups)) if index not in refused]:
+            owners = [index for index in allowed for _ in groups[index]]
+            reasons = self._transact([operation for index in allowed for operation in groups[index]])
+            refusals = {
+                owner: _deserialized(reason.get("Item", {}))
+                for owner, reason in zip(owners, reasons, strict=False)
+                if reason["Code"] == "ConditionalCheckFailed"
+            }
+            if not refusals:
+                break
+            refused |= refusals
+        return refused
+
+    @property
+    def _client(self) -> "DynamoDBClient":
+        with _client_lock:
+            return _dynamodb(short_of_time=True) if self._is_short_of_time else _dynamodb()
+
+    @property
+    def _is_short_of_time(self) -> bool:
+        """Whether an unanswered call could cost the report its time."""
+        return self.clock.remaining() < _SHORT_OF_TIME_SECONDS
+
+    def _items(self, condition: str, values: Item, more: Mapping[str, Any]) -> Iterator[Item]:
+        query: Any = {
+            "TableName": self._name,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": _serialized(values),
+            **more,
+        }
+        with _ledger_errors("read"):
+            for page in self._pages.paginate(**query):
+                yield from map(_deserialized, page["Items"])
+
+    def _write_if(self, method: str, condition: str, values: Item, **what: Any) -> Item | None:
+        client = self._client
+        with _ledger_errors("written"):
+            try:
+                getattr(client, method)(**self._operation(condition, what.get("UpdateExpression", ""), values, **what))
+            except client.exceptions.ConditionalCheckFailedException as refusal:
+                answer: Any = refusal.response
+                return _deserialized(answer.get("Item", {}))
+        return None
+
+    def _operation(self, condition: str, expression: str, values: Item | None, **what: Any) -> Operation:
+        names = {f"#{name}": name for name in _RESERVED_WORDS if f"#{name}" in condition + expression}
+        return {
+            "TableName": self._name,
+            **({"ConditionExpression": condition} if condition else {}),
+            **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if condition else {}),
+            **({"ExpressionAttributeNames": names} if names else {}),
+            **({"ExpressionAttributeValues": _serialized(values)} if values else {}),
+            **what,
+        }
+
+    def _transact(self, operations: Sequence[Operation]) -> list[Any]:
+        """Do all operations or none; return the reasons against it, one for each, empty if all was done."""
+        attempt = 0
+        while True:
+            attempt += 1
+            client = self._client
+            with _ledger_errors("written"):
+                try:
+                    client.transact_write_items(TransactItems=operations)  # type: ignore[arg-type] # built by `_operation`
+                except client.exceptions.TransactionCanceledException as refusal:
+                    reasons: list[Any] = refusal.response["CancellationReasons"]
+                    codes = {reason["Code"] for reason in reasons} - {"None"}
+                    if "ConditionalCheckFailed" in codes:
+                        return reasons
+                    if codes != {"TransactionConflict"} or attempt == TRANSACTION_ATTEMPTS:
+                        raise
+                else:
+                    return []
+            self.clock.sleep(0.1 * attempt)
+
+
+def _transactions(steps: Iterable[Step]) -> Iterator[Sequence[Step]]:
+    """Yield as many steps at a time as fit into one transaction."""
+    batch: list[Step] = []
+    count = size = 0
+    for step in steps:
+        count, size = count + len(step.operations), size + step.max_bytes
+        if batch and (count > MAX_TRANSACTION_OPERATIONS or size > MAX_TRANSACTION_BYTES):
+            yield batch
+            batch, count, size = [], len(step.operations), step.max_bytes
+        batch.append(step)
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _ledger_errors(verb: str) -> Iterator[None]:
+    """Turn what boto3 raises into a `LedgerError`."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise LedgerError(f"The ledger cannot be {verb}: {error}") from None
+
+
+def _serialized(item: Mapping[str, Any]) -> Any:
+    return {name: _serialize(value) for name, value in item.items()}
+
+
+def _deserialized(item: Mapping[str, Any]) -> Item:
+    values = {name: _deserialize(value) for name, value in item.items()}
+    return {
+        name: bytes(value) if isinstance(value, Binary) else value  # type: ignore[call-overload] # its stub lacks that
+        for name, value in values.items()
+    }

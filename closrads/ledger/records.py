@@ -1,0 +1,279 @@
+"""PURE: the frozen values ↔ the ledger's items, and the keys under which items stand."""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from closrads.domain.adsets import Ad, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, RevertStreak
+from closrads.domain.request import Action, RunRequest
+from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport, without_details
+from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
+from closrads.redaction import redact_all
+
+KEPT_FOR = timedelta(days=400)
+"""How long what is final stays: a year to look back on, and a month to ask about it."""
+MAX_ITEM_BYTES = 390_000
+"""Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
+MAX_KEPT = 2_000
+"""Ad sets of a campaign's share of a run, if all of them are too many for one record."""
+Item = dict[str, Any]
+
+
+# --- keys
+
+
+def campaign_key(slug: str) -> str:
+    """Return a campaign's partition."""
+    return f"CAMPAIGN#{slug}"
+
+
+def lease_key(slug: str) -> Item:
+    """Return where it stands who is at work on a campaign."""
+    return {"pk": campaign_key(slug), "sk": "LEASE"}
+
+
+def change_key(change: Change) -> Item:
+    """Return where a change stands."""
+    return {"pk": campaign_key(change.campaign), "sk": f"CHANGE#{change.run_id}#{change.before.id}"}
+
+
+def run_key(run_id: str) -> Item:
+    """Return where a run stands."""
+    return {"pk": "RUN", "sk": run_id}
+
+
+def progress_partition(run_id: str) -> str:
+    """Return the partition of a shared run's campaigns."""
+    return f"PARTS#{run_id}"
+
+
+def progress_key(run_id: str, slug: str) -> Item:
+    """Return where it stands what has come of a campaign of a shared run."""
+    return {"pk": progress_partition(run_id), "sk": slug}
+
+
+def scheduled_key(key: str) -> Item:
+    """Return where it stands which run took a scheduled time."""
+    return {"pk": "SCHEDULED", "sk": key}
+
+
+def reverts_key(change: Change) -> Item:
+    """Return where it stands that an ad set's last change was rolled back."""
+    return {"pk": campaign_key(change.campaign), "sk": f"MEMORY#{change.before.id}"}
+
+
+def deferred_key(slug: str) -> Item:
+    """Return where it stands which ad sets of a campaign the last run deferred."""
+    return {"pk": campaign_key(slug), "sk": "MEMORY#deferred"}
+
+
+def open_since(change: Change) -> str:
+    """Return the place of an open change among the others: the oldest first."""
+    return f"{change.prepared_at.isoformat()}#{change.before.id}"
+
+
+# --- times and sizes
+
+
+def seconds_of(time: datetime) -> int:
+    """Return a time as DynamoDB compares it."""
+    return int(time.timestamp())
+
+
+def expiry(now: datetime) -> int:
+    """Return when what is final now may be forgotten."""
+    return seconds_of(now + KEPT_FOR)
+
+
+def size_of(item: Item) -> int:
+    """Return the bytes that an item takes, or a few more."""
+    return sum(
+        len(name) + len(value if isinstance(value, bytes) else json.dumps(value)) for name, value in item.items()
+    )
+
+
+def max_bytes(change: Change) -> int:
+    """Return how large a change's item can be: as if its targeting were not packed, but no larger than fits."""
+    parts = (change.before.targeting, change.after, ads_item(change))
+    return min(sum(len(json.dumps(part)) for part in parts), MAX_ITEM_BYTES)
+
+
+# --- changes
+
+
+def change_item(change: Change) -> Item:
+    """Return a change with both targetings whole."""
+    before = change.before
+    return {
+        **change_key(change),
+        "campaign": change.campaign,
+        "run_id": change.run_id,
+        "action": change.action.value,
+        "adset": before.id,
+        "name": before.name,
+        "meta_campaign": before.meta_campaign_id,
+        "effective_status": before.effective_status,
+        "before": _packed(before.targeting),
+        "after": _packed(change.after),
+        "ads": ads_item(change),
+        "state": change.state.value,
+        "prepared_at": change.prepared_at.isoformat(),
+        "changed_at": change.changed_at.isoformat(),
+        "open_since": open_since(change),
+        **({"memory": reverts_item(change.reverts)} if change.reverts else {}),
+    }
+
+
+def change_of(item: Item) -> Change:
+    """Return the change that an item holds."""
+    return Change(
+        campaign=item["campaign"],
+        run_id=item["run_id"],
+        action=Action(item["action"]),
+        before=AdSetSnapshot(
+            id=item["adset"],
+            name=item["name"],
+            meta_campaign_id=item["meta_campaign"],
+            effective_status=item["effective_status"],
+            targeting=_unpacked(item["before"]),
+            ads=tuple(Ad(ad["id"], ad["name"], "ACTIVE", "ACTIVE") for ad in item["ads"]),
+        ),
+        after=_unpacked(item["after"]),
+        state=ChangeState(item["state"]),
+        prepared_at=_time(item["prepared_at"]),
+        changed_at=_time(item["changed_at"]),
+        reverts=reverts_of(item["memory"]) if "memory" in item else None,
+    )
+
+
+def ads_item(change: Change) -> list[dict[str, str]]:
+    """Return the ads that a change has to answer for."""
+    return [{"id": ad.id, "name": ad.name} for ad in change.before.active_ads]
+
+
+def reverts_item(reverts: RevertStreak) -> Item:
+    """Return what is remembered of an ad set."""
+    return {"wanted": sorted(reverts.wanted), "times": reverts.runs}
+
+
+def reverts_of(item: Item) -> RevertStreak:
+    """Return the memory that an item holds."""
+    return RevertStreak(frozenset(item["wanted"]), int(item["times"]))
+
+
+def next_reverts(change: Change) -> RevertStreak:
+    """Return what is to be remembered once a change is put back."""
+    wanted = frozenset(str(region["key"]) for region in change.after["geo_locations"]["regions"])
+    again = change.reverts is not None and change.reverts.wanted == wanted
+    return RevertStreak(wanted, (change.reverts.runs if change.reverts is not None and again else 0) + 1)
+
+
+# --- runs
+
+
+def result_item(result: Mapping[str, Any]) -> bytes:
+    """Return a run's result, without details or even campaigns if all of it is too large."""
+    packed = _packed(result)
+    if len(packed) > MAX_ITEM_BYTES:
+        packed = _packed(without_details(result))
+    return packed if len(packed) <= MAX_ITEM_BYTES else _packed({**result, "campaigns": [], "recovered": []})
+
+
+def run_record_of(item: Item) -> RunRecord:
+    """Return the run that an item holds, for whoever looks back."""
+    return RunRecord(
+        run_id=item["sk"],
+        action=Action(item["action"]),
+        campaigns=tuple(item["campaigns"]),
+        started_at=_time(item["started_at"]),
+        ended_at=_time(item["ended_at"]) if "ended_at" in item else None,
+        result=_unpacked(item["result"]) if "result" in item else {},
+    )
+
+
+def shared_run_item(run: SharedRun) -> Item:
+    """Return a run that several invocations share."""
+    return {
+        **run_key(run.run_id),
+        "action": run.request.action.value,
+        "dry_run": run.request.dry_run,
+        "campaigns": list(run.campaigns),
+        "names": _packed(list(run.campaigns.values())),
+        "request": _packed(run.request.to_json()),
+        "started_at": run.started_at.isoformat(),
+        "expires_at": expiry(run.started_at),
+    }
+
+
+def shared_run_of(item: Item) -> SharedRun | None:
+    """Return the shared run that an item holds, None if it is a run of one invocation."""
+    if "request" not in item:
+        return None
+    request = _tuples(_unpacked(item["request"]))
+    return SharedRun(
+        run_id=item["sk"],
+        request=RunRequest(
+            **{
+                **request,
+                "action": Action(request["action"]),
+                "force": frozenset(request["force"]),
+                "scheduled": request["scheduled"] and _time(request["scheduled"]),
+            }
+        ),
+        started_at=_time(item["started_at"]),
+        campaigns=dict(zip(item["campaigns"], _unpacked(item["names"]), strict=True)),
+        has_ended="ended_at" in item,
+        ends_begun=int(item.get("ends_begun", 0)),
+    )
+
+
+def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
+    """Return what a campaign's share of a run has come to, without secrets and no larger than fits."""
+    packed = _packed(redact_all(asdict(part.report)))
+    if len(packed) > MAX_ITEM_BYTES:
+        few = replace(part.report, adsets=part.report.adsets[:MAX_KEPT], recovered=part.report.recovered[:MAX_KEPT])
+        packed = _packed(redact_all(asdict(few)))
+    return {
+        **progress_key(run_id, part.report.slug),
+        "begun_at": now.isoformat(),
+        "report": packed,
+        "graph": asdict(part.graph),
+        "is_over": part.is_over,
+        "expires_at": expiry(now),
+    }
+
+
+def progress_of(item: Item) -> CampaignProgress | None:
+    """Return what has come of a campaign's share of a run, None if nothing has yet."""
+    if "report" not in item:
+        return None
+    report = _tuples(_unpacked(item["report"]))
+    adsets = tuple(AdSetResult(**{**_tuples(adset), "result": Result(adset["result"])}) for adset in report["adsets"])
+    recovered = tuple(
+        Recovery(**{**_tuples(found), "found": ChangeState(found["found"]), "state": ChangeState(found["state"])})
+        for found in report["recovered"]
+    )
+    graph = GraphUsage(**{name: int(value) for name, value in item["graph"].items()})
+    return CampaignProgress(
+        SyncReport(**{**report, "adsets": adsets, "recovered": recovered}), graph, bool(item["is_over"])
+    )
+
+
+def _packed(value: Any) -> bytes:
+    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), level=9)
+
+
+def _unpacked(packed: bytes) -> Any:
+    return json.loads(zlib.decompress(packed))
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _tuples(value: Item) -> Item:
+    return {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}

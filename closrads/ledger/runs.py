@@ -1,0 +1,112 @@
+"""Live runs and their results, and runs that several invocations share."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from closrads.domain.adsets import LONG_AGO
+from closrads.domain.request import Action
+from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
+from closrads.ledger.dynamodb import LAST_KEY, Table
+from closrads.ledger.records import (
+    expiry,
+    progress_item,
+    progress_key,
+    progress_of,
+    progress_partition,
+    result_item,
+    run_key,
+    run_record_of,
+    seconds_of,
+    shared_run_item,
+    shared_run_of,
+)
+
+
+class Runs:
+    """What is kept of runs.
+
+    Every method raises `LedgerError` if DynamoDB does not do what it is asked.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def begin(self, run_id: str, action: Action, slugs: Sequence[str]) -> None:
+        """Record that a live run has begun."""
+        now = self._table.clock.now()
+        item = {
+            **run_key(run_id),
+            "action": action.value,
+            "campaigns": list(slugs),
+            "started_at": now.isoformat(),
+            "expires_at": expiry(now),
+        }
+        self._table.put(item)
+
+    def end(self, run_id: str, result: Mapping[str, Any]) -> None:
+        """Keep the result, which must hold no secret, of a run that has begun; if it is too large, without details."""
+        values = {
+            ":ended_at": self._table.clock.now().isoformat(),
+            ":success": result["success"],
+            ":result": result_item(result),
+        }
+        update = "SET ended_at = :ended_at, success = :success, #result = :result"
+        self._table.update_if(run_key(run_id), update, "attribute_exists(pk)", values)
+
+    def exists(self, run_id: str) -> bool:
+        """Tell whether there was such a live run."""
+        item = self._table.get(run_key(run_id))
+        return item is not None and not item.get("dry_run")
+
+    def newest(self, first: str = "0", last: str = LAST_KEY) -> Iterator[RunRecord]:
+        """Yield the live runs from one id to another, the newest first; no more is read than is asked for."""
+        items = self._table.newest("RUN", first, last)
+        return (run_record_of(item) for item in items if not item.get("dry_run"))
+
+    def open(self, run: SharedRun) -> SharedRun:
+        """Record a run for other invocations to take part in; return it as it is kept, for it may be known already."""
+        there = self._table.put_if(shared_run_item(run), "attribute_not_exists(pk)", {})
+        return (there and shared_run_of(there)) or run
+
+    def opened(self, run_id: str) -> SharedRun | None:
+        """Return a run that several invocations share, None if there is none of this id."""
+        item = self._table.get(run_key(run_id))
+        return shared_run_of(item) if item else None
+
+    def begin_campaign(self, run_id: str, slug: str) -> tuple[int, CampaignProgress | None]:
+        """Record that an invocation works on a campaign of a shared run.
+
+        Return how often that was begun since anything came of it, and what has come of it so far.
+        """
+        now = self._table.clock.now()
+        update = "SET begun_at = :now, expires_at = :expires_at ADD begun_times :one"
+        values = {":now": now.isoformat(), ":expires_at": expiry(now), ":one": 1}
+        before = self._table.update(progress_key(run_id, slug), update, values)
+        return int(before.get("begun_times", 0)), progress_of(before)
+
+    def save_progress(self, run_id: str, part: CampaignProgress) -> None:
+        """Keep what has come of a campaign of a shared run."""
+        self._table.put(progress_item(run_id, part, self._table.clock.now()))
+
+    def parts(self, run_id: str) -> dict[str, CampaignProgress]:
+        """Return what has come of a shared run's campaigns so far, by their slugs."""
+        found = {item["sk"]: progress_of(item) for item in self._table.query(progress_partition(run_id))}
+        return {slug: part for slug, part in found.items() if part is not None}
+
+    def claim_end(self, run_id: str, until: datetime, invocation: str) -> datetime | None:
+        """Let one invocation end a shared run; return until when another one is at it, None if none is.
+
+        That of a run which has ended is long ago.
+        """
+        now = seconds_of(self._table.clock.now())
+        there = self._table.update_if(
+            run_key(run_id),
+            "SET ended_by = :me, ending_until = :until ADD ends_begun :one",
+            "attribute_exists(pk) AND attribute_not_exists(ended_at) AND "
+            "(attribute_not_exists(ended_by) OR ended_by = :me OR ending_until < :now)",
+            {":me": invocation, ":now": now, ":until": seconds_of(until), ":one": 1},
+        )
+        if there is None:
+            return None
+        return LONG_AGO if "ended_at" in there else datetime.fromtimestamp(int(there["ending_until"]), UTC)

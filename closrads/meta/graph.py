@@ -1,0 +1,338 @@
+"""The one door to Meta's Graph API: the official SDK's session and encoding, with every answer judged here.
+
+The SDK takes HTML error pages for success, stops paging at an empty page, forgets batch items that got no answer and
+fails on unusual error envelopes. So it sends and encodes, and what came back is read from the raw answer: a call
+succeeded only if the status is 2xx *and* the body is an object of the expected shape.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock, local
+from typing import Any, TypeGuard, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from facebook_business.api import FacebookAdsApi
+from facebook_business.session import FacebookSession
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from closrads.clock import Clock
+from closrads.domain.results import GraphUsage
+from closrads.errors import MetaError, MetaLostAnswerError, MetaRateLimitError, MetaTooMuchDataError, MetaTransientError
+from closrads.http import BoundedAdapter
+from closrads.meta.error_codes import JsonObject, Shape, _json, parse_answer
+from closrads.meta.rate_limit import AccountQuota
+from closrads.observability import logger
+from closrads.redaction import Secret, one_line
+
+API_VERSION = "v26.0"
+TIMEOUT_SECONDS = (3.05, 30.0)
+"""To connect, and for each silence within an answer; the second also for the whole of it."""
+MAX_BYTES = 32_000_000
+"""A page of 200 ads with long review texts is far below."""
+MAX_BATCH = 50
+ATTEMPTS = 3
+RESERVED_SECONDS = 10.0
+"""No wait eats into these last seconds of an invocation: the report is still to be sent."""
+READ_POINTS, WRITE_POINTS = 1, 3
+"""What a call costs of the ad account's score (Marketing API "Rate Limiting")."""
+_POINTS = {"GET": READ_POINTS, "POST": WRITE_POINTS}
+T = TypeVar("T")
+
+
+def has_data(answer: JsonObject) -> bool:
+    """Tell whether an answer is a page of a list of objects."""
+    rows = answer.get("data")
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+
+
+def has_id(answer: JsonObject) -> bool:
+    """Tell whether an answer is an object of Meta's."""
+    return bool(answer.get("id"))
+
+
+def is_confirmed(answer: JsonObject) -> bool:
+    """Tell whether an answer confirms a write, as a bare flag or as the object after it."""
+    return answer.get("success", has_id(answer)) is True
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One Graph call; `path` has no version and no leading slash."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any]
+    expects: Shape
+
+
+@dataclass(slots=True)
+class UsageMeter:
+    """Counts what a run costs; one for all of its api objects and threads."""
+
+    round_trips: int = 0
+    operations: int = 0
+    points: int = 0
+    seconds: float = 0.0
+    """How long all exchanges took, one after the other."""
+    _lock: Lock = field(default_factory=Lock)
+
+    def count(self, methods: Sequence[str], seconds: float) -> None:
+        """Count one HTTP exchange that carried calls of the given methods."""
+        with self._lock:
+            self.round_trips += 1
+            self.operations += len(methods)
+            self.points += sum(_POINTS[method] for method in methods)
+            self.seconds += seconds
+
+    def reading(self) -> GraphUsage:
+        """Return the counts so far."""
+        return GraphUsage(self.round_trips, self.operations, self.points)
+
+
+class GraphApi:
+    """Calls Meta with one token, from any thread; never the SDK's process-wide default api or its crash reporter.
+
+    Transient errors and rate limits are retried: three attempts, 5 and 10 seconds apart, or after the time Meta states
+    if the invocation lasts that long. Nothing else is.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a session is made of
+        self,
+        access_token: Secret,
+        ad_account_id: str,
+        *,
+        app_secret: Secret | None,
+        graph_url: str | None,
+        clock: Clock,
+        meter: UsageMeter,
+        quota: AccountQuota,
+    ) -> None:
+        session = FacebookSession(
+            access_token=access_token.reveal(),
+            app_secret=app_secret.reveal() if app_secret else None,
+            timeout=TIMEOUT_SECONDS,
+        )
+        if graph_url:
+            session.GRAPH = graph_url
+        session.requests.trust_env = False  # no proxy and no .netrc gets between us and Meta
+        session.requests.max_redirects = 0  # nor does another place get to see what was meant for Meta
+        self._adapter = BoundedAdapter(TIMEOUT_SECONDS[1], MAX_BYTES)
+        for scheme in ("https://", "http://"):
+            session.requests.mount(scheme, self._adapter)
+        session.requests.hooks["response"].append(self._record_response)
+        self._session = session
+        self._api = FacebookAdsApi(session, api_version=API_VERSION)
+        self.ad_account_id = ad_account_id
+        self.clock = clock
+        self.quota = quota
+        self.version_warning = ""
+        """What Meta last said about the end of `API_VERSION`, if anything."""
+        self._meter = meter
+        self._thread = local()
+
+    @property
+    def seconds_not_for_waits(self) -> float:
+        """How much of the invocation no wait may touch before anything is begun."""
+        return max(RESERVED_SECONDS, self.clock.remaining() - self.quota.patience)
+
+    @property
+    def seconds_per_call(self) -> float:
+        """How long a call has taken on average in this run, 0 before the first."""
+        return self._meter.seconds / max(self._meter.round_trips, 1)
+
+    def get(
+        self, path: str, params: Mapping[str, Any], expects: Shape = has_id, *, reserve: float = RESERVED_SECONDS
+    ) -> JsonObject:
+        """Read one object or page, with retries."""
+        return self.retrying(lambda: self.get_once(path, params, expects), reserve=reserve)
+
+    def get_once(self, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
+        """Read one object, without retries, for a caller that retries more than the read."""
+        return self._once("GET", path, params, expects)
+
+    def get_all(
+        self, path: str, params: Mapping[str, Any], page_size: int, *, reserve: float = RESERVED_SECONDS
+    ) -> list[JsonObject]:
+        """Read every row of a list, with smaller pages where Meta finds them too large.
+
+        Only a missing `paging.next` ends a list: pages may be short or empty (Graph API "Paginated Results").
+        """
+        rows: list[JsonObject] = []
+        cursor: str | None = None
+        seen: set[str | None] = set()
+        while True:
+            position = {"after": cursor} if cursor else {}
+            try:
+                page = self.get(path, {**params, "limit": page_size, **position}, has_data, reserve=reserve)
+            except MetaTooMuchDataError:
+                if page_size == 1:
+                    raise
+                page_size //= 2
+                continue
+            rows += page["data"]
+            if not (page.get("paging") or {}).get("next"):
+                return rows
+            seen.add(cursor)
+            cursor = _next_cursor(page["paging"])
+            if cursor is None or cursor in seen:
+                raise MetaTransientError(f"Meta's list {path} goes on, but not to a new page")
+
+    def post(self, path: str, params: Mapping[str, Any]) -> JsonObject:
+        """Write once, without retries: after a lost answer only the caller knows how to tell what happened."""
+        return self._once("POST", path, params, is_confirmed)
+
+    def batch(
+        self, operations: Sequence[Operation], *, reserve: float = RESERVED_SECONDS
+    ) -> list[JsonObject | MetaError]:
+        """Send independent calls together and return what became of each, in their order.
+
+        Items that failed for the moment are sent again. Writes must be safe to repeat, and no two may update ad sets
+        of one Meta campaign (Graph API "Batch Requests", limitations).
+        """
+        outcomes: list[JsonObject | MetaError] = []
+        for start in range(0, len(operations), MAX_BATCH):
+            outcomes += self._batch_with_retries(operations[start : start + MAX_BATCH], reserve)
+        return outcomes
+
+    def retrying(
+        self,
+        attempt: Callable[[], T],
+        *,
+        reserve: float = RESERVED_SECONDS,
+        errors: tuple[type[MetaError], ...] = (MetaTransientError, MetaRateLimitError),
+    ) -> T:
+        """Run `attempt` until it succeeds, fails for good, or no attempt or time is left.
+
+        Parameters
+        ----------
+        reserve
+            Seconds of the invocation that no wait may touch.
+        errors
+            What is worth another attempt.
+        """
+
+        def out_of_time(state: RetryCallState) -> bool:
+            return state.upcoming_sleep > self.clock.remaining() - reserve
+
+        return Retrying(
+            sleep=self.clock.sleep,
+            stop=stop_after_attempt(ATTEMPTS) | out_of_time,  # type: ignore[operator] # a plain function is a stop too
+            wait=_wait,
+            retry=retry_if_exception(lambda error: isinstance(error, errors) and _is_worth_another_try(error)),
+            before_sleep=self._log_retry,
+            reraise=True,
+        )(attempt)
+
+    def _log_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        logger.warning(
+            "meta.retry",
+            extra={
+                "ad_account_id": self.ad_account_id,
+                "error": str(error),
+                "attempt": state.attempt_number,
+                "wait_seconds": state.upcoming_sleep,
+            },
+        )
+
+    def _batch_with_retries(self, operations: Sequence[Operation], reserve: float) -> list[JsonObject | MetaError]:
+        outcomes: dict[int, JsonObject | MetaError] = {}
+        pending = list(range(len(operations)))
+
+        def attempt() -> None:
+            nonlocal pending
+            try:
+                answers = self._batch_once([operations[index] for index in pending])
+            except MetaError as error:
+                answers = [error] * len(pending)
+            outcomes.update(zip(pending, answers, strict=True))
+            pending = [index for index in pending if _is_worth_another_try(outcomes[index])]
+            errors = [answer for answer in answers if _is_worth_another_try(answer)]
+            if errors:
+                raise max(errors, key=lambda error: error.retry_after or 0)
+
+        with suppress(MetaError):  # each item's outcome says what became of it
+            self.retrying(attempt, reserve=reserve)
+        return [outcomes[index] for index in range(len(operations))]
+
+    def _batch_once(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:
+        batch = self._api.new_batch()
+        for operation in operations:
+            batch.add(operation.method, operation.path, params=dict(operation.params))
+        answer = self._exchange(batch.execute, [operation.method for operation in operations])
+        items = _json(answer.text)
+        if not isinstance(items, list):
+            parse_answer("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
+        items += [None] * (len(operations) - len(items))
+        return [self._judge_item(operation, item) for operation, item in zip(operations, items, strict=False)]
+
+    def _judge_item(self, operation: Operation, item: Any) -> JsonObject | MetaError:
+        """Judge one item of a batch's answer; null, or none at all, stands for an item that Meta has not done."""
+        if not isinstance(item, dict) or not isinstance(item.get("code"), int):
+            return MetaLostAnswerError(f"Meta left {operation.path} out of its answer to a batch")
+        headers = {
+            str(header["name"]): header["value"]
+            for header in item.get("headers") or ()
+            if isinstance(header, dict) and header.keys() >= {"name", "value"}
+        }
+        self.quota.learn(headers)
+        try:
+            return parse_answer(operation.path, item["code"], headers, item.get("body"), operation.expects)
+        except MetaError as error:
+            return error
+
+    def _once(self, method: str, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
+        answer = self._exchange(
+            lambda: self._api.call(method, tuple(path.split("/")), params=dict(params)),
+            [method],
+        )
+        return parse_answer(path, answer.status_code, answer.headers, answer.text, expects)
+
+    def _exchange(self, send: Callable[[], Any], methods: Sequence[str]) -> requests.Response:
+        """Have the SDK send something and return the raw answer, whatever the SDK makes of it."""
+        answers: list[requests.Response] = []
+        self._thread.answers = answers
+        self.quota.count(sum(_POINTS[method] for method in methods))
+        self._session.timeout = tuple(map(self.clock.bounded_timeout, TIMEOUT_SECONDS))
+        self._adapter.seconds = self._session.timeout[1]
+        started = self.clock.now()
+        try:
+            with self.quota.calls:
+                send()
+        except requests.RequestException as error:
+            # The original's text and traceback show the URL, and with it the token.
+            raise MetaLostAnswerError(f"Meta gave no answer ({type(error).__name__})") from None
+        except Exception:
+            # An error that Meta reports, or an answer the SDK stumbles over: judged by the caller from the raw answer.
+            if not answers:
+                raise
+        finally:
+            self._meter.count(methods, (self.clock.now() - started).total_seconds())
+        return answers[-1]
+
+    def _record_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        self._thread.answers.append(response)
+        self.quota.learn(response.headers)
+        if warning := response.headers.get("x-ad-api-version-warning"):
+            self.version_warning = one_line(warning)
+            logger.warning("meta.version_warning", extra={"warning": warning, "api_version": API_VERSION})
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    stated = error.retry_after if isinstance(error, MetaRateLimitError) else None
+    return stated if stated is not None else wait_exponential(multiplier=5, max=20)(state)
+
+
+def _is_worth_another_try(outcome: object) -> TypeGuard[MetaError]:
+    retried = isinstance(outcome, MetaTransientError | MetaRateLimitError)
+    return retried and not isinstance(outcome, MetaTooMuchDataError)
+
+
+def _next_cursor(paging: Mapping[str, Any]) -> str | None:
+    cursor = (paging.get("cursors") or {}).get("after")
+    if not cursor:
+        cursor = parse_qs(urlsplit(str(paging["next"])).query).get("after", [None])[0]
+    return str(cursor) if cursor else None

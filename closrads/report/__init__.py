@@ -1,0 +1,1 @@
+"""A run's result → the mail: subject, HTML and text."""

@@ -1,0 +1,167 @@
+"""The boxes of a report: what needs a person, and what was left alone."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.redaction import one_line
+from closrads.report.content import AdSetLink, Box, Entry
+from closrads.report.subject import (
+    _MAX_ID_CHARS,
+    _QUIET,
+    _TOKEN_IS_DEAD,
+    _has_warnings,
+    _is_failed_rollback,
+    _label,
+    _names,
+    _plain,
+)
+from closrads.report.wording import HAD_BEEN_SET, RECOVERY_LABELS, RENEW_TOKEN, ROLLBACK_FAILED_KIND, WORDINGS, Kind
+
+_UNCERTAIN = frozenset({Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED})
+_STATUS_WORDS = {": WITH_ISSUES: ": ": ", ": DISAPPROVED: ": ": disapproved: "}
+"""Meta's, where it says in words as well what is wrong."""
+_REFUSED_OBJECT = re.compile(r"(?<=Meta refuses )\S+(?=: )")
+
+
+# --- the boxes
+
+
+def _boxes(result: RunResult) -> Iterator[Box]:
+    yield from _failed_rollbacks_box(result)
+    if aborted := _of_failed_campaigns(result):
+        advice = "See to the reason below. What had not begun was left as it was, and the next run tries again."
+        yield Box("red", "Campaigns with errors", advice, aborted)
+    yield from _recovered(result)
+    for kind in WORDINGS[result.action].kinds:
+        if entries := _entries(result, kind):
+            yield Box(kind.tone, kind.title, kind.advice, entries)
+    if unmapped := _of_campaigns(result, lambda c: [", ".join(c.unmapped_states)] if c.unmapped_states else []):
+        advice = (
+            "CLOSRTECH named these; Meta has no region for them, so they were left out. Ask CLOSRTECH what is meant."
+        )
+        yield Box("orange", "Unknown states", advice, unmapped)
+    if left := _of_campaigns(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
+        advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
+        yield Box("grey", "Left to another run", advice, left)
+    if result.campaigns and result.success and not _has_warnings(result):
+        action = WORDINGS[result.action].name
+        yield Box("green", f"{f'The {action}' if action else 'All campaigns'} ran without issues", "")
+
+
+def _of_campaigns(result: RunResult, lines: Callable[[SyncReport], Sequence[str]]) -> tuple[Entry, ...]:
+    """Return an entry for each campaign of which there is something to say."""
+    return tuple(
+        Entry(_plain(campaign.campaign_name), "", told)
+        for campaign in result.campaigns
+        if (told := tuple(map(_plain, lines(campaign))))
+    )
+
+
+def _of_failed_campaigns(result: RunResult) -> tuple[Entry, ...]:
+    """Return the reasons; one that several campaigns share is told once, whatever it was that Meta refused."""
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in _of_campaigns(result, lambda c: c.campaign_errors):
+        groups.setdefault(tuple(_REFUSED_OBJECT.sub("it", line) for line in entry.lines), []).append(entry)
+    return tuple(
+        Entry(
+            _plain(", ".join(entry.campaign for entry in entries)),
+            "",
+            _with_remedy(common if len(entries) > 1 else entries[0].lines),
+        )
+        for common, entries in groups.items()
+    )
+
+
+def _with_remedy(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return (RENEW_TOKEN, *lines) if any(map(_TOKEN_IS_DEAD.search, lines)) else lines
+
+
+def _failed_rollbacks_box(result: RunResult) -> Iterator[Box]:
+    before = tuple(
+        _entry(campaign, recovery, f"rollback of run {one_line(recovery.run_id, _MAX_ID_CHARS)} failed")
+        for campaign in result.campaigns
+        for recovery in campaign.recovered
+        if _is_failed_rollback(recovery)
+    )
+    if entries := (*_entries(result, ROLLBACK_FAILED_KIND), *_grouped(before)):
+        yield Box(ROLLBACK_FAILED_KIND.tone, ROLLBACK_FAILED_KIND.title, ROLLBACK_FAILED_KIND.advice, entries)
+
+
+def _recovered(result: RunResult) -> Iterator[Box]:
+    """Yield what was found of earlier runs, but for the rollbacks that failed."""
+    found = [
+        (campaign, recovery)
+        for campaign in result.campaigns
+        for recovery in campaign.recovered
+        if not _is_failed_rollback(recovery)
+    ]
+    if left_open := [(campaign, recovery) for campaign, recovery in found if recovery.state.is_open]:
+        if result.dry_run:
+            tone, title = "orange", "Open from an earlier run"
+            advice = "The next live run looks at these ad sets first, and finishes or undoes the changes."
+        else:
+            tone, title = "red", "Still open from an earlier run"
+            advice = (
+                "This run could neither finish nor undo them: look at these ad sets in Ads Manager. The next live run "
+                "tries again."
+            )
+        yield _recovery_box(tone, title, advice, left_open)
+    if ended := [(campaign, recovery) for campaign, recovery in found if not recovery.state.is_open]:
+        yield _recovery_box("orange", "Recovered from an earlier run", "They were finished or undone now.", ended)
+
+
+def _recovery_box(tone: str, title: str, advice: str, found: Sequence[tuple[SyncReport, Recovery]]) -> Box:
+    runs = sorted({recovery.run_id for _, recovery in found})
+    who = f"{'Earlier runs' if len(runs) > 1 else 'An earlier run'} ({_names(runs)})"
+    entries = _grouped(
+        _entry(campaign, recovery, RECOVERY_LABELS.get(recovery.state, "still open")) for campaign, recovery in found
+    )
+    return Box(tone, title, f"{who} did not bring these changes to an end. {advice}", entries)
+
+
+def _entries(result: RunResult, kind: Kind) -> tuple[Entry, ...]:
+    return _grouped(
+        _entry(campaign, adset, _label(result, adset))
+        for campaign in result.campaigns
+        for adset in campaign.with_result(*kind.results)
+        if adset.issues or adset.result not in _QUIET
+    )
+
+
+def _entry(campaign: SyncReport, adset: AdSetResult | Recovery, label: str) -> Entry:
+    issues = tuple(map(_issue_text, adset.issues))
+    if isinstance(adset, AdSetResult) and adset.result is Result.ROLLBACK_FAILED and (signs := _all_signs(adset)):
+        issues += (HAD_BEEN_SET.format(signs),)
+    return Entry(_plain(campaign.campaign_name), label, issues, (_link(campaign, adset),), 1)
+
+
+def _issue_text(issue: str) -> str:
+    for word, instead in _STATUS_WORDS.items():
+        issue = issue.replace(word, instead)
+    return _plain(issue)
+
+
+def _all_signs(adset: AdSetResult) -> str:
+    return " ".join(filter(None, (_signed("+", adset.added), _signed("−", adset.removed))))
+
+
+def _grouped(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return the entries of one campaign of which the same is said as one."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[AdSetLink]] = {}
+    for entry in entries:
+        groups.setdefault((entry.campaign, entry.label, entry.lines), []).extend(entry.adsets)
+    return tuple(Entry(*said, tuple(adsets), len(adsets)) for said, adsets in groups.items())
+
+
+def _link(campaign: SyncReport, adset: AdSetResult | Recovery) -> AdSetLink:
+    account = campaign.fb_ad_account_id.removeprefix("act_")
+    url = f"https://adsmanager.facebook.com/adsmanager/manage/adsets?act={account}&selected_adset_ids={adset.id}"
+    known = all(number.isascii() and number.isdigit() for number in (account, adset.id))
+    return AdSetLink(
+        _plain(adset.name) or one_line(adset.id, _MAX_ID_CHARS), one_line(adset.id, _MAX_ID_CHARS), url * known
+    )
+
+
+def _signed(sign: str, codes: Iterable[str]) -> str:
+    return " ".join(f"{sign}{one_line(code)}" for code in codes)

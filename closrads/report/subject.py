@@ -1,0 +1,242 @@
+"""The first words of a report: subject, preview, headline."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.redaction import MAX_ERROR_CHARS, one_line
+from closrads.report.content import Box, Entry
+from closrads.report.wording import DEAD_TOKEN, DONE, WORDINGS
+
+MAX_OUTCOME_CHARS = 70
+"""Of a subject: what a phone shows, or not much more."""
+MAX_PREVIEW_CHARS = 160
+_QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
+_TOKEN_IS_DEAD = re.compile(r"\[Meta 190[]/]")
+_NAMED = 2
+"""So many names stand in a sentence, and one more if it is the last; the others are counted."""
+_MAX_NAME_CHARS = 40
+_MAX_SUBJECT_NAME_CHARS = 25
+_MAX_ID_CHARS = 60
+
+
+# --- the first words
+
+
+def _outcome(result: RunResult) -> str:
+    if result.left_to:
+        return "left to another run"
+    action = WORDINGS[result.action].name
+    if failed_rollbacks := _campaigns_with_failed_rollback(result):
+        return f"✗ ROLLBACK FAILED in {_names(failed_rollbacks, _MAX_SUBJECT_NAME_CHARS)}" + (
+            f" ({action})" if action else ""
+        )
+    prefix = f"{action}: " if action else ""
+    if failed := _failed(result):
+        return f"✗ {prefix}{_names(failed, _MAX_SUBJECT_NAME_CHARS)} failed"
+    counts = [f"{count} {word}" for word, count in _news(result).items()] or [WORDINGS[result.action].nothing]
+    return f"{'⚠' if _has_warnings(_without_deferred(result)) else '✓'} {prefix}{_short(counts, list(_secondary_facts(result)))}"
+
+
+def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
+    """Return the most important of it, as much as a subject has room for."""
+    whole = "; ".join([", ".join(counts), *asides])
+    if len(whole) <= MAX_OUTCOME_CHARS:
+        return whole
+    shown = list(counts)
+    while len(shown) > 1 and len(", ".join(shown)) + len(" and more") > MAX_OUTCOME_CHARS:
+        shown.pop()
+    return f"{', '.join(shown)} and more"
+
+
+def _names(names: Sequence[str], max_chars: int = _MAX_NAME_CHARS) -> str:
+    """Return the first of many names, and how many more there are."""
+    most = _NAMED if len(names) > _NAMED + 1 else len(names)
+    shown = ", ".join(one_line(name, max_chars) for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def _preview(result: RunResult, boxes: Iterable[Box]) -> str:
+    """Return the next most useful thing after the outcome: what is in trouble, or else what changed, or what is."""
+    if result.left_to:
+        return f"Nothing to do: run {result.left_to} reports on it"
+    problems = [
+        f"{_about(entry)}: {entry.lines[0] if entry.lines else entry.label}"
+        for box in boxes
+        if box.tone in {"red", "orange"}
+        for entry in box.entries
+    ]
+    changes = [
+        f"{campaign.campaign_name} {signs}" for campaign in result.campaigns if (signs := _changes(result, campaign))
+    ]
+    waiting = [
+        f"{campaign.campaign_name}: {_adsets(len(deferred))} {WORDINGS[result.action].counted[Result.DEFERRED]}"
+        for campaign in result.campaigns
+        if (deferred := campaign.with_result(Result.DEFERRED))
+    ]
+    states = [
+        f"{campaign.campaign_name} {len(campaign.active_states)} states"
+        for campaign in result.campaigns
+        if _follows_demand(result, campaign)
+    ]
+    names = [campaign.campaign_name for campaign in result.campaigns]
+    return " · ".join(problems or [*changes, *waiting] or states or names)
+
+
+def _about(entry: Entry) -> str:
+    if entry.count == 1:
+        return f"{entry.campaign} · {entry.adsets[0].name}"
+    return f"{entry.campaign}, {_adsets(entry.count)}" if entry.count else entry.campaign
+
+
+def _changes(result: RunResult, campaign: SyncReport) -> str:
+    """Return the states that ad sets of a campaign have newly or no longer, or would have."""
+    if result.action is Action.RECHECK:
+        return ""
+    updated = campaign.with_result(Result.UPDATED)
+    signs = {f"+{code}" for adset in updated for code in adset.added}
+    return " ".join(sorted(signs | {f"−{code}" for adset in updated for code in adset.removed}))
+
+
+def _headline(result: RunResult) -> str:
+    if result.left_to:
+        run_id = one_line(result.left_to, _MAX_ID_CHARS)
+        return f"Everything was left to run {run_id}, which is at work on it or has done it."
+    if not result.campaigns:
+        return "No campaign is switched on, so nothing was done."
+    action = WORDINGS[result.action].name
+    of = f"{action.capitalize()} of " if action else ""
+    failed, told = _failed(result), [_counts_sentence(result), *_secondary_facts(result)]
+    if failed and not any(campaign.adsets for campaign in result.campaigns):
+        told = told[1:]
+    if failed_rollbacks := _campaigns_with_failed_rollback(result):
+        lead, sign = f"ROLLBACK FAILED in {_names(failed_rollbacks)}: look at it in Ads Manager now", "; "
+    elif failed:
+        lead, sign = f"{of}{_names(failed)} had errors{_why(result)}", "; "
+    else:
+        mine = [campaign.campaign_name for campaign in result.campaigns if not campaign.left_to]
+        everyone = len(mine) == len(result.campaigns) > 1
+        lead, sign = f"{of}{('all campaigns' if of else 'All campaigns') if everyone else _names(mine)} ran", ": "
+    return f"{sign.join([lead, '; '.join(told)]) if told else lead}."
+
+
+def _why(result: RunResult) -> str:
+    """Return the reason for the errors as part of a sentence, if it is one that everybody can be told."""
+    errors = [error for campaign in result.campaigns for error in campaign.errors]
+    return f" ({DEAD_TOKEN})" if all(map(_TOKEN_IS_DEAD.search, errors)) else ""
+
+
+def _counts_sentence(result: RunResult) -> str:
+    """Return the counts of the whole run as part of a sentence."""
+    if not (counts := _news(result)):
+        return WORDINGS[result.action].nothing
+    (word, count), *others = counts.items()
+    return ", ".join([f"{_adsets(count)} {word}", *(f"{count} {word}" for word, count in others)])
+
+
+def _adsets(count: int) -> str:
+    return f"{count} ad set{'' if count == 1 else 's'}"
+
+
+def _secondary_facts(result: RunResult) -> Iterator[str]:
+    """Yield what there is to tell beside the ad sets of this run."""
+    recovered = [recovery.state.is_open for campaign in result.campaigns for recovery in campaign.recovered]
+    for is_open, word in ((False, "recovered"), (True, "open")):
+        if is_open in recovered:
+            yield f"{recovered.count(is_open)} {word} from an earlier run"
+    if left := [campaign.campaign_name for campaign in result.campaigns if campaign.left_to]:
+        yield f"left to another run: {_names(left)}"
+
+
+# --- what became of it
+
+
+def _campaigns_with_failed_rollback(result: RunResult) -> list[str]:
+    """Return the campaigns with a rollback that failed, in this run or in an earlier one and is still open."""
+    return [
+        campaign.campaign_name
+        for campaign in result.campaigns
+        if campaign.with_result(Result.ROLLBACK_FAILED) or any(map(_is_failed_rollback, campaign.recovered))
+    ]
+
+
+def _is_failed_rollback(recovery: Recovery) -> bool:
+    return recovery.state is ChangeState.ROLLBACK_FAILED
+
+
+def _failed(result: RunResult) -> list[str]:
+    return [campaign.campaign_name for campaign in result.campaigns if not campaign.success]
+
+
+def _without_deferred(result: RunResult) -> RunResult:
+    """Return a sync without what another run does by itself: nobody has to see to it."""
+    if result.action is not Action.SYNC:
+        return result
+    campaigns = (
+        replace(
+            campaign, left_to="", adsets=tuple(each for each in campaign.adsets if each.result is not Result.DEFERRED)
+        )
+        for campaign in result.campaigns
+    )
+    return replace(result, campaigns=tuple(campaigns))
+
+
+def _has_warnings(result: RunResult) -> bool:
+    return any(
+        campaign.unmapped_states
+        or campaign.recovered
+        or campaign.left_to
+        or any(adset.result not in _QUIET or _note_label(result, adset) for adset in campaign.adsets)
+        for campaign in result.campaigns
+    )
+
+
+def _news(result: RunResult) -> dict[str, int]:
+    """Return the counts of the whole run, without what stayed as it was."""
+    counts = _counts(result, [adset for campaign in result.campaigns for adset in campaign.adsets])
+    counts.pop(WORDINGS[result.action].counted[Result.UNCHANGED], None)
+    return counts
+
+
+def _counts(result: RunResult, adsets: Iterable[AdSetResult]) -> dict[str, int]:
+    """Return how many ad sets there are of each kind, those first that a reader must not miss."""
+    wording = WORDINGS[result.action]
+    words = Counter(_note_label(result, adset) or wording.counted[adset.result] for adset in adsets)
+    return {_would(result, word): words[word] for word in (*wording.counted.values(), wording.noted) if words[word]}
+
+
+def _note_label(result: RunResult, adset: AdSetResult) -> str:
+    return WORDINGS[result.action].noted if adset.issues and adset.result in _QUIET else ""
+
+
+def _would(result: RunResult, word: str) -> str:
+    return f"would be {word}" if result.dry_run and word in DONE else word
+
+
+def _label(result: RunResult, adset: AdSetResult) -> str:
+    return _note_label(result, adset) or _would(result, WORDINGS[result.action].labels[adset.result])
+
+
+def _enumerated(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
+
+
+def _counted(result: RunResult, campaigns: Iterable[SyncReport]) -> str:
+    """Return the counts that everybody looks for, and the others where there is something to count."""
+    wording = WORDINGS[result.action]
+    adsets = [adset for campaign in campaigns for adset in campaign.adsets if adset.result is not Result.NOT_ACTIVE]
+    counts = {_would(result, wording.counted[outcome]): 0 for outcome in wording.always} | _counts(result, adsets)
+    in_full = {wording.counted[Result.SKIPPED_PREFLIGHT]: wording.labels[Result.SKIPPED_PREFLIGHT]}
+    return f"{_adsets(len(adsets))}: {_enumerated({in_full.get(word, word): n for word, n in counts.items()})}"
+
+
+def _follows_demand(result: RunResult, campaign: SyncReport) -> bool:
+    return result.action is Action.SYNC and not campaign.left_to
+
+
+def _plain(text: str) -> str:
+    return one_line(text, MAX_ERROR_CHARS)

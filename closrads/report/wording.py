@@ -1,0 +1,240 @@
+"""The words of the report: what an action and its outcomes are called, in which box they stand, and what to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
+from closrads.domain.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Outcomes that share a box."""
+
+    tone: str
+    title: str
+    advice: str
+    results: tuple[Result, ...]
+
+
+LABELS = {
+    Result.UPDATED: "updated",
+    Result.UNCHANGED: "unchanged",
+    Result.SKIPPED_PREFLIGHT: "skipped before the run",
+    Result.NEEDS_ATTENTION: "needs attention",
+    Result.NOT_ACTIVE: "not active now",
+    Result.DEFERRED: "deferred to the next run",
+    Result.HELD: "held",
+    Result.REVERTED: "put back as before",
+    Result.FAILED: "failed",
+    Result.UNVERIFIED: "not verified",
+    Result.SUPERSEDED: "changed by somebody else",
+    Result.ROLLBACK_FAILED: "rollback failed",
+}
+COUNTED = {
+    Result.ROLLBACK_FAILED: "with a failed rollback",
+    Result.FAILED: "failed",
+    Result.SUPERSEDED: "to be looked at",
+    Result.UNVERIFIED: "to be looked at",
+    Result.UPDATED: "updated",
+    Result.REVERTED: "put back as before",
+    Result.SKIPPED_PREFLIGHT: "skipped",
+    Result.NEEDS_ATTENTION: "needing attention",
+    Result.DEFERRED: "deferred",
+    Result.HELD: "held",
+    Result.NOT_ACTIVE: "not active",
+    Result.UNCHANGED: "unchanged",
+}
+ROLLBACK_FAILED_KIND = Kind(
+    "red",
+    "Rollback failed",
+    "Look at these ad sets in Ads Manager now: they are NOT proven to be as they were. Each live run tries again, but "
+    "do not wait for that.",
+    (Result.ROLLBACK_FAILED,),
+)
+KINDS = (
+    Kind(
+        "red",
+        "Failed",
+        "These ad sets could not be updated and are as they were. See to the reason below; the next run tries again.",
+        (Result.FAILED,),
+    ),
+    Kind(
+        "red",
+        "Changed by somebody else, or not verified",
+        "Look at these ad sets in Ads Manager: this run could not confirm what they target, or how their ads do.",
+        (Result.SUPERSEDED, Result.UNVERIFIED),
+    ),
+    Kind(
+        "red",
+        "Updated, then put back as before",
+        "The update could not be kept, for the reason below. The targeting was restored and the ads are healthy: only "
+        "not updated today. If the same ad is named again tomorrow, look at it in Ads Manager.",
+        (Result.REVERTED,),
+    ),
+    Kind(
+        "orange",
+        "Skipped: broken before the run",
+        "These ad sets have an ad that was broken before, so they were left alone. Repair that ad in Ads Manager; the "
+        "next run tries again.",
+        (Result.SKIPPED_PREFLIGHT,),
+    ),
+    Kind(
+        "orange",
+        "Needs attention",
+        "These ad sets cannot follow the demand until somebody does what is said below.",
+        (Result.NEEDS_ATTENTION,),
+    ),
+    Kind(
+        "grey",
+        "Reaches beyond its states",
+        "Meta may show these ads outside the states as well; it was set so in Ads Manager and is left as it is.",
+        (Result.UPDATED, Result.UNCHANGED),
+    ),
+    Kind(
+        "grey",
+        "Left for the next run",
+        "Nothing is wrong with these ad sets: this run had no room for them. They are as they were, and the next run "
+        "takes them first.",
+        (Result.DEFERRED,),
+    ),
+    Kind(
+        "grey",
+        "Left alone",
+        "These ad sets were not touched, for the reason below.",
+        (Result.HELD, Result.NOT_ACTIVE),
+    ),
+)
+
+
+def _kinds_but(*others: Kind) -> tuple[Kind, ...]:
+    """Return the kinds of a sync with others for what those tell."""
+    told = {result for other in others for result in other.results}
+    return tuple(kind for kind in KINDS if told.isdisjoint(kind.results)) + others
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How an action and its outcomes are told."""
+
+    name: str
+    labels: Mapping[Result, str]
+    """Of one ad set."""
+    counted: Mapping[Result, str]
+    """Of several, those first that a reader must not miss."""
+    always: tuple[Result, ...]
+    """What is counted for a campaign even if there is none of it."""
+    kinds: tuple[Kind, ...]
+    nothing: str
+    no_adsets: str
+    about: str = ""
+    """With a place for the id of the run that is meant."""
+    signs: str = ""
+    """What + and − mean, if that is not the change of today."""
+    noted: str = ""
+    """What an ad set is called that stayed as it was and has notes; empty if they are no trouble."""
+
+
+_OF_RECHECK = {Result.UNCHANGED: "still healthy", Result.REVERTED: "put back", Result.DEFERRED: "not looked at"}
+_OF_UNDO = {
+    Result.UPDATED: "put back",
+    Result.UNCHANGED: "already as before",
+    Result.REVERTED: "not put back",
+    Result.NEEDS_ATTENTION: "not put back",
+    Result.DEFERRED: "deferred",
+}
+WORDINGS = {
+    Action.SYNC: Wording(
+        name="",
+        labels=LABELS,
+        counted=COUNTED,
+        always=(Result.UPDATED, Result.UNCHANGED, Result.SKIPPED_PREFLIGHT, Result.REVERTED, Result.DEFERRED),
+        kinds=KINDS,
+        nothing="nothing to change",
+        no_adsets="It has no active ad set.",
+    ),
+    Action.RECHECK: Wording(
+        name="recheck",
+        labels=LABELS | _OF_RECHECK,
+        counted=COUNTED | _OF_RECHECK,
+        always=(Result.UNCHANGED, Result.REVERTED),
+        kinds=_kinds_but(
+            Kind(
+                "red",
+                "Broken since the update",
+                "Ads of these ad sets were healthy when the run ended and broke later, so the update cannot stay. Look "
+                "at the ad that is named below in Ads Manager.",
+                (Result.REVERTED,),
+            ),
+            Kind(
+                "orange",
+                "Ads that no longer run",
+                "They ran before the update and do not now. They were left so, for somebody may want it: if nobody "
+                "does, switch them on in Ads Manager.",
+                (Result.UPDATED, Result.UNCHANGED),
+            ),
+            Kind(
+                "grey",
+                "Not looked at",
+                "Start the recheck again for these ad sets.",
+                (Result.DEFERRED, Result.HELD, Result.NOT_ACTIVE),
+            ),
+        ),
+        nothing="nothing to put back",
+        no_adsets="There was nothing to look at again.",
+        about="Looked again at run {}.",
+        signs="+ and − are what that run had added and taken away:",
+        noted="with an ad that no longer runs",
+    ),
+    Action.UNDO: Wording(
+        name="undo",
+        labels=LABELS | _OF_UNDO | {Result.SKIPPED_PREFLIGHT: "skipped before the undo"},
+        counted=COUNTED | _OF_UNDO,
+        always=(Result.UPDATED,),
+        kinds=_kinds_but(
+            Kind(
+                "red",
+                "Not put back: the undo could not be kept",
+                "For the reason below, the targeting is again what it was before the undo.",
+                (Result.REVERTED,),
+            ),
+            Kind(
+                "orange",
+                "Skipped: broken before the undo",
+                "These ad sets have a broken ad. Repair it in Ads Manager, then start the undo again.",
+                (Result.SKIPPED_PREFLIGHT,),
+            ),
+            Kind("orange", "Not put back", "These ad sets stay as they are now.", (Result.NEEDS_ATTENTION,)),
+            Kind(
+                "grey",
+                "Not put back yet",
+                "These ad sets were not touched. Start the undo again for them.",
+                (Result.DEFERRED, Result.HELD, Result.NOT_ACTIVE),
+            ),
+        ),
+        nothing="nothing to put back",
+        no_adsets="There was nothing to put back.",
+        about="Undo of run {}.",
+        signs="+ and − are what the undo adds and takes away:",
+    ),
+}
+DONE = frozenset({"updated", "put back"})
+"""What only would be in a dry run."""
+LIFTED = {
+    "max_removed_pct": "more of the states may be taken away at once than usual",
+    "reverted_before": "ad sets that were put back twice are tried again",
+}
+"""What a run may do whose limit was lifted."""
+DEAD_TOKEN = "Meta no longer accepts the access token"  # noqa: S105 - no secret
+RENEW_TOKEN = f"{DEAD_TOKEN}: ask whoever runs CLOSRADS to renew it (code 190)."
+HAD_BEEN_SET = "States that had been set: {}"
+"""Of an ad set that may still have them."""
+NOT_CHANGED = "Not changed; + and − are what was wanted:"
+NOT_CERTAIN = "Not known to be as before, nor as wanted; + and − are what had been tried:"
+RECOVERY_LABELS = {
+    ChangeState.VERIFIED: "finished and healthy",
+    ChangeState.ROLLED_BACK: "put back, its ads are healthy",
+    ChangeState.SUPERSEDED: "changed by somebody else since, left so",
+    ChangeState.NOT_WRITTEN: "had not been changed",
+}

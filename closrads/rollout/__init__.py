@@ -1,0 +1,1 @@
+"""Changes carried out safely: canary, waves, one ad set's change, recovery."""
