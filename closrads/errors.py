@@ -120,6 +120,19 @@ class MetaAccessError(MetaError):
     )
 
 
+_ONE_OBJECT = frozenset(
+    {
+        33,  # missing, or no access to it
+        1487007, 1487033, 1487056, 1487566, 1885088,  # ended, a date in the past, deleted, archived
+        2490427, 2490468,  # a rejected ad
+        1487756, 1487694, 2446394, 1870199, 1870189, 1870227, 1815946, 2641,  # its targeting
+        1885502, 2446289, 2490155, 1885557, 1815869, 2446880, 3858152, 3390001,  # one of its ads
+        1870034, 1870065, 1870088, 1870090, 1870092, 1870165, 246003, 246004,  # its audience
+    }
+)  # fmt: skip
+"""Codes and subcodes that concern one object (Marketing API "Error Codes")."""
+
+
 class MetaPolicyError(MetaError):
     """Meta blocks the action by policy; every further call makes it worse."""
 
@@ -129,18 +142,23 @@ class MetaPolicyError(MetaError):
 class MetaInvalidError(MetaError):
     """Meta refuses this request or this object as it is."""
 
+    @property
+    def is_about_one_object(self) -> bool:
+        """Whether the reason is one of this ad set or ad, and says nothing about others."""
+        return not _ONE_OBJECT.isdisjoint({self.code, self.subcode})
+
 
 class MetaOutcomeUnknownError(MetaError):
     """A write may or may not have been done, and Meta cannot be asked, or its answers contradict each other.
 
     Attributes
     ----------
-    trouble
+    cause
         What Meta refused last.
     """
 
-    def __init__(self, message: str, trouble: MetaError) -> None:
-        self.trouble = trouble
+    def __init__(self, message: str, cause: MetaError) -> None:
+        self.cause = cause
         super().__init__(message)
 
 

@@ -9,13 +9,16 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from closrads.clock import Clock
+from closrads.domain.adsets import LONG_AGO
+from closrads.domain.changes import Change, ChangeState
 from closrads.domain.metrics import new_failed_rollbacks
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import GraphUsage, RunResult, SyncReport
+from closrads.domain.results import AdSetResult, GraphUsage, Result, RunResult, SyncReport
 from closrads.domain.runs import RUN_ID_TIME, CampaignProgress, SharedRun
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.errors import ClosradsError, ConfigError, EventError
@@ -23,7 +26,16 @@ from closrads.ledger.changes import STARTED_AGAIN_WITHIN
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.runs import Runs
 from closrads.observability import emit_metrics, logger
-from closrads.sync import WITHOUT_REASON_SECONDS, Run, _sync_campaign, release
+from closrads.rollout.recovery import outcome_of
+from closrads.sync import (
+    WITHOUT_REASON_SECONDS,
+    Done,
+    Run,
+    _sync_campaign,
+    changes_to_recheck,
+    chosen_campaigns,
+    release,
+)
 
 GOES_ON_FOR = timedelta(hours=4)
 """What is still deferred so long after the run was opened is left to the next run."""
@@ -31,6 +43,8 @@ QUOTA_PATIENCE_SECONDS = 30.0
 """Longer waits cost nothing outside of the function."""
 MAX_TRIES = 3
 """After so many calls that died, another one would die too."""
+_LEFT = frozenset({Result.DEFERRED, Result.HELD, Result.UNVERIFIED, Result.ROLLBACK_FAILED})
+"""What a later invocation of the same run has to look at anew: it was not begun, or its change is open."""
 NO_RESULT = (
     "Nothing is known of what became of it: the function failed or was cut off while at work on it, or another run had "
     "it all the time. The next run first finishes or undoes what is half done"
@@ -47,14 +61,15 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     EventError
         The scheduled time is too long ago.
     """
-    campaigns = settings.chosen(request.campaigns)
     now = clock.now()
     if request.action is Action.UNDO and request.run_id is None:
         raise EventError(["run_id: must name the run to undo, for another sync may come between two campaigns"])
     if request.scheduled and now - request.scheduled > STARTED_AGAIN_WITHIN:
         raise EventError(["scheduled: is more than a day ago; leave it out, and it is a run of today"])
+    table = _table(settings, clock)
+    campaigns = chosen_campaigns(request, settings, table)
     names = {campaign.slug: campaign.name for campaign in campaigns}
-    runs = Runs(_table(settings, clock))
+    runs = Runs(table)
     run = runs.open(SharedRun(_run_id(request, now), request, now, names))
     parts = runs.parts(run.run_id)
     over = {slug for slug, part in parts.items() if part.is_over} if not run.has_ended else set(names)
@@ -166,16 +181,20 @@ def _opened(run_id: str, runs: Runs) -> SharedRun:
 
 
 def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
+    campaign = next(
+        (each for each in chosen_campaigns(run.request, run.settings, run.table) if each.slug == slug), None
+    )
     times, before = run.runs.begin_campaign(run.run_id, slug)
     if before and before.is_over:
         return _answer(run.run_id, slug, before)
     earlier = before.report if before else None
     report = SyncReport(slug, opened.campaigns[slug], run.request.dry_run)
-    campaigns = run.settings.chosen([slug])
     if times >= MAX_TRIES:
         report = replace(earlier or report, campaign_errors=(NO_RESULT,), again_in_seconds=None)
-    elif campaigns:
-        report = _sync_campaign(campaigns[0], run, earlier or (report if times else None))
+    elif campaign:
+        known = earlier or (report if times else None)
+        resume = partial(_done_before, slug, run, known) if known else Done
+        report = _sync_campaign(campaign, run, known, resume)
     else:
         switched_off = ("It was switched off or taken away since the run was opened",)
         report = replace(earlier or report, campaign_errors=switched_off, again_in_seconds=None)
@@ -185,6 +204,31 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
     emit_metrics(new_failed_rollbacks(report, earlier), run.settings.stage)
     run.runs.save_progress(run.run_id, part)
     return _answer(run.run_id, slug, part)
+
+
+def _done_before(slug: str, run: Run, earlier: SyncReport) -> Done:
+    """Return what earlier invocations of the run have done with in a campaign, and how their waves went.
+
+    What an invocation that was cut off had begun may have been rolled back for that alone, and says nothing of Meta.
+    """
+    completed = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
+    reported = frozenset(completed)
+    waves: dict[datetime, list[AdSetResult]] = {}
+    for change in sorted(_changes_before(slug, run), key=lambda change: change.prepared_at):
+        if outcome := outcome_of(change):
+            completed.setdefault(outcome.id, outcome)
+            if outcome.id in reported:
+                waves.setdefault(change.prepared_at, []).append(outcome)
+    return Done(completed, list(waves.values()))
+
+
+def _changes_before(slug: str, run: Run) -> Sequence[Change]:
+    """Return the changes that earlier invocations of the run have made, or put back in a recheck."""
+    if run.request.action is not Action.RECHECK:
+        return run.ledger.changes_of(slug, run.run_id)
+    began = run.opened_at or LONG_AGO
+    changes = changes_to_recheck(run, slug)
+    return [each for each in changes if each.changed_at >= began and each.state is not ChangeState.VERIFIED]
 
 
 def _is_in_time(opened: SharedRun, run: Run, seconds: float) -> bool:

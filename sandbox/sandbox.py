@@ -26,7 +26,8 @@ class Sandbox:
     """All that the daily job talks to, over real HTTP on 127.0.0.1, in threads of this process.
 
     A context manager: `with Sandbox() as sandbox`. `now` gives the time in seconds and drives everything at Meta that
-    depends on time. A port of 0 is any free one. The state of AWS is global to the process (see `sandbox.aws`).
+    depends on time. A port of 0 is any free one. `aws` is moto's, whose state is global to the process (see
+    `sandbox.moto_aws`), unless another is given.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class Sandbox:
         meta_port: int = 0,
         closrtech_port: int = 0,
         aws_port: int = 0,
+        aws: AwsWorld | None = None,
     ) -> None:
         self.meta = MetaWorld(now, meta_port)
         self.closrtech = ClosrtechWorld(closrtech_port)
-        self.aws = AwsWorld(aws_port)
+        self.aws = aws or _moto(aws_port)
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -92,3 +94,9 @@ class Sandbox:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "POWERTOOLS_SERVICE_NAME": "closrads",
         }
+
+
+def _moto(port: int) -> AwsWorld:
+    from sandbox.moto_aws import MotoAws  # noqa: PLC0415 - moto takes a second to import
+
+    return MotoAws(port)

@@ -4,20 +4,25 @@ Every scenario starts from the same three campaigns: Veterans and Truckers in on
 campaigns in another.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sandbox import closrtech
-from sandbox.meta import MISSING_LEAD_FORM, Breakage, faults, targeting
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.meta import AdSet
-    from sandbox.sandbox import Sandbox
+from sandbox.aws import AwsWorld
+from sandbox.closrtech import ClosrtechWorld
+from sandbox.meta import MISSING_LEAD_FORM, AdSet, Breakage, MetaWorld, faults, targeting
 
 SENDER = "reports@example.test"
 RECIPIENTS = ("owner@example.test", "media-buyer@example.test")
+
+
+class Worlds(Protocol):
+    """What a scenario is built in."""
+
+    meta: MetaWorld
+    closrtech: ClosrtechWorld
+    aws: AwsWorld
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ _FEEDS = (
 )
 
 
-def quiet_day(sandbox: "Sandbox") -> None:
+def quiet_day(sandbox: Worlds) -> None:
     """Change nothing: every ad set already has the states that are wanted."""
     parameters: dict[str, str | tuple[str, ...]] = {
         "closrtech/base_url": sandbox.closrtech.url,
@@ -133,7 +138,7 @@ def _campaign_id(number: int, part: int) -> str:
     return f"12021000000000{number}{part}00"
 
 
-def legacy_env(sandbox: "Sandbox") -> str:
+def legacy_env(sandbox: Worlds) -> str:
     """Return the `.env` with which the system before this one would serve the same business."""
     lines = [
         "# Of the sandbox: nothing in here is real.",
@@ -156,7 +161,7 @@ def legacy_env(sandbox: "Sandbox") -> str:
     return "\n".join([*lines, "", "DRY_RUN=false", ""])
 
 
-def change_day(sandbox: "Sandbox") -> None:
+def change_day(sandbox: Worlds) -> None:
     """Move demand overnight: most ad sets gain and lose a few states, one is right already."""
     quiet_day(sandbox)
     _move(sandbox, "VND_VETERAN_LEADS", add="NE:7 NY:28 WV:5", remove="AR CA KS")
@@ -166,60 +171,60 @@ def change_day(sandbox: "Sandbox") -> None:
     _adset(sandbox, "Refi - Lookalike").targeting = targeting.realistic(wanted)
 
 
-def _move(sandbox: "Sandbox", code: str, *, add: str, remove: str) -> None:
+def _move(sandbox: Worlds, code: str, *, add: str, remove: str) -> None:
     demand = sandbox.closrtech.demand[code]
     demand |= dict.fromkeys(remove.split(), 0) | _demand(add)
 
 
-def _adset(sandbox: "Sandbox", name: str) -> "AdSet":
+def _adset(sandbox: Worlds, name: str) -> AdSet:
     return next(adset for adset in sandbox.meta.adsets.values() if adset.name == name)
 
 
-def pre_broken_ad(sandbox: "Sandbox") -> None:
+def pre_broken_ad(sandbox: Worlds) -> None:
     """Move demand, and find one ad that lost its lead form before the run."""
     change_day(sandbox)
     _adset(sandbox, "Owner Operators").ads[1].issues.append(dict(MISSING_LEAD_FORM))
 
 
-def breaks_after_update(sandbox: "Sandbox") -> None:
+def breaks_after_update(sandbox: Worlds) -> None:
     """Move demand, and break one ad right after its ad set was changed, re-published or not."""
     change_day(sandbox)
     _adset(sandbox, "Lookalike - Closed Leads").ads[0].breakage = Breakage.stubborn()
 
 
-def trouble(sandbox: "Sandbox") -> None:
+def trouble(sandbox: Worlds) -> None:
     """Move demand, find one ad broken before the run, and break another right after its ad set was changed."""
     breaks_after_update(sandbox)
     _adset(sandbox, "Owner Operators").ads[1].issues.append(dict(MISSING_LEAD_FORM))
 
 
-def breaks_late(sandbox: "Sandbox") -> None:
+def breaks_late(sandbox: Worlds) -> None:
     """Move demand, and break one ad ten minutes after its ad set was changed, when all checks are over."""
     change_day(sandbox)
     _adset(sandbox, "First Home - Renters").ads[2].breakage = Breakage.late(600)
 
 
-def all_zeros(sandbox: "Sandbox") -> None:
+def all_zeros(sandbox: Worlds) -> None:
     """Move demand, and send nothing but zeros for Truckers: a fault of the feed, not an instruction."""
     change_day(sandbox)
     demand = sandbox.closrtech.demand["VND_TRUCKER_LEADS"]
     demand |= dict.fromkeys(demand, 0)
 
 
-def dead_token(sandbox: "Sandbox") -> None:
+def dead_token(sandbox: Worlds) -> None:
     """Move demand, and reject the access token."""
     change_day(sandbox)
     sandbox.meta.dead_tokens[sandbox.meta.token] = faults.PASSWORD_CHANGED
 
 
-def throttled(sandbox: "Sandbox") -> None:
+def throttled(sandbox: Worlds) -> None:
     """Move demand, and leave the first ad account too little quota for all of its ad sets."""
     change_day(sandbox)
     sandbox.meta.add_account("act_111", "limited")
     sandbox.meta.spend("act_111", 15)
 
 
-def contradictory_targeting(sandbox: "Sandbox") -> None:
+def contradictory_targeting(sandbox: Worlds) -> None:
     """Move demand, and give two ad sets locations that states cannot be added to."""
     change_day(sandbox)
     country = _adset(sandbox, "Spouses and Family")
@@ -228,13 +233,13 @@ def contradictory_targeting(sandbox: "Sandbox") -> None:
     excluding.targeting["excluded_geo_locations"] = {"regions": [{"key": "3886", "name": "Texas", "country": "US"}]}
 
 
-def closrtech_down(sandbox: "Sandbox") -> None:
+def closrtech_down(sandbox: Worlds) -> None:
     """Move demand, and keep the partner's server down."""
     change_day(sandbox)
     sandbox.closrtech.misbehave(closrtech.DOWN)
 
 
-SCENARIOS: "dict[str, Callable[[Sandbox], None]]" = {
+SCENARIOS: dict[str, Callable[[Worlds], None]] = {
     "quiet day": quiet_day,
     "change day": change_day,
     "pre-broken ad": pre_broken_ad,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from binascii import a2b_qp
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -17,7 +18,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 STOP_SECONDS = 5.0
 TRICKLE_SECONDS = 0.02
@@ -37,6 +38,8 @@ class Delivery(Enum):
     """Nothing is sent until `Reply.seconds` have passed or the server is released; then the connection closes."""
     TRICKLED = auto()
     """The headers come, then one blank at a time, until the server is released or the client gives up."""
+    DRIPPED = auto()
+    """The headers themselves come a byte at a time, until the server is released or the client gives up."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     delivery: Delivery = Delivery.WHOLE
     seconds: float = math.inf
+    after: float = 0.0
+    """Seconds until the first of it is sent; sooner if the server is released."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,16 @@ class HttpRequest:
 
 def decode_form(text: str) -> dict[str, str]:
     """Decode a query string or form body; the last of several equal names wins."""
-    return dict(parse_qsl(text, keep_blank_values=True))
+    pairs = (pair.partition("=") for pair in text.split("&") if pair)
+    return {_unquoted(name): _unquoted(value) for name, _, value in pairs}
+
+
+def _unquoted(text: str) -> str:
+    # Percent-encoding is quoted-printable with another sign, which is decoded in C: a batch is full of it.
+    if "%" not in text:
+        return text.replace("+", " ")
+    quoted = text.replace("+", " ").replace("=", "=3D").replace("%", "=")
+    return a2b_qp(quoted.encode()).decode(errors="replace")
 
 
 def free_port() -> int:
@@ -97,8 +111,8 @@ class Server:
     def __init__(
         self, answer: Callable[[HttpRequest], Reply], port: int = 0, now: Callable[[], float] = time.time
     ) -> None:
-        self._answer = answer
-        self._now = now
+        self.answer = answer
+        self.now = now
         self._released = threading.Event()
         self._listener: _Listener | None = None
         self._refusing = False
@@ -115,7 +129,7 @@ class Server:
         with self._lock:
             if self._listener is None:
                 self._released.clear()
-                self._listener = _Listener(self.port, self._answer, self._released, self._now)
+                self._listener = _Listener(self, self._released)
                 self.port = self._listener.server_address[1]
                 self._thread = threading.Thread(target=self._listener.serve_forever, args=(POLL_SECONDS,), daemon=True)
                 self._thread.start()
@@ -181,6 +195,10 @@ class Served:
 
         return observed
 
+    def serve_with(self, other: Callable[[Server], Server]) -> None:
+        """Have the server replaced by another one."""
+        self._server = other(self._server)
+
     @property
     def url(self) -> str:
         """The base URL, without a trailing slash."""
@@ -214,19 +232,12 @@ class _Listener(ThreadingMixIn, TCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(
-        self,
-        port: int,
-        answer: Callable[[HttpRequest], Reply],
-        released: threading.Event,
-        now: Callable[[], float],
-    ) -> None:
-        self.answer = answer
-        self.now = now
+    def __init__(self, owner: Server, released: threading.Event) -> None:
+        self.owner = owner
         self.released = released
         self._connections: dict[Any, threading.Thread | None] = {}
         self._changed = threading.Condition()
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(("127.0.0.1", owner.port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._changed:
@@ -279,23 +290,32 @@ class _Handler(BaseHTTPRequestHandler):
         headers = dict(self.headers.items())
         request = HttpRequest(self.command, url.path, decode_form(url.query), headers, body)
         released = self.server.released  # a release while this request is handled counts for it
-        self._send(self.server.answer(request), released)
+        self._send(self.server.owner.answer(request), released)
 
     do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names http.server looks for
 
     def _send(self, reply: Reply, released: threading.Event) -> None:
         self.close_connection |= reply.delivery is not Delivery.WHOLE
+        if reply.after:
+            released.wait(reply.after)
         if reply.delivery is Delivery.STALLED:
             released.wait(None if math.isinf(reply.seconds) else reply.seconds)
         elif reply.delivery is Delivery.TRICKLED:
             self._send_head(reply, {"Connection": "close"})
-            while not released.wait(TRICKLE_SECONDS):
-                self.wfile.write(b" ")
-                self.wfile.flush()
+            self._drip(b" ", released)
+        elif reply.delivery is Delivery.DRIPPED:
+            self.wfile.write(f"{self.protocol_version} {reply.status} OK\r\nX-Slow: ".encode())
+            self._drip(b"-", released)
         elif reply.delivery is not Delivery.DROPPED:
             body = reply.body or b""
             self._send_head(reply, {"Content-Length": str(len(body))})
             self.wfile.write(body if reply.delivery is Delivery.WHOLE else body[: len(body) // 2])
+
+    def _drip(self, byte: bytes, released: threading.Event) -> None:
+        self.wfile.flush()
+        while not released.wait(TRICKLE_SECONDS):
+            self.wfile.write(byte)
+            self.wfile.flush()
 
     def _send_head(self, reply: Reply, framing: dict[str, str]) -> None:
         self.send_response(reply.status)
@@ -306,7 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return the `Date` of an answer."""
-        return super().date_time_string(self.server.now() if timestamp is None else timestamp)
+        return super().date_time_string(self.server.owner.now() if timestamp is None else timestamp)
 
     def log_message(self, *_: Any) -> None:
         """Keep no access log: the URLs carry tokens and passwords."""

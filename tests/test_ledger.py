@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -11,8 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -79,28 +76,11 @@ def retrying(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     _dynamodb.cache_clear()
 
 
-@contextmanager
-def cancelled(*answers: Sequence[str]) -> Iterator[None]:
+def cancel(world: World, *answers: Sequence[str]) -> None:
     """Have the next transactions be cancelled, each for these reasons, one for each of its parts."""
-    left = list(answers)
-
-    def answer(**_: Any) -> AWSResponse | None:
-        if not left:
-            return None
-        body = {
-            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-            "message": "cancelled",
-            "CancellationReasons": [{"Code": code} for code in left.pop(0)],
-        }
-        raw = SimpleNamespace(stream=lambda: [json.dumps(body).encode()])
-        return AWSResponse("http://127.0.0.1", 400, HTTPHeaders(), raw)
-
-    events: Any = _dynamodb().meta.events
-    events.register("before-send.dynamodb.TransactWriteItems", answer)
-    try:
-        yield
-    finally:
-        events.unregister("before-send.dynamodb.TransactWriteItems", answer)
+    for codes in answers:
+        reasons = {"CancellationReasons": [{"Code": code} for code in codes]}
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "TransactionCanceledException", members=reasons)
 
 
 class TestLease:
@@ -170,8 +150,9 @@ class TestLease:
     @pytest.mark.parametrize("reasons", [["TransactionConflict"], ["None", "TransactionConflict"]])
     def test_a_conflict_is_tried_again_soon(self, world: World, reasons: list[str]) -> None:
         """Two runs at the same instant: the later one waits a little longer each time."""
-        with cancelled(*[reasons] * (TRANSACTION_ATTEMPTS - 1)):
-            assert leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC) == {}
+        cancel(world, *[reasons] * (TRANSACTION_ATTEMPTS - 1))
+
+        assert leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC) == {}
 
         assert world.time.waits == pytest.approx([0.1, 0.2, 0.3, 0.4])
         assert {lease["holder"] for lease in entries(world, "LEASE")} == {ME}
@@ -186,7 +167,9 @@ class TestLease:
     )
     def test_another_cancellation_is_an_error(self, world: World, answers: list[list[str]]) -> None:
         """Nothing is taken, and nobody waits longer than the conflicts are worth."""
-        with cancelled(*answers), pytest.raises(LedgerError, match="cannot be written"):
+        cancel(world, *answers)
+
+        with pytest.raises(LedgerError, match="cannot be written"):
             leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC)
 
         assert entries(world, "LEASE") == []
@@ -525,8 +508,9 @@ class TestMove:
     def test_a_conflict_is_tried_again_soon(self, world: World) -> None:
         """Meta has been written: what became of that is worth another try."""
         change = recorded(world, a_change())
-        with cancelled(["TransactionConflict"]):
-            move(ledger(world), change, ChangeState.WRITTEN)
+        cancel(world, ["TransactionConflict"])
+
+        move(ledger(world), change, ChangeState.WRITTEN)
 
         assert world.time.waits == [0.1]
         assert entries(world, "CHANGE#")[0]["state"] == "written"
@@ -746,37 +730,26 @@ class TestReading:
             recorded(world, a_change(id=f"50{number}"), state)
             recorded(world, a_change(id=f"60{number}", run_id=OTHER), ChangeState.ROLLBACK_FAILED)
 
-        def two_at_a_time(params: dict[str, Any], **_: Any) -> None:
-            params["Limit"] = 2
-
         whole = read(ledger(world))
-        events = _dynamodb().meta.events
-        events.register("provide-client-params.dynamodb.Query", two_at_a_time)
-        try:
-            assert read(ledger(world)) == whole
-        finally:
-            events.unregister("provide-client-params.dynamodb.Query", two_at_a_time)
+        world.sandbox.aws.query_limit = 2
+
+        assert read(ledger(world)) == whole
         assert len(whole) == 7
 
     def test_all_is_read_with_strong_consistency(self, world: World) -> None:
         """What another run wrote a moment ago decides: no read may be behind it."""
-        seen: list[dict[str, Any]] = []
-        events = _dynamodb().meta.events
-        events.register("provide-client-params.dynamodb.*", lambda params, **_: seen.append(params), unique_id="t")
-        try:
-            recorded(world, a_change())
-            seen.clear()
-            book = ledger(world)
-            book.open_changes("veterans")
-            book.changes_of("veterans", ME)
-            book.previous_outcomes("veterans")
-            leases(world).last_sync("veterans")
-            book.newest_changes("veterans", START)
-            runs(world).exists(ME)
-        finally:
-            events.unregister("provide-client-params.dynamodb.*", unique_id="t")
-        assert len(seen) == 7
-        assert all(params["ConsistentRead"] for params in seen)
+        recorded(world, a_change())
+        world.sandbox.aws.requests.clear()
+        book = ledger(world)
+        book.open_changes("veterans")
+        book.changes_of("veterans", ME)
+        book.previous_outcomes("veterans")
+        leases(world).last_sync("veterans")
+        book.newest_changes("veterans", START)
+        runs(world).exists(ME)
+
+        assert len(world.sandbox.aws.requests) == 7
+        assert all(call.params["ConsistentRead"] for call in world.sandbox.aws.requests)
 
     def test_a_run_is_known_from_its_beginning(self, world: World) -> None:
         """With what it was asked to do; its result follows, and neither is kept for ever."""

@@ -2,76 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from threading import Lock, current_thread, get_ident, main_thread
-from time import sleep as real_sleep
+from threading import get_ident
 from typing import Any
 
 import pytest
 
 import handler
-from closrads.clock import Clock
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.settings import ClosrtechLogin
 from closrads.facebook_client import get_active_adsets, init_api
 from closrads.meta.graph import GraphApi, UsageMeter
 from closrads.redaction import Secret
 from sandbox import Sandbox
+from tests.fake_time import START, FakeTime
 
-START = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
-"""A Monday, 06:30 in New York."""
+__all__ = ["LIVE", "MORTGAGE_1", "MORTGAGE_2", "START", "VETERANS", "FakeTime", "World", "ids"]
+
 VETERANS, MORTGAGE_1, MORTGAGE_2 = "120200000000000900", "120200000000000910", "120200000000000920"
 LIVE = {"dry_run": False}
-
-
-class FakeTime:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self.reset()
-
-    def reset(self) -> None:
-        """Go back to the start, with the 15 minutes that an invocation has."""
-        self._now = START.timestamp()
-        self.deadline = self._now + 900
-        self.waits: list[float] = []
-
-    def seconds(self) -> float:
-        """Return the present as the sandbox wants it."""
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass; waits of several threads at once pass together, and others go on meanwhile."""
-        with self._lock:
-            self.waits.append(seconds)
-            end = self._now + seconds
-        if current_thread() is not main_thread():
-            real_sleep(min(seconds / 100, 0.2))
-        self.reach(end)
-
-    def pass_by(self, seconds: float) -> None:
-        """Let time pass without anybody waiting."""
-        self._now += seconds
-
-    def reach(self, moment: float) -> None:
-        """Let it become a moment, unless it is later already."""
-        with self._lock:
-            self._now = max(self._now, moment)
-
-    def next_day(self) -> None:
-        """Go on a day, to an invocation that has its whole time."""
-        self._now += 86_400
-        self.deadline = self._now + 900
-
-    @property
-    def clock(self) -> Clock:
-        """The same time as the code under test wants it."""
-        return Clock(
-            now=lambda: datetime.fromtimestamp(self._now, UTC),
-            sleep=self.sleep,
-            remaining=lambda: self.deadline - self._now,
-        )
 
 
 @dataclass

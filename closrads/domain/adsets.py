@@ -36,8 +36,6 @@ class Ad:
     """What is: also reflects parents, review and processing."""
     issues: tuple[AdIssue, ...] = ()
     review_feedback: str = ""
-    updated_at: datetime | None = None
-    """When anybody last changed it, if Meta says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +54,12 @@ class AdSetSnapshot:
 
     @property
     def active_ads(self) -> tuple[Ad, ...]:
-        """The ads that were asked to run; no other ad is ever re-published."""
+        """The ads that are switched on."""
         return tuple(ad for ad in self.ads if ad.status == "ACTIVE")
 
 
 class AdHealth(StrEnum):
-    """How an ad does. What cannot be told is neither good nor bad."""
+    """How an ad does. Not knowing is neither good nor bad."""
 
     HEALTHY = "healthy"
     """Delivers, or is off because a person or a parent wants it so."""
@@ -69,12 +67,14 @@ class AdHealth(StrEnum):
     """In review or in process: not broken, not proven."""
     UNREADABLE = "unreadable"
     """Could not be read, or Meta says something this package does not know."""
+    UNEXPLAINED = "unexplained"
+    """Ran before a change and is off now, without an issue and without a trace of who did it."""
     BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
 class AdFinding:
-    """What a look at one ad showed."""
+    """What a read of one ad showed."""
 
     ad: Ad
     health: AdHealth

@@ -1,27 +1,62 @@
-"""How an ad does, and which ads of a change are still to be protected."""
+"""How ads do, and who has switched one off: the rules of what is broken, and of what is a person's."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
-from closrads.domain.changes import Change
-from closrads.errors import MetaError
+from closrads.domain.changes import UnexplainedPause
 from closrads.redaction import one_line
 
 MISSING_LEAD_FORM = 3390001
 """The error this system exists for: Meta has lost the link between an ad and its lead form."""
+CLOCK_TOLERANCE = timedelta(minutes=1)
+"""Meta's clock and ours may differ by so much."""
+
 # Ad.effective_status, Marketing API reference "Ad".
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
 _IN_PROCESS = "IN_PROCESS"
 _PENDING = frozenset({"PENDING_REVIEW", _IN_PROCESS, "PREAPPROVED", "PENDING_BILLING_INFO"})
 _OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"})
-_BEFORE_A_WRITE, _AFTER_A_WRITE = timedelta(seconds=5), timedelta(seconds=60)
-"""Within these of a change, a pause may be Meta's own; its clock and ours may differ a little."""
+
+
+class Actor(StrEnum):
+    """Who has switched an ad on or off."""
+
+    ADVERTISER = "advertiser"
+    """A person, another app, or an automated rule that a person has set up."""
+    META = "meta"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """One row of Meta's activity log that tells of an ad switched on or off."""
+
+    ad_id: str
+    at: datetime
+    switched_on: bool
+    actor: Actor
+    name: str = ""
+    """Of the actor, as Meta shows it."""
+
+
+def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> StatusChange | None:
+    """Return the row that tells who has switched an ad off since then; None if the log does not tell.
+
+    Times in the log are whole seconds: of rows with the same time, given the oldest first, the last one counts.
+
+    The log may lack rows (facebook-python-business-sdk #296), so that there is none proves nothing.
+    """
+    rows = sorted(
+        (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE), key=lambda row: row.at
+    )
+    return rows[-1] if rows and not rows[-1].switched_on else None
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
-    """Layer 1: return the ads that are broken, or of which Meta says something unknown; PURE.
+    """Layer 1: return the ads that are broken, or whose status is not known here.
 
     A person's pause, a pending review and a SOFT_ERROR are neither.
     """
@@ -29,61 +64,98 @@ def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
     return tuple(finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE})
 
 
-@dataclass(frozen=True, slots=True)
-class Protected:
-    """What there still is to protect of a change made by an earlier run."""
+def compare_ads(
+    before: Collection[Ad], now: Iterable[Ad], log: Iterable[StatusChange], since: datetime
+) -> tuple[AdFinding, ...]:
+    """Return how the ads of an ad set do after a change of its targeting.
 
-    adset: AdSetSnapshot
-    """As it was before, with those of its ads that ought to run."""
-    notes: tuple[str, ...] = ()
-    """What a person should know of the others."""
-
-
-def still_to_protect(change: Change, now: Iterable[Ad]) -> Protected:
-    """Return which ads an earlier run's change is answerable for; PURE.
-
-    An ad that ran before and is PAUSED now was paused by Meta or by a person, and Meta does not say by whom. Only what
-    happened within a minute of the change, or shows an issue and was not touched later, counts as Meta's.
+    Parameters
+    ----------
+    before
+        The ads that ran before the change: it answers for those.
+    now
+        All ads of the ad set as they are. Of one that came later only a lost lead form is the change's doing.
+    log
+        What the activity log tells of the ads' statuses; empty if it cannot be read.
+    since
+        When the change began.
     """
     current = {ad.id: ad for ad in now}
-    ads, notes = [], []
-    for ad in change.before.active_ads:
-        there = current.get(ad.id)
-        if there is not None and (there.status == "ACTIVE" or _was_paused_by_meta(change, there)):
-            ads.append(ad)
-        else:
-            state = "is no longer listed in its ad set" if there is None else f"is {there.status} now"
-            notes.append(f"Ad “{ad.name}” ({ad.id}): ran before, {state}, and is left so: somebody may want it so")
-    return Protected(replace(change.before, ads=tuple(ads)), tuple(notes))
+    rows = tuple(log)
+    answered_for = {ad.id for ad in before}
+    findings = [_compare(ad, current.get(ad.id), rows, since) for ad in before]
+    others = (_examine(ad) for ad in current.values() if ad.id not in answered_for and ad.status == "ACTIVE")
+    return (*findings, *(finding for finding in others if _has_lost_its_form(finding.ad)))
 
 
-def _was_paused_by_meta(change: Change, ad: Ad) -> bool:
-    if ad.status != "PAUSED":
-        return False
-    first, last = change.prepared_at - _BEFORE_A_WRITE, change.changed_at + _AFTER_A_WRITE
-    if ad.updated_at is not None and first <= ad.updated_at <= last:
-        return True
-    return (ad.updated_at is None or ad.updated_at < first) and _examine(ad).health is AdHealth.BROKEN
+def pauses_to_explain(before: Iterable[Ad], now: Iterable[Ad]) -> frozenset[str]:
+    """Return the ids of ads that ran before and are off now: the activity log may tell who did it."""
+    paused = {ad.id for ad in now if ad.status == "PAUSED"}
+    return frozenset(ad.id for ad in before if ad.id in paused)
 
 
-def _is_in_process(finding: AdFinding) -> bool:
+def switched_off_by_meta(
+    before: Iterable[Ad], now: Iterable[Ad], log: Iterable[StatusChange], since: datetime
+) -> tuple[Ad, ...]:
+    """Return the ads that ran before the change and that Meta has switched off since."""
+    current = {ad.id: ad for ad in now}
+    rows = tuple(log)
+    pairs = ((ad, current.get(ad.id)) for ad in before)
+    return tuple(
+        there
+        for ad, there in pairs
+        if there is not None and there.status == "PAUSED" and _compare(ad, there, rows, since).health is AdHealth.BROKEN
+    )
+
+
+def still_unexplained(
+    pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange]
+) -> UnexplainedPause | None:
+    """Return what is left of unexplained pauses: the ads that are still off, and nobody can tell by whom.
+
+    None if nothing is left: they are on again, or gone, or the activity log names a person by now.
+    """
+    off = {ad.id for ad in ads if ad.status == "PAUSED"}
+    rows = tuple(log)
+
+    def is_explained(ad_id: str) -> bool:
+        row = who_paused(ad_id, rows, pause.since)
+        return row is not None and row.actor is Actor.ADVERTISER
+
+    left = {ad_id: name for ad_id, name in pause.ads.items() if ad_id in off and not is_explained(ad_id)}
+    return replace(pause, ads=left) if left else None
+
+
+def is_in_process(finding: AdFinding) -> bool:
+    """Tell whether Meta is still processing an ad, which takes seconds; a review takes hours."""
     return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS
 
 
-def compare_ads(adset: AdSetSnapshot, now: Mapping[str, Ad] | MetaError) -> tuple[AdFinding, ...]:
-    """Return how the ads of a snapshot do now, given what was read of them; PURE."""
-    if isinstance(now, MetaError):
-        return tuple(AdFinding(ad, AdHealth.UNREADABLE, str(now)) for ad in adset.ads)
-    return tuple(_compare(ad, now.get(ad.id)) for ad in adset.ads)
+def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime) -> AdFinding:
+    if now is None:  # only people archive and delete
+        return AdFinding(before, AdHealth.HEALTHY)
+    if now.status == "ACTIVE" and now.effective_status == "PAUSED":
+        # "Ads Webhooks", effective_status: the configured status tells one's own pause from one that the system made.
+        return AdFinding(
+            now, AdHealth.BROKEN, f"is switched on, and Meta has paused it: {_reasons(now.issues) or 'no reason given'}"
+        )
+    return _examine_paused(now, log, since) if now.status == "PAUSED" else _examine(now)
 
 
-def _compare(before: Ad, now: Ad | None) -> AdFinding:
-    if now is None:
-        return AdFinding(before, AdHealth.UNREADABLE, "is no longer listed in its ad set")
-    if before.status == "ACTIVE" and "PAUSED" in {now.status, now.effective_status}:
-        reason = _reasons(now.issues) or "Meta gives no reason"
-        return AdFinding(now, AdHealth.BROKEN, f"was switched on before and is PAUSED now: {reason}")
-    return _examine(now)
+def _examine_paused(now: Ad, log: Sequence[StatusChange], since: datetime) -> AdFinding:
+    """Return whose pause it is: a person's, Meta's, or nobody can tell."""
+    row = who_paused(now.id, log, since)
+    if row is not None and row.actor is Actor.ADVERTISER:
+        return AdFinding(now, AdHealth.HEALTHY)
+    if _examine(now).health is AdHealth.BROKEN:
+        return AdFinding(now, AdHealth.BROKEN, f"was switched on before and is PAUSED now: {_reasons(now.issues)}")
+    if row is not None and row.actor is Actor.META:
+        return AdFinding(now, AdHealth.BROKEN, "was switched on before, and Meta has paused it without giving a reason")
+    return AdFinding(now, AdHealth.UNEXPLAINED, "was on before our change, is off now, and nobody can tell by whom")
+
+
+def _has_lost_its_form(ad: Ad) -> bool:
+    return any(issue.code == MISSING_LEAD_FORM for issue in ad.issues)
 
 
 def _examine(ad: Ad) -> AdFinding:

@@ -108,7 +108,7 @@ def prioritize(
     return (*fresh, *reverted)
 
 
-def resume(decisions: Sequence[Decision], completed: Collection[str]) -> tuple[Decision, ...]:
+def remaining(decisions: Sequence[Decision], completed: Collection[str]) -> tuple[Decision, ...]:
     """Leave out the ad sets, given by id, that this run has done with in an earlier invocation."""
     return tuple(decision for decision in decisions if decision.adset.id not in completed)
 

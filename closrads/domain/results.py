@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from closrads.domain.changes import ChangeState
+from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.redaction import one_line
 
@@ -110,6 +110,8 @@ class SyncReport:
     campaign_errors: tuple[str, ...] = ()
     """Why the campaign was aborted, refused or stopped."""
     recovered: tuple[Recovery, ...] = ()
+    unexplained: tuple[UnexplainedPause, ...] = ()
+    """Ads that are off since an earlier change, and nobody can tell by whom."""
     about_run: str = ""
     """The run that was undone or looked at again."""
     left_to: str = ""
@@ -248,13 +250,9 @@ class RunResult:
 
     @property
     def is_news(self) -> bool:
-        """Whether a person should hear of it: not of a recheck that found nothing, nor of what another run does."""
-        quiet = all(
-            adset.result is Result.UNCHANGED and not adset.issues
-            for campaign in self.campaigns
-            for adset in campaign.adsets
-        ) and not any(campaign.recovered or campaign.errors for campaign in self.campaigns)
-        return not self.left_to and not (self.action is Action.RECHECK and not self.dry_run and quiet)
+        """Whether a person should hear of it: not of a recheck without news, nor of what another run does."""
+        is_quiet = self.action is Action.RECHECK and not self.dry_run and not any(map(_has_news, self.campaigns))
+        return not self.left_to and not is_quiet
 
     def totals(self) -> dict[str, Any]:
         """Return how many campaigns there were, how many of them failed, and the counts of all together."""
@@ -278,12 +276,33 @@ class RunResult:
                 for campaign in self.campaigns
                 for recovery in campaign.recovered
             ],
+            "unexplained": [
+                {**_pause_json(pause), "campaign": campaign.slug}
+                for campaign in self.campaigns
+                for pause in campaign.unexplained
+            ],
             "mail": self.mail.value,
             "graph": asdict(self.graph),
             "force": sorted(self.force),
             "left_to": self.left_to,
         }
         return answer if len(json.dumps(answer)) <= MAX_RESULT_BYTES else without_details(answer)
+
+
+def _has_news(campaign: SyncReport) -> bool:
+    """Tell whether a recheck of a campaign found something, or made something else of what was known."""
+    found = any(adset.result is not Result.UNCHANGED or adset.issues for adset in campaign.adsets)
+    return found or bool(campaign.campaign_errors) or any(map(_is_news, campaign.recovered))
+
+
+def _is_news(recovery: Recovery) -> bool:
+    """Tell whether a recovery is more than another try that failed like the one before."""
+    return not recovery.found is recovery.state is ChangeState.ROLLBACK_FAILED
+
+
+def _pause_json(pause: UnexplainedPause) -> dict[str, Any]:
+    ads = [{"id": ad_id, "name": name} for ad_id, name in pause.ads.items()]
+    return {"adset_id": pause.adset_id, "adset_name": pause.adset_name, "ads": ads, "since": pause.since.isoformat()}
 
 
 def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
@@ -310,4 +329,4 @@ def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
         {**campaign, "adsets": [], "errors": [one_line(error) for error in campaign["errors"][:MAX_ISSUES]]}
         for campaign in result["campaigns"]
     ]
-    return {**result, "campaigns": campaigns, "recovered": []}
+    return {**result, "campaigns": campaigns, "recovered": [], "unexplained": []}

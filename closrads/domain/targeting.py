@@ -73,6 +73,17 @@ def reaches_beyond_states(targeting: Targeting) -> bool:
     return bool((automation.get("individual_setting") or {}).get("geo"))
 
 
+def with_regions_of(targeting: Targeting, other: Targeting) -> dict[str, Any]:
+    """Return a targeting with the regions of another one, each as it stands there."""
+    return {
+        **targeting,
+        "geo_locations": {
+            **(targeting.get("geo_locations") or {}),
+            "regions": _entries(other, "geo_locations", "regions"),
+        },
+    }
+
+
 def same_targeting(one: Targeting, other: Targeting) -> bool:
     """Tell whether two targetings mean the same: the order of lists, empty entries and computed keys do not count."""
     return bool(_canonical(without_computed(one)) == _canonical(without_computed(other)))

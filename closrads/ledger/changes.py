@@ -10,6 +10,8 @@ pk                     sk                               what it is
 ``CAMPAIGN#<slug>``    ``CHANGE#<run>#<ad set>``        one ad set's change, its state, the targeting before and after
 ``CAMPAIGN#<slug>``    ``MEMORY#<ad set>``              that its last change was rolled back
 ``CAMPAIGN#<slug>``    ``MEMORY#deferred``              which ad sets the last run deferred
+``CAMPAIGN#<slug>``    ``RECHECKED``                    when all that had to be looked at was last looked at
+``CAMPAIGN#<slug>``    ``MEMORY#unexplained#<ad set>``  its ads that are off without a trace of who did it
 ``RUN``                ``<run>``                        a live run, and its result once it has ended; a dry run only if
                                                         several invocations share it
 ``PARTS#<run>``        ``<slug>``                       what has come of a campaign of such a run
@@ -18,16 +20,16 @@ pk                     sk                               what it is
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from closrads.domain.changes import Change, ChangeState, PreviousOutcomes
+from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.errors import LedgerError, LedgerFullError
 from closrads.ledger.dynamodb import Item, Step, Table
 from closrads.ledger.records import (
     MAX_ITEM_BYTES,
+    UNEXPLAINED,
     ads_item,
     campaign_key,
     change_item,
@@ -38,16 +40,27 @@ from closrads.ledger.records import (
     max_bytes,
     next_reverts,
     open_since,
+    rechecked_key,
     reverts_item,
     reverts_key,
     reverts_of,
     size_of,
+    unexplained_item,
+    unexplained_key,
+    unexplained_of,
 )
 from closrads.observability import logger
 
 STARTED_AGAIN_WITHIN = timedelta(days=1)
 """The id of a run that several invocations share bears its scheduled time; its changes may be later by so much."""
-_CAME_TO_NOTHING = frozenset({ChangeState.NOT_WRITTEN, ChangeState.ROLLED_BACK})
+
+
+_COUNTED = frozenset({None, RollbackReason.ADS_BROKEN, RollbackReason.PAUSE_UNEXPLAINED})
+"""Rollbacks that say something about the ad set; of changes from before the reason was kept none is known."""
+
+
+ROLLED_BACK_WITHIN = timedelta(days=3)
+"""A change that is rolled back later than so long after its run is looked at no more."""
 
 
 class Ledger:
@@ -80,18 +93,28 @@ class Ledger:
     def move(self, changes: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
         """Take each change from its state to another; return it as it is then, or what kept it from that.
 
-        That a change was rolled back is kept with its ad set, in the same transaction, until one is verified. A change
+        A step that the machine does not have is refused. That a change was rolled back is kept with its ad set, in the
+        same transaction, until one is verified. A change
         that is no longer in the state it was in stays as it is: another run has it.
         """
         now = self._table.clock.now()
-        errors = self._table.take([self._next_step(change, state, now) for change, state in changes])
-        moved: list[Change | LedgerError] = []
-        for (change, state), error in zip(changes, errors, strict=True):
+        answers: list[Change | LedgerError] = []
+        steps: dict[int, Step] = {}
+        for index, (change, state) in enumerate(changes):
+            try:
+                answers.append(change.moved(state, now))
+            except ValueError as no_such_step:
+                answers.append(LedgerError(str(no_such_step)))
+            else:
+                steps[index] = self._next_step(change, state, now)
+        for index, error in zip(steps, self._table.take(list(steps.values())), strict=True):
+            change, state = changes[index]
             if error is None:
                 names = {"adset": change.before.id, "from": change.state.value, "to": state.value}
                 logger.info("ledger.move", extra=names)
-            moved.append(error or replace(change, state=state, changed_at=now))
-        return moved
+            else:
+                answers[index] = error
+        return answers
 
     def open_changes(self, slug: str) -> tuple[Change, ...]:
         """Return the campaign's changes that are neither finished nor undone, the oldest first."""
@@ -107,21 +130,44 @@ class Ledger:
         """Return what the runs from one id to another changed in a campaign, in the order of the runs."""
         return tuple(map(change_of, self._table.query(campaign_key(slug), "CHANGE#", since=first, until=last)))
 
-    def newest_changes(self, slug: str, since: datetime, *, also_undone: bool = False) -> tuple[Change, ...]:
-        """Return each ad set's newest change that did not come to nothing, as far as it was prepared since then."""
-        passed_over = {ChangeState.NOT_WRITTEN} if also_undone else _CAME_TO_NOTHING
-        items = self._table.query(campaign_key(slug), "CHANGE#", since=f"{since - STARTED_AGAIN_WITHIN:{RUN_ID_TIME}}")
+    def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
+        """Return each ad set's newest change that may have been written, as far as anything became of it since then.
+
+        A rollback in a later run counts: its write, too, may break ads.
+        """
+        items = self._table.query(campaign_key(slug), "CHANGE#", since=f"{since - ROLLED_BACK_WITHIN:{RUN_ID_TIME}}")
         changes = sorted(map(change_of, items), key=lambda change: change.prepared_at)
-        mattering = [change for change in changes if change.prepared_at >= since and change.state not in passed_over]
-        return tuple({change.before.id: change for change in mattering}.values())
+        newest = {change.before.id: change for change in changes if change.state is not ChangeState.NOT_WRITTEN}
+        return tuple(change for change in newest.values() if change.changed_at >= since)
+
+    def last_recheck(self, slug: str) -> datetime | None:
+        """Return when a recheck of the campaign has last looked at all that it had to, None if never."""
+        item = self._table.get(rechecked_key(slug))
+        return datetime.fromisoformat(item["at"]) if item else None
+
+    def record_recheck(self, slug: str, at: datetime) -> None:
+        """Record that a recheck that began at a time has looked at all that it had to."""
+        self._table.put({**rechecked_key(slug), "at": at.isoformat(), "expires_at": expiry(at)})
 
     def previous_outcomes(self, slug: str) -> PreviousOutcomes:
-        """Return how the last run left the campaign's ad sets."""
+        """Return how earlier runs have left the campaign's ad sets."""
         items = {item["sk"]: item for item in self._table.query(campaign_key(slug), "MEMORY#")}
         deferred = items.pop(deferred_key(slug)["sk"], {}).get("adsets", ())
+        unexplained = [items.pop(sk) for sk in sorted(items) if sk.startswith(UNEXPLAINED)]
         return PreviousOutcomes(
-            {sk.removeprefix("MEMORY#"): reverts_of(item) for sk, item in items.items()}, frozenset(deferred)
+            reverted={sk.removeprefix("MEMORY#"): reverts_of(item) for sk, item in items.items()},
+            deferred=frozenset(deferred),
+            unexplained=tuple(map(unexplained_of, unexplained)),
         )
+
+    def keep_unexplained(self, slug: str, pause: UnexplainedPause) -> None:
+        """Keep which ads of an ad set are off without a trace of who did it."""
+        item = {**unexplained_key(slug, pause.adset_id), **unexplained_item(pause)}
+        self._table.put(item | {"expires_at": expiry(self._table.clock.now())})
+
+    def forget_unexplained(self, slug: str, adset_id: str) -> None:
+        """Forget an ad set's unexplained pauses: the ads are on again, or it is known who did it."""
+        self._table.delete_if(unexplained_key(slug, adset_id), "attribute_exists(pk)", {})
 
     def record_deferred(self, slug: str, adsets: Sequence[str]) -> None:
         """Record which ad sets, given by id, the next run should take first; none is fine too."""
@@ -141,10 +187,15 @@ class Ledger:
         return Step([put], max_bytes(change), f"{change.before.id} already has a change in this run")
 
     def _next_step(self, change: Change, state: ChangeState, now: datetime) -> Step:
-        update = "SET #state = :to, changed_at = :now"
-        values: Item = {":from": change.state.value, ":to": state.value, ":now": now.isoformat()}
-        if state in {change.state, ChangeState.ROLLING_BACK}:  # taken up anew, perhaps with fewer ads to protect
-            update, values[":ads"] = f"{update}, ads = :ads", ads_item(change)
+        update = "SET #state = :to, changed_at = :now, ads = :ads"
+        values: Item = {
+            ":from": change.state.value,
+            ":to": state.value,
+            ":now": now.isoformat(),
+            ":ads": ads_item(change),
+        }
+        if state is ChangeState.ROLLING_BACK and change.reason is not None:
+            update, values[":reason"] = f"{update}, reason = :reason", change.reason.value
         if not state.is_open:
             update, values[":expires_at"] = f"{update}, expires_at = :expires_at REMOVE open_since", expiry(now)
         elif not change.state.is_open:
@@ -152,7 +203,7 @@ class Ledger:
         condition = "#state = :from OR (#state = :to AND changed_at = :now)"
         operations = [self._table.update_operation(change_key(change), update, condition, values)]
         key = reverts_key(change)
-        if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK:
+        if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK and change.reason in _COUNTED:
             reverts = {**reverts_item(next_reverts(change)), "expires_at": expiry(now)}
             operations.append(self._table.put_operation(key | reverts))
         elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.reverts is not None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from closrads.domain.adsets import Ad, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, RevertStreak
+from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
@@ -18,6 +18,7 @@ KEPT_FOR = timedelta(days=400)
 """How long what is final stays: a year to look back on, and a month to ask about it."""
 MAX_ITEM_BYTES = 390_000
 """Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
+UNEXPLAINED = "MEMORY#unexplained#"
 MAX_KEPT = 2_000
 """Ad sets of a campaign's share of a run, if all of them are too many for one record."""
 Item = dict[str, Any]
@@ -74,6 +75,16 @@ def deferred_key(slug: str) -> Item:
 def open_since(change: Change) -> str:
     """Return the place of an open change among the others: the oldest first."""
     return f"{change.prepared_at.isoformat()}#{change.before.id}"
+
+
+def rechecked_key(slug: str) -> Item:
+    """Return where it stands when a campaign was last rechecked."""
+    return {"pk": campaign_key(slug), "sk": "RECHECKED"}
+
+
+def unexplained_key(slug: str, adset_id: str) -> Item:
+    """Return where the unexplained pauses of an ad set stand."""
+    return {"pk": campaign_key(slug), "sk": f"{UNEXPLAINED}{adset_id}"}
 
 
 # --- times and sizes
@@ -147,6 +158,7 @@ def change_of(item: Item) -> Change:
         prepared_at=_time(item["prepared_at"]),
         changed_at=_time(item["changed_at"]),
         reverts=reverts_of(item["memory"]) if "memory" in item else None,
+        reason=RollbackReason(item["reason"]) if "reason" in item else None,
     )
 
 
@@ -172,6 +184,18 @@ def next_reverts(change: Change) -> RevertStreak:
     return RevertStreak(wanted, (change.reverts.runs if change.reverts is not None and again else 0) + 1)
 
 
+def unexplained_item(pause: UnexplainedPause) -> Item:
+    """Return unexplained pauses of an ad set."""
+    ads = [{"id": ad_id, "name": name} for ad_id, name in pause.ads.items()]
+    return {"adset": pause.adset_id, "name": pause.adset_name, "ads": ads, "since": pause.since.isoformat()}
+
+
+def unexplained_of(item: Item) -> UnexplainedPause:
+    """Return the unexplained pauses that an item holds."""
+    ads = {ad["id"]: ad["name"] for ad in item["ads"]}
+    return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]))
+
+
 # --- runs
 
 
@@ -180,7 +204,11 @@ def result_item(result: Mapping[str, Any]) -> bytes:
     packed = _packed(result)
     if len(packed) > MAX_ITEM_BYTES:
         packed = _packed(without_details(result))
-    return packed if len(packed) <= MAX_ITEM_BYTES else _packed({**result, "campaigns": [], "recovered": []})
+    return (
+        packed
+        if len(packed) <= MAX_ITEM_BYTES
+        else _packed({**result, "campaigns": [], "recovered": [], "unexplained": []})
+    )
 
 
 def run_record_of(item: Item) -> RunRecord:
@@ -233,10 +261,10 @@ def shared_run_of(item: Item) -> SharedRun | None:
 
 def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
     """Return what a campaign's share of a run has come to, without secrets and no larger than fits."""
-    packed = _packed(redact_all(asdict(part.report)))
+    packed = _packed(redact_all(_report_item(part.report)))
     if len(packed) > MAX_ITEM_BYTES:
         few = replace(part.report, adsets=part.report.adsets[:MAX_KEPT], recovered=part.report.recovered[:MAX_KEPT])
-        packed = _packed(redact_all(asdict(few)))
+        packed = _packed(redact_all(_report_item(few)))
     return {
         **progress_key(run_id, part.report.slug),
         "begun_at": now.isoformat(),
@@ -247,19 +275,26 @@ def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
     }
 
 
+def _report_item(report: SyncReport) -> Item:
+    return {**asdict(report), "unexplained": [unexplained_item(pause) for pause in report.unexplained]}
+
+
 def progress_of(item: Item) -> CampaignProgress | None:
     """Return what has come of a campaign's share of a run, None if nothing has yet."""
     if "report" not in item:
         return None
     report = _tuples(_unpacked(item["report"]))
     adsets = tuple(AdSetResult(**{**_tuples(adset), "result": Result(adset["result"])}) for adset in report["adsets"])
+    unexplained = tuple(map(unexplained_of, report.get("unexplained", ())))
     recovered = tuple(
         Recovery(**{**_tuples(found), "found": ChangeState(found["found"]), "state": ChangeState(found["state"])})
         for found in report["recovered"]
     )
     graph = GraphUsage(**{name: int(value) for name, value in item["graph"].items()})
     return CampaignProgress(
-        SyncReport(**{**report, "adsets": adsets, "recovered": recovered}), graph, bool(item["is_over"])
+        SyncReport(**{**report, "adsets": adsets, "recovered": recovered, "unexplained": unexplained}),
+        graph,
+        bool(item["is_over"]),
     )
 
 

@@ -34,19 +34,24 @@ _EXCEPTIONS_TO_THE_CODE: Mapping[tuple[int, int | None], type[MetaError]] = {
     (613, 1487225): MetaInvalidError,  # creation of ads: the same
     (613, None): MetaPolicyError,  # abuse prevention has lowered the quota, for hours
 }
-_PASSING_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
-"""What a server in front of the API says when it has had enough for the moment."""
 JsonObject = dict[str, Any]
 Shape = Callable[[JsonObject], bool]
 
 
 def parse_answer(path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
-    """Return the answer's object, or raise what is wrong with it."""
-    answer = _json(body)
+    """Return the answer's object, or raise what is wrong with it.
+
+    Only Meta's own error object says that something was refused. A page, an empty body or anything else that is not
+    JSON of the expected shape is no answer of the API, whatever its status (facebook-python-business-sdk #675).
+
+    Raises
+    ------
+    MetaError
+        A `MetaLostAnswerError` if nobody knows what was done.
+    """
+    answer = parse_json(body)
     if isinstance(answer, dict) and "error" in answer:
         raise _classify(path, answer["error"], headers)
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING_REFUSALS:
-        raise MetaInvalidError(f"Meta refuses {path} with HTTP {status} and no reason")
     if not (HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and isinstance(answer, dict) and expects(answer)):
         raise MetaLostAnswerError(f"Meta answered HTTP {status} for {path} with something unexpected")
     return answer
@@ -87,7 +92,7 @@ def _kind(code: int | None, subcode: int | None, *, transient: bool) -> type[Met
     return MetaInvalidError
 
 
-def _json(text: Any) -> Any:
+def parse_json(text: Any) -> Any:
     """Return what a JSON text says, None if it is none."""
     try:
         return json.loads(text)

@@ -7,8 +7,9 @@ succeeded only if the status is 2xx *and* the body is an object of the expected 
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from threading import Lock, local
+from threading import Lock
 from typing import Any, TypeGuard, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,11 +18,11 @@ from facebook_business.api import FacebookAdsApi
 from facebook_business.session import FacebookSession
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from closrads.clock import Clock
+from closrads.clock import REPORT_SECONDS, Clock
 from closrads.domain.results import GraphUsage
 from closrads.errors import MetaError, MetaLostAnswerError, MetaRateLimitError, MetaTooMuchDataError, MetaTransientError
 from closrads.http import BoundedAdapter
-from closrads.meta.error_codes import JsonObject, Shape, _json, parse_answer
+from closrads.meta.error_codes import JsonObject, Shape, parse_answer, parse_json
 from closrads.meta.rate_limit import AccountQuota
 from closrads.observability import logger
 from closrads.redaction import Secret, one_line
@@ -39,6 +40,9 @@ READ_POINTS, WRITE_POINTS = 1, 3
 """What a call costs of the ad account's score (Marketing API "Rate Limiting")."""
 _POINTS = {"GET": READ_POINTS, "POST": WRITE_POINTS}
 T = TypeVar("T")
+
+_answers: ContextVar[list[requests.Response]] = ContextVar("answers")
+"""The raw answers of the exchange that is under way."""
 
 
 def has_data(answer: JsonObject) -> bool:
@@ -130,7 +134,6 @@ class GraphApi:
         self.version_warning = ""
         """What Meta last said about the end of `API_VERSION`, if anything."""
         self._meter = meter
-        self._thread = local()
 
     @property
     def seconds_not_for_waits(self) -> float:
@@ -262,7 +265,7 @@ class GraphApi:
         for operation in operations:
             batch.add(operation.method, operation.path, params=dict(operation.params))
         answer = self._exchange(batch.execute, [operation.method for operation in operations])
-        items = _json(answer.text)
+        items = parse_json(answer.text)
         if not isinstance(items, list):
             parse_answer("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
         items += [None] * (len(operations) - len(items))
@@ -292,8 +295,10 @@ class GraphApi:
 
     def _exchange(self, send: Callable[[], Any], methods: Sequence[str]) -> requests.Response:
         """Have the SDK send something and return the raw answer, whatever the SDK makes of it."""
+        if self.clock.remaining() <= REPORT_SECONDS:
+            raise MetaTransientError("No time is left for another call to Meta: the report is still to be sent")
         answers: list[requests.Response] = []
-        self._thread.answers = answers
+        token = _answers.set(answers)
         self.quota.count(sum(_POINTS[method] for method in methods))
         self._session.timeout = tuple(map(self.clock.bounded_timeout, TIMEOUT_SECONDS))
         self._adapter.seconds = self._session.timeout[1]
@@ -309,11 +314,12 @@ class GraphApi:
             if not answers:
                 raise
         finally:
+            _answers.reset(token)
             self._meter.count(methods, (self.clock.now() - started).total_seconds())
         return answers[-1]
 
     def _record_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        self._thread.answers.append(response)
+        _answers.get().append(response)
         self.quota.learn(response.headers)
         if warning := response.headers.get("x-ad-api-version-warning"):
             self.version_warning = one_line(warning)

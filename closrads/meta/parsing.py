@@ -1,4 +1,4 @@
-"""Meta's rows → ad sets and ads."""
+"""Meta's rows → ad sets, ads, and status changes."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,36 +7,42 @@ from datetime import datetime
 from typing import Any
 
 from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
+from closrads.domain.health import Actor, StatusChange
 from closrads.errors import MetaInvalidError
-from closrads.meta.error_codes import JsonObject
+from closrads.meta.error_codes import JsonObject, parse_json
 from closrads.meta.targeting_write import has_targeting
 from closrads.redaction import MAX_NAME_CHARS, one_line
 
+_STATUS_EVENTS = frozenset({"update_ad_run_status", "update_ad_run_status_to_be_set_after_review"})
+_SWITCHED_OFF, _SWITCHED_ON = frozenset({"inactive", "paused"}), frozenset({"active"})
+_META = frozenset({"meta", "facebook"})
+
 
 def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
-    adset_id = _text(row, "id")
+    """Return an ad set with its ads; raise a `MetaInvalidError` if its row cannot be used."""
+    adset_id = text_of(row, "id")
     if not has_targeting(row):
         raise MetaInvalidError(f"Meta lists ad set {adset_id} without its targeting")
     return AdSetSnapshot(
         id=adset_id,
         name=_name(row, adset_id),
         meta_campaign_id=campaign_id,
-        effective_status=_text(row, "effective_status"),
+        effective_status=text_of(row, "effective_status"),
         targeting=row["targeting"],
         ads=tuple(ads.values()),
         read_at=read_at,
     )
 
 
-def _ad(row: JsonObject) -> Ad:
+def parse_ad(row: JsonObject) -> Ad:
+    """Return an ad; raise a `MetaInvalidError` if its row cannot be used."""
     return Ad(
-        id=_text(row, "id"),
+        id=text_of(row, "id"),
         name=_name(row, row["id"]),
-        status=_text(row, "status" if row.get("status") else "configured_status"),
-        effective_status=_text(row, "effective_status"),
+        status=text_of(row, "status" if row.get("status") else "configured_status"),
+        effective_status=text_of(row, "effective_status"),
         issues=tuple(map(_issue, _list_of_objects(row, "issues_info"))),
         review_feedback=one_line("; ".join(_leaves(row.get("ad_review_feedback")))),
-        updated_at=_time(row.get("updated_time")),
     )
 
 
@@ -77,8 +83,31 @@ def _list_of_objects(row: JsonObject, key: str) -> list[JsonObject]:
     return value
 
 
-def _text(row: JsonObject, key: str) -> str:
+def text_of(row: JsonObject, key: str) -> str:
+    """Return a text of a row; raise a `MetaInvalidError` if it is none that can be shown and stored."""
     value = row.get(key)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARS or not value.isprintable():
         raise MetaInvalidError(f"Meta lists an object without a usable {key}")
     return value
+
+
+def parse_status_change(row: JsonObject) -> StatusChange | None:
+    """Return a row of the activity log that tells of an ad switched on or off, None for any other row.
+
+    Marketing API reference "Ad Activity". Statuses are display texts, `extra_data` is JSON in a text, and an automated
+    rule of the advertiser's shows Meta as its actor beside the rule's name.
+    """
+    extra = parse_json(row.get("extra_data"))
+    at, ad_id = _time(row.get("event_time")), row.get("object_id")
+    if row.get("event_type") not in _STATUS_EVENTS or not isinstance(extra, dict) or at is None:
+        return None
+    status = extra.get("new_value")
+    if not isinstance(status, str) or status.lower() not in _SWITCHED_OFF | _SWITCHED_ON:
+        return None
+    name = row.get("actor_name")
+    actor = Actor.UNKNOWN if not isinstance(name, str) or not name else Actor.ADVERTISER
+    if isinstance(name, str) and name.lower() in _META and not extra.get("rule_info"):
+        actor = Actor.META
+    return StatusChange(
+        ad_id=str(ad_id), at=at, switched_on=status.lower() in _SWITCHED_ON, actor=actor, name=one_line(str(name or ""))
+    )

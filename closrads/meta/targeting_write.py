@@ -1,13 +1,14 @@
-"""One write of an ad set's targeting, and what became of it where answers are lost or contradict each other."""
+"""One write of an ad set's regions, and what is there afterwards where answers are lost or contradict each other."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
-from closrads.domain.targeting import Targeting, region_keys, same_but_for_regions, same_targeting
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.targeting import _build_new_targeting, geo_conflicts, region_keys, with_regions_of
 from closrads.errors import (
     AdSetChangedError,
     MetaError,
+    MetaInvalidError,
     MetaLostAnswerError,
     MetaOutcomeUnknownError,
     MetaRateLimitError,
@@ -15,13 +16,28 @@ from closrads.errors import (
 )
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import GraphApi
+from closrads.state_mapper import Region
 
-_TARGETING_ONLY = {"fields": "id,targeting"}
+FRESH_SECONDS = 5.0
+"""Nothing is written on the strength of an older read: a person may have come since."""
 
 
-def read_targeting(api: GraphApi, adset_id: str) -> Targeting:
-    """Read the targeting that an ad set has now, with retries."""
-    return _targeting_of(api.get(adset_id, _TARGETING_ONLY, has_targeting))
+@dataclass(frozen=True, slots=True)
+class RegionWrite:
+    """What is to be written, and on what it may be written."""
+
+    regions: Sequence[Region]
+    replaces: Collection[frozenset[str]]
+    """The sets of region keys that may be there now; any other is somebody else's."""
+    repeats: bool = False
+    """Whether to write although the ad set already has these regions: the read may be older than an earlier write."""
+    accepts: Callable[[AdSetSnapshot], str] = lambda _: ""
+    """Returns why an ad set that was read anew is not to be written, empty if it is."""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The keys of the regions."""
+        return frozenset(region["key"] for region in self.regions)
 
 
 def has_targeting(answer: JsonObject) -> bool:
@@ -29,112 +45,110 @@ def has_targeting(answer: JsonObject) -> bool:
     return isinstance(answer.get("targeting"), dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An ad set's targeting as Meta stores it after our write."""
+class TargetingWriter:
+    """One write of an ad set's regions, with its retries.
 
-    targeting: Targeting
-    certain: bool
-    """Whether all of it is known to come from that write; else a person may have changed other parts of it."""
-
-
-class _Sent(IntEnum):
-    """What is known of a write, the more the higher."""
-
-    NO = 0
-    PERHAPS = 1
-    """Its answer was lost."""
-    CONFIRMED = 2
-
-
-class TargetingWrite:
-    """One write of `after` over `before`.
+    Only Meta's own error says that a write was not done. After any other answer the ad set is read, and what is there
+    decides; it is also read before every further attempt, and where the snapshot is older than `FRESH_SECONDS`.
 
     Parameters
     ----------
-    ours
-        What may be overwritten beside `before`, for it is of our own making.
-    again
-        Whether an earlier object may have written `after`.
+    read
+        Reads an ad set with all its ads, once.
+    may_be_sent
+        Whether an earlier call may have written these regions.
     """
 
-    def __init__(  # noqa: PLR0913 - what to write, and what is known of it
+    def __init__(
         self,
         api: GraphApi,
-        adset_id: str,
+        adset: AdSetSnapshot,
+        write: RegionWrite,
+        read: Callable[[AdSetSnapshot], AdSetSnapshot],
         *,
-        before: Targeting,
-        after: JsonObject,
-        ours: Sequence[Targeting] = (),
-        again: bool = False,
+        may_be_sent: bool = False,
     ) -> None:
         self._api = api
-        self._adset_id = adset_id
-        self._before = before
-        self._after = after
-        self._overwritable = (before, *ours)
-        self._sent = _Sent.PERHAPS if again else _Sent.NO
-        self._first = not again
+        self._latest = adset
+        self._write = write
+        self._read = read
+        self._sent = may_be_sent
 
-    def make(self, reserve: float, retried: tuple[type[MetaError], ...]) -> Written:
-        """Return what is at Meta afterwards; `retried` errors are waited for, short of the last `reserve` seconds."""
+    def run(self, reserve: float, retried: tuple[type[MetaError], ...]) -> AdSetSnapshot:
+        """Set the regions; return the ad set as read right before that write, with the regions that Meta stores now.
+
+        Parameters
+        ----------
+        reserve
+            Seconds of the invocation that no wait may touch.
+        retried
+            What is worth another attempt.
+
+        Raises
+        ------
+        AdSetChangedError
+            The regions that are there are somebody else's; they were left alone.
+        MetaOutcomeUnknownError
+            The write may have been done, and Meta does not show it.
+        MetaError
+            The write was not done.
+        """
         try:
             return self._api.retrying(self._attempt, reserve=reserve, errors=retried)
         except MetaError as error:
-            if self._sent is _Sent.NO:
+            if not self._sent:
                 raise
-            unknown = f"Nobody knows whether the write to {self._adset_id} was done: {error}"
-            try:
-                waited_for = (*retried, MetaRateLimitError) if retried else ()
-                answer = self._api.retrying(self._read, reserve=reserve, errors=waited_for)
-            except MetaError as unreadable:
-                raise MetaOutcomeUnknownError(f"{unknown}; {unreadable}", error) from None
-            if (written := self._look(answer)) is not None:
-                return written
-            raise MetaOutcomeUnknownError(unknown, error) from None
+            return self._find_out(error, reserve, (*retried, MetaRateLimitError) if retried else ())
 
-    def _attempt(self) -> Written:
-        if not self._first and (written := self._look(self._read())) is not None:
-            return written
-        self._first = False
+    def _attempt(self) -> AdSetSnapshot:
+        self._refresh()
+        latest, write = self._latest, self._write
+        present = region_keys(latest.targeting)
+        if present == write.wanted and (self._sent or not write.repeats):
+            return latest
+        self._refuse_foreign_regions()
+        if conflicts := geo_conflicts(latest.targeting, write.wanted):
+            raise MetaInvalidError("; ".join(conflicts))
+        answer = self._send(_build_new_targeting(latest.targeting, write.regions))
+        if not has_targeting(answer):
+            raise MetaLostAnswerError(f"Meta confirms the write to {latest.id} without showing it")
+        stored = region_keys(answer["targeting"])
+        if stored != write.wanted and stored in write.replaces:
+            raise MetaLostAnswerError(f"Meta confirms the write to {latest.id}, but shows the states from before")
+        # Of the answer only the regions are taken: it may spell the rest otherwise than a read does.
+        return replace(latest, targeting=with_regions_of(latest.targeting, answer["targeting"]))
+
+    def _refresh(self) -> None:
+        """Read the ad set anew if an attempt was made already, or if the snapshot is too old to write on."""
+        age = (self._api.clock.now() - self._latest.read_at).total_seconds()
+        if self._sent or age > FRESH_SECONDS:
+            self._latest = self._read(self._latest)
+            if not self._sent and (why_not := self._write.accepts(self._latest)):
+                raise MetaInvalidError(why_not)
+
+    def _send(self, targeting: JsonObject) -> JsonObject:
         try:
-            answer = self._api.post(self._adset_id, {"targeting": self._after, **_TARGETING_ONLY})
+            answer = self._api.post(self._latest.id, {"targeting": targeting, "fields": "id,targeting"})
         except MetaTransientError:
-            self._sent = max(self._sent, _Sent.PERHAPS)
+            self._sent = True
             raise
-        self._sent = _Sent.CONFIRMED
-        shown_by_the_write = has_targeting(answer)
-        stored = _targeting_of(answer if shown_by_the_write else self._read())
-        certain = shown_by_the_write or same_but_for_regions(stored, self._before)
-        if region_keys(stored) == region_keys(self._after):
-            return Written(stored, certain)
-        if self._may_overwrite(stored):
-            raise MetaLostAnswerError(f"Meta confirms the write to {self._adset_id}, but shows the old states")
-        if certain:
-            return Written(stored, certain)  # what Meta made of it: other states than were sent
-        raise self._somebody_else()
+        self._sent = True
+        return answer
 
-    def _read(self) -> JsonObject:
-        return self._api.get_once(self._adset_id, _TARGETING_ONLY, has_targeting)
+    def _find_out(self, error: MetaError, reserve: float, retried: tuple[type[MetaError], ...]) -> AdSetSnapshot:
+        """Look for a write whose answer was lost."""
+        unknown = f"Nobody knows whether the write to {self._latest.id} was done: {error}"
+        try:
+            self._latest = self._api.retrying(lambda: self._read(self._latest), reserve=reserve, errors=retried)
+        except MetaError as unreadable:
+            raise MetaOutcomeUnknownError(f"{unknown}; {unreadable}", error) from None
+        if region_keys(self._latest.targeting) == self._write.wanted:
+            return self._latest
+        self._refuse_foreign_regions()
+        raise MetaOutcomeUnknownError(unknown, error) from None
 
-    def _look(self, answer: JsonObject) -> Written | None:
-        """Return what is there if the write has arrived, None if that does not show."""
-        current = _targeting_of(answer)
-        differ = region_keys(self._before) != region_keys(self._after)
-        can_tell = self._sent is _Sent.CONFIRMED or (self._sent is _Sent.PERHAPS and differ)
-        if can_tell and region_keys(current) == region_keys(self._after):
-            return Written(current, same_but_for_regions(current, self._before))
-        if self._may_overwrite(current):
-            return None
-        raise self._somebody_else()
-
-    def _may_overwrite(self, current: Targeting) -> bool:
-        return any(same_targeting(current, known) for known in self._overwritable)
-
-    def _somebody_else(self) -> AdSetChangedError:
-        return AdSetChangedError(f"Somebody changed the targeting of {self._adset_id} meanwhile: it stays as it is now")
-
-
-def _targeting_of(answer: JsonObject) -> Targeting:
-    targeting: Targeting = answer["targeting"]
-    return targeting
+    def _refuse_foreign_regions(self) -> None:
+        if region_keys(self._latest.targeting) not in (*self._write.replaces, self._write.wanted):
+            raise AdSetChangedError(
+                f"Somebody changed the states of {self._latest.id} meanwhile: they stay as they are now"
+            )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from closrads.domain.changes import UnexplainedPause
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.redaction import one_line
 from closrads.report.content import AdSetLink, Box, Entry
@@ -41,12 +42,26 @@ def _boxes(result: RunResult) -> Iterator[Box]:
             "CLOSRTECH named these; Meta has no region for them, so they were left out. Ask CLOSRTECH what is meant."
         )
         yield Box("orange", "Unknown states", advice, unmapped)
+    if off := _of_campaigns(result, lambda c: [line for pause in c.unexplained for line in _pause_lines(pause)]):
+        advice = (
+            "These ads ran before CLOSRADS changed their ad set and are switched off since; Meta does not tell by "
+            "whom. "
+            "If nobody wants them off, switch them on in Ads Manager."
+        )
+        yield Box("orange", "Switched off, nobody knows by whom", advice, off)
     if left := _of_campaigns(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
         advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
         yield Box("grey", "Left to another run", advice, left)
     if result.campaigns and result.success and not _has_warnings(result):
         action = WORDINGS[result.action].name
         yield Box("green", f"{f'The {action}' if action else 'All campaigns'} ran without issues", "")
+
+
+def _pause_lines(pause: UnexplainedPause) -> list[str]:
+    return [
+        f"Ad “{name}” ({ad_id}) in {pause.adset_name}: off since the change of {pause.since:%Y-%m-%d}"
+        for ad_id, name in pause.ads.items()
+    ]
 
 
 def _of_campaigns(result: RunResult, lines: Callable[[SyncReport], Sequence[str]]) -> tuple[Entry, ...]:

@@ -39,7 +39,8 @@ def _outcome(result: RunResult) -> str:
     if failed := _failed(result):
         return f"✗ {prefix}{_names(failed, _MAX_SUBJECT_NAME_CHARS)} failed"
     counts = [f"{count} {word}" for word, count in _news(result).items()] or [WORDINGS[result.action].nothing]
-    return f"{'⚠' if _has_warnings(_without_deferred(result)) else '✓'} {prefix}{_short(counts, list(_secondary_facts(result)))}"
+    sign = "⚠" if _has_warnings(_without_deferred(result)) else "✓"
+    return f"{sign} {prefix}{_short(counts, list(_secondary_facts(result)))}"
 
 
 def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
@@ -189,6 +190,7 @@ def _has_warnings(result: RunResult) -> bool:
     return any(
         campaign.unmapped_states
         or campaign.recovered
+        or campaign.unexplained
         or campaign.left_to
         or any(adset.result not in _QUIET or _note_label(result, adset) for adset in campaign.adsets)
         for campaign in result.campaigns

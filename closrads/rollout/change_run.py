@@ -1,12 +1,20 @@
-"""One ad set's change on its way: write, re-publish, verify, roll back."""
+"""One ad set's change on its way, and the one way in which a targeting is written: rule by rule.
 
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+Forward or back, in a run, a recovery or a recheck: write the regions onto a fresh read, re-publish every ad that runs,
+wait, verify. A step takes the changes that are ready for it and returns each in its next state; what a step finds out
+decides, in `judged` and its neighbours, what comes next.
+"""
 
-from closrads.concurrency import in_background
-from closrads.domain.adsets import AdHealth, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+from closrads.concurrency import in_background, map_concurrently
+from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason, UnexplainedPause
+from closrads.domain.health import StatusChange, switched_off_by_meta
 from closrads.domain.request import Action
 from closrads.domain.results import Result
 from closrads.domain.targeting import region_keys
@@ -19,19 +27,32 @@ from closrads.errors import (
     most_severe,
 )
 from closrads.facebook_client import (
-    Rollback,
-    Undoing,
-    refresh,
+    Republished,
+    RepublishFailure,
+    Verification,
+    read_adsets,
     republish_ads,
     rollback_geo,
     update_adset_geo,
     verify_ads_after_republish,
 )
 from closrads.ledger.changes import Ledger
-from closrads.meta.graph import GraphApi
-from closrads.meta.targeting_write import Written
+from closrads.meta.graph import RESERVED_SECONDS, GraphApi
+from closrads.meta.targeting_write import FRESH_SECONDS
 from closrads.observability import log_defect, logger
-from closrads.rollout.budget import points_needed, seconds_needed
+from closrads.rollout.budget import seconds_needed
+
+WRITES_AT_ONCE = 10
+"""Of one wave; how many there are at once at Meta, `rate_limit.CALLS_AT_ONCE` bounds."""
+RESULTS = {
+    ChangeState.VERIFIED: Result.UPDATED,
+    ChangeState.ROLLED_BACK: Result.REVERTED,
+    ChangeState.ROLLBACK_FAILED: Result.ROLLBACK_FAILED,
+    ChangeState.SUPERSEDED: Result.SUPERSEDED,
+}
+"""What the end of a change means for its ad set; one that has no end is unverified."""
+VERIFY_ROUNDS = 2
+"""The second is for ads that were switched on while the first was on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,270 +66,454 @@ class Job:
     api: GraphApi
     ledger: Ledger
     wait_seconds: float
-    """Between a re-publish and the look at what became of it."""
+    """Between a re-publish and its verification."""
 
     def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
         """Return what these ad sets may take together, their rollback and the mail included."""
         return seconds_needed(self.api, adsets, self.wait_seconds)
 
 
-@dataclass(slots=True)
-class Attempt:
-    """A change that may have reached Meta, until it is in a state that can be left."""
+@dataclass(frozen=True, slots=True)
+class ChangeRun:
+    """A change on its way; each step returns the next value."""
 
     change: Change
-    adset: AdSetSnapshot
-    """As it was before, with the ads that ought to run."""
-    written: Written | None = None
-    issues: list[str] = field(default_factory=list)
-    unsettled: MetaOutcomeUnknownError | None = None
-    """Why nobody knows whether it was written."""
-    to_put_back: bool = False
-    is_back: bool = False
-    """Whether the targeting is as before again."""
-    was_cut_off: bool = False
-    """Whether an earlier run died while it rolled this back."""
-    end: ChangeState | None = None
-    """What it came to, also if the ledger could not be told; None if that is not known: it stays open."""
-    refused: list[MetaError] = field(default_factory=list)
+    """As the ledger knows it."""
+    state: ChangeState
+    """As it is, even if not yet recorded."""
+    now: AdSetSnapshot
+    """The ad set as it was read last, with all its ads."""
+    protected: tuple[Ad, ...]
+    """The ads that the change answers for: those that ran before, and those that it has re-published since."""
+    confirmed: frozenset[str] = frozenset()
+    """The ids of the ads of which Meta has confirmed a re-publish since the last write."""
+    failures: tuple[RepublishFailure, ...] = ()
+    """Re-publishes since the last write that were refused, or of which the answer was lost."""
+    findings: tuple[AdFinding, ...] = ()
+    """How the ads did when they were verified last."""
+    log: tuple[StatusChange, ...] = ()
+    """What the activity log has told so far."""
+    stored: frozenset[str] = frozenset()
+    """The region keys with which Meta has confirmed our last write, whatever was sent."""
+    is_foreign: bool = False
+    """Whether the regions are somebody else's now: hands off them, but the ads are to be protected."""
+    unknown: MetaOutcomeUnknownError | None = None
+    """Why it is not known whether the write was done."""
+    reason: RollbackReason | None = None
+    """Why it cannot stay."""
+    issues: tuple[str, ...] = ()
+    refusals: tuple[MetaError, ...] = ()
+    """What Meta refused on the way."""
     unrecorded: LedgerError | None = None
+    """Why the ledger does not know the state."""
 
     @property
-    def is_fit(self) -> bool:
-        """Whether it was written, and nothing speaks against it yet."""
-        return self.end is None and self.unsettled is None and not self.to_put_back
+    def id(self) -> str:
+        """The ad set's id."""
+        return self.change.before.id
 
     @property
-    def trouble(self) -> ClosradsError | None:
+    def to_record(self) -> Change:
+        """The change, with what the ledger does not know of it yet but for its state."""
+        before = replace(self.change.before, ads=self.protected)
+        return replace(self.change, before=before, reason=self.reason)
+
+    @property
+    def error(self) -> ClosradsError | None:
         """What says most about whether the campaign may go on."""
-        return most_severe(self.refused) or self.unrecorded
+        return most_severe(self.refusals) or self.unrecorded
 
+    @property
+    def is_on_course(self) -> bool:
+        """Whether nothing speaks against it yet."""
+        return self.reason is None and self.unknown is None and not self.is_foreign
 
-def _write(job: Job, attempt: Attempt, *, patient: bool) -> None:
-    """Raise a MetaError only if nothing was written."""
-    regions = attempt.change.after["geo_locations"]["regions"]
-    reserve = job.seconds_needed([attempt.adset])
-    try:
-        attempt.written = update_adset_geo(
-            job.api, attempt.adset, regions, reserve=reserve, patient=patient, again=attempt.unsettled is not None
+    @property
+    def to_republish(self) -> tuple[Ad, ...]:
+        """Every ad that runs without a confirmation, and every ad that Meta has switched off since the change began."""
+        off = switched_off_by_meta(self.protected, self.now.ads, self.log, self.change.prepared_at)
+        return tuple({ad.id: ad for ad in (*self.unconfirmed, *off)}.values())
+
+    @property
+    def unconfirmed(self) -> tuple[Ad, ...]:
+        """The ads that run and of which Meta has not confirmed a re-publish since the last write."""
+        return tuple(ad for ad in self.now.active_ads if ad.id not in self.confirmed)
+
+    @property
+    def unexplained(self) -> tuple[AdFinding, ...]:
+        """Ads that are off since the change began, and nobody can tell by whom."""
+        return self.with_health(AdHealth.UNEXPLAINED)
+
+    def with_health(self, *healths: AdHealth) -> tuple[AdFinding, ...]:
+        """Return what was found of the ads that do so."""
+        return tuple(finding for finding in self.findings if finding.health in healths)
+
+    def in_state(self, state: ChangeState) -> "ChangeRun":
+        """Return it in its next state.
+
+        Raises
+        ------
+        ValueError
+            The machine has no such step.
+        """
+        if state not in TRANSITIONS[self.state]:
+            raise ValueError(f"A change cannot go from {self.state} to {state}")
+        return replace(self, state=state)
+
+    def with_issues(self, *issues: str) -> "ChangeRun":
+        """Return it with more to say about it."""
+        return replace(self, issues=self.issues + issues)
+
+    def failed(self, reason: RollbackReason, *issues: str) -> "ChangeRun":
+        """Return it as one that has to be rolled back."""
+        return replace(self.with_issues(*issues), reason=self.reason or reason)
+
+    def foreign(self, issue: str) -> "ChangeRun":
+        """Return it as one whose regions are somebody else's."""
+        return replace(self.with_issues(issue), is_foreign=True, unknown=None)
+
+    def refused(self, *errors: MetaError) -> "ChangeRun":
+        """Return it with what Meta refused."""
+        return replace(self, refusals=self.refusals + errors)
+
+    def written(self, adset: AdSetSnapshot) -> "ChangeRun":
+        """Return it after a write, with the ad set as it was read right before: no re-publish is confirmed yet."""
+        stored = region_keys(adset.targeting)
+        return replace(self, now=adset, stored=stored, unknown=None, confirmed=frozenset(), failures=(), findings=())
+
+    def republished(self, outcome: Republished) -> "ChangeRun":
+        """Return it after a re-publish."""
+        run = self.refused(*(failure.error for failure in outcome.failures))
+        known = {ad.id for ad in self.protected}
+        added = (ad for ad in self.now.ads if ad.id in outcome.confirmed and ad.id not in known)
+        return replace(
+            run,
+            confirmed=self.confirmed | outcome.confirmed,
+            failures=outcome.failures,
+            protected=(*self.protected, *(replace(ad, status="ACTIVE") for ad in added)),
         )
+
+    def reread(self, adset: AdSetSnapshot) -> "ChangeRun":
+        """Return it with its ads as they were read anew; its targeting is as it was written."""
+        return replace(self, now=replace(self.now, ads=adset.ads, read_at=adset.read_at))
+
+    def unread(self, error: MetaError) -> "ChangeRun":
+        """Return it as one whose ads could not be read, so that nobody knows which of them may be re-published."""
+        failures = tuple(RepublishFailure(ad, error) for ad in self.to_republish)
+        return self.republished(Republished(frozenset(), failures))
+
+    def verified(self, verification: Verification) -> "ChangeRun":
+        """Return it after its ads were read."""
+        now = replace(self.now, ads=verification.ads) if verification.ads else self.now
+        return replace(self, now=now, findings=verification.findings, log=verification.log or self.log)
+
+
+def begin(change: Change, now: AdSetSnapshot) -> ChangeRun:
+    """Return a recorded change, ready to be carried on from its state."""
+    return ChangeRun(change, change.state, now, change.before.active_ads)
+
+
+# --- forward
+
+
+def write(job: Job, run: ChangeRun) -> ChangeRun:
+    """Send a change to Meta once. If Meta is in trouble, whether it was written stays unknown for now."""
+    return _guarded(partial(_write, job, patient=False), run)
+
+
+def carry_through(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bool = False) -> list[ChangeRun]:
+    """Bring changes that may have reached Meta to their end: re-publish, verify, roll back what cannot stay.
+
+    What was written is re-published at once; only then is there patience for what may not have been. With
+    `keep_unexplained`, an ad that is off without a trace of who did it is no reason to roll back.
+    """
+    verify = partial(_verify_forward, keep_unexplained=keep_unexplained)
+    step = partial(_together, job)
+    runs = step(_republish_forward, runs, _is_written)
+    runs = _each(partial(_write, job, patient=True), runs, lambda run: run.unknown is not None)
+    runs = step(_republish_forward, runs, _is_written)
+    runs = step(_protect_ads, runs, lambda run: run.is_foreign and run.state.is_open)
+    runs = step(verify, runs, lambda run: run.state is ChangeState.REPUBLISHED and run.is_on_course)
+    runs = record(job, runs)
+    return roll_back(job, runs)
+
+
+def _is_written(run: ChangeRun) -> bool:
+    return run.state is ChangeState.WRITTEN and run.is_on_course
+
+
+def _write(job: Job, run: ChangeRun, *, patient: bool) -> ChangeRun:
+    regions = run.change.after["geo_locations"]["regions"]
+    reserve = job.seconds_needed([run.now])
+    may_be_sent = run.unknown is not None
+    try:
+        adset = update_adset_geo(job.api, run.now, regions, reserve=reserve, patient=patient, may_be_sent=may_be_sent)
     except AdSetChangedError as error:
-        attempt.issues.append(str(error))
-        attempt.end = ChangeState.SUPERSEDED
+        return run.foreign(str(error))
     except MetaOutcomeUnknownError as error:
-        attempt.unsettled = error
-        return
-    except MetaError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whether it was changed is unknown, whatever the defect
-        attempt.issues.append(log_defect(error))
-        attempt.to_put_back = True
-    attempt.unsettled = None
+        if not patient:
+            return replace(run, unknown=error)
+        run = replace(run, unknown=None).refused(error.cause)
+        return run.failed(RollbackReason.OUTCOME_UNKNOWN, str(error))
+    except MetaError as error:
+        return run.refused(error).in_state(ChangeState.NOT_WRITTEN).with_issues(str(error))
+    written = run.written(adset).in_state(ChangeState.WRITTEN)
+    if region_keys(adset.targeting) != run.change.new_regions:
+        return written.failed(RollbackReason.STORED_DIFFERENTLY, "Meta stored different states than were sent")
+    return written
 
 
-RESULTS = {
-    ChangeState.VERIFIED: Result.UPDATED,
-    ChangeState.ROLLED_BACK: Result.REVERTED,
-    ChangeState.ROLLBACK_FAILED: Result.ROLLBACK_FAILED,
-    ChangeState.SUPERSEDED: Result.SUPERSEDED,
-    None: Result.UNVERIFIED,
-}
-"""What a change's end means for its ad set."""
-
-
-def see_through(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Bring changes that may have reached Meta to their end: re-publish, verify, put back what is not well.
-
-    What was written is re-published at once; only then is there patience for what may not have been.
-    """
-    settled = [attempt for attempt in attempts if attempt.is_fit]
-    _republish(job, settled)
-    for attempt in attempts:
-        if attempt.unsettled is not None:
-            _settle(job, attempt)
-    _republish(job, [attempt for attempt in attempts if attempt.is_fit and attempt not in settled])
-    superseded = [attempt for attempt in attempts if attempt.end is ChangeState.SUPERSEDED and attempt.adset.ads]
-    _republish_beside_somebody(job, superseded)
-    _verify(job, [attempt for attempt in attempts if attempt.is_fit] + superseded)
-    _note_all(job, [attempt for attempt in attempts if attempt.end is not None])
-    if sick := [attempt for attempt in attempts if attempt.to_put_back]:
-        put_back(job, sick)
-
-
-def _settle(job: Job, attempt: Attempt) -> None:
-    """Find out whether it was written, and write again if need be; if that cannot be known it has to be put back."""
-    _write(job, attempt, patient=True)
-    if attempt.unsettled is not None:
-        attempt.issues.append(str(attempt.unsettled))
-        attempt.refused.append(attempt.unsettled.trouble)
-        attempt.unsettled = None
-        attempt.to_put_back = True
-
-
-def _republish(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Re-publish the ads of changed ad sets, and mark for the rollback what that was refused for."""
-    adsets = [attempt.adset for attempt in attempts]
-    written = [attempt for attempt in attempts if attempt.change.state is ChangeState.PREPARED]
-    try:
-        with in_background(lambda: _note_all(job, written, ChangeState.WRITTEN)):
-            failures = republish_ads(job.api, adsets, reserve=job.seconds_needed(adsets))
-    except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unprotected, whatever the defect
-        _mark_all(attempts, log_defect(error))
-        return
-    for attempt in attempts:
-        failed = failures[attempt.adset.id]
-        attempt.refused += [failure.error for failure in failed]
-        attempt.issues += map(str, failed)
-        attempt.to_put_back = bool(failed)
-
-
-def _republish_beside_somebody(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Keep hands off the targeting; our write may have been there in between, so protect the ads that still run."""
-    try:
-        now = refresh(job.api, [attempt.adset for attempt in attempts])
-        running = []
-        for attempt in attempts:
-            there = now[attempt.adset.id]
-            if isinstance(there, MetaError):
-                attempt.issues.append(f"Its ads were not re-published: {there}")
-            else:
-                still_on = {ad.id for ad in there.active_ads}
-                ads = tuple(ad for ad in attempt.adset.active_ads if ad.id in still_on)
-                running.append(replace(attempt.adset, ads=ads))
-        failures = republish_ads(job.api, running)
-    except Exception as error:  # noqa: BLE001 - what happened to the targeting is to be told in any case
-        text = log_defect(error)
-        for attempt in attempts:
-            attempt.issues.append(f"Its ads were not re-published: {text}")
-        return
-    for attempt in attempts:
-        failed = failures.get(attempt.adset.id, ())
-        attempt.refused += [failure.error for failure in failed]
-        attempt.issues += map(str, failed)
-
-
-def _verify(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Look at the ads, and mark what is verified and what has to be put back; what cannot be told stays open."""
-    adsets = [attempt.adset for attempt in attempts]
-    republished = [attempt for attempt in attempts if attempt.end is None]
-    reserve = job.seconds_needed(adsets) - job.wait_seconds
-    try:
-        with in_background(lambda: _note_all(job, republished, ChangeState.REPUBLISHED)):
-            findings = verify_ads_after_republish(job.api, adsets, job.wait_seconds, reserve=reserve)
-    except Exception as error:  # noqa: BLE001 - they are changed and must not stay so unverified, whatever the defect
-        _mark_all([attempt for attempt in attempts if attempt.end is None], log_defect(error))
-        return
-    for attempt in attempts:
-        seen = findings[attempt.adset.id]
-        reasons = [str(finding) for finding in seen if finding.health is AdHealth.BROKEN]
-        if attempt.end is not None:
-            attempt.issues += reasons
-            continue
-        if attempt.written is not None and region_keys(attempt.written.targeting) != region_keys(attempt.change.after):
-            reasons.append("Meta made other states of what was written")
-        unreadable = [str(finding) for finding in seen if finding.health is AdHealth.UNREADABLE]
-        attempt.issues += reasons or unreadable
-        attempt.to_put_back = bool(reasons)
-        attempt.end = None if reasons or unreadable else ChangeState.VERIFIED
-
-
-def _mark_all(attempts: Sequence[Attempt], defect: str) -> None:
-    for attempt in attempts:
-        attempt.issues.append(defect)
-        attempt.to_put_back = True
-
-
-def put_back(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Roll back, and see each attempt's end noted."""
-    for attempt in attempts:
-        logger.warning("adset.rollback", extra={"adset": attempt.adset.id, "reasons": attempt.issues})
-    _note_all(job, attempts, ChangeState.ROLLING_BACK)
-    told = {attempt.adset.id: list(attempt.issues) for attempt in attempts}
-    _go_back(job, attempts)
-    cut_off = [attempt for attempt in attempts if attempt.was_cut_off and not attempt.refused]
-    unmended = [attempt for attempt in cut_off if attempt.end is ChangeState.ROLLBACK_FAILED]
-    has_capacity = _has_capacity(job, unmended)
-    if unmended and has_capacity:
-        for attempt in unmended:
-            attempt.issues = told[attempt.adset.id]
-        _go_there_again(job, unmended)
-        _go_back(job, unmended)
-    for attempt in attempts:
-        if attempt.end is ChangeState.ROLLBACK_FAILED:
-            logger.critical("adset.rollback_failed", extra={"adset": attempt.adset.id, "issues": attempt.issues})
-    # What there was no room for stays as one that was cut off, so that another run takes the whole way.
-    _note_all(job, [attempt for attempt in attempts if has_capacity or attempt not in unmended])
-
-
-def _has_capacity(job: Job, attempts: Sequence[Attempt]) -> bool:
-    adsets = [attempt.adset for attempt in attempts]
-    in_time = job.api.clock.remaining() >= job.seconds_needed(adsets)
-    return in_time and not job.api.quota.seconds_until(points_needed(adsets))
-
-
-def _go_there_again(job: Job, attempts: Sequence[Attempt]) -> None:
-    """Write what is being rolled back once more, over what is there now, and re-publish.
-
-    A rollback that is cut off between its write and its re-publish breaks ads too. They are mended by the targeting
-    from before that write, which is this, and a re-publish.
-    """
-    now = refresh(job.api, [attempt.adset for attempt in attempts])
-    for attempt in attempts:
-        attempt.is_back, attempt.written = False, None
-        there = now[attempt.adset.id]
-        if isinstance(there, AdSetSnapshot) and region_keys(there.targeting) == region_keys(attempt.adset.targeting):
-            with suppress(MetaError, AdSetChangedError):  # the way back finds out what is there
-                update_adset_geo(job.api, there, attempt.change.after["geo_locations"]["regions"])
-    republish_ads(job.api, [attempt.adset for attempt in attempts])
-
-
-def _go_back(job: Job, attempts: Sequence[Attempt]) -> None:
-    undoings = [
-        Undoing(attempt.adset, attempt.change.after["geo_locations"]["regions"], attempt.written, attempt.is_back)
-        for attempt in attempts
+def _republish_forward(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
+    with in_background(partial(record, job, runs)) as recorded:
+        done = _republish(job, runs, job.seconds_needed([run.now for run in runs]))
+    return [
+        run.failed(RollbackReason.NOT_CONFIRMED, *map(str, run.failures))
+        if run.failures
+        else run.in_state(ChangeState.REPUBLISHED)
+        for run in _as_recorded(done, recorded.result())
     ]
+
+
+def _verify_forward(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bool) -> list[ChangeRun]:
+    reserve = job.seconds_needed([run.now for run in runs]) - job.wait_seconds
+    with in_background(partial(record, job, runs)) as recorded:
+        done = _verify(job, runs, reserve)
+    return [_judged_forward(run, keep_unexplained=keep_unexplained) for run in _as_recorded(done, recorded.result())]
+
+
+def _judged_forward(run: ChangeRun, *, keep_unexplained: bool) -> ChangeRun:
+    """Decide what becomes of a change whose ads were verified; one whose ads could not be read stays open."""
+    if bad := run.with_health(AdHealth.BROKEN):
+        return run.failed(RollbackReason.ADS_BROKEN, *map(str, bad))
+    if run.failures:
+        return run.failed(RollbackReason.NOT_CONFIRMED, *map(str, run.failures))
+    run = run.with_issues(*map(str, run.unexplained))
+    if run.unexplained and not keep_unexplained:
+        return run.failed(RollbackReason.PAUSE_UNEXPLAINED)
+    if unreadable := run.with_health(AdHealth.UNREADABLE):
+        return run.with_issues(*map(str, unreadable))
+    if run.unconfirmed:
+        return run.with_issues(*(f"Ad “{ad.name}” ({ad.id}): is not re-published yet" for ad in run.unconfirmed))
+    return run.in_state(ChangeState.VERIFIED)
+
+
+def _protect_ads(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
+    """Keep hands off regions that are somebody else's; our write may have been there in between: re-publish, verify."""
+    read = read_adsets(job.api, [run.now for run in runs])
+    seen = [run.written(adset) for run in runs if isinstance(adset := read[run.id], AdSetSnapshot)]
+    unseen = [
+        run.with_issues(f"Its ads were not re-published: {error}")
+        for run in runs
+        if isinstance(error := read[run.id], MetaError)
+    ]
+    done = _verify(job, _republish(job, seen, RESERVED_SECONDS), RESERVED_SECONDS)
+    return [_judged_foreign(run) for run in done] + unseen
+
+
+def _judged_foreign(run: ChangeRun) -> ChangeRun:
+    """Close a change of which somebody else has the regions, once its ads are protected."""
+    run = run.with_issues(*map(str, run.with_health(AdHealth.BROKEN, AdHealth.UNEXPLAINED)))
+    uncertain = (*run.failures, *run.with_health(AdHealth.UNREADABLE))
+    if uncertain or run.unconfirmed:
+        return run.with_issues(*map(str, uncertain))
+    return run.in_state(ChangeState.SUPERSEDED)
+
+
+# --- back
+
+
+def roll_back(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
+    """Put back what cannot stay, and record how that ended."""
+    step = partial(_together, job)
+    runs = step(announce_rollback, runs, lambda run: run.reason is not None and not run.is_foreign)
+    runs = _each(partial(_put_regions_back, job), runs, _has_to_be_written_back)
+    runs = step(_protect_ads, runs, lambda run: run.state is ChangeState.ROLLING_BACK and run.is_foreign)
+    runs = step(_prove_rollback, runs, lambda run: run.state is ChangeState.ROLLING_BACK and not run.is_foreign)
+    for run in runs:
+        if run.state is ChangeState.ROLLBACK_FAILED:
+            logger.critical("adset.rollback_failed", extra={"adset": run.id, "issues": run.issues})
+    return record(job, runs)
+
+
+def _has_to_be_written_back(run: ChangeRun) -> bool:
+    return run.state is ChangeState.ROLLING_BACK and run.reason is not RollbackReason.ALREADY_BACK
+
+
+def announce_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
+    """Record that changes are going to be rolled back."""
+    for run in runs:
+        if run.state is not ChangeState.ROLLING_BACK:
+            logger.warning("adset.rollback", extra={"adset": run.id, "reasons": run.issues})
+    rolling_back = ChangeState.ROLLING_BACK
+    return record(job, [run if run.state is rolling_back else run.in_state(rolling_back) for run in runs])
+
+
+def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
+    """Keep which ads are off without a trace of who did it, for every run to tell until that is known."""
+    for run in runs:
+        if run.unexplained:
+            ads = {finding.ad.id: finding.ad.name for finding in run.unexplained}
+            pause = UnexplainedPause(run.id, run.change.before.name, ads, run.change.prepared_at)
+            try:
+                job.ledger.keep_unexplained(job.campaign, pause)
+            except LedgerError as error:
+                logger.error("ledger.unexplained_not_kept", extra={"adset": run.id, "error": str(error)})
+
+
+def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
+    """Put the regions from before onto the targeting that is there; if Meta refuses, go on and protect the ads."""
+    change = run.change
     try:
-        rollbacks = rollback_geo(job.api, undoings, job.wait_seconds)
-    except Exception as error:  # noqa: BLE001 - nothing may hide that an ad set is not as it was
-        failed = Rollback(Result.ROLLBACK_FAILED, (f"Its rollback did not end: {log_defect(error)}",))
-        rollbacks = dict.fromkeys((attempt.adset.id for attempt in attempts), failed)
-    for attempt in attempts:
-        rollback = rollbacks[attempt.adset.id]
-        attempt.issues += rollback.issues
-        attempt.refused += [rollback.trouble] if rollback.trouble else []
-        attempt.end = _ENDS[rollback.result]
+        adset = rollback_geo(job.api, change.before, run.now, {change.new_regions, run.stored}, repeats=True)
+    except AdSetChangedError as error:
+        return run.foreign(str(error))
+    except MetaError as error:
+        known = not isinstance(error, MetaOutcomeUnknownError) and run.reason is not RollbackReason.OUTCOME_UNKNOWN
+        what = "Its states were NOT restored" if known else "It is NOT known whether its states are as before"
+        return run.refused(error).with_issues(f"{what}: {error}")
+    return run.written(adset)
 
 
-_ENDS = {
-    Result.REVERTED: ChangeState.ROLLED_BACK,
-    Result.SUPERSEDED: ChangeState.SUPERSEDED,
-    Result.ROLLBACK_FAILED: ChangeState.ROLLBACK_FAILED,
-}
+def _prove_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
+    done = _verify(job, _republish(job, runs, RESERVED_SECONDS), RESERVED_SECONDS)
+    return [judged_back(run) for run in done]
 
 
-def _note_all(job: Job, attempts: Sequence[Attempt], state: ChangeState | None = None) -> None:
-    """Tell the ledger that all are in one state, or each at its end.
+def judged_back(run: ChangeRun) -> ChangeRun:
+    """Decide how a rollback ended: only what Meta has confirmed and a later read has shown counts."""
+    uncertain = (*run.with_health(AdHealth.BROKEN, AdHealth.UNREADABLE), *run.failures)
+    is_restored = region_keys(run.now.targeting) == run.change.old_regions
+    if uncertain or run.unconfirmed or not is_restored:
+        lead = ("Its targeting was restored, but not all ads:",)
+        if not is_restored:
+            lead = ("Its states were NOT restored",)
+        return run.with_issues(*lead, *map(str, uncertain)).in_state(ChangeState.ROLLBACK_FAILED)
+    ads = "its ads are healthy" if not run.unexplained else "all other ads are healthy"
+    return run.with_issues(f"Its targeting was restored and {ads}").in_state(ChangeState.ROLLED_BACK)
 
-    If it cannot be told, what is at Meta comes first: the change stays open for the next run.
+
+# --- what every write is followed by
+
+
+def _republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
+    """Re-publish the ads that run, by a read that is still fresh, and those that Meta has switched off."""
+    oldest = job.api.clock.now() - timedelta(seconds=FRESH_SECONDS)
+    read = read_adsets(job.api, [run.now for run in runs if run.now.read_at < oldest], reserve=reserve)
+    unread = [run.unread(error) for run in runs if isinstance(error := read.get(run.id), MetaError)]
+    fresh = [
+        run if adset is None else run.reread(adset)
+        for run in runs
+        if not isinstance(adset := read.get(run.id), MetaError)
+    ]
+    outcomes = republish_ads(job.api, {run.id: run.to_republish for run in fresh}, reserve=reserve)
+    return _merged(runs, [*unread, *(run.republished(outcomes[run.id]) for run in fresh)])
+
+
+def _verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
+    """Read the ads again; those that were switched on meanwhile are re-published, and read once more."""
+    done = {run.id: run for run in runs}
+    pending = [run for run in runs if run.now.ads or run.protected]
+    for _ in range(VERIFY_ROUNDS):
+        if not pending:
+            break
+        since = min(run.change.prepared_at for run in pending)
+        before = [replace(run.change.before, ads=run.protected) for run in pending]
+        seen = verify_ads_after_republish(job.api, before, job.wait_seconds, since=since, reserve=reserve)
+        done |= {run.id: run.verified(seen[run.id]) for run in pending}
+        late = [done[run.id] for run in pending if done[run.id].unconfirmed and not done[run.id].failures]
+        pending = _republish(job, late, reserve) if late else []
+        done |= {run.id: run for run in pending}
+    return [done[run.id] for run in runs]
+
+
+# --- steps, and the ledger
+
+
+def _each(
+    step: Callable[[ChangeRun], ChangeRun], runs: Sequence[ChangeRun], ready: Callable[[ChangeRun], bool]
+) -> list[ChangeRun]:
+    """Take a step with each change that is ready for it, side by side."""
+    chosen = [run for run in runs if ready(run)]
+    done = map_concurrently(partial(_guarded, step), chosen, WRITES_AT_ONCE)
+    return _merged(runs, done)
+
+
+def _together(
+    job: Job,
+    step: Callable[[Job, Sequence[ChangeRun]], list[ChangeRun]],
+    runs: Sequence[ChangeRun],
+    ready: Callable[[ChangeRun], bool],
+) -> list[ChangeRun]:
+    """Take a step with all changes that are ready for it; if it fails on a defect, with each of them alone."""
+    chosen = [run for run in runs if ready(run)]
+    if not chosen:
+        return list(runs)
+    try:
+        done = step(job, chosen)
+    except Exception as error:  # noqa: BLE001 - ads may be unprotected: they are looked after whatever the defect
+        done = (
+            [run for one in chosen for run in _together(job, step, [one], ready)]
+            if len(chosen) > 1
+            else [_defective(chosen[0], log_defect(error))]
+        )
+    return _merged(runs, done)
+
+
+def _guarded(step: Callable[[ChangeRun], ChangeRun], run: ChangeRun) -> ChangeRun:
+    try:
+        return step(run)
+    except Exception as error:  # noqa: BLE001 - the others go on, and this one is put back, whatever the defect
+        return _defective(run, log_defect(error))
+
+
+def _defective(run: ChangeRun, defect: str) -> ChangeRun:
+    """Return a change in which this package has failed: put back, or a rollback of which nobody knows."""
+    if run.state is ChangeState.ROLLING_BACK:
+        return run.with_issues(f"Its rollback did not end: {defect}").in_state(ChangeState.ROLLBACK_FAILED)
+    return replace(run, unknown=None).failed(RollbackReason.DEFECT, defect)
+
+
+def _merged(runs: Iterable[ChangeRun], done: Iterable[ChangeRun]) -> list[ChangeRun]:
+    by_id = {run.id: run for run in done}
+    return [by_id.get(run.id, run) for run in runs]
+
+
+def _as_recorded(runs: Iterable[ChangeRun], recorded: Iterable[ChangeRun]) -> list[ChangeRun]:
+    """Return changes with what the ledger knows of them by now."""
+    by_id = {run.id: run for run in recorded}
+    return [replace(run, change=by_id[run.id].change, unrecorded=by_id[run.id].unrecorded) for run in runs]
+
+
+def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
+    """Tell the ledger in which state each change is, step by step.
+
+    If it cannot be told, what is at Meta comes first: the change stays open for a later run.
     """
-    moves = [(attempt, to) for attempt in attempts if (to := state or attempt.end) is not None]
-    note(job, [(attempt, to) for attempt, to in moves if attempt.change.state is not to])
+    done = {run.id: replace(run, unrecorded=None) for run in runs}
+    while behind := [run for run in done.values() if run.change.state is not run.state and run.unrecorded is None]:
+        moves = [(run.to_record, _next_on_the_way(run.change.state, run.state)) for run in behind]
+        try:
+            answers = job.ledger.move(moves)
+        except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
+            answers = [LedgerError(log_defect(error))] * len(moves)
+        for run, (_, to), answer in zip(behind, moves, answers, strict=True):
+            if isinstance(answer, LedgerError):
+                details = {"adset": run.id, "to": to.value, "error": str(answer)}
+                logger.error("ledger.unrecorded", extra=details)
+                done[run.id] = replace(run, unrecorded=answer)
+            else:
+                done[run.id] = replace(run, change=answer)
+    return [done[run.id] for run in runs]
 
 
-def note(job: Job, moves: Sequence[tuple[Attempt, ChangeState]]) -> None:
-    """Tell the ledger of each attempt's next state; what it could not be told of is `unrecorded`."""
-    try:
-        answers = job.ledger.move([(attempt.change, to) for attempt, to in moves])
-    except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
-        if len(moves) > 1:  # one of them trips the code: the others are told alone
-            for move in moves:
-                note(job, [move])
-            return
-        answers = [LedgerError(log_defect(error))] * len(moves)
-    for (attempt, to), answer in zip(moves, answers, strict=True):
-        if isinstance(answer, LedgerError):
-            attempt.unrecorded = answer
-            details = {"adset": attempt.adset.id, "to": to.value, "error": str(answer)}
-            logger.error("ledger.unrecorded", extra=details)
-        else:
-            attempt.change = answer
+def _next_on_the_way(state: ChangeState, goal: ChangeState) -> ChangeState:
+    """Return the first step of the shortest way from one state to another."""
+    ways = deque([(step, step) for step in sorted(TRANSITIONS[state])])
+    seen = set(TRANSITIONS[state])
+    while ways:
+        first, at = ways.popleft()
+        if at is goal:
+            return first
+        ways += ((first, step) for step in sorted(TRANSITIONS[at] - seen))
+        seen |= TRANSITIONS[at]
+    raise ValueError(f"No way leads from {state} to {goal}")

@@ -2,20 +2,70 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum, auto
 
-from closrads.domain.adsets import Ad, AdHealth, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState
-from closrads.domain.health import check_ad_health, compare_ads, still_to_protect
+from closrads.domain.adsets import AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, RollbackReason
+from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain
+from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import region_keys, states
 from closrads.errors import MetaError
-from closrads.facebook_client import read_ads, refresh
+from closrads.facebook_client import read_adsets, read_status_changes
 from closrads.observability import log_defect, logger
 from closrads.rollout.budget import points_needed, reserve_capacity
-from closrads.rollout.change_run import RESULTS, Attempt, Job, note, put_back, see_through
+from closrads.rollout.change_run import (
+    RESULTS,
+    ChangeRun,
+    Job,
+    announce_rollback,
+    begin,
+    carry_through,
+    keep_unexplained_pauses,
+    roll_back,
+)
 
 _GONE = frozenset({"ARCHIVED", "DELETED"})
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
+
+
+class Course(Enum):
+    """Where a change is to go from what is found at Meta."""
+
+    FINISH = auto()
+    """Re-publish and verify: the new regions are there, and nothing is broken."""
+    RESTORE = auto()
+    """Put the regions from before back."""
+    CONFIRM = auto()
+    """The regions from before are there, and nothing is broken: re-publish and verify."""
+    LEAVE = auto()
+    """The regions are somebody else's: protect the ads only."""
+    CLOSE = auto()
+    """The ad set is gone."""
+
+
+def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding]) -> Course:
+    """Decide by region keys alone whose the regions are, and by the ads whether they may stay."""
+    present = region_keys(now.targeting)
+    is_broken = any(finding.health is AdHealth.BROKEN for finding in findings)
+    if now.effective_status in _GONE:
+        return Course.CLOSE
+    if present == change.new_regions:
+        return Course.RESTORE if is_broken or change.state in _ROLLING_BACK else Course.FINISH
+    if present == change.old_regions:
+        return Course.RESTORE if is_broken else Course.CONFIRM
+    return Course.LEAVE
+
+
+def is_due(change: Change, now: datetime) -> bool:
+    """Tell whether a recheck should try a failed rollback again: each time after twice as long.
+
+    Every try is a write, and may break again what it mends.
+    """
+    if change.state is not ChangeState.ROLLBACK_FAILED:
+        return True
+    return now - change.changed_at >= change.changed_at - change.prepared_at
 
 
 def report_open(changes: Sequence[Change]) -> tuple[Recovery, ...]:
@@ -25,12 +75,13 @@ def report_open(changes: Sequence[Change]) -> tuple[Recovery, ...]:
 
 def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recovery, ...]:
     """Look up each open change at Meta and finish it, undo it, or leave the ad set to whoever changed it since."""
-    recoveries: list[Recovery] = []
-    for part, why_none in _parts(job, changes, wave_size):
+    due = [change for change in changes if job.action is not Action.RECHECK or is_due(change, job.api.clock.now())]
+    recoveries = [_recovery(change, change.state, ()) for change in changes if change not in due]
+    for batch, why_none in _batches(job, due, wave_size):
         if why_none:
-            recoveries += (_recovery(change, change.state, (why_none,)) for change in part)
+            recoveries += (_recovery(change, change.state, (why_none,)) for change in batch)
         else:
-            recoveries += _recover_together(job, part)
+            recoveries += _recover_batch(job, batch)
     for recovery in recoveries:
         logger.warning(
             "change.recovered",
@@ -45,159 +96,220 @@ def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recove
     return tuple(recoveries)
 
 
-def _parts(job: Job, changes: Sequence[Change], wave_size: int) -> Iterator[tuple[Sequence[Change], str]]:
-    """Yield as many changes at a time as there is room for, or those that there is none for, with the reason."""
+def recheck(  # noqa: PLR0913 - what to look at, and what is known of it already
+    job: Job,
+    changes: Sequence[Change],
+    wave_size: int,
+    known: Mapping[str, frozenset[str]],
+    *,
+    dry_run: bool,
+    now: Mapping[str, AdSetSnapshot] | None = None,
+) -> tuple[AdSetResult, ...]:
+    """Look again at ad sets that were changed, whatever that ended as, and put back those whose ads broke since.
+
+    Parameters
+    ----------
+    known
+        The ids of ads, by the id of the ad set, of which it was told before that nobody knows who switched them off.
+    now
+        The ad sets by id, if they have just been read.
+    """
+    results: list[AdSetResult] = []
+    for batch, why_none in _batches(job, changes, wave_size):
+        if why_none:
+            results += (_result(change, Result.DEFERRED, (why_none,)) for change in batch)
+        else:
+            results += _recheck_batch(job, batch, known, now, dry_run=dry_run)
+    return tuple(results)
+
+
+def outcome_of(change: Change) -> AdSetResult | None:
+    """Return what a change has ended as, None if it is open or nothing was changed."""
+    if change.state.is_open or change.state is ChangeState.NOT_WRITTEN:
+        return None
+    return _result(change, RESULTS[change.state], ())
+
+
+def _batches(job: Job, changes: Sequence[Change], wave_size: int) -> Iterator[tuple[Sequence[Change], str]]:
+    """Yield as many changes at a time as there is capacity for, or those that there is none for, with the reason."""
     rest = list(changes)
     while rest:
         adsets = [change.before for change in rest[:wave_size]]
-        room = reserve_capacity(job.api, adsets, job.wait_seconds)
-        if not room.size:
-            size = 1 if room.never else len(rest)
-            yield rest[:size], room.why_none
+        capacity = reserve_capacity(job.api, adsets, job.wait_seconds)
+        if not capacity.size:
+            size = 1 if capacity.never else len(rest)
+            yield rest[:size], capacity.why_none
             rest = rest[size:]
             continue
         try:
-            yield rest[: room.size], ""
+            yield rest[: capacity.size], ""
         finally:
-            job.api.quota.release(points_needed(adsets[: room.size]))
-        rest = rest[room.size :]
+            job.api.quota.release(points_needed(adsets[: capacity.size]))
+        rest = rest[capacity.size :]
 
 
-def _recover_together(job: Job, changes: Sequence[Change]) -> list[Recovery]:
-    attempts: dict[str, Attempt] = {}
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A change, with what is at Meta now."""
+
+    change: Change
+    now: AdSetSnapshot
+    log: tuple[StatusChange, ...]
+
+    @property
+    def findings(self) -> tuple[AdFinding, ...]:
+        """How the ads do."""
+        return compare_ads(self.change.before.active_ads, self.now.ads, self.log, self.change.prepared_at)
+
+    @property
+    def run(self) -> ChangeRun:
+        """The change, ready to be carried on."""
+        return replace(begin(self.change, self.now), log=self.log)
+
+
+def _look_up(
+    job: Job, changes: Sequence[Change], known: Mapping[str, AdSetSnapshot] | None = None
+) -> dict[str, _Seen | MetaError]:
+    """Read the ad sets of changes with all their ads, and the activity log if it can explain anything."""
+    read: Mapping[str, AdSetSnapshot | MetaError] = known or read_adsets(job.api, [change.before for change in changes])
+    paused = [
+        change
+        for change in changes
+        if isinstance(now := read[change.before.id], AdSetSnapshot)
+        and pauses_to_explain(change.before.active_ads, now.ads)
+    ]
+    log = read_status_changes(job.api, min(change.prepared_at for change in paused)) if paused else ()
+    return {
+        change.before.id: now if isinstance(now := read[change.before.id], MetaError) else _Seen(change, now, log)
+        for change in changes
+    }
+
+
+def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
+    looked_up = _look_up(job, changes)
+    runs: list[ChangeRun] = []
     unseen: dict[str, str] = {}
-    now = refresh(job.api, [change.before for change in changes])
     for change in changes:
-        there = now[change.before.id]
-        if isinstance(there, MetaError):
-            unseen[change.before.id] = f"It could not be looked up at Meta: {there}"
+        seen = looked_up[change.before.id]
+        if isinstance(seen, MetaError):
+            unseen[change.before.id] = f"It could not be looked up at Meta: {seen}"
             continue
         try:
-            attempts[change.before.id] = _take_up(change, there)
-        except Exception as error:  # noqa: BLE001 - a defect leaves this change open, and the others are taken up
+            runs.append(_take_over(seen))
+        except Exception as error:  # noqa: BLE001 - a defect leaves this change open, and the others are taken over
             unseen[change.before.id] = log_defect(error)
-    # Before anything is written, for what Meta does to the ads from now on is these changes' doing too.
-    note(job, [(attempt, attempt.change.state) for attempt in attempts.values()])
-    unseen |= {adset_id: str(attempt.unrecorded) for adset_id, attempt in attempts.items() if attempt.unrecorded}
-    see_through(job, [attempt for attempt in attempts.values() if attempt.unrecorded is None])
+    runs = carry_through(job, runs, keep_unexplained=True)
+    keep_unexplained_pauses(job, runs)
+    done = {run.id: run for run in runs}
     return [
         _recovery(change, change.state, (unseen[change.before.id],))
         if change.before.id in unseen
-        else _recovery(change, *_state_and_issues(attempts[change.before.id]))
+        else _recovery(change, *_state_and_issues(done[change.before.id]))
         for change in changes
     ]
 
 
-def _state_and_issues(attempt: Attempt) -> tuple[ChangeState, tuple[str, ...]]:
-    """Return the state that the ledger knows, for other runs go by that; a rollback that failed is told in any case."""
-    issues = tuple(dict.fromkeys(attempt.issues))
-    if attempt.unrecorded is not None:
-        issues += (f"It will be looked at once more, for the ledger could not be told: {attempt.unrecorded}",)
-    if attempt.end is ChangeState.ROLLBACK_FAILED:
-        return attempt.end, issues
-    return attempt.change.state, issues
+def _take_over(seen: _Seen) -> ChangeRun:
+    """Return an open change at the point where it has to be carried on."""
+    run, course = seen.run, course_of(seen.change, seen.now, seen.findings)
+    if run.state is ChangeState.ROLLBACK_FAILED:
+        run = run.in_state(ChangeState.ROLLING_BACK)
+    if course is Course.CLOSE:
+        run = run.with_issues(f"The ad set is {seen.now.effective_status} now").in_state(ChangeState.SUPERSEDED)
+    elif course is Course.LEAVE:
+        run = run.foreign("Somebody changed its states meanwhile: they stay as they are now")
+    elif course is Course.RESTORE:
+        broken = (finding for finding in seen.findings if finding.health is AdHealth.BROKEN)
+        run = run.failed(RollbackReason.ADS_BROKEN, *map(str, broken))
+    elif course is Course.CONFIRM:
+        run = run.failed(RollbackReason.ALREADY_BACK)
+    elif run.state is ChangeState.PREPARED:
+        run = run.in_state(ChangeState.WRITTEN)
+    return run
 
 
-def _take_up(change: Change, now: AdSetSnapshot) -> Attempt:
-    """Return the change as an attempt at the point where it has to be gone on with; PURE."""
-    protected = still_to_protect(change, now.ads)
-    attempt = Attempt(replace(change, before=protected.adset), protected.adset, issues=list(protected.notes))
-    attempt.was_cut_off = change.state is ChangeState.ROLLING_BACK
-    present = region_keys(now.targeting)
-    if now.effective_status in _GONE:
-        attempt.issues.append(f"The ad set is {now.effective_status} now")
-        attempt.adset = replace(attempt.adset, ads=())
-        attempt.end = ChangeState.SUPERSEDED
-    elif present == region_keys(change.before.targeting):
-        attempt.is_back = attempt.to_put_back = True
-        if change.state is ChangeState.PREPARED and _is_well(protected.adset, now):
-            attempt.issues.append("Nothing had been changed")
-            attempt.to_put_back = False
-            attempt.end = ChangeState.NOT_WRITTEN
-    elif present != region_keys(change.after):
-        attempt.issues.append("Somebody changed its states meanwhile: they stay as they are now")
-        attempt.end = ChangeState.SUPERSEDED
-    elif change.state in _ROLLING_BACK:
-        attempt.to_put_back = True
-    return attempt
-
-
-def _is_well(protected: AdSetSnapshot, now: AdSetSnapshot) -> bool:
-    """Tell whether every ad that ought to run does."""
-    sick = {finding.ad.id for finding in check_ad_health(now)}
-    return {ad.id for ad in protected.ads} <= {ad.id for ad in now.active_ads} - sick
+def _state_and_issues(run: ChangeRun) -> tuple[ChangeState, tuple[str, ...]]:
+    """Return the state that the ledger knows, for other runs go by that; a failed rollback is reported in any case."""
+    issues = tuple(dict.fromkeys(run.issues))
+    if run.unrecorded is not None:
+        issues += (f"It will be looked at once more, for the ledger could not be told: {run.unrecorded}",)
+    if run.state is ChangeState.ROLLBACK_FAILED:
+        return run.state, issues
+    return run.change.state, issues
 
 
 def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Recovery:
     return Recovery(change.run_id, change.before.id, change.before.name, change.state, state, issues)
 
 
-def outcome_of(change: Change) -> AdSetResult | None:
-    """Return what a change has come to, None if it is open or nothing was changed."""
-    if change.state.is_open or change.state is ChangeState.NOT_WRITTEN:
-        return None
-    return _result(change, RESULTS[change.state], ())
-
-
-def recheck(job: Job, changes: Sequence[Change], wave_size: int, *, dry_run: bool) -> tuple[AdSetResult, ...]:
-    """Look again at ad sets that were changed and verified, and put back those whose ads broke since."""
-    results: list[AdSetResult] = []
-    for part, why_none in _parts(job, changes, wave_size):
-        if why_none:
-            results += (_result(change, Result.DEFERRED, (why_none,)) for change in part)
+def _recheck_batch(
+    job: Job,
+    changes: Sequence[Change],
+    known: Mapping[str, frozenset[str]],
+    now: Mapping[str, AdSetSnapshot] | None,
+    *,
+    dry_run: bool,
+) -> list[AdSetResult]:
+    looked_up = _look_up(job, changes, now)
+    results: dict[str, AdSetResult] = {}
+    to_restore: list[ChangeRun] = []
+    for change in changes:
+        seen = looked_up[change.before.id]
+        if isinstance(seen, MetaError):
+            issue = f"Its ads could not be read: {seen}"
+            results[change.before.id] = _result(change, Result.UNVERIFIED, (issue,))
+            continue
+        run = replace(seen.run, findings=seen.findings)
+        if why := _why_to_restore(seen):
+            to_restore.append(run.failed(RollbackReason.ADS_BROKEN, *why))
+            results[change.before.id] = _result(change, Result.REVERTED, why)
         else:
-            results += _recheck_together(job, part, dry_run=dry_run)
-    return tuple(results)
-
-
-def _recheck_together(job: Job, changes: Sequence[Change], *, dry_run: bool) -> list[AdSetResult]:
-    ads = read_ads(job.api, [change.before.id for change in changes])
-    looks = [_look_again(change, ads[change.before.id]) for change in changes]
+            results[change.before.id] = _rechecked(run, known.get(change.before.id, frozenset()))
     if not dry_run:
-        sick = [look.attempt for look in looks if look.attempt.to_put_back]
         # Only with the ledger's knowledge: else no other run would look at an ad set whose way back is cut off.
-        note(job, [(attempt, ChangeState.ROLLING_BACK) for attempt in sick])
-        put_back(job, [attempt for attempt in sick if attempt.unrecorded is None])
-    return [_result(look.attempt.change, look.result, look.issues) for look in looks]
+        announced = announce_rollback(job, to_restore)
+        done = roll_back(job, [run for run in announced if run.unrecorded is None])
+        done += [run for run in announced if run.unrecorded is not None]
+        keep_unexplained_pauses(job, [*done, *(run for run in map(_run_of, looked_up.values()) if run is not None)])
+        results |= {run.id: _restored(run) for run in done}
+    return [results[change.before.id] for change in changes]
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    attempt: Attempt
-    seen: Result
-    """What the ads show; if that is `REVERTED`, it is what would be."""
-
-    @property
-    def result(self) -> Result:
-        """What became of the ad set; what the ledger could not be told of needs another look."""
-        if self.attempt.unrecorded is not None and self.attempt.end is not ChangeState.ROLLBACK_FAILED:
-            return Result.UNVERIFIED
-        return self.seen if self.attempt.end is None else RESULTS[self.attempt.end]
-
-    @property
-    def issues(self) -> tuple[str, ...]:
-        """What there is to say about it."""
-        issues = tuple(dict.fromkeys(self.attempt.issues))
-        return issues if self.attempt.unrecorded is None else (*issues, str(self.attempt.unrecorded))
+def _run_of(seen: _Seen | MetaError) -> ChangeRun | None:
+    return None if isinstance(seen, MetaError) else replace(seen.run, findings=seen.findings)
 
 
-def _look_again(change: Change, ads: Mapping[str, Ad] | MetaError) -> _Look:
-    """Judge the ads of a change that was verified; PURE."""
-    if isinstance(ads, MetaError):
-        return _Look(Attempt(change, change.before, issues=[f"Its ads could not be read: {ads}"]), Result.UNVERIFIED)
-    protected = still_to_protect(change, ads.values())
-    attempt = Attempt(replace(change, before=protected.adset), protected.adset, issues=list(protected.notes))
-    findings = compare_ads(protected.adset, ads)
-    bad = [finding for finding in findings if finding.health is AdHealth.BROKEN]
-    unclear = [finding for finding in findings if finding.health is AdHealth.UNREADABLE]
-    attempt.issues += map(str, bad or unclear)
-    attempt.to_put_back = bool(bad)
-    return _Look(attempt, Result.REVERTED if bad else Result.UNVERIFIED if unclear else Result.UNCHANGED)
+def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
+    """Return why the regions from before have to be put back, empty if what is there may stay."""
+    present = region_keys(seen.now.targeting)
+    broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
+    if seen.now.effective_status in _GONE or present not in {seen.change.new_regions, seen.change.old_regions}:
+        return ()
+    if seen.change.state is ChangeState.ROLLED_BACK and present == seen.change.new_regions:
+        return ("The states that had been rolled back are there again: Meta has done the write late", *broken)
+    return tuple(broken)
+
+
+def _rechecked(run: ChangeRun, known: frozenset[str]) -> AdSetResult:
+    """Return what a recheck says of an ad set that stays as it is."""
+    issues = run.with_health(AdHealth.BROKEN) + tuple(each for each in run.unexplained if each.ad.id not in known)
+    unreadable = run.with_health(AdHealth.UNREADABLE)
+    result = Result.UNVERIFIED if unreadable else Result.UNCHANGED
+    return _result(run.change, result, tuple(map(str, (*issues, *unreadable))))
+
+
+def _restored(run: ChangeRun) -> AdSetResult:
+    """Return what became of a rollback; what the ledger could not be told of needs another look."""
+    issues = tuple(dict.fromkeys(run.issues))
+    if run.unrecorded is None:
+        return _result(run.change, RESULTS.get(run.state, Result.UNVERIFIED), issues)
+    result = run.state if run.state is ChangeState.ROLLBACK_FAILED else None
+    return _result(run.change, RESULTS[result] if result else Result.UNVERIFIED, (*issues, str(run.unrecorded)))
 
 
 def _result(change: Change, result: Result, issues: tuple[str, ...]) -> AdSetResult:
     """Return an outcome, with the states that the change had added and taken away."""
-    before, after = region_keys(change.before.targeting), region_keys(change.after)
+    before, after = change.old_regions, change.new_regions
     return AdSetResult(
         id=change.before.id,
         name=change.before.name,

@@ -1,59 +1,81 @@
-"""The order of a campaign's changes: a canary first, then waves, as far as Meta, time and quota go along."""
+"""The order of a campaign's changes: a canary first, then waves, as far as Meta, time and quota allow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from closrads.domain.plan import Decision
 from closrads.domain.results import AdSetResult, Result
-from closrads.errors import ClosradsError, LedgerError, MetaAccessError, MetaPolicyError, MetaRateLimitError
+from closrads.errors import (
+    ClosradsError,
+    LedgerError,
+    MetaAccessError,
+    MetaInvalidError,
+    MetaPolicyError,
+    MetaRateLimitError,
+)
 from closrads.observability import logger
 from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import Job
 from closrads.rollout.wave import Outcome, apply_wave, validate_change
 
-BAD_ALONE = 2
-"""So many that went alone, one after the other, and had to be put back mean that Meta breaks everything today."""
-BAD_SHARE = 0.5
-"""Of a wave that was put back: from here on the rest is not tried."""
+MAX_FAILED_CANARIES = 2
+"""Consecutive failed canaries that stop the rollout: Meta may break every ad set today."""
+MAX_FAILED_SHARE = 0.5
+"""Share of a wave that failed, from which on the rest is not tried."""
+MAX_EQUAL_REFUSALS = 3
+"""Consecutive ad sets that Meta refused for the same reason, none of their own, that stop the rollout."""
 _COULD_NOT = "had to be put back or could not be verified"
 _STOPPED_BEFORE = "The campaign was stopped before its turn"
-_PUT_BACK = frozenset({Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED})
+_FAILED = frozenset({Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED})
 """What was begun and could not be left as wanted, or not be shown to be well."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Caution:
-    """How many ad sets may go together next, and whether any may; PURE."""
+    """How many ad sets may be changed together next, and whether any may."""
 
     wave_size: int
     proven: bool = False
-    """Whether an update has proven good today."""
-    bad_in_a_row: int = 0
-    """Of those that went alone, how many of the last had to be put back."""
+    """Whether an update has proven good in this run."""
+    failed_canaries: int = 0
+    """Of those that went alone, how many of the last have failed."""
+    refusals: tuple[tuple[int | None, int | None], ...] = ()
+    """Meta's codes for the last ad sets, one after the other, that it refused for no reason of their own."""
+    stop: str = ""
+    """Why the campaign is to be stopped, empty if it goes on."""
 
     @property
     def size(self) -> int:
         """How many may go together."""
         return self.wave_size if self.proven else 1
 
-    def note(self, results: Sequence[Result]) -> str:
-        """Take in what became of a wave, and return why the campaign should stop, if it should."""
-        tried = [result for result in results if result is Result.UPDATED or result in _PUT_BACK]
-        bad = sum(result in _PUT_BACK for result in tried)
-        if len(tried) == 1:
-            self.bad_in_a_row = self.bad_in_a_row + 1 if bad else 0
-        elif tried:
-            self.bad_in_a_row = 0
-        self.proven = self.proven or bool(tried and not bad)
-        if self.bad_in_a_row >= BAD_ALONE:
-            return f"Stopped: {BAD_ALONE} ad sets in a row {_COULD_NOT}, so Meta may break every one today"
-        if len(tried) > 1 and bad >= BAD_SHARE * len(tried):
-            return f"Stopped: {bad} of the {len(tried)} ad sets of a wave {_COULD_NOT}"
-        return ""
+    def after(self, outcomes: Sequence[Outcome]) -> "Caution":
+        """Return what a wave has taught."""
+        tried = [
+            outcome.result.result
+            for outcome in outcomes
+            if outcome.result.result is Result.UPDATED
+            or (outcome.result.result in _FAILED and not outcome.is_of_its_own)
+        ]
+        failed = sum(result in _FAILED for result in tried)
+        canaries = self.failed_canaries
+        if tried:
+            canaries = canaries + 1 if len(tried) == 1 and failed else 0
+        refusals = _refusals(self.refusals, outcomes)
+        stop = ""
+        if canaries >= MAX_FAILED_CANARIES:
+            stop = f"Stopped: {MAX_FAILED_CANARIES} ad sets in a row {_COULD_NOT}, so Meta may break every one today"
+        elif len(tried) > 1 and failed >= MAX_FAILED_SHARE * len(tried):
+            stop = f"Stopped: {failed} of the {len(tried)} ad sets of a wave {_COULD_NOT}"
+        elif len(refusals) >= MAX_EQUAL_REFUSALS:
+            said = next(outcome.error for outcome in reversed(outcomes) if isinstance(outcome.error, MetaInvalidError))
+            stop = f"Stopped: {MAX_EQUAL_REFUSALS} ad sets in a row were refused for the same reason: {said}"
+        proven = self.proven or bool(tried and not failed)
+        return replace(self, proven=proven, failed_canaries=canaries, refusals=refusals, stop=stop)
 
 
 def carry_out(
-    job: Job, changes: Sequence[Decision], wave_size: int, earlier: Sequence[Sequence[Result]] = ()
+    job: Job, changes: Sequence[Decision], wave_size: int, earlier: Sequence[Sequence[AdSetResult]] = ()
 ) -> tuple[dict[str, AdSetResult], str]:
     """Make the changes in waves; return what became of each, by ad set, and why the campaign was stopped, if it was.
 
@@ -65,34 +87,35 @@ def carry_out(
     results: dict[str, AdSetResult] = {}
     caution = Caution(wave_size)
     for wave_before in earlier:
-        if stop := caution.note(wave_before):
-            return _leave(changes, Result.HELD, _STOPPED_BEFORE), stop
+        caution = caution.after([Outcome(result) for result in wave_before])
+        if caution.stop:
+            return _leave(changes, Result.HELD, _STOPPED_BEFORE), caution.stop
     queue = list(changes)
     while queue:
         adsets = [change.adset for change in queue[: caution.size]]
-        room = reserve_capacity(job.api, adsets, job.wait_seconds)
-        if room.never:
+        capacity = reserve_capacity(job.api, adsets, job.wait_seconds)
+        if capacity.never:
             change = queue.pop(0)
-            results[change.adset.id] = change.to_result(Result.NEEDS_ATTENTION, (room.why_none,))
+            results[change.adset.id] = change.to_result(Result.NEEDS_ATTENTION, (capacity.why_none,))
             continue
-        if not room.size:
-            return results | _leave(queue, Result.DEFERRED, room.why_none), ""
-        wave = queue[: room.size]
+        if not capacity.size:
+            return results | _leave(queue, Result.DEFERRED, capacity.why_none), ""
+        wave = queue[: capacity.size]
         try:
             outcomes = apply_wave(job, wave)
         finally:
-            job.api.quota.release(points_needed(adsets[: room.size]))
-        throttled = [key for key, outcome in outcomes.items() if len(wave) > 1 and _was_throttled(outcome)]
-        outcomes = {key: outcome for key, outcome in outcomes.items() if key not in throttled}
-        queue = [change for change in wave if change.adset.id not in outcomes] + queue[room.size :]
+            job.api.quota.release(points_needed(adsets[: capacity.size]))
+        outcomes = {key: outcome for key, outcome in outcomes.items() if len(wave) == 1 or not outcome.will_pass}
+        queue = [change for change in wave if change.adset.id not in outcomes] + queue[capacity.size :]
         for outcome in outcomes.values():
             _log(outcome.result)
             results[outcome.result.id] = outcome.result
-        stop = caution.note([outcome.result.result for outcome in outcomes.values()]) if queue else ""
-        rest, why, stop = _what_trouble_means([outcome.trouble for outcome in outcomes.values()], stop)
+        caution = caution.after(list(outcomes.values()))
+        rest, why, stop = _consequence([outcome.error for outcome in outcomes.values()], caution.stop if queue else "")
         if why:
             return results | _leave(queue, rest, why), stop
-        caution.proven &= set(outcomes) == {change.adset.id for change in wave}  # what goes alone can wait
+        if set(outcomes) != {change.adset.id for change in wave}:
+            caution = replace(caution, proven=False)  # what goes alone can wait
     return results, ""
 
 
@@ -102,23 +125,35 @@ def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResu
     for number, change in enumerate(changes, start=1):
         outcome = validate_change(job.api, change)
         results[change.adset.id] = outcome.result
-        rest, why, stop = _what_trouble_means([outcome.trouble], "")
+        rest, why, stop = _consequence([outcome.error], "")
         if why:
             return results | _leave(changes[number:], rest, why), stop
     return results, ""
 
 
-def _was_throttled(outcome: Outcome) -> bool:
-    return isinstance(outcome.trouble, MetaRateLimitError) and outcome.result.result is Result.DEFERRED
+def _refusals(
+    before: tuple[tuple[int | None, int | None], ...], outcomes: Sequence[Outcome]
+) -> tuple[tuple[int | None, int | None], ...]:
+    """Return the codes of the last equal refusals in a row; those about one ad set neither count nor interrupt."""
+    row = before
+    for outcome in outcomes:
+        error = outcome.error
+        if outcome.result.result is Result.FAILED and isinstance(error, MetaInvalidError):
+            if not error.is_about_one_object:
+                codes = (error.code, error.subcode)
+                row = (*row, codes) if row[-1:] in {(), (codes,)} else (codes,)
+        elif outcome.result.result is Result.UPDATED:
+            row = ()
+    return row
 
 
-def _what_trouble_means(troubles: Sequence[ClosradsError | None], stop: str) -> tuple[Result, str, str]:
+def _consequence(errors: Sequence[ClosradsError | None], stop: str) -> tuple[Result, str, str]:
     """Return what the rest becomes and why, empty if it goes on; and why the campaign is stopped, if it is."""
-    grave = [error for error in troubles if isinstance(error, MetaAccessError | MetaPolicyError | LedgerError)]
-    if grave or stop:
-        stop = stop or f"Stopped: {grave[0]}"
+    severe = [error for error in errors if isinstance(error, MetaAccessError | MetaPolicyError | LedgerError)]
+    if severe or stop:
+        stop = stop or f"Stopped: {severe[0]}"
         return Result.HELD, _STOPPED_BEFORE, stop
-    throttled = [error for error in troubles if isinstance(error, MetaRateLimitError)]
+    throttled = [error for error in errors if isinstance(error, MetaRateLimitError)]
     return Result.DEFERRED, str(throttled[0]) if throttled else "", ""
 
 

@@ -1,8 +1,4 @@
-"""A wave of ad sets through its four layers: look, update and re-publish, verify, roll back what is not well.
-
-Each step is in the ledger before the next is taken, so that whatever dies on the way, another run can go on from there.
-Whatever fails on the way, an ad set that may have been written ends verified, put back, or open and reported as such.
-"""
+"""A wave of planned changes: read again, written down, written, carried through."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +7,7 @@ from datetime import datetime, timedelta
 
 from closrads.concurrency import map_concurrently
 from closrads.domain.adsets import LONG_AGO
-from closrads.domain.changes import Change, ChangeState
+from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import check_ad_health
 from closrads.domain.plan import Decision, decide
 from closrads.domain.results import AdSetResult, Result
@@ -22,27 +18,40 @@ from closrads.errors import (
     LedgerFullError,
     MetaAccessError,
     MetaError,
+    MetaInvalidError,
     MetaPolicyError,
     MetaRateLimitError,
     MetaTransientError,
 )
-from closrads.facebook_client import FRESH_SECONDS, refresh, validate_adset_geo
+from closrads.facebook_client import read_adsets, validate_adset_geo
 from closrads.meta.graph import GraphApi
+from closrads.meta.targeting_write import FRESH_SECONDS
 from closrads.observability import log_defect
-from closrads.rollout.change_run import RESULTS, Attempt, Job, _write, see_through
+from closrads.rollout.change_run import (
+    RESULTS,
+    WRITES_AT_ONCE,
+    ChangeRun,
+    Job,
+    begin,
+    carry_through,
+    keep_unexplained_pauses,
+    write,
+)
 
 FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
-"""A snapshot older than this is taken anew before anything is written over it: a person may have come."""
-WRITES_AT_ONCE = 10
-"""Of one wave; how many there are at once at Meta, `quota.CALLS_AT_ONCE` bounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one ad set, and what was refused on the way: the rest of its campaign may have to stop for it."""
+    """What became of one ad set, and what that says about the others of its campaign."""
 
     result: AdSetResult
-    trouble: ClosradsError | None = None
+    error: ClosradsError | None = None
+    """What was refused on the way: the rest of the campaign may have to stop for it."""
+    is_of_its_own: bool = False
+    """Whether it failed for a reason that says nothing about the others."""
+    will_pass: MetaRateLimitError | MetaTransientError | None = None
+    """Why it was not begun, if that will pass: it can be tried again."""
 
 
 def validate_change(api: GraphApi, change: Decision) -> Outcome:
@@ -57,8 +66,8 @@ def validate_change(api: GraphApi, change: Decision) -> Outcome:
 def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     """Carry out planned changes together, as far as they still are changes; return what became of each, by ad set.
 
-    One that is missing in the answer was not begun, for trouble that will pass or that concerns all. Only one that goes
-    alone waits for Meta: of several, all others would have to wait for their re-publish.
+    One that is missing in the answer was not begun, for a reason that will pass or that concerns all. Only one that
+    goes alone waits for Meta: of several, all others would have to wait for their re-publish.
     """
     if len(wave) > 1:
         return _apply_together(job, wave)
@@ -69,52 +78,65 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
         outcomes = _apply_together(job, [planned])
         planned = replace(planned, adset=replace(planned.adset, read_at=LONG_AGO))  # a wait is long enough for a person
         for outcome in outcomes.values():
-            if isinstance(outcome.trouble, MetaRateLimitError) and outcome.result.result is Result.DEFERRED:
-                raise outcome.trouble
+            if outcome.will_pass:
+                raise outcome.will_pass
         return outcomes
 
     reserve = max(job.seconds_needed([planned.adset]), job.api.seconds_not_for_waits)
     try:
-        return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError,))
-    except MetaRateLimitError as error:
+        return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError, MetaTransientError))
+    except (MetaRateLimitError, MetaTransientError) as error:
         return {planned.adset.id: _not_done(planned, error)}
+
+
+def concerns_all(error: ClosradsError | None) -> bool:
+    """Tell whether what was refused for one ad set will be refused for all of its campaign."""
+    return isinstance(error, LedgerError | MetaAccessError | MetaPolicyError | MetaRateLimitError)
 
 
 def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     changes: dict[str, Decision] = {}
-    for look in _look_again(job, wave):
-        if isinstance(look, Outcome):
-            outcomes[look.result.id] = look
+    for read in _read_again(job, wave):
+        if isinstance(read, Outcome):
+            outcomes[read.result.id] = read
         else:
-            changes[look.adset.id] = look
+            changes[read.adset.id] = read
     if job.api.clock.remaining() < job.seconds_needed([change.adset for change in changes.values()]):
         return outcomes
-    attempts: list[Attempt] = []
+    prepared: list[ChangeRun] = []
     for begun in _prepare(job, list(changes.values()), job.api.clock.now()):
         if isinstance(begun, Outcome):
             outcomes[begun.result.id] = begun
         else:
-            attempts.append(begun)
-
-    def write(attempt: Attempt) -> None:
-        """If Meta is in trouble, the attempt stays unsettled until others are re-published."""
-        if any(concerns_all(outcome.trouble) for outcome in list(outcomes.values())):
-            attempt.end = ChangeState.NOT_WRITTEN
-            return
-        try:
-            _write(job, attempt, patient=False)
-        except MetaError as error:
-            attempt.end = ChangeState.NOT_WRITTEN
-            outcomes[attempt.adset.id] = _not_done(changes[attempt.adset.id], error)
-
-    map_concurrently(write, attempts, WRITES_AT_ONCE)
-    see_through(job, attempts)
-    written = [attempt for attempt in attempts if attempt.end is not ChangeState.NOT_WRITTEN]
-    return outcomes | {attempt.adset.id: _outcome(changes[attempt.adset.id], attempt) for attempt in written}
+            prepared.append(begun)
+    refused = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
+    done = carry_through(job, _send(job, prepared, refused))
+    keep_unexplained_pauses(job, done)
+    for run in done:
+        change = changes[run.id]
+        if run.state is not ChangeState.NOT_WRITTEN:
+            outcomes[run.id] = _outcome(change, run)
+        elif run.refusals:
+            outcomes[run.id] = _not_begun(change, run.refusals[-1])
+    return outcomes
 
 
-def _look_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
+def _send(job: Job, prepared: Sequence[ChangeRun], refused: list[ClosradsError]) -> list[ChangeRun]:
+    """Send changes to Meta side by side; after a refusal that concerns all, nothing more is begun."""
+
+    def send(run: ChangeRun) -> ChangeRun:
+        if any(map(concerns_all, list(refused))):
+            return run.in_state(ChangeState.NOT_WRITTEN)
+        done = write(job, run)
+        if done.state is ChangeState.NOT_WRITTEN and done.error is not None:
+            refused.append(done.error)
+        return done
+
+    return map_concurrently(send, prepared, WRITES_AT_ONCE)
+
+
+def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
     """Return each planned change as it is by a fresh snapshot, or what became of it if it is none any more.
 
     One of several that cannot be read for the moment is left out.
@@ -123,7 +145,7 @@ def _look_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
     alone = len(wave) == 1
     reserve = job.seconds_needed([wave[0].adset]) if alone else math.inf
     try:
-        now = refresh(job.api, [each.adset for each in wave if each.adset.read_at < oldest], reserve=reserve)
+        now = read_adsets(job.api, [each.adset for each in wave if each.adset.read_at < oldest], reserve=reserve)
     except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops these ad sets only
         issue = log_defect(error)
         return [Outcome(planned.to_result(Result.FAILED, (issue,))) for planned in wave]
@@ -133,7 +155,8 @@ def _look_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
         if isinstance(adset, MetaTransientError) and not alone:
             continue  # to wait for it would make the others' snapshots old
         if isinstance(adset, MetaError):
-            looks.append(_not_done(planned, adset))
+            not_read = _not_begun if isinstance(adset, MetaRateLimitError) else _not_done
+            looks.append(not_read(planned, adset))
             continue
         decision = decide(adset, planned.regions, check_ad_health(adset), planned.replaces)
         decision = replace(decision, reverts=planned.reverts)
@@ -141,48 +164,49 @@ def _look_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
     return looks
 
 
-def concerns_all(trouble: ClosradsError | None) -> bool:
-    """Tell whether trouble with one ad set is trouble for all of its campaign."""
-    return isinstance(trouble, LedgerError | MetaAccessError | MetaPolicyError | MetaRateLimitError)
-
-
-def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Attempt | Outcome]:
-    """Write down what is going to be written; return each attempt, or why it is none."""
+def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[ChangeRun | Outcome]:
+    """Write down what is going to be written; return each change as begun, or why it is not."""
     try:
-        attempts = [
-            Attempt(
-                Change(
-                    campaign=job.campaign,
-                    run_id=job.run_id,
-                    action=job.action,
-                    before=change.adset,
-                    after=_build_new_targeting(change.adset.targeting, change.regions),
-                    state=ChangeState.PREPARED,
-                    prepared_at=now,
-                    changed_at=now,
-                    reverts=change.reverts,
-                ),
-                change.adset,
+        prepared = [
+            Change(
+                campaign=job.campaign,
+                run_id=job.run_id,
+                action=job.action,
+                before=change.adset,
+                after=_build_new_targeting(change.adset.targeting, change.regions),
+                state=ChangeState.PREPARED,
+                prepared_at=now,
+                changed_at=now,
+                reverts=change.reverts,
             )
             for change in changes
         ]
-        errors = job.ledger.prepare([attempt.change for attempt in attempts])
+        errors = job.ledger.prepare(prepared)
     except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops one ad set only
         if len(changes) > 1:
             return [begun for change in changes for begun in _prepare(job, [change], now)]
         return [Outcome(change.to_result(Result.FAILED, (log_defect(error),))) for change in changes]
     return [
-        _not_done(change, error) if error else attempt
-        for change, attempt, error in zip(changes, attempts, errors, strict=True)
+        _not_done(decision, error) if error else begin(change, decision.adset)
+        for decision, change, error in zip(changes, prepared, errors, strict=True)
     ]
 
 
-def _not_done(change: Decision, error: MetaError | LedgerError) -> Outcome:
+def _not_begun(change: Decision, error: MetaError) -> Outcome:
+    """Return the outcome of a change that was refused, or given up, before anything was written."""
+    will_pass = error if isinstance(error, MetaRateLimitError | MetaTransientError) else None
+    return replace(_not_done(change, error), will_pass=will_pass)
+
+
+def _not_done(change: Decision, error: ClosradsError) -> Outcome:
     result = Result.DEFERRED if isinstance(error, MetaRateLimitError) else Result.FAILED
-    trouble = None if isinstance(error, LedgerFullError) else error
-    return Outcome(change.to_result(result, (str(error),)), trouble)
+    passed_on = None if isinstance(error, LedgerFullError) else error
+    return Outcome(change.to_result(result, (str(error),)), passed_on)
 
 
-def _outcome(decision: Decision, attempt: Attempt) -> Outcome:
-    result = decision.to_result(RESULTS[attempt.end], tuple(dict.fromkeys(attempt.issues)))
-    return Outcome(result, attempt.trouble)
+def _outcome(decision: Decision, run: ChangeRun) -> Outcome:
+    result = decision.to_result(RESULTS.get(run.state, Result.UNVERIFIED), tuple(dict.fromkeys(run.issues)))
+    of_its_own = run.reason is RollbackReason.NOT_CONFIRMED and all(
+        isinstance(error, MetaInvalidError) for error in run.refusals
+    )
+    return Outcome(result, run.error, is_of_its_own=of_its_own)

@@ -1,4 +1,4 @@
-"""What Meta does to an ad after the targeting of its ad set was written.
+"""How an ad breaks after the targeting of its ad set was written.
 
 Meta accepts the write, validates the ads again later, and may lose the link between an ad and its lead form: error
 3390001. Its support names one remedy, a re-publish (`status=ACTIVE`) of every ad right after the write. How long it
@@ -6,14 +6,15 @@ takes, and what the ad then looks like, nobody outside Meta has published: hence
 """
 
 import math
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Self
+from random import Random
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
-    from sandbox.meta.model import Ad
+LONGEST_DELAY = 6 * 3600.0
+"""Seconds, of the delays that `seeded_breakage` draws."""
 
 MISSING_LEAD_FORM: dict[str, Any] = {
     "level": "AD",
@@ -35,7 +36,11 @@ class Effect(Enum):
     """What becomes of the ad."""
 
     WITH_ISSUES = auto()
+    """Error 3390001 in `issues_info`; the configured status stays."""
     PAUSED = auto()
+    """The configured status is PAUSED, and nothing explains that."""
+    PAUSED_WITH_ISSUES = auto()
+    """Both."""
     PENDING_REVIEW = auto()
     SOFT_ERROR = auto()
     """A warning in `issues_info`; the ad keeps running."""
@@ -46,6 +51,8 @@ class Cure(Enum):
 
     REPUBLISH = auto()
     """A re-publish that comes before the ad breaks; after that, the old targeting and a re-publish."""
+    REPUBLISH_AT_ANY_TIME = auto()
+    """A re-publish, before the ad breaks or after it."""
     ROLLBACK_AND_REPUBLISH = auto()
     """The old targeting and then a re-publish."""
     ROLLBACK = auto()
@@ -56,7 +63,7 @@ class Cure(Enum):
 
 @dataclass(frozen=True)
 class Breakage:
-    """How an ad breaks after a targeting write.
+    """How an ad breaks after a targeting write, provided it is switched on.
 
     It breaks `seconds` after the write, when it has been read `reads` times since (both, when both are given; with
     neither, at the first look). It mends by itself `lasts` seconds after it broke.
@@ -67,6 +74,8 @@ class Breakage:
     seconds: float = 0.0
     reads: int = 0
     lasts: float = math.inf
+    moves_updated_time: bool = True
+    """Whether the ad's `updated_time` moves when it breaks, which nobody outside Meta has published."""
 
     @classmethod
     def ordinary(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
@@ -108,96 +117,43 @@ class Breakage:
         """Pause it without an issue to explain that; the old targeting and a re-publish mend it."""
         return cls(Cure.ROLLBACK_AND_REPUBLISH, Effect.PAUSED, seconds, reads)
 
+    @classmethod
+    def lost_link(
+        cls, seconds: float = 0.0, effect: Effect = Effect.WITH_ISSUES, *, moves_updated_time: bool = True
+    ) -> Self:
+        """Break the ad unless it is re-published; a re-publish mends it even after that."""
+        return cls(Cure.REPUBLISH_AT_ANY_TIME, effect, seconds, moves_updated_time=moves_updated_time)
+
+
+def seeded_breakage(random: Random) -> Callable[[object], Breakage]:
+    """Return a value for `Account.default_breakage`: links break after a second to six hours, in ways that are drawn.
+
+    Short delays are as likely as long ones: the draw is even on a logarithmic scale.
+    """
+    effects = (Effect.WITH_ISSUES, Effect.PAUSED, Effect.PAUSED_WITH_ISSUES)
+
+    def draw(_: object) -> Breakage:
+        seconds = math.exp(random.uniform(0.0, math.log(LONGEST_DELAY)))
+        return Breakage.lost_link(seconds, random.choice(effects), moves_updated_time=random.choice((True, False)))
+
+    return draw
+
 
 @dataclass
 class Damage:
     """The mark that a targeting write leaves on an ad."""
 
     breakage: Breakage
-    before: "AbstractSet[str]"
+    before: AbstractSet[str]
     """The region keys to go back to."""
     at: float
     reads: int = 0
     broken: bool = False
+    paused: bool = False
+    """Meta has switched the ad off, and nobody has done so since."""
     rolled_back: bool = False
 
     @property
     def breaks_at(self) -> float:
-        """When the ad breaks, as far as the clock decides that."""
+        """When the ad breaks, or breaks again after it was switched on, as far as the clock decides that."""
         return self.at + self.breakage.seconds
-
-
-def targeting_written(ad: "Ad", before: "AbstractSet[str]", after: "AbstractSet[str]", now: float) -> None:
-    """Mark the ad, or see that the marking write was taken back."""
-    if ad.damage is not None:
-        ad.damage.rolled_back = after == ad.damage.before
-        if ad.damage.rolled_back and ad.damage.breakage.cure is Cure.ROLLBACK:
-            _mend(ad)
-    elif ad.breakage is not None and not (ad.breakage.effect is Effect.PAUSED and ad.status == "PAUSED"):
-        ad.damage = Damage(ad.breakage, before, now)
-
-
-def republished(ad: "Ad", now: float) -> None:
-    """Mend the ad if a re-publish is what it takes."""
-    time_passed(ad, now)
-    if ad.damage is None:
-        return
-    in_time = ad.damage.breakage.cure is Cure.REPUBLISH and not ad.damage.broken
-    taken_back = ad.damage.breakage.cure in {Cure.REPUBLISH, Cure.ROLLBACK_AND_REPUBLISH} and ad.damage.rolled_back
-    if in_time or taken_back:
-        _mend(ad)
-
-
-def looked_at(ad: "Ad", now: float) -> None:
-    """Let what is due happen before the ad is read, and count the read."""
-    settle(ad, now)
-    if ad.damage is not None:
-        ad.damage.reads += 1
-
-
-def time_passed(ad: "Ad", now: float) -> None:
-    """Let happen what depends on the clock, and leave alone what waits for a look."""
-    if ad.damage is not None and (ad.damage.breakage.seconds or ad.damage.broken):
-        settle(ad, now)
-
-
-def settle(ad: "Ad", now: float) -> None:
-    """Break or mend the ad as is due at this time."""
-    damage = ad.damage
-    if damage is None:
-        return
-    if now >= damage.breaks_at + damage.breakage.lasts:
-        _mend(ad)
-    elif damage.broken or (now >= damage.breaks_at and damage.reads >= damage.breakage.reads):
-        if not damage.broken and damage.breakage.effect is Effect.PAUSED:
-            # What waits for reads happens at the last of them; all else happened when it was due, seen or not.
-            ad.updated_time = now if damage.breakage.reads else max(damage.breaks_at, ad.updated_time)
-        damage.broken = True
-        _break(ad, damage.breakage.effect)
-
-
-def _break(ad: "Ad", effect: Effect) -> None:
-    match effect:
-        case Effect.WITH_ISSUES if MISSING_LEAD_FORM not in ad.issues:
-            ad.issues.append(dict(MISSING_LEAD_FORM))
-        case Effect.SOFT_ERROR if SOFT_WARNING not in ad.issues:
-            ad.issues.append(dict(SOFT_WARNING))
-        case Effect.PAUSED:
-            ad.status = "PAUSED"
-        case Effect.PENDING_REVIEW:
-            ad.effective_status = "PENDING_REVIEW"
-
-
-def _mend(ad: "Ad") -> None:
-    damage, ad.damage = ad.damage, None
-    if damage is None or not damage.broken:
-        return
-    match damage.breakage.effect:
-        case Effect.WITH_ISSUES:
-            ad.issues.remove(MISSING_LEAD_FORM)
-        case Effect.SOFT_ERROR:
-            ad.issues.remove(SOFT_WARNING)
-        case Effect.PAUSED:
-            ad.status = "ACTIVE"
-        case Effect.PENDING_REVIEW:
-            ad.effective_status = None

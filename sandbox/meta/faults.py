@@ -5,13 +5,15 @@ sorts errors by `code` and `error_subcode`; the texts here are not Meta's, and c
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
 from sandbox.server import Delivery, Reply
 
 TRACE = "AfakeTrace0001"
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Refused(Exception):  # noqa: N818 - Meta's refusal is an answer, not a fault of ours
@@ -36,7 +38,11 @@ class ShortList(Reply):
 
 def answer(content: Any, status: int = HTTPStatus.OK, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
     """Return a reply with JSON content."""
-    return Reply(status, json.dumps(content, separators=(",", ":")).encode(), headers=headers)
+    return Reply(status, _encode(content).encode(), headers=headers)
+
+
+SUCCESS = answer({"success": True})
+"""A write that was done, or would have been."""
 
 
 def error(  # noqa: PLR0913 - the fields of Meta's error envelope
@@ -108,6 +114,9 @@ def throttled_account(seconds: int = 300) -> Reply:
 
 THROTTLED_ACCOUNT = throttled_account()
 THROTTLED_USE_CASE = throttled_use_case()
+THROTTLED_ACCOUNT_BARE = replace(THROTTLED_ACCOUNT, headers=())
+THROTTLED_USE_CASE_BARE = replace(THROTTLED_USE_CASE, headers=())
+"""Without a header that says how long: headers appear only after enough calls (Graph API "Rate Limits")."""
 TOO_MANY_CALLS = error(613, 1487742, "Too many calls from this ad account", transient=True)
 TOO_MANY_MUTATIONS = error(613, 5044001, "Too many mutations per second", transient=True)
 ABUSE_PREVENTION = error(613, None, "Calls to this api have exceeded the rate limit")
@@ -122,7 +131,19 @@ PERMISSION_MISSING = error(200, None, "Permissions error", status=HTTPStatus.FOR
 CAPABILITY_MISSING = error(10, None, "Application does not have permission for this action")
 POLICY_BLOCK = error(368, None, "The action attempted has been deemed abusive or is otherwise disallowed")
 
-# --- transient trouble
+ACCOUNT_HOLD_400 = error(31, 3858385, "The account must be authenticated", user_message="Open Ads Manager to verify")
+ACCOUNT_HOLD = replace(ACCOUNT_HOLD_400, status=HTTPStatus.OK)
+"""Writes are refused until the person behind the token has been to Ads Manager; seen with HTTP 200 in 2026."""
+
+# --- versions and features that have gone
+
+VERSION_RETIRED = error(2635, None, "A version that is still supported must stand in the path")
+IDS_GONE = error(100, None, "The ids parameter is gone", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+"""On every version since October 2026, and with this status."""
+LEGACY_FEATURE = error(100, None, "This feature is no longer available")
+"""What v27.0 calls legacy; how Meta refuses it has not been published."""
+
+# --- errors that pass
 
 UNKNOWN_ERROR = error(1, None, "An unknown error occurred", status=HTTPStatus.INTERNAL_SERVER_ERROR)
 UNKNOWN_ERROR_99 = error(1, 99, "An unknown error occurred", status=HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -140,9 +161,19 @@ REDUCE_DATA_HIDDEN = error(
     user_message="Please reduce the amount of data you're asking for",
 )
 
+REQUEST_TIMED_OUT = error(2, 1504018, "Your request timed out", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+REQUEST_TIMED_OUT_100 = error(100, 1504018, "Your request timed out", user_message="Try a smaller date range")
+"""Seen with HTTP 400 and the code of an invalid parameter (OWOX/owox-data-marts #837); a smaller `limit` helps."""
+
 # --- the object is refused
 
 OBJECT_MISSING = error(100, 33, "Unsupported request: object does not exist", kind="GraphMethodException")
+ADSET_ENDED = error(100, 1487007, "The ad set has ended: change its end date first")
+ADSET_DELETED = error(100, 1487056, "The ad set was deleted and cannot be edited")
+CAMPAIGN_DELETED = error(100, 1487566, "The campaign was deleted and cannot be edited")
+TERMS_NOT_ACCEPTED = error(200, 1870034, "The terms for custom audiences have not been accepted")
+FORMATS_UNAVAILABLE = error(100, 1885502, "An ad of this ad set cannot be shown in any of its formats")
+POST_UNAVAILABLE = error(100, 2446289, "The post that this ad promotes is not available")
 INTEREST_RETIRED = error(100, 1487694, "The targeting option is no longer available")
 AUDIENCE_FLAGGED = error(100, 246003, "The custom audience can no longer be used")
 LOCATION_RESTRICTED = error(2641, None, "The location is restricted")
@@ -153,6 +184,12 @@ ERROR_DATA_NOT_JSON = error(100, 1487694, "Invalid parameter", data="the field t
 
 # --- answers that are no answers
 
+ERROR_PAGE_400 = Reply(
+    HTTPStatus.BAD_REQUEST,
+    b"<html><head><title>Facebook | Error</title></head><body>Sorry, something went wrong.</body></html>",
+    "text/html",
+)
+"""Seen where too much was asked for (facebook-python-business-sdk #675); it says nothing about what was done."""
 UNAVAILABLE_TEXT = Reply(HTTPStatus.SERVICE_UNAVAILABLE, b"Service Unavailable", "text/plain")
 SERVER_ERROR_HTML = html(500, "Sorry, something went wrong.")
 SERVER_ERROR_EMPTY = Reply(HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -166,6 +203,22 @@ SUCCESS_FALSE = answer({"success": False})
 ERROR_AS_TEXT = answer({"error": "Something went wrong"}, HTTPStatus.INTERNAL_SERVER_ERROR)
 TRUNCATED = Reply(body=b'{"success":true,"and":"more that never arrives"}', delivery=Delivery.TRUNCATED)
 DROPPED = Reply(body=None, delivery=Delivery.DROPPED)
+
+
+DRIPPED = Reply(delivery=Delivery.DRIPPED)
+"""Headers that come a byte at a time and never end."""
+
+
+TOO_MUCH_DATA = (
+    REDUCE_DATA,
+    UNKNOWN_ERROR_99,
+    REDUCE_DATA_HIDDEN,
+    REQUEST_TIMED_OUT,
+    REQUEST_TIMED_OUT_100,
+    ERROR_PAGE_400,
+    SERVER_ERROR_HTML,
+)
+"""Every way in which Meta has been seen to say that a page is too large, for `MetaWorld.too_much_data`."""
 
 
 def stalled(seconds: float) -> Reply:

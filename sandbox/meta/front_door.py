@@ -5,18 +5,17 @@ import json
 import re
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.meta import faults
 from sandbox.meta.faults import NullItem, Refused, ShortList
 from sandbox.meta.model import Operation, Request
+from sandbox.meta.service import Service
 from sandbox.server import Delivery, HttpRequest, Reply, decode_form
-
-if TYPE_CHECKING:
-    from sandbox.meta.world import MetaWorld
 
 MAX_BATCH = 50
 OLDEST_VERSION = 25
+SEVERAL_ADSETS = faults.error(100, None, "A batch cannot update several ad sets of one campaign")
 _VERSIONED = re.compile(r"/v(\d+)\.\d+(?:/(.*))?$")
 
 
@@ -37,81 +36,93 @@ class _Item:
 
 
 class FrontDoor:
-    """Answers HTTP requests on behalf of a world, and notes each down in its record."""
+    """Answers HTTP requests on behalf of the service, and notes each down in its record."""
 
-    def __init__(self, world: "MetaWorld") -> None:
-        self._world = world
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     def __call__(self, http: HttpRequest) -> Reply:
-        """Answer one HTTP request, after the world's latency, in which our own work is included."""
-        started = time.monotonic()
+        """Answer one HTTP request, after the service's latency if it has any; our own work is part of it."""
+        latency = self._service.latency, self._service.latency_per_item
+        started = time.monotonic() if any(latency) else 0.0
         params = http.query | http.form
         scheme, _, token = http.headers.get("Authorization", "").partition(" ")
         login = _take_login(params, token if scheme in {"Bearer", "OAuth"} else None)
         version, path = _split(http.path)
         batch = params.pop("batch", None) if http.method == "POST" and not path else None
         request = Request(http.method, path, params)
-        with self._world.lock:
-            self._world.requests.append(request)
-        if version < OLDEST_VERSION:
-            reply = faults.error(2635, None, "A supported version must stand in the path")
+        with self._service.lock:
+            self._service.requests.append(request)
+        if version == 0:
+            reply = faults.VERSION_RETIRED
         elif batch is None:
             operation = Operation(http.method, path, params)
             request.operations.append(operation)
-            reply = self._world.perform(operation, login.token, login.proof)
+            reply = self._one(operation, login, version)
         else:
-            reply = self._batch(request, batch, login)
+            reply = self._batch(request, batch, login, version)
         request.status = reply.status if reply.delivery is Delivery.WHOLE else 0
-        items = len(request.operations) if batch is not None else 0
-        latency = self._world.latency + self._world.latency_per_item * items
-        time.sleep(max(latency - (time.monotonic() - started), 0))
-        return self._signed(reply)
+        if any(latency):
+            items = len(request.operations) if batch is not None else 0
+            time.sleep(max(latency[0] + latency[1] * items - (time.monotonic() - started), 0))
+        return self._signed(reply, version)
 
-    def _signed(self, reply: Reply) -> Reply:
+    def _one(self, operation: Operation, login: _Login, version: int) -> Reply:
+        # A retired version is upgraded where nothing has changed since; what writes ad sets changes with most versions.
+        if version < OLDEST_VERSION and operation.method != "GET":
+            return self._refuse(operation, faults.VERSION_RETIRED)
+        return self._service.perform(operation, login.token, login.proof)
+
+    def _signed(self, reply: Reply, version: int) -> Reply:
         """Add the headers that every answer of Meta's has."""
-        headers = [("x-fb-trace-id", faults.TRACE), ("facebook-api-version", self._world.version)]
-        if self._world.version_warning is not None:
-            headers.append(("x-ad-api-version-warning", self._world.version_warning))
+        served = max(version, OLDEST_VERSION)
+        headers = [("x-fb-trace-id", faults.TRACE), ("facebook-api-version", f"v{served}.0")]
+        warning = self._service.version_warning
+        if 0 < version < served and warning is None:
+            warning = f"The call has been auto-upgraded to v{served}.0"
+        if warning is not None:
+            headers.append(("x-ad-api-version-warning", warning))
         return dataclasses.replace(reply, headers=(*reply.headers, *headers))
 
-    def _batch(self, request: Request, text: str, login: _Login) -> Reply:
-        with self._world.lock:
-            fault = self._world.fault_for(Operation("POST", "", {}, "batch"))
+    def _batch(self, request: Request, text: str, login: _Login, version: int) -> Reply:
+        with self._service.lock:
+            fault = self._service.fault_for(Operation("POST", "", {}, "batch"))
         try:
-            self._world.authenticate(login.token, login.proof)
+            self._service.authenticate(login.token, login.proof)
             items = _items(text, login)
         except Refused as refused:
-            return refused.reply if fault is None else fault.reply
+            return refused.reply if fault is None or fault.reply is None else fault.reply
         request.operations += [item.operation for item in items]
         missing = fault.reply.missing if fault is not None and isinstance(fault.reply, ShortList) else 0
-        undone = 0 if fault is None or fault.applied else missing or len(items)
-        replies = self._perform(items[: len(items) - undone])
+        undone = 0 if fault is None or fault.reply is None or fault.applied else missing or len(items)
+        replies = self._perform(items[: len(items) - undone], version)
         lost = next((reply for reply in replies if reply.delivery is not Delivery.WHOLE), None)
         if lost is not None:
             return lost
-        if fault is not None and not missing:
-            return fault.reply
+        if fault is not None and fault.reply is not None and not missing:
+            return dataclasses.replace(fault.reply, after=fault.after)
         bare = request.params.get("include_headers") == "false"
-        return faults.answer([_rendered(reply, bare=bare) for reply in replies[: len(items) - missing]])
+        after = sum(reply.after for reply in replies) + (fault.after if fault is not None else 0.0)
+        answer = faults.answer([_rendered(reply, bare=bare) for reply in replies[: len(items) - missing]])
+        return dataclasses.replace(answer, after=after) if after else answer
 
-    def _perform(self, items: list[_Item]) -> list[Reply]:
+    def _perform(self, items: list[_Item], version: int) -> list[Reply]:
         campaigns = [self._updated_campaign(item.operation) for item in items]
         counts = Counter(campaigns)
         return [
             # The batch guide allows only one ad set of a campaign; whether and how Meta refuses more is not published.
-            self._refuse(item.operation)
+            self._refuse(item.operation, SEVERAL_ADSETS)
             if campaign is not None and counts[campaign] > 1
-            else self._world.perform(item.operation, item.login.token, item.login.proof)
+            else self._one(item.operation, item.login, version)
             for item, campaign in zip(items, campaigns, strict=True)
         ]
 
     def _updated_campaign(self, operation: Operation) -> str | None:
-        adset = self._world.adsets.get(operation.path) if operation.method == "POST" else None
+        adset = self._service.adsets.get(operation.path) if operation.method == "POST" else None
         return None if adset is None else adset.campaign.id
 
-    def _refuse(self, operation: Operation) -> Reply:
-        reply = faults.error(100, None, "A batch cannot update several ad sets of one campaign")
-        operation.kind, operation.status = "adset", reply.status
+    def _refuse(self, operation: Operation, reply: Reply) -> Reply:
+        operation.kind, operation.status = self._service.kind_of(operation.path), reply.status
         return reply
 
 

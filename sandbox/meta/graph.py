@@ -1,49 +1,48 @@
 """What the Graph API does with one operation: nodes, edges, writes, search, token check."""
 
 import json
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.meta import breakage, faults, targeting
+from sandbox.meta import edits, faults, post_processing, targeting
+from sandbox.meta.activity_log import OWN
 from sandbox.meta.faults import Refused
+from sandbox.meta.field_expansion import parse_fields
 from sandbox.meta.model import GONE, Ad, AdSet, Operation
-from sandbox.meta.reading import Reader, has_edge, json_param, parse_fields
+from sandbox.meta.reading import Reader, has_edge, json_param
 from sandbox.meta.regions import NAME_BY_KEY, search_result
-
-if TYPE_CHECKING:
-    from sandbox.meta.world import MetaWorld
-    from sandbox.server import Reply
+from sandbox.meta.state import State
+from sandbox.server import Reply
 
 WRITABLE_STATUSES = frozenset({"ACTIVE", "PAUSED", "ARCHIVED", "DELETED"})
+LEGACY_PARAMETERS = frozenset({"callback", "date_format", "method", "_method"})
 
 
-def answer(world: "MetaWorld", operation: Operation, token: str) -> "Reply":
-    """Do what the operation asks for, and answer as Meta would. Raises `Refused`."""
+def answer(state: State, operation: Operation, token: str, now: float) -> Reply:
+    """Do what the operation asks for at the time `now`, and answer as Meta would. Raises `Refused`."""
     if "ids" in operation.params:
-        # Gone on every version since October 2026, and answered like this.
-        gone = faults.error(100, None, "The ids parameter is gone", status=HTTPStatus.INTERNAL_SERVER_ERROR)
-        raise Refused(gone)
+        raise Refused(faults.IDS_GONE)
+    if not LEGACY_PARAMETERS.isdisjoint(operation.params):
+        raise Refused(faults.LEGACY_FEATURE)
     match operation.method, operation.kind:
         case "GET", "search":
             return faults.answer(_search(operation.params))
         case "GET", "debug_token":
-            return faults.answer(_debug_token(world, operation.params))
+            return faults.answer(_debug_token(state, operation.params, now))
         case "GET", _:
-            return faults.answer(_get(world, operation, token))
+            return faults.answer(_get(state, operation, Reader(state, token, now)))
         case "POST", "adset":
-            return faults.answer(_post_adset(world, operation, token))
+            return _post_adset(state, operation, Reader(state, token, now), now)
         case "POST", "ad":
-            return faults.answer(_post_ad(world, operation, token))
-    world.node(operation.object_id)
+            return _post_ad(state, operation, Reader(state, token, now), now)
+    state.node(operation.object_id)
     raise Refused(faults.error(100, None, f"Unsupported {operation.method.lower()} request"))
 
 
-def _get(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]:
+def _get(state: State, operation: Operation, reader: Reader) -> dict[str, Any]:
     if not operation.path:
         raise Refused(faults.error(100, None, "Unsupported get request"))
-    node = world.node(operation.object_id)
+    node = state.node(operation.object_id)
     fields = parse_fields(operation.params.get("fields", ""))
-    reader = Reader(world, token)
     edge = operation.path.partition("/")[2]
     if not edge:
         result = reader.node(node, fields)
@@ -51,40 +50,48 @@ def _get(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]
         result = reader.edge(node, edge, operation.params, fields)
     else:
         raise Refused(faults.error(2500, None, f"Unknown path components: /{edge}"))
-    if world.max_rows is not None and reader.rows > world.max_rows:
-        raise Refused(world.too_much_data)
+    if state.max_rows is not None and reader.rows > state.max_rows:
+        raise Refused(state.too_much_data)
     return result
 
 
-def _post_adset(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]:
-    adset = world.node(operation.object_id)
+def _post_adset(state: State, operation: Operation, reader: Reader, now: float) -> Reply:
+    adset = state.node(operation.object_id)
     assert isinstance(adset, AdSet)  # noqa: S101 - the kind of the operation says so
     if adset.effective_status in GONE:
-        raise Refused(faults.error(100, 1487056, "The ad set was deleted and cannot be edited"))
+        raise Refused(faults.ADSET_DELETED)
     changes = _common_changes(operation.params)
     if "targeting" in operation.params:
         changes["targeting"] = targeting.accepted(adset, operation.params["targeting"])
+    if not adset.account.audience_terms_accepted and adset.targeting.get("custom_audiences"):
+        raise Refused(faults.TERMS_NOT_ACCEPTED)
     if _validate_only(operation.params):
-        return {"success": True}
+        return faults.SUCCESS
     if "targeting" in changes:
-        world.write_targeting(adset, changes.pop("targeting"), by_api=True)
-    return _apply(world, operation, adset, changes, token)
+        edits.write_targeting(adset, changes.pop("targeting"), OWN, now)
+    return _apply(operation, adset, changes, reader, now)
 
 
-def _post_ad(world: "MetaWorld", operation: Operation, token: str) -> dict[str, Any]:
-    ad = world.node(operation.object_id)
+def _post_ad(state: State, operation: Operation, reader: Reader, now: float) -> Reply:
+    ad = state.node(operation.object_id)
     assert isinstance(ad, Ad)  # noqa: S101 - the kind of the operation says so
     changes = _common_changes(operation.params)
-    breakage.time_passed(ad, world.now())
+    post_processing.time_passed(ad, now)
+    if ad.adset.campaign.status == "DELETED":
+        raise Refused(faults.CAMPAIGN_DELETED)
+    if ad.adset.status == "DELETED":
+        raise Refused(faults.ADSET_DELETED)
+    if ad.adset.is_ended(now) and changes:
+        raise Refused(faults.ADSET_ENDED)
     if ad.effective_status in GONE and changes.keys() - {"name"} and changes != {"status": "DELETED"}:
         raise Refused(faults.error(100, 1885088, "An archived ad can only be renamed or deleted"))
     if ad.effective_status == "DISAPPROVED" and changes.get("status") == "ACTIVE":
         raise Refused(faults.error(100, 2490427, "A rejected ad cannot be turned on"))
     if _validate_only(operation.params):
-        return {"success": True}
-    reply = _apply(world, operation, ad, changes, token)
+        return faults.SUCCESS
+    reply = _apply(operation, ad, changes, reader, now)
     if changes.get("status") == "ACTIVE":
-        breakage.republished(ad, world.now())
+        post_processing.republished(ad, now)
     return reply
 
 
@@ -102,17 +109,16 @@ def _validate_only(params: dict[str, str]) -> bool:
     return "validate_only" in options
 
 
-def _apply(
-    world: "MetaWorld", operation: Operation, node: AdSet | Ad, changes: dict[str, Any], token: str
-) -> dict[str, Any]:
-    for name, value in changes.items():
-        setattr(node, name, value)
+def _apply(operation: Operation, node: AdSet | Ad, changes: dict[str, Any], reader: Reader, now: float) -> Reply:
+    node.name = changes.get("name", node.name)
+    if "status" in changes:
+        edits.set_status(node, changes["status"], OWN, now)
     if changes or "targeting" in operation.params:
-        node.updated_time = world.now()
+        node.updated_time = now
         operation.applied = True
     if "fields" in operation.params:  # read-after-write: before Meta's processing, so it cannot show breakage
-        return Reader(world, token).rendered(node, parse_fields(operation.params["fields"]))
-    return {"success": True}
+        return faults.answer(reader.echo(node, parse_fields(operation.params["fields"])))
+    return faults.SUCCESS
 
 
 def _search(params: dict[str, str]) -> dict[str, Any]:
@@ -135,10 +141,10 @@ def _regions(params: dict[str, str]) -> list[dict[str, object]]:
     return found[: int(params.get("limit", "25"))]
 
 
-def _debug_token(world: "MetaWorld", params: dict[str, str]) -> dict[str, Any]:
+def _debug_token(state: State, params: dict[str, str], now: float) -> dict[str, Any]:
     token = params.get("input_token", "")
     data: dict[str, Any] = {"app_id": "111222333444555", "application": "Example Geo Sync", "is_valid": True}
-    refusal = world.token_refusal(token)
+    refusal = state.token_refusal(token)
     if refusal is not None:
         envelope = json.loads(refusal.body or b"")["error"]
         problem = {"code": envelope["code"], "message": envelope["message"]}
@@ -146,11 +152,11 @@ def _debug_token(world: "MetaWorld", params: dict[str, str]) -> dict[str, Any]:
             problem["subcode"] = envelope["error_subcode"]
         return {"data": data | {"is_valid": False, "error": problem, "scopes": []}}
     data |= {
-        "type": world.token_type,
-        "issued_at": int(world.now()) - 86_400,
-        "expires_at": world.token_expires_at,
-        "data_access_expires_at": world.token_data_access_expires_at,
+        "type": state.token_type,
+        "issued_at": int(now) - 86_400,
+        "expires_at": state.token_expires_at,
+        "data_access_expires_at": state.token_data_access_expires_at,
         "user_id": "61550000000001",
-        "scopes": list(world.token_scopes),
+        "scopes": list(state.token_scopes),
     }
     return {"data": data}

@@ -7,15 +7,13 @@ number of calls of the ads management use case. Both depend on the access tier o
 import json
 import math
 from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import Any
 
 from sandbox.meta import faults
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.server import Reply
+from sandbox.server import Reply
 
 READ_POINTS, WRITE_POINTS = 1, 3
 SCORE_SECONDS, HOUR = 300.0, 3600.0
@@ -40,6 +38,22 @@ TIERS = {
     "full": Tier("standard_access", 9_000, 60.0, 100_000),
 }
 CALLS_PER_ACTIVE_AD = 40
+
+# Templates, because a simulation asks for these headers with every operation.
+_ACCOUNT = '{"acc_id_util_pct": %s, "reset_time_duration": %d, "ads_api_access_tier": "%s"}'
+_USE_CASE = (
+    '{"type": "ads_management", "call_count": %d, "total_cputime": %d, "total_time": %d, '
+    '"estimated_time_to_regain_access": %d, "ads_api_access_tier": "%s"}'
+)
+
+
+_NO_OTHERS: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({})
+
+
+def use_case(kind: str, percent: int, minutes: int = 0) -> dict[str, Any]:
+    """Return an entry of the usage header for another quota, such as "pages" or "ads_insights"."""
+    usage = {"type": kind, "call_count": percent, "total_cputime": percent, "total_time": percent}
+    return usage | {"estimated_time_to_regain_access": minutes}
 
 
 class _Window:
@@ -73,7 +87,7 @@ class _Window:
 class Quota:
     """What one ad account has spent."""
 
-    def __init__(self, tier: str, now: "Callable[[], float]") -> None:
+    def __init__(self, tier: str, now: Callable[[], float]) -> None:
         self.tier = TIERS[tier]
         self._now = now
         self._score = _Window(SCORE_SECONDS)
@@ -84,7 +98,7 @@ class Quota:
         """Use points, as another program that works on the same account would."""
         self._score.add(self._now(), points)
 
-    def charge(self, points: int, active_ads: int) -> "Reply | None":
+    def charge(self, points: int, active_ads: int) -> Reply | None:
         """Count one call; return Meta's refusal when it is one too many."""
         now = self._now()
         self._calls.add(now, 1)
@@ -97,28 +111,28 @@ class Quota:
         self._score.clear()
         return faults.error(17, 2446079, "User request limit reached", transient=True)
 
-    def headers(self, account_id: str, active_ads: int) -> tuple[tuple[str, str], ...]:
-        """Return the usage headers: percentages, the account's reset in seconds, the use case's wait in minutes."""
+    def headers(
+        self, account_id: str, active_ads: int, others: Mapping[str, Sequence[Mapping[str, Any]]] = _NO_OTHERS
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the usage headers: percentages, the account's reset in seconds, the use case's wait in minutes.
+
+        The header of use cases shows `others` too: entries of other quotas, by object id.
+        """
         now = self._now()
         blocked = max(0.0, self._blocked_until - now)
         score = 1.0 if blocked else self._score.total(now) / self.tier.score
         calls = self._calls.total(now) / self._call_limit(active_ads)
-        account = {
-            "acc_id_util_pct": round(100 * score, 2),
-            "reset_time_duration": math.ceil(blocked or self._score.seconds_to_zero(now)),
-            "ads_api_access_tier": self.tier.header,
-        }
-        use_case = {
-            "type": "ads_management",
-            "call_count": min(100, math.ceil(100 * calls)),
-            "total_cputime": min(100, math.ceil(50 * calls)),
-            "total_time": min(100, math.ceil(50 * calls)),
-            "estimated_time_to_regain_access": math.ceil(self._calls.seconds_to_less(now) / 60) if calls > 1 else 0,
-            "ads_api_access_tier": self.tier.header,
-        }
+        reset = math.ceil(blocked or self._score.seconds_to_zero(now))
+        wait = math.ceil(self._calls.seconds_to_less(now) / 60) if calls > 1 else 0
+        cpu = min(100, math.ceil(50 * calls))
+        use_case = _USE_CASE % (min(100, math.ceil(100 * calls)), cpu, cpu, wait, self.tier.header)
+        entries = {account_id.removeprefix("act_"): [use_case]}
+        for object_id, more in others.items():
+            entries.setdefault(object_id, []).extend(map(json.dumps, more))
+        use_cases = ", ".join(f'"{object_id}": [{", ".join(each)}]' for object_id, each in entries.items())
         return (
-            ("X-Ad-Account-Usage", json.dumps(account)),
-            ("X-Business-Use-Case-Usage", json.dumps({account_id.removeprefix("act_"): [use_case]})),
+            ("X-Ad-Account-Usage", _ACCOUNT % (round(100 * score, 2), reset, self.tier.header)),
+            ("X-Business-Use-Case-Usage", f"{{{use_cases}}}"),
         )
 
     def _call_limit(self, active_ads: int) -> int:

@@ -1,24 +1,26 @@
-"""Reading: field expansion, nodes, edges and paging, as in Meta's Graph API guides."""
+"""Reading: nodes, edges and paging, as in Meta's Graph API guides."""
 
 import base64
 import copy
 import json
-import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
 from time import gmtime, strftime
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from sandbox.meta import breakage, faults
+from sandbox.meta import activity_log, faults, post_processing
+from sandbox.meta.activity_log import CATEGORIES, Activity
+from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.meta.faults import Refused
+from sandbox.meta.field_expansion import Field, unparse
 from sandbox.meta.model import GONE, Account, Ad, AdSet, Campaign, Node
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from sandbox.meta.world import MetaWorld
+from sandbox.meta.state import State
 
 DEFAULT_LIMIT = 25
+ACTIVITY_DAYS = 7
+"""How far back the activity log is read when nothing else is asked for."""
 STATUSES = frozenset(
     {
         "ACTIVE", "PAUSED", "DELETED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED", "PENDING_BILLING_INFO",
@@ -27,79 +29,19 @@ STATUSES = frozenset(
 )  # fmt: skip
 
 
-@dataclass
-class Field:
-    """One element of a `fields` expression: `ads.limit(50){id,status}`."""
-
-    name: str
-    params: dict[str, str] = field(default_factory=dict)
-    children: "list[Field]" = field(default_factory=list)
-
-
-def parse_fields(text: str) -> list[Field]:
-    """Parse a `fields` expression; raise `Refused` with Meta's code 2500 when it is none."""
-    parser = _Parser(text)
-    fields = parser.fields() if text.strip() else []
-    parser.expect_end()
-    return fields
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-
-    def fields(self) -> list[Field]:
-        found = [self._field()]
-        while self._take(","):
-            found.append(self._field())
-        return found
-
-    def expect_end(self) -> None:
-        if self._text[self._at :].strip():
-            raise self._error()
-
-    def _field(self) -> Field:
-        result = Field(self._name())
-        while self._take("."):
-            name = self._name()
-            result.params[name] = self._argument()
-        if self._take("{"):
-            result.children = self.fields()
-            if not self._take("}"):
-                raise self._error()
-        return result
-
-    def _name(self) -> str:
-        match = re.compile(r"\s*(\w+)").match(self._text, self._at)
-        if match is None:
-            raise self._error()
-        self._at = match.end()
-        return match[1]
-
-    def _argument(self) -> str:
-        match = re.compile(r"\(([^()]*)\)").match(self._text, self._at)
-        if match is None:
-            raise self._error()
-        self._at = match.end()
-        return match[1]
-
-    def _take(self, mark: str) -> bool:
-        match = re.compile(rf"\s*{re.escape(mark)}").match(self._text, self._at)
-        if match is None:
-            return False
-        self._at = match.end()
-        return True
-
-    def _error(self) -> Refused:
-        return Refused(faults.error(2500, None, f"Syntax error in fields at character {self._at}"))
+Row = TypeVar("Row")
 
 
 def _when(seconds: float) -> str:
+    return _second(int(seconds))
+
+
+@lru_cache
+def _second(seconds: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S+0000", gmtime(seconds))
 
 
-_COMMON: "dict[str, Callable[[Any], Any]]" = {
+_COMMON: dict[str, Callable[[Any], Any]] = {
     "id": lambda node: node.id,
     "name": lambda node: node.name,
     "status": lambda node: node.status,
@@ -111,8 +53,22 @@ _COMMON: "dict[str, Callable[[Any], Any]]" = {
 }
 
 
+def _optional_time(seconds: float | None) -> str | None:
+    return None if seconds is None else _when(seconds)
+
+
+def _learning_stage(adset: AdSet) -> dict[str, Any] | None:
+    if adset.learning is None:
+        return None
+    return {
+        "status": adset.learning,
+        "conversions": 63 if adset.learning == "SUCCESS" else 0,
+        "last_sig_edit_ts": int(adset.last_significant_edit),
+    }
+
+
 def _creative(ad: Ad) -> dict[str, Any]:
-    lost = breakage.MISSING_LEAD_FORM in ad.issues
+    lost = MISSING_LEAD_FORM in ad.issues
     form = {} if lost else {"value": {"lead_gen_form_id": f"9{ad.id[1:]}"}}
     return {
         "id": f"8{ad.id[1:]}",
@@ -121,7 +77,7 @@ def _creative(ad: Ad) -> dict[str, Any]:
 
 
 # A value of None leaves the key out, as Meta does.
-FIELDS: "dict[type[Node], dict[str, Callable[[Any], Any]]]" = {
+FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
     Account: {
         "id": lambda account: account.id,
         "account_id": lambda account: account.id.removeprefix("act_"),
@@ -135,6 +91,8 @@ FIELDS: "dict[type[Node], dict[str, Callable[[Any], Any]]]" = {
     | {
         "account_id": lambda campaign: campaign.account.id.removeprefix("act_"),
         "objective": lambda _: "OUTCOME_LEADS",
+        "start_time": lambda campaign: _optional_time(campaign.start_time),
+        "stop_time": lambda campaign: _optional_time(campaign.stop_time),
         "special_ad_categories": lambda campaign: list(campaign.special_ad_categories),
     },
     AdSet: _COMMON
@@ -142,16 +100,16 @@ FIELDS: "dict[type[Node], dict[str, Callable[[Any], Any]]]" = {
         "account_id": lambda adset: adset.account.id.removeprefix("act_"),
         "campaign_id": lambda adset: adset.campaign.id,
         "campaign": lambda adset: adset.campaign,
-        "targeting": lambda adset: copy.deepcopy(adset.targeting),
+        "targeting": lambda adset: adset.targeting,
         "optimization_goal": lambda _: "LEAD_GENERATION",
         "destination_type": lambda _: "ON_AD",
         "billing_event": lambda _: "IMPRESSIONS",
         "special_ad_categories": lambda adset: list(adset.campaign.special_ad_categories),
-        "learning_stage_info": lambda adset: {
-            "status": adset.learning,
-            "conversions": 63 if adset.learning == "SUCCESS" else 0,
-            "last_sig_edit_ts": int(adset.last_significant_edit),
-        },
+        "start_time": lambda adset: _optional_time(adset.start_time),
+        "end_time": lambda adset: _optional_time(adset.end_time),
+        "daily_budget": lambda _: "5000",
+        "budget_remaining": lambda adset: str(adset.budget_remaining),
+        "learning_stage_info": _learning_stage,
     },
     Ad: _COMMON
     | {
@@ -167,9 +125,9 @@ FIELDS: "dict[type[Node], dict[str, Callable[[Any], Any]]]" = {
 
 
 _EDGES: dict[type[Node], tuple[str, ...]] = {
-    Account: ("campaigns", "adsets", "ads"),
+    Account: ("campaigns", "adsets", "ads", "activities", "account_controls"),
     Campaign: ("adsets", "ads"),
-    AdSet: ("ads",),
+    AdSet: ("ads", "activities"),
     Ad: (),
 }
 
@@ -179,7 +137,7 @@ def has_edge(node: Node, name: str) -> bool:
     return name in _EDGES[type(node)]
 
 
-def json_param(params: "Mapping[str, str]", name: str, default: Any) -> Any:
+def json_param(params: Mapping[str, str], name: str, default: Any) -> Any:
     """Return a parameter that is JSON; raise `Refused` when it is not."""
     if name not in params:
         return default
@@ -192,32 +150,73 @@ def json_param(params: "Mapping[str, str]", name: str, default: Any) -> Any:
 class Reader:
     """Renders what one request asks for; `rows` counts what a reply holds, for Meta's limit on its size."""
 
-    def __init__(self, world: "MetaWorld", token: str) -> None:
-        self._world = world
+    def __init__(self, state: State, token: str, now: float) -> None:
+        self._state = state
         self._token = token
+        self._now = now
         self.rows = 0
 
-    def node(self, node: Node, fields: "Sequence[Field]") -> dict[str, Any]:
+    def node(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return one object with the fields asked for; its id is always there."""
         if isinstance(node, Ad):
-            breakage.looked_at(node, self._world.now())
-        return self.rendered(node, fields)
+            post_processing.looked_at(node, self._now)
+        shown = self.rendered(node if isinstance(node, Account) else node.seen(self._now), fields)
+        return self._state.read_oddity(copy.deepcopy(shown)) if self._state.read_oddity is not None else shown
 
-    def edge(self, node: Node, name: str, params: "Mapping[str, str]", fields: "Sequence[Field]") -> dict[str, Any]:
-        """Return one page of the objects on an edge."""
+    def echo(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
+        """Return an object right after a write to it, which counts as no read."""
+        shown = self.rendered(node, fields)
+        return self._state.echo_oddity(copy.deepcopy(shown)) if self._state.echo_oddity is not None else shown
+
+    def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
+        """Return one page of what is on an edge."""
+        if name == "activities":
+            return self._activities(node, params, fields)
+        if name == "account_controls":
+            return {"data": [] if node.account.controls is None else [node.account.controls]}
         found: list[Campaign | AdSet | Ad] = getattr(node, name)
         for each in found:
             if isinstance(each, Ad):
-                breakage.settle(each, self._world.now())
+                post_processing.settle(each, self._now)
         wanted = _wanted_statuses(params)
-        rows = [each for each in found if each.effective_status in wanted]
+        rows = [each for each in found if each.seen(self._now).effective_status in wanted]
+        if name == "adsets" and "is_completed" in params:
+            # Documented as a filter by completed status; whether it is Ads Manager's "Completed" is not.
+            completed = params["is_completed"] in {"true", "1"}
+            rows = [each for each in rows if isinstance(each, AdSet) and each.is_ended(self._now) is completed]
+        return self._page(f"{node.id}/{name}", rows, params, lambda row: self.node(row, fields))
+
+    def _activities(self, node: Node, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
+        log = node.account.activities
+        for ad in node.account.ads:
+            post_processing.time_passed(ad, self._now)
+        unknown = [each.name for each in fields if each.name not in activity_log.FIELDS]
+        if unknown:
+            raise Refused(faults.error(100, None, f"Tried accessing nonexisting field ({unknown[0]}) on AdActivity"))
+        since = _moment(params, "since", self._now - ACTIVITY_DAYS * 86_400)
+        until = _moment(params, "until", self._now)
+        if log.widest is not None and until - since > log.widest:
+            raise Refused(log.too_wide)
+        is_wanted = _wanted_activities(node, params, log.oid)
+        rows = [row for row in log.between(since, until, self._now) if is_wanted(row)]
+        names = [each.name for each in fields] or list(activity_log.FIELDS)
+
+        def rendered(row: Activity) -> dict[str, Any]:
+            shown = {name: activity_log.FIELDS[name](row) for name in names}
+            return {name: value for name, value in shown.items() if value is not None}
+
+        return self._page(f"{node.id}/activities", rows, params, rendered)
+
+    def _page(
+        self, path: str, rows: Sequence[Row], params: Mapping[str, str], render: Callable[[Row], dict[str, Any]]
+    ) -> dict[str, Any]:
         limit = _limit(params)
-        if self._world.page_size is not None:
-            limit = min(limit, self._world.page_size)
+        if self._state.page_size is not None:
+            limit = min(limit, self._state.page_size)
         blanks, start = _read_cursor(params.get("after"))
-        blank = blanks < self._world.empty_pages
+        blank = blanks < self._state.empty_pages
         page = [] if blank else rows[start : start + limit]
-        reply: dict[str, Any] = {"data": [self.node(each, fields) for each in page]}
+        reply: dict[str, Any] = {"data": [render(each) for each in page]}
         self.rows += len(page)
         more = blank or start + limit < len(rows)
         if page or more:
@@ -225,47 +224,39 @@ class Reader:
             reply["paging"] = {"cursors": {"before": _cursor(0, start), "after": after}}
             if more:
                 query = {"access_token": self._token, **params, "limit": str(limit), "after": after}
-                version = self._world.version
-                reply["paging"]["next"] = f"{self._world.url}/{version}/{node.id}/{name}?{urlencode(query)}"
+                reply["paging"]["next"] = f"{self._state.url}/{self._state.version}/{path}?{urlencode(query)}"
         if params.get("summary", "false") not in {"false", "0", ""}:
             reply["summary"] = {"total_count": len(rows)}
         return reply
 
-    def rendered(self, node: Node, fields: "Sequence[Field]") -> dict[str, Any]:
+    def rendered(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
         """Return an object with the fields asked for, without counting it as a read."""
         result: dict[str, Any] = {}
+        readers = FIELDS[type(node)]
         for each in fields:
-            if has_edge(node, each.name):
-                params = each.params | ({"fields": _unparse(each.children)} if each.children else {})
-                page = self.edge(node, each.name, params, each.children)
-                if page["data"] or "paging" in page:
-                    result[each.name] = page
-                continue
-            read = FIELDS[type(node)].get(each.name)
-            if read is None:
-                text = f"Tried accessing nonexisting field ({each.name}) on node type ({type(node).__name__})"
-                raise Refused(faults.error(100, None, text))
-            value = read(node)
-            if isinstance(value, Node):
+            read = readers.get(each.name)
+            value = self._nested(node, each) if read is None else read(node)
+            if isinstance(value, Campaign | AdSet):
                 value = self.rendered(value, each.children)
-            elif each.children and isinstance(value, dict):
+            elif each.children and read is not None and isinstance(value, dict):
                 names = {child.name for child in each.children}
                 value = {key: part for key, part in value.items() if key in names}
             if value is not None:
                 result[each.name] = value
-        return result | {"id": node.id}
+        result["id"] = node.id
+        return result
+
+    def _nested(self, node: Node, nested: Field) -> dict[str, Any] | None:
+        """Return a page of an edge that stands among the fields, None when there is nothing on it."""
+        if not has_edge(node, nested.name):
+            text = f"Tried accessing nonexisting field ({nested.name}) on node type ({type(node).__name__})"
+            raise Refused(faults.error(100, None, text))
+        params = {**nested.params, **({"fields": unparse(nested.children)} if nested.children else {})}
+        page = self.edge(node, nested.name, params, nested.children)
+        return page if page["data"] or "paging" in page else None
 
 
-def _unparse(fields: "Sequence[Field]") -> str:
-    return ",".join(
-        each.name
-        + "".join(f".{name}({value})" for name, value in each.params.items())
-        + (f"{{{_unparse(each.children)}}}" if each.children else "")
-        for each in fields
-    )
-
-
-def _wanted_statuses(params: "Mapping[str, str]") -> frozenset[str]:
+def _wanted_statuses(params: Mapping[str, str]) -> frozenset[str]:
     wanted = json_param(params, "effective_status", None)
     if wanted is None:
         return STATUSES - GONE
@@ -274,7 +265,47 @@ def _wanted_statuses(params: "Mapping[str, str]") -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _limit(params: "Mapping[str, str]") -> int:
+def _wanted_activities(node: Node, params: Mapping[str, str], oid: str) -> Callable[[Activity], bool]:
+    """Return the filter that a read of activities asks for."""
+    category = params.get("category")
+    if category is not None and category not in CATEGORIES:
+        raise Refused(faults.error(100, None, f"category must be one of {', '.join(sorted(CATEGORIES))}"))
+    if oid == "refused" and "oid" in params:
+        raise Refused(faults.error(100, None, "Unsupported parameter oid"))
+    objects: set[str] | None = None
+    children = True
+    if not isinstance(node, Account):
+        # Not confirmed: that the log of an ad set has the rows of its ads too.
+        objects = {node.id}
+    elif oid == "honoured" and ("oid" in params or "extra_oids" in params):
+        objects = {params.get("oid", ""), *json_param(params, "extra_oids", [])}
+        children = params.get("add_children", "false") in {"true", "1"}
+
+    def is_wanted(row: Activity) -> bool:
+        return (
+            category in {None, row.type.category}
+            and params.get("uid") in {None, row.actor.id}
+            and (objects is None or row.object_id in objects or (children and not objects.isdisjoint(row.parents)))
+        )
+
+    return is_wanted
+
+
+def _moment(params: Mapping[str, str], name: str, default: float) -> float:
+    """Return a moment that is given in epoch seconds or as a date, which counts from midnight UTC."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(faults.error(100, None, f"{name} must be a date or a time stamp")) from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _limit(params: Mapping[str, str]) -> int:
     text = params.get("limit", str(DEFAULT_LIMIT))
     if not text.isdecimal() or int(text) == 0:
         raise Refused(faults.error(100, None, "limit must be a positive integer"))

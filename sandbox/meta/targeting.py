@@ -1,16 +1,13 @@
 """The rules of Meta's `targeting` object as far as geography touches them, from its targeting references."""
 
-import copy
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.meta import faults
 from sandbox.meta.faults import Refused
+from sandbox.meta.model import AdSet
 from sandbox.meta.regions import KEY_BY_STATE, NAME_BY_KEY, region
-
-if TYPE_CHECKING:
-    from sandbox.meta.model import AdSet
 
 MAX_REGIONS = 200
 LOCATION_TYPES = {"home", "recent"}
@@ -63,18 +60,22 @@ def region_keys(targeting: dict[str, Any]) -> set[str]:
 
 
 def normalised(targeting: dict[str, Any]) -> dict[str, Any]:
-    """Return targeting as Meta reads it back: regions with name and country, sorted by name as in Ads Manager."""
-    result = copy.deepcopy(targeting)
-    for geo in (result.get("geo_locations"), result.get("excluded_geo_locations")):
+    """Return targeting as Meta reads it back: regions with name and country, sorted by name as in Ads Manager.
+
+    What is not of regions is shared with the original.
+    """
+    result = dict(targeting)
+    for name in ("geo_locations", "excluded_geo_locations"):
+        geo = result.get(name)
         if geo and "regions" in geo:
             keys = {str(each["key"]) for each in geo["regions"]}
-            geo["regions"] = [region(key) for key in sorted(keys, key=NAME_BY_KEY.__getitem__)]
+            result[name] = geo | {"regions": [region(key) for key in sorted(keys, key=NAME_BY_KEY.__getitem__)]}
     if "messenger_positions" in result:  # since v26.0 Meta drops this placement without a word
         result["messenger_positions"] = [each for each in result["messenger_positions"] if each != "story"]
     return result
 
 
-def accepted(adset: "AdSet", text: str) -> dict[str, Any]:
+def accepted(adset: AdSet, text: str) -> dict[str, Any]:
     """Return the targeting that a write of `text` leaves behind, or raise `Refused`."""
     try:
         targeting = json.loads(text)

@@ -70,7 +70,7 @@ def nothing(sandbox: Sandbox) -> None:
 def hidden_configuration_set(sandbox: Sandbox) -> None:
     """Give the sender a configuration set that the operator may not see."""
     sandbox.aws.ses.default_configuration_sets = {SENDER: "daily"}
-    sandbox.aws.fail("sesv2", "GET /v2/email/configuration-sets/daily", "AccessDeniedException", 403)
+    sandbox.aws.fail("sesv2", "GetConfigurationSet", "AccessDeniedException", 403)
 
 
 def no_backup(sandbox: Sandbox) -> None:
@@ -388,14 +388,14 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "dynamodb:Query",
     ),
     "the right to see SES is missing": (
-        lambda sandbox: sandbox.aws.fail("sesv2", "GET /v2/email/account", "AccessDeniedException", 403),
+        lambda sandbox: sandbox.aws.fail("sesv2", "GetAccount", "AccessDeniedException", 403),
         "SES account",
         Verdict.WARNING,
         "no right to it",
         "ses:GetAccount",
     ),
     "the right to see the sender is missing": (
-        lambda sandbox: sandbox.aws.fail("sesv2", f"GET /v2/email/identities/{SENDER}", "AccessDeniedException", 403),
+        lambda sandbox: sandbox.aws.fail("sesv2", "GetEmailIdentity", "AccessDeniedException", 403),
         "SES sender",
         Verdict.WARNING,
         "no right to it",
@@ -658,7 +658,7 @@ def test_a_clock_that_is_wrong(
 ) -> None:
     """Leases go by this machine's clock."""
     here = business.meta.now()
-    monkeypatch.setattr(business.meta._server._listener, "now", lambda: here - seconds)
+    monkeypatch.setattr(business.meta._server, "now", lambda: here - seconds)
 
     finding = found(call)[1]["clock"]
 
@@ -708,9 +708,9 @@ def test_a_defect_in_a_check_is_a_warning() -> None:
 
 READS = {
     AwsRequest("ssm", "GetParametersByPath"),
-    AwsRequest("sesv2", "GET /v2/email/account"),
-    AwsRequest("sesv2", f"GET /v2/email/identities/{SENDER}"),
-    AwsRequest("sesv2", "GET /v2/email/configuration-sets/daily"),
+    AwsRequest("sesv2", "GetAccount"),
+    AwsRequest("sesv2", "GetEmailIdentity"),
+    AwsRequest("sesv2", "GetConfigurationSet"),
     AwsRequest("dynamodb", "DescribeTable"),
     AwsRequest("dynamodb", "DescribeContinuousBackups"),
     AwsRequest("dynamodb", "Query"),

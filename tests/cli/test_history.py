@@ -293,9 +293,8 @@ def test_a_year_is_read_page_by_page(call: Call, business: Sandbox) -> None:
     template = client.get_item(TableName=LEDGER_TABLE, Key=key)["Item"]
     start = datetime(2025, 5, 4, 10, 30, tzinfo=UTC)
     days = [f"{start + timedelta(days=day):%Y%m%dT%H%M%SZ}-00000000" for day in range(365)]
-    for first in range(0, len(days), 25):
-        puts = [{"PutRequest": {"Item": template | {"sk": {"S": sk}}}} for sk in days[first : first + 25]]
-        client.batch_write_item(RequestItems={LEDGER_TABLE: puts})
+    for sk in days:
+        client.put_item(TableName=LEDGER_TABLE, Item=template | {"sk": {"S": sk}})
     business.aws.requests.clear()
 
     assert len(listed(call, "--limit", 1000)) == 366

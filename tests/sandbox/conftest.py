@@ -2,13 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
 
 from sandbox import Sandbox
+from sandbox.in_process import InProcessSandbox
 from sandbox.meta import MetaWorld
+from sandbox.meta.front_door import FrontDoor
+from sandbox.meta.regions import KEY_BY_STATE
+from sandbox.server import HttpRequest, Reply
 
 CAMPAIGN = "120210000000000100"
 
@@ -26,6 +32,11 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.seconds += seconds
+
+    @staticmethod
+    def text(seconds: float) -> str:
+        """Return a time as Meta writes it."""
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
 class Graph:
@@ -73,24 +84,58 @@ class Graph:
         return status, content["error"]["code"], content["error"].get("error_subcode")
 
 
-@pytest.fixture(scope="session")
+class InProcess:
+    """A client that reaches Meta without a server: every call goes through the front door in this thread."""
+
+    def __init__(self, meta: MetaWorld) -> None:
+        self._meta = meta
+        self._door = FrontDoor(meta)
+
+    def raw(self, method: str, path: str, /, *, version: str = "v26.0", **params: Any) -> Reply:
+        """Send a request and return the reply as it is."""
+        encoded = {name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()}
+        token = {"access_token": self._meta.token}
+        if method == "GET":
+            return self._door(HttpRequest(method, f"/{version}/{path}", encoded | token, {}, b""))
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._door(HttpRequest(method, f"/{version}/{path}", token, form, urlencode(encoded).encode()))
+
+    def get(self, path: str, **params: Any) -> Any:
+        """GET, and return what the answer holds."""
+        return json.loads(self.raw("GET", path, **params).body or b"null")
+
+    def post(self, path: str, **params: Any) -> Any:
+        """POST a form, and return what the answer holds."""
+        return json.loads(self.raw("POST", path, **params).body or b"null")
+
+    def republish(self, *ad_ids: str) -> None:
+        """Switch ads on, which must be accepted."""
+        for ad_id in ad_ids:
+            assert self.post(ad_id, status="ACTIVE") == {"success": True}
+
+    def set_states(self, adset_id: str, *codes: str) -> None:
+        """Write these states to an ad set, which must be accepted."""
+        regions = [{"key": KEY_BY_STATE[code]} for code in codes]
+        assert self.post(adset_id, targeting={"geo_locations": {"regions": regions}}) == {"success": True}
+
+    def error(self, method: str, path: str, /, **params: Any) -> tuple[int, int, int | None]:
+        """Return HTTP status, code and subcode of a call that is refused."""
+        reply = self.raw(method, path, **params)
+        envelope = json.loads(reply.body or b"null")["error"]
+        return reply.status, envelope["code"], envelope.get("error_subcode")
+
+
+@pytest.fixture
 def clock() -> Clock:
     """Return the clock of the sandbox."""
     return Clock()
 
 
-@pytest.fixture(scope="session")
-def running(clock: Clock) -> Iterator[Sandbox]:
-    """Keep the sandbox running through all tests."""
-    with Sandbox(now=clock) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
+def sandbox(clock: Clock) -> Iterator[Sandbox]:
     """Return the sandbox, empty."""
-    running.reset()
-    return running
+    with InProcessSandbox(clock, clock.advance) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
@@ -106,3 +151,17 @@ def graph(meta: MetaWorld) -> Iterator[Graph]:
     client = Graph(meta)
     yield client
     client.session.close()
+
+
+@pytest.fixture
+def quiet_meta(clock: Clock) -> MetaWorld:
+    """Return a Meta of its own with one campaign, to which nothing listens."""
+    meta = MetaWorld(now=clock)
+    meta.add_campaign(CAMPAIGN)
+    return meta
+
+
+@pytest.fixture
+def client(quiet_meta: MetaWorld) -> InProcess:
+    """Return a client of `quiet_meta`."""
+    return InProcess(quiet_meta)

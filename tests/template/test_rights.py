@@ -1,18 +1,14 @@
 """Who may do what: each role can do what is called for, and nothing more."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 import pytest
-from botocore.model import OperationModel
 
-from closrads.config import _parameter_store
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
-from closrads.ledger.dynamodb import _dynamodb
-from closrads.notifier import _ses
-from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH
+from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH, AwsRequest
 from sandbox.meta import Breakage
 from tests.ledger_world import EARLIER, RECHECK, UNDO, leases, left_behind
 from tests.template.stack import ARN, ROOT, Deploy, Json, Stack, as_text, calls_of, definition, listed, of_type
@@ -68,46 +64,31 @@ def rights_of(stack: Stack, role: str) -> set[Right]:
     }
 
 
-def rights_for(model: OperationModel, call: Mapping[str, Any]) -> Iterator[Right]:
+def rights_for(call: AwsRequest) -> Iterator[Right]:
     """Say which rights a call takes."""
-    service = model.service_model.signing_name
-    match model.name:
+    service = "ses" if call.service == "sesv2" else call.service
+    match call.operation:
         case "TransactWriteItems":
-            parts = [(kind, part) for item in call["TransactItems"] for kind, part in item.items()]
+            parts = [(kind, part) for item in call.params["TransactItems"] for kind, part in item.items()]
             assert {part["TableName"] for _, part in parts} == {LEDGER_TABLE}
             yield from ((f"{service}:{PARTS[kind]}", "${Ledger.Arn}") for kind, _ in parts)
         case "SendEmail":
-            yield f"{service}:SendEmail", ARN % (service, f"identity/{call['FromEmailAddress']}")
+            yield f"{service}:SendEmail", ARN % (service, f"identity/{call.params['FromEmailAddress']}")
         case "GetParametersByPath":
-            path = PARAMETER_PATH if call["Path"] == PARAMETER_PATH else f"{PARAMETER_PATH}/*"
-            assert call["Path"].startswith(path.rstrip("*"))
-            yield f"{service}:{model.name}", ARN % (service, f"parameter{path}")
+            path = PARAMETER_PATH if call.params["Path"] == PARAMETER_PATH else f"{PARAMETER_PATH}/*"
+            assert call.params["Path"].startswith(path.rstrip("*"))
+            yield f"{service}:{call.operation}", ARN % (service, f"parameter{path}")
         case _:
-            assert call["TableName"] == LEDGER_TABLE
-            index = f"/index/{call['IndexName']}" if "IndexName" in call else ""
-            yield f"{service}:{model.name}", f"${{Ledger.Arn}}{index}"
+            assert call.params["TableName"] == LEDGER_TABLE
+            index = f"/index/{call.params['IndexName']}" if "IndexName" in call.params else ""
+            yield f"{service}:{call.operation}", f"${{Ledger.Arn}}{index}"
 
 
 def rights_taken(world: World, event: Any) -> set[Right]:
     """Hand an event to the real handler, and give the rights that its calls to AWS took."""
-    taken: set[Right] = set()
-    heard: list[str] = []
-
-    def note(params: Mapping[str, Any], model: OperationModel, **_: Any) -> None:
-        heard.append(model.name)
-        taken.update(rights_for(model, params))
-
-    events = [client.meta.events for client in (_dynamodb(), _parameter_store().client, _ses())]
     arrived = len(world.sandbox.aws.requests)
-    for each in events:
-        each.register("provide-client-params", note)
-    try:
-        world.run(event)
-    finally:
-        for each in events:
-            each.unregister("provide-client-params", note)
-    assert sorted(heard) == sorted(call.operation for call in world.sandbox.aws.requests[arrived:]), "all were heard"
-    return taken
+    world.run(event)
+    return {right for call in world.sandbox.aws.requests[arrived:] for right in rights_for(call)}
 
 
 def life(world: World) -> Iterator[set[Right]]:

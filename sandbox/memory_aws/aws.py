@@ -1,0 +1,242 @@
+"""The clients, and what is scripted to happen to their calls."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from sandbox.aws import DROPPED, LEDGER_TABLE, REGION, AwsRequest, AwsWorld
+from sandbox.memory_aws.cloudformation import CloudFormation
+from sandbox.memory_aws.dynamodb import DynamoDb
+from sandbox.memory_aws.errors import AwsError, ClientExceptions
+from sandbox.memory_aws.ses import Ses
+from sandbox.memory_aws.ssm import Ssm
+
+Answer = dict[str, Any]
+Hook = Callable[[str, str], None]
+
+_RETRIED_CODES = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+_RETRIED_STATUSES = frozenset({500, 502, 503, 504})
+_TOKENS: Mapping[str, tuple[str, str]] = {
+    "query": ("LastEvaluatedKey", "ExclusiveStartKey"),
+    "get_parameters_by_path": ("NextToken", "NextToken"),
+    "describe_parameters": ("NextToken", "NextToken"),
+}
+"""Of what comes in pages: how an answer names the next page, and how that is asked for."""
+
+
+class MemoryAws(AwsWorld):
+    """AWS in this process.
+
+    Attributes
+    ----------
+    before, after
+        Called with service and operation around each attempt at a call, outside of `lock`: they may wait, and change
+        anything. A `ConnectionError` that one raises loses the call or its answer; any other exception comes out of the
+        call as it is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: Hook = _nothing
+        self.after: Hook = _nothing
+        self.reset()
+
+    def start(self) -> None:
+        """Do nothing: it is there."""
+
+    def stop(self) -> None:
+        """Do nothing: it takes up nothing but memory."""
+
+    @property
+    def url(self) -> str:
+        """An address at which nobody is."""
+        return "http://aws.example.test"
+
+    def client(self, name: str, *, config: Config | None = None, **_: Any) -> "MemoryClient":
+        """Return a client as boto3 has it.
+
+        It makes as many attempts as its configuration or the variable `AWS_MAX_ATTEMPTS` says, without a wait in
+        between; one if neither says anything.
+        """
+        retries = getattr(config, "retries", None) or {}
+        attempts = retries.get("total_max_attempts") or int(os.environ.get("AWS_MAX_ATTEMPTS", "1"))
+        return MemoryClient(self, name, attempts)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Have `boto3.client` return clients of this AWS."""
+        with patch.object(boto3, "client", self.client):
+            yield
+
+    def service(self, name: str) -> Any:
+        """Return the state of a service, whose methods are its operations."""
+        return self._services[name]
+
+    def _empty(self) -> None:
+        self._services = {
+            "cloudformation": CloudFormation(),
+            "dynamodb": DynamoDb(),
+            "ssm": Ssm(),
+            "sesv2": Ses(lambda: self.ses, self.mails),
+        }
+        self.before = self.after = _nothing
+        keys = {"pk": "HASH", "sk": "RANGE"}
+        open_keys = {"pk": "HASH", "open_since": "RANGE"}
+        dynamodb: DynamoDb = self.service("dynamodb")
+        dynamodb.create_table(
+            TableName=LEDGER_TABLE,
+            KeySchema=_key_schema(keys),
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys | open_keys],
+            LocalSecondaryIndexes=[
+                {
+                    "IndexName": "open",
+                    "KeySchema": _key_schema(open_keys),
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        backup = {"PointInTimeRecoveryEnabled": True}
+        dynamodb.update_continuous_backups(TableName=LEDGER_TABLE, PointInTimeRecoverySpecification=backup)
+
+    def _put_parameter(self, name: str, value: str, kind: str) -> None:
+        with self.lock:
+            self.service("ssm").put_parameter(Name=name, Value=value, Type=kind, Overwrite=True)
+
+    def _delete_parameter(self, name: str) -> None:
+        with self.lock:
+            self.service("ssm").delete_parameters(Names=[name])
+
+    def _ledger_items(self) -> list[dict[str, Any]]:
+        return list(self.service("dynamodb").items_of(LEDGER_TABLE))
+
+    def exchange(self, request: AwsRequest, perform: Callable[[], Answer]) -> Answer:
+        """Handle one attempt at a call.
+
+        Raises
+        ------
+        AwsError
+            The service refuses it, or a scripted fault does.
+        ConnectionError
+            The call or its answer is lost.
+        """
+        tell = self.on_exchange or _nobody
+        tell("before")
+        self.before(request.service, request.operation)
+        fault = self.fault_for(request)
+        answer: Answer = {}
+        refusal: AwsError | None = None
+        if fault is None or fault.applied:
+            with self.lock:
+                try:
+                    answer = perform()
+                except AwsError as error:
+                    refusal = error
+        tell("after")
+        self.after(request.service, request.operation)
+        if fault is not None:
+            if fault.code == DROPPED:
+                raise ConnectionAbortedError(DROPPED)
+            raise AwsError(fault.code, "injected by the sandbox", fault.status, **fault.members)
+        if refusal is not None:
+            raise refusal
+        return answer
+
+
+class MemoryClient:
+    """One service of a `MemoryAws`, as a client of boto3 is used."""
+
+    def __init__(self, aws: MemoryAws, service: str, attempts: int) -> None:
+        self._aws = aws
+        self._service = service
+        self._attempts = attempts
+        self.exceptions = ClientExceptions(service)
+        self.meta = SimpleNamespace(region_name=REGION, endpoint_url=aws.url)
+
+    def __getattr__(self, name: str) -> Callable[..., Answer]:
+        """Return an operation."""
+        if name.startswith("_") or not hasattr(self._aws.service(self._service), name):
+            raise AttributeError(name)
+        operation = partial(self._call, name, "".join(word.capitalize() for word in name.split("_")))
+        setattr(self, name, operation)
+        return operation
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def get_paginator(self, name: str) -> SimpleNamespace:
+        """Return what asks for page after page."""
+        return SimpleNamespace(paginate=partial(self._pages, name, *_TOKENS[name]))
+
+    def _pages(self, name: str, next_page: str, asked_by: str, **call: Any) -> Iterator[Answer]:
+        ask = getattr(self, name)
+        answer = ask(**call)
+        yield answer
+        while next_page in answer:
+            answer = ask(**call, **{asked_by: answer[next_page]})
+            yield answer
+
+    def _call(self, name: str, operation: str, **call: Any) -> Answer:
+        if operation == "Query" and self._aws.query_limit is not None:
+            call["Limit"] = self._aws.query_limit
+        attempt = 1
+        while True:
+            try:
+                perform = partial(getattr(self._aws.service(self._service), name), **call)
+                answer = self._aws.exchange(AwsRequest(self._service, operation, call), perform)
+            except AwsError as error:
+                if attempt == self._attempts or not _is_retried(error):
+                    raise self._raised(error, operation, attempt) from None
+            except ConnectionError as error:
+                if attempt == self._attempts:
+                    raise ConnectionClosedError(endpoint_url=self._aws.url, error=error) from None
+            else:
+                return answer | {"ResponseMetadata": _metadata(200, attempt)}
+            attempt += 1
+
+    def _raised(self, error: AwsError, operation: str, attempt: int) -> ClientError:
+        response: Any = {
+            "Error": {"Code": error.code, "Message": error.message},
+            "ResponseMetadata": _metadata(error.status, attempt),
+            "message": error.message,
+            **error.members,
+        }
+        return self.exceptions.from_code(error.code)(response, operation)
+
+
+def _metadata(status: int, attempt: int) -> dict[str, Any]:
+    return {"RequestId": "memory", "HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": attempt - 1}
+
+
+def _is_retried(error: AwsError) -> bool:
+    return error.status in _RETRIED_STATUSES or error.code in _RETRIED_CODES
+
+
+def _key_schema(keys: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()]
+
+
+def _nobody(_: str) -> None:
+    """Tell nobody."""
+
+
+def _nothing(_service: str, _operation: str) -> None:
+    """Do nothing."""

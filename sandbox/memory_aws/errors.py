@@ -1,0 +1,77 @@
+"""The errors of AWS, as boto3 raises them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+MODELED: Mapping[str, frozenset[str]] = {
+    "dynamodb": frozenset(
+        {
+            "ConditionalCheckFailedException",
+            "InternalServerError",
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "ResourceInUseException",
+            "ResourceNotFoundException",
+            "TableNotFoundException",
+            "ThrottlingException",
+            "TransactionCanceledException",
+            "TransactionConflictException",
+            "TransactionInProgressException",
+        }
+    ),
+    "ssm": frozenset({"InternalServerError", "ParameterAlreadyExists", "ParameterNotFound"}),
+    "sesv2": frozenset(
+        {
+            "AccountSuspendedException",
+            "BadRequestException",
+            "InternalServiceErrorException",
+            "LimitExceededException",
+            "MailFromDomainNotVerifiedException",
+            "MessageRejected",
+            "NotFoundException",
+            "SendingPausedException",
+            "TooManyRequestsException",
+        }
+    ),
+}
+"""By service, the codes that have an exception of their own; any other code is a bare `ClientError`."""
+
+
+class AwsError(Exception):
+    """A service refuses a call.
+
+    Parameters
+    ----------
+    code, message, status
+        Of the error.
+    members
+        What else the answer says.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.members = members
+
+
+class ClientExceptions:
+    """The exceptions of one service, as `client.exceptions` of boto3 has them."""
+
+    def __init__(self, service: str) -> None:
+        self._by_code: dict[str, type[ClientError]] = {
+            code: type(code, (ClientError,), {}) for code in MODELED.get(service, ())
+        }
+
+    def __getattr__(self, name: str) -> type[ClientError]:
+        try:
+            return self._by_code[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def from_code(self, code: str) -> type[ClientError]:
+        """Return the class of an error with this code."""
+        return self._by_code.get(code, ClientError)

@@ -1,0 +1,49 @@
+"""SES in memory: mails, and what the service tells of its account."""
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from itertools import count
+from typing import Any
+
+from sandbox.aws import Mail, mail_of
+from sandbox.memory_aws.errors import AwsError
+from sandbox.ses import SesAccount
+
+
+class Ses:
+    """The operations of SES (API v2), by their names in boto3 and with the same parameters and answers."""
+
+    def __init__(self, account: Callable[[], SesAccount], mails: list[Mail]) -> None:
+        self._account = account
+        self._mails = mails
+        self._ids = count(1)
+
+    def send_email(self, **call: Any) -> dict[str, Any]:
+        """Take a mail, if its sender or the sender's domain is verified."""
+        mail = mail_of(call)
+        address = mail.sender.rpartition("<")[2].rstrip(">")
+        identities = self._account().identities
+        if not (identities.get(address) or identities.get(address.rpartition("@")[2])):
+            raise AwsError("MessageRejected", f"Email address is not verified: {address}")
+        self._mails.append(mail)
+        return {"MessageId": f"memory-{next(self._ids)}"}
+
+    def get_account(self) -> dict[str, Any]:
+        """Return what the account may do."""
+        return self._look("account")
+
+    def get_email_identity(self, *, EmailIdentity: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Return what is known of an address or a domain."""
+        return self._look(f"identities/{EmailIdentity}")
+
+    def get_configuration_set(self, *, ConfigurationSetName: str) -> dict[str, Any]:  # noqa: N803
+        """Return a configuration set."""
+        return self._look(f"configuration-sets/{ConfigurationSetName}")
+
+    def _look(self, path: str) -> dict[str, Any]:
+        status, body = self._account().answer("GET", f"/v2/email/{path}") or (HTTPStatus.NOT_FOUND, b"{}")
+        content: dict[str, Any] = json.loads(body)
+        if status is not HTTPStatus.OK:
+            raise AwsError("NotFoundException", content["message"], status)
+        return content

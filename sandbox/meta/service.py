@@ -1,0 +1,192 @@
+"""The service that performs operations: what is scripted to go wrong, who may ask, and what it costs."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from contextlib import suppress
+
+from sandbox.meta import graph
+from sandbox.meta.faults import Refused
+from sandbox.meta.model import Operation, Request
+from sandbox.meta.state import State
+from sandbox.server import Delivery, Reply
+
+Matcher = str | Callable[[Operation], bool]
+
+
+@dataclasses.dataclass
+class Fault:
+    """A scripted fault; see `Service.fail`."""
+
+    reply: Reply | None
+    on: Matcher
+    times: int | None = 1
+    skip: int = 0
+    applied: bool = False
+    later: float | None = None
+    after: float = 0.0
+
+    def end(self) -> None:
+        """Let everything that matches go well from now on."""
+        self.times = 0
+
+    def matches(self, operation: Operation) -> bool:
+        """Tell whether this operation is meant, used up or not."""
+        if callable(self.on):
+            return self.on(operation)
+        if operation.kind == "batch":
+            return self.on in {"any", "batch"}
+        return self.on in {"any", operation.method, operation.kind, f"{operation.method} {operation.kind}"}
+
+
+class Service(State):
+    """Performs operations on what exists, with the faults that are scripted, and keeps the record of every call."""
+
+    def clear(self) -> None:
+        """Let nothing exist, nothing be scripted and nothing have been asked."""
+        super().clear()
+        self._faults: list[Fault] = []
+        self.requests: list[Request] = []
+        self.on_request: Callable[[Operation], None] | None = None
+
+    # --- scripting
+
+    def fail(  # noqa: PLR0913 - all but the first have a default
+        self,
+        reply: Reply | None,
+        on: Matcher = "any",
+        times: int | None = 1,
+        skip: int = 0,
+        *,
+        applied: bool = False,
+        later: float | None = None,
+        after: float = 0.0,
+    ) -> Fault:
+        """Answer matching operations with `reply`; return the fault, which can be ended.
+
+        Parameters
+        ----------
+        reply
+            One of `sandbox.meta.faults`, or any other `Reply`; None for the true answer.
+        on
+            "POST adset", "POST ad", "GET adset", "GET ad", "GET adsets", "GET ads", "GET campaign", ... match an
+            operation, alone or as an item of a batch, and so do "POST" and "GET"; "batch" matches the envelope of a
+            batch; "any" whatever comes first (of a batch, the envelope). Or a function of an `Operation` that says
+            whether it is meant; it is asked about envelopes too, as operations of kind "batch" with an empty path.
+            A fault of the connection (dropped, stalled, truncated) on an item takes the whole batch answer with it.
+        times
+            How often; None for always.
+        skip
+            How many matching operations go well before.
+        applied
+            Do what was asked first: the answer is lost, the write is not.
+        later
+            Do what was asked so many seconds later: instead of now or, with `applied`, once more. Without a `reply` the
+            answer confirms it at once.
+        after
+            Send the answer so many seconds late.
+        """
+        fault = Fault(reply, on, times, skip, applied, later, after)
+        with self.lock:
+            self._faults.append(fault)
+        return fault
+
+    def clear_faults(self) -> None:
+        """Take back every scripted fault that still waits."""
+        with self.lock:
+            self._faults.clear()
+
+    def fault_for(self, operation: Operation) -> Fault | None:
+        """Return the scripted fault for this operation, used up by one."""
+        for fault in tuple(self._faults):
+            if fault.times != 0 and fault.matches(operation) and self._is_due(fault):
+                return fault
+        return None
+
+    def _is_due(self, fault: Fault) -> bool:
+        """Count one matching operation; tell whether it is to fail."""
+        with self.lock:
+            if fault.times == 0:  # another thread was faster
+                return False
+            if fault.skip:
+                fault.skip -= 1
+                return False
+            if fault.times is not None:
+                fault.times -= 1
+            return True
+
+    # --- the record
+
+    @property
+    def round_trips(self) -> int:
+        """How many HTTP exchanges there were."""
+        return len(self.requests)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """Every operation in order, those of batches included."""
+        return [operation for request in self.requests for operation in request.operations]
+
+    @property
+    def writes(self) -> list[Operation]:
+        """The operations that changed something, whatever was answered."""
+        return [operation for operation in self.operations if operation.applied]
+
+    @property
+    def points(self) -> int:
+        """The score of all operations: 1 for a read, 3 for a write, refused or not."""
+        return sum(operation.points for operation in self.operations)
+
+    # --- performing
+
+    def perform(self, operation: Operation, token: str | None, proof: str | None) -> Reply:
+        """Perform one operation and return the answer. Hooks and matchers are called without holding the lock."""
+        operation.kind = self.kind_of(operation.path)
+        if self.on_request is not None:
+            self.on_request(operation)
+        fault = self.fault_for(operation)
+        with self.at_present() as now:
+            if fault is None:
+                reply = self._answer(operation, token, proof, now)
+            else:
+                reply = self._faulty(operation, fault, token, proof, now)
+        operation.status = reply.status if reply.delivery is Delivery.WHOLE else 0
+        if "input_token" in operation.params:  # the record holds no token
+            operation.params["input_token"] = "***"
+        return reply
+
+    def _faulty(self, operation: Operation, fault: Fault, token: str | None, proof: str | None, now: float) -> Reply:
+        reply = fault.reply
+        if fault.applied or (reply is None and fault.later is None):
+            true_answer = self._answer(operation, token, proof, now)
+            reply = reply or true_answer
+        elif reply is None:
+            dry = {"execution_options": json.dumps(["validate_only"])}
+            reply = self._answer(dataclasses.replace(operation, params=operation.params | dry), token, proof, now)
+        if fault.later is not None:
+
+            def perform(at: float) -> None:
+                with suppress(Refused):
+                    self.authenticate(token, proof)
+                    graph.answer(self, operation, token or "", at)
+
+            self.schedule(now + fault.later, perform)
+        return dataclasses.replace(reply, after=fault.after) if fault.after else reply
+
+    def _answer(self, operation: Operation, token: str | None, proof: str | None, now: float) -> Reply:
+        usage: tuple[tuple[str, str], ...] = ()
+        try:
+            self.authenticate(token, proof)
+            node = self.find(operation.object_id)
+            if node is not None and node.account.quota is not None:
+                account, quota = node.account, node.account.quota
+                active = account.active_ads(now)
+                refusal = quota.charge(operation.points, active)
+                if account.shows_usage:
+                    usage = quota.headers(account.id, active, account.other_usage)
+                if refusal is not None:
+                    raise Refused(refusal)  # noqa: TRY301 - all refusals leave by the same way
+            reply = graph.answer(self, operation, token or "", now)
+        except Refused as refused:
+            reply = refused.reply
+        return dataclasses.replace(reply, headers=reply.headers + usage) if usage else reply

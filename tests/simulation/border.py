@@ -1,0 +1,268 @@
+"""The product's border in the simulation: each exchange with the outside takes virtual time and can go wrong."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import boto3
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+
+import handler
+from closrads import concurrency, config, notifier, observability, redaction
+from closrads.ledger import dynamodb
+from closrads.report import render
+from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH, REGION, AwsRequest, Mail
+from sandbox.memory_aws import MemoryAws
+from sandbox.memory_aws.errors import AwsError
+from sandbox.server import Delivery, HttpRequest, decode_form
+from tests.simulation.kernel import Killed, Pool, Process, current_task, sleep
+from tests.simulation.story import Run
+
+if TYPE_CHECKING:
+    from tests.simulation.simulation import Simulation
+
+META, CLOSRTECH = "https://meta.example.test", "https://closrtech.example.test"
+AWS_SECONDS, CLOSRTECH_SECONDS = 0.01, 0.5
+AWS_TIMEOUT = 3.0
+PARAMETERS_KEPT = 300.0
+"""Seconds that a warm container remembers the parameters."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One exchange of an invocation with the outside."""
+
+    invocation: "Invocation"
+    labels: frozenset[str]
+    """What a story may call it."""
+    what: str
+    """For the timeline."""
+    sent: float
+    is_late: bool = False
+    """It takes effect when the client no longer waits for the answer."""
+
+
+class Invocation(Process):
+    """One run of the handler: what it has asked and seen so far."""
+
+    def __init__(self, run: Run, simulation: "Simulation") -> None:
+        super().__init__(run.name)
+        self.run = run
+        self.simulation = simulation
+        self.started = simulation.kernel.now
+        self.deadline = self.started + run.seconds
+        self.random = Random(f"{simulation.story.seed} {run.name}")
+        self.calls: Counter[str] = Counter()
+        """By label, how many exchanges have begun."""
+        self.operations: Counter[int] = Counter()
+        """By an answer's number in the story, how many operations it was meant for."""
+        self.views: dict[str, float] = {}
+        """When the targeting of an ad set, or the ads of one ("… ads"), were last read."""
+        self.wanted: dict[str, frozenset[str]] = {}
+        """By campaign, the region keys of the demand that was last served."""
+        self.was_crashed = False
+        self.mails: list[Mail] = []
+
+    def exchange(
+        self, service: str, labels: Sequence[str], what: str, timeout: float, perform: Callable[["Call"], T]
+    ) -> T:
+        """Do something outside: after a time, which others use, and not at all if this process is dead by then.
+
+        Raises
+        ------
+        TimeoutError
+            It took longer than `timeout`; what was asked for may be done by now, or later.
+        """
+        self.check()
+        simulation = self.simulation
+        call = Call(self, frozenset((service, "any", *labels)), what, simulation.kernel.now)
+        self.calls.update(call.labels)
+        numbers = {label: self.calls[label] for label in call.labels}
+        simulation.note(self.name, f"→ {what}")
+        simulation.deeds_during(self, numbers, after=False)
+        self._perhaps_crash(numbers, after=False)
+        seconds = simulation.slowness(self, numbers) or self._pace(service)
+        until_effect = seconds * self.random.uniform(0.3, 0.9)
+        if until_effect >= timeout:
+            simulation.kernel.after(until_effect, lambda: _late(perform, call))
+            sleep(timeout)
+            raise TimeoutError
+        sleep(until_effect)
+        result = perform(call)
+        for delay in simulation.again(self, numbers):
+            simulation.kernel.after(delay, lambda: _late(perform, call))
+        simulation.deeds_during(self, numbers, after=True)
+        self._perhaps_crash(numbers, after=True)
+        sleep(min(seconds, timeout) - until_effect)
+        if seconds > timeout:
+            raise TimeoutError
+        return result
+
+    def _pace(self, service: str) -> float:
+        mean = {"meta": self.simulation.story.world.pace, "closrtech": CLOSRTECH_SECONDS}.get(service, AWS_SECONDS)
+        return mean * self.random.uniform(0.5, 1.5)
+
+    def _perhaps_crash(self, numbers: dict[str, int], *, after: bool) -> None:
+        if self.simulation.crashes(self, numbers, after=after):
+            self.was_crashed = True
+            self.simulation.note(self.name, "✗ crashes")
+            self.kill()
+            self.simulation.end_dead(self)
+            raise Killed
+
+
+def _late(perform: Callable[[Call], Any], call: Call) -> None:
+    """Do what the client no longer waits for."""
+    with suppress(AwsError, ConnectionError):
+        perform(replace(call, is_late=True))
+
+
+def current_invocation() -> Invocation:
+    """Return the invocation that is running."""
+    process = current_task().process
+    assert isinstance(process, Invocation)
+    return process
+
+
+# --- HTTP
+
+
+class _Raw(BytesIO):
+    """The body of a response, as urllib3 has it."""
+
+    def read1(self, size: int | None = -1, *, decode_content: bool = False) -> bytes:
+        """Read up to so many bytes, which are not encoded."""
+        del decode_content
+        return super().read1(-1 if size is None else size)
+
+    def isclosed(self) -> bool:
+        """Tell that there is no connection left."""
+        return True
+
+    def release_conn(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+def _send(_: HTTPAdapter, request: requests.PreparedRequest, *, timeout: Any = None, **__: Any) -> requests.Response:
+    """Stand in for `HTTPAdapter.send`: raise what requests would, and return what it would."""
+    limit = float(timeout[1] if isinstance(timeout, tuple) else timeout)
+    invocation = current_invocation()
+    is_meta = (request.url or "").startswith(META)
+    try:
+        reply = invocation.simulation.http(invocation, _http_request(request), limit, is_meta=is_meta)
+    except TimeoutError:
+        raise requests.ReadTimeout from None
+    if reply.delivery is Delivery.STALLED:
+        sleep(limit)
+        raise requests.ReadTimeout
+    if reply.delivery is not Delivery.WHOLE:
+        raise requests.ConnectionError
+    response = requests.Response()
+    response.status_code = int(reply.status)
+    response.headers = CaseInsensitiveDict((*reply.headers, ("Content-Type", reply.content_type)))
+    response.raw = _Raw(reply.body or b"")
+    response.url, response.request, response.encoding = request.url or "", request, "utf-8"
+    return response
+
+
+def _http_request(request: requests.PreparedRequest) -> HttpRequest:
+    url = urlsplit(request.url or "")
+    body = request.body or b""
+    content = body.encode() if isinstance(body, str) else bytes(body)
+    assert isinstance(url.query, str)
+    assert isinstance(url.path, str)
+    headers = {"Content-Type": request.headers.get("Content-Type", "")}
+    if "Authorization" in request.headers:
+        headers["Authorization"] = str(request.headers["Authorization"])
+    return HttpRequest(request.method or "", url.path, decode_form(url.query), headers, content)
+
+
+# --- AWS
+
+
+class SimulatedAws(MemoryAws):
+    """AWS in memory whose calls belong to invocations."""
+
+    def exchange(self, request: AwsRequest, perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Handle one attempt at a call."""
+        invocation = current_invocation()
+        return invocation.simulation.aws(invocation, request, perform)
+
+
+# --- all of it
+
+
+@dataclass
+class _Metrics:
+    """Stand-in for Powertools' metrics, which would print a line for each run."""
+
+    namespace: str = ""
+    service: str = ""
+    dimensions: dict[str, str] = field(default_factory=dict)
+
+    def set_default_dimensions(self, **dimensions: str) -> None:
+        """Take the dimensions."""
+
+    def add_metric(self, **metric: Any) -> None:
+        """Take a metric."""
+
+    def flush_metrics(self) -> None:
+        """Print nothing."""
+
+
+ENVIRONMENT = {
+    "CLOSRADS_STAGE": "simulation",
+    "CLOSRADS_PARAMETER_PATH": PARAMETER_PATH,
+    "CLOSRADS_LEDGER_TABLE": LEDGER_TABLE,
+    "CLOSRADS_GRAPH_URL": META,
+    "CLOSRADS_TIMEZONE": "UTC",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_MAX_ATTEMPTS": "3",
+    "POWERTOOLS_SERVICE_NAME": "closrads",
+}
+_CACHED = (config._parameter_store, dynamodb._dynamodb, notifier._ses)
+
+
+def _uuid4() -> UUID:
+    return UUID(int=current_invocation().random.getrandbits(128), version=4)
+
+
+@contextmanager
+def installed(aws: SimulatedAws, *, logs: bool = False) -> Iterator[None]:
+    """Have the product work in the simulation: its clients, its threads, its ids and its log."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ, ENVIRONMENT, clear=True))
+        for target, name, replacement in (
+            (HTTPAdapter, "send", _send),
+            (boto3, "client", aws.client),
+            (concurrency, "ThreadPoolExecutor", Pool),
+            (observability, "EphemeralMetrics", _Metrics),
+            (redaction, "redact", str),  # a third of a run's time, and its own tests are elsewhere
+            (render, "html_of", lambda _: ""),  # the text part says the same
+        ):
+            stack.enter_context(patch.object(target, name, replacement))
+        stack.enter_context(patch("uuid.uuid4", _uuid4))
+        if not logs:
+            stack.enter_context(patch.object(observability.logger._logger, "disabled", True))
+            stack.enter_context(patch.object(handler, "begin_invocation", lambda **_: None))
+        for cached in _CACHED:
+            cached.cache_clear()
+            stack.callback(cached.cache_clear)
+        yield
+
+
+def forget_parameters() -> None:
+    """Have the product read its parameters anew, as in a new container."""
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types

@@ -1,0 +1,292 @@
+"""Draws a story from a seed: a small world, some days on which anything may go wrong, and two quiet days."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import TypeVar
+
+from tests.simulation import answers
+from tests.simulation.story import (
+    DAY,
+    HOUR,
+    MINUTE,
+    AdSetSpec,
+    AdSpec,
+    Again,
+    Answer,
+    At,
+    CampaignSpec,
+    Change,
+    Crash,
+    Deed,
+    During,
+    Echo,
+    Effect,
+    Event,
+    Fate,
+    Log,
+    Operator,
+    Person,
+    Run,
+    Slow,
+    Story,
+    When,
+    World,
+)
+
+T = TypeVar("T")
+
+SYNC_AT = 10.5 * HOUR
+STATES = ("AL", "CA", "FL", "GA", "NY", "OH", "SC", "TX")
+SLUGS = ("veterans", "truckers", "mortgage")
+ADSETS = (
+    "Alder", "Birch", "Cedar", "Dogwood", "Elder", "Fir", "Gorse", "Hazel", "Iris", "Juniper", "Kerria", "Laurel",
+    "Maple", "Nettle", "Olive", "Poplar", "Quince", "Rowan", "Sorrel", "Thistle", "Umbel", "Viburnum", "Willow",
+    "Yarrow",
+)  # fmt: skip
+RECHECKS_OF_A_BAD_DAY = (0.5 * HOUR, 1 * HOUR, 3 * HOUR, 9 * HOUR)
+LAST_RECHECK = 23.4 * HOUR
+"""After the sync, and before the next: it finds what broke in the course of the day."""
+MOST_HAZARDS = 7
+CROWDED, CROWD = 0.02, 24
+"""Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
+
+
+def draw(seed: int) -> Story:
+    """Return the story of a seed."""
+    return _Author(seed).story()
+
+
+class _Author:
+    """Draws one story."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._random = Random(seed)
+        self._demand: dict[str, frozenset[str]] = {}
+        self._bad_runs: list[Run] = []
+
+    def story(self) -> Story:
+        """Draw the world, then the runs, then what goes wrong."""
+        self._world = self._draw_world()
+        days = self._pick([1, 1, 2, 2, 3])
+        calm = days * DAY
+        runs: list[Run] = []
+        events: list[Event] = []
+        for day in range(days + 2):
+            events += self._demand_of(day, is_calm_begin=day == days)
+            runs += self._runs_of(day, is_calm=day >= days)
+        self._bad_runs = [run for run in runs if run.at < calm]
+        for _ in range(self._count()):
+            events += self._hazard(calm)
+        if self._is_crowded:
+            events += [self._edit_in_a_crowd() for _ in range(3)]
+        events.append(Operator(At(calm), Change.TOKEN, "alive"))
+        return Story(self._seed, self._world, tuple(runs), tuple(events), calm)
+
+    # --- drawing
+
+    def _chance(self, probability: float) -> bool:
+        return self._random.random() < probability
+
+    def _pick(self, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
+        return self._random.choices(options, weights)[0]
+
+    def _count(self) -> int:
+        count = 1
+        while count < MOST_HAZARDS and self._chance(0.65):
+            count += 1
+        return count
+
+    def _some_states(self) -> frozenset[str]:
+        return frozenset(self._random.sample(STATES, self._random.randint(2, 5)))
+
+    # --- the world
+
+    def _draw_world(self) -> World:
+        names = list(ADSETS)
+        self._is_crowded = self._chance(CROWDED)
+        campaigns = []
+        for slug in SLUGS[: 1 if self._is_crowded else self._pick([1, 2, 3], [6, 3, 1])]:
+            self._demand[slug] = self._some_states()
+            meta_campaigns = self._pick([1, 2], [4, 1])
+            count = CROWD if self._is_crowded else self._pick([1, 2, 3, 4], [3, 4, 2, 1])
+            adsets = tuple(self._adset(name, self._demand[slug], meta_campaigns) for name in names[:count])
+            del names[:count]
+            account = "act_222" if slug == "mortgage" else "act_111"
+            campaigns.append(CampaignSpec(slug, account, _text(self._demand[slug]), adsets, meta_campaigns))
+        return World(
+            tuple(campaigns),
+            wave_size=25 if self._is_crowded else self._pick([25, 2]),
+            tier=self._pick([None, "full", "limited"], [6, 2, 1]),
+            log=self._pick(list(Log), [5, 1, 2, 1]),
+            read_lag=self._pick([0.0, 2.0], [6, 1]),
+            pace=4.0 if self._is_crowded else self._pick([0.1, 0.3, 1.0, 3.0], [3, 5, 2, 1]),
+        )
+
+    def _adset(self, name: str, demand: frozenset[str], meta_campaigns: int) -> AdSetSpec:
+        count = 1 if self._is_crowded else self._pick([1, 2, 3, 4])
+        ads = tuple(self._ad(f"{name} {number}") for number in range(1, count + 1))
+        states = demand if self._chance(0.2) and not self._is_crowded else self._some_states()
+        echo = self._pick(list(Echo), [6, 1, 1, 1])
+        return AdSetSpec(name, _text(states), ads, self._random.randrange(meta_campaigns), echo)
+
+    def _ad(self, name: str) -> AdSpec:
+        effect = self._pick(list(Effect), [5, 3, 2])
+        moves = self._chance(0.6)
+        fate = Fate(self._pick([1.0, 20.0, 600.0, 1 * HOUR, 4 * HOUR]), effect, moves_updated_time=moves)
+        if self._chance(0.2):
+            seconds = self._pick([1.0, 2.5, 30.0, 20 * MINUTE, 45 * MINUTE, 3 * HOUR, 8 * HOUR])
+            fate = Fate(seconds, effect, stubborn=True, moves_updated_time=moves)
+        elif self._chance(0.06):
+            seconds = self._pick([10 * MINUTE, 20 * MINUTE, 3 * HOUR])
+            fate = Fate(seconds, effect, relapses=self._pick([1, 2]), moves_updated_time=moves)
+        return AdSpec(name, self._pick(["ACTIVE", "PAUSED"], [5, 1]), fate, broken=self._chance(0.02))
+
+    # --- ordinary life
+
+    def _demand_of(self, day: int, *, is_calm_begin: bool) -> list[Event]:
+        events: list[Event] = []
+        for slug, before in self._demand.items():
+            if day and (is_calm_begin or self._chance(0.7)):
+                wanted = self._some_states()
+                while is_calm_begin and wanted == before:
+                    wanted = self._some_states()
+                self._demand[slug] = wanted
+                events.append(Operator(At(day * DAY), Change.DEMAND, _text(wanted), slug))
+        return events
+
+    def _runs_of(self, day: int, *, is_calm: bool) -> list[Run]:
+        at = day * DAY + SYNC_AT
+        name = f"day {day + 1} sync"
+        seconds = 900.0 if is_calm or self._chance(0.85) else self._pick([45.0, 60.0, 120.0])
+        runs = [Run(name, at, scheduled=at, seconds=seconds, cold=self._chance(0.5))]
+        if not is_calm:
+            runs += self._extra_runs(day, runs[0])
+        rechecks = [0.5 * HOUR, LAST_RECHECK] if is_calm else self._rechecks()
+        for number, after in enumerate(rechecks, start=1):
+            runs.append(Run(f"day {day + 1} recheck {number}", at + after, "recheck", scheduled=at + after))
+        return runs
+
+    def _rechecks(self) -> list[float]:
+        return [*sorted(self._random.sample(RECHECKS_OF_A_BAD_DAY, self._pick([0, 1, 2], [3, 4, 1]))), LAST_RECHECK]
+
+    def _extra_runs(self, day: int, sync: Run) -> list[Run]:
+        runs = []
+        if self._chance(0.15):
+            delay = self._pick([0.0, self._random.uniform(0, 20), self._random.uniform(60, 1200)])
+            runs.append(Run(f"day {day + 1} again", sync.at + delay, scheduled=sync.scheduled, cold=True))
+        if self._chance(0.15):
+            delay = self._pick([self._random.uniform(-5, 20), self._random.uniform(60, 3 * HOUR)])
+            campaigns = (self._pick(list(self._demand)),) if self._chance(0.5) else ()
+            runs.append(Run(f"day {day + 1} by hand", sync.at + delay, campaigns=campaigns, cold=True))
+        if self._chance(0.1):
+            delay = self._random.uniform(60, 3 * HOUR)
+            runs.append(Run(f"day {day + 1} undo", sync.at + delay, "undo", cold=True))
+        return runs
+
+    # --- what goes wrong
+
+    def _hazard(self, calm: float) -> list[Event]:
+        draws = (
+            self._answer, self._crash, self._person, self._operator, self._slow, self._again, self._feed, self._aws,
+        )  # fmt: skip
+        return self._pick(draws, [5, 3, 6, 1.5, 1, 0.5, 0.5, 1])(calm)
+
+    def _run(self) -> Run:
+        weights = [4 if run.action == "sync" else 2 for run in self._bad_runs]
+        return self._pick(self._bad_runs, weights)
+
+    def _answer(self, _: float) -> list[Event]:
+        on = self._pick(
+            ["POST adset", "POST ad", "GET ads", "GET adset", "GET adsets", "batch"], [4, 4, 2, 1, 0.5, 1.5]
+        )
+        kinds = [
+            answers.REFUSALS,
+            answers.PUZZLES,
+            answers.OF_BATCHES if on in {"batch", "POST ad"} else answers.OF_LISTS,
+        ]
+        kind = self._pick(kinds, [3, 6, 1])
+        name = self._pick(list(kind))
+        if kind is answers.OF_BATCHES and on == "POST ad":
+            name = self._pick(["null item", "null body"])
+        applied = kind is answers.PUZZLES and self._chance(0.5)
+        skip, times = self._pick([0, 0, 0, 1, 2, 4]), self._pick([1, 1, 2, 3, 6, 99])
+        return [Answer(self._run().name, on, skip, times, name, applied)]
+
+    def _feed(self, _: float) -> list[Event]:
+        return [Answer(self._run().name, "closrtech", 0, self._pick([1, 2, 99]), self._pick(list(answers.CLOSRTECH)))]
+
+    def _aws(self, _: float) -> list[Event]:
+        service = self._pick(["dynamodb", "ssm", "ses"], [6, 1, 1])
+        skip = self._random.randint(0, 20) if service == "dynamodb" else 0
+        name, times = self._pick(list(answers.AWS)), self._pick([1, 3, 3, 9, 99])
+        return [Answer(self._run().name, service, skip, times, name, applied=self._chance(0.4))]
+
+    def _call(self) -> tuple[str, int]:
+        call = self._pick(
+            ["any", "meta", "POST adset", "POST ad", "GET ads", "GET adset", "dynamodb"], [2, 3, 4, 4, 3, 1, 1]
+        )
+        most = {"any": 40, "meta": 12, "dynamodb": 20}.get(call, 3)
+        return call, self._random.randint(1, most)
+
+    def _crash(self, _: float) -> list[Event]:
+        call, nth = self._call()
+        return [Crash(self._run().name, call, nth, after=self._chance(0.6))]
+
+    def _slow(self, _: float) -> list[Event]:
+        call, nth = self._call()
+        return [Slow(self._run().name, call, nth, self._pick([4.0, 8.0, 20.0, 40.0, 200.0]))]
+
+    def _again(self, _: float) -> list[Event]:
+        call, nth = self._pick(["POST adset", "POST ad", "meta"]), self._random.randint(1, 3)
+        return [Again(self._run().name, call, nth, self._pick([1.0, 5.0, 60.0, 1000.0]))]
+
+    def _when(self, calm: float) -> When:
+        if self._chance(0.7):
+            call, nth = self._call()
+            return During(self._run().name, call, nth, after=self._chance(0.7))
+        after = self._pick(
+            [self._random.uniform(0, 90), self._random.uniform(0, 2 * HOUR), self._random.uniform(0, DAY)]
+        )
+        return At(round(min(self._run().at + after, calm - MINUTE), 1))
+
+    def _person(self, calm: float) -> list[Event]:
+        adset = self._pick(self._world.adsets)
+        ad = self._pick(adset.ads).name
+        deed = self._pick(list(Deed), [6, 1, 3, 3, 1, 1, 0.5, 0.5, 4, 2, 0.7])
+        when = self._when(calm)
+        match deed:
+            case Deed.EDIT_AGE:
+                return [Person(when, deed, adset.name, str(self._random.randint(20, 60)))]
+            case Deed.EDIT_REGIONS:
+                return [Person(when, deed, adset.name, _text(self._some_states()))]
+            case Deed.ADD_AD:
+                return [Person(when, deed, adset.name, f"{adset.name} {self._random.randint(10, 99)}")]
+            case Deed.MOVE_END:
+                return [Person(when, deed, adset.name, self._pick(["-1", "5", "864000"]))]
+            case Deed.PAUSE_ADSET | Deed.SWITCH_ON_ADSET:
+                return [Person(when, deed, adset.name)]
+        return [Person(when, deed, ad)]
+
+    def _edit_in_a_crowd(self) -> Event:
+        """Draw an edit of an ad set that waits for its write while others are written."""
+        when = During("day 1 sync", "POST adset", self._random.randint(2, CROWD // 2), after=True)
+        adset = self._pick(self._world.adsets[-6:])
+        return Person(when, Deed.EDIT_AGE, adset.name, str(self._random.randint(20, 60)))
+
+    def _operator(self, calm: float) -> list[Event]:
+        slug = self._pick(list(self._demand))
+        if self._chance(0.5):
+            off = At(round(self._run().at + self._random.uniform(0, 4 * HOUR), 1))
+            events: list[Event] = [Operator(off, Change.ENABLED, "false", slug)]
+            if self._chance(0.5):
+                on = At(round(min(calm, off.seconds + self._random.uniform(HOUR, 2 * DAY)), 1))
+                events.append(Operator(on, Change.ENABLED, "true", slug))
+            return events
+        dead = self._when(calm)
+        alive = At(round(min(calm, self._run().at + self._random.uniform(0, DAY)), 1))
+        return [Operator(dead, Change.TOKEN, "dead"), Operator(alive, Change.TOKEN, "alive")]
+
+
+def _text(states: frozenset[str]) -> str:
+    return " ".join(sorted(states))

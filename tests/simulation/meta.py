@@ -1,0 +1,352 @@
+"""Meta as the simulation sees it: the sandbox's stand-in, with links between ads and lead forms, and people's hands."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from http import HTTPStatus
+from random import Random
+from typing import Any
+
+from sandbox.meta import MISSING_LEAD_FORM, Ad, AdSet, MetaWorld, Operation, faults
+from sandbox.meta import targeting as rules
+from sandbox.meta.activity_log import META, PERSON, RULE, Activity, Actor
+from sandbox.meta.model import GONE
+from sandbox.meta.recording import record_status
+from sandbox.meta.regions import KEY_BY_STATE, STATE_BY_KEY
+from sandbox.meta.service import Fault
+from sandbox.server import Reply
+from tests.simulation.story import AdSpec, Deed, Echo, Effect, Fate, Log
+
+LOG_DELAY = 600.0
+"""Seconds until an entry of a delayed activity log can be read."""
+MISSING = 0.3
+"""The share of the entries that a gappy one lacks."""
+
+Regions = frozenset[str]
+"""Region keys."""
+
+DISAPPROVED = {
+    "level": "AD",
+    "error_code": 2490427,
+    "error_summary": "Rejected",
+    "error_message": "The ad was rejected.",
+    "error_type": "HARD_ERROR",
+}
+
+
+def regions_of(states: str) -> Regions:
+    """Return the keys of states such as "FL GA"."""
+    return frozenset(KEY_BY_STATE[state] for state in states.split())
+
+
+def states_of(regions: Regions) -> str:
+    """Return region keys as states, such as "FL GA"."""
+    return " ".join(sorted(STATE_BY_KEY[key] for key in regions))
+
+
+def regions_in(targeting: dict[str, Any]) -> Regions:
+    """Return the region keys of a targeting."""
+    return frozenset(rules.region_keys(targeting))
+
+
+def apart_from_regions(targeting: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a targeting a client may set, without the regions."""
+    rest = {name: value for name, value in targeting.items() if not name.startswith("effective_")}
+    geo = {name: value for name, value in targeting["geo_locations"].items() if name != "regions"}
+    return {**rest, "geo_locations": geo}
+
+
+@dataclass
+class Link:
+    """The link between an ad and its lead form."""
+
+    fate: Fate
+    sound: set[Regions]
+    """The regions that it was sound with; with these a re-publish mends it."""
+    pending_since: float | None = None
+    """The write that no re-publish has followed, if any."""
+    broken_since: float | None = None
+    breaks_at: float | None = None
+    """When it is going to break, if it is."""
+    was_written: bool = False
+    relapses: int = 0
+    """How many it has had."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is neither broken nor waiting for a re-publish."""
+        return self.pending_since is None and self.broken_since is None
+
+
+@dataclass
+class Observer:
+    """Who is told what happens at Meta, at the moment it does."""
+
+    targeting_written: Callable[[AdSet, dict[str, Any]], None]
+    """The ad set, and the targeting that it had before."""
+    ad_switched_on: Callable[[Ad, str], None]
+    """The ad, and its status before."""
+    link_broke: Callable[[Ad], None]
+    adset_read: Callable[[AdSet], None]
+    ads_read: Callable[[AdSet], None]
+    scripted: Callable[[Operation], Fault | None]
+    """Returns what to answer instead."""
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What a person wants of an ad or ad set, and since when."""
+
+    wanted: Any
+    at: float
+
+
+@dataclass
+class People:
+    """What people want, which the product must not undo."""
+
+    ads_on: dict[str, Hand] = field(default_factory=dict)
+    """By ad: whether it shall run; an ad that was deleted or archived is not in here."""
+    edits: dict[str, dict[str, Hand]] = field(default_factory=dict)
+    """By ad set and name of the setting: what a person gave it."""
+
+
+class SimulatedMeta(MetaWorld):
+    """Meta with links.
+
+    A targeting write by the API leaves the link of every ad that is switched on pending: it breaks after a while unless
+    a re-publish confirms it. A broken link is mended by a re-publish while the regions are ones that the ad was sound
+    with before. What people do in Ads Manager leaves links as they are.
+    """
+
+    def __init__(self, now: Callable[[], float], after: Callable[[float, Callable[[], None]], None]) -> None:
+        super().__init__(now)
+        self._after = after
+        self.links: dict[str, Link] = {}
+        self.people = People()
+        self.echoes: dict[str, Echo] = {}
+        self.named: dict[str, Ad | AdSet] = {}
+        """Ads and ad sets by name."""
+        self.observer: Observer | None = None
+        self.log = Log.COMPLETE
+
+    # --- building
+
+    def build_adset(self, campaign: str, name: str, states: str, echo: Echo) -> None:
+        """Add an ad set without ads."""
+        adset_id = self.add_adset(campaign, name, states, ads=0)
+        self.named[name] = self.adsets[adset_id]
+        self.echoes[adset_id] = echo
+
+    def build_ad(self, adset: str, spec: AdSpec, by: Actor | None = None) -> None:
+        """Add an ad with a sound link, and note what people want of it."""
+        parent = self._adset(adset)
+        if by is not None:
+            ad_id = self.person_adds_ad(parent.id, spec.name, spec.status, by)
+        else:
+            ad_id = self.add_ad(parent.id, spec.name, spec.status, issues=[DISAPPROVED] if spec.broken else ())
+        ad = self._ads[ad_id]
+        others = (self.links[other.id].sound for other in parent.ads if other.id in self.links)
+        sound = {regions_in(parent.targeting)}.union(*others)
+        self.links[ad.id] = Link(spec.fate, sound)
+        self.people.ads_on[ad.id] = Hand(spec.status == "ACTIVE", self.now())
+        self.named[spec.name] = ad
+
+    def _adset(self, name: str) -> AdSet:
+        adset = self.named[name]
+        assert isinstance(adset, AdSet)
+        return adset
+
+    # --- what people do
+
+    def by_hand(self, deed: Deed, target: str, value: str) -> bool:
+        """Do what a person does; return False if that is impossible by now."""
+        match deed, self.named.get(target):
+            case _, None:
+                return False
+            case _, node if node.status in GONE:
+                return False
+            case _, Ad() as ad:
+                return self._handle_ad(deed, ad)
+            case Deed.ADD_AD, _ if value in self.named:
+                return False
+            case _, AdSet() as adset:
+                return self._handle_adset(deed, adset, value)
+        return False
+
+    def _handle_ad(self, deed: Deed, ad: Ad) -> bool:
+        match deed:
+            case Deed.PAUSE_AD | Deed.PAUSE_AD_BY_RULE:
+                self.person_pauses(ad.id, RULE if deed is Deed.PAUSE_AD_BY_RULE else PERSON)
+                self.people.ads_on[ad.id] = Hand(wanted=False, at=self.now())
+            case Deed.SWITCH_ON_AD:
+                self.person_activates(ad.id)
+                self.people.ads_on[ad.id] = Hand(wanted=True, at=self.now())
+                self._republished(ad)
+            case Deed.DELETE_AD | Deed.ARCHIVE_AD:
+                (self.person_deletes if deed is Deed.DELETE_AD else self.person_archives)(ad.id)
+                del self.people.ads_on[ad.id]
+            case _:
+                return False
+        return True
+
+    def _handle_adset(self, deed: Deed, adset: AdSet, value: str) -> bool:
+        match deed:
+            case Deed.ADD_AD:
+                self.build_ad(adset.name, AdSpec(value), by=PERSON)
+            case Deed.PAUSE_ADSET:
+                self.person_pauses(adset.id)
+            case Deed.SWITCH_ON_ADSET:
+                self.person_activates(adset.id)
+            case Deed.MOVE_END:
+                self.person_moves_end_date(adset.id, self.now() + float(value))
+            case Deed.EDIT_AGE:
+                self._edit(adset, "age_range", [int(value), 65])
+            case Deed.EDIT_REGIONS:
+                self._edit(adset, "regions", regions_of(value))
+                for ad in adset.ads:
+                    self._published(self.links[ad.id], regions_of(value))
+            case _:
+                return False
+        return True
+
+    def _edit(self, adset: AdSet, setting: str, wanted: Any) -> None:
+        if setting == "regions":
+            self.person_edits_targeting(adset.id, states=states_of(wanted), published=True)
+        else:
+            self.person_edits_targeting(adset.id, {setting: wanted}, published=True)
+        self.people.edits.setdefault(adset.id, {})[setting] = Hand(wanted, self.now())
+
+    # --- links
+
+    def _targeting_written(self, adset: AdSet) -> None:
+        """Leave the links of the ads that are switched on pending."""
+        for ad in adset.ads:
+            link = self.links[ad.id]
+            if ad.status == "ACTIVE" and link.broken_since is None:
+                link.pending_since, link.was_written = self.now(), True
+                self._will_break(ad)
+
+    def _published(self, link: Link, regions: Regions) -> None:
+        """Take note that a person set regions in Ads Manager, which publishes the ads with them."""
+        link.sound.add(regions)
+        if link.is_sound:
+            link.breaks_at = None
+
+    def _republished(self, ad: Ad) -> None:
+        link, regions = self.links[ad.id], regions_in(ad.adset.targeting)
+        if link.broken_since is not None and regions not in link.sound:
+            self._will_break(ad)  # again
+            return
+        link.broken_since = link.pending_since = None
+        ad.issues = [issue for issue in ad.issues if issue != MISSING_LEAD_FORM]
+        if link.fate.stubborn and regions not in link.sound:
+            return  # it looks confirmed, and breaks nevertheless
+        link.breaks_at = None
+        link.sound.add(regions)
+        if link.was_written and link.relapses < link.fate.relapses:
+            link.relapses += 1
+            self._will_break(ad)
+
+    def _will_break(self, ad: Ad) -> None:
+        """Break the link after a while, unless something changes that."""
+        link = self.links[ad.id]
+        moment = link.breaks_at = self.now() + link.fate.seconds
+
+        def break_link() -> None:
+            if link.breaks_at == moment and ad.status == "ACTIVE":
+                link.breaks_at = link.pending_since = None
+                link.broken_since = link.broken_since or self.now()
+                _break(ad, link.fate, self.now())
+                if self.observer is not None:
+                    self.observer.link_broke(ad)
+
+        self._after(link.fate.seconds, break_link)
+
+    # --- the protocol
+
+    def perform(self, operation: Operation, token: str | None, proof: str | None) -> Reply:
+        """Handle one operation, and tell the observer of what it reads and writes."""
+        observer, node = self.observer, self.find(operation.object_id)
+        targeting = node.targeting if isinstance(node, AdSet) else None
+        status = node.status if isinstance(node, Ad) else ""
+        reply = super().perform(operation, token, proof)
+        if observer is None or node is None:
+            return reply
+        if operation.method == "GET" and reply.status == HTTPStatus.OK:
+            self._tell_of_read(operation, observer)
+        elif isinstance(node, AdSet) and targeting is not None and node.targeting != targeting:
+            self._targeting_written(node)
+            observer.targeting_written(node, targeting)
+        elif isinstance(node, Ad) and operation.applied and operation.params.get("status") == "ACTIVE":
+            self._republished(node)
+            observer.ad_switched_on(node, status)
+        return self._echoed(operation, reply) if operation.kind == "adset" and operation.method == "POST" else reply
+
+    def fault_for(self, operation: Operation) -> Fault | None:
+        """Return the story's fault for this operation."""
+        if operation.kind == "activities" and self.log is Log.FORBIDDEN:
+            return Fault(faults.PERMISSION_MISSING, "activities")
+        return None if self.observer is None else self.observer.scripted(operation)
+
+    def keep_log(self, log: Log, seed: int) -> None:
+        """Keep the activity log of all accounts in a certain way."""
+        self.log = log
+        for account in self.accounts.values():
+            if log is Log.DELAYED:
+                account.activities.delay = LOG_DELAY
+            if log is Log.GAPPY:
+                account.activities.missing = partial(_is_missing, Random(seed))
+
+    def tells_of_pause(self, ad: Ad, since: float) -> bool:
+        """Tell whether the activity log shows by now that it was Meta who paused an ad at that time."""
+        log, now = ad.account.activities, self.now()
+        return self.log is not Log.FORBIDDEN and any(
+            row.object_id == ad.id and row.actor is META for row in log.between(since, since, now)
+        )
+
+    def _tell_of_read(self, operation: Operation, observer: Observer) -> None:
+        node = self.find(operation.object_id)
+        edge = operation.path.partition("/")[2]
+        match node:
+            case AdSet():
+                (observer.ads_read if edge else observer.adset_read)(node)
+            case None:
+                pass
+            case Ad():
+                observer.ads_read(node.adset)
+            case _:
+                for adset in node.adsets:
+                    (observer.ads_read if edge == "ads" else observer.adset_read)(adset)
+
+    def _echoed(self, operation: Operation, reply: Reply) -> Reply:
+        """Return the answer to a targeting write as this ad set's quirk has it."""
+        if reply.status != HTTPStatus.OK or b'"targeting"' not in (reply.body or b""):
+            return reply
+        content = json.loads(reply.body or b"")
+        match self.echoes[operation.object_id]:
+            case Echo.SAME:
+                return reply
+            case Echo.COMPUTED_KEY:
+                content["targeting"]["targeting_optimization"] = "none"
+            case Echo.SPELLING:
+                content["targeting"]["brand_safety_content_filter_levels"] = ["facebook_standard"]
+            case Echo.BARE:
+                content = {"success": True}
+        return replace(reply, body=json.dumps(content).encode())
+
+
+def _is_missing(random: Random, _: Activity) -> bool:
+    return random.random() < MISSING
+
+
+def _break(ad: Ad, fate: Fate, now: float) -> None:
+    ad.remember(now, ad.account.read_lag)
+    if fate.effect is not Effect.PAUSED_SILENTLY and MISSING_LEAD_FORM not in ad.issues:
+        ad.issues = [*ad.issues, dict(MISSING_LEAD_FORM)]
+    if fate.effect is not Effect.WITH_ISSUES:
+        record_status(ad, ad.status, "PAUSED", META, now)
+        ad.status = "PAUSED"
+    if fate.moves_updated_time:
+        ad.updated_time = now

@@ -1,0 +1,500 @@
+"""What must hold, clause by clause; the judge checks the safety clauses at every step and the others at the end.
+
+The judge sees the truth (what is at Meta, what people want, what is in the ledger, which mails went out) and from the
+product only what leaves it: its calls, its ledger items, its results and its mails.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from closrads.errors import ClosradsError
+from sandbox.aws import Mail
+from sandbox.meta import Ad, AdSet
+from tests.simulation.meta import Link, Regions, apart_from_regions, regions_in, regions_of, states_of
+from tests.simulation.story import DAY, START, Effect, Fate
+from tests.simulation.unobservable import FRESH_SECONDS, REPUBLISH_SECONDS, Unobservable
+
+if TYPE_CHECKING:
+    from tests.simulation.border import Call, Invocation
+    from tests.simulation.simulation import Simulation
+
+
+class Clause(StrEnum):
+    """What must hold."""
+
+    # at every step
+    WRITTEN_DOWN = "no targeting write at Meta without an open ledger item of that ad set"
+    KNOWN_REGIONS = "only regions are written that are wanted today or that the ad set had before"
+    ONLY_REGIONS = "a targeting write changes nothing but regions"
+    EDITS_STAND = "no targeting write overwrites a person's edit that a fresh read would have shown"
+    PAUSES_STAND = "no ad is switched on that a person had paused before the read on which that is based"
+    ONE_WRITER = "never two invocations write the same campaign at once"
+    TRANSITIONS = "a change goes from state to state only as the table says"
+    LEDGER_TRUE = "a final state in the ledger is the truth at Meta"
+
+    # at the end of each run
+    TOLD = "what is not as it should be is named in the run's mail, or was named before and nothing else was said since"
+    TRUTHFUL = "no mail calls an ad set updated, unchanged or restored whose state is otherwise"
+    NO_DEFECT = "no run ends with an unexpected error"
+    IN_TIME = "no run is cut off at its deadline"
+
+    # at the end of the story, two days after the last fault
+    RUNS = "every ad that ran, and that nobody paused, runs and has a sound link"
+    STAYS_OFF = "no ad runs that a person paused"
+    EDITS_KEPT = "no edit of a person is lost"
+    REGIONS = "each ad set has wanted regions, its original ones, or a person's"
+    FOLLOWS = "an ad set that nothing stands against has today's wanted regions"
+    CLOSED = "nothing stays open in the ledger"
+
+
+TRANSITIONS: Mapping[str, frozenset[str]] = {
+    "": frozenset({"prepared"}),
+    "prepared": frozenset({"written", "rolling_back", "superseded", "not_written"}),
+    "written": frozenset({"republished", "rolling_back", "superseded"}),
+    "republished": frozenset({"verified", "rolling_back", "superseded"}),
+    "verified": frozenset({"rolling_back"}),
+    "rolling_back": frozenset({"rolled_back", "rollback_failed", "superseded"}),
+    "rolled_back": frozenset({"rolling_back"}),
+    "rollback_failed": frozenset({"rolling_back", "superseded"}),
+    "superseded": frozenset({"rolling_back"}),
+    "not_written": frozenset({"prepared"}),
+}
+"""From which state a change may go to which; staying in one is always allowed. Final states are left by a recheck that
+finds broken ads, and `not_written` by the same run, which tries again."""
+
+OPEN = frozenset({"prepared", "written", "republished", "rolling_back", "rollback_failed"})
+GOOD = frozenset({"updated", "unchanged", "reverted"})
+"""Results that say of an ad set that all is well with it."""
+SLOW_ENOUGH = 600.0
+"""Who re-publishes within so many seconds of a write is in time."""
+LOOKED_AT_FOR = DAY
+"""How long rechecks look at what was written."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A clause that did not hold."""
+
+    clause: Clause
+    at: float
+    """Seconds since the story's first midnight."""
+    about: str
+    """The ad set, ad or run."""
+    why: str
+
+    def __str__(self) -> str:
+        return f"VIOLATED: {self.clause}\n  {self.about}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an invocation ended that was not killed."""
+
+    result: dict[str, Any] | None
+    error: ClosradsError | None
+    mails: tuple[Mail, ...]
+
+    def __str__(self) -> str:
+        if self.result is None:
+            return f"{type(self.error).__name__}: {self.error}"
+        if self.result["left_to"]:
+            return f"left to {self.result['left_to']}"
+        found = [f"{change['name']} {change['state']}" for change in self.result["recovered"]]
+        done = [f"{adset['name']} {adset['result']}" for each in self.result["campaigns"] for adset in each["adsets"]]
+        failed = [str(self.error)] if self.error is not None else []
+        return ", ".join([*(f"recovered {each}" for each in found), *done, *failed]) or "nothing"
+
+
+@dataclass(frozen=True)
+class Ailment:
+    """Something wrong with an ad that is to run."""
+
+    ad: str
+    what: str
+    since: float
+    is_unexplained: bool = field(default=False, compare=False)
+    """Meta has paused it, and shows no reason."""
+
+
+@dataclass
+class _Told:
+    """What the mails have said of an ad set's state."""
+
+    ill_at: float | None = None
+    """When a mail last said that it is not as it should be, unless a later one said that it is."""
+
+
+@dataclass
+class _AdSetFile:
+    """What the judge knows of an ad set."""
+
+    name: str
+    campaign: str
+    known: set[Regions] = field(default_factory=set)
+    """All regions that it ever had rightly."""
+    changes: dict[str, str] = field(default_factory=dict)
+    """By ledger key, the state of each change."""
+    begun: dict[str, float] = field(default_factory=dict)
+    """By ledger key, when it was first noted."""
+    written_at: float | None = None
+    """When the product last wrote its targeting."""
+    pardons: set[tuple[Unobservable, str, float]] = field(default_factory=set)
+    """What is not held against the product: what became of which ad or setting, as a person wanted it since when."""
+    has_late_write: bool = False
+    """Unobservable.APPLIED_LATE: the last write took effect when nobody waited for it any more."""
+    told: _Told = field(default_factory=_Told)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one of its changes is neither finished nor undone."""
+        return not OPEN.isdisjoint(self.changes.values())
+
+
+class Judge:
+    """Holds a story against the clauses."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self.violations: list[Violation] = []
+        self._files: dict[str, _AdSetFile] = {}
+        self._posts: dict[str, list[Invocation]] = {}
+        """By campaign, the invocations that wrote to it, each time one followed another."""
+        self._seen: dict[tuple[str, str], set[Ailment]] = {}
+        """By invocation and ad set, what was wrong when it last read the ads."""
+        self._at_begin: dict[str, dict[str, set[Ailment]]] = {}
+        self._last_look = 0.0
+
+    @property
+    def _now(self) -> float:
+        return self._simulation.kernel.now
+
+    @property
+    def clauses(self) -> set[Clause]:
+        """The clauses that were violated."""
+        return {violation.clause for violation in self.violations}
+
+    @property
+    def _lag(self) -> float:
+        return self._simulation.story.world.read_lag
+
+    def _violated(self, clause: Clause, about: str, why: str) -> None:
+        violation = Violation(clause, self._now - START, about, why)
+        self.violations.append(violation)
+        self._simulation.note("!", str(violation).replace("\n", ""))
+
+    # --- the truth
+
+    def belongs(self, adset_id: str, name: str, campaign: str) -> None:
+        """Get to know an ad set."""
+        adset = self._simulation.meta.adsets[adset_id]
+        self._files[adset_id] = _AdSetFile(name, campaign, {regions_in(adset.targeting)})
+
+    def _ailments(self, adset: AdSet) -> set[Ailment]:
+        """Return what is wrong with the ads that people want to run."""
+        meta = self._simulation.meta
+        found = set()
+        for ad in adset.ads:
+            hand, link = meta.people.ads_on.get(ad.id), meta.links[ad.id]
+            if hand is None or not hand.wanted:
+                continue
+            if link.broken_since is not None:
+                is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
+                is_unexplained = is_silent and not meta.tells_of_pause(ad, link.broken_since)
+                found.add(Ailment(ad.name, "broken", link.broken_since, is_unexplained))
+            elif link.pending_since is not None:
+                found.add(Ailment(ad.name, "pending", link.pending_since))
+        return found
+
+    # --- at every step
+
+    def adset_read(self, adset: AdSet) -> None:
+        """Note of when what is that an invocation has last seen of an ad set's targeting."""
+        self._call.invocation.views[adset.id] = self._now - self._lag
+
+    def ads_read(self, adset: AdSet) -> None:
+        """Note of when what is that an invocation has last seen of an ad set's ads, and what was wrong with them."""
+        invocation, seen = self._call.invocation, self._now - self._lag
+        invocation.views[f"{adset.id} ads"] = seen
+        ailments = {ailment for ailment in self._ailments(adset) if ailment.since <= seen}
+        self._seen[invocation.name, adset.id] = ailments
+
+    @property
+    def _call(self) -> "Call":
+        call = self._simulation.acting
+        assert call is not None
+        return call
+
+    def targeting_written(self, adset: AdSet, before: dict[str, Any]) -> None:
+        """Judge a targeting write that has just taken effect."""
+        call, file = self._call, self._files[adset.id]
+        new, old = regions_in(adset.targeting), regions_in(before)
+        if not file.is_open and not call.is_late:
+            self._violated(Clause.WRITTEN_DOWN, adset.name, f"{call.invocation.name} writes {states_of(new)}")
+        wanted = call.invocation.wanted.get(file.campaign)
+        file.known.add(old)
+        if new == wanted or new in file.known:
+            file.known.add(new)
+        else:
+            self._violated(Clause.KNOWN_REGIONS, adset.name, f"{call.invocation.name} writes {states_of(new)}")
+        for setting in self._overwritten(adset, before, wanted):
+            edit = self._simulation.meta.people.edits.get(adset.id, {}).get(setting)
+            if edit is None:
+                self._violated(Clause.ONLY_REGIONS, adset.name, f"{call.invocation.name} changes {setting}")
+            elif edit.at > call.sent - FRESH_SECONDS - self._lag:
+                file.pardons.add((Unobservable.EDIT_IN_FLIGHT, setting, edit.at))
+            else:
+                age = f"edited {call.sent - edit.at:.1f} s before the write was sent"
+                self._violated(Clause.EDITS_STAND, adset.name, f"{call.invocation.name} overwrites {setting}, {age}")
+        file.has_late_write = call.is_late
+        file.written_at = self._now
+        self._one_writer(call, file.campaign)
+
+    def _overwritten(self, adset: AdSet, before: dict[str, Any], wanted: Regions | None) -> Iterator[str]:
+        """Yield the settings that a write takes away from a person, or that it should not touch."""
+        old_rest, new_rest = apart_from_regions(before), apart_from_regions(adset.targeting)
+        yield from (
+            name for name in sorted(old_rest.keys() | new_rest.keys()) if old_rest.get(name) != new_rest.get(name)
+        )
+        edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
+        if edit is not None and edit.wanted == regions_in(before) and regions_in(adset.targeting) != wanted:
+            yield "regions"  # the wanted regions may replace a person's, old ones may not
+
+    def ad_switched_on(self, ad: Ad, status: str) -> None:
+        """Judge a `status=ACTIVE` that has just taken effect; `status` is what the ad had before."""
+        call, file = self._call, self._files[ad.adset.id]
+        hand = self._simulation.meta.people.ads_on.get(ad.id)
+        self._one_writer(call, file.campaign)
+        if hand is None or hand.wanted or status == "ACTIVE":
+            return
+        pardon = (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at)
+        if pardon in file.pardons:
+            return  # it has been running since, whoever paused it now
+        seen = call.invocation.views.get(f"{ad.adset.id} ads", 0.0)
+        age = call.sent - hand.at
+        if call.is_late or (hand.at > seen and age <= REPUBLISH_SECONDS + self._lag):
+            file.pardons.add(pardon)
+            return
+        why = f"{call.invocation.name} switches it on, paused {age:.1f} s before that was sent"
+        self._violated(Clause.PAUSES_STAND, ad.name, f"{why}; its ads were last read {call.sent - seen:.1f} s before")
+
+    def _one_writer(self, call: "Call", campaign: str) -> None:
+        posts = self._posts.setdefault(campaign, [])
+        if posts and posts[-1] is call.invocation:
+            return
+        if call.invocation in posts and not call.is_late:
+            self._violated(Clause.ONE_WRITER, campaign, f"{posts[-1].name} and {call.invocation.name} write by turns")
+        posts.append(call.invocation)
+
+    def change_noted(self, invocation: "Invocation", key: str, adset_id: str, state: str) -> None:
+        """Judge the state of a change that stands in the ledger."""
+        file = self._files[adset_id]
+        before = file.changes.get(key, "")
+        if state == before:
+            return
+        file.changes[key] = state
+        file.begun.setdefault(key, self._now)
+        self._simulation.note(invocation.name, f"  ledger: {file.name} {before or 'nothing'} → {state}")
+        if state not in TRANSITIONS[before]:
+            self._violated(Clause.TRANSITIONS, file.name, f"{before} → {state}")
+        if state not in OPEN and state != "superseded":
+            self._ledger_true(invocation, adset_id, state, file.begun[key])
+
+    def _ledger_true(self, invocation: "Invocation", adset_id: str, state: str, begun: float) -> None:
+        file, adset = self._files[adset_id], self._simulation.meta.adsets[adset_id]
+        if file.has_late_write:
+            return
+        seen = self._seen.get((invocation.name, adset_id), set())
+        for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad):
+            if ailment.is_unexplained:
+                continue  # Unobservable.PAUSED_WITHOUT_REASON: it has to be told of, and holds nothing up
+            if ailment.since >= begun and (ailment.what == "pending" or ailment in seen):
+                self._violated(
+                    Clause.LEDGER_TRUE, file.name, f"{state}, but the link of {ailment.ad} is {ailment.what}"
+                )
+
+    # --- at the end of each run
+
+    def run_begins(self, invocation: "Invocation") -> None:
+        """Note how things stand when an invocation begins."""
+        adsets = self._simulation.meta.adsets.values()
+        self._at_begin[invocation.name] = {adset.id: self._ailments(adset) for adset in adsets}
+
+    def run_ends(self, invocation: "Invocation", outcome: Outcome | None) -> None:
+        """Judge what an invocation has said, if it came to say anything."""
+        at_begin = self._at_begin.pop(invocation.name)
+        if outcome is None:
+            if not invocation.was_crashed:
+                self._violated(Clause.IN_TIME, invocation.name, f"{invocation.run.seconds:g} s were not enough")
+            return
+        result = outcome.result
+        defects = str(outcome.error or "") + str(result or "")
+        if "Unexpected " in defects:
+            start = defects.index("Unexpected ")
+            self._violated(Clause.NO_DEFECT, invocation.name, defects[start : start + 200])
+        if result is None or result["left_to"]:
+            return
+        self._last_look = max(self._last_look, invocation.started)
+        said = _Said(result, outcome.mails)
+        for adset_id, file in self._files.items():
+            self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
+
+    def _judge_telling(
+        self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile, at_begin: set[Ailment]
+    ) -> None:
+        is_ill, is_good = said.of(adset_id, file)
+        if is_ill:
+            file.told.ill_at = self._now
+        elif is_good:
+            file.told.ill_at = None
+        if not said.concerns(file.campaign, invocation.run.campaigns) or self._somebody_works_on(file.campaign):
+            return
+        adset = self._simulation.meta.adsets[adset_id]
+        known = self._seen.get((invocation.name, adset_id))
+        if known is None:
+            known = at_begin if self._is_to_be_looked_at(invocation, adset, file) else set()
+        facts = [
+            f"the link of {ailment.ad} is {ailment.what} since {self._now - ailment.since:.0f} s"
+            for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad)
+            if self._must_be_told(ailment, file, known)
+        ]
+        if file.is_open:
+            facts.append(f"its change is {min(OPEN.intersection(file.changes.values()))}")
+        if facts and file.told.ill_at is None:
+            clause = Clause.TRUTHFUL if is_good else Clause.TOLD
+            self._violated(
+                clause, file.name, f"{invocation.name} says “{said.result(adset_id)}”, but {'; '.join(facts)}"
+            )
+
+    def _must_be_told(self, ailment: Ailment, file: _AdSetFile, known: set[Ailment]) -> bool:
+        if file.told.ill_at is not None and file.told.ill_at >= ailment.since:
+            return False
+        if ailment.what == "pending":
+            return not file.has_late_write
+        return ailment in known
+
+    def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
+        if invocation.run.action == "sync":
+            return self._delivers(adset) and self._simulation.is_enabled(file.campaign)
+        was_written = file.written_at is not None and invocation.started - file.written_at < LOOKED_AT_FOR
+        return invocation.run.action == "recheck" and was_written
+
+    def _somebody_works_on(self, campaign: str) -> bool:
+        return any(campaign in other.wanted or other.run.action != "sync" for other in self._simulation.live)
+
+    # --- at the end of the story
+
+    def end(self) -> None:
+        """Judge what is left two days after the last fault."""
+        meta = self._simulation.meta
+        for adset_id, file in self._files.items():
+            adset = meta.adsets[adset_id]
+            if file.is_open and self._delivers(adset):
+                self._violated(Clause.CLOSED, file.name, f"it has a change that is {sorted(file.changes.values())}")
+            for ad in adset.ads:
+                self._judge_ad(ad, meta.links[ad.id], file)
+            self._judge_edits(adset, file)
+            self._judge_regions(adset, file)
+
+    def _judge_ad(self, ad: Ad, link: Link, file: _AdSetFile) -> None:
+        hand = self._simulation.meta.people.ads_on.get(ad.id)
+        if hand is None or not self._delivers(ad.adset):
+            return
+        if not hand.wanted:
+            if ad.status == "ACTIVE" and (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at) not in file.pardons:
+                self._violated(Clause.STAYS_OFF, ad.name, "a person paused it, and it runs")
+            return
+        if link.is_sound:
+            return
+        if link.broken_since is not None and self._is_excused(ad, link, link.broken_since, file):
+            return
+        what = "broken" if link.broken_since is not None else "pending"
+        self._violated(Clause.RUNS, ad.name, f"its link is {what}")
+
+    def _is_excused(self, ad: Ad, link: Link, since: float, file: _AdSetFile) -> bool:
+        meta = self._simulation.meta
+        delay = ad.account.activities.delay if link.fate.effect is Effect.PAUSED_SILENTLY else 0.0
+        if since + delay + self._lag > self._last_look:
+            return True  # Unobservable.AFTER_LAST_LOOK
+        is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad, since)
+        edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
+        is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)
+        # Unobservable.PAUSED_WITHOUT_REASON, Unobservable.UNDER_REGIONS_OF_A_PERSON
+        return (is_silent or is_under_a_persons) and file.told.ill_at is not None
+
+    def _delivers(self, adset: AdSet) -> bool:
+        return adset.status == "ACTIVE" and not adset.is_ended(self._now)
+
+    def _judge_edits(self, adset: AdSet, file: _AdSetFile) -> None:
+        for setting, edit in self._simulation.meta.people.edits.get(adset.id, {}).items():
+            if setting == "regions" or (Unobservable.EDIT_IN_FLIGHT, setting, edit.at) in file.pardons:
+                continue
+            if adset.targeting.get(setting) != edit.wanted:
+                self._violated(Clause.EDITS_KEPT, file.name, f"{setting} is {adset.targeting.get(setting)}")
+
+    def _judge_regions(self, adset: AdSet, file: _AdSetFile) -> None:
+        regions = regions_in(adset.targeting)
+        edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
+        fit = file.known | ({edit.wanted} if edit is not None else set())
+        if regions not in fit:
+            self._violated(Clause.REGIONS, file.name, f"it has {states_of(regions)}")
+        wanted = regions_of(self._simulation.demand(file.campaign))
+        if regions != wanted and self._nothing_stands_against(adset, file):
+            self._violated(
+                Clause.FOLLOWS, file.name, f"it has {states_of(regions)}, and {states_of(wanted)} are wanted"
+            )
+
+    def _nothing_stands_against(self, adset: AdSet, file: _AdSetFile) -> bool:
+        links = [self._simulation.meta.links[ad.id] for ad in adset.ads]
+        is_easy = all(link.is_sound and _is_easy(link.fate) for link in links) and not any(
+            ad.issues for ad in adset.ads
+        )
+        edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
+        return is_easy and self._delivers(adset) and self._simulation.is_enabled(file.campaign) and edit is None
+
+
+def _is_easy(fate: Fate) -> bool:
+    """Tell whether an ad gives a run no reason to roll back."""
+    return not fate.stubborn and not fate.relapses and fate.seconds >= SLOW_ENOUGH
+
+
+class _Said:
+    """What a run said, in its result and its mails."""
+
+    def __init__(self, result: dict[str, Any], mails: tuple[Mail, ...]) -> None:
+        self._campaigns: dict[str, Any] = {campaign["slug"]: campaign for campaign in result["campaigns"]}
+        self._adsets = {adset["id"]: adset for each in result["campaigns"] for adset in each["adsets"]}
+        self._recovered: dict[str, list[dict[str, Any]]] = {}
+        for found in result["recovered"]:
+            self._recovered.setdefault(found["id"], []).append(found)
+        self._unexplained = {pause["adset_id"] for pause in result.get("unexplained", ())}
+        self._text = "\n".join(f"{mail.subject}\n{mail.text}" for mail in mails)
+
+    def concerns(self, campaign: str, asked_for: tuple[str, ...]) -> bool:
+        """Tell whether the run had to do with a campaign, even if that is switched off."""
+        report = self._campaigns.get(campaign)
+        return (not asked_for or campaign in asked_for) and not (report is not None and report["left_to"])
+
+    def result(self, adset_id: str) -> str:
+        """Return the word for what became of an ad set."""
+        words = [found["state"] for found in self._recovered.get(adset_id, ())]
+        if adset_id in self._adsets:
+            words.append(self._adsets[adset_id]["result"])
+        return ", ".join(words) or "nothing"
+
+    def of(self, adset_id: str, file: _AdSetFile) -> tuple[bool, bool]:
+        """Return whether the run told that an ad set is not as it should be, and whether it told that it is."""
+        adset = self._adsets.get(adset_id)
+        found = self._recovered.get(adset_id, [])
+        is_named = file.name in self._text
+        is_ill = adset_id in self._unexplained or any(each["state"] in OPEN or each["issues"] for each in found)
+        if adset is not None:
+            is_ill = is_ill or adset["result"] not in GOOD or bool(adset["issues"] and adset["result"] != "reverted")
+        elif not found:
+            campaign = self._campaigns.get(file.campaign)
+            if campaign is None or not campaign["errors"]:
+                return False, False
+            return campaign["campaign_name"] in self._text, False
+        is_good = not is_ill and (adset is not None or bool(found))
+        return is_ill and is_named, is_good

@@ -1,0 +1,410 @@
+"""Plays one story against the real handler, and notes what happens."""
+
+import json
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import handler
+from closrads.clock import Clock
+from closrads.errors import ClosradsError, SyncFailed
+from sandbox.aws import LEDGER_TABLE, AwsRequest, Mail
+from sandbox.closrtech import ClosrtechWorld
+from sandbox.memory_aws.errors import AwsError
+from sandbox.meta import Operation
+from sandbox.meta.front_door import FrontDoor
+from sandbox.meta.service import Fault
+from sandbox.server import Delivery, HttpRequest, Reply
+from tests.simulation import answers, border
+from tests.simulation.border import AWS_TIMEOUT, CLOSRTECH, Call, Invocation, SimulatedAws
+from tests.simulation.kernel import Kernel, Killed, sleep
+from tests.simulation.meta import Observer, SimulatedMeta, regions_in, regions_of, states_of
+from tests.simulation.properties import Judge, Outcome
+from tests.simulation.story import (
+    DAY,
+    START,
+    Again,
+    Answer,
+    At,
+    Change,
+    Crash,
+    During,
+    Operator,
+    Person,
+    Run,
+    Slow,
+    Story,
+)
+
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
+_TOKEN = "EAAFAKESYSTEMUSER"
+Handle = Callable[[dict[str, Any], Clock], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of the timeline."""
+
+    at: float
+    """Seconds since the story's first midnight."""
+    who: str
+    what: str
+
+    def __str__(self) -> str:
+        day, rest = divmod(self.at, DAY)
+        minutes, seconds = divmod(rest, 60)
+        hours, minutes = divmod(int(minutes), 60)
+        return f"day {int(day) + 1} {hours:02}:{minutes:02}:{seconds:06.3f}  {self.who:<18} {self.what}"
+
+
+class Simulation:
+    """One story on its way; `handle` is the product."""
+
+    def __init__(self, story: Story, aws: SimulatedAws, handle: Handle = handler.handle) -> None:
+        self.story = story
+        self._product = handle
+        self.kernel = Kernel(story.seed, START)
+        self.meta = SimulatedMeta(lambda: self.kernel.now, self.kernel.after)
+        self._front_door = FrontDoor(self.meta)
+        self.closrtech = ClosrtechWorld()
+        self.cloud = aws
+        self.notes: list[Note] = []
+        self.live: list[Invocation] = []
+        self.acting: Call | None = None
+        """The call that is taking effect."""
+        self.judge = Judge(self)
+        self._parameters_read_at = -1.0
+        self._switched_off: set[str] = set()
+        self._ledger: dict[str, object] = {}
+        """The items of changes as they were seen last; whoever writes one makes a new object of it."""
+        self._deeds: dict[str, list[tuple[During, Person | Operator]]] = {}
+        """What is due at calls, by the name of the invocation."""
+        self._answers: dict[str, list[tuple[int, Answer]]] = {}
+        """What an invocation gets to hear, by its name, each with its number in the story."""
+        self._troubles: dict[str, list[Crash | Slow | Again]] = {}
+        for number, event in enumerate(story.events):
+            match event:
+                case Answer():
+                    self._answers.setdefault(event.run, []).append((number, event))
+                case Crash() | Slow() | Again():
+                    self._troubles.setdefault(event.run, []).append(event)
+                case Person(when=During() as when) | Operator(when=During() as when):
+                    self._deeds.setdefault(when.run, []).append((when, event))
+
+    def note(self, who: str, what: str) -> None:
+        """Add a line to the timeline."""
+        self.notes.append(Note(self.kernel.now - START, who, what))
+
+    # --- from beginning to end
+
+    def play(self) -> None:
+        """Play the story to its end, and judge."""
+        self._build()
+        for run in self.story.runs:
+            self.kernel.at(START + run.at, partial(self._begin, run))
+        for event in self.story.events:
+            if isinstance(event, Person | Operator) and isinstance(event.when, At):
+                self.kernel.at(START + event.when.seconds, partial(self._do, event))
+        self.kernel.run(START + self.story.calm + 2 * DAY)
+        self.judge.end()
+
+    def _build(self) -> None:
+        world = self.story.world
+        self.cloud.reset()
+        self.cloud.verify_sender("reports@example.test")
+        parameters: dict[str, Any] = {
+            "closrtech/base_url": CLOSRTECH,
+            "closrtech/email": self.closrtech.email,
+            "closrtech/password": self.closrtech.password,
+            "meta/access_token": _TOKEN,
+            "email/sender": "reports@example.test",
+            "email/recipients": ["owner@example.test"],
+            "limits/wave_size": str(world.wave_size),
+        }
+        for number, campaign in enumerate(world.campaigns):
+            code = f"VND_{campaign.slug.upper()}_LEADS"
+            ids = [f"1202000000000{number}{index}900" for index in range(campaign.meta_campaigns)]
+            parameters |= {
+                f"campaigns/{campaign.slug}/closrtech_campaign": code,
+                f"campaigns/{campaign.slug}/fb_ad_account_id": campaign.account,
+                f"campaigns/{campaign.slug}/fb_campaign_ids": ids,
+            }
+            self.closrtech.demand[code] = dict.fromkeys(campaign.demand.split(), 5)
+            self.meta.add_account(campaign.account, world.tier)
+            for meta_campaign in ids:
+                self.meta.add_campaign(meta_campaign, campaign.account, f"{campaign.slug} leads")
+            for adset in campaign.adsets:
+                self.meta.build_adset(ids[adset.meta_campaign], adset.name, adset.states, adset.echo)
+                self.judge.belongs(self.meta.named[adset.name].id, adset.name, campaign.slug)
+                for ad in adset.ads:
+                    self.meta.build_ad(adset.name, ad)
+        self.meta.keep_log(world.log, self.story.seed)
+        for account in self.meta.accounts.values():
+            account.read_lag = world.read_lag
+        self.cloud.put_parameters(parameters)
+        self.meta.observer = Observer(
+            targeting_written=self.judge.targeting_written,
+            ad_switched_on=self.judge.ad_switched_on,
+            link_broke=lambda ad: self.note("Meta", f"breaks {ad.name}: {self.meta.links[ad.id].fate.effect}"),
+            adset_read=self.judge.adset_read,
+            ads_read=self.judge.ads_read,
+            scripted=self._scripted,
+        )
+
+    # --- invocations
+
+    def _begin(self, run: Run) -> None:
+        invocation = Invocation(run, self)
+        if run.cold or self.kernel.now - self._parameters_read_at > border.PARAMETERS_KEPT:
+            border.forget_parameters()
+            self._parameters_read_at = self.kernel.now
+        event: dict[str, Any] = {"action": run.action, "dry_run": False}
+        if run.campaigns:
+            event["campaigns"] = list(run.campaigns)
+        if run.scheduled is not None:
+            event["scheduled"] = f"{datetime.fromtimestamp(START + run.scheduled, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        self.note(run.name, f"begins: {json.dumps(event)}")
+        self.live.append(invocation)
+        self.judge.run_begins(invocation)
+        self.kernel.spawn(invocation, lambda: self._handle(invocation, event))
+        self.kernel.at(invocation.deadline, lambda: self._cut_off(invocation))
+
+    def _handle(self, invocation: Invocation, event: dict[str, Any]) -> None:
+        kernel = self.kernel
+        clock = Clock(
+            now=lambda: datetime.fromtimestamp(kernel.now, UTC),
+            sleep=sleep,
+            remaining=lambda: invocation.deadline - kernel.now,
+        )
+        result: dict[str, Any] | None = None
+        error: ClosradsError | None = None
+        with suppress(Killed):
+            try:
+                result = self._product(event, clock)
+            except SyncFailed as failed:
+                result, error = failed.result, failed
+            except ClosradsError as failed:
+                error = failed
+        if invocation.alive:
+            invocation.alive = False
+            self._end(invocation, Outcome(result, error, tuple(invocation.mails)))
+
+    def _cut_off(self, invocation: Invocation) -> None:
+        if invocation.alive:
+            self.note(invocation.name, "✗ is cut off at its deadline")
+            invocation.kill()
+            self.end_dead(invocation)
+
+    def end_dead(self, invocation: Invocation) -> None:
+        """Note that an invocation has died."""
+        self._end(invocation, None)
+
+    def _end(self, invocation: Invocation, outcome: "Outcome | None") -> None:
+        self.live.remove(invocation)
+        if outcome is not None:
+            self.note(invocation.name, f"ends: {outcome}")
+        self.judge.run_ends(invocation, outcome)
+
+    def demand(self, slug: str) -> str:
+        """Return the states that the partner wants for a campaign now."""
+        return " ".join(self.closrtech.demand[f"VND_{slug.upper()}_LEADS"])
+
+    def is_enabled(self, slug: str) -> bool:
+        """Tell whether a campaign is switched on."""
+        return slug not in self._switched_off
+
+    # --- the outside
+
+    def http(self, invocation: Invocation, request: HttpRequest, timeout: float, *, is_meta: bool) -> Reply:
+        """Answer an HTTP request of the product."""
+        if is_meta:
+            labels, what = self._described(request)
+            return invocation.exchange("meta", labels, what, timeout, lambda call: self._meta(call, request))
+        return invocation.exchange(
+            "closrtech", (), "asks for the demand", timeout, lambda call: self._demand(call, request)
+        )
+
+    def _described(self, request: HttpRequest) -> tuple[list[str], str]:
+        form = request.form
+        if "batch" in form:
+            items = json.loads(form["batch"])
+            calls = [
+                (item["method"], item["relative_url"].partition("?")[0].strip("/"), item.get("body", ""))
+                for item in items
+            ]
+        else:
+            path = request.path.partition("/v")[2].partition("/")[2].strip("/")
+            calls = [(request.method, path, form)]
+        labels = [f"{method} {self.meta.kind_of(path)}" for method, path, _ in calls]
+        what = ", ".join(self._call_text(method, path, body) for method, path, body in calls)
+        return (["batch", *labels], f"batch: {what}") if "batch" in form else (labels, what)
+
+    def _call_text(self, method: str, path: str, body: Any) -> str:
+        node_id, _, edge = path.partition("/")
+        node = self.meta.find(node_id)
+        name = getattr(node, "name", node_id)
+        if method == "GET":
+            return f"GET {name}" + (f"/{edge}" if edge else "")
+        fields = dict(parse_qsl(body)) if isinstance(body, str) else body
+        if "targeting" in fields:
+            return f"POST {name} regions {states_of(regions_in(json.loads(fields['targeting'])))}"
+        return f"POST {name} " + " ".join(f"{key}={value}" for key, value in fields.items() if key == "status")
+
+    def _meta(self, call: Call, request: HttpRequest) -> Reply:
+        with self._taking_effect(call):
+            reply = self._front_door(request)
+        self.note(call.invocation.name, f"← {_reply_text(reply)}")
+        return reply
+
+    def _demand(self, call: Call, request: HttpRequest) -> Reply:
+        invocation = call.invocation
+        reply = self.closrtech._answer(request)
+        if answer := self._answer_to(invocation, {"closrtech"}):
+            reply = answers.CLOSRTECH[answer.answer]
+        slug = request.query["campaign"].removeprefix("VND_").removesuffix("_LEADS").lower()
+        body = (reply.body or b"").decode()
+        with suppress(ValueError, AttributeError, TypeError):
+            states = " ".join(state for state, number in json.loads(body).items() if number > 0)
+            invocation.wanted[slug] = regions_of(states)
+        self.note(invocation.name, f"← {slug} wants {body}")
+        return reply
+
+    def aws(self, invocation: Invocation, request: AwsRequest, perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Answer one attempt at an AWS call."""
+        service = request.service.removesuffix("v2")
+        what = f"{service} {request.operation}"
+        try:
+            return invocation.exchange(
+                service, (what,), what, AWS_TIMEOUT, lambda call: self._aws(call, request, perform)
+            )
+        except TimeoutError:
+            raise ConnectionError("time-out") from None
+
+    def _aws(self, call: Call, request: AwsRequest, perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        invocation = call.invocation
+        fault = self._answer_to(invocation, call.labels)
+        answer = perform() if fault is None or fault.applied else {}
+        if request.operation in _WRITES:
+            self._watch_ledger(invocation)
+        if request.operation == "SendEmail" and (fault is None or fault.applied):
+            mail: Mail = self.cloud.mails[-1]
+            invocation.mails.append(mail)
+            self.note(invocation.name, f"✉ {mail.subject}")
+        if fault is None:
+            return answer
+        self.note(invocation.name, f"← {fault.answer}")
+        code, status = answers.AWS[fault.answer]
+        if code == answers.DROPPED:
+            raise ConnectionError(code)
+        raise AwsError(code, "simulated", status)
+
+    def _watch_ledger(self, invocation: Invocation) -> None:
+        for item in self.cloud.service("dynamodb").items_of(LEDGER_TABLE):
+            key = item["sk"]["S"]
+            if self._ledger.get(key) is not item and key.startswith("CHANGE#"):
+                self._ledger[key] = item
+                self.judge.change_noted(invocation, key, item["adset"]["S"], item["state"]["S"])
+
+    def _taking_effect(self, call: Call) -> "_Acting":
+        return _Acting(self, call)
+
+    # --- what the story says
+
+    def deeds_during(self, invocation: Invocation, numbers: dict[str, int], *, after: bool) -> None:
+        """Do what is due at a call."""
+        for when, deed in self._deeds.get(invocation.name, ()):
+            if when.after == after and numbers.get(when.call) == when.nth:
+                self._do(deed)
+
+    def crashes(self, invocation: Invocation, numbers: dict[str, int], *, after: bool) -> bool:
+        """Tell whether the invocation dies at a call."""
+        return any(
+            isinstance(event, Crash) and event.after == after and numbers.get(event.call) == event.nth
+            for event in self._troubles.get(invocation.name, ())
+        )
+
+    def slowness(self, invocation: Invocation, numbers: dict[str, int]) -> float:
+        """Return how long a call takes, 0 if the story does not say."""
+        return sum(
+            event.seconds
+            for event in self._troubles.get(invocation.name, ())
+            if isinstance(event, Slow) and numbers.get(event.call) == event.nth
+        )
+
+    def again(self, invocation: Invocation, numbers: dict[str, int]) -> list[float]:
+        """Return after how many seconds each a call takes effect once more."""
+        return [
+            event.seconds
+            for event in self._troubles.get(invocation.name, ())
+            if isinstance(event, Again) and numbers.get(event.call) == event.nth
+        ]
+
+    def _scripted(self, operation: Operation) -> Fault | None:
+        assert self.acting is not None
+        invocation = self.acting.invocation
+        answer = self._answer_to(invocation, {operation.kind, f"{operation.method} {operation.kind}"})
+        if answer is None:
+            return None
+        what = "is done, and answered" if answer.applied else "is answered"
+        called = self._call_text(operation.method, operation.path, {}) if operation.path else "the batch"
+        self.note(invocation.name, f"  {called} {what} with {answer.answer}")
+        return Fault(answers.META[answer.answer], answer.on, 1, 0, answer.applied)
+
+    def _answer_to(self, invocation: Invocation, names: AbstractSet[str]) -> Answer | None:
+        """Return what the story answers to an operation, by the names it may have for it."""
+        due = None
+        for number, answer in self._answers.get(invocation.name, ()):
+            if answer.on in names:
+                count = invocation.operations[number]
+                invocation.operations[number] += 1
+                due = answer if answer.skip <= count < answer.skip + answer.times else due
+        return due
+
+    def _do(self, deed: Person | Operator) -> None:
+        match deed:
+            case Person():
+                if self.meta.by_hand(deed.deed, deed.target, deed.value):
+                    self.note("a person", f"{deed.deed}: {deed.target} {deed.value}")
+            case Operator(change=Change.DEMAND):
+                code = f"VND_{deed.campaign.upper()}_LEADS"
+                self.closrtech.demand[code] = dict.fromkeys(deed.value.split(), 5)
+                self.note("the partner", f"{deed.campaign} wants {deed.value}")
+            case Operator(change=Change.TOKEN):
+                self.meta.tokens = {_TOKEN} if deed.value == "alive" else set()
+                self.note("an operator", f"the token is {deed.value}")
+            case Operator(change=Change.ENABLED):
+                self.cloud.put_parameters({f"campaigns/{deed.campaign}/enabled": deed.value})
+                (self._switched_off.discard if deed.value == "true" else self._switched_off.add)(deed.campaign)
+                self.note("an operator", f"{deed.campaign} enabled={deed.value}")
+            case Operator(change=Change.PAUSED):
+                self.cloud.put_parameters({"paused": deed.value})
+                self.note("an operator", f"paused={deed.value}")
+
+
+class _Acting:
+    """Says whose call is taking effect."""
+
+    def __init__(self, simulation: Simulation, call: Call) -> None:
+        self._simulation, self._call = simulation, call
+
+    def __enter__(self) -> None:
+        self._simulation.acting = self._call
+
+    def __exit__(self, *_: object) -> None:
+        self._simulation.acting = None
+
+
+def _reply_text(reply: Reply) -> str:
+    if reply.delivery is not Delivery.WHOLE:
+        return reply.delivery.name.lower()
+    body = (reply.body or b"").decode(errors="replace")
+    if body.startswith('[{"code"'):
+        return f"{int(reply.status)} {[item and item['code'] for item in json.loads(body)]}"
+    is_plain = int(reply.status) == HTTPStatus.OK and body.startswith(('{"data"', '{"id"', '{"success":true'))
+    return str(int(reply.status)) if is_plain else f"{int(reply.status)} {body[:120]}"

@@ -1,0 +1,292 @@
+"""A story: a world, the invocations of the product in it, and all that happens beside them, as one explicit value.
+
+Everything has a readable `repr` that is valid Python, so that a story can be printed, made smaller and kept. Times are
+seconds since the story's first midnight (UTC). Events and faults are addressed by the name of an invocation and the
+number of a call in it, so that dropping one of them leaves the others where they were.
+"""
+
+from dataclasses import MISSING, dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+START = 1_777_852_800.0
+"""2026-05-04T00:00:00Z, the first midnight of every story, in seconds since the epoch."""
+
+
+class _Word(StrEnum):
+    """A word of a story, which stands in it under its name."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+
+# --- the world
+
+
+class Effect(_Word):
+    """What an ad looks like once its lead form link is broken."""
+
+    WITH_ISSUES = "with issues"
+    PAUSED_WITH_ISSUE = "paused with an issue"
+    PAUSED_SILENTLY = "paused silently"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What Meta does to the link between an ad and its lead form after a targeting write."""
+
+    seconds: float = 600.0
+    """How long after the write the link breaks, unless a re-publish confirms it before."""
+    effect: Effect = Effect.WITH_ISSUES
+    stubborn: bool = False
+    """It breaks although it was re-published, unless the regions are ones that it was sound with before."""
+    relapses: int = 0
+    """How many times in its life it breaks so long after a re-publish that was confirmed, whatever the regions."""
+    moves_updated_time: bool = True
+    """Whether the ad's `updated_time` shows when Meta broke it."""
+
+
+@dataclass(frozen=True)
+class AdSpec:
+    """An ad; its name is unique in the story."""
+
+    name: str
+    status: str = "ACTIVE"
+    fate: Fate = Fate()
+    broken: bool = False
+    """It is disapproved before the story begins, and nothing mends that."""
+
+
+class Echo(_Word):
+    """How the answer to a targeting write differs from what a read shows afterwards."""
+
+    SAME = "same"
+    COMPUTED_KEY = "computed key"
+    SPELLING = "spelling"
+    BARE = "bare"
+    """It only says that it succeeded."""
+
+
+@dataclass(frozen=True)
+class AdSetSpec:
+    """An ad set; its name is unique in the story."""
+
+    name: str
+    states: str
+    ads: tuple[AdSpec, ...]
+    meta_campaign: int = 0
+    """Which of its campaign's Meta campaigns it is in."""
+    echo: Echo = Echo.SAME
+
+
+@dataclass(frozen=True)
+class CampaignSpec:
+    """A campaign of CLOSRADS."""
+
+    slug: str
+    account: str
+    demand: str
+    adsets: tuple[AdSetSpec, ...]
+    meta_campaigns: int = 1
+
+
+class Log(_Word):
+    """How Meta keeps its activity log."""
+
+    COMPLETE = "complete"
+    DELAYED = "delayed"
+    """Entries appear minutes later."""
+    GAPPY = "gappy"
+    """Some are missing."""
+    FORBIDDEN = "forbidden"
+    """The token has no right to read it."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What there is when the story begins."""
+
+    campaigns: tuple[CampaignSpec, ...]
+    wave_size: int = 25
+    tier: str | None = None
+    """The access tier of the app, which limits the points per five minutes; None for no limit."""
+    pace: float = 0.3
+    """Seconds that an ordinary exchange with Meta takes; the exact time is drawn."""
+    log: Log = Log.COMPLETE
+    read_lag: float = 0.0
+    """For so many seconds after a write, reads show what was before."""
+
+    @property
+    def adsets(self) -> tuple[AdSetSpec, ...]:
+        """All ad sets of all campaigns."""
+        return tuple(adset for campaign in self.campaigns for adset in campaign.adsets)
+
+
+# --- the product's invocations
+
+
+@dataclass(frozen=True)
+class Run:
+    """An invocation of the product."""
+
+    name: str
+    at: float
+    action: str = "sync"
+    campaigns: tuple[str, ...] = ()
+    """Slugs; empty for all."""
+    scheduled: float | None = None
+    """The schedule's time; two invocations with the same one are a double delivery."""
+    seconds: float = 900.0
+    """The function's time-out."""
+    cold: bool = False
+    """Whether it starts in a new container, which remembers nothing."""
+
+
+# --- what happens beside them
+
+
+@dataclass(frozen=True)
+class At:
+    """At a time."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class During:
+    """At the n-th call of a kind in an invocation, before it takes effect or after."""
+
+    run: str
+    call: str
+    """A service ("meta", "dynamodb", "ssm", "ses", "closrtech"), an operation such as "POST adset", or "any"."""
+    nth: int
+    after: bool = False
+
+
+When = At | During
+
+
+class Deed(_Word):
+    """What a person, or an automated rule of the advertiser, does to an ad or ad set."""
+
+    PAUSE_AD = "pause ad"
+    PAUSE_AD_BY_RULE = "pause ad by an automated rule"
+    SWITCH_ON_AD = "switch on ad"
+    ADD_AD = "add ad"
+    DELETE_AD = "delete ad"
+    ARCHIVE_AD = "archive ad"
+    PAUSE_ADSET = "pause ad set"
+    SWITCH_ON_ADSET = "switch on ad set"
+    EDIT_AGE = "edit age"
+    EDIT_REGIONS = "edit regions"
+    MOVE_END = "move end date"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person does something; a deed that is impossible by then (the ad is deleted) does not happen."""
+
+    when: When
+    deed: Deed
+    target: str
+    """The name of the ad or ad set; for a new ad, its ad set."""
+    value: str = ""
+    """The lower age limit, the states, the name of the new ad, or the end in seconds from then."""
+
+
+class Change(_Word):
+    """What an operator does, or the partner."""
+
+    ENABLED = "enabled"
+    """The campaign's switch; "true" or "false"."""
+    PAUSED = "paused"
+    """The switch for everything; "true" or "false"."""
+    TOKEN = "token"
+    """ "dead" or "alive"."""
+    DEMAND = "demand"
+    """The states that the partner wants from now on."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator changes a setting, or the partner its demand."""
+
+    when: When
+    change: Change
+    value: str
+    campaign: str = ""
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The invocation dies: at its n-th call of a kind, before that takes effect or after."""
+
+    run: str
+    call: str
+    nth: int
+    after: bool
+
+
+@dataclass(frozen=True)
+class Slow:
+    """The n-th call of a kind in an invocation takes so many seconds."""
+
+    run: str
+    call: str
+    nth: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Again:
+    """The n-th call of a kind in an invocation takes effect once more, so many seconds later."""
+
+    run: str
+    call: str
+    nth: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Some operations of a kind are answered by something odd; see `answers.py` for the names."""
+
+    run: str
+    on: str
+    """ "POST adset", "POST ad", "GET adset", "GET ads", "GET adsets", "batch", "closrtech", or an AWS service."""
+    skip: int
+    """How many go well before."""
+    times: int
+    answer: str
+    applied: bool = False
+    """Whether what was asked for is done nevertheless."""
+
+
+Event = Person | Operator | Crash | Slow | Again | Answer
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story; what it leaves open (latencies, the order at equal times) is drawn from `seed`."""
+
+    seed: int
+    world: World
+    runs: tuple[Run, ...]
+    events: tuple[Event, ...]
+    calm: float
+    """When the faults have stopped, and people are quiet; two whole days follow."""
+
+
+def source(value: Any) -> str:
+    """Return a story, or a part of one, as Python: what has its ordinary value is left out."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(source, value))}{',' * (len(value) == 1)})"
+    if not hasattr(value, "__dataclass_fields__"):
+        return repr(value)
+    told = []
+    for field in fields(value):
+        part = getattr(value, field.name)
+        if field.default is MISSING or part != field.default:
+            told.append(f"{field.name}={source(part)}")
+    return f"{type(value).__name__}({', '.join(told)})"

@@ -1,0 +1,38 @@
+"""What no client of Meta's can see in time, and is therefore no violation when it happens.
+
+Each is named here with its reason and nowhere else; `properties.py` asks for it by name. What can be healed later must
+be, and what cannot must be told of: the properties at a story's end demand it.
+"""
+
+from enum import StrEnum
+
+FRESH_SECONDS = 5.0
+"""A read may be so old when the targeting write that is based on it is sent."""
+REPUBLISH_SECONDS = 10.0
+"""A read may be so old when the re-publish that is based on it is sent: the write lies in between."""
+
+
+class Unobservable(StrEnum):
+    """Why something is not held against the product."""
+
+    EDIT_IN_FLIGHT = "a person edited the ad set after the read on which a write was based, seconds before it was sent"
+    """Meta has no conditional write: whoever writes the whole targeting last wins. What was overwritten is gone."""
+
+    PAUSE_IN_FLIGHT = (
+        "a person paused the ad after the read on which a re-publish was based, seconds before it was sent"
+    )
+    """Meta has no conditional write: `status=ACTIVE` cannot ask for "unless somebody paused it meanwhile"."""
+
+    APPLIED_LATE = "Meta applied a write after it was last looked at"
+    """A request whose answer was lost may wait at Meta for any time. Who has looked and found the old state has done
+    all that one can do then."""
+
+    AFTER_LAST_LOOK = "it happened after the last run had looked"
+    """Nobody has looked since; the next run would."""
+
+    UNDER_REGIONS_OF_A_PERSON = "the ad broke, and a person has set other regions since the write that broke it"
+    """What mends it is the regions from before and a re-publish, and a person's regions are not to be touched. It has
+    to be told of until it is over."""
+
+    PAUSED_WITHOUT_REASON = "Meta paused the ad and shows neither an issue nor, in the activity log, that it was Meta"
+    """It looks exactly like a person's pause, which must stand. It has to be told of until it is over."""
