@@ -9,7 +9,7 @@ from io import StringIO
 from typing import NoReturn
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from closrads import concurrency, config, notifier, redaction
 from closrads.ledger import dynamodb
@@ -28,6 +28,9 @@ FIGURE = "figure"
 # pytest --hypothesis-profile random
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None)
+settings.register_profile(  # one failing case is enough to notice a mutant
+    "mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("repeatable")
 
 
