@@ -39,7 +39,7 @@ MAX_RUN_SECONDS = 900.0
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlives its run by this much, for clocks differ."""
 BUSY_ATTEMPTS, BUSY_WAIT_SECONDS = 4, 15.0
-"""How often, and how far apart, a scheduled sync asks for a campaign that another run holds; a recheck takes seconds."""
+"""How often, and how far apart, a scheduled sync asks for a campaign that is held; a recheck takes seconds."""
 CAMPAIGNS_AT_ONCE = 10
 """CLOSRADS campaigns, and Meta campaigns of one of them that are read."""
 RECHECKED_FOR = timedelta(days=1)
@@ -258,8 +258,8 @@ def _sync_campaign(
         earlier or _nothing_yet(campaign, dry_run=run.request.dry_run), campaign_errors=(), again_in_seconds=None
     )
     try:
-        for report in _stages(campaign, run, report, resume):  # noqa: B007 - the last one is told, whatever stops it
-            pass
+        for stage in _stages(campaign, run, report, resume):
+            report = stage  # the last one is reported, whatever stops it
     except MetaRateLimitError as error:
         report = replace(report, campaign_errors=(str(error),), again_in_seconds=_pause(error.retry_after))
     except ClosradsError as error:
@@ -413,8 +413,9 @@ def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     read = read_adsets(job.api, [change.before for change in changes])
     adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
-    restored, _ = _rechecked(campaign, run, job, previous, adsets)
+    restored, previous = _rechecked(campaign, run, job, previous, adsets)
     done = replace(done, completed={**done.completed, **restored})
+    report = replace(report, unexplained=previous.unexplained)
     yield replace(report, adsets=tuple(done.completed.values()))
     decisions = [_undo_decision(change, read[change.before.id]) for change in changes]
     yield _carried_out(
@@ -485,7 +486,7 @@ def _still_open(report: SyncReport) -> frozenset[str]:
     return frozenset(change.id for change in report.still_open)
 
 
-def _carried_out(  # noqa: PLR0913 - whose changes, what is known of them, and where they are reported
+def _carried_out(  # noqa: PLR0913, PLR0917 - whose changes, what is known of them, and where they are reported
     campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done, decisions: Sequence[Decision]
 ) -> SyncReport:
     """Make the changes, have Meta validate them, or just say them."""

@@ -93,7 +93,8 @@ class Ledger:
     def move(self, changes: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
         """Take each change from its state to another; return it as it is then, or what kept it from that.
 
-        A step that the machine does not have is refused. That a change was rolled back is kept with its ad set, in the same transaction, until one is verified. A change
+        A step that the machine does not have is refused. That a change was rolled back is kept with its ad set, in the
+        same transaction, until one is verified. A change
         that is no longer in the state it was in stays as it is: another run has it.
         """
         now = self._table.clock.now()

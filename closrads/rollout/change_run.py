@@ -363,7 +363,7 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
 
 
 def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
-    """Put the regions from before onto the targeting that is there; if Meta refuses, the ads are protected all the same."""
+    """Put the regions from before onto the targeting that is there; if Meta refuses, go on and protect the ads."""
     change = run.change
     now = replace(run.now, read_at=LONG_AGO)  # a person may have come since the write, however short the wait was
     try:
