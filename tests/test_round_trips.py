@@ -93,7 +93,7 @@ class TestAws:
     """What a run asks of AWS, and whether it makes clients that it does not need."""
 
     def test_a_quiet_day(self, world: World) -> None:
-        """Parameters in pages of ten; per campaign what is open, left and changed by earlier runs, and no more."""
+        """Parameters in pages of ten; per campaign what is open, and what earlier runs have left and changed."""
         business(world, adsets=10, ads=4, states=NEW)
 
         world.run(LIVE)

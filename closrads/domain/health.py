@@ -130,9 +130,7 @@ def is_in_process(finding: AdFinding) -> bool:
     return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS
 
 
-def _compare(  # noqa: PLR0911 - one line a verdict
-    before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime
-) -> AdFinding:
+def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime) -> AdFinding:
     if now is None or now.status in _TAKEN_AWAY:
         return AdFinding(before, AdHealth.HEALTHY)
     if now.status == "ACTIVE" and now.effective_status == "PAUSED":

@@ -137,7 +137,7 @@ class ChangeRun:
     @property
     def unconfirmed(self) -> tuple[Ad, ...]:
         """The ads that run and of which Meta has not confirmed a re-publish since the last write."""
-        # One that Meta disapproves of does not run, and no re-publish is accepted (Marketing API "Error Codes", 2490427).
+        # A disapproved ad does not run, and Meta refuses its re-publish (Marketing API "Error Codes", 2490427).
         running = (ad for ad in self.now.active_ads if ad.effective_status != "DISAPPROVED")
         return tuple(ad for ad in running if ad.id not in self.confirmed)
 

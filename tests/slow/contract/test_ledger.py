@@ -1,3 +1,0 @@
-"""`tests.test_ledger`, over HTTP."""
-
-from tests.test_ledger import *  # noqa: F403 - its tests and their fixtures
