@@ -29,7 +29,7 @@ class Trickle(BytesIO):
         self._before_each()
         return next(self._pieces, b"")
 
-    read = read1  # type: ignore[assignment] # urllib3 reads either way
+    read = read1
 
 
 @pytest.fixture
