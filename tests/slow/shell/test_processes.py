@@ -122,7 +122,7 @@ def test_a_python_without_what_the_commands_need() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
 
     assert done.returncode == 1
-    assert done.stderr == "This Python has no typer: run `make .venv/ready`, then call .venv/bin/python -m closrads\n"
+    assert done.stderr == "This Python has no typer: run `make cli`, then call .venv/bin/python -m closrads\n"
 
 
 def test_help_is_quick() -> None:
