@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.config import Config
 
 from closrads.domain.settings import CampaignConfig, ClosrtechLogin, EmailConfig, Limits, Settings
-from closrads.errors import ConfigError, ConfigUnreadError
+from closrads.errors import ConfigError, ConfigUnavailableError
 from closrads.redaction import Secret
 
 CACHE_SECONDS = 300
@@ -83,7 +83,7 @@ def load_settings(only: Sequence[str] | None = None) -> Settings:
             ).items()
         }
     except GetParameterError as error:
-        raise ConfigUnreadError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
+        raise ConfigUnavailableError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
     try:
         return parse_settings(path, values, os.environ, needs_campaigns=only is None)
     except ConfigError:

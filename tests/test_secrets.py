@@ -37,7 +37,7 @@ from closrads.facebook_client import init_api
 from closrads.ledger import dynamodb
 from closrads.meta import graph
 from closrads.meta.graph import Operation, is_confirmed
-from closrads.redaction import BEGINNING, Secret, redact
+from closrads.redaction import MIN_PREFIX_CHARS, Secret, redact
 from sandbox import SCENARIOS, closrtech
 from sandbox.meta import Breakage, faults
 from sandbox.server import Delivery, HttpRequest, Reply, Server
@@ -426,7 +426,7 @@ def embedded() -> st.SearchStrategy[Callable[[str], str]]:
 any_text = st.text(st.characters(codec="utf-8"), max_size=30)
 secret_characters = st.characters(codec="utf-8", exclude_characters="*")
 any_secret = st.text(secret_characters, min_size=4, max_size=60)
-any_long_secret = st.text(secret_characters, min_size=2 * BEGINNING, max_size=60)
+any_long_secret = st.text(secret_characters, min_size=2 * MIN_PREFIX_CHARS, max_size=60)
 
 
 @given(any_secret, embedded(), any_text, any_text)
@@ -449,7 +449,7 @@ def test_the_beginning_of_a_long_secret_is_enough(
     """Somebody else's text may come in cut."""
     redaction._known.clear()
     Secret(secret)
-    part = secret[: data.draw(st.integers(BEGINNING, len(secret)))]
+    part = secret[: data.draw(st.integers(MIN_PREFIX_CHARS, len(secret)))]
 
     assert written(part) not in redact(f"it begins with {written(part)}")
 

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME
-from closrads.errors import LedgerError, LedgerFullError
+from closrads.errors import LedgerError, LedgerItemTooLargeError
 from closrads.ledger.dynamodb import Item, Step, Table
 from closrads.ledger.records import (
     MAX_ITEM_BYTES,
@@ -75,11 +75,11 @@ class Ledger:
     def prepare(self, changes: Sequence[Change]) -> list[LedgerError | None]:
         """Write changes down before anything is sent to Meta; return what kept each of them from it.
 
-        It is a `LedgerFullError` where the targeting is too large.
+        It is a `LedgerItemTooLargeError` where the targeting is too large.
         """
         items = [change_item(change) for change in changes]
         errors: list[LedgerError | None] = [
-            LedgerFullError(f"The targeting of {item['adset']} is too large for the ledger: make it smaller")
+            LedgerItemTooLargeError(f"The targeting of {item['adset']} is too large for the ledger: make it smaller")
             if size_of(item) > MAX_ITEM_BYTES
             else None
             for item in items

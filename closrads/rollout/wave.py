@@ -15,7 +15,7 @@ from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import (
     ClosradsError,
     LedgerError,
-    LedgerFullError,
+    LedgerItemTooLargeError,
     MetaAccessError,
     MetaError,
     MetaInvalidError,
@@ -191,7 +191,7 @@ def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Chang
 
 def _not_done(change: Decision, error: ClosradsError) -> Outcome:
     result = Result.DEFERRED if isinstance(error, MetaRateLimitError) else Result.FAILED
-    passed_on = None if isinstance(error, LedgerFullError) else error
+    passed_on = None if isinstance(error, LedgerItemTooLargeError) else error
     return Outcome(change.to_result(result, (str(error),)), passed_on)
 
 
