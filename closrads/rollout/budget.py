@@ -56,7 +56,7 @@ def reserve_capacity(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_second
             )
             return Capacity(0, why, never=True)
         in_time = api.clock.remaining() - wait >= seconds_needed(api, first, wait_seconds)
-        if wait > api.quota.patience or not in_time:
+        if wait > api.quota.max_wait_seconds or not in_time:
             why = f"Meta's quota for {api.ad_account_id} is used up, and there is too little time to wait for it"
             return Capacity(0, why if wait else TOO_LITTLE_TIME)
         if wait:

@@ -43,7 +43,7 @@ from closrads.observability import log_defect, logger
 from closrads.rollout.budget import seconds_needed
 
 WRITES_AT_ONCE = 10
-"""Of one wave; how many there are at once at Meta, `rate_limit.CALLS_AT_ONCE` bounds."""
+"""Of one wave; how many there are at once at Meta, `rate_limit.MAX_CONCURRENT_CALLS` bounds."""
 RESULTS = {
     ChangeState.VERIFIED: Result.UPDATED,
     ChangeState.ROLLED_BACK: Result.REVERTED,

@@ -80,7 +80,7 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
                 raise outcome.error
         return outcomes
 
-    reserve = max(job.seconds_needed([planned.adset]), job.api.seconds_not_for_waits)
+    reserve = max(job.seconds_needed([planned.adset]), job.api.wait_reserve)
     try:
         return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError,))
     except MetaRateLimitError as error:
