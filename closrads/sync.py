@@ -413,8 +413,9 @@ def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     read = read_adsets(job.api, [change.before for change in changes])
     adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
-    restored, _ = _rechecked(campaign, run, job, previous, adsets)
+    restored, previous = _rechecked(campaign, run, job, previous, adsets)
     done = replace(done, completed={**done.completed, **restored})
+    report = replace(report, unexplained=previous.unexplained)
     yield replace(report, adsets=tuple(done.completed.values()))
     decisions = [_undo_decision(change, read[change.before.id]) for change in changes]
     yield _carried_out(

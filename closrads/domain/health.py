@@ -18,7 +18,8 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
 _IN_PROCESS = "IN_PROCESS"
 _PENDING = frozenset({"PENDING_REVIEW", _IN_PROCESS, "PREAPPROVED", "PENDING_BILLING_INFO"})
-_OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"})
+_TAKEN_AWAY = frozenset({"ARCHIVED", "DELETED"})  # only by people, and such an ad cannot be re-published
+_OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED"}) | _TAKEN_AWAY
 
 
 class Actor(StrEnum):
@@ -45,14 +46,13 @@ class StatusChange:
 def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> StatusChange | None:
     """Return the log row of the pause that is in effect; None if the log has none since `since`.
 
-    `log` is ordered oldest first: its times are whole seconds, and of rows with equal times the last one counts.
+    Of rows of the same second the first counts: Meta lists the newest first, in whole seconds.
 
     A missing row proves nothing: Meta omits some (facebook-python-business-sdk #296).
     """
-    rows = sorted(
-        (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE), key=lambda row: row.at
-    )
-    return rows[-1] if rows and not rows[-1].switched_on else None
+    rows = (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE)
+    last = max(rows, key=lambda row: row.at, default=None)
+    return None if last is None or last.switched_on else last
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
@@ -77,7 +77,7 @@ def compare_ads(
         All current ads of the ad set. The change is responsible for a lost lead form of an ad that was added since, but
         for no other issue of such an ad.
     log
-        Status changes of ads from the activity log, oldest first; empty if it cannot be read.
+        Status changes of ads from the activity log, newest first; empty if it cannot be read.
     since
         When the change was prepared.
     """
@@ -133,7 +133,7 @@ def is_in_process(finding: AdFinding) -> bool:
 
 
 def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime) -> AdFinding:
-    if now is None:  # only people archive and delete
+    if now is None or now.status in _TAKEN_AWAY:
         return AdFinding(before, AdHealth.HEALTHY)
     if now.status == "ACTIVE" and now.effective_status == "PAUSED":
         # "Ads Webhooks", effective_status: the configured status distinguishes a user's pause from one by the system.

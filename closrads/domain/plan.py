@@ -34,7 +34,7 @@ class Decision:
     @property
     def wanted(self) -> frozenset[str]:
         """The keys of the wanted regions."""
-        return frozenset(region["key"] for region in self.regions)
+        return frozenset(str(region["key"]) for region in self.regions)  # Meta may return numbers
 
     @property
     def is_change(self) -> bool:

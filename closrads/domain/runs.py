@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import GraphUsage, SyncReport
+from closrads.domain.results import GraphUsage, RunResult, SyncReport
 
 RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
 """Format of the start of a run id, so that run ids sort by time."""
@@ -35,9 +34,8 @@ class RunRecord:
     campaigns: tuple[str, ...]
     started_at: datetime
     ended_at: datetime | None
-    """None if the run died or is still in progress."""
-    result: dict[str, Any]
-    """What the handler returned; empty if the run has not ended."""
+    """None if the run died or is still in progress, as is `result`."""
+    result: RunResult | None
 
 
 @dataclass(frozen=True, slots=True)

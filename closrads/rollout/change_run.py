@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from closrads.concurrency import in_background, map_concurrently
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason, UnexplainedPause
 from closrads.domain.health import StatusChange, switched_off_by_meta
 from closrads.domain.request import Action
@@ -138,7 +138,9 @@ class ChangeRun:
     @property
     def unconfirmed(self) -> tuple[Ad, ...]:
         """The running ads whose re-publish Meta has not confirmed since the last write."""
-        return tuple(ad for ad in self.now.active_ads if ad.id not in self.confirmed)
+        # A disapproved ad does not run, and Meta refuses its re-publish (Marketing API "Error Codes", 2490427).
+        running = (ad for ad in self.now.active_ads if ad.effective_status != "DISAPPROVED")
+        return tuple(ad for ad in running if ad.id not in self.confirmed)
 
     @property
     def unexplained(self) -> tuple[AdFinding, ...]:
@@ -364,13 +366,15 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
 def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
     """Restore the original regions within the current targeting; if Meta refuses, the ads are still protected."""
     change = run.change
+    now = replace(run.now, read_at=LONG_AGO)  # forces a new read: a person may have changed the ad set since the write
     try:
-        adset = rollback_geo(job.api, change.before, run.now, {change.new_regions, run.stored}, repeats=True)
+        adset = rollback_geo(job.api, change.before, now, {change.new_regions, run.stored}, repeats=True)
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaError as error:
         known = not isinstance(error, MetaOutcomeUnknownError) and run.reason is not RollbackReason.OUTCOME_UNKNOWN
         what = "Its states were NOT restored" if known else "It is NOT known whether its states are as before"
+        run = replace(run, confirmed=frozenset(), failures=())  # the links may be pending anew
         return run.refused(error).with_issues(f"{what}: {error}")
     return run.written(adset)
 
@@ -493,11 +497,7 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     done = {run.id: replace(run, unrecorded=None) for run in runs}
     while behind := [run for run in done.values() if run.change.state is not run.state and run.unrecorded is None]:
         moves = [(run.to_record, _next_on_the_way(run.change.state, run.state)) for run in behind]
-        try:
-            answers = job.ledger.move(moves)
-        except Exception as error:  # noqa: BLE001 - a defect must not stop the protection of ads at Meta
-            answers = [LedgerError(log_defect(error))] * len(moves)
-        for run, (_, to), answer in zip(behind, moves, answers, strict=True):
+        for run, (_, to), answer in zip(behind, moves, _move(job, moves), strict=True):
             if isinstance(answer, LedgerError):
                 details = {"adset": run.id, "to": to.value, "error": str(answer)}
                 logger.error("ledger.unrecorded", extra=details)
@@ -505,6 +505,17 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
             else:
                 done[run.id] = replace(run, change=answer)
     return [done[run.id] for run in runs]
+
+
+def _move(job: Job, moves: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
+    """Record one transition of each change; after an unexpected exception, of each of them alone."""
+    try:
+        return job.ledger.move(moves)
+    except Exception as error:  # noqa: BLE001 - a defect must not stop the protection of ads at Meta
+        defect = log_defect(error)
+    if len(moves) == 1:
+        return [LedgerError(defect)]
+    return [answer for move in moves for answer in _move(job, [move])]
 
 
 def _next_on_the_way(state: ChangeState, goal: ChangeState) -> ChangeState:

@@ -50,6 +50,8 @@ class Outcome:
     """The most severe error, which may stop the rest of the campaign."""
     is_of_its_own: bool = False
     """Whether the reason of a failure is specific to this ad set."""
+    will_pass: MetaRateLimitError | MetaTransientError | None = None
+    """The temporary error because of which it was not started; None if there was none."""
 
 
 def validate_change(api: GraphApi, change: Decision) -> Outcome:
@@ -76,14 +78,14 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
         outcomes = _apply_together(job, [planned])
         planned = replace(planned, adset=replace(planned.adset, read_at=LONG_AGO))  # a retry must read it again
         for outcome in outcomes.values():
-            if isinstance(outcome.error, MetaRateLimitError) and outcome.result.result is Result.DEFERRED:
-                raise outcome.error
+            if outcome.will_pass:
+                raise outcome.will_pass
         return outcomes
 
     reserve = max(job.seconds_needed([planned.adset]), job.api.wait_reserve)
     try:
-        return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError,))
-    except MetaRateLimitError as error:
+        return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError, MetaTransientError))
+    except (MetaRateLimitError, MetaTransientError) as error:
         return {planned.adset.id: _not_done(planned, error)}
 
 
@@ -116,7 +118,7 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
         if run.state is not ChangeState.NOT_WRITTEN:
             outcomes[run.id] = _outcome(change, run)
         elif run.refusals:
-            outcomes[run.id] = _not_done(change, run.refusals[-1])
+            outcomes[run.id] = _not_begun(change, run.refusals[-1])
     return outcomes
 
 
@@ -153,7 +155,8 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
         if isinstance(adset, MetaTransientError) and not alone:
             continue  # waiting for it would make the others' snapshots stale
         if isinstance(adset, MetaError):
-            looks.append(_not_done(planned, adset))
+            not_read = _not_begun if isinstance(adset, MetaRateLimitError) else _not_done
+            looks.append(not_read(planned, adset))
             continue
         decision = decide(adset, planned.regions, check_ad_health(adset), planned.replaces)
         decision = replace(decision, reverts=planned.reverts)
@@ -187,6 +190,12 @@ def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Chang
         _not_done(decision, error) if error else begin(change, decision.adset)
         for decision, change, error in zip(changes, prepared, errors, strict=True)
     ]
+
+
+def _not_begun(change: Decision, error: MetaError) -> Outcome:
+    """Return the outcome of a change that failed before its write."""
+    will_pass = error if isinstance(error, MetaRateLimitError | MetaTransientError) else None
+    return replace(_not_done(change, error), will_pass=will_pass)
 
 
 def _not_done(change: Decision, error: ClosradsError) -> Outcome:

@@ -280,7 +280,7 @@ class _Author:
             off = At(round(self._run().at + self._random.uniform(0, 4 * HOUR), 1))
             events: list[Event] = [Operator(off, Change.ENABLED, "false", slug)]
             if self._chance(0.5):
-                on = At(round(off.seconds + self._random.uniform(HOUR, 2 * DAY), 1))
+                on = At(round(min(calm, off.seconds + self._random.uniform(HOUR, 2 * DAY)), 1))
                 events.append(Operator(on, Change.ENABLED, "true", slug))
             return events
         dead = self._when(calm)

@@ -133,15 +133,17 @@ class _AdSetFile:
     name: str
     campaign: str
     known: set[Regions] = field(default_factory=set)
-    """All regions that it ever had."""
+    """All regions that it ever had rightly."""
     changes: dict[str, str] = field(default_factory=dict)
     """By ledger key, the state of each change."""
     begun: dict[str, float] = field(default_factory=dict)
     """By ledger key, when it was first noted."""
     written_at: float | None = None
     """When the product last wrote its targeting."""
-    pardons: set[tuple[str, Unobservable]] = field(default_factory=set)
-    """What happened to an ad or a setting and is not held against the product."""
+    pardons: set[tuple[Unobservable, str, float]] = field(default_factory=set)
+    """What is not held against the product: what became of which ad or setting, as a person wanted it since when."""
+    has_late_write: bool = False
+    """Unobservable.APPLIED_LATE: the last write took effect when nobody waited for it any more."""
     told: _Told = field(default_factory=_Told)
 
     @property
@@ -231,22 +233,21 @@ class Judge:
         if not file.is_open and not call.is_late:
             self._violated(Clause.WRITTEN_DOWN, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         wanted = call.invocation.wanted.get(file.campaign)
-        if new not in file.known | {wanted}:
+        file.known.add(old)
+        if new == wanted or new in file.known:
+            file.known.add(new)
+        else:
             self._violated(Clause.KNOWN_REGIONS, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         for setting in self._overwritten(adset, before, wanted):
             edit = self._simulation.meta.people.edits.get(adset.id, {}).get(setting)
             if edit is None:
                 self._violated(Clause.ONLY_REGIONS, adset.name, f"{call.invocation.name} changes {setting}")
             elif edit.at > call.sent - FRESH_SECONDS - self._lag:
-                file.pardons.add((setting, Unobservable.EDIT_IN_FLIGHT))
+                file.pardons.add((Unobservable.EDIT_IN_FLIGHT, setting, edit.at))
             else:
                 age = f"edited {call.sent - edit.at:.1f} s before the write was sent"
                 self._violated(Clause.EDITS_STAND, adset.name, f"{call.invocation.name} overwrites {setting}, {age}")
-        if call.is_late:
-            file.pardons.add(("", Unobservable.APPLIED_LATE))
-        else:
-            file.pardons.discard(("", Unobservable.APPLIED_LATE))
-        file.known |= {old, new}
+        file.has_late_write = call.is_late
         file.written_at = self._now
         self._one_writer(call, file.campaign)
 
@@ -267,10 +268,13 @@ class Judge:
         self._one_writer(call, file.campaign)
         if hand is None or hand.wanted or status == "ACTIVE":
             return
+        pardon = (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at)
+        if pardon in file.pardons:
+            return  # it has been running since, whoever paused it now
         seen = call.invocation.views.get(f"{ad.adset.id} ads", 0.0)
         age = call.sent - hand.at
         if call.is_late or (hand.at > seen and age <= REPUBLISH_SECONDS + self._lag):
-            file.pardons.add((ad.name, Unobservable.PAUSE_IN_FLIGHT))
+            file.pardons.add(pardon)
             return
         why = f"{call.invocation.name} switches it on, paused {age:.1f} s before that was sent"
         self._violated(Clause.PAUSES_STAND, ad.name, f"{why}; its ads were last read {call.sent - seen:.1f} s before")
@@ -299,7 +303,7 @@ class Judge:
 
     def _ledger_true(self, invocation: "Invocation", adset_id: str, state: str, begun: float) -> None:
         file, adset = self._files[adset_id], self._simulation.meta.adsets[adset_id]
-        if ("", Unobservable.APPLIED_LATE) in file.pardons:
+        if file.has_late_write:
             return
         seen = self._seen.get((invocation.name, adset_id), set())
         for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad):
@@ -367,7 +371,7 @@ class Judge:
         if file.told.ill_at is not None and file.told.ill_at >= ailment.since:
             return False
         if ailment.what == "pending":
-            return ("", Unobservable.APPLIED_LATE) not in file.pardons
+            return not file.has_late_write
         return ailment in known
 
     def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
@@ -398,7 +402,7 @@ class Judge:
         if hand is None or not self._delivers(ad.adset):
             return
         if not hand.wanted:
-            if ad.status == "ACTIVE" and (ad.name, Unobservable.PAUSE_IN_FLIGHT) not in file.pardons:
+            if ad.status == "ACTIVE" and (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at) not in file.pardons:
                 self._violated(Clause.STAYS_OFF, ad.name, "a person paused it, and it runs")
             return
         if link.is_sound:
@@ -424,7 +428,7 @@ class Judge:
 
     def _judge_edits(self, adset: AdSet, file: _AdSetFile) -> None:
         for setting, edit in self._simulation.meta.people.edits.get(adset.id, {}).items():
-            if setting == "regions" or (setting, Unobservable.EDIT_IN_FLIGHT) in file.pardons:
+            if setting == "regions" or (Unobservable.EDIT_IN_FLIGHT, setting, edit.at) in file.pardons:
                 continue
             if adset.targeting.get(setting) != edit.wanted:
                 self._violated(Clause.EDITS_KEPT, file.name, f"{setting} is {adset.targeting.get(setting)}")

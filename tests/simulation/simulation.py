@@ -44,6 +44,7 @@ from tests.simulation.story import (
 
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 _TOKEN = "EAAFAKESYSTEMUSER"
+Handle = Callable[[dict[str, Any], Clock], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,11 @@ class Note:
 
 
 class Simulation:
-    """One story on its way."""
+    """One story on its way; `handle` is the product."""
 
-    def __init__(self, story: Story, aws: SimulatedAws) -> None:
+    def __init__(self, story: Story, aws: SimulatedAws, handle: Handle = handler.handle) -> None:
         self.story = story
+        self._product = handle
         self.kernel = Kernel(story.seed, START)
         self.meta = SimulatedMeta(lambda: self.kernel.now, self.kernel.after)
         self._front_door = FrontDoor(self.meta)
@@ -184,7 +186,7 @@ class Simulation:
         error: ClosradsError | None = None
         with suppress(Killed):
             try:
-                result = handler.handle(event, clock)
+                result = self._product(event, clock)
             except SyncFailed as failed:
                 result, error = failed.result, failed
             except ClosradsError as failed:

@@ -5,18 +5,26 @@ seconds since the story's first midnight (UTC). Events and faults are addressed 
 number of a call in it, so that dropping one of them leaves the others where they were.
 """
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 START = 1_777_852_800.0
 """2026-05-04T00:00:00Z, the first midnight of every story, in seconds since the epoch."""
 
 
+class _Word(StrEnum):
+    """A word of a story, which stands in it under its name."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+
 # --- the world
 
 
-class Effect(StrEnum):
+class Effect(_Word):
     """What an ad looks like once its lead form link is broken."""
 
     WITH_ISSUES = "with issues"
@@ -50,7 +58,7 @@ class AdSpec:
     """It is disapproved before the story begins, and nothing mends that."""
 
 
-class Echo(StrEnum):
+class Echo(_Word):
     """How the answer to a targeting write differs from what a read shows afterwards."""
 
     SAME = "same"
@@ -83,7 +91,7 @@ class CampaignSpec:
     meta_campaigns: int = 1
 
 
-class Log(StrEnum):
+class Log(_Word):
     """How Meta keeps its activity log."""
 
     COMPLETE = "complete"
@@ -159,7 +167,7 @@ class During:
 When = At | During
 
 
-class Deed(StrEnum):
+class Deed(_Word):
     """What a person, or an automated rule of the advertiser, does to an ad or ad set."""
 
     PAUSE_AD = "pause ad"
@@ -187,7 +195,7 @@ class Person:
     """The lower age limit, the states, the name of the new ad, or the end in seconds from then."""
 
 
-class Change(StrEnum):
+class Change(_Word):
     """What an operator does, or the partner."""
 
     ENABLED = "enabled"
@@ -268,3 +276,17 @@ class Story:
     events: tuple[Event, ...]
     calm: float
     """When the faults have stopped, and people are quiet; two whole days follow."""
+
+
+def source(value: Any) -> str:
+    """Return a story, or a part of one, as Python: what has its ordinary value is left out."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(source, value))}{',' * (len(value) == 1)})"
+    if not hasattr(value, "__dataclass_fields__"):
+        return repr(value)
+    told = []
+    for field in fields(value):
+        part = getattr(value, field.name)
+        if field.default is MISSING or part != field.default:
+            told.append(f"{field.name}={source(part)}")
+    return f"{type(value).__name__}({', '.join(told)})"

@@ -1,0 +1,262 @@
+"""What should happen to each ad set, and which plans are refused: pure, so mostly by properties."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.changes import PreviousOutcomes, RevertStreak
+from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible
+from closrads.domain.results import Result
+from closrads.domain.settings import Limits
+from closrads.domain.targeting import region_keys
+from closrads.errors import PlanRefusedError
+from closrads.state_mapper import build_fb_regions, fb_region_to_usps
+
+ALL_CODES = [fb_region_to_usps(str(key)) for key in range(3843, 3894)]
+some_states = st.sets(st.sampled_from(ALL_CODES), min_size=1)
+
+
+def targeting(codes: Any, **geo: Any) -> dict[str, Any]:
+    """Build a targeting for these states, with other keys beside the regions."""
+    return {"age_min": 18, "geo_locations": {"regions": build_fb_regions(codes), **geo}}
+
+
+def adset(codes: Any, adset_id: str = "1", **changes: Any) -> AdSetSnapshot:
+    """Build a healthy, active ad set for these states."""
+    ad = Ad("9", "Video", "ACTIVE", "ACTIVE")
+    values = {"effective_status": "ACTIVE", "targeting": targeting(codes), "ads": (ad,)} | changes
+    return AdSetSnapshot(id=adset_id, name="Broad", meta_campaign_id="900", **values)
+
+
+def decided(codes: Any, wanted: Any, **changes: Any) -> Decision:
+    """Decide for an ad set that targets `codes` where `wanted` is in demand."""
+    return decide(adset(codes, **changes), build_fb_regions(wanted), ())
+
+
+class TestDecide:
+    """What should happen to one ad set."""
+
+    @given(some_states, some_states)
+    def test_a_change_adds_and_removes_exactly_the_difference(self, present: set[str], wanted: set[str]) -> None:
+        """What is added and removed leads from the present states to the wanted ones."""
+        result = decided(present, wanted).to_result()
+
+        assert (present | set(result.added)) - set(result.removed) == wanted
+        assert not set(result.added) & present
+        assert set(result.removed) <= present
+        assert result.result is (Result.UNCHANGED if present == wanted else Result.UPDATED)
+
+    @given(some_states, st.randoms())
+    def test_the_order_of_regions_is_no_change(self, wanted: set[str], random: Any) -> None:
+        """The same states in another order are not written: each write restarts learning."""
+        shuffled = targeting(wanted)
+        random.shuffle(shuffled["geo_locations"]["regions"])
+
+        assert decided(wanted, wanted, targeting=shuffled).result is Result.UNCHANGED
+
+    @pytest.mark.parametrize("status", ["IN_PROCESS", "WITH_ISSUES", "PAUSED", "BRAND_NEW"])
+    def test_only_active_ad_sets_are_changed(self, status: str) -> None:
+        """An ad set that is not active now is listed with what Meta says."""
+        decision = decided(["TX"], ["FL"], effective_status=status)
+
+        assert (decision.result, decision.issues) == (Result.NOT_ACTIVE, (f"Meta says {status}",))
+
+    def test_a_broken_ad_leaves_the_ad_set_alone(self) -> None:
+        """The ad is named with its error, whether there would be a change or not."""
+        finding = AdFinding(Ad("9", "Video", "ACTIVE", "WITH_ISSUES"), AdHealth.BROKEN, "Missing lead form (#3390001)")
+
+        for wanted in (["TX"], ["FL"]):
+            decision = decide(adset(["TX"]), build_fb_regions(wanted), (finding,))
+            assert decision.result is Result.SKIPPED_PREFLIGHT
+            assert decision.issues == ("Ad “Video” (9): Missing lead form (#3390001)",)
+
+    @pytest.mark.parametrize("wanted", [["TX"], ["FL"]])
+    def test_a_reach_beyond_the_states_is_kept_and_said(self, wanted: list[str]) -> None:
+        """A setting of Ads Manager may reach people elsewhere; that is no obstacle, and nobody should be surprised."""
+        reaching = {**targeting(["TX"]), "targeting_automation": {"individual_setting": {"geo": 1}}}
+        decision = decided(["TX"], wanted, targeting=reaching)
+
+        assert decision.result in {Result.UPDATED, Result.UNCHANGED}
+        assert "outside the states" in decision.issues[0]
+
+    def test_contradictory_targeting_needs_a_person(self) -> None:
+        """It is left alone and listed, with what to change by hand."""
+        decision = decided(["TX"], ["FL"], targeting=targeting(["TX"], zips=[{"key": "US:44101"}]))
+
+        assert decision.result is Result.NEEDS_ATTENTION
+        assert decision.issues == (
+            "Its targeting names zip codes: take that out in Ads Manager and target states only",
+        )
+        assert decision.to_result().added == ()
+
+    @given(some_states, some_states, some_states)
+    def test_a_change_that_is_to_replace_certain_states_replaces_no_others(
+        self, present: set[str], wanted: set[str], replaced: set[str]
+    ) -> None:
+        """What a person or a later run has set since stays, unless it is what is wanted."""
+        decision = decide(adset(present), build_fb_regions(wanted), (), region_keys(targeting(replaced)))
+
+        if present == wanted:
+            assert decision.result is Result.UNCHANGED
+        elif present == replaced:
+            assert decision.is_change
+            assert decision.replaces == region_keys(targeting(replaced))
+        else:
+            assert decision.result is Result.NEEDS_ATTENTION
+            assert "changed since" in decision.issues[0]
+
+
+class TestEarlierRuns:
+    """What earlier runs have left of each ad set."""
+
+    WANTED = build_fb_regions(["FL"])
+
+    def changes(self, *ids: str) -> list[Decision]:
+        """Decide for ad sets with these ids, which target other states."""
+        return [decide(adset(["TX"], adset_id=adset_id), self.WANTED, ()) for adset_id in ids]
+
+    def reverts(self, times: int, codes: str = "FL") -> RevertStreak:
+        """Return that an ad set was put back so many times for these states."""
+        return RevertStreak(region_keys(targeting(codes.split())), times)
+
+    def test_what_was_put_back_goes_last_and_keeps_its_streak(self) -> None:
+        """The order is otherwise as it was."""
+        streaks = {"1": self.reverts(1), "3": self.reverts(5, "FL GA")}
+
+        found = prioritize(self.changes("1", "2", "3", "4"), PreviousOutcomes(streaks), ())
+
+        assert [(decision.adset.id, decision.reverts) for decision in found] == [
+            ("2", None),
+            ("4", None),
+            ("1", streaks["1"]),
+            ("3", streaks["3"]),
+        ]
+        assert all(decision.is_change for decision in found)
+
+    def test_what_was_deferred_goes_first_unless_it_was_put_back(self) -> None:
+        """It has waited longest; but what may break again spoils nobody's turn."""
+        previous = PreviousOutcomes({"3": self.reverts(1)}, frozenset({"2", "3", "9"}))
+
+        found = prioritize(self.changes("1", "2", "3", "4"), previous, ())
+
+        assert [decision.adset.id for decision in found] == ["2", "1", "4", "3"]
+
+    @pytest.mark.parametrize(
+        ("reverts", "force", "result"),
+        [
+            pytest.param((1, "FL"), (), Result.UPDATED, id="once"),
+            pytest.param((2, "FL"), (), Result.NEEDS_ATTENTION, id="twice"),
+            pytest.param((9, "FL"), (), Result.NEEDS_ATTENTION, id="more often"),
+            pytest.param((2, "FL GA"), (), Result.UPDATED, id="for more states"),
+            pytest.param((2, "GA"), (), Result.UPDATED, id="for other states"),
+            pytest.param((2, "FL"), ("max_removed_pct",), Result.NEEDS_ATTENTION, id="another limit is lifted"),
+            pytest.param((2, "FL"), ("reverted_before",), Result.UPDATED, id="the limit is lifted"),
+        ],
+    )
+    def test_what_was_put_back_too_often_for_the_same_states_is_left_alone(
+        self, reverts: tuple[int, str], force: tuple[str, ...], result: Result
+    ) -> None:
+        """Until the states change or somebody insists."""
+        (decision,) = prioritize(self.changes("1"), PreviousOutcomes({"1": self.reverts(*reverts)}), force)
+
+        assert decision.result is result
+        assert bool(decision.issues) is (result is Result.NEEDS_ATTENTION)
+
+    def test_what_is_no_change_keeps_its_place(self) -> None:
+        """An ad set that is as wanted, or is left alone for its ads, is not called reverted."""
+        decisions = [decided(["FL"], ["FL"]), decided(["TX"], ["FL"], effective_status="PAUSED")]
+
+        assert prioritize(decisions, PreviousOutcomes({"1": self.reverts(2)}), ()) == tuple(decisions)
+
+    @given(
+        st.lists(st.integers(0, 20).map(str), unique=True),
+        st.dictionaries(st.integers(0, 20).map(str), st.integers(1, 3)),
+    )
+    def test_nobody_is_lost(self, ids: list[str], times: dict[str, int]) -> None:
+        """Every decision is there once, whatever happened before."""
+        streaks = {adset_id: self.reverts(count) for adset_id, count in times.items()}
+
+        found = prioritize(self.changes(*ids), PreviousOutcomes(streaks), ())
+
+        assert sorted(decision.adset.id for decision in found) == sorted(ids)
+
+    def test_an_ad_set_with_an_open_change_is_held(self) -> None:
+        """Until that is finished or undone, no other is begun, and nobody calls it right; all else is as decided."""
+        decisions = [
+            *self.changes("1", "2"),
+            decided(["FL"], ["FL"], adset_id="3"),
+            decided(["TX"], ["FL"], adset_id="4", effective_status="WITH_ISSUES"),
+        ]
+
+        held = hold(decisions, {"2", "3", "4"})
+
+        assert [decision.result for decision in held] == [
+            Result.UPDATED, Result.HELD, Result.HELD, Result.NOT_ACTIVE
+        ]  # fmt: skip
+        assert all("still open" in decision.issues[0] for decision in held[1:3])
+
+
+class TestRefusal:
+    """Plans that would take away too much."""
+
+    @given(some_states, some_states, st.integers(0, 100))
+    def test_the_share_decides(self, present: set[str], wanted: set[str], limit: int) -> None:
+        """Refused exactly if ten or more states are targeted and too large a share of them would go."""
+        decisions = [decided(present, wanted)]
+        share = 100 * len(present - wanted) / len(present)
+
+        try:
+            refuse_implausible(decisions, Limits(max_removed_pct=limit), ())
+        except PlanRefusedError:
+            assert len(present) >= 10
+            assert share > limit
+        else:
+            assert len(present) < 10 or share <= limit
+
+    def test_the_message_has_the_figures_and_the_way_out(self) -> None:
+        """A person can tell from it whether the feed or the limit is wrong."""
+        decisions = [decided(ALL_CODES[:10], ["TX"])]
+
+        with pytest.raises(PlanRefusedError) as caught:
+            refuse_implausible(decisions, Limits(), ())
+
+        assert "10 of the 10 states targeted now (100 % > 80 %)" in str(caught.value)
+        assert '"force": ["max_removed_pct"]' in str(caught.value)
+
+    def test_force_lifts_the_limit(self) -> None:
+        """Asked for by name, the plan goes through."""
+        refuse_implausible([decided(ALL_CODES[:10], ["TX"])], Limits(), {"max_removed_pct"})
+
+    def test_all_ad_sets_of_a_campaign_count_together(self) -> None:
+        """Two ad sets with five states each are a campaign with ten."""
+        halves = [decided(ALL_CODES[:5], ["TX"]), decided(ALL_CODES[5:10], ["TX"])]
+
+        with pytest.raises(PlanRefusedError):
+            refuse_implausible(halves, Limits(), ())
+
+    def test_an_ad_set_that_is_left_alone_does_not_count(self) -> None:
+        """What is not touched loses nothing."""
+        left = decided(ALL_CODES[:20], ["TX"], effective_status="IN_PROCESS")
+
+        refuse_implausible([left, decided(["TX", "FL"], ["TX"])], Limits(), ())
+
+    def test_no_ad_sets_no_refusal(self) -> None:
+        """A campaign without ad sets is a quiet one."""
+        refuse_implausible([], Limits(), ())
+
+
+@given(st.integers(0, 6), st.integers(1, 4))
+def test_only_so_many_changes_a_run(changes: int, most: int) -> None:
+    """The first changes are made, the others deferred, and what does not change stays as decided."""
+    decisions = [decide(adset(["TX"], adset_id=str(n)), build_fb_regions(["FL"]), ()) for n in range(changes)]
+    decisions.insert(changes // 2, decided(["FL"], ["FL"], adset_id="same"))
+
+    results = [decision.result for decision in defer_beyond(decisions, most)]
+
+    assert results.count(Result.UPDATED) == min(changes, most)
+    assert results.count(Result.DEFERRED) == max(changes - most, 0)
+    assert results.count(Result.UNCHANGED) == 1
+    assert defer_beyond(decisions, None) == tuple(decisions)

@@ -1,0 +1,164 @@
+"""Events → requests."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closrads.domain.request import Action, RunRequest, parse_event
+from closrads.errors import EventError
+
+EVENTS = Path(__file__).parents[2] / "events"
+LIVE_FILES = {"scheduled-live", "resync-one-campaign", "recheck", "scheduled-recheck", "undo"}
+ENABLED = {"veterans": True, "truckers": True, "paused": False}
+
+
+def parse(event: Any, *, default_dry_run: bool = True) -> RunRequest:
+    """Validate an event of a business with two campaigns that run and one that does not."""
+    return parse_event(event, default_dry_run=default_dry_run, enabled=ENABLED)
+
+
+def problems(event: Any) -> str:
+    """Return what is wrong with an event."""
+    with pytest.raises(EventError) as caught:
+        parse(event)
+    return str(caught.value)
+
+
+def test_an_empty_event_looks_at_every_campaign() -> None:
+    """The defaults: sync, all campaigns, a report, no write."""
+    assert parse({}) == RunRequest(Action.SYNC, dry_run=True)
+
+
+def test_the_event_wins_over_the_variable() -> None:
+    """`dry_run` in the event counts; only without it the default does."""
+    assert parse({"dry_run": False}).dry_run is False
+    assert parse({"dry_run": True}, default_dry_run=False).dry_run is True
+    assert parse({}, default_dry_run=False).dry_run is False
+
+
+def test_everything_an_event_may_say() -> None:
+    """Each key lands where it belongs; a campaign named twice runs once."""
+    event = {
+        "action": "sync",
+        "dry_run": True,
+        "campaigns": ["truckers", "veterans", "truckers"],
+        "validate": True,
+        "force": ["max_removed_pct"],
+        "notify": False,
+        "scheduled": "2026-05-04T06:30:00-04:00",
+    }
+
+    assert parse(event) == RunRequest(
+        Action.SYNC,
+        dry_run=True,
+        campaigns=("truckers", "veterans"),
+        validate=True,
+        force=frozenset({"max_removed_pct"}),
+        notify=False,
+        scheduled=datetime(2026, 5, 4, 10, 30, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("action", [Action.UNDO, Action.RECHECK])
+def test_an_earlier_run_may_be_named(action: Action) -> None:
+    """Both actions are about a run: the named one, or each campaign's last."""
+    assert parse({"action": action.value}) == RunRequest(action, dry_run=True)
+    assert parse({"action": action.value, "run_id": "20260504T103000Z-0a1b2c3d", "dry_run": False}) == RunRequest(
+        action, dry_run=False, run_id="20260504T103000Z-0a1b2c3d"
+    )
+
+
+@pytest.mark.parametrize("limit", ["max_removed_pct", "reverted_before"])
+def test_each_limit_can_be_lifted(limit: str) -> None:
+    """Alone or with the other."""
+    assert parse({"force": [limit]}).force == {limit}
+    assert parse({"force": ["reverted_before", "max_removed_pct"]}).force == {"max_removed_pct", "reverted_before"}
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (None, "must be a JSON object"),
+        ([], "must be a JSON object"),
+        ("sync", "must be a JSON object"),
+        ({"dry_run": "false"}, "dry_run: must be true or false without quotes"),
+        ({"dry_run": 0}, "dry_run: must be true or false without quotes"),
+        ({"dry_run": None}, "dry_run: must be true or false without quotes"),
+        ({"dryrun": False}, "dryrun: unknown key"),
+        ({"action": "write"}, "action: must be one of sync, recheck, undo"),
+        ({"action": ["sync"]}, "action: must be one of"),
+        ({"action": None}, "action: must be one of"),
+        ({"campaigns": "veterans"}, "campaigns: must be a list of texts"),
+        ({"campaigns": [1]}, "campaigns: must be a list of texts"),
+        ({"campaigns": []}, "campaigns: is empty"),
+        ({"campaigns": ["vets"]}, "'vets' is unknown; known are paused, truckers, veterans"),
+        ({"campaigns": ["paused"]}, "'paused' is switched off"),
+        ({"validate": 1}, "validate: must be true or false"),
+        ({"validate": True, "dry_run": False}, "validate: belongs to a dry run"),
+        ({"validate": True, "action": "undo"}, "validate: belongs to the action sync"),
+        ({"validate": True, "action": "recheck"}, "validate: belongs to the action sync"),
+        ({"force": "max_removed_pct"}, "force: must be a list of texts"),
+        ({"force": ["everything"]}, "force: 'everything' is no limit that can be lifted: max_removed_pct, reverted"),
+        ({"force": ["max_removed_pct"], "action": "undo"}, "force: belongs to the action sync"),
+        ({"force": ["reverted_before"], "action": "recheck"}, "force: belongs to the action sync"),
+        ({"notify": "no"}, "notify: must be true or false"),
+        ({"run_id": "x"}, "run_id: belongs to the actions undo and recheck"),
+        ({"action": "undo", "run_id": 5}, "run_id: must be a run's id"),
+        ({"action": "recheck", "run_id": ""}, "run_id: must be a run's id"),
+        ({"action": "undo", "run_id": None}, "run_id: must be a run's id"),
+        ({"scheduled": 5}, "scheduled: must be a time"),
+        ({"scheduled": "tomorrow"}, "scheduled: must be a time"),
+        ({"scheduled": "2026-05-04T10:30:00"}, "scheduled: must be a time"),
+        ({"scheduled": "<aws.scheduler.scheduled-time>"}, "scheduled: must be a time"),
+    ],
+)
+def test_refuses_what_is_not_understood(event: Any, said: str) -> None:
+    """A typo never writes, and never silently does something else."""
+    assert said in problems(event)
+
+
+def test_all_problems_at_once() -> None:
+    """One message lists everything that is wrong with an event."""
+    said = problems({"dry_run": "false", "campaigns": ["vets", "cars"], "speed": 3})
+
+    assert [line.split(":")[0] for line in said.splitlines()] == ["speed", "dry_run", "campaigns", "campaigns"]
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), st.lists, max_leaves=5))
+def test_nothing_but_a_boolean_decides_whether_to_write(value: Any) -> None:
+    """Whatever stands under dry_run, only a JSON false leads to a live run."""
+    try:
+        dry_run = parse({"dry_run": value}).dry_run
+    except EventError:
+        return
+    assert dry_run is value
+
+
+@pytest.mark.parametrize("source", ["aws.events", "aws.scheduler"])
+def test_eventbridges_own_event_is_a_sync_with_the_defaults(source: str) -> None:
+    """A plain scheduled event brings its time and nothing else."""
+    event = json.loads((EVENTS / "eventbridge.json").read_text()) | {"source": source}
+
+    assert parse(event) == RunRequest(Action.SYNC, dry_run=True, scheduled=datetime(2026, 5, 4, 10, 30, tzinfo=UTC))
+    assert parse(event, default_dry_run=False).dry_run is False
+
+
+def test_another_event_of_eventbridge_is_refused() -> None:
+    """An event that only looks like the schedule's is not taken for it."""
+    event = json.loads((EVENTS / "eventbridge.json").read_text()) | {"detail-type": "EC2 Instance Launch"}
+
+    assert "detail-type: unknown key" in problems(event)
+
+
+@pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_event_file_is_accepted(path: Path) -> None:
+    """Nobody copies a broken example, or one that does something else than its name says."""
+    request = parse(json.loads(path.read_text()))
+
+    assert request.dry_run is (path.stem not in LIVE_FILES)
+    assert request.action is next((action for action in Action if action.value in path.stem), Action.SYNC)
