@@ -9,7 +9,14 @@ from datetime import datetime
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.health import StatusChange, check_ad_health, compare_ads, is_in_process, pauses_to_explain
+from closrads.domain.health import (
+    CLOCK_TOLERANCE,
+    StatusChange,
+    check_ad_health,
+    compare_ads,
+    is_in_process,
+    pauses_to_explain,
+)
 from closrads.domain.targeting import _build_new_targeting, region_keys
 from closrads.errors import (
     MetaError,
@@ -314,18 +321,17 @@ def verify_ads_after_republish(
 def read_status_changes(
     api: GraphApi, since: datetime, *, reserve: float = RESERVED_SECONDS
 ) -> tuple[StatusChange, ...]:
-    """Return what the ad account's activity log tells of ads switched on or off since then, the oldest first.
+    """Return what the ad account's activity log tells of ads switched on or off since then, the newest first.
 
-    Empty if it cannot be read. Meta lists the newest first (Marketing API reference "Ad Account Activities").
+    Empty if it cannot be read (Marketing API reference "Ad Account Activities").
     """
-    params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int(since.timestamp())}
+    params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int((since - CLOCK_TOLERANCE).timestamp())}
     try:
         rows = api.get_all(f"{api.ad_account_id}/activities", params, ACTIVITIES_PER_PAGE, reserve=reserve)
     except MetaError as error:
         logger.warning("meta.no_activity_log", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
         return ()
-    changes = [change for row in rows if (change := parse_status_change(row)) is not None]
-    return tuple(reversed(changes))
+    return tuple(change for row in rows if (change := parse_status_change(row)) is not None)
 
 
 def _why_not_to_change(adset: AdSetSnapshot) -> str:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from io import StringIO
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 import pytest
 from hypothesis import Phase, settings
@@ -16,6 +16,7 @@ from closrads.ledger import dynamodb
 from closrads.observability import logger
 from sandbox import Sandbox
 from sandbox.in_process import InProcessSandbox
+from tests.business import Business
 from tests.world import FakeTime, World
 
 LIBRARIES = ("aws_lambda_powertools", "boto3", "botocore", "facebook_business", "requests", "tenacity", "urllib3")
@@ -23,11 +24,14 @@ LIBRARIES = ("aws_lambda_powertools", "boto3", "botocore", "facebook_business", 
 FIGURE = "figure"
 """A property of a test that is printed at the end of the test run."""
 
-settings.register_profile("untimed", deadline=None)  # how long a case takes depends on what else the machine does
-settings.register_profile(  # to find one failing case is enough, and it must be the same in each run
-    "mutants", settings.get_profile("untimed"), derandomize=True, phases=(Phase.explicit, Phase.generate)
+# Neither chance nor what else the machine does decides whether a test passes. Others are for the search for more:
+# pytest --hypothesis-profile random
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None)
+settings.register_profile(  # one failing case is enough to notice a mutant
+    "mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate)
 )
-settings.load_profile("untimed")
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
@@ -36,21 +40,10 @@ def fake_time() -> FakeTime:
     return FakeTime()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what this suite can do besides."""
-    parser.addoption("--served", action="store_true", help="have the sandbox answer over HTTP, AWS by moto: slow")
-
-
-def _scope_of_the_sandbox(fixture_name: str, config: pytest.Config) -> Literal["session", "function"]:  # noqa: ARG001 - pytest's names
-    return "session" if config.getoption("served") else "function"
-
-
-@pytest.fixture(scope=_scope_of_the_sandbox)
-def running_sandbox(fake_time: FakeTime, pytestconfig: pytest.Config) -> Iterator[Sandbox]:
-    """Start Meta, CLOSRTECH and AWS."""
-    is_served = pytestconfig.getoption("served")
-    sandbox = Sandbox(fake_time.seconds) if is_served else InProcessSandbox(fake_time.seconds, fake_time.wait)
-    with sandbox:
+@pytest.fixture
+def running_sandbox(fake_time: FakeTime) -> Iterator[Sandbox]:
+    """Have Meta, CLOSRTECH and AWS answer in this process."""
+    with InProcessSandbox(fake_time.seconds, fake_time.wait) as sandbox:
         yield sandbox
 
 
@@ -91,6 +84,14 @@ def sandbox(running_sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.M
 def world(sandbox: Sandbox, fake_time: FakeTime) -> World:
     """Return a small business in an empty sandbox."""
     return World(sandbox, fake_time)
+
+
+@pytest.fixture
+def business(world: World) -> Business:
+    """Return a business that goes in waves of four."""
+    world.campaign("FL")
+    world.put({"limits/wave_size": "4"})
+    return Business(world)
 
 
 @pytest.fixture

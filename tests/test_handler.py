@@ -92,7 +92,8 @@ class TestEntrance:
         imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
 
         assert imported == {
-            "time", "uuid", "dataclasses", "typing", "closrads", "closrads.ledger", "closrads.clock", "closrads.config", "closrads.errors",
+            "time", "uuid", "dataclasses", "typing", "closrads", "closrads.ledger", "closrads.clock", "closrads.config",
+            "closrads.errors",
             "closrads.domain.metrics", "closrads.domain.request", "closrads.domain.results", "closrads.domain.runs",
             "closrads.domain.settings", "closrads.fleet", "closrads.notifier", "closrads.observability",
             "closrads.redaction",

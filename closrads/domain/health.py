@@ -18,7 +18,8 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
 _IN_PROCESS = "IN_PROCESS"
 _PENDING = frozenset({"PENDING_REVIEW", _IN_PROCESS, "PREAPPROVED", "PENDING_BILLING_INFO"})
-_OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"})
+_TAKEN_AWAY = frozenset({"ARCHIVED", "DELETED"})  # only by people, and such an ad cannot be re-published
+_OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED"}) | _TAKEN_AWAY
 
 
 class Actor(StrEnum):
@@ -45,14 +46,12 @@ class StatusChange:
 def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> StatusChange | None:
     """Return the row that tells who has switched an ad off since then; None if the log does not tell.
 
-    Times in the log are whole seconds: of rows with the same time, given the oldest first, the last one counts.
-
-    The log may lack rows (facebook-python-business-sdk #296), so that there is none proves nothing.
+    Of rows of the same second the first counts: Meta lists the newest first. The log may lack rows
+    (facebook-python-business-sdk #296), so that there is none proves nothing.
     """
-    rows = sorted(
-        (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE), key=lambda row: row.at
-    )
-    return rows[-1] if rows and not rows[-1].switched_on else None
+    rows = (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE)
+    last = max(rows, key=lambda row: row.at, default=None)
+    return None if last is None or last.switched_on else last
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
@@ -132,7 +131,7 @@ def is_in_process(finding: AdFinding) -> bool:
 
 
 def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime) -> AdFinding:
-    if now is None:  # only people archive and delete
+    if now is None or now.status in _TAKEN_AWAY:
         return AdFinding(before, AdHealth.HEALTHY)
     if now.status == "ACTIVE" and now.effective_status == "PAUSED":
         # "Ads Webhooks", effective_status: the configured status tells one's own pause from one that the system made.

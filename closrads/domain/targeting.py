@@ -1,7 +1,6 @@
 """PURE: reading Meta's raw `targeting` object (Marketing API, "Basic Targeting")."""
 
 import copy
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,7 +39,10 @@ def geo_conflicts(targeting: Targeting, wanted: Collection[str]) -> tuple[str, .
 
 
 def _inclusion_conflicts(targeting: Targeting) -> Iterator[str]:
-    for kind in sorted(targeting.get("geo_locations") or {}):
+    for group in ("geo_locations", "excluded_geo_locations"):
+        if not isinstance(targeting.get(group) or {}, Mapping):
+            yield f"Its {group} cannot be read: look at its locations in Ads Manager"
+    for kind in sorted(_group(targeting, "geo_locations")):
         entries = _entries(targeting, "geo_locations", kind)
         if kind == "location_types":
             continue
@@ -84,36 +86,19 @@ def with_regions_of(targeting: Targeting, other: Targeting) -> dict[str, Any]:
     }
 
 
-def same_targeting(one: Targeting, other: Targeting) -> bool:
-    """Tell whether two targetings mean the same: the order of lists, empty entries and computed keys do not count."""
-    return bool(_canonical(without_computed(one)) == _canonical(without_computed(other)))
-
-
-def same_but_for_regions(one: Targeting, other: Targeting) -> bool:
-    """Tell whether two targetings differ in their regions at most."""
-    return same_targeting(_without_regions(one), _without_regions(other))
-
-
-def _without_regions(targeting: Targeting) -> Targeting:
-    places = {kind: entries for kind, entries in (targeting.get("geo_locations") or {}).items() if kind != "regions"}
-    return {**targeting, "geo_locations": places}
-
-
 def without_computed(targeting: Targeting) -> dict[str, Any]:
     """Return the targeting without the `effective_*` keys, which Meta computes and does not take back."""
     return {key: value for key, value in targeting.items() if not key.startswith("effective_")}
 
 
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _canonical(item) for key, item in value.items() if item not in (None, [], {})}
-    if isinstance(value, list):
-        return sorted((_canonical(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
-    return value
+def _group(targeting: Targeting, name: str) -> Mapping[str, Any]:
+    """Return a group of locations, empty if it cannot be read."""
+    group = targeting.get(name) or {}
+    return group if isinstance(group, Mapping) else {}
 
 
 def _entries(targeting: Targeting, group: str, kind: str) -> list[Any]:
-    entries = (targeting.get(group) or {}).get(kind) or []
+    entries = _group(targeting, group).get(kind) or []
     return entries if isinstance(entries, list) else [entries]
 
 

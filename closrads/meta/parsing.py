@@ -99,7 +99,7 @@ def parse_status_change(row: JsonObject) -> StatusChange | None:
     """
     extra = parse_json(row.get("extra_data"))
     at, ad_id = _time(row.get("event_time")), row.get("object_id")
-    if row.get("event_type") not in _STATUS_EVENTS or not isinstance(extra, dict) or at is None:
+    if str(row.get("event_type")) not in _STATUS_EVENTS or not isinstance(extra, dict) or at is None:
         return None
     status = extra.get("new_value")
     if not isinstance(status, str) or status.lower() not in _SWITCHED_OFF | _SWITCHED_ON:

@@ -37,7 +37,7 @@ class RegionWrite:
     @property
     def wanted(self) -> frozenset[str]:
         """The keys of the regions."""
-        return frozenset(region["key"] for region in self.regions)
+        return frozenset(str(region["key"]) for region in self.regions)  # Meta may show numbers
 
 
 def has_targeting(answer: JsonObject) -> bool:
@@ -104,7 +104,7 @@ class TargetingWriter:
         self._refresh()
         latest, write = self._latest, self._write
         present = region_keys(latest.targeting)
-        if present == write.wanted and (self._sent or not write.repeats):
+        if present == write.wanted and not write.repeats:
             return latest
         self._refuse_foreign_regions()
         if conflicts := geo_conflicts(latest.targeting, write.wanted):

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from closrads.concurrency import in_background, map_concurrently
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason, UnexplainedPause
 from closrads.domain.health import StatusChange, switched_off_by_meta
 from closrads.domain.request import Action
@@ -137,7 +137,9 @@ class ChangeRun:
     @property
     def unconfirmed(self) -> tuple[Ad, ...]:
         """The ads that run and of which Meta has not confirmed a re-publish since the last write."""
-        return tuple(ad for ad in self.now.active_ads if ad.id not in self.confirmed)
+        # A disapproved ad does not run, and Meta refuses its re-publish (Marketing API "Error Codes", 2490427).
+        running = (ad for ad in self.now.active_ads if ad.effective_status != "DISAPPROVED")
+        return tuple(ad for ad in running if ad.id not in self.confirmed)
 
     @property
     def unexplained(self) -> tuple[AdFinding, ...]:
@@ -363,13 +365,15 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
 def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
     """Put the regions from before onto the targeting that is there; if Meta refuses, go on and protect the ads."""
     change = run.change
+    now = replace(run.now, read_at=LONG_AGO)  # a person may have come since the write, however short the wait was
     try:
-        adset = rollback_geo(job.api, change.before, run.now, {change.new_regions, run.stored}, repeats=True)
+        adset = rollback_geo(job.api, change.before, now, {change.new_regions, run.stored}, repeats=True)
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaError as error:
         known = not isinstance(error, MetaOutcomeUnknownError) and run.reason is not RollbackReason.OUTCOME_UNKNOWN
         what = "Its states were NOT restored" if known else "It is NOT known whether its states are as before"
+        run = replace(run, confirmed=frozenset(), failures=())  # the links may be pending anew
         return run.refused(error).with_issues(f"{what}: {error}")
     return run.written(adset)
 
@@ -492,11 +496,7 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     done = {run.id: replace(run, unrecorded=None) for run in runs}
     while behind := [run for run in done.values() if run.change.state is not run.state and run.unrecorded is None]:
         moves = [(run.to_record, _next_on_the_way(run.change.state, run.state)) for run in behind]
-        try:
-            answers = job.ledger.move(moves)
-        except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
-            answers = [LedgerError(log_defect(error))] * len(moves)
-        for run, (_, to), answer in zip(behind, moves, answers, strict=True):
+        for run, (_, to), answer in zip(behind, moves, _move(job, moves), strict=True):
             if isinstance(answer, LedgerError):
                 details = {"adset": run.id, "to": to.value, "error": str(answer)}
                 logger.error("ledger.unrecorded", extra=details)
@@ -504,6 +504,17 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
             else:
                 done[run.id] = replace(run, change=answer)
     return [done[run.id] for run in runs]
+
+
+def _move(job: Job, moves: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
+    """Record one step of each change; if that fails on a defect, of each of them alone."""
+    try:
+        return job.ledger.move(moves)
+    except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
+        defect = log_defect(error)
+    if len(moves) == 1:
+        return [LedgerError(defect)]
+    return [answer for move in moves for answer in _move(job, [move])]
 
 
 def _next_on_the_way(state: ChangeState, goal: ChangeState) -> ChangeState:

@@ -219,13 +219,19 @@ def _take_over(seen: _Seen) -> ChangeRun:
     elif course is Course.LEAVE:
         run = run.foreign("Somebody changed its states meanwhile: they stay as they are now")
     elif course is Course.RESTORE:
-        broken = (finding for finding in seen.findings if finding.health is AdHealth.BROKEN)
-        run = run.failed(RollbackReason.ADS_BROKEN, *map(str, broken))
+        broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
+        run = run.failed(_reason_to_restore(seen.change, is_broken=bool(broken)), *broken)
     elif course is Course.CONFIRM:
         run = run.failed(RollbackReason.ALREADY_BACK)
     elif run.state is ChangeState.PREPARED:
         run = run.in_state(ChangeState.WRITTEN)
     return run
+
+
+def _reason_to_restore(change: Change, *, is_broken: bool) -> RollbackReason:
+    """Return why regions are put back: if nothing is broken now, what an earlier run had against them stands."""
+    known = change.reason not in {None, RollbackReason.ALREADY_BACK}
+    return change.reason if change.reason and known and not is_broken else RollbackReason.ADS_BROKEN
 
 
 def _state_and_issues(run: ChangeRun) -> tuple[ChangeState, tuple[str, ...]]:

@@ -3,8 +3,11 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from sandbox import Sandbox
 from tests.world import FakeTime
@@ -15,6 +18,17 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(autouse=True)
 def nothing_outside() -> None:
     """Allow what fast tests must not do."""
+
+
+@pytest.fixture(autouse=True)
+def patient_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have boto3 wait as long as a busy machine may take: the product's own time-outs are for AWS."""
+    new_client = boto3.client
+
+    def new_patient_client(name: str, *, config: Config, **more: Any) -> Any:
+        return new_client(name, config=config.merge(Config(connect_timeout=60, read_timeout=60)), **more)
+
+    monkeypatch.setattr(boto3, "client", new_patient_client)
 
 
 @pytest.fixture(scope="session")

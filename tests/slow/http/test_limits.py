@@ -13,8 +13,8 @@ from closrads.meta import graph as graph_api
 from closrads.redaction import Secret
 from sandbox import closrtech
 from sandbox.server import Delivery, Reply
+from tests.meta.test_graph import PAUSE
 from tests.test_closrtech_client import ask
-from tests.test_graph_api import PAUSE
 from tests.world import World
 
 

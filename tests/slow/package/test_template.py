@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from cfnlint.api import lint
 
-from tests.template.stack import REGION, TEMPLATE, Json
+from tests.template.stack import REGION, ROOT, TEMPLATE, Json
+
+SAM = ROOT / ".venv" / "sam" / "bin" / "sam"
 
 
 @pytest.mark.parametrize("source", ["written", "expanded"])

@@ -1,10 +1,9 @@
-"""Reading targeting and deciding: pure, so mostly by properties."""
+"""What should happen to each ad set, and which plans are refused: pure, so mostly by properties."""
 
-import copy
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
@@ -12,7 +11,7 @@ from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible
 from closrads.domain.results import Result
 from closrads.domain.settings import Limits
-from closrads.domain.targeting import geo_conflicts, region_keys, same_targeting, states, without_computed
+from closrads.domain.targeting import region_keys
 from closrads.errors import PlanRefusedError
 from closrads.state_mapper import build_fb_regions, fb_region_to_usps
 
@@ -65,7 +64,7 @@ class TestDecide:
 
         assert (decision.result, decision.issues) == (Result.NOT_ACTIVE, (f"Meta says {status}",))
 
-    def test_a_sick_ad_leaves_the_ad_set_alone(self) -> None:
+    def test_a_broken_ad_leaves_the_ad_set_alone(self) -> None:
         """The ad is named with its error, whether there would be a change or not."""
         finding = AdFinding(Ad("9", "Video", "ACTIVE", "WITH_ISSUES"), AdHealth.BROKEN, "Missing lead form (#3390001)")
 
@@ -110,8 +109,8 @@ class TestDecide:
             assert "changed since" in decision.issues[0]
 
 
-class TestMemory:
-    """What was put back on other days."""
+class TestEarlierRuns:
+    """What earlier runs have left of each ad set."""
 
     WANTED = build_fb_regions(["FL"])
 
@@ -123,25 +122,25 @@ class TestMemory:
         """Return that an ad set was put back so many times for these states."""
         return RevertStreak(region_keys(targeting(codes.split())), times)
 
-    def test_what_was_put_back_goes_last_and_is_remembered(self) -> None:
+    def test_what_was_put_back_goes_last_and_keeps_its_streak(self) -> None:
         """The order is otherwise as it was."""
-        memories = {"1": self.reverts(1), "3": self.reverts(5, "FL GA")}
+        streaks = {"1": self.reverts(1), "3": self.reverts(5, "FL GA")}
 
-        found = prioritize(self.changes("1", "2", "3", "4"), PreviousOutcomes(memories), ())
+        found = prioritize(self.changes("1", "2", "3", "4"), PreviousOutcomes(streaks), ())
 
         assert [(decision.adset.id, decision.reverts) for decision in found] == [
             ("2", None),
             ("4", None),
-            ("1", memories["1"]),
-            ("3", memories["3"]),
+            ("1", streaks["1"]),
+            ("3", streaks["3"]),
         ]
         assert all(decision.is_change for decision in found)
 
     def test_what_was_deferred_goes_first_unless_it_was_put_back(self) -> None:
         """It has waited longest; but what may break again spoils nobody's turn."""
-        remembered = PreviousOutcomes({"3": self.reverts(1)}, frozenset({"2", "3", "9"}))
+        previous = PreviousOutcomes({"3": self.reverts(1)}, frozenset({"2", "3", "9"}))
 
-        found = prioritize(self.changes("1", "2", "3", "4"), remembered, ())
+        found = prioritize(self.changes("1", "2", "3", "4"), previous, ())
 
         assert [decision.adset.id for decision in found] == ["2", "1", "4", "3"]
 
@@ -166,7 +165,7 @@ class TestMemory:
         assert decision.result is result
         assert bool(decision.issues) is (result is Result.NEEDS_ATTENTION)
 
-    def test_what_is_no_change_needs_no_memory(self) -> None:
+    def test_what_is_no_change_keeps_its_place(self) -> None:
         """An ad set that is as wanted, or is left alone for its ads, is not called reverted."""
         decisions = [decided(["FL"], ["FL"]), decided(["TX"], ["FL"], effective_status="PAUSED")]
 
@@ -177,10 +176,10 @@ class TestMemory:
         st.dictionaries(st.integers(0, 20).map(str), st.integers(1, 3)),
     )
     def test_nobody_is_lost(self, ids: list[str], times: dict[str, int]) -> None:
-        """Every decision is there once, whatever is remembered."""
-        memories = {adset_id: self.reverts(count) for adset_id, count in times.items()}
+        """Every decision is there once, whatever happened before."""
+        streaks = {adset_id: self.reverts(count) for adset_id, count in times.items()}
 
-        found = prioritize(self.changes(*ids), PreviousOutcomes(memories), ())
+        found = prioritize(self.changes(*ids), PreviousOutcomes(streaks), ())
 
         assert sorted(decision.adset.id for decision in found) == sorted(ids)
 
@@ -198,126 +197,6 @@ class TestMemory:
             Result.UPDATED, Result.HELD, Result.HELD, Result.NOT_ACTIVE
         ]  # fmt: skip
         assert all("still open" in decision.issues[0] for decision in held[1:3])
-
-
-class TestConflicts:
-    """Which targeting cannot simply get other regions."""
-
-    @pytest.mark.parametrize(
-        ("geo", "said"),
-        [
-            ({"countries": ["US"]}, "the whole country"),
-            ({"countries": ["CA", "US"]}, "the whole country"),
-            ({"country_groups": ["worldwide"]}, "group of countries"),
-            ({"cities": [{"key": "2430536", "country": "US", "radius": 10}]}, "cities"),
-            ({"cities": [{"key": "2430536"}]}, "cities"),
-            ({"zips": [{"key": "US:44101"}]}, "zip codes"),
-            ({"places": [{"key": "5"}]}, "places"),
-            ({"custom_locations": [{"latitude": 1, "longitude": 2}]}, "addresses or pins"),
-            ({"geo_markets": [{"key": "COMSCORE_MARKET:2001"}]}, "markets"),
-            ({"electoral_districts": [{"key": "US:OH01"}]}, "electoral_districts"),
-            ({"something_new": True}, "something_new"),
-        ],
-    )
-    def test_locations_that_a_person_chose_inside_the_us(self, geo: dict[str, Any], said: str) -> None:
-        """Each kind is named in words."""
-        (conflict,) = geo_conflicts(targeting(["TX"], **geo), {"3852"})
-
-        assert said in conflict
-
-    @pytest.mark.parametrize(
-        "geo",
-        [
-            {},
-            {"location_types": ["home", "recent"]},
-            {"countries": ["CA"]},
-            {"countries": [], "cities": [], "zips": None},
-            {"cities": [{"key": "296875", "country": "CA"}]},
-            {"zips": [{"key": "CA:K1A"}]},
-        ],
-    )
-    def test_what_is_in_nobodys_way(self, geo: dict[str, Any]) -> None:
-        """Empty lists and places certainly outside the US are no conflict."""
-        assert geo_conflicts(targeting(["TX"], **geo), {"3852"}) == ()
-
-    def test_a_foreign_region_would_be_lost(self) -> None:
-        """Replacing the regions must not drop a province that a person chose."""
-        mixed = targeting(["TX"])
-        mixed["geo_locations"]["regions"].append({"key": "527", "name": "Ontario", "country": "CA"})
-
-        assert "Ontario" in geo_conflicts(mixed, {"3886"})[0]
-
-    @pytest.mark.parametrize("geo", [None, {}])
-    def test_targeting_without_any_place(self, geo: Any) -> None:
-        """An audience without a place can be given one."""
-        assert geo_conflicts({"geo_locations": geo}, {"3852"}) == ()
-        assert region_keys({"geo_locations": geo}) == region_keys({}) == frozenset()
-
-    @pytest.mark.parametrize("region", [{"key": "500"}, {"key": "3886x"}, "3886", None])
-    def test_a_region_that_is_no_us_state_would_be_lost(self, region: Any) -> None:
-        """What is not known here is not replaced."""
-        strange = targeting(["TX"])
-        strange["geo_locations"]["regions"].append(region)
-
-        assert "no US states" in geo_conflicts(strange, {"3886"})[0]
-
-    def test_an_exclusion_that_meets_the_demand(self) -> None:
-        """A state that is both wanted and excluded is a contradiction; one that is only excluded is not."""
-        excluding = {**targeting(["TX"]), "excluded_geo_locations": {"regions": build_fb_regions(["FL", "GA"])}}
-
-        assert geo_conflicts(excluding, {"3886"}) == ()
-        assert "excludes FL," in geo_conflicts(excluding, {"3852"})[0]
-
-    @pytest.mark.parametrize("excluded", [{"countries": ["US"]}, {"country_groups": ["worldwide"]}])
-    def test_an_excluded_country(self, excluded: dict[str, Any]) -> None:
-        """Excluding the US excludes every state."""
-        excluding = {**targeting(["TX"]), "excluded_geo_locations": excluded}
-
-        assert "excludes the whole country" in geo_conflicts(excluding, {"3886"})[0]
-
-    def test_an_excluded_city_is_a_persons_choice(self) -> None:
-        """A state without one of its cities is what Meta has exclusions for."""
-        excluding = {**targeting(["TX"]), "excluded_geo_locations": {"cities": [{"key": "5", "country": "US"}]}}
-
-        assert geo_conflicts(excluding, {"3886"}) == ()
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=10,
-)
-targetings = st.dictionaries(st.text(max_size=6), json_values, max_size=5)
-
-
-class TestSameTargeting:
-    """When two targetings mean the same."""
-
-    @given(targetings)
-    def test_a_targeting_is_the_same_as_itself_with_computed_keys(self, one: dict[str, Any]) -> None:
-        """Meta adds `effective_*` keys on reading; they are no difference."""
-        other = {**copy.deepcopy(one), "effective_publisher_platforms": ["facebook"]}
-
-        assert same_targeting(one, other)
-        assert not any(key.startswith("effective_") for key in without_computed(other))
-
-    @given(targetings, st.text(min_size=1, max_size=6), st.integers())
-    def test_a_changed_value_is_a_difference(self, one: dict[str, Any], key: str, value: int) -> None:
-        """Somebody's change of any key is noticed."""
-        assume(not key.startswith("effective_") and one.get(key) != value)
-
-        assert not same_targeting(one, {**one, key: value})
-
-    def test_order_and_emptiness_are_no_difference(self) -> None:
-        """Meta lists in any order, and shows an empty list here and nothing there."""
-        one: dict[str, Any] = {
-            "geo_locations": {"regions": [{"key": "1"}, {"key": "2"}]},
-            "interests": [],
-            "genders": None,
-        }
-        other = {"geo_locations": {"regions": [{"key": "2"}, {"key": "1"}]}}
-
-        assert same_targeting(one, other)
 
 
 class TestRefusal:
@@ -381,8 +260,3 @@ def test_only_so_many_changes_a_run(changes: int, most: int) -> None:
     assert results.count(Result.DEFERRED) == max(changes - most, 0)
     assert results.count(Result.UNCHANGED) == 1
     assert defer_beyond(decisions, None) == tuple(decisions)
-
-
-def test_states_of_unknown_keys_show_the_key() -> None:
-    """A key that is no state is not hidden."""
-    assert states({"3886", "99"}) == ("99", "TX")

@@ -19,7 +19,6 @@ from closrads.errors import (
     MetaError,
     MetaInvalidError,
     MetaLostAnswerError,
-    MetaPolicyError,
     MetaRateLimitError,
     MetaTooMuchDataError,
     MetaTransientError,
@@ -196,166 +195,6 @@ def test_without_an_address_it_talks_to_meta() -> None:
     assert init_api("EAAFAKE", "act_111")._api._session.GRAPH == "https://graph.facebook.com"
 
 
-# --- errors that Meta reports in unusual envelopes
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        pytest.param(faults.OK_WITH_ERROR, (MetaTransientError, 2, None), id="with status 200"),
-        pytest.param(faults.ERROR_AS_TEXT, (MetaTransientError, None, None), id="as a string"),
-        pytest.param(faults.answer({"error": None}), (MetaTransientError, None, None), id="as null"),
-        pytest.param(faults.answer({"error": {}}, 400), (MetaTransientError, None, None), id="without a code"),
-        pytest.param(faults.ERROR_DATA_OBJECT, (MetaInvalidError, 100, 1487694), id="error_data an object"),
-        pytest.param(faults.ERROR_DATA_TEXT, (MetaInvalidError, 100, 1487694), id="error_data JSON text"),
-        pytest.param(faults.ERROR_DATA_NOT_JSON, (MetaInvalidError, 100, 1487694), id="error_data plain text"),
-    ],
-)
-def test_an_error_is_known_by_its_numbers_however_it_is_wrapped(
-    world: World,
-    adset: str,
-    way: tuple[str, Callable[[GraphApi, str], Any]],
-    reply: Reply,
-    expected: tuple[type[MetaError], int | None, int | None],
-) -> None:
-    """Envelopes on which the SDK stumbles are still read."""
-    on, call = way
-    world.meta.fail(reply, on=on, times=None)
-
-    error = outcome_of(lambda: call(world.api(), adset))
-
-    assert (type(error), error.code, error.subcode) == expected
-
-
-def test_a_refusal_without_an_envelope_is_final(world: World, adset: str) -> None:
-    """A page with status 404 is a refusal: asking again helps nobody."""
-    world.meta.fail(faults.html(404, "Not Found"), on="GET adset", times=None)
-
-    with pytest.raises(MetaInvalidError, match="HTTP 404"):
-        world.api().get(adset, FIELDS)
-
-    assert world.meta.round_trips == 1
-
-
-@pytest.mark.parametrize("status", [408, 429])
-def test_a_passing_refusal_without_an_envelope_is_tried_again(world: World, adset: str, status: int) -> None:
-    """A server in front of the API has had enough for the moment."""
-    world.meta.fail(faults.html(status, "Later"), on="GET adset")
-
-    assert world.api().get(adset, FIELDS)["id"] == adset
-    assert world.meta.round_trips == 2
-
-
-def test_the_message_for_people_is_preferred(world: World, adset: str) -> None:
-    """The text names the object, what Meta says to users, and the numbers to look up."""
-    world.meta.fail(faults.error(100, 1487756, "Invalid parameter", user_message="Locations overlap."), on="POST adset")
-
-    with pytest.raises(MetaInvalidError) as caught:
-        world.api().post(adset, PAUSE)
-
-    assert str(caught.value) == f"Meta refuses {adset}: Locations overlap. [Meta 100/1487756]"
-
-
-# --- which error is which
-
-CLASSES: list[tuple[type[MetaError], list[tuple[int, int | None]]]] = [
-    (
-        MetaTransientError,
-        [(1, None), (1, 99), (2, None), (960, None), (3910001, None), (-1, None), (-3, 1487756)],
-    ),
-    (
-        MetaRateLimitError,
-        [
-            *[(4, None), (4, 1504022), (17, None), (17, 2446079), (32, None), (341, None)],
-            *[(613, 1487742), (613, 5044001), (613, 1)],
-            *[(code, 2446079) for code in (80000, 80001, 80002, 80003, 80004, 80005, 80006, 80008, 80009, 80014)],
-        ],
-    ),
-    (
-        MetaAccessError,
-        [
-            *[(3, None), (10, None), (102, None), (104, None), (2635, None), (1, 2853001)],
-            *[(190, None), (190, 458), (190, 460), (190, 463), (190, 492)],
-            *[(200, None), (200, 1870034), (270, None), (294, None), (299, None)],
-        ],
-    ),
-    (
-        MetaPolicyError,
-        [
-            *[(368, None), (368, 1404078), (1404078, None), (2859015, None), (613, None)],
-            *[(100, 368), (100, 1404078), (100, 2859015), (200, 368), (17, 2859015), (2, 368)],
-        ],
-    ),
-    (
-        MetaInvalidError,
-        [
-            *[(0, None), (5, None), (80007, None), (80010, None), (194, None), (199, None), (300, None), (2500, None)],
-            *[(100, None), (100, 33), (100, 1487756), (100, 1487694), (100, 1870199), (100, 3390001), (100, 246003)],
-            *[(105, None), (2641, None), (1487901, None), (17, 1885172), (613, 1487632), (613, 1487225)],
-        ],
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("kind", "code", "subcode"),
-    [
-        pytest.param(kind, code, subcode, id=f"{kind.__name__} {code} {subcode or ''}".strip())
-        for kind, numbers in CLASSES
-        for code, subcode in numbers
-    ],
-)
-def test_code_and_subcode_decide_the_class(
-    world: World, adset: str, kind: type[MetaError], code: int, subcode: int | None
-) -> None:
-    """Each documented number leads to the class that says what to do about it."""
-    world.meta.fail(faults.error(code, subcode), on="POST adset")
-
-    with pytest.raises(MetaError) as caught:
-        world.api().post(adset, PAUSE)
-
-    assert (type(caught.value), caught.value.code, caught.value.subcode) == (kind, code, subcode)
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [
-        pytest.param(faults.error(100, 33, transient=True), MetaTransientError, id="unknown trouble"),
-        pytest.param(faults.error(999999, transient=True), MetaTransientError, id="an unknown code"),
-        pytest.param(faults.error(100, 33, transient=False), MetaInvalidError, id="expressly not"),
-        pytest.param(faults.error(190, transient=True), MetaAccessError, id="a dead token"),
-        pytest.param(faults.error(368, transient=True), MetaPolicyError, id="a policy block"),
-        pytest.param(faults.error(613, transient=True), MetaPolicyError, id="abuse prevention"),
-        pytest.param(faults.error(17, 2446079, transient=True), MetaRateLimitError, id="a rate limit"),
-    ],
-)
-def test_is_transient_is_believed_where_the_code_says_nothing_graver(
-    world: World, adset: str, reply: Reply, kind: type[MetaError]
-) -> None:
-    """A dead token stays dead, though Meta may call the error transient."""
-    world.meta.fail(reply, on="POST adset")
-
-    with pytest.raises(MetaError) as caught:
-        world.api().post(adset, PAUSE)
-
-    assert type(caught.value) is kind
-
-
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [(100, MetaInvalidError), (190, MetaAccessError), (17, MetaRateLimitError), (368, MetaPolicyError)],
-)
-def test_the_text_does_not_decide(world: World, adset: str, code: int, kind: type[MetaError]) -> None:
-    """Texts are translated and change, so even the one telling phrase counts only with the code it belongs to."""
-    world.meta.fail(faults.error(code, 1, "Reduce the amount of data. Unknown error, rate limit"), on="POST adset")
-
-    with pytest.raises(MetaError) as caught:
-        world.api().post(adset, PAUSE)
-
-    assert type(caught.value) is kind
-
-
 # --- what is tried again, and when
 
 MOMENTARY = ids(
@@ -502,7 +341,7 @@ def test_no_wait_eats_into_the_last_seconds(
 
 @pytest.mark.parametrize(
     ("remaining", "reserve", "waits"),
-    [(36, 30, [5]), (34, 30, []), (46, 30, [5, 10]), (136, 120, [5, 10]), (126, 120, [5]), (124, 120, []), (3, 30, [])],
+    [(36, 30, [5]), (34, 30, []), (46, 30, [5, 10]), (136, 120, [5, 10]), (126, 120, [5]), (124, 120, []), (6, 30, [])],
 )
 def test_ordinary_waits_keep_the_reserve_too(
     world: World, adset: str, remaining: float, reserve: float, waits: list[float]
@@ -908,12 +747,12 @@ def test_the_pace_is_the_average_of_all_exchanges(world: World, adset: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("remaining", "connect", "whole"), [(900, 3.05, 30), (34, 3.05, 29), (7, 2, 2), (5, 1, 1), (0, 1, 1), (-3, 1, 1)]
+    ("remaining", "connect", "whole"), [(900, 3.05, 30), (34, 3.05, 29), (7, 2, 2), (6, 1, 1), (5.5, 1, 1)]
 )
 def test_time_outs_shrink_with_the_invocation(
     world: World, adset: str, remaining: float, connect: float, whole: float
 ) -> None:
-    """No call lasts into the last five seconds, and even then each gets a second."""
+    """No call lasts into the last five seconds, but each that is begun gets a second."""
     api = world.api()
     world.time.deadline = world.time.seconds() + remaining
 
@@ -921,6 +760,33 @@ def test_time_outs_shrink_with_the_invocation(
 
     assert api._api._session.timeout == pytest.approx((connect, whole))
     assert api._adapter.seconds == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("remaining", [5, 4.9, 0, -3])
+@pytest.mark.parametrize(
+    "call",
+    ids(
+        [
+            ("read", lambda api, adset: api.get(adset, FIELDS)),
+            ("list", lambda api, _: api.get_all(f"{VETERANS}/adsets", FIELDS, 10)),
+            ("write", lambda api, adset: api.post(adset, PAUSE)),
+            ("batch", lambda api, adset: api.batch(turn_on([adset]))),
+        ]
+    ),
+)
+def test_no_call_begins_in_the_last_seconds(
+    world: World, adset: str, call: Callable[[GraphApi, str], Any], remaining: float
+) -> None:
+    """They are for the report; nothing is sent, nothing is counted, and nothing is waited for."""
+    api = world.api()
+    world.time.deadline = world.time.seconds() + remaining
+
+    error = outcome_of(lambda: call(api, adset))
+
+    assert type(error) is MetaTransientError
+    assert "No time is left" in str(error)
+    assert (world.meta.requests, world.time.waits) == ([], [])
+    assert api._meter.reading() == GraphUsage(0, 0, 0)
 
 
 def test_a_time_out_that_has_shrunk_counts(world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from closrads.domain.request import Action, RunRequest, parse_event
 from closrads.errors import EventError
 
-EVENTS = Path(__file__).parent.parent / "events"
+EVENTS = Path(__file__).parents[2] / "events"
 LIVE_FILES = {"scheduled-live", "resync-one-campaign", "recheck", "scheduled-recheck", "undo"}
 ENABLED = {"veterans": True, "truckers": True, "paused": False}
 

@@ -1,27 +1,20 @@
-"""Canaries and waves: who goes together, who waits, and when a campaign is stopped."""
+"""The order of a campaign's changes: canaries, waves, when a campaign is stopped, and what time and quota allow."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.domain.changes import ChangeState
-from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import Result
-from closrads.domain.targeting import _build_new_targeting
-from closrads.errors import SyncFailed
-from closrads.ledger.changes import Ledger
+from closrads.domain.results import AdSetResult, Result
+from closrads.errors import ClosradsError, LedgerError, MetaInvalidError
 from closrads.rollout.rollout import Caution
-from closrads.sync import _time_key
-from sandbox.aws import DROPPED
+from closrads.rollout.wave import Outcome
 from sandbox.meta import Breakage, Operation, faults
-from sandbox.meta.targeting import codes
 from sandbox.server import Reply
-from tests.ledger_world import RECHECK, entries, leases, only_reads, recorded_state, result_of
+from tests.business import Business
+from tests.ledger_world import RECHECK, entries, only_reads
 from tests.world import LIVE, MORTGAGE_1, World
 
 GOOD = Result.UPDATED
@@ -30,11 +23,22 @@ UNTRIED = tuple(result for result in Result if result not in {GOOD, *BAD})
 WAVES = st.lists(st.lists(st.sampled_from(Result), max_size=8), max_size=8)
 
 
-def cautious(*history: Sequence[Result], wave_size: int = 25) -> Caution:
-    """Return the caution after these waves, none of which may have stopped it."""
+def outcome(result: Result, error: ClosradsError | None = None, *, is_of_its_own: bool = False) -> Outcome:
+    """Return what became of some ad set."""
+    return Outcome(AdSetResult("501", "Broad", result), error, is_of_its_own=is_of_its_own)
+
+
+def refused(code: int, subcode: int | None = None) -> Outcome:
+    """Return an ad set that Meta refused with these codes."""
+    return outcome(Result.FAILED, MetaInvalidError("Meta refuses it", code=code, subcode=subcode))
+
+
+def cautious(*history: Sequence[Result | Outcome], wave_size: int = 25) -> Caution:
+    """Return the caution after these waves, of which none but the last may have stopped it."""
     caution = Caution(wave_size)
     for wave in history:
-        assert caution.note(wave) == ""
+        assert caution.stop == ""
+        caution = caution.after([outcome(each) if isinstance(each, Result) else each for each in wave])
     return caution
 
 
@@ -49,21 +53,19 @@ class TestCaution:
     @pytest.mark.parametrize("bad", BAD)
     def test_two_bad_canaries_in_a_row_stop_the_campaign(self, bad: Result) -> None:
         """What cannot be shown to be well counts as bad too."""
-        caution = cautious([bad])
-
-        assert caution.size == 1
-        assert caution.note([bad]).startswith("Stopped: 2 ad sets in a row")
+        assert cautious([bad]).size == 1
+        assert cautious([bad], [bad]).stop.startswith("Stopped: 2 ad sets in a row")
 
     def test_a_bad_canary_and_a_good_one_say_nothing_of_the_next(self) -> None:
         """Only two in a row count."""
-        caution = cautious([Result.REVERTED], [GOOD], [Result.REVERTED], [GOOD])
+        history = ([Result.REVERTED], [GOOD], [Result.REVERTED], [GOOD], [Result.REVERTED])
 
-        assert caution.note([Result.REVERTED]) == ""
-        assert caution.note([Result.REVERTED])
+        assert cautious(*history).stop == ""
+        assert cautious(*history, [Result.REVERTED]).stop
 
     def test_a_wave_parts_two_that_went_alone(self) -> None:
         """What most of a wave has shown counts more than what was before it."""
-        assert cautious([GOOD], [Result.REVERTED], [GOOD, GOOD, Result.REVERTED]).note([Result.REVERTED]) == ""
+        assert cautious([GOOD], [Result.REVERTED], [GOOD, GOOD, Result.REVERTED], [Result.REVERTED]).stop == ""
 
     def test_a_good_second_canary_opens_the_way(self) -> None:
         """One bad ad set never blocks the others."""
@@ -73,23 +75,30 @@ class TestCaution:
     def test_what_was_not_tried_says_nothing(self, untried: Result) -> None:
         """Neither good nor bad: the next is a canary as before, and two bad ones around it are in a row."""
         assert cautious([untried], [untried], [untried]).size == 1
-        assert cautious([Result.REVERTED], [untried]).note([Result.REVERTED])
+        assert cautious([Result.REVERTED], [untried], [Result.REVERTED]).stop
         assert cautious([GOOD], [untried] * 20).size == 25
+
+    @pytest.mark.parametrize("bad", BAD)
+    def test_what_failed_for_a_reason_of_its_own_says_nothing(self, bad: Result) -> None:
+        """Meta refused the re-publish of one ad: another ad set's ads are another matter."""
+        own = outcome(bad, is_of_its_own=True)
+
+        assert cautious([own], [own], [own]) == Caution(25)
+        assert cautious([GOOD], [own, own, GOOD]).stop == ""
+        assert cautious([bad], [own], [bad]).stop.startswith("Stopped: 2 ad sets in a row")
 
     @given(WAVES)
     def test_the_way_stays_open(self, waves: list[list[Result]]) -> None:
         """A campaign that was proven good is stopped by a bad wave only, never sent back to canaries."""
         caution = cautious([GOOD])
         for wave in waves:
-            caution.note(wave)
+            caution = caution.after(list(map(outcome, wave)))
             assert caution.size == 25
 
     @given(WAVES)
     def test_only_what_was_put_back_stops(self, waves: list[list[Result]]) -> None:
-        """However many are refused, skipped or deferred, nothing is stopped for them."""
-        caution = Caution(25)
-        for wave in waves:
-            assert caution.note([result for result in wave if result not in BAD]) == ""
+        """However many are skipped, deferred or refused one by one, nothing is stopped for them."""
+        cautious(*([result for result in wave if result not in BAD] for wave in waves), [])
 
     @given(st.integers(0, 20), st.integers(0, 20), st.lists(st.sampled_from(UNTRIED), max_size=5), st.randoms())
     def test_half_of_a_wave_stops_the_campaign(self, good: int, bad: int, untried: list[Result], random: Any) -> None:
@@ -97,128 +106,61 @@ class TestCaution:
         wave = [GOOD] * good + [BAD[number % len(BAD)] for number in range(bad)] + untried
         random.shuffle(wave)
 
-        said = cautious([GOOD]).note(wave)
+        stop = cautious([GOOD], wave).stop
 
         if good + bad > 1:
-            assert bool(said) is (bad >= good)
-            assert not said or f"{bad} of the {good + bad} ad sets" in said
+            assert bool(stop) is (bad >= good)
+            assert not stop or f"{bad} of the {good + bad} ad sets" in stop
+
+
+ACCOUNT, OTHER_REASON = (31, 3858385), (100, 1234567)
+"""Codes that are not about one ad set."""
+ENDED = (100, 1487007)
+
+
+class TestEqualRefusals:
+    """Meta refuses one ad set after the other."""
+
+    @pytest.mark.parametrize("waves", [(1, 1, 1), (3,), (2, 1)], ids=str)
+    def test_three_in_a_row_for_the_same_reason_stop_the_campaign(self, waves: tuple[int, ...]) -> None:
+        """Whether they went alone or together; the reason is told once."""
+        stop = cautious(*([refused(*ACCOUNT)] * size for size in waves)).stop
+
+        assert stop.startswith("Stopped: 3 ad sets in a row were refused for the same reason")
+        assert "[Meta 31/3858385]" in stop
+
+    @pytest.mark.parametrize(
+        "wave",
+        [
+            pytest.param([refused(*ACCOUNT)] * 2, id="two"),
+            pytest.param([refused(*ENDED)] * 9, id="each for a reason of its own"),
+            pytest.param([refused(*ACCOUNT), refused(*OTHER_REASON)] * 4, id="in turn for two reasons"),
+            pytest.param([*[refused(*ACCOUNT)] * 2, outcome(GOOD)] * 4, id="one of three was updated"),
+            pytest.param([outcome(Result.FAILED, LedgerError("too large"))] * 5, id="not refused by Meta"),
+            pytest.param([outcome(Result.NEEDS_ATTENTION)] * 5, id="not tried"),
+        ],
+    )
+    def test_less_than_that_does_not(self, wave: list[Outcome]) -> None:
+        """One ad set after the other, as one wave, and on top of a way that is open."""
+        assert cautious(*([each] for each in wave)).stop == ""
+        assert cautious(wave).stop == ""
+        assert cautious([GOOD], wave).stop == ""
+
+    def test_one_that_has_ended_in_between_does_not_part_them(self) -> None:
+        """What is about itself says nothing about the others."""
+        wave = [refused(*ACCOUNT), refused(*ENDED), refused(*ACCOUNT), outcome(Result.SKIPPED_PREFLIGHT)]
+
+        assert cautious(wave, [refused(*ACCOUNT)]).stop
+
+    def test_the_count_is_that_of_the_last_reason(self) -> None:
+        """Two for one reason, and three for another."""
+        history = [refused(*OTHER_REASON)] * 2 + [refused(*ACCOUNT)] * 2
+
+        assert cautious(history).stop == ""
+        assert cautious(history, [refused(*ACCOUNT)]).stop
 
 
 # --- through the handler
-
-
-@dataclass
-class Business:
-    """One campaign that wants Florida, of ad sets in Texas with names of one letter, and ways to see what happens."""
-
-    world: World
-    ids: dict[str, str] = field(default_factory=dict)
-    result: Mapping[str, Any] = field(default_factory=dict)
-    """The last run's."""
-
-    def adsets(self, names: str, bad: str = "", ads: int = 2, breakage: Breakage | None = None) -> None:
-        """Add an ad set for each name; those that are named in `bad` have to be put back."""
-        for name in names:
-            effect = Breakage.stubborn() if name in bad else breakage
-            self.ids[name] = self.world.adset(name, "TX", ads=ads, breakage=effect)
-
-    def heal(self, names: str) -> None:
-        """Let ad sets no longer break."""
-        for name in names:
-            for ad in self.world.meta.ads_of(self.ids[name]):
-                ad.breakage = None
-
-    def want(self, demand: str) -> None:
-        """Let CLOSRTECH ask for other states."""
-        self.world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = dict.fromkeys(codes(demand), 5)
-
-    def run(self, event: Any = LIVE) -> dict[str, str]:
-        """Run an event and return the names with each result, whether the run failed or not."""
-        self.world.meta.requests.clear()
-        self.world.time.waits.clear()
-        self.result = result_of(self.world, event)
-        return self.came_to
-
-    @property
-    def came_to(self) -> dict[str, str]:
-        """The names with each result: "A B C"."""
-        found: dict[str, list[str]] = {}
-        for campaign in self.result["campaigns"]:
-            for adset in campaign["adsets"]:
-                found.setdefault(adset["result"], []).append(adset["name"])
-        return {result: " ".join(sorted(names)) for result, names in found.items()}
-
-    @property
-    def errors(self) -> str:
-        """What was wrong with the last run, in lines."""
-        return "\n".join(error for campaign in self.result["campaigns"] for error in campaign["errors"])
-
-    def issues(self, name: str) -> str:
-        """Return what the last result says of an ad set."""
-        adsets = [adset for campaign in self.result["campaigns"] for adset in campaign["adsets"]]
-        (issues,) = (adset["issues"] for adset in adsets if adset["name"] == name)
-        return "\n".join(issues)
-
-    # --- what Meta saw
-
-    def names(self, operations: Iterable[Operation]) -> str:
-        """Return the ad sets that operations are about, once each, by name: those of a wave come in any order."""
-        owners = {ad.id: ad.adset.id for ad in self.world.meta.ads.values()}
-        by_id = {adset_id: name for name, adset_id in self.ids.items()}
-        found = (by_id.get(owners.get(operation.object_id, operation.object_id)) for operation in operations)
-        return " ".join(sorted({name for name in found if name}))
-
-    def batches(self, first: str) -> list[str]:
-        """Return the ad sets of each batch whose first call is such a one."""
-        batches = [request.operations for request in self.world.meta.requests if request.path == ""]
-        return [self.names(batch) for batch in batches if f"{batch[0].method} {batch[0].kind}" == first]
-
-    @property
-    def waves(self) -> list[str]:
-        """The ad sets that were re-published together, wave after wave."""
-        return self.batches("POST ad")
-
-    @property
-    def written(self) -> str:
-        """The ad sets that were written."""
-        return self.names(operation for operation in self.world.meta.writes if operation.kind == "adset")
-
-    @property
-    def refused(self) -> list[Operation]:
-        """The calls that Meta refused."""
-        return [operation for operation in self.world.meta.operations if operation.status != 200]
-
-    def assert_nothing_half_done(self) -> None:
-        """Check that each ad set is as it was or as wanted, its ads re-published after each write and healthy."""
-        self.assert_all_republished()
-        self.world.meta.settle()
-        updated = self.came_to.get("updated", "").split()
-        for name, adset_id in self.ids.items():
-            assert self.world.meta.states(adset_id) == ({"FL"} if name in updated else {"TX"}), name
-            assert {ad.effective_status for ad in self.world.meta.ads_of(adset_id)} <= {"ACTIVE"}, name
-        self.assert_nothing_open()
-
-    def assert_all_republished(self) -> None:
-        """Check that each ad was re-published after the last write of its ad set."""
-        stale: dict[str, str] = {}
-        for write in self.world.meta.writes:
-            if write.kind == "adset":
-                stale |= {ad.id: write.object_id for ad in self.world.meta.ads_of(write.object_id)}
-            else:
-                stale.pop(write.object_id, None)
-        assert stale == {}
-
-    def assert_nothing_open(self) -> None:
-        """Check that the next run has nothing to finish or to undo."""
-        assert [item["sk"] for item in self.world.sandbox.aws.ledger() if "open_since" in item] == []
-
-
-@pytest.fixture
-def business(world: World) -> Business:
-    """Return a business that goes in waves of four."""
-    world.campaign("FL")
-    world.put({"limits/wave_size": "4"})
-    return Business(world)
 
 
 class TestWaves:
@@ -369,7 +311,7 @@ class TestWaves:
         def person_comes(call: Operation) -> None:
             if (call.method, call.path) == ("POST", adset):
                 business.world.meta.on_request = None
-                business.world.meta.change_by_hand(adset, {"age_max": 40})
+                business.world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3853"}]}})
 
         business.world.meta.on_request = person_comes
 
@@ -782,7 +724,16 @@ class TestDeadline:
         assert business.result["success"]
         business.assert_nothing_half_done()
 
-    @pytest.mark.parametrize("seconds", [5, 11, 16])
+    def test_in_the_last_seconds_meta_is_not_asked_at_all(self, business: Business) -> None:
+        """They are for the report, which says so."""
+        self.open(business, 5, 0.1, count=5)
+
+        assert business.run() == {}
+        assert "No time is left" in business.errors
+        assert business.world.meta.operations == []
+        assert len(business.world.sandbox.aws.mails) == 1
+
+    @pytest.mark.parametrize("seconds", [11, 16])
     def test_with_too_little_time_for_anything_nothing_is_begun(self, business: Business, seconds: float) -> None:
         """All are deferred, unread and unwritten."""
         self.open(business, seconds, 0.1, count=5)
@@ -814,439 +765,3 @@ class TestDeadline:
         assert business.run()["deferred"]
         assert business.world.time.seconds() <= business.world.time.deadline - 10
         business.assert_nothing_half_done()
-
-
-class TestTrouble:
-    """What stops a campaign amid a wave."""
-
-    @pytest.mark.parametrize(
-        ("reply", "refused", "rest"),
-        [
-            pytest.param(faults.POLICY_BLOCK, "failed", "held", id="policy"),
-            pytest.param(faults.PERMISSION_MISSING, "failed", "held", id="permission"),
-            pytest.param(faults.TOKEN_EXPIRED, "failed", "held", id="token"),
-            pytest.param(faults.throttled_use_case(60), "deferred", "deferred", id="throttled"),
-        ],
-    )
-    @pytest.mark.parametrize("good", [0, 1, 2, 4], ids=lambda good: f"{good} good")
-    def test_what_concerns_the_account_ends_it_all(
-        self, business: Business, reply: Reply, refused: str, rest: str, good: int
-    ) -> None:
-        """What is written is seen through; besides those under way at the time nothing is sent."""
-        business.adsets("ABCDEFGH")
-        business.world.meta.fail(reply, on="POST adset", skip=good, times=None)
-
-        came_to = business.run()
-
-        left = set("ABCDEFGH") - set(business.written.split())
-        assert set(came_to) <= {"updated", refused, rest}
-        assert came_to.get("updated", "") == business.written
-        assert 1 <= len(business.refused) <= 4, [(call.kind, call.path) for call in business.world.meta.operations]
-        assert refused == rest or business.names(business.refused) == came_to["failed"]
-        assert {"F", "G", "H"} <= left & set(came_to[rest])
-        assert business.errors.startswith("Stopped: Meta refuses") is (rest == "held")
-        business.assert_nothing_half_done()
-
-    def test_of_a_large_wave_only_those_under_way_are_refused(self, business: Business) -> None:
-        """Ten are sent at once; behind the first refusal nothing more is."""
-        business.world.put({"limits/wave_size": "25"})
-        business.adsets("ABCDEFGHIJKLMNOPQ")
-        business.world.meta.fail(faults.POLICY_BLOCK, on="POST adset", skip=1, times=None)
-
-        came_to = business.run()
-
-        assert came_to["updated"] == "A"
-        assert 1 <= len(business.refused) <= 10
-        assert len(came_to["failed"].split()) == len(business.refused)
-        assert len(came_to["held"].split()) == 16 - len(business.refused)
-
-    @pytest.mark.parametrize("reply", [faults.POLICY_BLOCK, faults.PERMISSION_MISSING, faults.throttled_use_case(60)])
-    def test_a_refused_look_ends_the_wave_too(self, business: Business, reply: Reply) -> None:
-        """Nothing of it is begun."""
-        business.world.put({"limits/verify_wait_seconds": "6"})
-        business.adsets("ABCDEFGH")
-        business.world.meta.fail(
-            reply, on=lambda call: (call.method, call.path) == ("GET", business.ids["D"]), times=None
-        )
-
-        came_to = business.run()
-
-        assert set(came_to) in ({"updated", "failed", "held"}, {"updated", "deferred"})
-        assert came_to["updated"] == business.written == "A"
-        assert len(business.refused) == 1
-        business.assert_nothing_half_done()
-
-    def test_a_refusal_of_one_ad_set_ends_nothing(self, business: Business) -> None:
-        """What Meta says against C it does not say against the others."""
-        business.adsets("ABCDEFGH")
-        business.world.meta.fail(
-            faults.INTEREST_RETIRED, on=lambda call: (call.method, call.path) == ("POST", business.ids["C"])
-        )
-
-        assert business.run() == {"updated": "A B D E F G H", "failed": "C"}
-        assert recorded_state(business.world, business.result["run_id"], business.ids["C"]) == ChangeState.NOT_WRITTEN
-        assert "Stopped" not in business.errors
-        business.assert_nothing_half_done()
-
-    @pytest.mark.parametrize(
-        ("reply", "rest"), [(faults.POLICY_BLOCK, "held"), (faults.throttled_use_case(60), "deferred")]
-    )
-    def test_a_validation_is_stopped_likewise(self, business: Business, reply: Reply, rest: str) -> None:
-        """What is refused to one is not asked for the next."""
-        business.adsets("ABCD")
-        business.world.meta.fail(reply, on="POST adset", skip=1, times=None)
-
-        if rest == "held":
-            with pytest.raises(SyncFailed, match=r"Veterans: Stopped: Meta refuses .*; B \("):
-                business.world.run({"validate": True})
-        else:
-            assert business.run({"validate": True}) == {"updated": "A", "deferred": "B C D"}
-        assert len(business.refused) == 1
-
-    @pytest.mark.parametrize(
-        ("steps", "came_to"),
-        [
-            pytest.param(0, {"failed": "A", "held": "B C D E F G H"}, id="canary"),
-            pytest.param(4, {"updated": "A", "failed": "B C D E", "held": "F G H"}, id="wave"),
-        ],
-    )
-    def test_without_the_ledger_nothing_is_written(
-        self, business: Business, steps: int, came_to: Mapping[str, str]
-    ) -> None:
-        """Changes that cannot be written down are not made, and no others are tried."""
-        business.adsets("ABCDEFGH")
-        business.world.sandbox.aws.fail(
-            "dynamodb", "TransactWriteItems", "InternalServerError", 500, None, skip=1 + steps
-        )
-
-        assert business.run() == came_to
-
-        assert business.written == came_to.get("updated", "")
-        assert business.errors.startswith("Stopped: The ledger cannot be written")
-        business.assert_nothing_half_done()
-
-    @pytest.mark.parametrize("code", ["InternalServerError", DROPPED])
-    def test_a_ledger_that_fails_after_the_write_does_not_keep_the_ads_from_protection(
-        self, business: Business, code: str
-    ) -> None:
-        """What is at Meta comes first: re-published and verified; the change stays open, and the campaign stops."""
-        business.adsets("ABCD", breakage=Breakage.ordinary(seconds=2))
-        business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", code, 500, None, skip=2)
-
-        assert business.run() == {"updated": "A", "held": "B C D"}
-        assert business.errors.startswith("Stopped: The ledger cannot be written")
-        run_id = business.result["run_id"]
-        assert recorded_state(business.world, run_id, business.ids["A"]) == ChangeState.PREPARED
-        business.world.meta.settle()
-        assert {ad.effective_status for ad in business.world.meta.ads_of(business.ids["A"])} == {"ACTIVE"}
-
-        business.world.sandbox.aws.clear_faults()
-        business.world.time.next_day()
-        assert business.run() == {"unchanged": "A", "updated": "B C D"}
-        assert [recovery["state"] for recovery in business.result["recovered"]] == [ChangeState.VERIFIED]
-
-    def test_a_ledger_that_fails_amid_a_wave_stops_the_campaign(self, business: Business) -> None:
-        """What was begun is seen through, and is in the ledger to be looked at once more."""
-        business.adsets("ABCDEFGH")
-        business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, None, skip=6)
-
-        assert business.run() == {"updated": "A B C D E", "held": "F G H"}
-
-        assert business.errors.startswith("Stopped: The ledger cannot be written")
-        opened = [item for item in entries(business.world, "CHANGE#") if "open_since" in item]
-        assert {item["name"] for item in opened} == {"B", "C", "D", "E"}
-        business.world.sandbox.aws.clear_faults()
-        business.world.time.next_day()
-        assert set(business.run()) == {"updated", "unchanged"}
-        business.assert_nothing_open()
-
-    def test_a_defect_before_a_write_is_one_ad_sets(self, business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What trips the code over one ad set of a wave keeps no other from being changed."""
-        business.adsets("ABCDE")
-
-        def defective(targeting: Any, regions: Any) -> Any:
-            if targeting["name_of_test"] == "C":
-                raise KeyError("a defect")
-            return _build_new_targeting(targeting, regions)
-
-        for name, adset_id in business.ids.items():
-            business.world.meta.adsets[adset_id].targeting["name_of_test"] = name
-        monkeypatch.setattr("closrads.rollout.wave._build_new_targeting", defective)
-
-        assert business.run() == {"updated": "A B D E", "failed": "C"}
-        assert "Unexpected KeyError" in business.issues("C")
-        business.assert_nothing_half_done()
-
-    @pytest.mark.parametrize("skip", [0, 3], ids=["canary", "wave"])
-    def test_a_defect_in_the_ledger_does_not_keep_the_ads_from_protection(
-        self, business: Business, monkeypatch: pytest.MonkeyPatch, skip: int
-    ) -> None:
-        """Not even a mistake of this package leaves an ad set in between, or hides what was done before it."""
-        business.adsets("ABCDEFGH")
-        move, calls = Ledger.move, iter(range(100))
-
-        def defective(book: Ledger, moves: Any) -> Any:
-            if next(calls) >= skip:
-                raise KeyError("CancellationReasons")
-            return move(book, moves)
-
-        monkeypatch.setattr(Ledger, "move", defective)
-
-        came_to = business.run()
-
-        business.assert_all_republished()
-        assert set(business.written.split()) <= {name for names in came_to.values() for name in names.split()}
-
-    def test_one_lost_word_to_the_ledger_is_made_up_for(self, business: Business) -> None:
-        """The next step is taken down, so nothing stays open; the campaign stops all the same."""
-        business.adsets("ABCD")
-        business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, skip=2)
-
-        assert business.run() == {"updated": "A", "held": "B C D"}
-        business.assert_nothing_half_done()
-
-    def test_a_targeting_too_large_for_the_ledger_is_that_ad_sets_trouble(
-        self, business: Business, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """It is left alone, and the others are updated."""
-        business.adsets("ABCD")
-        business.world.meta.adsets[business.ids["B"]].targeting["unheard_of"] = "".join(map(str, range(2000)))
-        monkeypatch.setattr("closrads.ledger.changes.MAX_ITEM_BYTES", 3000)
-
-        assert business.run() == {"updated": "A C D", "failed": "B"}
-        assert "too large for the ledger" in business.issues("B")
-        assert "Stopped" not in business.errors
-        business.assert_nothing_half_done()
-
-
-SCHEDULED = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
-OTHER = "20260504T102900Z-00000000"
-"""A run that is at work at the same time, or was."""
-
-
-class TestLeases:
-    """One run at a time for each campaign."""
-
-    @pytest.fixture
-    def two(self, business: Business) -> Business:
-        """Return a business with two campaigns, of which another run has taken the veterans."""
-        business.world.campaign("FL", slug="truckers", meta_campaigns=(MORTGAGE_1,))
-        business.ids["X"] = business.world.adset("X", campaign=MORTGAGE_1)
-        business.adsets("A")
-        self.take(business, "veterans")
-        return business
-
-    def take(self, business: Business, *slugs: str, seconds: float = 100) -> None:
-        """Have another run take campaigns."""
-        now = business.world.time.clock.now()
-        assert leases(business.world).acquire(slugs, OTHER, now + timedelta(seconds=seconds), Action.SYNC) == {}
-
-    def test_a_campaign_that_another_run_is_at_work_on_is_left_to_it(self, two: Business) -> None:
-        """The others are done, and the report says so."""
-        assert two.run() == {"updated": "X"}
-        assert two.result["left_to"] == ""
-        assert {each["slug"]: each["left_to"] for each in two.result["campaigns"]} == {
-            "truckers": "",
-            "veterans": OTHER,
-        }
-        assert two.result["success"]
-        assert two.written == "X"
-        assert len(two.world.sandbox.closrtech.requests) == 1
-        assert len(two.world.sandbox.aws.mails) == 1
-
-    def test_a_run_that_finds_nothing_free_leaves(self, two: Business, capsys: pytest.CaptureFixture[str]) -> None:
-        """Nobody is asked anything, no mail goes out, nothing is counted, and that is no failure."""
-        self.take(two, "truckers")
-
-        answer = two.world.run(LIVE)
-
-        assert (answer["left_to"], answer["campaigns"], answer["success"]) == (OTHER, [], True)
-        assert answer["mail"] == "not_asked"
-        assert (two.world.meta.requests, two.world.sandbox.closrtech.requests) == ([], [])
-        assert two.world.sandbox.aws.mails == []
-        assert '"_aws"' not in capsys.readouterr().out
-        assert entries(two.world, "", pk="RUN") == []
-
-    def test_a_lease_of_a_run_that_died_ends(self, two: Business) -> None:
-        """Once it cannot be alive any more."""
-        two.world.time.pass_by(101)
-
-        assert two.run() == {"updated": "A X"}
-
-    def test_at_its_end_a_run_gives_everything_back(self, business: Business) -> None:
-        """Whether it went well or not."""
-        business.adsets("AB", breakage=Breakage.incurable())
-
-        business.run()
-
-        (lease,) = entries(business.world, "LEASE")
-        assert not {"holder", "until"} & lease.keys()
-        assert lease["last_sync"] == business.result["run_id"]
-
-    def test_a_lease_outlives_the_invocation_a_little(self, business: Business) -> None:
-        """As long as the run may still be at work, however short its time is, nobody else comes."""
-        business.adsets("A")
-        business.world.time.deadline = business.world.time.seconds() + 100
-        leases: list[Any] = []
-        business.world.meta.on_request = lambda _: leases.extend(entries(business.world, "LEASE"))
-
-        business.run()
-
-        assert {lease["holder"] for lease in leases} == {business.result["run_id"]}
-        assert {lease["until"] - business.world.time.deadline for lease in leases} == {30}
-
-    def test_a_dry_run_needs_no_lease(self, two: Business) -> None:
-        """It looks at what another run is at work on, and takes nothing from it."""
-        with only_reads(two.world):
-            answer = two.world.run({"scheduled": SCHEDULED["scheduled"]})
-
-        assert answer["left_to"] == ""
-        assert [campaign["adsets_updated"] for campaign in answer["campaigns"]] == [1, 1]
-
-    @pytest.mark.parametrize("event", [{"action": "recheck"}, {"action": "undo"}, LIVE])
-    def test_every_live_action_takes_a_lease(self, business: Business, event: Any) -> None:
-        """A recheck that rolls back and a sync at once would be in each other's way."""
-        business.adsets("A")
-        self.take(business, "veterans")
-
-        assert business.world.run({**LIVE, **event})["left_to"] == OTHER
-
-    @pytest.mark.parametrize("skip", [0, 1], ids=["the time", "the run"])
-    def test_without_the_ledger_nothing_is_begun(self, business: Business, skip: int) -> None:
-        """Neither Meta nor CLOSRTECH is asked; each campaign says why, in the mail too."""
-        business.adsets("A")
-        business.world.sandbox.aws.fail("dynamodb", "PutItem", "InternalServerError", 500, None, skip=skip)
-
-        with pytest.raises(SyncFailed, match="Veterans: The ledger cannot be written"):
-            business.world.run(SCHEDULED)
-
-        assert (business.world.meta.requests, business.world.sandbox.closrtech.requests) == ([], [])
-        assert len(business.world.sandbox.aws.mails) == 1
-        assert not [lease for lease in entries(business.world, "LEASE") if "holder" in lease]
-
-    def test_a_lease_whose_answer_was_lost_is_given_back(self, business: Business) -> None:
-        """The run fails, and the next one does not have to wait for a dead lease to expire."""
-        business.adsets("A")
-        business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, applied=True)
-        with pytest.raises(SyncFailed):
-            business.world.run(LIVE)
-
-        assert business.run() == {"updated": "A"}
-
-    def test_a_lease_that_cannot_be_given_back_ends_by_itself(self, business: Business) -> None:
-        """The run went well and says so; another one waits until the lease is over."""
-        business.adsets("A")
-        business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, skip=5)
-
-        assert business.run() == {"updated": "A"}
-        first = business.result["run_id"]
-        assert business.world.run(LIVE)["left_to"] == first
-        business.world.time.pass_by(931)
-        assert business.run() == {"unchanged": "A"}
-
-
-class TestScheduledTime:
-    """What runs for one time of the schedule runs to its end once."""
-
-    def test_the_second_delivery_does_nothing(self, business: Business, capsys: pytest.CaptureFixture[str]) -> None:
-        """No call, no mail, no count: it names the run that did it."""
-        business.adsets("A")
-        assert business.run(SCHEDULED) == {"updated": "A"}
-        first = business.result["run_id"]
-        business.world.sandbox.closrtech.requests.clear()
-        business.world.meta.requests.clear()
-        capsys.readouterr()
-
-        for again in (SCHEDULED, {**SCHEDULED, "scheduled": "2026-05-04T06:30:00-04:00"}):
-            answer = business.world.run(again)
-
-            assert (answer["left_to"], answer["campaigns"], answer["success"]) == (first, [], True)
-        assert (business.world.meta.requests, business.world.sandbox.closrtech.requests) == ([], [])
-        assert len(business.world.sandbox.aws.mails) == 1
-        assert '"_aws"' not in capsys.readouterr().out
-
-    def test_days_later_neither(self, business: Business) -> None:
-        """What has ended has ended, however late the second delivery is."""
-        business.run(SCHEDULED)
-        first = business.result["run_id"]
-        business.world.time.next_day()
-
-        assert business.world.run(SCHEDULED)["left_to"] == first
-
-    @pytest.mark.parametrize(
-        "other",
-        [
-            pytest.param({"scheduled": "2026-05-05T10:30:00Z"}, id="another time"),
-            pytest.param({"action": "recheck"}, id="another action"),
-            pytest.param({"campaigns": ["veterans"]}, id="named campaigns"),
-            pytest.param({"dry_run": True}, id="a dry run"),
-        ],
-    )
-    def test_what_is_something_else_runs(self, business: Business, other: dict[str, Any]) -> None:
-        """Only the same thing at the same time is the same."""
-        business.adsets("A")
-        business.run(SCHEDULED)
-
-        assert business.world.run({**SCHEDULED, **other})["left_to"] == ""
-
-    def test_without_a_time_every_run_is_its_own(self, business: Business) -> None:
-        """A run by hand can be repeated at will."""
-        business.adsets("A")
-
-        assert business.run() == {"updated": "A"}
-        assert business.run() == {"unchanged": "A"}
-
-    def test_a_dry_run_takes_no_time_away(self, business: Business) -> None:
-        """The live run of the same time is still to come."""
-        business.adsets("A")
-        with only_reads(business.world):
-            business.world.run({"scheduled": SCHEDULED["scheduled"]})
-
-        assert business.run(SCHEDULED) == {"updated": "A"}
-
-    def test_a_run_that_fails_has_come_to_its_end_too(self, business: Business) -> None:
-        """It has said what was wrong; a second delivery would only say it again."""
-        business.adsets("A")
-        business.world.sandbox.closrtech.demand.clear()
-        business.run(SCHEDULED)
-        assert business.errors
-
-        assert business.world.run(SCHEDULED)["left_to"] == business.result["run_id"]
-
-    def test_a_run_that_died_is_taken_up(self, business: Business) -> None:
-        """Once it cannot be alive any more; before that it may be."""
-        business.adsets("A")
-        now = business.world.time.clock.now()
-        request = RunRequest(Action.SYNC, dry_run=False, scheduled=now)
-        until = now + timedelta(seconds=930)
-        assert leases(business.world).claim_time(_time_key(request), OTHER, until) == OTHER
-        assert leases(business.world).acquire(["veterans"], OTHER, until, Action.SYNC) == {}
-
-        business.world.time.pass_by(60)
-        assert business.world.run(SCHEDULED)["left_to"] == OTHER
-        assert business.world.meta.requests == []
-
-        business.world.time.pass_by(900)
-        business.world.time.deadline = business.world.time.seconds() + 900
-        assert business.run(SCHEDULED) == {"updated": "A"}
-
-    def test_a_run_that_found_all_campaigns_taken_has_not_done_it(self, business: Business) -> None:
-        """The next delivery takes the time up, as soon as they are free."""
-        business.adsets("A")
-        until = business.world.time.clock.now() + timedelta(seconds=100)
-        leases(business.world).acquire(["veterans"], OTHER, until, Action.SYNC)
-        assert business.world.run(SCHEDULED)["left_to"] == OTHER
-
-        business.world.time.pass_by(101)
-        assert business.run(SCHEDULED) == {"updated": "A"}
-
-    def test_an_end_that_cannot_be_noted_is_no_failure(self, business: Business) -> None:
-        """Nothing is lost but the proof: a delivery after the lease's end looks again, and finds all done."""
-        business.adsets("A")
-        business.world.sandbox.aws.fail("dynamodb", "UpdateItem", "InternalServerError", 500, None, skip=1)
-
-        assert business.world.run(SCHEDULED)["success"]
-        business.world.sandbox.aws.clear_faults()
-        business.world.time.pass_by(960)
-        business.world.time.deadline = business.world.time.seconds() + 900
-        assert business.run(SCHEDULED) == {"unchanged": "A"}

@@ -99,7 +99,7 @@ class TestBrokenSince:
 
         result = world.run(RECHECK)
 
-        assert (result["campaigns"][0]["adsets"], result["mail"]) == ([], "not_asked")
+        assert (one_adset(result)["result"], result["mail"]) == ("unchanged", "not_asked")
         assert len(world.meta.writes) == writes
         assert len(world.sandbox.aws.mails) == 1
 
@@ -116,10 +116,10 @@ class TestBrokenSince:
         assert world.meta.states(adset) == {"TX"}
         assert world.meta.targeting(adset)["age_min"] == 21
         assert paused.status == "PAUSED"
-        assert "is PAUSED now, and is left so" in world.sandbox.aws.mails[-1].text
+        assert paused.id not in {operation.object_id for operation in world.meta.writes}
 
     def test_states_that_a_person_has_changed_since_stay(self, world: World) -> None:
-        """The ads are broken all the same, and that is told."""
+        """The ads are broken all the same, and that is told; the change stays what it was."""
         run_id, (adset,) = updated(world, Breakage.late(600))
         world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3853"}]}})
 
@@ -127,7 +127,8 @@ class TestBrokenSince:
 
         assert world.meta.states(adset) == {"GA"}
         assert world.written_adsets() == []
-        assert (one_adset(result)["result"], recorded_state(world, run_id, adset)) == ("superseded", "superseded")
+        assert world.meta.writes == []
+        assert (one_adset(result)["result"], recorded_state(world, run_id, adset)) == ("unchanged", "verified")
         assert "3390001" in world.sandbox.aws.mails[-1].text
 
     def test_a_rollback_that_fails_is_loud_and_tried_again(self, world: World) -> None:
@@ -251,21 +252,38 @@ class TestQuiet:
         assert world.run(RECHECK)["campaigns"][0]["adsets"] == []
         assert world.meta.operations == []
 
-    def test_an_ad_that_was_switched_off_since(self, world: World) -> None:
-        """Nobody knows by whom: it stays off, nothing is put back, and a mail asks whether somebody wanted it."""
+    @pytest.mark.parametrize("hand", ["person_pauses", "rule_pauses", "person_deletes", "person_archives"])
+    def test_an_ad_that_a_person_has_done_away_with(self, world: World, hand: str) -> None:
+        """It is theirs to decide: nothing is put back, nothing is switched on, and nobody is asked."""
         _, (adset,) = updated(world, None)
         ad = world.meta.ads_of(adset)[0]
-        world.meta.pause_by_hand(ad.id)
+        getattr(world.meta, hand)(ad.id)
 
         result = world.run(RECHECK)
 
-        assert (one_adset(result)["result"], result["mail"]) == ("unchanged", "sent")
-        assert (ad.status, world.meta.writes) == ("PAUSED", [])
-        assert "is PAUSED now, and is left so" in world.sandbox.aws.mails[-1].text
+        assert (one_adset(result)["result"], result["mail"], result["unexplained"]) == ("unchanged", "not_asked", [])
+        assert (ad.status != "ACTIVE", world.meta.writes) == (True, [])
 
-    def test_an_ad_that_meta_paused_within_a_minute(self, world: World) -> None:
-        """It is Meta's doing, so the ad set goes back and the ad runs again."""
-        _, (adset,) = updated(world, Breakage.silently_paused(30))
+    def test_an_ad_that_is_off_and_nobody_knows_why(self, world: World) -> None:
+        """It stays off, nothing is put back, and one mail asks whether somebody wanted it, not one every half hour."""
+        _, (adset,) = updated(world, None)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        ad = world.meta.ads_of(adset)[0]
+        world.meta.person_pauses(ad.id)
+        for mail in ("sent", "not_asked", "not_asked"):
+            result = world.run(RECHECK)
+
+            assert (one_adset(result)["result"], result["mail"]) == ("unchanged", mail)
+            assert [pause["adset_id"] for pause in result["unexplained"]] == [adset]
+            assert (ad.status, world.meta.writes) == ("PAUSED", [])
+            later(world, HALF_AN_HOUR)
+        assert ad.name in world.sandbox.aws.mails[-1].text
+        assert len(world.sandbox.aws.mails) == 1
+
+    @pytest.mark.parametrize("seconds", [30, 1200])
+    def test_an_ad_that_meta_paused(self, world: World, seconds: float) -> None:
+        """Whenever it was: the ad set goes back and the ad runs again."""
+        _, (adset,) = updated(world, Breakage.silently_paused(seconds))
 
         assert one_adset(world.run(RECHECK))["result"] == "reverted"
         assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE"] * 2)
@@ -400,16 +418,28 @@ class TestWhatIsLookedAt:
         assert (one_adset(result)["result"], result["campaigns"][0]["about_run"]) == ("reverted", second)
         assert world.meta.states(adset) == {"FL"}
 
-    def test_what_was_not_kept_is_not_looked_at(self, world: World) -> None:
-        """An ad set that was put back during the sync has nothing left to put back."""
+    def test_what_was_put_back_is_looked_at_too(self, world: World) -> None:
+        """The write of a rollback may break ads as well; if it has not, there is not a word."""
         world.campaign("FL")
         world.adset("Fragile", breakage=Breakage.stubborn())
         world.run(LIVE)
         later(world, HALF_AN_HOUR)
         world.meta.requests.clear()
 
+        result = world.run(RECHECK)
+
+        assert (one_adset(result)["result"], result["mail"]) == ("unchanged", "not_asked")
+        assert {operation.method for operation in world.meta.operations} == {"GET"}
+
+    def test_what_was_never_written_is_not_looked_at(self, world: World) -> None:
+        """Meta refused the write: nothing of it is there."""
+        world.campaign("FL")
+        world.adset()
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset")
+        assert becomes_of(world, LIVE) == {"Broad": "failed"}
+        later(world, HALF_AN_HOUR)
+
         assert world.run(RECHECK)["campaigns"][0]["adsets"] == []
-        assert world.meta.writes == []
 
     def test_an_unknown_run(self, world: World) -> None:
         """It is an error that says what to do, and nothing is looked at."""

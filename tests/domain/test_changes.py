@@ -1,0 +1,149 @@
+"""The machine of one change: which steps there are, and where they lead."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.changes import FINAL_STATES, TRANSITIONS, Change, ChangeState, RollbackReason
+from closrads.domain.request import Action
+from closrads.state_mapper import build_fb_regions
+from tests.world import START
+
+STEPS = """
+prepared        -> written not_written rolling_back superseded
+written         -> republished rolling_back superseded
+republished     -> verified rolling_back superseded
+verified        -> rolling_back
+rolling_back    -> rolled_back rollback_failed superseded
+rolled_back     -> rolling_back
+rollback_failed -> rolling_back
+superseded      -> rolling_back
+not_written     ->
+"""
+"""Written down a second time: what a change may do is decided here too, and not only copied from the table."""
+DRAWN = {
+    (ChangeState(state.strip()), ChangeState(target))
+    for state, targets in (line.split("->") for line in STEPS.strip().splitlines())
+    for target in targets.split()
+}
+states = st.sampled_from(ChangeState)
+
+
+def a_change(state: ChangeState = ChangeState.PREPARED, **more: Any) -> Change:
+    """Build a change of an ad set from Georgia and Ohio to Florida."""
+    geo = {"regions": build_fb_regions(["GA", "OH"])}
+    before = AdSetSnapshot("501", "Broad", "900", "ACTIVE", {"geo_locations": geo})
+    after = {"geo_locations": {"regions": build_fb_regions(["FL"])}}
+    return Change("veterans", "run", Action.SYNC, before, after, state, START, START, **more)
+
+
+def reachable(start: ChangeState, without: frozenset[ChangeState] = frozenset()) -> set[ChangeState]:
+    """Return the states to which steps lead, on ways that avoid some."""
+    found: set[ChangeState] = set()
+    ahead = [start]
+    while ahead:
+        for state in TRANSITIONS[ahead.pop()] - found - without:
+            found.add(state)
+            ahead.append(state)
+    return found
+
+
+class TestTransitions:
+    """The table of steps."""
+
+    def test_it_has_the_steps_that_are_drawn_and_no_other(self) -> None:
+        """A step more is a way around a proof, a step less a change that cannot be recorded."""
+        assert {(state, target) for state, targets in TRANSITIONS.items() for target in targets} == DRAWN
+
+    def test_each_state_has_its_row(self) -> None:
+        """A new state has to say where it leads."""
+        assert TRANSITIONS.keys() == set(ChangeState)
+
+    def test_it_cannot_be_changed(self) -> None:
+        """Nobody adds a step at run time."""
+        with pytest.raises(TypeError):
+            TRANSITIONS[ChangeState.NOT_WRITTEN] = frozenset(ChangeState)  # type: ignore[index] # that is what is tested
+
+    def test_every_state_can_be_reached(self) -> None:
+        """From the first one, which nothing leads back to."""
+        assert reachable(ChangeState.PREPARED) == set(ChangeState) - {ChangeState.PREPARED}
+
+    @given(states)
+    def test_an_open_change_can_come_to_an_end(self, state: ChangeState) -> None:
+        """Whatever it has met with."""
+        assert state in FINAL_STATES or reachable(state) & FINAL_STATES
+
+    @given(states)
+    def test_whatever_may_be_at_meta_can_be_rolled_back(self, state: ChangeState) -> None:
+        """Also when it has ended: ads break late, and regions come late."""
+        may_be_at_meta = state is not ChangeState.NOT_WRITTEN
+
+        assert (ChangeState.ROLLING_BACK in {state, *reachable(state)}) is may_be_at_meta
+
+    def test_nothing_is_verified_that_was_not_republished(self) -> None:
+        """The link of an ad to its lead form is pending until Meta has confirmed a re-publish."""
+        assert ChangeState.VERIFIED not in reachable(ChangeState.PREPARED, frozenset({ChangeState.REPUBLISHED}))
+
+    def test_nothing_is_rolled_back_that_was_not_announced(self) -> None:
+        """A crash amid a rollback must leave a trace of it."""
+        after_a_rollback = {ChangeState.ROLLED_BACK, ChangeState.ROLLBACK_FAILED}
+
+        assert not after_a_rollback & reachable(ChangeState.PREPARED, frozenset({ChangeState.ROLLING_BACK}))
+
+    def test_only_what_was_never_sent_is_called_not_written(self) -> None:
+        """Once Meta may have it, no step leads back to that."""
+        assert {state for state, target in DRAWN if target is ChangeState.NOT_WRITTEN} == {ChangeState.PREPARED}
+
+
+class TestOpen:
+    """Which states are for a later run to see to."""
+
+    def test_four_states_are_final(self) -> None:
+        """All else is open, and stands in every report."""
+        final = {"verified", "rolled_back", "superseded", "not_written"}
+
+        assert set(FINAL_STATES) == final
+        assert {state for state in ChangeState if not state.is_open} == final
+
+
+class TestMoved:
+    """A change in its next state."""
+
+    @given(states, states, st.timedeltas(timedelta(0), timedelta(days=400)))
+    def test_it_takes_the_steps_of_the_table_and_no_other(
+        self, old: ChangeState, new: ChangeState, later: timedelta
+    ) -> None:
+        """Of all pairs; nothing else of the change becomes another."""
+        change = a_change(old, reason=RollbackReason.ADS_BROKEN)
+
+        if (old, new) in DRAWN:
+            moved = change.moved(new, START + later)
+            assert (moved.state, moved.changed_at) == (new, START + later)
+            assert replace(moved, state=old, changed_at=START) == change
+        else:
+            with pytest.raises(ValueError, match=f"cannot go from {old} to {new}"):
+                change.moved(new, START + later)
+
+    @given(st.data())
+    def test_no_walk_leaves_the_table(self, data: st.DataObject) -> None:
+        """However long a change is rolled back, rechecked and rolled back again."""
+        change = a_change()
+        for _ in range(12):
+            steps = sorted(TRANSITIONS[change.state])
+            if not steps:
+                assert change.state is ChangeState.NOT_WRITTEN
+                break
+            change = change.moved(data.draw(st.sampled_from(steps)), START)
+
+        assert (change.old_regions, change.new_regions) == (a_change().old_regions, a_change().new_regions)
+
+
+def test_old_and_new_regions_are_those_before_and_after() -> None:
+    """Whose the targeting is, is judged by these."""
+    assert a_change().old_regions == {region["key"] for region in build_fb_regions(["GA", "OH"])}
+    assert a_change().new_regions == {region["key"] for region in build_fb_regions(["FL"])}

@@ -1,0 +1,1 @@
+"""Calls to Meta, and what is made of its answers."""

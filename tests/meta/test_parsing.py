@@ -1,0 +1,277 @@
+"""Meta's rows → ad sets, ads and status changes: what cannot be used is refused, and nothing is guessed."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
+from closrads.domain.health import Actor, StatusChange
+from closrads.errors import MetaInvalidError
+from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change
+from closrads.redaction import MAX_NAME_CHARS
+from tests.world import START, ids
+
+ADSET_ROW = {"id": "1", "name": "A", "effective_status": "ACTIVE", "targeting": {"age_min": None}}
+AD_ROW = {"id": "11", "adset_id": "1", "name": "Ad", "status": "ACTIVE", "effective_status": "ACTIVE"}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def without(row: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return a row that lacks a key."""
+    return {name: value for name, value in row.items() if name != key}
+
+
+def hostile(row: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return the row with anything in the place of some of its values."""
+    return st.fixed_dictionaries({}, optional={key: st.just(value) | json_values for key, value in row.items()})
+
+
+class TestAdSets:
+    """A row of the list of ad sets."""
+
+    def test_it_becomes_a_snapshot(self) -> None:
+        """With its targeting as it came, null values included: typed objects would lose them."""
+        ad = parse_ad(AD_ROW)
+
+        found = parse_adset(ADSET_ROW, "900", {"11": ad}, START)
+
+        assert found == AdSetSnapshot("1", "A", "900", "ACTIVE", {"age_min": None}, (ad,), START)
+
+    @pytest.mark.parametrize(
+        "row",
+        ids(
+            [
+                *[(f"without {key}", without(ADSET_ROW, key)) for key in ("id", "effective_status", "targeting")],
+                ("id a number", {**ADSET_ROW, "id": 1}),
+                ("id empty", {**ADSET_ROW, "id": ""}),
+                ("id with a line break", {**ADSET_ROW, "id": "1\n2"}),
+                ("id too long", {**ADSET_ROW, "id": "1" * (MAX_NAME_CHARS + 1)}),
+                ("targeting null", {**ADSET_ROW, "targeting": None}),
+                ("targeting a list", {**ADSET_ROW, "targeting": []}),
+                ("status null", {**ADSET_ROW, "effective_status": None}),
+            ]
+        ),
+    )
+    def test_one_that_lacks_what_is_needed_is_refused(self, row: dict[str, Any]) -> None:
+        """A guess at what is not there could wipe a targeting."""
+        with pytest.raises(MetaInvalidError, match="Meta lists"):
+            parse_adset(row, "900", {}, START)
+
+    @given(hostile(ADSET_ROW))
+    def test_whatever_a_row_holds_it_is_used_or_refused(self, row: dict[str, Any]) -> None:
+        """No row ends a campaign as a defect of this package."""
+        try:
+            found = parse_adset(row, "900", {}, START)
+        except MetaInvalidError:
+            return
+        assert found.id == row["id"]
+        assert found.name
+
+
+class TestAds:
+    """A row of a list of ads."""
+
+    def test_it_becomes_an_ad(self) -> None:
+        """With its issues, and its review's words on one line."""
+        row = {
+            **AD_ROW,
+            "issues_info": [
+                {"error_code": 3390001, "error_summary": "Lost", "error_message": "Choose", "error_type": "HARD_ERROR"}
+            ],
+            "ad_review_feedback": {"global": {"ONE": "No shouting"}, "placement_specific": {"facebook": {"TWO": "No"}}},
+        }
+
+        assert parse_ad(row) == Ad(
+            "11",
+            "Ad",
+            "ACTIVE",
+            "ACTIVE",
+            (AdIssue(3390001, "Lost", "Choose", "HARD_ERROR"),),
+            "ONE: No shouting; TWO: No",
+        )
+
+    @pytest.mark.parametrize(
+        "row",
+        ids(
+            [
+                *[(f"without {key}", without(AD_ROW, key)) for key in ("id", "status", "effective_status")],
+                ("id a number", {**AD_ROW, "id": 11}),
+                ("status a number", {**AD_ROW, "status": 1}),
+                ("issues no list", {**AD_ROW, "issues_info": {"data": []}}),
+                ("issues no objects", {**AD_ROW, "issues_info": ["3390001"]}),
+            ]
+        ),
+    )
+    def test_one_that_lacks_what_is_needed_is_refused(self, row: dict[str, Any]) -> None:
+        """A guess at what is not there could switch a paused ad on."""
+        with pytest.raises(MetaInvalidError, match="Meta lists"):
+            parse_ad(row)
+
+    def test_the_configured_status_goes_by_two_names(self) -> None:
+        """Where the one is missing, the other will do."""
+        assert parse_ad({**without(AD_ROW, "status"), "configured_status": "PAUSED"}).status == "PAUSED"
+        assert parse_ad({**AD_ROW, "configured_status": "PAUSED"}).status == "ACTIVE"
+
+    @pytest.mark.parametrize("name", [None, "", "\u200b\u202e", 0])
+    def test_one_without_a_name_goes_by_its_id(self, name: Any) -> None:
+        """A name is for people only; its lack is no reason to leave an ad out."""
+        assert parse_ad({**AD_ROW, "name": name}).name == "11"
+
+    def test_a_name_is_made_fit_to_show(self) -> None:
+        """People give names, and there may be anything in them."""
+        name = parse_ad({**AD_ROW, "name": "Two\nlines \u202eturned" + "x" * 500}).name
+
+        assert name.startswith("Two lines turnedx")
+        assert len(name) == MAX_NAME_CHARS
+
+    @pytest.mark.parametrize(
+        ("code", "read"),
+        [
+            (3390001, 3390001),
+            ("3390001", 3390001),
+            (-3, -3),
+            (None, None),
+            ("soon", None),
+            (1.5, None),
+            ("9" * 13, None),
+        ],
+    )
+    def test_an_issues_code_is_a_number_or_unknown(self, code: Any, read: int | None) -> None:
+        """Meta writes it either way."""
+        (issue,) = parse_ad({**AD_ROW, "issues_info": [{"error_code": code}]}).issues
+
+        assert (issue.code, issue.summary, issue.message, issue.type) == (read, "Issue", "", None)
+
+    @given(hostile({**AD_ROW, "issues_info": [{"error_code": 1}], "ad_review_feedback": {"global": {"A": "b"}}}))
+    def test_whatever_a_row_holds_it_is_used_or_refused(self, row: dict[str, Any]) -> None:
+        """No row ends a campaign as a defect of this package."""
+        try:
+            found = parse_ad(row)
+        except MetaInvalidError:
+            return
+        assert found.id == row["id"]
+        assert found.name
+
+
+def activity(new: Any = "Inactive", *, extra: Any = None, **more: Any) -> dict[str, Any]:
+    """Return a row of the activity log in which an ad gets a status."""
+    told = {"old_value": "Active", "new_value": new, "campaign_id": 1, "type": "run_status", **(extra or {})}
+    usual = {
+        "event_time": "2026-05-04T10:31:00+0000",
+        "event_type": "update_ad_run_status",
+        "object_id": "11",
+        "actor_name": "Pat Example",
+        "extra_data": json.dumps(told),
+    }
+    return {name: value for name, value in {**usual, **more}.items() if value is not None}
+
+
+AT = START + timedelta(minutes=1)
+
+
+class TestStatusChanges:
+    """A row of the activity log."""
+
+    @pytest.mark.parametrize(
+        ("row", "actor"),
+        [
+            pytest.param(activity(), Actor.ADVERTISER, id="a person"),
+            pytest.param(activity(actor_name="Example Bid Tool"), Actor.ADVERTISER, id="another app"),
+            pytest.param(activity(actor_name="Meta"), Actor.META, id="Meta"),
+            pytest.param(activity(actor_name="Facebook"), Actor.META, id="Meta by its older name"),
+            pytest.param(activity(actor_name="META"), Actor.META, id="in capitals"),
+            pytest.param(
+                activity(actor_name="Meta", extra={"rule_info": {"rule_id": 1, "rule_name": "Pause costly ads"}}),
+                Actor.ADVERTISER,
+                id="an automated rule of the advertiser",
+            ),
+            pytest.param(activity(actor_name="Meta", extra={"rule_info": None}), Actor.META, id="no rule"),
+            pytest.param(activity(actor_name="Metadata GmbH"), Actor.ADVERTISER, id="a name that begins like Meta's"),
+            pytest.param(activity(actor_name=None), Actor.UNKNOWN, id="without an actor"),
+            pytest.param(activity(actor_name=""), Actor.UNKNOWN, id="with an empty name"),
+            pytest.param(activity(actor_name=17), Actor.UNKNOWN, id="with a number for a name"),
+        ],
+    )
+    def test_who_it_was(self, row: dict[str, Any], actor: Actor) -> None:
+        """A person, another app and an advertiser's rule are one; Meta without a rule is the other."""
+        found = parse_status_change(row)
+
+        assert found is not None
+        assert (found.ad_id, found.at, found.switched_on, found.actor) == ("11", AT, False, actor)
+
+    @pytest.mark.parametrize(
+        ("status", "switched_on"),
+        [("Inactive", False), ("inactive", False), ("Paused", False), ("Active", True), ("ACTIVE", True)],
+    )
+    @pytest.mark.parametrize("kind", ["update_ad_run_status", "update_ad_run_status_to_be_set_after_review"])
+    def test_what_it_tells(self, kind: str, status: str, *, switched_on: bool) -> None:
+        """Statuses are words for people."""
+        found = parse_status_change(activity(status, event_type=kind))
+
+        assert found == StatusChange("11", AT, switched_on, Actor.ADVERTISER, "Pat Example")
+
+    @pytest.mark.parametrize(
+        ("text", "at"),
+        [
+            ("2026-05-04T10:31:00+0000", AT),
+            ("2026-05-04T03:31:00-0700", AT),
+            ("2026-05-04T10:31:00Z", AT),
+            ("2026-05-04T10:31:00", None),
+            ("yesterday", None),
+            (1777890660, None),
+            (None, None),
+        ],
+    )
+    def test_when_it_was(self, text: Any, at: datetime | None) -> None:
+        """A row whose time cannot be told might be of another year, so it tells nothing."""
+        found = parse_status_change(activity(event_time=text))
+
+        assert (None if found is None else found.at.astimezone(UTC)) == at
+
+    @pytest.mark.parametrize(
+        "row",
+        ids(
+            [
+                ("another event", activity(event_type="update_ad_set_run_status")),
+                ("no event", activity(event_type=None)),
+                ("an event that is a list", activity(event_type=["update_ad_run_status"])),
+                ("an event that is an object", activity(event_type={})),
+                ("on its way", activity("Pending Process")),
+                ("in review", activity("Pending Review")),
+                ("a status in another language", activity("Inaktiv")),
+                ("a status that is none", activity(7)),
+                ("no status", activity(None)),
+                ("no details", activity(extra_data=None)),
+                ("details that are no JSON", activity(extra_data="{new_value")),
+                ("details that are a list", activity(extra_data="[]")),
+                ("details that are no text", activity(extra_data={"new_value": "Inactive"})),
+                ("nothing", {}),
+            ]
+        ),
+    )
+    def test_what_tells_nothing_of_an_ad_switched_on_or_off(self, row: dict[str, Any]) -> None:
+        """It is left out, and no other row with it."""
+        assert parse_status_change(row) is None
+
+    def test_an_id_may_be_a_number(self) -> None:
+        """JSON knows both."""
+        found = parse_status_change(activity(object_id=11))
+
+        assert found is not None
+        assert found.ad_id == "11"
+
+    @given(hostile(activity()))
+    def test_whatever_a_row_holds_it_is_used_or_left_out(self, row: dict[str, Any]) -> None:
+        """The log is only read to spare a person's pause: it must never be what fails."""
+        found = parse_status_change(row)
+
+        assert found is None or found.ad_id
