@@ -113,6 +113,6 @@ class TestAttempts:
 
 @pytest.mark.parametrize("value", ["", "x" * 4097])
 def test_a_parameter_is_neither_empty_nor_long(aws: MemoryAws, value: str) -> None:
-    """moto lets it pass, the Parameter Store does not."""
+    """Moto lets it pass, the Parameter Store does not."""
     with pytest.raises(ClientError, match="ValidationException"):
         aws.client("ssm").put_parameter(Name="/x", Value=value, Type="String")
