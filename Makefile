@@ -4,7 +4,6 @@ PYTHON ?= $(shell for p in python3.13 python3 /usr/bin/python3; do \
 BIN := .venv/bin
 LAMBDA_PYTHON := 3.13
 LAMBDA_PLATFORM := manylinux2014_x86_64
-REGENERATE := uv pip compile --universal --generate-hashes --no-annotate --no-header --quiet
 
 # Only the runtime's own Python makes byte-code that the runtime takes. The SDK's thousand generated classes stay out of it:
 # none of them is imported.
@@ -13,58 +12,86 @@ LAMBDA_PYTHON_HERE := $(shell for p in $(BIN)/python python$(LAMBDA_PYTHON) $(PY
 COMPILE = $(if $(LAMBDA_PYTHON_HERE),$(LAMBDA_PYTHON_HERE) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task \
     -x 'adobjects/(?!__init__|abstractobject|objectparser)',: no Python $(LAMBDA_PYTHON) here, so no byte-code in)
 
-.PHONY: demo test lint fmt sandbox bench fleet-trial audit lock build-SyncFunction
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # the layers of .venv are installed one after another
+.PHONY: help demo cli test test-all lint fmt sandbox simulate mutants bench fleet-trial audit lock build-SyncFunction
 
-demo: .venv/ready       ## the daily job against a local stand-in for Meta, CLOSRTECH and AWS
+help:                   ## list these targets
+	@awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/demo.ready  ## the daily job against a local stand-in for Meta, CLOSRTECH and AWS
 	@$(BIN)/python -m sandbox.demo
 
-test: .venv/ready .venv/sam/ready .venv/ministack/ready ## all tests, with coverage
-	@$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile
+cli: .venv/cli.ready    ## set up the operator's commands: .venv/bin/python -m closrads
 
-lint: .venv/ready       ## style, types, import direction
+# Beside `test-all` the fast tests are run once, and measured.
+test: .venv/test.ready  ## the fast tests: everything that proves behaviour
+	@$(BIN)/python -m pytest --ignore tests/slow --numprocesses auto --dist worksteal \
+	    $(if $(filter test-all,$(MAKECMDGOALS)),--durations 10 --cov --cov-report= --cov-fail-under 0)
+
+# Each file in one process, because the slow tests share what takes long to start.
+test-all: test .venv/sam/ready .venv/ministack/ready ## and those that need a real server, process or browser; 100 % coverage
+	@$(BIN)/python -m pytest tests/slow --numprocesses auto --dist loadfile --durations 10 --cov --cov-append
+
+lint: .venv/lint.ready  ## style, types, import direction, the workflows of GitHub
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/zizmor --offline --quiet .github
 
-fmt: .venv/ready        ## put the code into its standard form
+fmt: .venv/lint.ready   ## put the code into its standard form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-sandbox: .venv/ready    ## keep the local stand-in running; prints the environment for another shell
+sandbox: .venv/demo.ready .venv/cli.ready ## keep the local stand-in running; prints the environment for another shell
 	@$(BIN)/python -m sandbox
 
-bench: .venv/ready .venv/sam/ready ## what a run costs, beside the obvious design; takes a quarter of an hour
+MINUTES := 10
+simulate: .venv/test.ready ## random worlds in virtual time, for MINUTES=10
+	@$(BIN)/python -m tests.simulation --minutes $(MINUTES)
+
+mutants: .venv/mutants.ready ## change the code in small ways and see that a test fails each time
+	@$(BIN)/python -m scripts.mutants
+
+bench: .venv/test.ready .venv/sam/ready ## what a run costs, beside the obvious design; takes a quarter of an hour
 	@$(BIN)/python -m scripts.bench
 
-fleet-trial: .venv/ready .venv/ministack/ready ## a bad day of 200 campaigns through the deployed workflow; takes six minutes
+fleet-trial: .venv/test.ready .venv/ministack/ready ## a bad day of 200 campaigns through the deployed workflow; takes six minutes
 	@$(BIN)/python -m scripts.fleet_trial
 
 audit: .venv/audit/ready ## known vulnerabilities of what is packed, and of what is developed with (asks PyPI)
-	@.venv/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
-	@.venv/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
+	@for lock in requirements.txt requirements-mutants.txt; do \
+	    .venv/audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit; done
 
-lock:                   ## renew all lock files from pyproject.toml (needs uv)
-	$(REGENERATE) pyproject.toml --python-version 3.11 --group dev --output-file requirements-dev.txt
-	$(REGENERATE) pyproject.toml --python-version 3.11 --constraint requirements-dev.txt --output-file requirements.txt \
+# Each lock takes the versions of the next larger one; what is already locked stays, unless OPTIONS=--upgrade is given.
+COMPILE_LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet $(OPTIONS)
+LOCK_LAYER = $(COMPILE_LOCK) pyproject.toml --constraint requirements-mutants.txt
+lock:                   ## renew all lock files from pyproject.toml (needs uv); OPTIONS=--upgrade raises the versions
+	$(COMPILE_LOCK) pyproject.toml --group mutants --output-file requirements-mutants.txt
+	$(LOCK_LAYER) --group lint --output-file requirements-lint.txt
+	$(LOCK_LAYER) --group test --output-file requirements-test.txt
+	$(LOCK_LAYER) --group cli --output-file requirements-cli.txt
+	$(LOCK_LAYER) --group demo --output-file requirements-demo.txt
+	$(LOCK_LAYER) --output-file requirements.txt \
 	    --no-emit-package boto3 --no-emit-package botocore --no-emit-package s3transfer --no-emit-package python-dateutil
-	$(REGENERATE) --python-version 3.11 --group sam --output-file requirements-sam.txt
-	$(REGENERATE) --python-version 3.11 --group ministack --output-file requirements-ministack.txt
-	$(REGENERATE) --python-version 3.11 --group audit --output-file requirements-audit.txt
+	$(COMPILE_LOCK) --group sam --output-file requirements-sam.txt
+	$(COMPILE_LOCK) --group ministack --output-file requirements-ministack.txt
+	$(COMPILE_LOCK) --group audit --output-file requirements-audit.txt
 
-.venv/ready: requirements-dev.txt scripts/set_up.py
+.venv/%.ready: requirements-%.txt scripts/set_up.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) scripts/set_up.py
+	@$(PYTHON) scripts/set_up.py $*
 
 # With the runtime's own Python, where there is one, for the packed wheels are made for that.
-.venv/%/ready: requirements-%.txt scripts/set_up.py .venv/ready
-	@$(or $(LAMBDA_PYTHON_HERE),$(BIN)/python) scripts/set_up.py $*
+.venv/%/ready: requirements-%.txt scripts/set_up.py
+	@$(or $(LAMBDA_PYTHON_HERE),$(PYTHON)) scripts/set_up.py $*
 
 build-SyncFunction:     ## what `sam build` packs; by hand: make build-SyncFunction ARTIFACTS_DIR=an-empty-folder
 	@test -n "$(ARTIFACTS_DIR)" || { echo "Where to? make build-SyncFunction ARTIFACTS_DIR=an-empty-folder"; exit 1; }
 	@mkdir -p "$(ARTIFACTS_DIR)"
 	@test -z "$$(ls -A "$(ARTIFACTS_DIR)")" || { echo "$(ARTIFACTS_DIR) is not empty"; exit 1; }
-	@$(if $(wildcard .venv/ready),$(BIN)/python,$(PYTHON)) -m pip install --quiet --disable-pip-version-check --no-compile \
+	@$(if $(wildcard .venv/*.ready),$(BIN)/python,$(PYTHON)) -m pip install --quiet --disable-pip-version-check --no-compile \
 	    --no-deps --require-hashes --only-binary=:all: --platform $(LAMBDA_PLATFORM) --python-version $(LAMBDA_PYTHON) \
 	    --implementation cp --target "$(ARTIFACTS_DIR)" -r requirements.txt
 	@cp -R handler.py closrads data "$(ARTIFACTS_DIR)"

@@ -5,6 +5,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+from closrads import config, notifier
 from closrads.clock import Clock
 from closrads.config import load_settings
 from closrads.domain.metrics import run_metrics
@@ -14,10 +15,15 @@ from closrads.domain.runs import RUN_ID_TIME
 from closrads.domain.settings import Settings
 from closrads.errors import ClosradsError, SyncFailed
 from closrads.fleet import close_run, open_run, run_campaign
+from closrads.ledger import dynamodb
 from closrads.notifier import notify
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
 from closrads.redaction import redact_all
 from closrads.sync import MAX_RUN_SECONDS, end_run, run_sync
+
+if config.starts_in_lambda():  # while a function starts, it has a whole processor
+    for _client in (config, dynamodb, notifier):
+        _client.prepare()
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:

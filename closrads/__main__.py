@@ -6,7 +6,7 @@ try:
     from closrads.cli.app import app
     from closrads.cli.completion import VARIABLE
 except ModuleNotFoundError as error:
-    sys.exit(f"This Python has no {error.name}: run `make .venv/ready`, then call .venv/bin/python -m closrads")
+    sys.exit(f"This Python has no {error.name}: run `make cli`, then call .venv/bin/python -m closrads")
 
 if __name__ == "__main__":
     app(prog_name="python -m closrads", complete_var=VARIABLE)

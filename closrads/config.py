@@ -39,6 +39,16 @@ _OF_CAMPAIGN = frozenset(
 )
 
 
+def starts_in_lambda() -> bool:
+    """Tell whether this process is the function's, on its way to the first event ("Defined runtime variables")."""
+    return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+
+
+def prepare() -> None:
+    """Make the client of the Parameter Store before it is needed."""
+    _parameter_store()
+
+
 @cache
 def _parameter_store() -> SSMProvider:
     # Of the session that the other clients are of: it loads once.

@@ -38,7 +38,7 @@ from closrads.meta.graph import (
 )
 from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change, text_of
 from closrads.meta.rate_limit import AccountQuota
-from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, write_regions
+from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, TargetingWriter
 from closrads.observability import logger
 from closrads.redaction import Secret
 from closrads.state_mapper import Region
@@ -157,11 +157,11 @@ def update_adset_geo(  # noqa: PLR0913 - what to write, and what the caller know
     Raises
     ------
     AdSetChangedError, MetaOutcomeUnknownError, MetaError
-        As `write_regions`.
+        As `TargetingWriter.run`.
     """
     write = RegionWrite(regions, {region_keys(adset.targeting)}, accepts=_why_not_to_change)
     retried = (MetaTransientError,) if patient else ()
-    return write_regions(api, adset, write, _reader(api), reserve=reserve, retried=retried, may_be_sent=may_be_sent)
+    return TargetingWriter(api, adset, write, _reader(api), may_be_sent=may_be_sent).run(reserve, retried)
 
 
 def rollback_geo(
@@ -183,12 +183,12 @@ def rollback_geo(
     Raises
     ------
     AdSetChangedError, MetaOutcomeUnknownError, MetaError
-        As `write_regions`.
+        As `TargetingWriter.run`.
     """
     regions = (before.targeting.get("geo_locations") or {}).get("regions") or []
     write = RegionWrite(regions, {*replaces, region_keys(before.targeting)}, repeats=repeats)
     retried = (MetaTransientError, MetaRateLimitError)
-    return write_regions(api, now, write, _reader(api), reserve=RESERVED_SECONDS, retried=retried)
+    return TargetingWriter(api, now, write, _reader(api)).run(RESERVED_SECONDS, retried)
 
 
 def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> None:
@@ -321,9 +321,9 @@ def verify_ads_after_republish(
 def read_status_changes(
     api: GraphApi, since: datetime, *, reserve: float = RESERVED_SECONDS
 ) -> tuple[StatusChange, ...]:
-    """Return what the ad account's activity log tells of ads switched on or off since then; empty if it cannot be read.
+    """Return what the ad account's activity log tells of ads switched on or off since then, the newest first.
 
-    Marketing API reference "Ad Account Activities".
+    Empty if it cannot be read (Marketing API reference "Ad Account Activities").
     """
     params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int((since - CLOCK_TOLERANCE).timestamp())}
     try:

@@ -26,6 +26,11 @@ def _ses() -> "SESV2Client":
     return client
 
 
+def prepare() -> None:
+    """Make the client of SES before it is needed."""
+    _ses()
+
+
 def notify(result: RunResult, email: EmailConfig | None, timezone: ZoneInfo) -> MailOutcome:
     """Mail the report of a run; without `email` it goes to the log as text."""
     try:

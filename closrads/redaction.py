@@ -69,7 +69,7 @@ def redact(text: str) -> str:
     """Return `text` without any secret: those known by value, and those that stand in a URL's query."""
     for secret in sorted(_known, key=len, reverse=True):
         text = _known[secret].sub(HIDDEN, text)
-    return _URL_SECRETS.sub(rf"\1={HIDDEN}", text)
+    return _URL_SECRETS.sub(rf"\1={HIDDEN}", text) if "=" in text else text  # the search is slow, and most have none
 
 
 def one_line(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
@@ -80,7 +80,8 @@ def one_line(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     seen = redact(text)[: 20 * max_chars]  # enough to see so much of it, and no megabytes
     if not seen.isprintable():
         seen = "".join(char for char in seen if char.isprintable() or char.isspace())
-    return shorten(redact(" ".join(seen.split())), max_chars)
+    line = " ".join(seen.split())
+    return shorten(line if line == text else redact(line), max_chars)
 
 
 def shorten(text: str, max_chars: int) -> str:

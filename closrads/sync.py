@@ -38,6 +38,8 @@ MAX_RUN_SECONDS = 900.0
 """Lambda cuts off every invocation then (Lambda Developer Guide, "Quotas")."""
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease outlives its run by this much, for clocks differ."""
+BUSY_ATTEMPTS, BUSY_WAIT_SECONDS = 4, 15.0
+"""How often, and how far apart, a scheduled sync asks for a campaign that is held; a recheck takes seconds."""
 CAMPAIGNS_AT_ONCE = 10
 """CLOSRADS campaigns, and Meta campaigns of one of them that are read."""
 RECHECKED_FOR = timedelta(days=1)
@@ -147,12 +149,18 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
 
 
 def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
-    """Keep the result of a run that the ledger knows, and note that its scheduled time is done with."""
+    """Keep the result of a run that the ledger knows, and note that its scheduled time is done with.
+
+    Of a recheck without news nothing is kept: there are 48 a day.
+    """
     if result.left_to or (result.dry_run and not request.opens):
         return
     table = Table(settings.ledger_table, clock)
     try:
-        Runs(table).end(result.run_id, redact_all(result.to_json()))
+        if result.is_news:
+            Runs(table).end(result.run_id, redact_all(result.to_json()))
+        else:
+            Runs(table).forget(result.run_id)
         if request.scheduled and not request.opens:
             Leases(table).complete_time(_time_key(request), result.run_id)
     except LedgerError as error:
@@ -171,7 +179,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
             if holder != run.run_id:
                 mine = []
                 return _leave_to(holder, result)
-        busy = leases.acquire(slugs, run.run_id, until, request.action)
+        busy = _acquire(slugs, run, until)
         mine = [slug for slug in slugs if slug not in busy]
         if busy and not mine:
             if request.scheduled:
@@ -194,6 +202,21 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
     finally:
         release(mine, run)
     return replace(result, campaigns=tuple(reports))
+
+
+def _acquire(slugs: Sequence[str], run: Run, until: datetime) -> dict[str, str]:
+    """Take the campaigns that are free; return the others with the run that holds each.
+
+    A scheduled sync waits a little: a recheck that is at work just then must not cost it its day.
+    """
+    busy = run.leases.acquire(slugs, run.run_id, until, run.request.action)
+    if run.request.scheduled and run.request.action is Action.SYNC:
+        for _ in range(BUSY_ATTEMPTS - 1):
+            if not busy:
+                break
+            run.clock.sleep(BUSY_WAIT_SECONDS)
+            busy = run.leases.acquire(list(busy), run.run_id, until, run.request.action)
+    return busy
 
 
 def _nothing_yet(campaign: CampaignConfig, *, dry_run: bool) -> SyncReport:
@@ -235,8 +258,8 @@ def _sync_campaign(
         earlier or _nothing_yet(campaign, dry_run=run.request.dry_run), campaign_errors=(), again_in_seconds=None
     )
     try:
-        for report in _stages(campaign, run, report, resume):  # noqa: B007 - the last one is told, whatever stops it
-            pass
+        for stage in _stages(campaign, run, report, resume):
+            report = stage  # the last one is reported, whatever stops it
     except MetaRateLimitError as error:
         report = replace(report, campaign_errors=(str(error),), again_in_seconds=_pause(error.retry_after))
     except ClosradsError as error:
@@ -307,7 +330,10 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
     adsets = [adset for of_campaign in reading.result() for adset in of_campaign]
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
-    report = replace(report, unexplained=_still_unexplained(run, job, previous, adsets))
+    restored, previous = _rechecked(campaign, run, job, previous, adsets)
+    done = replace(done, completed={**done.completed, **restored})
+    unexplained = _unexplained(run, job, previous.unexplained, adsets)
+    report = replace(report, unexplained=unexplained, adsets=tuple(done.completed.values()))
     yield report
     decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
     refuse_implausible(decisions, campaign.limits, run.request.force)
@@ -323,7 +349,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
 
 def _with_new_pauses(run: Run, job: Job, report: SyncReport) -> SyncReport:
     """Add the pauses that nobody can explain and that came to light in this run."""
-    if run.request.dry_run or not report.adsets:
+    if run.request.dry_run or not any(adset.added or adset.removed for adset in report.adsets):
         return report
     known = {pause.adset_id: pause for pause in report.unexplained}
     kept = {pause.adset_id: pause for pause in job.ledger.previous_outcomes(job.campaign).unexplained}
@@ -337,17 +363,39 @@ def _demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> Collectio
     return get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
 
 
-def _still_unexplained(
-    run: Run, job: Job, previous: PreviousOutcomes, adsets: Sequence[AdSetSnapshot]
+def _rechecked(
+    campaign: CampaignConfig, run: Run, job: Job, previous: PreviousOutcomes, adsets: Sequence[AdSetSnapshot]
+) -> tuple[dict[str, AdSetResult], PreviousOutcomes]:
+    """Look at what was changed since the last recheck, before a new change covers it.
+
+    Return what had to be restored, by the id of the ad set, and how the ad sets have been left by that.
+    """
+    if run.request.dry_run or not run.settings.ledger_table:
+        return {}, previous
+    now = {adset.id: adset for adset in adsets}
+    since = recheck_since(job.ledger, job.campaign, run.clock.now())
+    changes = [
+        change
+        for change in job.ledger.newest_changes(job.campaign, since)
+        if change.before.id in now and not change.state.is_open and change.run_id != job.run_id
+    ]
+    if not changes:
+        return {}, previous
+    known = {pause.adset_id: frozenset(pause.ads) for pause in previous.unexplained}
+    results = recheck(job, changes, campaign.limits.wave_size, known, dry_run=False, now=now)
+    restored = {each.id: each for each in results if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED}}
+    return restored, job.ledger.previous_outcomes(job.campaign)
+
+
+def _unexplained(
+    run: Run, job: Job, pauses: Sequence[UnexplainedPause], adsets: Sequence[AdSetSnapshot]
 ) -> tuple[UnexplainedPause, ...]:
     """Return which ads are still off without a trace of who did it, and forget the others."""
-    if not previous.unexplained:
+    if not pauses:
         return ()
     ads = {adset.id: adset.ads for adset in adsets}
-    log = read_status_changes(job.api, min(pause.since for pause in previous.unexplained))
-    still = {
-        pause.adset_id: still_unexplained(pause, ads.get(pause.adset_id, ()), log) for pause in previous.unexplained
-    }
+    log = read_status_changes(job.api, min(pause.since for pause in pauses))
+    still = {pause.adset_id: still_unexplained(pause, ads.get(pause.adset_id, ()), log) for pause in pauses}
     for adset_id, pause in still.items():
         if pause is None and not run.request.dry_run:
             job.ledger.forget_unexplained(job.campaign, adset_id)
@@ -363,6 +411,12 @@ def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     changes = [change for change in _changes_of(run_id, run, job.campaign) if change.state is ChangeState.VERIFIED]
     yield report
     read = read_adsets(job.api, [change.before for change in changes])
+    adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
+    previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
+    restored, previous = _rechecked(campaign, run, job, previous, adsets)
+    done = replace(done, completed={**done.completed, **restored})
+    report = replace(report, unexplained=previous.unexplained)
+    yield replace(report, adsets=tuple(done.completed.values()))
     decisions = [_undo_decision(change, read[change.before.id]) for change in changes]
     yield _carried_out(
         campaign, run, job, report, done, hold(remaining(decisions, done.completed), _still_open(report))
@@ -432,7 +486,7 @@ def _still_open(report: SyncReport) -> frozenset[str]:
     return frozenset(change.id for change in report.still_open)
 
 
-def _carried_out(  # noqa: PLR0913 - whose changes, what is known of them, and where they are reported
+def _carried_out(  # noqa: PLR0913, PLR0917 - whose changes, what is known of them, and where they are reported
     campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done, decisions: Sequence[Decision]
 ) -> SyncReport:
     """Make the changes, have Meta validate them, or just say them."""

@@ -12,6 +12,13 @@ DROPPED = Reply(body=None, delivery=Delivery.DROPPED)
 STALLED = Reply(body=None, delivery=Delivery.STALLED)
 HTML = Reply(200, b"<html><body>Scheduled maintenance</body></html>", "text/html")
 TRICKLED = Reply(delivery=Delivery.TRICKLED)
+DRIPPED = Reply(delivery=Delivery.DRIPPED)
+"""Headers that come a byte at a time and never end."""
+REQUEST_TIMEOUT = Reply(408, b"Request Timeout", "text/plain")
+TOO_EARLY = Reply(425, b"Too Early", "text/plain")
+"""Both ask for the same request again (RFC 9110, RFC 8470)."""
+SUSPENDED = Reply(200, b'{"status":"error","message":"Account suspended"}')
+"""An error with status 200, which other feeds of this kind have sent (wc-api-python #40)."""
 
 
 def huge(megabytes: int = 32) -> Reply:

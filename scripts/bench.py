@@ -248,7 +248,7 @@ def print_packages(sandbox: Sandbox) -> None:
 
 def install_plainly(folder: Path) -> None:
     """Install the direct dependencies with all that they ask for, as `sam build` does without a build target."""
-    locked = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE))
+    locked = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements-demo.txt").read_text(), re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = [re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder)]

@@ -1,27 +1,37 @@
 """One sandbox for the whole session, emptied for each test, and time that passes only when somebody waits."""
 
+import logging
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
-from closrads import concurrency, config
+from closrads import concurrency, config, notifier, redaction
+from closrads.ledger import dynamodb
 from closrads.observability import logger
 from sandbox import Sandbox
 from sandbox.in_process import InProcessSandbox
+from tests.business import Business
 from tests.world import FakeTime, World
 
-ROOT = Path(__file__).resolve().parent.parent
+LIBRARIES = ("aws_lambda_powertools", "boto3", "botocore", "facebook_business", "requests", "tenacity", "urllib3")
 
 FIGURE = "figure"
 """A property of a test that is printed at the end of the test run."""
 
-settings.register_profile("untimed", deadline=None)  # how long a case takes depends on what else the machine does
-settings.load_profile("untimed")
+# Neither chance nor what else the machine does decides whether a test passes. Others are for the search for more:
+# pytest --hypothesis-profile random
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None)
+settings.register_profile(  # one failing case is enough to notice a mutant
+    "mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate)
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
@@ -30,18 +40,28 @@ def fake_time() -> FakeTime:
     return FakeTime()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what this suite can do besides."""
-    parser.addoption("--served", action="store_true", help="have the sandbox answer over HTTP, AWS by moto: slow")
-
-
-@pytest.fixture(scope="session")
-def running_sandbox(fake_time: FakeTime, pytestconfig: pytest.Config) -> Iterator[Sandbox]:
-    """Start Meta, CLOSRTECH and AWS."""
-    is_served = pytestconfig.getoption("served")
-    sandbox = Sandbox(fake_time.seconds) if is_served else InProcessSandbox(fake_time.seconds, fake_time.wait)
-    with sandbox:
+@pytest.fixture
+def running_sandbox(fake_time: FakeTime) -> Iterator[Sandbox]:
+    """Have Meta, CLOSRTECH and AWS answer in this process."""
+    with InProcessSandbox(fake_time.seconds, fake_time.wait) as sandbox:
         yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def nothing_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse sockets and processes: a test that needs one belongs to `tests/slow`."""
+    for target, name in ((socket.socket, "connect"), (socket.socket, "bind"), (subprocess, "Popen")):
+        monkeypatch.setattr(target, name, _refused)
+
+
+def _refused(*_: object, **__: object) -> NoReturn:
+    pytest.fail("a fast test reaches for a socket or a process")
+
+
+@pytest.fixture(autouse=True)
+def no_known_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each test begin without the secrets of others, for every text is searched for each of them."""
+    monkeypatch.setattr(redaction, "_known", {})
 
 
 @pytest.fixture
@@ -55,7 +75,8 @@ def sandbox(running_sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.M
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # boto3 sleeps between its own attempts
     monkeypatch.setattr(concurrency, "ThreadPoolExecutor", fake_time.pool)
-    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+    for client in (config._parameter_store, dynamodb._dynamodb, notifier._ses):
+        client.cache_clear()
     return running_sandbox
 
 
@@ -65,15 +86,12 @@ def world(sandbox: Sandbox, fake_time: FakeTime) -> World:
     return World(sandbox, fake_time)
 
 
-@pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the package the way SAM does."""
-    folder = tmp_path_factory.mktemp("package")
-    command = ["make", "build-SyncFunction", f"ARTIFACTS_DIR={folder}"]
-    build = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603 - our own target
-    if build.returncode:
-        pytest.fail(f"the package could not be built:\n{build.stdout}", pytrace=False)
-    return folder
+@pytest.fixture
+def business(world: World) -> Business:
+    """Return a business that goes in waves of four."""
+    world.campaign("FL")
+    world.put({"limits/wave_size": "4"})
+    return Business(world)
 
 
 @pytest.fixture
@@ -82,6 +100,25 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     stream = StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", stream)
     return stream
+
+
+@pytest.fixture
+def libraries_log() -> Iterator[StringIO]:
+    """Catch what a root handler such as the runtime's is given, with every library's logger at DEBUG."""
+    stream = StringIO()
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LIBRARIES]
+    loggers = [
+        *map(logging.getLogger, {*names, *LIBRARIES, "botocore.parsers", "urllib3.connectionpool"}),
+    ]
+    levels = [each.level for each in loggers]
+    handler = logging.StreamHandler(stream)
+    logging.root.addHandler(handler)
+    for each in loggers:
+        each.setLevel(logging.DEBUG)
+    yield stream
+    logging.root.removeHandler(handler)
+    for each, level in zip(loggers, levels, strict=True):
+        each.setLevel(level)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,7 +8,7 @@ from typer.main import get_command
 
 from closrads.cli.app import app
 from closrads.config import _OF_CAMPAIGN, _SHARED
-from closrads.domain.changes import ChangeState
+from closrads.domain.changes import TRANSITIONS, ChangeState
 from closrads.domain.results import Result
 from closrads.domain.settings import Limits
 
@@ -73,6 +73,23 @@ def test_the_readme_lists_every_variable() -> None:
     assert first_words(README, "Environment") == read == declared
 
 
+def test_the_decisions_are_listed_with_their_status() -> None:
+    """Who reads a record, or only the list, knows whether it still holds."""
+    folder = ROOT / "docs" / "decisions"
+    head = re.compile(
+        r"# (?P<title>\d{4} .+)\n\n\*(?P<date>\d{4}-\d\d-\d\d), "
+        r"(?P<status>accepted|superseded (in part )?by \[\d{4}\]\(.+?\))\.( Replaces .+)?\*\n"
+    )
+    rows = []
+    for record in sorted(folder.glob("[0-9]*.md")):
+        said = head.match(record.read_text())
+        assert said, record.name
+        assert said["title"][:4] == record.name[:4]
+        rows.append(f"| [{said['title']}]({record.name}) | {said['date']} | {said['status']} |")
+
+    assert re.findall(r"^\| \[.+$", (folder / "README.md").read_text(), re.MULTILINE) == rows
+
+
 def test_every_command_that_is_named_exists() -> None:
     """Whoever reads `python -m closrads something` in a document can type it."""
     commands = set(get_command(app).commands)  # type: ignore[attr-defined] # of a group
@@ -101,3 +118,11 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         anchors = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
         assert not anchor or anchor in anchors, target
+
+
+def test_the_drawing_shows_the_steps_of_a_change() -> None:
+    """No arrow more and no arrow less than the ledger allows."""
+    drawing = LIFECYCLE.read_text().split("```mermaid\n")[1].split("```")[0]
+    drawn = set(re.findall(r"^ +(\w+) --> (\w+)$", drawing, re.MULTILINE))
+
+    assert drawn == {(state.value, step.value) for state, steps in TRANSITIONS.items() for step in steps}

@@ -48,7 +48,7 @@ def history(  # noqa: PLR0913 - the command's options
         known: set[str] = set()
         found = (run for run in _noting(known, Runs(table).newest(*between)) if slug is None or slug in run.campaigns)
         runs = [of_campaign(run, slug) if slug else run for run in islice(found, limit)]
-        endings = {run.run_id: _without_end(table, run) for run in runs if not run.result}
+        endings = {run.run_id: _without_end(table, run) for run in runs if run.result is None}
         changes: Changes = {}
         aftermath = Aftermath((), {})
         if runs and (slug or run_id):

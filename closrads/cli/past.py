@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from closrads.cli.summary import counted, counts, several, states
+from closrads.cli.summary import counted, several, states
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME, RunRecord
@@ -26,16 +26,17 @@ def ids_of_day(day: date, zone: ZoneInfo) -> tuple[str, str]:
 
 def end_of(run: RunRecord) -> str:
     """Return how a run ended."""
-    if run.ended_at is None:
+    if run.result is None:
         return "not ended"
-    return "ok" if run.result["success"] else "FAILED"
+    return "ok" if run.result.success else "FAILED"
 
 
 def of_campaign(run: RunRecord, slug: str) -> RunRecord:
     """Return a run as if it had had one campaign only."""
-    campaigns = [campaign for campaign in run.result.get("campaigns", ()) if campaign["slug"] == slug]
-    result = run.result | {"campaigns": campaigns, "success": all(each["success"] for each in campaigns)}
-    return replace(run, campaigns=(slug,), result=result if run.result else {})
+    result = run.result and replace(
+        run.result, campaigns=tuple(each for each in run.result.campaigns if each.slug == slug)
+    )
+    return replace(run, campaigns=(slug,), result=result)
 
 
 def without_end(run: RunRecord, changes: Iterable[Change], later: Iterable[RunRecord]) -> str:
@@ -52,7 +53,7 @@ def without_end(run: RunRecord, changes: Iterable[Change], later: Iterable[RunRe
 
 def outcome(run: RunRecord, if_without_end: str) -> str:
     """Return what a run did, in counts."""
-    if not run.result:
+    if run.result is None:
         return if_without_end
     errors = errors_of(run)
     return "; ".join(filter(None, (counted(run.result), several(len(errors), "error") if errors else "")))
@@ -60,14 +61,15 @@ def outcome(run: RunRecord, if_without_end: str) -> str:
 
 def errors_of(run: RunRecord) -> list[str]:
     """Return what went wrong in a run."""
-    return [f"{each['slug']}: {error}" for each in run.result.get("campaigns", ()) for error in each["errors"]]
+    campaigns = run.result.campaigns if run.result else ()
+    return [f"{each.slug}: {error}" for each in campaigns for error in each.errors]
 
 
 def undone_runs(run: RunRecord) -> dict[str, str]:
     """Return which run an undo was about, by campaign."""
-    if run.action is not Action.UNDO or not run.result:
+    if run.action is not Action.UNDO or run.result is None:
         return {}
-    return {each["slug"]: each["about_run"] for each in run.result["campaigns"] if each["about_run"]}
+    return {each.slug: each.about_run for each in run.result.campaigns if each.about_run}
 
 
 class Aftermath:
@@ -121,8 +123,8 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "campaigns": list(run.campaigns),
         "started_at": run.started_at.isoformat(),
         "ended_at": run.ended_at.isoformat() if run.ended_at else None,
-        "success": run.result.get("success"),
-        "counts": counts(run.result) if run.result else {},
+        "success": run.result.success if run.result else None,
+        "counts": run.result.outcomes() if run.result else {},
     }
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from closrads.cli.terminal import (
 )
 from closrads.config import load_settings
 from closrads.domain.request import Action, RunRequest, parse_event
+from closrads.domain.results import RunResult
 from closrads.domain.settings import Settings
 from closrads.errors import LedgerError, SyncFailed
 from closrads.ledger.runs import Runs
@@ -63,7 +64,7 @@ def run(event: str, stage: str, manner: Manner) -> int:
                 return FAILED
         result = _perform(content, request, place, manner)
     _show(result, place, manner)
-    return 0 if result["success"] else FAILED
+    return 0 if result.success else FAILED
 
 
 def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_run: bool) -> int:
@@ -89,10 +90,10 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
         event = {"action": Action.UNDO.value, "run_id": run_id, "campaigns": chosen}
         looked = {**event, "dry_run": True, "notify": False}
         preview = _perform(looked, _request(looked, settings), place, manner)
-        changing = sum(campaign["adsets_updated"] for campaign in preview["campaigns"])
-        if dry_run or not preview["success"] or not changing or not manner.to_json:
+        changing = sum(campaign.adsets_updated for campaign in preview.campaigns)
+        if dry_run or not preview.success or not changing or not manner.to_json:
             _show(preview, place, manner)
-        if not preview["success"]:
+        if not preview.success:
             say("Nothing was undone. --campaign leaves out what cannot be undone now", style="red")
             return FAILED
         if dry_run or not changing:
@@ -103,7 +104,7 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
         live = {**event, "dry_run": False}
         result = _perform(live, _request(live, settings), place, manner)
     _show(result, place, manner)
-    return 0 if result["success"] else FAILED
+    return 0 if result.success else FAILED
 
 
 def _event(text: str) -> Any:
@@ -147,7 +148,7 @@ def _intent(request: RunRequest, settings: Settings, place: Place) -> str:
     return f"{what}: it changes the targeting of ad sets at Meta, of {', '.join(slugs)}.{mail}"
 
 
-def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> dict[str, Any]:
+def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> RunResult:
     """Return what the handler says of a run, also of one that failed.
 
     The log goes to a file, for a run by hand leaves none in CloudWatch.
@@ -159,9 +160,9 @@ def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> d
     with path.open("a", encoding="utf-8") as file, logged_to(Tee(file, sys.stderr) if manner.verbose else file):
         try:
             with waiting(what, quiet=manner.verbose):
-                return handler.handle(event, environment.clock())
+                return RunResult.from_json(handler.handle(event, environment.clock()))
         except SyncFailed as failure:
-            return failure.result
+            return RunResult.from_json(failure.result)
         except KeyboardInterrupt:
             _stop(request, path, file)
         finally:
@@ -180,22 +181,22 @@ def _stop(request: RunRequest, path: Path, log: TextIO) -> NoReturn:
         os._exit(INTERRUPTED)
 
 
-def _is_kept(result: Mapping[str, Any], place: Place) -> bool:
+def _is_kept(result: RunResult, place: Place) -> bool:
     """Tell whether `history` shows the run."""
     try:
-        return bool(place.table) and Runs(place.ledger_table()).exists(result["run_id"])
+        return bool(place.table) and Runs(place.ledger_table()).exists(result.run_id)
     except LedgerError:
         return False
 
 
-def _show(result: Mapping[str, Any], place: Place, manner: Manner) -> None:
+def _show(result: RunResult, place: Place, manner: Manner) -> None:
     if manner.to_json:
-        print(json.dumps(result))  # noqa: T201 - for machines
+        print(json.dumps(result.to_json()))  # noqa: T201 - for machines
         return
     out = shown()
-    out.print(headline(result), style="bold" if result["success"] else "bold red")
-    if result["left_to"]:
-        out.print(f"Everything was left to run {result['left_to']}, which has the same time or is at work")
+    out.print(headline(result), style="bold" if result.success else "bold red")
+    if result.left_to:
+        out.print(f"Everything was left to run {result.left_to}, which has the same time or is at work")
     if signs := meaning_of_signs(result):
         out.print(signs)
     for campaign in campaigns(result):

@@ -130,9 +130,7 @@ def is_in_process(finding: AdFinding) -> bool:
     return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS
 
 
-def _compare(  # noqa: PLR0911 - one line a verdict
-    before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime
-) -> AdFinding:
+def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime) -> AdFinding:
     if now is None or now.status in _TAKEN_AWAY:
         return AdFinding(before, AdHealth.HEALTHY)
     if now.status == "ACTIVE" and now.effective_status == "PAUSED":
@@ -140,8 +138,11 @@ def _compare(  # noqa: PLR0911 - one line a verdict
         return AdFinding(
             now, AdHealth.BROKEN, f"is switched on, and Meta has paused it: {_reasons(now.issues) or 'no reason given'}"
         )
-    if now.status != "PAUSED":
-        return _examine(now)
+    return _examine_paused(now, log, since) if now.status == "PAUSED" else _examine(now)
+
+
+def _examine_paused(now: Ad, log: Sequence[StatusChange], since: datetime) -> AdFinding:
+    """Return whose pause it is: a person's, Meta's, or nobody can tell."""
     row = who_paused(now.id, log, since)
     if row is not None and row.actor is Actor.ADVERTISER:
         return AdFinding(now, AdHealth.HEALTHY)

@@ -34,7 +34,7 @@ class Decision:
     @property
     def wanted(self) -> frozenset[str]:
         """The keys of the regions it should have."""
-        return frozenset(region["key"] for region in self.regions)
+        return frozenset(str(region["key"]) for region in self.regions)  # Meta may show numbers
 
     @property
     def is_change(self) -> bool:

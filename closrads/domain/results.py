@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.request import Action
-from closrads.redaction import one_line
+from closrads.errors import ClosradsError
+from closrads.redaction import MAX_NAME_CHARS, one_line
 
 MAX_RESULT_BYTES = 5_500_000
 """Bytes; Lambda takes answers of 6 MB (Lambda Developer Guide, "Quotas")."""
@@ -60,6 +61,12 @@ class Recovery:
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _to_tell(self.issues))
 
+    @classmethod
+    def from_json(cls, recovery: Mapping[str, Any]) -> Self:
+        """Return the recovery from its JSON object; raises as `SyncReport.from_json` does."""
+        states = {name: ChangeState(recovery[name]) for name in ("found", "state")}
+        return cls(**_fields_of(cls, recovery) | states)
+
 
 ERROR_RESULTS = frozenset({Result.FAILED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED})
 
@@ -81,6 +88,11 @@ class AdSetResult:
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _to_tell(self.issues))
 
+    @classmethod
+    def from_json(cls, adset: Mapping[str, Any]) -> Self:
+        """Return the result from its JSON object; raises as `SyncReport.from_json` does."""
+        return cls(**_fields_of(cls, adset) | {"result": Result(adset["result"])})
+
 
 def _to_tell(issues: Sequence[str]) -> tuple[str, ...]:
     """Return what a person is told of an ad set's issues: Meta's words are in them, and there may be thousands."""
@@ -89,15 +101,24 @@ def _to_tell(issues: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(one_line, issues))
 
 
-_COUNTS = (
-    "adsets_processed", "adsets_updated", "adsets_skipped", "adsets_skipped_preflight", "adsets_reverted",
-    "adsets_deferred", "adsets_held", "adsets_needs_attention", "adsets_not_active", "adsets_failed",
-)  # fmt: skip
+_COUNTED_RESULTS = {
+    "adsets_updated": Result.UPDATED,
+    "adsets_skipped": Result.UNCHANGED,
+    "adsets_skipped_preflight": Result.SKIPPED_PREFLIGHT,
+    "adsets_reverted": Result.REVERTED,
+    "adsets_deferred": Result.DEFERRED,
+    "adsets_held": Result.HELD,
+    "adsets_needs_attention": Result.NEEDS_ATTENTION,
+    "adsets_not_active": Result.NOT_ACTIVE,
+    "adsets_failed": Result.FAILED,
+}
+"""By the name of its count, each result; `adsets_failed` counts all `ERROR_RESULTS`."""
+_COUNTS = ("adsets_processed", *_COUNTED_RESULTS)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a run did with one campaign. All counts come from the list of results."""
+    """What a run did with one campaign. All counts come from the list of results, or from `omitted` in its place."""
 
     slug: str
     campaign_name: str
@@ -119,6 +140,39 @@ class SyncReport:
     fb_ad_account_id: str = ""
     again_in_seconds: int | None = None
     """When what was deferred for want of time or quota can be gone on with; None if nothing was."""
+    omitted: Mapping[Result, int] = field(default_factory=dict)
+    """Number of ad sets by result, if `adsets` was left out of a result that was too large; all errors are FAILED."""
+
+    @classmethod
+    def from_json(cls, campaign: Mapping[str, Any]) -> Self:
+        """Return the report from a campaign's JSON object that also has the campaign's `recovered` and `unexplained`.
+
+        `campaign_errors`, if not given, are `errors` without those of ad sets and open changes, which come last.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            A key without a default is missing, or a value is of another kind.
+        """
+        listed = cls(
+            **_fields_of(cls, campaign)
+            | {
+                "adsets": tuple(map(AdSetResult.from_json, campaign.get("adsets", ()))),
+                "recovered": tuple(map(Recovery.from_json, campaign.get("recovered", ()))),
+                "unexplained": tuple(map(_pause_of, campaign.get("unexplained", ()))),
+            }
+        )
+        if not listed.adsets:
+            counts = {result: int(campaign.get(name, 0)) for name, result in _COUNTED_RESULTS.items()}
+            listed = replace(listed, omitted={result: count for result, count in counts.items() if count})
+        if "campaign_errors" in campaign:
+            return listed
+        errors = tuple(campaign.get("errors", ()))
+        return replace(listed, campaign_errors=errors[: max(len(errors) - len(listed.errors), 0)])
+
+    def count(self, *results: Result) -> int:
+        """Return how many ad sets ended in one of `results`, listed or not."""
+        return len(self.with_result(*results)) + sum(self.omitted.get(result, 0) for result in results)
 
     def with_result(self, *results: Result) -> tuple[AdSetResult, ...]:
         """Return the ad sets that ended in one of `results`."""
@@ -127,52 +181,52 @@ class SyncReport:
     @property
     def adsets_processed(self) -> int:
         """Ad sets that were active, whatever became of them."""
-        return len(self.adsets) - self.adsets_not_active
+        return self.count(*Result) - self.adsets_not_active
 
     @property
     def adsets_updated(self) -> int:
         """Ad sets that target the wanted states now and did not before."""
-        return len(self.with_result(Result.UPDATED))
+        return self.count(Result.UPDATED)
 
     @property
     def adsets_skipped(self) -> int:
         """Ad sets that already targeted the wanted states."""
-        return len(self.with_result(Result.UNCHANGED))
+        return self.count(Result.UNCHANGED)
 
     @property
     def adsets_skipped_preflight(self) -> int:
         """Ad sets with an ad that was broken before the run."""
-        return len(self.with_result(Result.SKIPPED_PREFLIGHT))
+        return self.count(Result.SKIPPED_PREFLIGHT)
 
     @property
     def adsets_reverted(self) -> int:
         """Ad sets that were put back."""
-        return len(self.with_result(Result.REVERTED))
+        return self.count(Result.REVERTED)
 
     @property
     def adsets_deferred(self) -> int:
         """Ad sets left for the next run."""
-        return len(self.with_result(Result.DEFERRED))
+        return self.count(Result.DEFERRED)
 
     @property
     def adsets_held(self) -> int:
         """Ad sets not started because the campaign was stopped."""
-        return len(self.with_result(Result.HELD))
+        return self.count(Result.HELD)
 
     @property
     def adsets_needs_attention(self) -> int:
         """Ad sets that a person has to look at before they can be updated."""
-        return len(self.with_result(Result.NEEDS_ATTENTION))
+        return self.count(Result.NEEDS_ATTENTION)
 
     @property
     def adsets_not_active(self) -> int:
         """Ad sets that Meta is still processing or reports issues on."""
-        return len(self.with_result(Result.NOT_ACTIVE))
+        return self.count(Result.NOT_ACTIVE)
 
     @property
     def adsets_failed(self) -> int:
         """Ad sets that ended in an error."""
-        return len(self.with_result(*ERROR_RESULTS))
+        return self.count(*ERROR_RESULTS)
 
     @property
     def still_open(self) -> tuple[Recovery, ...]:
@@ -225,6 +279,11 @@ class GraphUsage:
             self.round_trips + other.round_trips, self.operations + other.operations, self.points + other.points
         )
 
+    @classmethod
+    def from_json(cls, usage: Mapping[str, Any]) -> Self:
+        """Return the usage from its JSON object, or from the numbers of a DynamoDB item."""
+        return cls(**{name: int(value) for name, value in _fields_of(cls, usage).items()})
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -242,17 +301,64 @@ class RunResult:
     """Names of the limits that were lifted."""
     left_to: str = ""
     """The run to which everything was left: it has the same scheduled time, or is at work on all campaigns."""
+    omitted_failed: bool = False
+    """Whether a campaign failed that was left out of a result that was too large."""
+
+    @classmethod
+    def from_json(cls, result: Any) -> Self:
+        """Return the run whose `to_json` is `result`; `started_at` to the millisecond, its precision in JSON.
+
+        Keys whose fields have a default may be missing, as in results of older versions. If the result was kept without
+        details, its counts and `success` are still right.
+
+        Raises
+        ------
+        ClosradsError
+            `result` is not the result of a run.
+        """
+        try:
+            return cls._from_json(result)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ClosradsError(
+                f"Not the result of a run, {error!r}: {one_line(str(result), MAX_NAME_CHARS)}"
+            ) from error
+
+    @classmethod
+    def _from_json(cls, result: Mapping[str, Any]) -> Self:
+        campaigns = tuple(
+            SyncReport.from_json(
+                campaign | {name: _of_campaign(campaign["slug"], result, name) for name in _BY_CAMPAIGN}
+            )
+            for campaign in result["campaigns"]
+        )
+        return cls(
+            **_fields_of(cls, result)
+            | {
+                "action": Action(result["action"]),
+                "started_at": _time(result["started_at"]),
+                "campaigns": campaigns,
+                "graph": GraphUsage.from_json(result.get("graph", {})),
+                "mail": MailOutcome(result.get("mail", MailOutcome.NOT_ASKED)),
+                "force": frozenset(result.get("force", ())),
+                "omitted_failed": not result.get("success", True) and all(campaign.success for campaign in campaigns),
+            }
+        )
 
     @property
     def success(self) -> bool:
         """Whether every campaign went without an error."""
-        return all(campaign.success for campaign in self.campaigns)
+        return not self.omitted_failed and all(campaign.success for campaign in self.campaigns)
 
     @property
     def is_news(self) -> bool:
         """Whether a person should hear of it: not of a recheck without news, nor of what another run does."""
         is_quiet = self.action is Action.RECHECK and not self.dry_run and not any(map(_has_news, self.campaigns))
         return not self.left_to and not is_quiet
+
+    def outcomes(self) -> dict[Result, int]:
+        """Return the number of ad sets by result, of all campaigns, in the order of `Result` and without zeros."""
+        counts = {result: sum(campaign.count(result) for campaign in self.campaigns) for result in Result}
+        return {result: count for result, count in counts.items() if count}
 
     def totals(self) -> dict[str, Any]:
         """Return how many campaigns there were, how many of them failed, and the counts of all together."""
@@ -305,6 +411,11 @@ def _pause_json(pause: UnexplainedPause) -> dict[str, Any]:
     return {"adset_id": pause.adset_id, "adset_name": pause.adset_name, "ads": ads, "since": pause.since.isoformat()}
 
 
+def _pause_of(pause: Mapping[str, Any]) -> UnexplainedPause:
+    ads = {ad["id"]: ad["name"] for ad in pause["ads"]}
+    return UnexplainedPause(pause["adset_id"], pause["adset_name"], ads, _time(pause["since"]))
+
+
 def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
     return {
         "slug": campaign.slug,
@@ -330,3 +441,22 @@ def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
         for campaign in result["campaigns"]
     ]
     return {**result, "campaigns": campaigns, "recovered": [], "unexplained": []}
+
+
+_BY_CAMPAIGN = ("recovered", "unexplained")
+"""Lists that stand beside the campaigns in JSON, each entry with the slug of its campaign."""
+
+
+def _of_campaign(slug: str, result: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the entries of a list beside the campaigns that are about one of them."""
+    return [entry for entry in result.get(name, ()) if entry["campaign"] == slug]
+
+
+def _fields_of(kind: type, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a JSON object that are fields of a dataclass, lists as tuples."""
+    known = {each.name: value[each.name] for each in fields(kind) if each.name in value}
+    return {name: tuple(part) if isinstance(part, list) else part for name, part in known.items()}
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import GraphUsage, SyncReport
+from closrads.domain.results import GraphUsage, RunResult, SyncReport
 
 RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
 """How the id of a run begins, so that the ids sort by time."""
@@ -35,9 +34,8 @@ class RunRecord:
     campaigns: tuple[str, ...]
     started_at: datetime
     ended_at: datetime | None
-    """None if it died, or is still at work."""
-    result: dict[str, Any]
-    """What the handler returned, empty without an end."""
+    """None if it died, or is still at work; so is `result`."""
+    result: RunResult | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ def geo_conflicts(targeting: Targeting, wanted: Collection[str]) -> tuple[str, .
 
 
 def _inclusion_conflicts(targeting: Targeting) -> Iterator[str]:
-    for kind in sorted(targeting.get("geo_locations") or {}):
+    for group in ("geo_locations", "excluded_geo_locations"):
+        if not isinstance(targeting.get(group) or {}, Mapping):
+            yield f"Its {group} cannot be read: look at its locations in Ads Manager"
+    for kind in sorted(_group(targeting, "geo_locations")):
         entries = _entries(targeting, "geo_locations", kind)
         if kind == "location_types":
             continue
@@ -88,8 +91,14 @@ def without_computed(targeting: Targeting) -> dict[str, Any]:
     return {key: value for key, value in targeting.items() if not key.startswith("effective_")}
 
 
+def _group(targeting: Targeting, name: str) -> Mapping[str, Any]:
+    """Return a group of locations, empty if it cannot be read."""
+    group = targeting.get(name) or {}
+    return group if isinstance(group, Mapping) else {}
+
+
 def _entries(targeting: Targeting, group: str, kind: str) -> list[Any]:
-    entries = (targeting.get(group) or {}).get(kind) or []
+    entries = _group(targeting, group).get(kind) or []
     return entries if isinstance(entries, list) else [entries]
 
 

@@ -30,6 +30,7 @@ from closrads.ledger.dynamodb import Item, Step, Table
 from closrads.ledger.records import (
     MAX_ITEM_BYTES,
     UNEXPLAINED,
+    ads_item,
     campaign_key,
     change_item,
     change_key,
@@ -92,7 +93,8 @@ class Ledger:
     def move(self, changes: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
         """Take each change from its state to another; return it as it is then, or what kept it from that.
 
-        A step that the machine does not have is refused. That a change was rolled back is kept with its ad set, in the same transaction, until one is verified. A change
+        A step that the machine does not have is refused. That a change was rolled back is kept with its ad set, in the
+        same transaction, until one is verified. A change
         that is no longer in the state it was in stays as it is: another run has it.
         """
         now = self._table.clock.now()
@@ -185,8 +187,13 @@ class Ledger:
         return Step([put], max_bytes(change), f"{change.before.id} already has a change in this run")
 
     def _next_step(self, change: Change, state: ChangeState, now: datetime) -> Step:
-        update = "SET #state = :to, changed_at = :now"
-        values: Item = {":from": change.state.value, ":to": state.value, ":now": now.isoformat()}
+        update = "SET #state = :to, changed_at = :now, ads = :ads"
+        values: Item = {
+            ":from": change.state.value,
+            ":to": state.value,
+            ":now": now.isoformat(),
+            ":ads": ads_item(change),
+        }
         if state is ChangeState.ROLLING_BACK and change.reason is not None:
             update, values[":reason"] = f"{update}, reason = :reason", change.reason.value
         if not state.is_open:

@@ -49,6 +49,11 @@ def _dynamodb(*, short_of_time: bool = False) -> "DynamoDBClient":
     return client
 
 
+def prepare() -> None:
+    """Make the client before it is needed, with the files that it reads when it is first used."""
+    _dynamodb().get_paginator("query")
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Operations that are done together or not at all."""

@@ -10,7 +10,7 @@ from typing import Any
 from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, SyncReport, without_details
+from closrads.domain.results import GraphUsage, RunResult, SyncReport, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
 from closrads.redaction import redact_all
 
@@ -219,7 +219,7 @@ def run_record_of(item: Item) -> RunRecord:
         campaigns=tuple(item["campaigns"]),
         started_at=_time(item["started_at"]),
         ended_at=_time(item["ended_at"]) if "ended_at" in item else None,
-        result=_unpacked(item["result"]) if "result" in item else {},
+        result=RunResult.from_json(_unpacked(item["result"])) if "result" in item else None,
     )
 
 
@@ -276,26 +276,20 @@ def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
 
 
 def _report_item(report: SyncReport) -> Item:
-    return {**asdict(report), "unexplained": [unexplained_item(pause) for pause in report.unexplained]}
+    """Return a report's own fields: an invocation of an older version may read the item while a new one is deployed."""
+    item = {**asdict(report), "unexplained": [unexplained_item(pause) for pause in report.unexplained]}
+    del item["omitted"]
+    return item
 
 
 def progress_of(item: Item) -> CampaignProgress | None:
     """Return what has come of a campaign's share of a run, None if nothing has yet."""
     if "report" not in item:
         return None
-    report = _tuples(_unpacked(item["report"]))
-    adsets = tuple(AdSetResult(**{**_tuples(adset), "result": Result(adset["result"])}) for adset in report["adsets"])
-    unexplained = tuple(map(unexplained_of, report.get("unexplained", ())))
-    recovered = tuple(
-        Recovery(**{**_tuples(found), "found": ChangeState(found["found"]), "state": ChangeState(found["state"])})
-        for found in report["recovered"]
-    )
-    graph = GraphUsage(**{name: int(value) for name, value in item["graph"].items()})
-    return CampaignProgress(
-        SyncReport(**{**report, "adsets": adsets, "recovered": recovered, "unexplained": unexplained}),
-        graph,
-        bool(item["is_over"]),
-    )
+    packed = _unpacked(item["report"])
+    unexplained = tuple(map(unexplained_of, packed.pop("unexplained", ())))
+    report = replace(SyncReport.from_json(packed), unexplained=unexplained)
+    return CampaignProgress(report, GraphUsage.from_json(item["graph"]), bool(item["is_over"]))
 
 
 def _packed(value: Any) -> bytes:

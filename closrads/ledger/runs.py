@@ -54,6 +54,10 @@ class Runs:
         update = "SET ended_at = :ended_at, success = :success, #result = :result"
         self._table.update_if(run_key(run_id), update, "attribute_exists(pk)", values)
 
+    def forget(self, run_id: str) -> None:
+        """Forget a live run that has found nothing to tell of."""
+        self._table.delete_if(run_key(run_id), "attribute_exists(pk)", {})
+
     def exists(self, run_id: str) -> bool:
         """Tell whether there was such a live run."""
         item = self._table.get(run_key(run_id))

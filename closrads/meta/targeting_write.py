@@ -37,7 +37,7 @@ class RegionWrite:
     @property
     def wanted(self) -> frozenset[str]:
         """The keys of the regions."""
-        return frozenset(region["key"] for region in self.regions)
+        return frozenset(str(region["key"]) for region in self.regions)  # Meta may show numbers
 
 
 def has_targeting(answer: JsonObject) -> bool:
@@ -45,17 +45,8 @@ def has_targeting(answer: JsonObject) -> bool:
     return isinstance(answer.get("targeting"), dict)
 
 
-def write_regions(  # noqa: PLR0913 - what to write, how to read, and what the caller knows of time and of earlier calls
-    api: GraphApi,
-    adset: AdSetSnapshot,
-    write: RegionWrite,
-    read: Callable[[AdSetSnapshot], AdSetSnapshot],
-    *,
-    reserve: float,
-    retried: tuple[type[MetaError], ...],
-    may_be_sent: bool = False,
-) -> AdSetSnapshot:
-    """Set an ad set's regions; return it as read right before that write, with the targeting that Meta stores now.
+class TargetingWriter:
+    """One write of an ad set's regions, with its retries.
 
     Only Meta's own error says that a write was not done. After any other answer the ad set is read, and what is there
     decides; it is also read before every further attempt, and where the snapshot is older than `FRESH_SECONDS`.
@@ -64,68 +55,100 @@ def write_regions(  # noqa: PLR0913 - what to write, how to read, and what the c
     ----------
     read
         Reads an ad set with all its ads, once.
-    reserve
-        Seconds of the invocation that no wait may touch.
-    retried
-        What is worth another attempt.
     may_be_sent
         Whether an earlier call may have written these regions.
-
-    Raises
-    ------
-    AdSetChangedError
-        The regions that are there are somebody else's; they were left alone.
-    MetaOutcomeUnknownError
-        The write may have been done, and Meta does not show it.
-    MetaError
-        The write was not done.
     """
-    latest, sent = adset, may_be_sent
 
-    def attempt() -> AdSetSnapshot:
-        nonlocal latest, sent
-        if sent or (api.clock.now() - latest.read_at).total_seconds() > FRESH_SECONDS:
-            latest = read(latest)
-            if not sent and (why_not := write.accepts(latest)):
-                raise MetaInvalidError(why_not)
+    def __init__(
+        self,
+        api: GraphApi,
+        adset: AdSetSnapshot,
+        write: RegionWrite,
+        read: Callable[[AdSetSnapshot], AdSetSnapshot],
+        *,
+        may_be_sent: bool = False,
+    ) -> None:
+        self._api = api
+        self._latest = adset
+        self._write = write
+        self._read = read
+        self._sent = may_be_sent
+
+    def run(self, reserve: float, retried: tuple[type[MetaError], ...]) -> AdSetSnapshot:
+        """Set the regions; return the ad set as read right before that write, with the regions that Meta stores now.
+
+        Parameters
+        ----------
+        reserve
+            Seconds of the invocation that no wait may touch.
+        retried
+            What is worth another attempt.
+
+        Raises
+        ------
+        AdSetChangedError
+            The regions that are there are somebody else's; they were left alone.
+        MetaOutcomeUnknownError
+            The write may have been done, and Meta does not show it.
+        MetaError
+            The write was not done.
+        """
+        try:
+            return self._api.retrying(self._attempt, reserve=reserve, errors=retried)
+        except MetaError as error:
+            if not self._sent:
+                raise
+            return self._find_out(error, reserve, (*retried, MetaRateLimitError) if retried else ())
+
+    def _attempt(self) -> AdSetSnapshot:
+        self._refresh()
+        latest, write = self._latest, self._write
         present = region_keys(latest.targeting)
-        if present == write.wanted and (sent or not write.repeats):
+        if present == write.wanted and not write.repeats:
             return latest
-        _refuse_what_is_not_ours(latest, write)
+        self._refuse_foreign_regions()
         if conflicts := geo_conflicts(latest.targeting, write.wanted):
             raise MetaInvalidError("; ".join(conflicts))
-        targeting = _build_new_targeting(latest.targeting, write.regions)
-        try:
-            answer = api.post(adset.id, {"targeting": targeting, "fields": "id,targeting"})
-        except MetaTransientError:
-            sent = True
-            raise
-        sent = True
+        answer = self._send(_build_new_targeting(latest.targeting, write.regions))
         if not has_targeting(answer):
-            raise MetaLostAnswerError(f"Meta confirms the write to {adset.id} without showing it")
+            raise MetaLostAnswerError(f"Meta confirms the write to {latest.id} without showing it")
         stored = region_keys(answer["targeting"])
         if stored != write.wanted and stored in write.replaces:
-            raise MetaLostAnswerError(f"Meta confirms the write to {adset.id}, but shows the states from before")
+            raise MetaLostAnswerError(f"Meta confirms the write to {latest.id}, but shows the states from before")
         # Of the answer only the regions are taken: it may spell the rest otherwise than a read does.
         return replace(latest, targeting=with_regions_of(latest.targeting, answer["targeting"]))
 
-    try:
-        return api.retrying(attempt, reserve=reserve, errors=retried)
-    except MetaError as error:
-        if not sent:
-            raise
-        unknown = f"Nobody knows whether the write to {adset.id} was done: {error}"
+    def _refresh(self) -> None:
+        """Read the ad set anew if an attempt was made already, or if the snapshot is too old to write on."""
+        age = (self._api.clock.now() - self._latest.read_at).total_seconds()
+        if self._sent or age > FRESH_SECONDS:
+            self._latest = self._read(self._latest)
+            if not self._sent and (why_not := self._write.accepts(self._latest)):
+                raise MetaInvalidError(why_not)
+
+    def _send(self, targeting: JsonObject) -> JsonObject:
         try:
-            waited_for = (*retried, MetaRateLimitError) if retried else ()
-            there = api.retrying(lambda: read(latest), reserve=reserve, errors=waited_for)
+            answer = self._api.post(self._latest.id, {"targeting": targeting, "fields": "id,targeting"})
+        except MetaTransientError:
+            self._sent = True
+            raise
+        self._sent = True
+        return answer
+
+    def _find_out(self, error: MetaError, reserve: float, retried: tuple[type[MetaError], ...]) -> AdSetSnapshot:
+        """Look for a write whose answer was lost."""
+        unknown = f"Nobody knows whether the write to {self._latest.id} was done: {error}"
+        try:
+            self._latest = self._api.retrying(lambda: self._read(self._latest), reserve=reserve, errors=retried)
         except MetaError as unreadable:
             raise MetaOutcomeUnknownError(f"{unknown}; {unreadable}", error) from None
-        if region_keys(there.targeting) == write.wanted:
-            return there
-        _refuse_what_is_not_ours(there, write)
+        if region_keys(self._latest.targeting) == self._write.wanted:
+            return self._latest
+        self._refuse_foreign_regions()
         raise MetaOutcomeUnknownError(unknown, error) from None
 
-
-def _refuse_what_is_not_ours(adset: AdSetSnapshot, write: RegionWrite) -> None:
-    if region_keys(adset.targeting) not in (*write.replaces, write.wanted):
-        raise AdSetChangedError(f"Somebody changed the states of {adset.id} meanwhile: they stay as they are now")
+    def _refuse_foreign_regions(self) -> None:
+        if region_keys(self._latest.targeting) not in (*self._write.replaces, self._write.wanted):
+            raise AdSetChangedError(
+                f"Somebody changed the states of {self._latest.id} meanwhile: they stay as they are now"
+            )

@@ -44,7 +44,8 @@ def _boxes(result: RunResult) -> Iterator[Box]:
         yield Box("orange", "Unknown states", advice, unmapped)
     if off := _of_campaigns(result, lambda c: [line for pause in c.unexplained for line in _pause_lines(pause)]):
         advice = (
-            "These ads ran before CLOSRADS changed their ad set and are switched off since; Meta does not tell by whom. "
+            "These ads ran before CLOSRADS changed their ad set and are switched off since; Meta does not tell by "
+            "whom. "
             "If nobody wants them off, switch them on in Ads Manager."
         )
         yield Box("orange", "Switched off, nobody knows by whom", advice, off)

@@ -16,7 +16,6 @@ from closrads.report.subject import (
     MAX_PREVIEW_CHARS,
     _counted,
     _counts,
-    _enumerated,
     _follows_demand,
     _headline,
     _label,
@@ -24,7 +23,7 @@ from closrads.report.subject import (
     _plain,
     _preview,
 )
-from closrads.report.wording import LIFTED, NOT_CERTAIN, NOT_CHANGED, WORDINGS
+from closrads.report.wording import LIFTED, NOT_CERTAIN, NOT_CHANGED, WORDINGS, enumerated
 
 FEW = 8
 """Campaigns of which each has a section of its own, changed or not."""
@@ -115,7 +114,7 @@ def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:
 def _summary(result: RunResult, campaign: SyncReport) -> str:
     if campaign.left_to:
         return "left to another run"
-    counts = _enumerated(_counts(result, campaign.adsets))
+    counts = enumerated(_counts(result, campaign.adsets))
     if campaign.campaign_errors:
         return f"had errors, {counts}" if counts else "had errors"
     return counts or "no active ad set"

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from closrads.domain.changes import ChangeState
@@ -10,7 +10,7 @@ from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Box, Entry
-from closrads.report.wording import DEAD_TOKEN, DONE, WORDINGS
+from closrads.report.wording import DEAD_TOKEN, WORDINGS, enumerated, would_be
 
 MAX_OUTCOME_CHARS = 70
 """Of a subject: what a phone shows, or not much more."""
@@ -39,7 +39,8 @@ def _outcome(result: RunResult) -> str:
     if failed := _failed(result):
         return f"✗ {prefix}{_names(failed, _MAX_SUBJECT_NAME_CHARS)} failed"
     counts = [f"{count} {word}" for word, count in _news(result).items()] or [WORDINGS[result.action].nothing]
-    return f"{'⚠' if _has_warnings(_without_deferred(result)) else '✓'} {prefix}{_short(counts, list(_secondary_facts(result)))}"
+    sign = "⚠" if _has_warnings(_without_deferred(result)) else "✓"
+    return f"{sign} {prefix}{_short(counts, list(_secondary_facts(result)))}"
 
 
 def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
@@ -207,32 +208,24 @@ def _counts(result: RunResult, adsets: Iterable[AdSetResult]) -> dict[str, int]:
     """Return how many ad sets there are of each kind, those first that a reader must not miss."""
     wording = WORDINGS[result.action]
     words = Counter(_note_label(result, adset) or wording.counted[adset.result] for adset in adsets)
-    return {_would(result, word): words[word] for word in (*wording.counted.values(), wording.noted) if words[word]}
+    return {would_be(result, word): words[word] for word in (*wording.counted.values(), wording.noted) if words[word]}
 
 
 def _note_label(result: RunResult, adset: AdSetResult) -> str:
     return WORDINGS[result.action].noted if adset.issues and adset.result in _QUIET else ""
 
 
-def _would(result: RunResult, word: str) -> str:
-    return f"would be {word}" if result.dry_run and word in DONE else word
-
-
 def _label(result: RunResult, adset: AdSetResult) -> str:
-    return _note_label(result, adset) or _would(result, WORDINGS[result.action].labels[adset.result])
-
-
-def _enumerated(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {word}" for word, count in counts.items())
+    return _note_label(result, adset) or would_be(result, WORDINGS[result.action].labels[adset.result])
 
 
 def _counted(result: RunResult, campaigns: Iterable[SyncReport]) -> str:
     """Return the counts that everybody looks for, and the others where there is something to count."""
     wording = WORDINGS[result.action]
     adsets = [adset for campaign in campaigns for adset in campaign.adsets if adset.result is not Result.NOT_ACTIVE]
-    counts = {_would(result, wording.counted[outcome]): 0 for outcome in wording.always} | _counts(result, adsets)
+    counts = {would_be(result, wording.counted[outcome]): 0 for outcome in wording.always} | _counts(result, adsets)
     in_full = {wording.counted[Result.SKIPPED_PREFLIGHT]: wording.labels[Result.SKIPPED_PREFLIGHT]}
-    return f"{_adsets(len(adsets))}: {_enumerated({in_full.get(word, word): n for word, n in counts.items()})}"
+    return f"{_adsets(len(adsets))}: {enumerated({in_full.get(word, word): n for word, n in counts.items()})}"
 
 
 def _follows_demand(result: RunResult, campaign: SyncReport) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
-from closrads.domain.results import Result
+from closrads.domain.results import Result, RunResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +238,13 @@ RECOVERY_LABELS = {
     ChangeState.SUPERSEDED: "changed by somebody else since, left so",
     ChangeState.NOT_WRITTEN: "had not been changed",
 }
+
+
+def would_be(result: RunResult, word: str) -> str:
+    """Return a word for an outcome, as “would be …” if a dry run has not brought it about."""
+    return f"would be {word}" if result.dry_run and word in DONE else word
+
+
+def enumerated(counts: Mapping[str, int]) -> str:
+    """Return counts by their words as part of a sentence."""
+    return ", ".join(f"{count} {word}" for word, count in counts.items())

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from closrads.concurrency import in_background, map_concurrently
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason, UnexplainedPause
 from closrads.domain.health import StatusChange, switched_off_by_meta
 from closrads.domain.request import Action
@@ -83,6 +83,8 @@ class ChangeRun:
     """As it is, even if not yet recorded."""
     now: AdSetSnapshot
     """The ad set as it was read last, with all its ads."""
+    protected: tuple[Ad, ...]
+    """The ads that the change answers for: those that ran before, and those that it has re-published since."""
     confirmed: frozenset[str] = frozenset()
     """The ids of the ads of which Meta has confirmed a re-publish since the last write."""
     failures: tuple[RepublishFailure, ...] = ()
@@ -111,6 +113,12 @@ class ChangeRun:
         return self.change.before.id
 
     @property
+    def to_record(self) -> Change:
+        """The change, with what the ledger does not know of it yet but for its state."""
+        before = replace(self.change.before, ads=self.protected)
+        return replace(self.change, before=before, reason=self.reason)
+
+    @property
     def error(self) -> ClosradsError | None:
         """What says most about whether the campaign may go on."""
         return most_severe(self.refusals) or self.unrecorded
@@ -123,13 +131,15 @@ class ChangeRun:
     @property
     def to_republish(self) -> tuple[Ad, ...]:
         """Every ad that runs without a confirmation, and every ad that Meta has switched off since the change began."""
-        off = switched_off_by_meta(self.change.before.active_ads, self.now.ads, self.log, self.change.prepared_at)
+        off = switched_off_by_meta(self.protected, self.now.ads, self.log, self.change.prepared_at)
         return tuple({ad.id: ad for ad in (*self.unconfirmed, *off)}.values())
 
     @property
     def unconfirmed(self) -> tuple[Ad, ...]:
         """The ads that run and of which Meta has not confirmed a re-publish since the last write."""
-        return tuple(ad for ad in self.now.active_ads if ad.id not in self.confirmed)
+        # A disapproved ad does not run, and Meta refuses its re-publish (Marketing API "Error Codes", 2490427).
+        running = (ad for ad in self.now.active_ads if ad.effective_status != "DISAPPROVED")
+        return tuple(ad for ad in running if ad.id not in self.confirmed)
 
     @property
     def unexplained(self) -> tuple[AdFinding, ...]:
@@ -176,7 +186,14 @@ class ChangeRun:
     def republished(self, outcome: Republished) -> "ChangeRun":
         """Return it after a re-publish."""
         run = self.refused(*(failure.error for failure in outcome.failures))
-        return replace(run, confirmed=self.confirmed | outcome.confirmed, failures=outcome.failures)
+        known = {ad.id for ad in self.protected}
+        added = (ad for ad in self.now.ads if ad.id in outcome.confirmed and ad.id not in known)
+        return replace(
+            run,
+            confirmed=self.confirmed | outcome.confirmed,
+            failures=outcome.failures,
+            protected=(*self.protected, *(replace(ad, status="ACTIVE") for ad in added)),
+        )
 
     def reread(self, adset: AdSetSnapshot) -> "ChangeRun":
         """Return it with its ads as they were read anew; its targeting is as it was written."""
@@ -195,7 +212,7 @@ class ChangeRun:
 
 def begin(change: Change, now: AdSetSnapshot) -> ChangeRun:
     """Return a recorded change, ready to be carried on from its state."""
-    return ChangeRun(change, change.state, now)
+    return ChangeRun(change, change.state, now, change.before.active_ads)
 
 
 # --- forward
@@ -346,15 +363,17 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
 
 
 def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
-    """Put the regions from before onto the targeting that is there; if Meta refuses, the ads are protected all the same."""
+    """Put the regions from before onto the targeting that is there; if Meta refuses, go on and protect the ads."""
     change = run.change
+    now = replace(run.now, read_at=LONG_AGO)  # a person may have come since the write, however short the wait was
     try:
-        adset = rollback_geo(job.api, change.before, run.now, {change.new_regions, run.stored}, repeats=True)
+        adset = rollback_geo(job.api, change.before, now, {change.new_regions, run.stored}, repeats=True)
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaError as error:
         known = not isinstance(error, MetaOutcomeUnknownError) and run.reason is not RollbackReason.OUTCOME_UNKNOWN
         what = "Its states were NOT restored" if known else "It is NOT known whether its states are as before"
+        run = replace(run, confirmed=frozenset(), failures=())  # the links may be pending anew
         return run.refused(error).with_issues(f"{what}: {error}")
     return run.written(adset)
 
@@ -397,12 +416,12 @@ def _republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[Chan
 def _verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
     """Read the ads again; those that were switched on meanwhile are re-published, and read once more."""
     done = {run.id: run for run in runs}
-    pending = [run for run in runs if run.now.ads or run.change.before.ads]
+    pending = [run for run in runs if run.now.ads or run.protected]
     for _ in range(VERIFY_ROUNDS):
         if not pending:
             break
         since = min(run.change.prepared_at for run in pending)
-        before = [run.change.before for run in pending]
+        before = [replace(run.change.before, ads=run.protected) for run in pending]
         seen = verify_ads_after_republish(job.api, before, job.wait_seconds, since=since, reserve=reserve)
         done |= {run.id: run.verified(seen[run.id]) for run in pending}
         late = [done[run.id] for run in pending if done[run.id].unconfirmed and not done[run.id].failures]
@@ -476,14 +495,8 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     """
     done = {run.id: replace(run, unrecorded=None) for run in runs}
     while behind := [run for run in done.values() if run.change.state is not run.state and run.unrecorded is None]:
-        moves = [
-            (replace(run.change, reason=run.reason), _next_on_the_way(run.change.state, run.state)) for run in behind
-        ]
-        try:
-            answers = job.ledger.move(moves)
-        except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
-            answers = [LedgerError(log_defect(error))] * len(moves)
-        for run, (_, to), answer in zip(behind, moves, answers, strict=True):
+        moves = [(run.to_record, _next_on_the_way(run.change.state, run.state)) for run in behind]
+        for run, (_, to), answer in zip(behind, moves, _move(job, moves), strict=True):
             if isinstance(answer, LedgerError):
                 details = {"adset": run.id, "to": to.value, "error": str(answer)}
                 logger.error("ledger.unrecorded", extra=details)
@@ -491,6 +504,17 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
             else:
                 done[run.id] = replace(run, change=answer)
     return [done[run.id] for run in runs]
+
+
+def _move(job: Job, moves: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
+    """Record one step of each change; if that fails on a defect, of each of them alone."""
+    try:
+        return job.ledger.move(moves)
+    except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
+        defect = log_defect(error)
+    if len(moves) == 1:
+        return [LedgerError(defect)]
+    return [answer for move in moves for answer in _move(job, [move])]
 
 
 def _next_on_the_way(state: ChangeState, goal: ChangeState) -> ChangeState:

@@ -96,8 +96,14 @@ def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recove
     return tuple(recoveries)
 
 
-def recheck(
-    job: Job, changes: Sequence[Change], wave_size: int, known: Mapping[str, frozenset[str]], *, dry_run: bool
+def recheck(  # noqa: PLR0913 - what to look at, and what is known of it already
+    job: Job,
+    changes: Sequence[Change],
+    wave_size: int,
+    known: Mapping[str, frozenset[str]],
+    *,
+    dry_run: bool,
+    now: Mapping[str, AdSetSnapshot] | None = None,
 ) -> tuple[AdSetResult, ...]:
     """Look again at ad sets that were changed, whatever that ended as, and put back those whose ads broke since.
 
@@ -105,13 +111,15 @@ def recheck(
     ----------
     known
         The ids of ads, by the id of the ad set, of which it was told before that nobody knows who switched them off.
+    now
+        The ad sets by id, if they have just been read.
     """
     results: list[AdSetResult] = []
     for batch, why_none in _batches(job, changes, wave_size):
         if why_none:
             results += (_result(change, Result.DEFERRED, (why_none,)) for change in batch)
         else:
-            results += _recheck_batch(job, batch, known, dry_run=dry_run)
+            results += _recheck_batch(job, batch, known, now, dry_run=dry_run)
     return tuple(results)
 
 
@@ -159,9 +167,11 @@ class _Seen:
         return replace(begin(self.change, self.now), log=self.log)
 
 
-def _look_up(job: Job, changes: Sequence[Change]) -> dict[str, _Seen | MetaError]:
+def _look_up(
+    job: Job, changes: Sequence[Change], known: Mapping[str, AdSetSnapshot] | None = None
+) -> dict[str, _Seen | MetaError]:
     """Read the ad sets of changes with all their ads, and the activity log if it can explain anything."""
-    read = read_adsets(job.api, [change.before for change in changes])
+    read: Mapping[str, AdSetSnapshot | MetaError] = known or read_adsets(job.api, [change.before for change in changes])
     paused = [
         change
         for change in changes
@@ -209,13 +219,19 @@ def _take_over(seen: _Seen) -> ChangeRun:
     elif course is Course.LEAVE:
         run = run.foreign("Somebody changed its states meanwhile: they stay as they are now")
     elif course is Course.RESTORE:
-        broken = (finding for finding in seen.findings if finding.health is AdHealth.BROKEN)
-        run = run.failed(RollbackReason.ADS_BROKEN, *map(str, broken))
+        broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
+        run = run.failed(_reason_to_restore(seen.change, is_broken=bool(broken)), *broken)
     elif course is Course.CONFIRM:
         run = run.failed(RollbackReason.ALREADY_BACK)
     elif run.state is ChangeState.PREPARED:
         run = run.in_state(ChangeState.WRITTEN)
     return run
+
+
+def _reason_to_restore(change: Change, *, is_broken: bool) -> RollbackReason:
+    """Return why regions are put back: if nothing is broken now, what an earlier run had against them stands."""
+    known = change.reason not in {None, RollbackReason.ALREADY_BACK}
+    return change.reason if change.reason and known and not is_broken else RollbackReason.ADS_BROKEN
 
 
 def _state_and_issues(run: ChangeRun) -> tuple[ChangeState, tuple[str, ...]]:
@@ -233,9 +249,14 @@ def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Re
 
 
 def _recheck_batch(
-    job: Job, changes: Sequence[Change], known: Mapping[str, frozenset[str]], *, dry_run: bool
+    job: Job,
+    changes: Sequence[Change],
+    known: Mapping[str, frozenset[str]],
+    now: Mapping[str, AdSetSnapshot] | None,
+    *,
+    dry_run: bool,
 ) -> list[AdSetResult]:
-    looked_up = _look_up(job, changes)
+    looked_up = _look_up(job, changes, now)
     results: dict[str, AdSetResult] = {}
     to_restore: list[ChangeRun] = []
     for change in changes:

@@ -105,8 +105,7 @@ def carry_out(
             outcomes = apply_wave(job, wave)
         finally:
             job.api.quota.release(points_needed(adsets[: capacity.size]))
-        throttled = [key for key, outcome in outcomes.items() if len(wave) > 1 and _was_throttled(outcome)]
-        outcomes = {key: outcome for key, outcome in outcomes.items() if key not in throttled}
+        outcomes = {key: outcome for key, outcome in outcomes.items() if len(wave) == 1 or not outcome.will_pass}
         queue = [change for change in wave if change.adset.id not in outcomes] + queue[capacity.size :]
         for outcome in outcomes.values():
             _log(outcome.result)
@@ -135,7 +134,7 @@ def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResu
 def _refusals(
     before: tuple[tuple[int | None, int | None], ...], outcomes: Sequence[Outcome]
 ) -> tuple[tuple[int | None, int | None], ...]:
-    """Return the codes of the last equal refusals in a row; one about the ad set itself neither counts nor interrupts."""
+    """Return the codes of the last equal refusals in a row; those about one ad set neither count nor interrupt."""
     row = before
     for outcome in outcomes:
         error = outcome.error
@@ -146,10 +145,6 @@ def _refusals(
         elif outcome.result.result is Result.UPDATED:
             row = ()
     return row
-
-
-def _was_throttled(outcome: Outcome) -> bool:
-    return isinstance(outcome.error, MetaRateLimitError) and outcome.result.result is Result.DEFERRED
 
 
 def _consequence(errors: Sequence[ClosradsError | None], stop: str) -> tuple[Result, str, str]:

@@ -50,6 +50,8 @@ class Outcome:
     """What was refused on the way: the rest of the campaign may have to stop for it."""
     is_of_its_own: bool = False
     """Whether it failed for a reason that says nothing about the others."""
+    will_pass: MetaRateLimitError | MetaTransientError | None = None
+    """Why it was not begun, if that will pass: it can be tried again."""
 
 
 def validate_change(api: GraphApi, change: Decision) -> Outcome:
@@ -76,14 +78,14 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
         outcomes = _apply_together(job, [planned])
         planned = replace(planned, adset=replace(planned.adset, read_at=LONG_AGO))  # a wait is long enough for a person
         for outcome in outcomes.values():
-            if isinstance(outcome.error, MetaRateLimitError) and outcome.result.result is Result.DEFERRED:
-                raise outcome.error
+            if outcome.will_pass:
+                raise outcome.will_pass
         return outcomes
 
     reserve = max(job.seconds_needed([planned.adset]), job.api.seconds_not_for_waits)
     try:
-        return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError,))
-    except MetaRateLimitError as error:
+        return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError, MetaTransientError))
+    except (MetaRateLimitError, MetaTransientError) as error:
         return {planned.adset.id: _not_done(planned, error)}
 
 
@@ -109,6 +111,19 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
         else:
             prepared.append(begun)
     refused = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
+    done = carry_through(job, _send(job, prepared, refused))
+    keep_unexplained_pauses(job, done)
+    for run in done:
+        change = changes[run.id]
+        if run.state is not ChangeState.NOT_WRITTEN:
+            outcomes[run.id] = _outcome(change, run)
+        elif run.refusals:
+            outcomes[run.id] = _not_begun(change, run.refusals[-1])
+    return outcomes
+
+
+def _send(job: Job, prepared: Sequence[ChangeRun], refused: list[ClosradsError]) -> list[ChangeRun]:
+    """Send changes to Meta side by side; after a refusal that concerns all, nothing more is begun."""
 
     def send(run: ChangeRun) -> ChangeRun:
         if any(map(concerns_all, list(refused))):
@@ -118,16 +133,7 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
             refused.append(done.error)
         return done
 
-    sent = map_concurrently(send, prepared, WRITES_AT_ONCE)
-    done = carry_through(job, sent)
-    keep_unexplained_pauses(job, done)
-    for run in done:
-        change = changes[run.id]
-        if run.state is not ChangeState.NOT_WRITTEN:
-            outcomes[run.id] = _outcome(change, run)
-        elif run.refusals:
-            outcomes[run.id] = _not_done(change, run.refusals[-1])
-    return outcomes
+    return map_concurrently(send, prepared, WRITES_AT_ONCE)
 
 
 def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
@@ -149,7 +155,8 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
         if isinstance(adset, MetaTransientError) and not alone:
             continue  # to wait for it would make the others' snapshots old
         if isinstance(adset, MetaError):
-            looks.append(_not_done(planned, adset))
+            not_read = _not_begun if isinstance(adset, MetaRateLimitError) else _not_done
+            looks.append(not_read(planned, adset))
             continue
         decision = decide(adset, planned.regions, check_ad_health(adset), planned.replaces)
         decision = replace(decision, reverts=planned.reverts)
@@ -183,6 +190,12 @@ def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Chang
         _not_done(decision, error) if error else begin(change, decision.adset)
         for decision, change, error in zip(changes, prepared, errors, strict=True)
     ]
+
+
+def _not_begun(change: Decision, error: MetaError) -> Outcome:
+    """Return the outcome of a change that was refused, or given up, before anything was written."""
+    will_pass = error if isinstance(error, MetaRateLimitError | MetaTransientError) else None
+    return replace(_not_done(change, error), will_pass=will_pass)
 
 
 def _not_done(change: Decision, error: ClosradsError) -> Outcome:

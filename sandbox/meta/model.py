@@ -29,6 +29,8 @@ class Account:
     """What the edge "account_controls" holds: limits above those of the ad sets."""
     audience_terms_accepted: bool = True
     """False: ad sets with custom audiences cannot be edited until a person accepts the terms."""
+    shows_usage: bool = True
+    """False: the limits hold, and no header ever tells of them ("Headers appear only after enough calls")."""
     other_usage: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Entries of other quotas that the usage header shows beside this account's own, by object id."""
     tasks: tuple[str, ...] = ("ADVERTISE", "ANALYZE", "DRAFT", "MANAGE")

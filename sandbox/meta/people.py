@@ -79,6 +79,7 @@ class People(State):
         with self.at_present() as now:
             adset = self.adsets[adset_id]
             record_duration(adset, adset.end_time, end_time, by, now)
+            adset.remember(now, adset.account.read_lag)
             adset.end_time, adset.updated_time = end_time, now
 
     def change_by_hand(self, adset_id: str, targeting_changes: dict[str, Any]) -> None:

@@ -26,16 +26,16 @@ _RUNNING = frozenset({"ACTIVE", "PENDING_REVIEW", "IN_PROCESS", "PREAPPROVED"})
 
 
 def targeting_written(ad: Ad, before: AbstractSet[str], after: AbstractSet[str], now: float) -> None:
-    """Put the link of an ad that is on into question, or see that the write which did so was taken back."""
+    """Make the link of an ad that is on pending, or see that the write which did so was taken back."""
     if ad.damage is not None:
         ad.damage.rolled_back = after == ad.damage.before
         if ad.damage.rolled_back and ad.damage.breakage.cure is Cure.ROLLBACK:
             _mend(ad, now)
     elif ad.status == "ACTIVE":
-        _put_into_question(ad, before, now)
+        _make_pending(ad, before, now)
 
 
-def _put_into_question(ad: Ad, before: AbstractSet[str], now: float) -> None:
+def _make_pending(ad: Ad, before: AbstractSet[str], now: float) -> None:
     default = ad.account.default_breakage
     breakage = ad.breakage or (default(ad) if default is not None else None)
     if breakage is not None:
@@ -61,7 +61,7 @@ def switched_on(ad: Ad, now: float) -> None:
     if ad.damage is not None:
         ad.damage.at, ad.damage.reads = now, 0
     elif any(_is_pending(other) for other in ad.adset.ads):
-        _put_into_question(ad, region_keys(ad.adset.targeting), now)
+        _make_pending(ad, region_keys(ad.adset.targeting), now)
 
 
 def _is_pending(ad: Ad) -> bool:

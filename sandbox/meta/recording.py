@@ -23,7 +23,7 @@ def record_status(node: Campaign | AdSet | Ad, old: str, new: str, actor: Actor,
     An ad passes through processing, which makes several rows: three of one change, two of a re-publish. What Meta does
     on its own is one row.
     """
-    before, after = _WORDS[old], _WORDS[new]
+    before, after = _WORDS.get(old, old), _WORDS.get(new, new)
     if isinstance(node, Ad) and actor is not META:
         _record_processing(node, before, after, actor, now)
     elif old != new:
@@ -67,7 +67,7 @@ def record_duration(adset: AdSet, before: float | None, after: float | None, act
 
 def _described(targeting: dict[str, Any]) -> list[dict[str, Any]]:
     """Return targeting as the log tells it: in texts, which no client can write back."""
-    regions = [each["name"] for each in (targeting.get("geo_locations") or {}).get("regions", [])]
+    regions = [str(each.get("name")) for each in (targeting.get("geo_locations") or {}).get("regions", [])]
     ages = f"{targeting.get('age_min', 18)} - {targeting.get('age_max', 65)}"
     return [
         {"content": "Location - Living in:", "children": [f"United States: {', '.join(regions)}"]},

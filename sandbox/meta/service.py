@@ -67,7 +67,7 @@ class Service(State):
         Parameters
         ----------
         reply
-            One of `sandbox.meta.faults`, or any other `Reply`; None for the answer that the operation deserves.
+            One of `sandbox.meta.faults`, or any other `Reply`; None for the true answer.
         on
             "POST adset", "POST ad", "GET adset", "GET ad", "GET adsets", "GET ads", "GET campaign", ... match an
             operation, alone or as an item of a batch, and so do "POST" and "GET"; "batch" matches the envelope of a
@@ -149,17 +149,17 @@ class Service(State):
             if fault is None:
                 reply = self._answer(operation, token, proof, now)
             else:
-                reply = self._spoiled(operation, fault, token, proof, now)
+                reply = self._faulty(operation, fault, token, proof, now)
         operation.status = reply.status if reply.delivery is Delivery.WHOLE else 0
         if "input_token" in operation.params:  # the record holds no token
             operation.params["input_token"] = "***"
         return reply
 
-    def _spoiled(self, operation: Operation, fault: Fault, token: str | None, proof: str | None, now: float) -> Reply:
+    def _faulty(self, operation: Operation, fault: Fault, token: str | None, proof: str | None, now: float) -> Reply:
         reply = fault.reply
         if fault.applied or (reply is None and fault.later is None):
-            deserved = self._answer(operation, token, proof, now)
-            reply = reply or deserved
+            true_answer = self._answer(operation, token, proof, now)
+            reply = reply or true_answer
         elif reply is None:
             dry = {"execution_options": json.dumps(["validate_only"])}
             reply = self._answer(dataclasses.replace(operation, params=operation.params | dry), token, proof, now)
@@ -182,7 +182,8 @@ class Service(State):
                 account, quota = node.account, node.account.quota
                 active = account.active_ads(now)
                 refusal = quota.charge(operation.points, active)
-                usage = quota.headers(account.id, active, account.other_usage)
+                if account.shows_usage:
+                    usage = quota.headers(account.id, active, account.other_usage)
                 if refusal is not None:
                     raise Refused(refusal)  # noqa: TRY301 - all refusals leave by the same way
             reply = graph.answer(self, operation, token or "", now)

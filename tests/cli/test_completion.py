@@ -1,8 +1,6 @@
 """What a shell offers after a TAB, in a real bash."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -49,42 +47,6 @@ class TestWords:
         """Nothing is offered, and nothing said."""
         business.aws.fail("ssm", "GetParametersByPath", "AccessDeniedException", times=None)
         assert completion.campaigns("") == []
-
-
-@pytest.mark.skipif(BASH is None, reason="it is evaluated by bash")
-def test_bash_completes(business: Sandbox, tmp_path: Path) -> None:
-    """The printed text makes `closrads` a command, from any folder, that completes itself."""
-    assert BASH is not None
-    program = """
-        eval "$1"
-        for line in 'closrads pu' 'closrads run re' 'closrads history --campaign t' 'closrads doctor --stage '; do
-            read -ra COMP_WORDS <<< "$line"
-            [[ $line == *' ' ]] && COMP_WORDS+=('')
-            COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-            _closrads_offer
-            echo "${COMPREPLY[*]}"
-        done
-        complete -p closrads
-        closrads history --limit 1
-    """
-    assert business.aws.requests == []
-    done = subprocess.run(  # noqa: S603 - our own text
-        [BASH, "--norc", "-c", program, "bash", completion.script(completion.Shell.BASH)],
-        cwd=tmp_path,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert done.stdout.splitlines()[:4] == [
-        "push-config pull-config",
-        "recheck resync-one-campaign",
-        "truckers",
-        "dev prod",
-    ]
-    assert "_closrads_offer closrads" in done.stdout
-    assert done.stderr.strip() == "No live run yet, in stage sandbox"
 
 
 @pytest.mark.parametrize("shell", completion.Shell)

@@ -1,9 +1,6 @@
 """`push-config` and `pull-config`, against a real Parameter Store's API."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -49,13 +46,6 @@ def run(*arguments: object, typed: str | None = None) -> Result:
 def puts(sandbox: Sandbox) -> int:
     """Return how many parameters were put."""
     return [call.operation for call in sandbox.aws.requests].count("PutParameter")
-
-
-def test_the_commands_are_there() -> None:
-    """As a process, which is how everybody starts them; the help names them."""
-    shown = subprocess.run([sys.executable, "-m", "closrads", "--help"], capture_output=True, text=True, check=True)
-
-    assert {"push-config", "pull-config"} <= set(shown.stdout.split())
 
 
 class TestPush:
@@ -191,17 +181,6 @@ class TestPush:
 
         assert (result.exit_code, sandbox.aws.requests) == (2, [])
         assert said in result.stderr
-
-    def test_a_reader_that_goes_away(self, legacy: Path, sandbox: Sandbox) -> None:
-        """`| head -1` keeps nothing from being put."""
-        ours, theirs = os.pipe()
-        os.close(ours)
-        command = [sys.executable, "-m", "closrads", "push-config", str(legacy), "--yes", "--stage", "sandbox"]
-        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own program
-        os.close(theirs)
-
-        assert "9 of 9 put" in done.stderr
-        assert puts(sandbox) == 9
 
 
 class TestPull:

@@ -1,11 +1,7 @@
 """`run` and `undo`, with the real handler."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import NoReturn
 
@@ -207,45 +203,6 @@ class TestRun:
         assert (live.exit_code, dry.exit_code) == (130, 130)
         assert "Stopped" in live.stderr
         assert "Stopped" in dry.stderr
-
-    def test_stopped_means_that_nothing_more_is_written(self, business: Sandbox, tmp_path: Path) -> None:
-        """Ctrl-C while Meta is slow with a write: the process is gone before Meta answers, and says little."""
-        held, gone = threading.Event(), threading.Event()
-
-        def hold(moment: str) -> None:
-            if moment == "after" and business.meta.writes and not gone.is_set():
-                held.set()
-                gone.wait(30)
-
-        business.meta.on_exchange = hold
-        program = (  # a background process of a shell would ignore Ctrl-C
-            "import pathlib, runpy, signal, sys; from closrads.cli import runs;"
-            "signal.signal(signal.SIGINT, signal.default_int_handler); runs.LOGS = pathlib.Path(sys.argv.pop(1));"
-            "runpy.run_module('closrads', run_name='__main__')"
-        )
-        root = str(Path(__file__).resolve().parents[2])
-        with subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-c", program, str(tmp_path), "run", LIVE, "--yes"],
-            env={**os.environ, "PYTHONPATH": root},
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                assert held.wait(30)
-                process.send_signal(signal.SIGINT)
-                shown, told = process.communicate(timeout=30)
-            finally:
-                process.kill()
-                gone.set()
-
-        assert (process.returncode, shown) == (130, "")
-        assert [line.partition(":")[0] for line in told.splitlines()] == [
-            "What is half done, the next live run finishes or undoes",
-            "log",
-            "Stopped",
-        ]
 
     def test_what_another_run_is_at_work_on_is_left(self, call: Call) -> None:
         """It is said, of a campaign and of all."""

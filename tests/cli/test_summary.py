@@ -1,5 +1,6 @@
 """A run's result in the words and lines of a terminal."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,13 +10,22 @@ from closrads.cli import summary
 from closrads.cli.past import Aftermath
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport, without_details
+from closrads.domain.results import (
+    AdSetResult,
+    GraphUsage,
+    MailOutcome,
+    Recovery,
+    Result,
+    RunResult,
+    SyncReport,
+    without_details,
+)
 
 
-def result(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **more: Any) -> dict[str, Any]:
-    """Return what the handler returns of a run of one campaign."""
+def result(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **more: Any) -> RunResult:
+    """Return the result of a run of one campaign."""
     report = SyncReport("veterans", "Veterans", dry_run, adsets, **more)
-    return RunResult("run", action, dry_run, datetime(2026, 5, 4, tzinfo=UTC), 1500, (report,)).to_json()
+    return RunResult("run", action, dry_run, datetime(2026, 5, 4, tzinfo=UTC), 1500, (report,))
 
 
 def adset(name: str, word: Result = Result.UNCHANGED, **more: Any) -> AdSetResult:
@@ -28,16 +38,27 @@ EVERY = tuple(adset(word, word) for word in Result)
 
 def test_every_word_is_counted() -> None:
     """In the order of the words, which is by importance; nothing is left out."""
-    assert summary.counts(result(*EVERY)) == dict.fromkeys(Result, 1)
+    assert summary.counted(result(*EVERY)) == (
+        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 deferred, 1 held, "
+        "1 put back as before, 1 failed, 2 to be looked at, 1 with a failed rollback"
+    )
 
 
 def test_a_result_without_details_is_counted() -> None:
     """A very large one keeps its counts only, and there errors are one number."""
-    counts = summary.counts(without_details(result(*EVERY)))
+    kept = RunResult.from_json(without_details(result(*EVERY).to_json()))
 
-    assert counts.pop("failed") == 4
-    assert set(counts.values()) == {1}
-    assert counts.keys() == {*Result} - {"failed", "unverified", "superseded", "rollback_failed"}
+    assert summary.counted(kept) == (
+        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 deferred, 1 held, "
+        "1 put back as before, 4 failed"
+    )
+
+
+def test_a_campaign_without_details_is_not_one_without_ad_sets() -> None:
+    """Nothing is said of ad sets that are counted but not listed."""
+    (campaign,) = summary.campaigns(RunResult.from_json(without_details(result(adset("Broad")).to_json())))
+
+    assert (campaign.lines, campaign.notes) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +102,7 @@ def test_one_is_one(number: int, said: str) -> None:
 )
 def test_the_last_line(mail: MailOutcome, said: str) -> None:
     """Who wanted no mail reads of none."""
-    one = result(adset("Broad")) | {"mail": mail.value, "graph": {"round_trips": 1}}
+    one = replace(result(adset("Broad")), mail=mail, graph=GraphUsage(round_trips=1))
     assert summary.footline(one, is_kept=True) == f"Run run, in the history · {said} · 1 call to Meta"
 
 

@@ -1,10 +1,6 @@
 """How commands speak: colours, widths, errors, exit statuses."""
 
-import os
-import pty
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -18,7 +14,6 @@ from closrads.cli import terminal
 from closrads.cli.app import app
 from closrads.errors import LedgerError
 from closrads.redaction import Secret
-from sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,46 +84,8 @@ class TestErrors:
         assert CliRunner().invoke(app, list(arguments)).exit_code == 2
 
 
-def on_a_terminal(arguments: list[str], environment: dict[str, str]) -> str:
-    """Return what a command writes to a terminal."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "closrads", *arguments]
-    with subprocess.Popen(  # noqa: S603 - our own program
-        command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    ) as process:
-        os.close(theirs)
-        written = b"".join(_read(ours))
-        process.wait()
-    os.close(ours)
-    return written.decode()
-
-
-def _read(terminal_end: int) -> Iterator[bytes]:
-    try:
-        while piece := os.read(terminal_end, 65536):
-            yield piece
-    except OSError:  # how Linux says that the other end is closed
-        return
-
-
 class TestLooks:
     """Colours and progress for eyes, plain text for everything else."""
-
-    def test_a_terminal_gets_colours_and_progress(self, business: Sandbox) -> None:
-        """Escape sequences, and what is waited for."""
-        assert business.aws.requests == []
-        written = on_a_terminal(["doctor"], {**os.environ, "TERM": "xterm-256color"})
-
-        assert "\x1b[32mok" in written
-        assert "Looking at the parameters" in written
-
-    def test_no_color_is_respected(self, business: Sandbox) -> None:
-        """As https://no-color.org has it."""
-        assert business.aws.requests == []
-        written = on_a_terminal(["doctor"], {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"})
-
-        assert "\x1b[32m" not in written
-        assert "Stage sandbox" in written
 
     @pytest.mark.parametrize(("quiet", "shown"), [(False, True), (True, False)])
     def test_progress_can_be_kept_quiet(self, monkeypatch: pytest.MonkeyPatch, *, quiet: bool, shown: bool) -> None:
@@ -172,27 +129,8 @@ def test_a_question_needs_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.is_somebody_there()
 
 
-def test_a_python_without_what_the_commands_need() -> None:
-    """One sentence says which one has it."""
-    command = [sys.executable, "-S", "-m", "closrads", "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
-
-    assert done.returncode == 1
-    assert done.stderr == "This Python has no typer: run `make .venv/ready`, then call .venv/bin/python -m closrads\n"
-
-
 def test_a_switch_takes_no_value() -> None:
     """The help shows none behind it."""
     shown = CliRunner().invoke(app, ["undo", "--help"]).output
 
     assert not any("<bool>" in line for line in shown.splitlines() if "--help" not in line)
-
-
-def test_help_is_quick() -> None:
-    """Nothing is imported for it that only a command needs: boto3 and Meta's SDK take as long again."""
-    program = "import sys, closrads.__main__; print(*sys.modules)"
-    modules = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-
-    assert {"boto3", "botocore", "requests", "facebook_business", "handler"}.isdisjoint(modules)

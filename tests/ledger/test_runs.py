@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from closrads.domain.adsets import LONG_AGO
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, Recovery, Result
+from closrads.domain.results import AdSetResult, Recovery, Result, RunResult
 from closrads.domain.runs import SharedRun
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.records import KEPT_FOR, MAX_KEPT
@@ -106,10 +106,11 @@ class TestSharedRuns:
         campaigns = [{"slug": str(noise.getrandbits(900)), "adsets": [], "errors": []} for _ in range(4_000)]
         runs(world).open(a_shared_run())
 
-        runs(world).end(ME, {"success": False, "campaigns": campaigns, "recovered": [], "unexplained": []})
+        result = RunResult(ME, Action.SYNC, False, START, 5, ()).to_json()
+        runs(world).end(ME, result | {"success": False, "campaigns": campaigns})
 
         (run,) = runs(world).newest()
-        assert run.result == {"success": False, "campaigns": [], "recovered": [], "unexplained": []}
+        assert run.result == RunResult(ME, Action.SYNC, False, START, 5, (), omitted_failed=True)
 
     def test_no_secret_is_kept(self, world: World) -> None:
         """Not even if Meta quotes it."""

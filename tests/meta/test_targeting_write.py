@@ -22,7 +22,7 @@ from closrads.errors import (
 )
 from closrads.facebook_client import _reader
 from closrads.meta.graph import RESERVED_SECONDS
-from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, write_regions
+from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, TargetingWriter
 from closrads.state_mapper import Region, build_fb_regions
 from sandbox import faults
 from sandbox.server import Reply
@@ -52,7 +52,9 @@ def write(world: World, adset: AdSetSnapshot, **more: Any) -> AdSetSnapshot:
     what = {name: more.pop(name) for name in ("regions", "replaces", "repeats", "accepts") if name in more}
     usual: dict[str, Any] = {"regions": WANTED, "replaces": {region_keys(adset.targeting)}}
     options: dict[str, Any] = {"reserve": RESERVED_SECONDS, "retried": RETRIED, **more}
-    return write_regions(api, adset, RegionWrite(**(usual | what)), _reader(api), **options)
+    may_be_sent = bool(options.pop("may_be_sent", False))
+    writer = TargetingWriter(api, adset, RegionWrite(**(usual | what)), _reader(api), may_be_sent=may_be_sent)
+    return writer.run(**options)
 
 
 def calls(world: World) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from sandbox import Sandbox
+from sandbox.in_process import InProcessSandbox
 from sandbox.meta import MetaWorld
 from sandbox.meta.front_door import FrontDoor
 from sandbox.meta.regions import KEY_BY_STATE
@@ -124,24 +125,17 @@ class InProcess:
         return reply.status, envelope["code"], envelope.get("error_subcode")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def clock() -> Clock:
     """Return the clock of the sandbox."""
     return Clock()
 
 
-@pytest.fixture(scope="session")
-def running(clock: Clock) -> Iterator[Sandbox]:
-    """Keep the sandbox running through all tests."""
-    with Sandbox(now=clock) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
+def sandbox(clock: Clock) -> Iterator[Sandbox]:
     """Return the sandbox, empty."""
-    running.reset()
-    return running
+    with InProcessSandbox(clock, clock.advance) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

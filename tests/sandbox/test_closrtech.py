@@ -4,6 +4,7 @@ import pytest
 import requests
 
 from sandbox import ClosrtechWorld, Sandbox, closrtech
+from sandbox.server import Reply
 
 
 @pytest.fixture
@@ -90,14 +91,15 @@ def test_stalled(partner: ClosrtechWorld) -> None:
         ask(partner, read_timeout=0.02)
 
 
-def test_trickle(partner: ClosrtechWorld) -> None:
-    """Bytes come one at a time for as long as the client likes, which no time-out between bytes ends."""
-    partner.misbehave(closrtech.TRICKLED)
-    with requests.get(f"{partner.url}/demand.php", stream=True, timeout=5) as reply:
-        trickle = reply.iter_content(1)
-        assert [next(trickle) for _ in range(3)] == [b" "] * 3
-        partner.release()
-        assert set(trickle) <= {b" "}
+@pytest.mark.parametrize(
+    ("reply", "status"), [(closrtech.REQUEST_TIMEOUT, 408), (closrtech.TOO_EARLY, 425), (closrtech.SUSPENDED, 200)]
+)
+def test_refusals_in_unusual_forms(partner: ClosrtechWorld, reply: Reply, status: int) -> None:
+    """None of them is a demand, and the next answer is."""
+    partner.misbehave(reply, times=1)
+    first, second = ask(partner), ask(partner)
+    assert (first.status_code, second.status_code) == (status, 200)
+    assert first.content == reply.body
 
 
 def test_refused_connections(partner: ClosrtechWorld) -> None:

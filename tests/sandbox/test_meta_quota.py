@@ -88,6 +88,15 @@ def test_no_account_no_usage(graph: Graph, path: str) -> None:
     assert "X-Ad-Account-Usage" not in graph.raw("GET", path).headers
 
 
+def test_limits_that_no_header_tells_of(meta: MetaWorld, graph: Graph) -> None:
+    """They hold all the same, and the refusal does not say how long."""
+    meta.add_account("act_111", "limited").shows_usage = False
+    meta.spend("act_111", 59)
+    replies = [graph.raw("GET", CAMPAIGN) for _ in range(2)]
+    assert [reply.status_code for reply in replies] == [200, 400]
+    assert not any("usage" in name.lower() for reply in replies for name in reply.headers)
+
+
 def test_an_account_without_limits(meta: MetaWorld, graph: Graph) -> None:
     """Nothing is refused, and no answer says a word of usage."""
     meta.add_account("act_111", None)

@@ -4,7 +4,6 @@ import argparse
 import math
 import multiprocessing
 import os
-import pprint
 import sys
 import time
 from collections import Counter
@@ -14,7 +13,7 @@ from tests.simulation.play import player
 from tests.simulation.properties import Clause
 from tests.simulation.shrink import shrink
 from tests.simulation.simulation import Simulation
-from tests.simulation.story import Story
+from tests.simulation.story import Story, source
 
 _QUIET = ("→ dynamodb", "→ ssm", "→ ses", "← 200")
 
@@ -52,12 +51,16 @@ def _show(story: Story, *, is_shrunk: bool, is_whole: bool) -> int:
 
 
 def _print(simulation: Simulation, *, is_whole: bool) -> None:
-    write = sys.stdout.write
-    write(pprint.pformat(simulation.story, width=120) + "\n\n")
+    story, write = simulation.story, sys.stdout.write
+    for adset in story.world.adsets:
+        write(f"{source(adset)}\n")
+    for part in (*story.runs, *story.events):
+        write(f"{source(part)}\n")
+    write("\n")
     for note in simulation.notes:
         if is_whole or not note.what.startswith(_QUIET):
             write(f"{note}\n")
-    write("\n")
+    write(f"\n{source(story)}\n\n")
     for violation in simulation.judge.violations:
         write(f"{violation}\n")
 

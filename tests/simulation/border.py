@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from email.message import Message
 from io import BytesIO
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -101,6 +100,8 @@ class Invocation(Process):
             raise TimeoutError
         sleep(until_effect)
         result = perform(call)
+        for delay in simulation.again(self, numbers):
+            simulation.kernel.after(delay, lambda: _late(perform, call))
         simulation.deeds_during(self, numbers, after=True)
         self._perhaps_crash(numbers, after=True)
         sleep(min(seconds, timeout) - until_effect)
@@ -137,28 +138,20 @@ def current_invocation() -> Invocation:
 # --- HTTP
 
 
-class _Raw:
+class _Raw(BytesIO):
     """The body of a response, as urllib3 has it."""
 
-    _original_response = None
-
-    def __init__(self, body: bytes) -> None:
-        self.read1 = _reader(body)
-        self.headers = Message()
+    def read1(self, size: int | None = -1, *, decode_content: bool = False) -> bytes:
+        """Read up to so many bytes, which are not encoded."""
+        del decode_content
+        return super().read1(-1 if size is None else size)
 
     def isclosed(self) -> bool:
-        """Tell that the body has been read to its end."""
+        """Tell that there is no connection left."""
         return True
 
     def release_conn(self) -> None:
         """Do nothing: there is no connection."""
-
-    close = release_conn
-
-
-def _reader(body: bytes) -> Callable[..., bytes]:
-    source = BytesIO(body)
-    return lambda size=-1, decode_content=True: source.read(size)  # noqa: ARG005 - urllib3's names
 
 
 def _send(_: HTTPAdapter, request: requests.PreparedRequest, *, timeout: Any = None, **__: Any) -> requests.Response:

@@ -11,6 +11,7 @@ from tests.simulation.story import (
     MINUTE,
     AdSetSpec,
     AdSpec,
+    Again,
     Answer,
     At,
     CampaignSpec,
@@ -22,6 +23,7 @@ from tests.simulation.story import (
     Effect,
     Event,
     Fate,
+    Log,
     Operator,
     Person,
     Run,
@@ -116,6 +118,8 @@ class _Author:
             tuple(campaigns),
             wave_size=25 if self._is_crowded else self._pick([25, 2]),
             tier=self._pick([None, "full", "limited"], [6, 2, 1]),
+            log=self._pick(list(Log), [5, 1, 2, 1]),
+            read_lag=self._pick([0.0, 2.0], [6, 1]),
             pace=4.0 if self._is_crowded else self._pick([0.1, 0.3, 1.0, 3.0], [3, 5, 2, 1]),
         )
 
@@ -183,8 +187,10 @@ class _Author:
     # --- what goes wrong
 
     def _hazard(self, calm: float) -> list[Event]:
-        draws = (self._answer, self._crash, self._person, self._operator, self._slow, self._feed, self._aws)
-        return self._pick(draws, [5, 3, 6, 1.5, 1, 0.5, 1])(calm)
+        draws = (
+            self._answer, self._crash, self._person, self._operator, self._slow, self._again, self._feed, self._aws,
+        )  # fmt: skip
+        return self._pick(draws, [5, 3, 6, 1.5, 1, 0.5, 0.5, 1])(calm)
 
     def _run(self) -> Run:
         weights = [4 if run.action == "sync" else 2 for run in self._bad_runs]
@@ -231,6 +237,10 @@ class _Author:
         call, nth = self._call()
         return [Slow(self._run().name, call, nth, self._pick([4.0, 8.0, 20.0, 40.0, 200.0]))]
 
+    def _again(self, _: float) -> list[Event]:
+        call, nth = self._pick(["POST adset", "POST ad", "meta"]), self._random.randint(1, 3)
+        return [Again(self._run().name, call, nth, self._pick([1.0, 5.0, 60.0, 1000.0]))]
+
     def _when(self, calm: float) -> When:
         if self._chance(0.7):
             call, nth = self._call()
@@ -243,7 +253,7 @@ class _Author:
     def _person(self, calm: float) -> list[Event]:
         adset = self._pick(self._world.adsets)
         ad = self._pick(adset.ads).name
-        deed = self._pick(list(Deed), [6, 3, 3, 1, 1, 0.5, 0.5, 4, 2])
+        deed = self._pick(list(Deed), [6, 1, 3, 3, 1, 1, 0.5, 0.5, 4, 2, 0.7])
         when = self._when(calm)
         match deed:
             case Deed.EDIT_AGE:
@@ -252,6 +262,8 @@ class _Author:
                 return [Person(when, deed, adset.name, _text(self._some_states()))]
             case Deed.ADD_AD:
                 return [Person(when, deed, adset.name, f"{adset.name} {self._random.randint(10, 99)}")]
+            case Deed.MOVE_END:
+                return [Person(when, deed, adset.name, self._pick(["-1", "5", "864000"]))]
             case Deed.PAUSE_ADSET | Deed.SWITCH_ON_ADSET:
                 return [Person(when, deed, adset.name)]
         return [Person(when, deed, ad)]
@@ -268,7 +280,7 @@ class _Author:
             off = At(round(self._run().at + self._random.uniform(0, 4 * HOUR), 1))
             events: list[Event] = [Operator(off, Change.ENABLED, "false", slug)]
             if self._chance(0.5):
-                on = At(round(off.seconds + self._random.uniform(HOUR, 2 * DAY), 1))
+                on = At(round(min(calm, off.seconds + self._random.uniform(HOUR, 2 * DAY)), 1))
                 events.append(Operator(on, Change.ENABLED, "true", slug))
             return events
         dead = self._when(calm)

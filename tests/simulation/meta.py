@@ -3,15 +3,25 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
+from random import Random
 from typing import Any
 
-from sandbox.meta import MISSING_LEAD_FORM, Ad, AdSet, MetaWorld, Operation
+from sandbox.meta import MISSING_LEAD_FORM, Ad, AdSet, MetaWorld, Operation, faults
 from sandbox.meta import targeting as rules
+from sandbox.meta.activity_log import META, PERSON, RULE, Activity, Actor
+from sandbox.meta.model import GONE
+from sandbox.meta.recording import record_status
 from sandbox.meta.regions import KEY_BY_STATE, STATE_BY_KEY
 from sandbox.meta.service import Fault
 from sandbox.server import Reply
-from tests.simulation.story import Deed, Echo, Effect, Fate
+from tests.simulation.story import AdSpec, Deed, Echo, Effect, Fate, Log
+
+LOG_DELAY = 600.0
+"""Seconds until an entry of a delayed activity log can be read."""
+MISSING = 0.3
+"""The share of the entries that a gappy one lacks."""
 
 Regions = frozenset[str]
 """Region keys."""
@@ -119,6 +129,7 @@ class SimulatedMeta(MetaWorld):
         self.named: dict[str, Ad | AdSet] = {}
         """Ads and ad sets by name."""
         self.observer: Observer | None = None
+        self.log = Log.COMPLETE
 
     # --- building
 
@@ -128,18 +139,19 @@ class SimulatedMeta(MetaWorld):
         self.named[name] = self.adsets[adset_id]
         self.echoes[adset_id] = echo
 
-    def build_ad(
-        self, adset: str, name: str, status: str = "ACTIVE", fate: Fate | None = None, *, disapproved: bool = False
-    ) -> Ad:
+    def build_ad(self, adset: str, spec: AdSpec, by: Actor | None = None) -> None:
         """Add an ad with a sound link, and note what people want of it."""
         parent = self._adset(adset)
-        ad = self._ads[self.add_ad(parent.id, name, status, issues=[DISAPPROVED] if disapproved else ())]
+        if by is not None:
+            ad_id = self.person_adds_ad(parent.id, spec.name, spec.status, by)
+        else:
+            ad_id = self.add_ad(parent.id, spec.name, spec.status, issues=[DISAPPROVED] if spec.broken else ())
+        ad = self._ads[ad_id]
         others = (self.links[other.id].sound for other in parent.ads if other.id in self.links)
         sound = {regions_in(parent.targeting)}.union(*others)
-        self.links[ad.id] = Link(fate or Fate(), sound)
-        self.people.ads_on[ad.id] = Hand(status == "ACTIVE", self.now())
-        self.named[name] = ad
-        return ad
+        self.links[ad.id] = Link(spec.fate, sound)
+        self.people.ads_on[ad.id] = Hand(spec.status == "ACTIVE", self.now())
+        self.named[spec.name] = ad
 
     def _adset(self, name: str) -> AdSet:
         adset = self.named[name]
@@ -150,40 +162,61 @@ class SimulatedMeta(MetaWorld):
 
     def by_hand(self, deed: Deed, target: str, value: str) -> bool:
         """Do what a person does; return False if that is impossible by now."""
-        node = self.named.get(target)
-        if node is None or node.status in {"DELETED", "ARCHIVED"}:
-            return False
-        now, people = self.now(), self.people
-        match deed, node:
-            case Deed.PAUSE_AD, Ad():
-                node.status = "PAUSED"
-                people.ads_on[node.id] = Hand(wanted=False, at=now)
-            case Deed.SWITCH_ON_AD, Ad():
-                node.status = "ACTIVE"
-                people.ads_on[node.id] = Hand(wanted=True, at=now)
-                self._republished(node)
-            case Deed.DELETE_AD | Deed.ARCHIVE_AD, Ad():
-                node.status = "DELETED" if deed is Deed.DELETE_AD else "ARCHIVED"
-                del people.ads_on[node.id]
-            case Deed.ADD_AD, AdSet() if value not in self.named:
-                self.build_ad(target, value)
-            case Deed.PAUSE_ADSET | Deed.SWITCH_ON_ADSET, AdSet():
-                node.status = "PAUSED" if deed is Deed.PAUSE_ADSET else "ACTIVE"
-            case Deed.EDIT_AGE, AdSet():
-                self._edit(node, {"age_range": [int(value), 65]}, "age_range")
-            case Deed.EDIT_REGIONS, AdSet():
-                regions = [{"key": key} for key in sorted(regions_of(value))]
-                self._edit(node, {"geo_locations": {**node.targeting["geo_locations"], "regions": regions}}, "regions")
-                for ad in node.ads:
-                    self.links[ad.id].sound.add(regions_of(value))
+        match deed, self.named.get(target):
+            case _, None:
+                return False
+            case _, node if node.status in GONE:
+                return False
+            case _, Ad() as ad:
+                return self._handle_ad(deed, ad)
+            case Deed.ADD_AD, _ if value in self.named:
+                return False
+            case _, AdSet() as adset:
+                return self._handle_adset(deed, adset, value)
+        return False
+
+    def _handle_ad(self, deed: Deed, ad: Ad) -> bool:
+        match deed:
+            case Deed.PAUSE_AD | Deed.PAUSE_AD_BY_RULE:
+                self.person_pauses(ad.id, RULE if deed is Deed.PAUSE_AD_BY_RULE else PERSON)
+                self.people.ads_on[ad.id] = Hand(wanted=False, at=self.now())
+            case Deed.SWITCH_ON_AD:
+                self.person_activates(ad.id)
+                self.people.ads_on[ad.id] = Hand(wanted=True, at=self.now())
+                self._republished(ad)
+            case Deed.DELETE_AD | Deed.ARCHIVE_AD:
+                (self.person_deletes if deed is Deed.DELETE_AD else self.person_archives)(ad.id)
+                del self.people.ads_on[ad.id]
             case _:
                 return False
-        node.updated_time = now
         return True
 
-    def _edit(self, adset: AdSet, change: dict[str, Any], setting: str) -> None:
-        adset.targeting = rules.normalised(adset.targeting | change)
-        self.people.edits.setdefault(adset.id, {})[setting] = Hand(_setting(adset.targeting, setting), self.now())
+    def _handle_adset(self, deed: Deed, adset: AdSet, value: str) -> bool:
+        match deed:
+            case Deed.ADD_AD:
+                self.build_ad(adset.name, AdSpec(value), by=PERSON)
+            case Deed.PAUSE_ADSET:
+                self.person_pauses(adset.id)
+            case Deed.SWITCH_ON_ADSET:
+                self.person_activates(adset.id)
+            case Deed.MOVE_END:
+                self.person_moves_end_date(adset.id, self.now() + float(value))
+            case Deed.EDIT_AGE:
+                self._edit(adset, "age_range", [int(value), 65])
+            case Deed.EDIT_REGIONS:
+                self._edit(adset, "regions", regions_of(value))
+                for ad in adset.ads:
+                    self._published(self.links[ad.id], regions_of(value))
+            case _:
+                return False
+        return True
+
+    def _edit(self, adset: AdSet, setting: str, wanted: Any) -> None:
+        if setting == "regions":
+            self.person_edits_targeting(adset.id, states=states_of(wanted), published=True)
+        else:
+            self.person_edits_targeting(adset.id, {setting: wanted}, published=True)
+        self.people.edits.setdefault(adset.id, {})[setting] = Hand(wanted, self.now())
 
     # --- links
 
@@ -194,6 +227,12 @@ class SimulatedMeta(MetaWorld):
             if ad.status == "ACTIVE" and link.broken_since is None:
                 link.pending_since, link.was_written = self.now(), True
                 self._will_break(ad)
+
+    def _published(self, link: Link, regions: Regions) -> None:
+        """Take note that a person set regions in Ads Manager, which publishes the ads with them."""
+        link.sound.add(regions)
+        if link.is_sound:
+            link.breaks_at = None
 
     def _republished(self, ad: Ad) -> None:
         link, regions = self.links[ad.id], regions_in(ad.adset.targeting)
@@ -247,7 +286,25 @@ class SimulatedMeta(MetaWorld):
 
     def fault_for(self, operation: Operation) -> Fault | None:
         """Return the story's fault for this operation."""
+        if operation.kind == "activities" and self.log is Log.FORBIDDEN:
+            return Fault(faults.PERMISSION_MISSING, "activities")
         return None if self.observer is None else self.observer.scripted(operation)
+
+    def keep_log(self, log: Log, seed: int) -> None:
+        """Keep the activity log of all accounts in a certain way."""
+        self.log = log
+        for account in self.accounts.values():
+            if log is Log.DELAYED:
+                account.activities.delay = LOG_DELAY
+            if log is Log.GAPPY:
+                account.activities.missing = partial(_is_missing, Random(seed))
+
+    def tells_of_pause(self, ad: Ad, since: float) -> bool:
+        """Tell whether the activity log shows by now that it was Meta who paused an ad at that time."""
+        log, now = ad.account.activities, self.now()
+        return self.log is not Log.FORBIDDEN and any(
+            row.object_id == ad.id and row.actor is META for row in log.between(since, since, now)
+        )
 
     def _tell_of_read(self, operation: Operation, observer: Observer) -> None:
         node = self.find(operation.object_id)
@@ -280,14 +337,16 @@ class SimulatedMeta(MetaWorld):
         return replace(reply, body=json.dumps(content).encode())
 
 
-def _setting(targeting: dict[str, Any], name: str) -> Any:
-    return regions_in(targeting) if name == "regions" else targeting[name]
+def _is_missing(random: Random, _: Activity) -> bool:
+    return random.random() < MISSING
 
 
 def _break(ad: Ad, fate: Fate, now: float) -> None:
+    ad.remember(now, ad.account.read_lag)
     if fate.effect is not Effect.PAUSED_SILENTLY and MISSING_LEAD_FORM not in ad.issues:
-        ad.issues.append(dict(MISSING_LEAD_FORM))
+        ad.issues = [*ad.issues, dict(MISSING_LEAD_FORM)]
     if fate.effect is not Effect.WITH_ISSUES:
+        record_status(ad, ad.status, "PAUSED", META, now)
         ad.status = "PAUSED"
     if fate.moves_updated_time:
         ad.updated_time = now

@@ -3,18 +3,19 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import handler
 from tests.simulation.border import SimulatedAws, installed
-from tests.simulation.simulation import Simulation
+from tests.simulation.simulation import Handle, Simulation
 from tests.simulation.story import Story
 
 
 @contextmanager
-def player(*, logs: bool = False) -> Iterator[Callable[[Story], Simulation]]:
+def player(handle: Handle = handler.handle, *, logs: bool = False) -> Iterator[Callable[[Story], Simulation]]:
     """Put the simulation around the product; yield what plays a story to its end and returns all about it."""
     aws = SimulatedAws()
 
     def play(story: Story) -> Simulation:
-        simulation = Simulation(story, aws)
+        simulation = Simulation(story, aws, handle)
         simulation.play()
         return simulation
 

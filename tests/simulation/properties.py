@@ -114,6 +114,8 @@ class Ailment:
     ad: str
     what: str
     since: float
+    is_unexplained: bool = field(default=False, compare=False)
+    """Meta has paused it, and shows no reason."""
 
 
 @dataclass
@@ -131,15 +133,17 @@ class _AdSetFile:
     name: str
     campaign: str
     known: set[Regions] = field(default_factory=set)
-    """All regions that it ever had."""
+    """All regions that it ever had rightly."""
     changes: dict[str, str] = field(default_factory=dict)
     """By ledger key, the state of each change."""
     begun: dict[str, float] = field(default_factory=dict)
     """By ledger key, when it was first noted."""
     written_at: float | None = None
     """When the product last wrote its targeting."""
-    pardons: set[tuple[str, Unobservable]] = field(default_factory=set)
-    """What happened to an ad or a setting and is not held against the product."""
+    pardons: set[tuple[Unobservable, str, float]] = field(default_factory=set)
+    """What is not held against the product: what became of which ad or setting, as a person wanted it since when."""
+    has_late_write: bool = False
+    """Unobservable.APPLIED_LATE: the last write took effect when nobody waited for it any more."""
     told: _Told = field(default_factory=_Told)
 
     @property
@@ -171,6 +175,10 @@ class Judge:
         """The clauses that were violated."""
         return {violation.clause for violation in self.violations}
 
+    @property
+    def _lag(self) -> float:
+        return self._simulation.story.world.read_lag
+
     def _violated(self, clause: Clause, about: str, why: str) -> None:
         violation = Violation(clause, self._now - START, about, why)
         self.violations.append(violation)
@@ -192,7 +200,9 @@ class Judge:
             if hand is None or not hand.wanted:
                 continue
             if link.broken_since is not None:
-                found.add(Ailment(ad.name, "broken", link.broken_since))
+                is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
+                is_unexplained = is_silent and not meta.tells_of_pause(ad, link.broken_since)
+                found.add(Ailment(ad.name, "broken", link.broken_since, is_unexplained))
             elif link.pending_since is not None:
                 found.add(Ailment(ad.name, "pending", link.pending_since))
         return found
@@ -200,14 +210,15 @@ class Judge:
     # --- at every step
 
     def adset_read(self, adset: AdSet) -> None:
-        """Note when an invocation last saw an ad set's targeting."""
-        self._call.invocation.views[adset.id] = self._now
+        """Note of when what is that an invocation has last seen of an ad set's targeting."""
+        self._call.invocation.views[adset.id] = self._now - self._lag
 
     def ads_read(self, adset: AdSet) -> None:
-        """Note when an invocation last saw an ad set's ads, and what was wrong with them."""
-        invocation = self._call.invocation
-        invocation.views[f"{adset.id} ads"] = self._now
-        self._seen[invocation.name, adset.id] = self._ailments(adset)
+        """Note of when what is that an invocation has last seen of an ad set's ads, and what was wrong with them."""
+        invocation, seen = self._call.invocation, self._now - self._lag
+        invocation.views[f"{adset.id} ads"] = seen
+        ailments = {ailment for ailment in self._ailments(adset) if ailment.since <= seen}
+        self._seen[invocation.name, adset.id] = ailments
 
     @property
     def _call(self) -> "Call":
@@ -219,25 +230,24 @@ class Judge:
         """Judge a targeting write that has just taken effect."""
         call, file = self._call, self._files[adset.id]
         new, old = regions_in(adset.targeting), regions_in(before)
-        if not file.is_open:
+        if not file.is_open and not call.is_late:
             self._violated(Clause.WRITTEN_DOWN, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         wanted = call.invocation.wanted.get(file.campaign)
-        if new not in file.known | {wanted}:
+        file.known.add(old)
+        if new == wanted or new in file.known:
+            file.known.add(new)
+        else:
             self._violated(Clause.KNOWN_REGIONS, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         for setting in self._overwritten(adset, before, wanted):
             edit = self._simulation.meta.people.edits.get(adset.id, {}).get(setting)
             if edit is None:
                 self._violated(Clause.ONLY_REGIONS, adset.name, f"{call.invocation.name} changes {setting}")
-            elif edit.at > call.sent - FRESH_SECONDS:
-                file.pardons.add((setting, Unobservable.EDIT_IN_FLIGHT))
+            elif edit.at > call.sent - FRESH_SECONDS - self._lag:
+                file.pardons.add((Unobservable.EDIT_IN_FLIGHT, setting, edit.at))
             else:
                 age = f"edited {call.sent - edit.at:.1f} s before the write was sent"
                 self._violated(Clause.EDITS_STAND, adset.name, f"{call.invocation.name} overwrites {setting}, {age}")
-        if call.is_late:
-            file.pardons.add(("", Unobservable.APPLIED_LATE))
-        else:
-            file.pardons.discard(("", Unobservable.APPLIED_LATE))
-        file.known |= {old, new}
+        file.has_late_write = call.is_late
         file.written_at = self._now
         self._one_writer(call, file.campaign)
 
@@ -258,10 +268,13 @@ class Judge:
         self._one_writer(call, file.campaign)
         if hand is None or hand.wanted or status == "ACTIVE":
             return
+        pardon = (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at)
+        if pardon in file.pardons:
+            return  # it has been running since, whoever paused it now
         seen = call.invocation.views.get(f"{ad.adset.id} ads", 0.0)
         age = call.sent - hand.at
-        if hand.at > seen and age <= REPUBLISH_SECONDS:
-            file.pardons.add((ad.name, Unobservable.PAUSE_IN_FLIGHT))
+        if call.is_late or (hand.at > seen and age <= REPUBLISH_SECONDS + self._lag):
+            file.pardons.add(pardon)
             return
         why = f"{call.invocation.name} switches it on, paused {age:.1f} s before that was sent"
         self._violated(Clause.PAUSES_STAND, ad.name, f"{why}; its ads were last read {call.sent - seen:.1f} s before")
@@ -288,21 +301,14 @@ class Judge:
         if state not in OPEN and state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
 
-    def _is_silent(self, ailment: Ailment) -> bool:
-        return any(
-            link.fate.effect is Effect.PAUSED_SILENTLY and link.broken_since is not None
-            for ad_id, link in self._simulation.meta.links.items()
-            if self._simulation.meta.ads[ad_id].name == ailment.ad
-        )
-
     def _ledger_true(self, invocation: "Invocation", adset_id: str, state: str, begun: float) -> None:
         file, adset = self._files[adset_id], self._simulation.meta.adsets[adset_id]
-        if ("", Unobservable.APPLIED_LATE) in file.pardons:
+        if file.has_late_write:
             return
         seen = self._seen.get((invocation.name, adset_id), set())
         for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad):
-            if self._is_silent(ailment):
-                continue  # Unobservable.PAUSED_WITHOUT_REASON: it has to be told, and it is not held up for that
+            if ailment.is_unexplained:
+                continue  # Unobservable.PAUSED_WITHOUT_REASON: it has to be told of, and holds nothing up
             if ailment.since >= begun and (ailment.what == "pending" or ailment in seen):
                 self._violated(
                     Clause.LEDGER_TRUE, file.name, f"{state}, but the link of {ailment.ad} is {ailment.what}"
@@ -365,12 +371,12 @@ class Judge:
         if file.told.ill_at is not None and file.told.ill_at >= ailment.since:
             return False
         if ailment.what == "pending":
-            return ("", Unobservable.APPLIED_LATE) not in file.pardons
+            return not file.has_late_write
         return ailment in known
 
     def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
         if invocation.run.action == "sync":
-            return adset.effective_status == "ACTIVE" and self._simulation.is_enabled(file.campaign)
+            return self._delivers(adset) and self._simulation.is_enabled(file.campaign)
         was_written = file.written_at is not None and invocation.started - file.written_at < LOOKED_AT_FOR
         return invocation.run.action == "recheck" and was_written
 
@@ -384,7 +390,7 @@ class Judge:
         meta = self._simulation.meta
         for adset_id, file in self._files.items():
             adset = meta.adsets[adset_id]
-            if file.is_open:
+            if file.is_open and self._delivers(adset):
                 self._violated(Clause.CLOSED, file.name, f"it has a change that is {sorted(file.changes.values())}")
             for ad in adset.ads:
                 self._judge_ad(ad, meta.links[ad.id], file)
@@ -393,25 +399,36 @@ class Judge:
 
     def _judge_ad(self, ad: Ad, link: Link, file: _AdSetFile) -> None:
         hand = self._simulation.meta.people.ads_on.get(ad.id)
-        if hand is None or ad.adset.status != "ACTIVE":
+        if hand is None or not self._delivers(ad.adset):
             return
         if not hand.wanted:
-            if ad.status == "ACTIVE" and (ad.name, Unobservable.PAUSE_IN_FLIGHT) not in file.pardons:
+            if ad.status == "ACTIVE" and (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at) not in file.pardons:
                 self._violated(Clause.STAYS_OFF, ad.name, "a person paused it, and it runs")
             return
         if link.is_sound:
             return
-        if link.broken_since is not None and link.broken_since > self._last_look:
-            return  # Unobservable.AFTER_LAST_LOOK
-        silently = link.broken_since is not None and link.fate.effect is Effect.PAUSED_SILENTLY
-        if silently and file.told.ill_at is not None:
-            return  # Unobservable.PAUSED_WITHOUT_REASON
+        if link.broken_since is not None and self._is_excused(ad, link, link.broken_since, file):
+            return
         what = "broken" if link.broken_since is not None else "pending"
         self._violated(Clause.RUNS, ad.name, f"its link is {what}")
 
+    def _is_excused(self, ad: Ad, link: Link, since: float, file: _AdSetFile) -> bool:
+        meta = self._simulation.meta
+        delay = ad.account.activities.delay if link.fate.effect is Effect.PAUSED_SILENTLY else 0.0
+        if since + delay + self._lag > self._last_look:
+            return True  # Unobservable.AFTER_LAST_LOOK
+        is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad, since)
+        edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
+        is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)
+        # Unobservable.PAUSED_WITHOUT_REASON, Unobservable.UNDER_REGIONS_OF_A_PERSON
+        return (is_silent or is_under_a_persons) and file.told.ill_at is not None
+
+    def _delivers(self, adset: AdSet) -> bool:
+        return adset.status == "ACTIVE" and not adset.is_ended(self._now)
+
     def _judge_edits(self, adset: AdSet, file: _AdSetFile) -> None:
         for setting, edit in self._simulation.meta.people.edits.get(adset.id, {}).items():
-            if setting == "regions" or (setting, Unobservable.EDIT_IN_FLIGHT) in file.pardons:
+            if setting == "regions" or (Unobservable.EDIT_IN_FLIGHT, setting, edit.at) in file.pardons:
                 continue
             if adset.targeting.get(setting) != edit.wanted:
                 self._violated(Clause.EDITS_KEPT, file.name, f"{setting} is {adset.targeting.get(setting)}")
@@ -434,12 +451,7 @@ class Judge:
             ad.issues for ad in adset.ads
         )
         edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
-        return (
-            is_easy
-            and adset.effective_status == "ACTIVE"
-            and self._simulation.is_enabled(file.campaign)
-            and edit is None
-        )
+        return is_easy and self._delivers(adset) and self._simulation.is_enabled(file.campaign) and edit is None
 
 
 def _is_easy(fate: Fate) -> bool:
@@ -451,7 +463,7 @@ class _Said:
     """What a run said, in its result and its mails."""
 
     def __init__(self, result: dict[str, Any], mails: tuple[Mail, ...]) -> None:
-        self._campaigns = {campaign["slug"]: campaign for campaign in result["campaigns"]}
+        self._campaigns: dict[str, Any] = {campaign["slug"]: campaign for campaign in result["campaigns"]}
         self._adsets = {adset["id"]: adset for each in result["campaigns"] for adset in each["adsets"]}
         self._recovered: dict[str, list[dict[str, Any]]] = {}
         for found in result["recovered"]:
@@ -473,7 +485,7 @@ class _Said:
 
     def of(self, adset_id: str, file: _AdSetFile) -> tuple[bool, bool]:
         """Return whether the run told that an ad set is not as it should be, and whether it told that it is."""
-        adset: Any = self._adsets.get(adset_id)
+        adset = self._adsets.get(adset_id)
         found = self._recovered.get(adset_id, [])
         is_named = file.name in self._text
         is_ill = adset_id in self._unexplained or any(each["state"] in OPEN or each["issues"] for each in found)
@@ -481,7 +493,8 @@ class _Said:
             is_ill = is_ill or adset["result"] not in GOOD or bool(adset["issues"] and adset["result"] != "reverted")
         elif not found:
             campaign = self._campaigns.get(file.campaign)
-            aborted = campaign is not None and bool(campaign["errors"])
-            return aborted and campaign["campaign_name"] in self._text, False
+            if campaign is None or not campaign["errors"]:
+                return False, False
+            return campaign["campaign_name"] in self._text, False
         is_good = not is_ill and (adset is not None or bool(found))
         return is_ill and is_named, is_good

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from tests.simulation.draw import LAST_RECHECK, SYNC_AT
-from tests.simulation.story import DAY, AdSpec, Answer, Crash, Echo, Fate, Run, Slow, Story, World
+from tests.simulation.story import DAY, HOUR, AdSpec, Again, Answer, Crash, Echo, Fate, Run, Slow, Story, World
 
 T = TypeVar("T")
 MOST_TRIALS = 600
@@ -31,6 +31,9 @@ def _candidates(story: Story) -> Iterator[Story]:
     """Yield smaller stories, the much smaller ones first."""
     for events in _without_parts(story.events):
         yield replace(story, events=events)
+    days = sorted({_day_of(run) for run in story.runs if run.at < story.calm})
+    for day in days:
+        yield replace(story, runs=tuple(run for run in story.runs if _day_of(run) != day))
     for runs in _without_parts([run for run in story.runs if _may_be_dropped(run, story)]):
         kept = [run for run in story.runs if run in runs or not _may_be_dropped(run, story)]
         yield replace(story, runs=tuple(kept))
@@ -44,6 +47,11 @@ def _candidates(story: Story) -> Iterator[Story]:
             yield replace(story, events=_with(story.events, number, simpler))
 
 
+def _day_of(run: Run) -> int:
+    """Return the day whose sync and looks a run belongs to."""
+    return int((run.at - SYNC_AT + HOUR) // DAY)
+
+
 def _may_be_dropped(run: Run, story: Story) -> bool:
     """Spare the last look of each day and the quiet days: without them nobody could find what is wrong."""
     return run.at < story.calm and abs((run.at - SYNC_AT) % DAY - LAST_RECHECK) > 1
@@ -51,7 +59,7 @@ def _may_be_dropped(run: Run, story: Story) -> bool:
 
 def _without_parts(items: Sequence[T]) -> Iterator[tuple[T, ...]]:
     """Yield the items without a half, a quarter, … and at last without each single one."""
-    size = len(items) // 2
+    size = (len(items) + 1) // 2
     while size:
         for start in range(0, len(items), size):
             yield (*items[:start], *items[start + size :])
@@ -81,7 +89,7 @@ def _smaller_worlds(world: World) -> Iterator[World]:
             for adsets in lists:
                 yield replace(world, campaigns=_with(world.campaigns, number, replace(campaign, adsets=adsets)))
     plain = World(())
-    for field in ("wave_size", "tier", "pace"):
+    for field in ("wave_size", "tier", "pace", "log", "read_lag"):
         if getattr(world, field) != getattr(plain, field):
             yield replace(world, **{field: getattr(plain, field)})
 
@@ -106,5 +114,5 @@ def _simpler(event: Any) -> Iterator[Any]:
                 yield replace(event, times=1)
             if event.applied:
                 yield replace(event, applied=False)
-        case Crash() | Slow() if event.nth > 1:
+        case Crash() | Slow() | Again() if event.nth > 1:
             yield replace(event, nth=1)

@@ -29,6 +29,7 @@ from tests.simulation.properties import Judge, Outcome
 from tests.simulation.story import (
     DAY,
     START,
+    Again,
     Answer,
     At,
     Change,
@@ -43,6 +44,7 @@ from tests.simulation.story import (
 
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 _TOKEN = "EAAFAKESYSTEMUSER"
+Handle = Callable[[dict[str, Any], Clock], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,11 @@ class Note:
 
 
 class Simulation:
-    """One story on its way."""
+    """One story on its way; `handle` is the product."""
 
-    def __init__(self, story: Story, aws: SimulatedAws) -> None:
+    def __init__(self, story: Story, aws: SimulatedAws, handle: Handle = handler.handle) -> None:
         self.story = story
+        self._product = handle
         self.kernel = Kernel(story.seed, START)
         self.meta = SimulatedMeta(lambda: self.kernel.now, self.kernel.after)
         self._front_door = FrontDoor(self.meta)
@@ -84,12 +87,12 @@ class Simulation:
         """What is due at calls, by the name of the invocation."""
         self._answers: dict[str, list[tuple[int, Answer]]] = {}
         """What an invocation gets to hear, by its name, each with its number in the story."""
-        self._troubles: dict[str, list[Crash | Slow]] = {}
+        self._troubles: dict[str, list[Crash | Slow | Again]] = {}
         for number, event in enumerate(story.events):
             match event:
                 case Answer():
                     self._answers.setdefault(event.run, []).append((number, event))
-                case Crash() | Slow():
+                case Crash() | Slow() | Again():
                     self._troubles.setdefault(event.run, []).append(event)
                 case Person(when=During() as when) | Operator(when=During() as when):
                     self._deeds.setdefault(when.run, []).append((when, event))
@@ -140,7 +143,10 @@ class Simulation:
                 self.meta.build_adset(ids[adset.meta_campaign], adset.name, adset.states, adset.echo)
                 self.judge.belongs(self.meta.named[adset.name].id, adset.name, campaign.slug)
                 for ad in adset.ads:
-                    self.meta.build_ad(adset.name, ad.name, ad.status, ad.fate, disapproved=ad.broken)
+                    self.meta.build_ad(adset.name, ad)
+        self.meta.keep_log(world.log, self.story.seed)
+        for account in self.meta.accounts.values():
+            account.read_lag = world.read_lag
         self.cloud.put_parameters(parameters)
         self.meta.observer = Observer(
             targeting_written=self.judge.targeting_written,
@@ -180,7 +186,7 @@ class Simulation:
         error: ClosradsError | None = None
         with suppress(Killed):
             try:
-                result = handler.handle(event, clock)
+                result = self._product(event, clock)
             except SyncFailed as failed:
                 result, error = failed.result, failed
             except ClosradsError as failed:
@@ -330,6 +336,14 @@ class Simulation:
             for event in self._troubles.get(invocation.name, ())
             if isinstance(event, Slow) and numbers.get(event.call) == event.nth
         )
+
+    def again(self, invocation: Invocation, numbers: dict[str, int]) -> list[float]:
+        """Return after how many seconds each a call takes effect once more."""
+        return [
+            event.seconds
+            for event in self._troubles.get(invocation.name, ())
+            if isinstance(event, Again) and numbers.get(event.call) == event.nth
+        ]
 
     def _scripted(self, operation: Operation) -> Fault | None:
         assert self.acting is not None

@@ -5,18 +5,26 @@ seconds since the story's first midnight (UTC). Events and faults are addressed 
 number of a call in it, so that dropping one of them leaves the others where they were.
 """
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 START = 1_777_852_800.0
 """2026-05-04T00:00:00Z, the first midnight of every story, in seconds since the epoch."""
 
 
+class _Word(StrEnum):
+    """A word of a story, which stands in it under its name."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+
 # --- the world
 
 
-class Effect(StrEnum):
+class Effect(_Word):
     """What an ad looks like once its lead form link is broken."""
 
     WITH_ISSUES = "with issues"
@@ -50,7 +58,7 @@ class AdSpec:
     """It is disapproved before the story begins, and nothing mends that."""
 
 
-class Echo(StrEnum):
+class Echo(_Word):
     """How the answer to a targeting write differs from what a read shows afterwards."""
 
     SAME = "same"
@@ -83,6 +91,18 @@ class CampaignSpec:
     meta_campaigns: int = 1
 
 
+class Log(_Word):
+    """How Meta keeps its activity log."""
+
+    COMPLETE = "complete"
+    DELAYED = "delayed"
+    """Entries appear minutes later."""
+    GAPPY = "gappy"
+    """Some are missing."""
+    FORBIDDEN = "forbidden"
+    """The token has no right to read it."""
+
+
 @dataclass(frozen=True)
 class World:
     """What there is when the story begins."""
@@ -93,6 +113,9 @@ class World:
     """The access tier of the app, which limits the points per five minutes; None for no limit."""
     pace: float = 0.3
     """Seconds that an ordinary exchange with Meta takes; the exact time is drawn."""
+    log: Log = Log.COMPLETE
+    read_lag: float = 0.0
+    """For so many seconds after a write, reads show what was before."""
 
     @property
     def adsets(self) -> tuple[AdSetSpec, ...]:
@@ -144,10 +167,11 @@ class During:
 When = At | During
 
 
-class Deed(StrEnum):
+class Deed(_Word):
     """What a person, or an automated rule of the advertiser, does to an ad or ad set."""
 
     PAUSE_AD = "pause ad"
+    PAUSE_AD_BY_RULE = "pause ad by an automated rule"
     SWITCH_ON_AD = "switch on ad"
     ADD_AD = "add ad"
     DELETE_AD = "delete ad"
@@ -156,6 +180,7 @@ class Deed(StrEnum):
     SWITCH_ON_ADSET = "switch on ad set"
     EDIT_AGE = "edit age"
     EDIT_REGIONS = "edit regions"
+    MOVE_END = "move end date"
 
 
 @dataclass(frozen=True)
@@ -167,10 +192,10 @@ class Person:
     target: str
     """The name of the ad or ad set; for a new ad, its ad set."""
     value: str = ""
-    """The lower age limit, the states, or the name of the new ad."""
+    """The lower age limit, the states, the name of the new ad, or the end in seconds from then."""
 
 
-class Change(StrEnum):
+class Change(_Word):
     """What an operator does, or the partner."""
 
     ENABLED = "enabled"
@@ -214,6 +239,16 @@ class Slow:
 
 
 @dataclass(frozen=True)
+class Again:
+    """The n-th call of a kind in an invocation takes effect once more, so many seconds later."""
+
+    run: str
+    call: str
+    nth: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Answer:
     """Some operations of a kind are answered by something odd; see `answers.py` for the names."""
 
@@ -228,7 +263,7 @@ class Answer:
     """Whether what was asked for is done nevertheless."""
 
 
-Event = Person | Operator | Crash | Slow | Answer
+Event = Person | Operator | Crash | Slow | Again | Answer
 
 
 @dataclass(frozen=True)
@@ -241,3 +276,17 @@ class Story:
     events: tuple[Event, ...]
     calm: float
     """When the faults have stopped, and people are quiet; two whole days follow."""
+
+
+def source(value: Any) -> str:
+    """Return a story, or a part of one, as Python: what has its ordinary value is left out."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(source, value))}{',' * (len(value) == 1)})"
+    if not hasattr(value, "__dataclass_fields__"):
+        return repr(value)
+    told = []
+    for field in fields(value):
+        part = getattr(value, field.name)
+        if field.default is MISSING or part != field.default:
+            told.append(f"{field.name}={source(part)}")
+    return f"{type(value).__name__}({', '.join(told)})"

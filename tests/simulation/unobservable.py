@@ -1,7 +1,7 @@
 """What no client of Meta's can see in time, and is therefore no violation when it happens.
 
-Each is named here with its reason and nowhere else; `properties.py` asks for it by name. All but the first two must
-still be healed by a later recheck where that is possible, and the properties at a story's end demand it.
+Each is named here with its reason and nowhere else; `properties.py` asks for it by name. What can be healed later must
+be, and what cannot must be told of: the properties at a story's end demand it.
 """
 
 from enum import StrEnum
@@ -29,6 +29,10 @@ class Unobservable(StrEnum):
 
     AFTER_LAST_LOOK = "it happened after the last run had looked"
     """Nobody has looked since; the next run would."""
+
+    UNDER_REGIONS_OF_A_PERSON = "the ad broke, and a person has set other regions since the write that broke it"
+    """What mends it is the regions from before and a re-publish, and a person's regions are not to be touched. It has
+    to be told of until it is over."""
 
     PAUSED_WITHOUT_REASON = "Meta paused the ad and shows neither an issue nor, in the activity log, that it was Meta"
     """It looks exactly like a person's pause, which must stand. It has to be told of until it is over."""

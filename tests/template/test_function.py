@@ -51,6 +51,7 @@ def test_boto3_takes_the_empty_endpoint_as_none(stack: dict[str, Json], monkeypa
     monkeypatch.setenv("AWS_ENDPOINT_URL", empty)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # boto3 looks there for credentials
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_SSM"):
         monkeypatch.delenv(name, raising=False)
 
@@ -66,6 +67,7 @@ def test_boto3_gives_up_in_time(stack: dict[str, Json], service: str, monkeypatc
         monkeypatch.setenv(name, variables[name])
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # boto3 looks there for credentials
     monkeypatch.delenv("AWS_PROFILE", raising=False)
 
     retries = boto3.Session().client(service, region_name=REGION).meta.config.retries

@@ -1,0 +1,135 @@
+"""`make mutants`: change the code in small ways, one at a time, and fail if the tests do not notice.
+
+mutmut makes the mutants and runs the tests that reach them; `[tool.mutmut]` in `pyproject.toml` names the packages and
+the tests. Left out are mutants that mypy refuses, and survivors that differ only in the wording of a text for people,
+which a reviewer judges. Every other survivor is listed in `tests/survivors.toml`, with the reason why it may live.
+
+    python -m scripts.mutants           runs all of them
+    python -m scripts.mutants --keep    runs those of functions that have changed since, and judges all; after
+                                        `mutmut run 'closrads.domain.plan.*'`, which runs some of them again, it shows
+                                        what the new tests have achieved
+"""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MUTMUT = Path(sys.executable).with_name("mutmut")
+ACCEPTED = ROOT / "tests" / "survivors.toml"
+KILLED_PCT = 95.0
+"""At least, of the mutants that count."""
+
+_KILLED = {"killed", "timeout"}
+_REFUSED_BY_MYPY = "caught by type check"
+_UNFINISHED = {"not checked", "check was interrupted by user"}
+_LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What a mutant changes; two mutants of one function may change the same."""
+
+    function: str
+    """With its module and class."""
+    was: str
+    now: str
+
+    @property
+    def is_wording(self) -> bool:
+        """Whether it changes only the letters of a text for people: of one with a blank in it."""
+        if self.was.casefold() != self.now.replace("XX", "").casefold():
+            return False
+        where = next((i for i, (old, new) in enumerate(zip(self.was, self.now, strict=False)) if old != new), 0)
+        literals = (match[0] for match in _LITERAL.finditer(self.was) if match.start() <= where < match.end())
+        return " " in next(literals, "")
+
+    def as_toml(self) -> str:
+        """Return its entry for the file of accepted survivors, but for the reason."""
+        fields = {"function": self.function, "was": self.was, "now": self.now, "reason": ""}
+        return "\n".join(["[[survivor]]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())])
+
+
+def judge(killed: int, survivors: Collection[Mutation], accepted: Collection[Mutation]) -> list[str]:
+    """Return what is wrong, one text for each complaint; empty if the tests are good enough."""
+    complaints = [
+        f"This survived, but is not in {ACCEPTED.name}:\n{each.as_toml()}"
+        for each in dict.fromkeys(survivors)
+        if each not in accepted
+    ]
+    complaints += [
+        f"This is in {ACCEPTED.name}, but has not survived:\n{each.as_toml()}"
+        for each in accepted
+        if each not in survivors
+    ]
+    if (share := killed_pct(killed, len(survivors))) < KILLED_PCT:
+        complaints.append(f"{share:.1f} % of the mutants were killed, less than {KILLED_PCT:g} %")
+    return complaints
+
+
+def killed_pct(killed: int, survived: int) -> float:
+    """Return the share of the killed, 0 if there was nothing to kill."""
+    return 100 * killed / max(killed + survived, 1)
+
+
+def read_accepted() -> list[Mutation]:
+    """Return the survivors that may live; each must have a reason."""
+    entries = tomllib.loads(ACCEPTED.read_text()).get("survivor", [])
+    if nameless := [entry["function"] for entry in entries if not entry["reason"]]:
+        sys.exit(f"{ACCEPTED.name} gives no reason for a survivor in {', '.join(nameless)}")
+    return [Mutation(entry["function"], entry["was"], entry["now"]) for entry in entries]
+
+
+def read_results() -> Iterator[tuple[str, str]]:
+    """Yield the name and the status of each mutant."""
+    for line in _mutmut("results", "--all", "true").splitlines():
+        name, _, status = line.strip().rpartition(": ")
+        yield name, status
+
+
+def read_mutation(name: str) -> Mutation:
+    """Return what a mutant changes."""
+    lines = _mutmut("show", name).splitlines()
+    was, now = (
+        " ".join(line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(3 * sign))
+        for sign in "-+"
+    )
+    function = name.partition("__mutmut_")[0]
+    return Mutation(re.sub(r"\.x_|\.xǁ|ǁ", ".", function), was, now)
+
+
+def _mutmut(*arguments: str) -> str:
+    return subprocess.run([MUTMUT, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603 - ours
+
+
+def main() -> None:
+    """Run the mutants, print what has survived, and exit with 1 if that is too much."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", action="store_true", help="keep the results of the last run")
+    accepted = read_accepted()
+    if not parser.parse_args().keep:
+        shutil.rmtree(ROOT / "mutants", ignore_errors=True)
+    subprocess.run([MUTMUT, "run"], cwd=ROOT, check=True)  # noqa: S603 - ours
+    results = dict(read_results())
+    if unfinished := [name for name, status in results.items() if status in _UNFINISHED]:
+        sys.exit(f"{len(unfinished)} mutants have not been run: python -m scripts.mutants --keep goes on")
+    killed = sum(status in _KILLED for status in results.values())
+    refused = sum(status == _REFUSED_BY_MYPY for status in results.values())
+    alive = [read_mutation(name) for name, status in results.items() if status not in {*_KILLED, _REFUSED_BY_MYPY}]
+    survivors = [each for each in alive if not each.is_wording]
+    print(f"{len(results)} mutants; {refused} refused by mypy, {len(alive) - len(survivors)} in the wording of a text")
+    print(f"{killed} killed, {len(survivors)} survived: {killed_pct(killed, len(survivors)):.1f} %")
+    if complaints := judge(killed, survivors, accepted):
+        print("", *complaints, sep="\n\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""A run's result as JSON and back: for the ledger, for the commands, and across versions."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.request import Action
+from closrads.domain.results import (
+    ERROR_RESULTS,
+    MAX_ISSUES,
+    AdSetResult,
+    GraphUsage,
+    MailOutcome,
+    Recovery,
+    Result,
+    RunResult,
+    SyncReport,
+    without_details,
+)
+from closrads.errors import ClosradsError
+from closrads.redaction import one_line
+
+texts = st.text(max_size=20)
+several = st.lists(texts, max_size=MAX_ISSUES + 2).map(tuple)
+moments = st.datetimes(timezones=st.just(UTC))
+recoveries = st.builds(
+    Recovery, texts, texts, texts, st.sampled_from(ChangeState), st.sampled_from(ChangeState), several
+)
+adsets = st.builds(
+    AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 9), several, texts
+)
+pauses = st.builds(UnexplainedPause, texts, texts, st.dictionaries(texts, texts, max_size=2), moments)
+details: Mapping[str, st.SearchStrategy[Any]] = {
+    "slug": texts,
+    "campaign_name": texts,
+    "dry_run": st.booleans(),
+    "active_states": several,
+    "unmapped_states": several,
+    "campaign_errors": several,
+    "recovered": st.lists(recoveries, max_size=3).map(tuple),
+    "unexplained": st.lists(pauses, max_size=2).map(tuple),
+    "about_run": texts,
+    "left_to": texts,
+    "fb_ad_account_id": texts,
+    "again_in_seconds": st.none() | st.integers(0),
+}
+listed = st.builds(SyncReport, **details, adsets=st.lists(adsets, max_size=4).map(tuple))
+omitting = st.builds(
+    SyncReport,
+    **details,
+    omitted=st.dictionaries(
+        st.sampled_from([result for result in Result if result not in ERROR_RESULTS - {Result.FAILED}]),
+        st.integers(1, 5_000),
+    ),
+)
+runs = st.builds(
+    RunResult,
+    run_id=texts,
+    action=st.sampled_from(Action),
+    dry_run=st.booleans(),
+    started_at=moments.map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)),
+    duration_ms=st.integers(0),
+    campaigns=st.lists(listed | omitting, max_size=3, unique_by=lambda campaign: campaign.slug).map(tuple),
+    graph=st.builds(GraphUsage, st.integers(0), st.integers(0), st.integers(0)),
+    mail=st.sampled_from(MailOutcome),
+    force=st.frozensets(texts, max_size=2),
+    left_to=texts,
+)
+
+RUN: dict[str, Any] = {
+    "run_id": "20260504T103000Z-0000aaaa",
+    "action": "sync",
+    "dry_run": False,
+    "started_at": "2026-05-04T10:30:00.000Z",
+    "duration_ms": 1500,
+    "campaigns": [],
+}
+CAMPAIGN: dict[str, Any] = {"slug": "veterans", "campaign_name": "Veterans", "dry_run": False}
+
+
+def as_read(value: Mapping[str, Any]) -> Any:
+    """Return a JSON object as somebody else gets it."""
+    return json.loads(json.dumps(value))
+
+
+def test_every_field_is_drawn() -> None:
+    """A new field that JSON does not carry is to fail the round trip, and not to hide behind its default."""
+    assert {*details, "adsets", "omitted"} == {each.name for each in fields(SyncReport)}
+
+
+@given(run=runs, another=st.booleans())
+def test_a_result_comes_back_as_it_was(run: RunResult, *, another: bool) -> None:
+    """Whatever it says, and also if a campaign failed that is no longer in it."""
+    if another and run.success:
+        run = replace(run, omitted_failed=True)
+
+    assert RunResult.from_json(as_read(run.to_json())) == run
+
+
+@given(run=runs)
+def test_without_details_all_is_counted_as_before(run: RunResult) -> None:
+    """Ad sets are gone, their numbers are not; of the errors the first are there; and nothing is lost a second time."""
+    kept = as_read(without_details(run.to_json()))
+    found = RunResult.from_json(kept)
+
+    assert found.totals() == run.totals()
+    assert sum(found.outcomes().values()) == sum(run.outcomes().values())
+    for campaign, before in zip(found.campaigns, run.campaigns, strict=True):
+        assert campaign.errors == tuple(map(one_line, before.errors[:MAX_ISSUES]))
+    assert as_read(found.to_json()) == kept
+
+
+def test_outcomes_are_counted_over_all_campaigns() -> None:
+    """In the order of the results, which is how they are told."""
+    some = (AdSetResult("1", "Broad", Result.REVERTED), AdSetResult("2", "Narrow", Result.UPDATED))
+    one = SyncReport("veterans", "Veterans", dry_run=False, adsets=some)
+    two = replace(one, slug="truckers", adsets=(), omitted={Result.UPDATED: 3})
+    run = RunResult("run", Action.SYNC, False, datetime(2026, 5, 4, tzinfo=UTC), 5, (one, two))
+
+    assert list(run.outcomes().items()) == [(Result.UPDATED, 4), (Result.REVERTED, 1)]
+
+
+def test_a_failure_stays_one_without_its_campaigns() -> None:
+    """The ledger keeps a run of too many campaigns without them."""
+    assert not RunResult.from_json(RUN | {"success": False}).success
+    assert RunResult.from_json(RUN | {"success": True}).success
+
+
+def test_what_an_older_version_kept_has_defaults() -> None:
+    """A history goes back for a year, and fields have been added since."""
+    adset = {"id": "1", "name": "Broad", "result": "failed", "unheard_of": 1}
+    errors = ["No demand", "Broad (1): failed"]
+    run = RunResult.from_json(RUN | {"campaigns": [CAMPAIGN | {"adsets": [adset], "errors": errors}, CAMPAIGN]})
+
+    report = SyncReport("veterans", "Veterans", dry_run=False)
+    old = replace(report, adsets=(AdSetResult("1", "Broad", Result.FAILED),), campaign_errors=("No demand",))
+    assert run.campaigns == (old, report)
+    assert (run.mail, run.graph, run.left_to) == (MailOutcome.NOT_ASKED, GraphUsage(), "")
+
+
+def test_an_error_that_an_older_version_did_not_count_is_one_now() -> None:
+    """It explains more errors than were kept, and takes none of another campaign for that."""
+    adset = {"id": "1", "name": "Broad", "result": "superseded"}
+    (campaign,) = RunResult.from_json(RUN | {"campaigns": [CAMPAIGN | {"adsets": [adset, adset, adset]}]}).campaigns
+
+    assert campaign.errors == ("Broad (1): superseded",) * 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "sync",
+        [],
+        {},
+        {"run_id": "20260504T103000Z-0000aaaa", "campaign": "veterans"},
+        RUN | {"action": "dance"},
+        RUN | {"started_at": "yesterday"},
+        RUN | {"started_at": None},
+        RUN | {"mail": "lost"},
+        RUN | {"graph": {"points": "many"}},
+        RUN | {"campaigns": None},
+        RUN | {"campaigns": ["veterans"]},
+        RUN | {"campaigns": [{"slug": "veterans"}]},
+        RUN | {"campaigns": [CAMPAIGN | {"adsets": [{"id": "1", "name": "Broad", "result": "lost"}]}]},
+        RUN | {"campaigns": [CAMPAIGN], "recovered": [{"campaign": "veterans"}]},
+    ],
+)
+def test_what_is_no_result_is_refused(value: Any) -> None:
+    """With the beginning of what is there in its place, and without a traceback for the operator."""
+    with pytest.raises(ClosradsError, match="Not the result of a run") as caught:
+        RunResult.from_json(value)
+    assert str(value)[:25] in str(caught.value)

@@ -1,0 +1,1 @@
+"""The heart: waves, one change, recovery, and what they may take."""

@@ -1,0 +1,584 @@
+"""One ad set's change on its way: what each step is allowed to do, how it is judged, and what the ledger is told."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason
+from closrads.domain.request import Action
+from closrads.errors import MetaInvalidError
+from closrads.facebook_client import RepublishFailure
+from closrads.rollout import change_run
+from closrads.rollout.change_run import ChangeRun, Job, begin, carry_through, judged_back, record, roll_back, write
+from sandbox.meta import Breakage, Operation, faults
+from sandbox.meta.post_processing import is_truly_healthy
+from tests.ledger_world import EARLIER, ledger, planned, recorded, recorded_state
+from tests.world import START, World
+
+WAIT = 3.0
+TEXAS, FLORIDA, GEORGIA = "3886", "3852", "3853"
+ONE, TWO = Ad("601", "One", "ACTIVE", "ACTIVE"), Ad("602", "Two", "ACTIVE", "ACTIVE")
+S, R = ChangeState, RollbackReason
+
+
+def targeting(*keys: str) -> dict[str, Any]:
+    """Return a targeting of these regions."""
+    return {"geo_locations": {"regions": [{"key": key} for key in keys]}}
+
+
+def run_in(state: ChangeState, *keys: str, **more: Any) -> ChangeRun:
+    """Return a change from Texas to Florida in a state, whose ad set was last seen with these regions."""
+    before = AdSetSnapshot("501", "Broad", "900", "ACTIVE", targeting(TEXAS), (ONE, TWO))
+    change = Change("veterans", EARLIER, Action.SYNC, before, targeting(FLORIDA), state, START, START)
+    now = replace(before, targeting=targeting(*keys))
+    return replace(begin(change, now), **({"confirmed": frozenset({"601", "602"})} | more))
+
+
+def found(health: AdHealth) -> tuple[AdFinding, ...]:
+    """Return that one ad does so, and the other one well."""
+    return AdFinding(ONE, health, "why"), AdFinding(TWO, AdHealth.HEALTHY)
+
+
+FAILURE = RepublishFailure(ONE, MetaInvalidError("Meta refuses it"))
+
+
+class TestJudgedForward:
+    """What becomes of a change whose ads were verified."""
+
+    @pytest.mark.parametrize(
+        ("more", "state", "reason"),
+        [
+            ({}, S.VERIFIED, None),
+            ({"findings": found(AdHealth.PENDING)}, S.VERIFIED, None),
+            ({"findings": found(AdHealth.BROKEN)}, S.REPUBLISHED, R.ADS_BROKEN),
+            ({"findings": found(AdHealth.UNEXPLAINED)}, S.REPUBLISHED, R.PAUSE_UNEXPLAINED),
+            ({"failures": (FAILURE,)}, S.REPUBLISHED, R.NOT_CONFIRMED),
+            ({"failures": (FAILURE,), "findings": found(AdHealth.BROKEN)}, S.REPUBLISHED, R.ADS_BROKEN),
+            ({"findings": found(AdHealth.UNREADABLE)}, S.REPUBLISHED, None),
+            ({"confirmed": frozenset({"602"})}, S.REPUBLISHED, None),
+        ],
+    )
+    def test_in_a_run(self, more: dict[str, Any], state: ChangeState, reason: RollbackReason | None) -> None:
+        """Only what every re-publish was confirmed of and a later look has seen well is at its end."""
+        judged = change_run._judged_forward(run_in(S.REPUBLISHED, FLORIDA, **more), keep_unexplained=False)
+
+        assert (judged.state, judged.reason) == (state, reason)
+        assert bool(judged.issues) is bool(more) or state is S.VERIFIED
+
+    def test_later_an_unexplained_pause_is_no_reason_to_roll_back(self) -> None:
+        """In recovery the regions stay, and the ad is named."""
+        run = run_in(S.REPUBLISHED, FLORIDA, findings=found(AdHealth.UNEXPLAINED))
+
+        judged = change_run._judged_forward(run, keep_unexplained=True)
+
+        assert (judged.state, judged.reason) == (S.VERIFIED, None)
+        assert "601" in " ".join(judged.issues)
+
+
+class TestJudgedBack:
+    """How a rollback ended."""
+
+    @pytest.mark.parametrize("health", [None, AdHealth.PENDING, AdHealth.UNEXPLAINED])
+    def test_proven(self, health: AdHealth | None) -> None:
+        """The regions are back, all that runs is confirmed, nothing is broken; what is off is not called well."""
+        judged = judged_back(run_in(S.ROLLING_BACK, TEXAS, findings=found(health) if health else ()))
+
+        assert judged.state is S.ROLLED_BACK
+        assert ("its ads are healthy" in judged.issues[-1]) is (health is not AdHealth.UNEXPLAINED)
+
+    @pytest.mark.parametrize(
+        ("keys", "more"),
+        [
+            ((FLORIDA,), {}),
+            ((TEXAS, FLORIDA), {}),
+            ((TEXAS,), {"failures": (FAILURE,)}),
+            ((TEXAS,), {"confirmed": frozenset({"602"})}),
+            ((TEXAS,), {"findings": found(AdHealth.BROKEN)}),
+            ((TEXAS,), {"findings": found(AdHealth.UNREADABLE)}),
+        ],
+    )
+    def test_not_proven(self, keys: tuple[str, ...], more: dict[str, Any]) -> None:
+        """However healthy the ads look: a link that nobody has confirmed is pending."""
+        judged = judged_back(run_in(S.ROLLING_BACK, *keys, **more))
+
+        assert judged.state is S.ROLLBACK_FAILED
+        assert any("NOT restored" in issue for issue in judged.issues) is (keys != (TEXAS,))
+
+
+class TestJudgedForeign:
+    """What becomes of a change whose regions are somebody else's."""
+
+    @pytest.mark.parametrize(
+        ("more", "is_closed"),
+        [
+            ({}, True),
+            ({"findings": found(AdHealth.BROKEN)}, True),
+            ({"findings": found(AdHealth.UNEXPLAINED)}, True),
+            ({"failures": (FAILURE,)}, False),
+            ({"confirmed": frozenset({"602"})}, False),
+            ({"findings": found(AdHealth.UNREADABLE)}, False),
+        ],
+    )
+    @pytest.mark.parametrize("state", [S.PREPARED, S.WRITTEN, S.ROLLING_BACK])
+    def test_its_ads_have_to_be_protected(self, state: ChangeState, more: dict[str, Any], *, is_closed: bool) -> None:
+        """Confirmed and read: then it is closed, whatever the ads do under regions that are not ours."""
+        judged = change_run._judged_foreign(run_in(state, GEORGIA, **more))
+
+        assert judged.state is (S.SUPERSEDED if is_closed else state)
+
+
+class TestMachine:
+    """Steps that exist, and those that do not."""
+
+    def test_every_step_is_one_of_the_table(self) -> None:
+        """Each that it has is taken, each that it lacks is refused."""
+        for state, following in TRANSITIONS.items():
+            for goal in ChangeState:
+                if goal in following:
+                    assert run_in(state, FLORIDA).in_state(goal).state is goal
+                else:
+                    with pytest.raises(ValueError, match=f"cannot go from {state} to {goal}"):
+                        run_in(state, FLORIDA).in_state(goal)
+
+    def test_the_first_reason_stands(self) -> None:
+        """What comes on top of it is told, and does not hide it."""
+        run = run_in(S.WRITTEN, FLORIDA).failed(R.ADS_BROKEN, "broken").failed(R.DEFECT, "a defect")
+
+        assert (run.reason, run.issues) == (R.ADS_BROKEN, ("broken", "a defect"))
+
+    def test_a_write_leaves_no_confirmation(self) -> None:
+        """Every link is pending again."""
+        run = run_in(S.WRITTEN, TEXAS, failures=(FAILURE,), findings=found(AdHealth.BROKEN))
+
+        written = run.written(replace(run.now, targeting=targeting(FLORIDA)))
+
+        assert written.unconfirmed == (ONE, TWO)
+        assert (written.failures, written.findings, written.stored) == ((), (), frozenset({FLORIDA}))
+
+
+# --- with Meta and the ledger
+
+
+def job(world: World) -> Job:
+    """Return a job on the veterans."""
+    return Job("veterans", EARLIER, Action.SYNC, world.api(), ledger(world), WAIT)
+
+
+def begun(world: World, *adsets: str) -> list[ChangeRun]:
+    """Return changes to Florida that are written down and begin now, as a run begins them."""
+    snapshots = {each.id: each for each in world.snapshots()}
+    runs = [begin(recorded(world, planned(world, adset)), snapshots[adset]) for adset in adsets]
+    world.meta.requests.clear()
+    return runs
+
+
+def go(world: World, *adsets: str) -> list[ChangeRun]:
+    """Take changes to their end."""
+    working = job(world)
+    return carry_through(working, [write(working, run) for run in begun(world, *adsets)])
+
+
+def come_at(world: World, call: str, act: Callable[[], None], number: int = 1) -> None:
+    """Have something happen right before such a call, counted from 1 and without those that read a whole campaign."""
+    calls = iter(range(1, 10_000))
+
+    def watch(operation: Operation) -> None:
+        is_meant = f"{operation.method} {operation.kind}" == call and operation.object_id not in world.meta.campaigns
+        if is_meant and next(calls) == number:
+            act()
+
+    world.meta.on_request = watch
+
+
+def republished(world: World) -> list[str]:
+    """Return the ids of the ads that were sent a re-publish, in order."""
+    return [call.object_id for call in world.meta.operations if (call.method, call.kind) == ("POST", "ad")]
+
+
+@pytest.fixture
+def adset(world: World) -> str:
+    """Return an ad set whose every link has to be confirmed after a write, within an hour."""
+    world.campaign("FL")
+    world.meta.accounts["act_111"].default_breakage = lambda _: Breakage.lost_link(3600)
+    return world.adset("Broad")
+
+
+def assert_well(world: World, adset: str) -> None:
+    """Check that each ad that is switched on runs and will go on."""
+    world.time.pass_by(2 * 3600)
+    world.meta.settle()
+    assert [ad.name for ad in world.meta.ads_of(adset) if ad.status == "ACTIVE" and not is_truly_healthy(ad)] == []
+
+
+class TestRecord:
+    """What the ledger is told."""
+
+    def test_each_state_on_the_way(self, world: World, adset: str) -> None:
+        """Step by step, as whoever finds the change later has to be able to read it."""
+        steps: list[ChangeState] = []
+        working = job(world)
+        move = working.ledger.move
+
+        def watch(moves: Sequence[tuple[Change, ChangeState]]) -> Any:
+            steps.extend(state for _, state in moves)
+            return move(moves)
+
+        working.ledger.move = watch  # type: ignore[method-assign, assignment]
+
+        (run,) = carry_through(working, [write(working, each) for each in begun(world, adset)])
+
+        assert steps == [S.WRITTEN, S.REPUBLISHED, S.VERIFIED]
+        assert (run.state, run.change.state, recorded_state(world, EARLIER, adset)) == (S.VERIFIED,) * 3
+
+    @pytest.mark.parametrize(
+        ("state", "goal", "way"),
+        [
+            (S.PREPARED, S.VERIFIED, [S.WRITTEN, S.REPUBLISHED, S.VERIFIED]),
+            (S.PREPARED, S.ROLLED_BACK, [S.ROLLING_BACK, S.ROLLED_BACK]),
+            (S.ROLLBACK_FAILED, S.SUPERSEDED, [S.ROLLING_BACK, S.SUPERSEDED]),
+            (S.VERIFIED, S.ROLLBACK_FAILED, [S.ROLLING_BACK, S.ROLLBACK_FAILED]),
+        ],
+    )
+    def test_by_the_shortest_way(self, state: ChangeState, goal: ChangeState, way: list[ChangeState]) -> None:
+        """Also where several steps could not be told one by one."""
+        steps = []
+        while state is not goal:
+            state = change_run._next_on_the_way(state, goal)
+            steps.append(state)
+
+        assert steps == way
+
+    def test_there_is_no_way_out_of_what_was_not_written(self) -> None:
+        """A defect is told, instead of a step that does not exist."""
+        with pytest.raises(ValueError, match="No way leads from not_written to verified"):
+            change_run._next_on_the_way(S.NOT_WRITTEN, S.VERIFIED)
+
+    def test_what_could_not_be_told_is_told_with_the_next_step(self, world: World, adset: str) -> None:
+        """Until then the change knows why."""
+        (run,) = begun(world, adset)
+        working = job(world)
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500)
+
+        (written,) = record(working, [run.in_state(S.WRITTEN)])
+        assert (written.change.state, written.state) == (S.PREPARED, S.WRITTEN)
+        assert "The ledger cannot be written" in str(written.unrecorded)
+
+        (republished,) = record(working, [written.in_state(S.REPUBLISHED)])
+        assert (republished.unrecorded, recorded_state(world, EARLIER, adset)) == (None, S.REPUBLISHED)
+
+    def test_a_defect_with_one_leaves_the_others_recorded(self, world: World, adset: str) -> None:
+        """Only its own change stays behind."""
+        runs = begun(world, adset, world.adset("Two"), world.adset("Three"))
+        working = job(world)
+        move = working.ledger.move
+
+        def stumble(moves: Sequence[tuple[Change, ChangeState]]) -> Any:
+            if any(change.before.name == "Two" for change, _ in moves):
+                raise ZeroDivisionError("a defect")
+            return move(moves)
+
+        working.ledger.move = stumble  # type: ignore[method-assign, assignment]
+
+        done = record(working, [run.in_state(S.WRITTEN) for run in runs])
+
+        assert [run.change.state for run in done] == [S.WRITTEN, S.PREPARED, S.WRITTEN]
+        assert [run.unrecorded is None for run in done] == [True, False, True]
+
+
+class TestGuards:
+    """A defect in one ad set's step stays with that ad set, and leaves none of them unprotected."""
+
+    @pytest.mark.parametrize("function", ["update_adset_geo", "republish_ads", "verify_ads_after_republish"])
+    def test_forward(self, world: World, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The others are verified; that one is put back, as far as it can be proven."""
+        world.campaign("FL")
+        adsets = [world.adset(name) for name in ("One", "Two", "Three")]
+        right = getattr(change_run, function)
+        is_back: list[bool] = []
+
+        def stumble(api: Any, subject: Any, *args: Any, **more: Any) -> Any:
+            concerned = [getattr(each, "id", each) for each in (subject if not hasattr(subject, "id") else [subject])]
+            if adsets[1] in concerned and not is_back:
+                is_back.extend([True] * (len(concerned) == 1))
+                raise ZeroDivisionError("a defect")
+            return right(api, subject, *args, **more)
+
+        monkeypatch.setattr(change_run, function, stumble)
+
+        done = go(world, *adsets)
+
+        assert [run.state for run in done] == [S.VERIFIED, S.ROLLED_BACK, S.VERIFIED]
+        assert done[1].reason is R.DEFECT
+        assert "Unexpected ZeroDivisionError" in " ".join(done[1].issues)
+        assert [world.meta.states(each) for each in adsets] == [{"FL"}, {"TX"}, {"FL"}]
+        for each in adsets:
+            assert_well(world, each)
+
+    def test_back(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody knows how that rollback ended, and it says so; the other one is proven."""
+        other = world.adset("Two")
+        right = change_run.rollback_geo  # type: ignore[attr-defined] # imported there
+
+        def stumble(api: Any, before: AdSetSnapshot, *args: Any, **more: Any) -> Any:
+            if before.id == adset:
+                raise ZeroDivisionError("a defect")
+            return right(api, before, *args, **more)
+
+        monkeypatch.setattr(change_run, "rollback_geo", stumble)
+        runs = [replace(run, state=S.WRITTEN).failed(R.ADS_BROKEN) for run in begun(world, adset, other)]
+
+        done = roll_back(job(world), record(job(world), runs))
+
+        assert [run.state for run in done] == [S.ROLLBACK_FAILED, S.ROLLED_BACK]
+        assert "Its rollback did not end" in " ".join(done[0].issues)
+        assert recorded_state(world, EARLIER, adset) == S.ROLLBACK_FAILED
+
+
+class TestRepublish:
+    """Which ads are set to ACTIVE again, and by which read."""
+
+    def test_a_read_of_this_moment_is_not_repeated(self, world: World, adset: str) -> None:
+        """On an ordinary day the write's own read is fresh enough."""
+        (run,) = go(world, adset)
+
+        assert run.state is S.VERIFIED
+        assert [f"{call.method} {call.kind}" for call in world.meta.operations] == [
+            "POST adset", "POST ad", "POST ad", "GET ads",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(("seconds", "is_read"), [(5.0, False), (5.1, True)])
+    def test_an_older_one_is(self, world: World, adset: str, seconds: float, *, is_read: bool) -> None:
+        """More than five seconds, and a person may have come: whom that read shows to be off stays off."""
+        theirs, other = world.meta.ads_of(adset)
+        working = job(world)
+        (run,) = [write(working, each) for each in begun(world, adset)]
+        world.time.pass_by(seconds)
+        if is_read:
+            world.meta.person_pauses(theirs.id)
+
+        (run,) = carry_through(working, [run])
+
+        assert run.state is S.VERIFIED
+        assert republished(world) == ([other.id] if is_read else [theirs.id, other.id])
+        assert theirs.status == ("PAUSED" if is_read else "ACTIVE")
+
+    def test_without_that_read_nothing_is_switched_on(self, world: World, adset: str) -> None:
+        """It cannot be known what a person has paused: the regions go back as far as they can, and it stays open."""
+        working = job(world)
+        (run,) = [write(working, each) for each in begun(world, adset)]
+        world.time.pass_by(6)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET ads", times=None)
+
+        (run,) = carry_through(working, [run])
+
+        assert (run.state, run.reason) == (S.ROLLBACK_FAILED, R.NOT_CONFIRMED)
+        assert republished(world) == []
+
+    def test_an_ad_that_is_switched_on_meanwhile(self, world: World, adset: str) -> None:
+        """Between the re-publish and the verification: it is re-published as well, and looked at once more."""
+        late = world.meta.add_ad(adset, "Late", status="PAUSED")
+        come_at(world, "GET ads", lambda: world.meta.person_activates(late))
+
+        (run,) = go(world, adset)
+
+        assert run.state is S.VERIFIED
+        assert republished(world).count(late) == 1
+        assert_well(world, adset)
+
+    def test_an_ad_that_is_added_meanwhile(self, world: World, adset: str) -> None:
+        """The same."""
+        come_at(world, "GET ads", lambda: world.meta.person_adds_ad(adset, "New"))
+
+        (run,) = go(world, adset)
+
+        assert (run.state, len(republished(world))) == (S.VERIFIED, 3)
+        assert_well(world, adset)
+
+    def test_an_ad_comes_before_each_look(self, world: World, adset: str) -> None:
+        """Each is re-published, the one that came before the last look as well."""
+        numbers = iter(range(10))
+
+        def add(operation: Operation) -> None:
+            if (operation.method, operation.path) == ("GET", f"{adset}/ads"):
+                world.meta.person_adds_ad(adset, f"New {next(numbers)}")
+
+        world.meta.on_request = add
+
+        go(world, adset)
+
+        assert sorted(republished(world)) == sorted(ad.id for ad in world.meta.ads_of(adset))
+        assert_well(world, adset)
+
+    def test_an_ad_that_meta_disapproves_of_is_not_sent_one(self, world: World, adset: str) -> None:
+        """It does not run, and Meta refuses: that a person's new ad was rejected is no reason to put anything back."""
+        rejected = world.meta.add_ad(adset, "Rejected")
+        (run,) = begun(world, adset)
+        world.meta.ads[rejected].effective_status = "DISAPPROVED"
+        working = job(world)
+        world.time.pass_by(6)
+        run = replace(run, change=replace(run.change, before=replace(run.change.before, ads=run.now.ads[:2])))
+        run = replace(run, protected=run.now.ads[:2])
+
+        (run,) = carry_through(working, [replace(run, state=S.WRITTEN, now=replace(run.now, read_at=START))])
+
+        assert rejected not in republished(world)
+        assert run.state is S.VERIFIED
+
+    def test_one_that_was_off_is_never_sent_one(self, world: World, adset: str) -> None:
+        """Neither forward nor back."""
+        off = world.meta.add_ad(adset, "Retired", status="PAUSED")
+        world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
+
+        (run,) = go(world, adset)
+
+        assert run.state is S.ROLLED_BACK
+        assert off not in republished(world)
+
+
+class TestForeign:
+    """Regions that are neither the old nor ours."""
+
+    def edit(self, world: World, adset: str) -> None:
+        """Have a person choose Georgia, whose write re-validates the ads like any other."""
+        world.meta.person_edits_targeting(adset, states="GA")
+
+    def test_a_person_comes_before_a_second_attempt(self, world: World, adset: str) -> None:
+        """Hands off the regions, but our write may have been there in between: the ads are protected."""
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+        come_at(world, "GET adset", lambda: self.edit(world, adset))
+
+        (run,) = go(world, adset)
+
+        assert (run.state, world.meta.states(adset)) == (S.SUPERSEDED, {"GA"})
+        assert sorted(republished(world)) == [ad.id for ad in world.meta.ads_of(adset)]
+        assert world.written_adsets() == [adset]
+        assert_well(world, adset)
+
+    def test_a_person_comes_before_the_rollback(self, world: World, adset: str) -> None:
+        """However few seconds before: what is there is read anew."""
+        world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
+        come_at(world, "GET ads", lambda: self.edit(world, adset))
+
+        (run,) = go(world, adset)
+
+        assert (run.state, world.meta.states(adset)) == (S.SUPERSEDED, {"GA"})
+        assert world.written_adsets() == [adset]
+
+    def test_it_stays_open_until_its_ads_are_protected(self, world: World, adset: str) -> None:
+        """A refused re-publish is a pending link, whosever the regions are."""
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST ad", times=None)
+        come_at(world, "GET adset", lambda: self.edit(world, adset))
+
+        (run,) = go(world, adset)
+
+        assert run.state.is_open
+        assert "could not be re-published" in " ".join(run.issues)
+        assert world.meta.states(adset) == {"GA"}
+
+
+class TestBack:
+    """A rollback is a write like any other."""
+
+    def test_an_edit_of_something_else_survives_it(self, world: World, adset: str) -> None:
+        """The old regions go onto the targeting that is there, as it is by then."""
+        world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
+        come_at(world, "GET ads", lambda: world.meta.person_edits_targeting(adset, {"age_min": 22}))
+
+        (run,) = go(world, adset)
+
+        assert (run.state, world.meta.states(adset)) == (S.ROLLED_BACK, {"TX"})
+        assert world.meta.targeting(adset)["age_min"] == 22
+        assert_well(world, adset)
+
+    @pytest.mark.parametrize("reply", [faults.SERVICE_UNAVAILABLE, faults.ERROR_PAGE_400, faults.OK_EMPTY_OBJECT])
+    @pytest.mark.parametrize("applied", [True, False])
+    def test_an_unknown_outcome_is_looked_up(self, world: World, adset: str, reply: Any, *, applied: bool) -> None:
+        """A read that is older than the forward write shows the same: only a confirmed write counts."""
+        world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
+        world.meta.fail(reply, on="POST adset", skip=1, applied=applied)
+
+        (run,) = go(world, adset)
+
+        assert (run.state, world.meta.states(adset)) == (S.ROLLED_BACK, {"TX"})
+        assert_well(world, adset)
+
+    def test_ads_are_protected_where_its_outcome_stays_unknown(self, world: World, adset: str) -> None:
+        """The write may be done yet: links that were confirmed before it are pending again."""
+        one, two = world.meta.ads_of(adset)
+        one.breakage = Breakage.stubborn()
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="POST adset", skip=1)
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset", skip=1)
+
+        (run,) = go(world, adset)
+
+        assert (run.state, world.meta.states(adset)) == (S.ROLLBACK_FAILED, {"FL"})
+        assert "NOT" in " ".join(run.issues)
+        assert republished(world).count(two.id) == 2
+
+    def test_what_nobody_knows_to_be_written_is_taken_back(self, world: World, adset: str) -> None:
+        """Meta falls silent behind the write and comes to itself before the rollback."""
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=7)
+
+        (run,) = go(world, adset)
+
+        assert (run.reason, world.meta.states(adset)) == (R.OUTCOME_UNKNOWN, {"TX"})
+        assert run.state is S.ROLLED_BACK
+        assert_well(world, adset)
+
+    def test_what_has_to_be_put_back_is_recorded_before_it_is(self, world: World, adset: str) -> None:
+        """With its reason: whoever finds it half done goes on from there."""
+        world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
+        seen: list[tuple[str, str]] = []
+
+        def look() -> None:
+            (item,) = (item for item in world.sandbox.aws.ledger() if item["sk"].startswith("CHANGE#"))
+            seen.append((item["state"], item["reason"]))
+
+        come_at(world, "POST adset", look, number=2)
+
+        go(world, adset)
+
+        assert seen == [(S.ROLLING_BACK, R.ADS_BROKEN)]
+
+
+class TestUnexplained:
+    """An ad that is off without a trace of who did it."""
+
+    def test_in_a_run_the_regions_go_back_and_the_ad_stays_off(self, world: World, adset: str) -> None:
+        """That is safe either way, and never called healthy."""
+        off, other = world.meta.ads_of(adset)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        come_at(world, "GET ads", lambda: world.meta.person_pauses(off.id))
+
+        (run,) = go(world, adset)
+
+        assert (run.state, run.reason) == (S.ROLLED_BACK, R.PAUSE_UNEXPLAINED)
+        assert [finding.ad.id for finding in run.unexplained] == [off.id]
+        assert "all other ads are healthy" in run.issues[-1]
+        assert (off.status, world.meta.states(adset)) == ("PAUSED", {"TX"})
+        assert republished(world)[2:] == [other.id]
+
+    def test_a_persons_pause_is_no_reason(self, world: World, adset: str) -> None:
+        """The log names one."""
+        theirs, _ = world.meta.ads_of(adset)
+        come_at(world, "GET ads", lambda: world.meta.person_pauses(theirs.id))
+
+        (run,) = go(world, adset)
+
+        assert (run.state, theirs.status, world.meta.states(adset)) == (S.VERIFIED, "PAUSED", {"FL"})
+
+    def test_metas_pause_is_one(self, world: World, adset: str) -> None:
+        """The regions go back, and the ad is switched on again."""
+        paused, _ = world.meta.ads_of(adset)
+        come_at(world, "GET ads", lambda: world.meta.meta_pauses(paused.id, with_issue=False))
+
+        (run,) = go(world, adset)
+
+        assert (run.state, run.reason) == (S.ROLLED_BACK, R.ADS_BROKEN)
+        assert (paused.status, world.meta.states(adset)) == ("ACTIVE", {"TX"})
+        assert_well(world, adset)

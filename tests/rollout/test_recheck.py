@@ -1,0 +1,559 @@
+"""The second look: ad sets whose ads broke after their update was verified are put back."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from closrads import config
+from closrads.domain.changes import ChangeState, RevertStreak
+from closrads.domain.request import Action
+from closrads.errors import SyncFailed
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.leases import Leases
+from sandbox.aws import LEDGER_TABLE
+from sandbox.meta import Breakage, faults
+from tests.fleet_world import OPEN, Workflow
+from tests.ledger_world import (
+    EARLIER,
+    RECHECK,
+    UNDO,
+    becomes_of,
+    entries,
+    later,
+    leases,
+    ledger,
+    left_behind,
+    metric,
+    one_adset,
+    only_reads,
+    recorded_state,
+    result_of,
+    statuses,
+)
+from tests.world import LIVE, START, World
+
+HALF_AN_HOUR, HOUR = 1800.0, 3600.0
+LATER = "20260504T113000Z-0000cccc"
+FLORIDA = frozenset({"3852"})
+
+
+def updated(world: World, *breakages: Breakage | None, demand: str = "FL") -> tuple[str, list[str]]:
+    """Update an ad set from Texas for each of these, and return the run and the ad sets, half an hour later."""
+    world.campaign(demand)
+    adsets = [world.adset(f"Ad set {number}", breakage=breakage) for number, breakage in enumerate(breakages)]
+    run = world.run(LIVE)
+    assert [adset["result"] for adset in run["campaigns"][0]["adsets"]] == ["updated"] * len(adsets)
+    later(world, HALF_AN_HOUR)
+    world.meta.requests.clear()
+    world.sandbox.aws.mails.clear()
+    return str(run["run_id"]), adsets
+
+
+class TestBrokenSince:
+    """Ads that were healthy when the run ended and are not any more."""
+
+    def test_also_after_a_run_that_was_started_again_long_after_its_time(self, world: World) -> None:
+        """What counts is when it changed the ad set, not the scheduled time that its id bears."""
+        world.campaign("FL")
+        sick = world.adset(breakage=Breakage.late(600))
+        workflow = Workflow(world)
+        workflow.run(OPEN | {"scheduled": f"{START - timedelta(hours=23):%Y-%m-%dT%H:%M:%SZ}"})
+        later(world, HALF_AN_HOUR)
+
+        workflow.run(workflow.answers[0]["recheck"])
+
+        world.meta.settle()
+        assert (world.meta.states(sick), statuses(world, sick)) == ({"TX"}, ["ACTIVE"] * 2)
+
+    @pytest.mark.parametrize("breakage", [Breakage.late(600), Breakage.late(1799)], ids=["long ago", "just now"])
+    def test_it_is_put_back(self, world: World, breakage: Breakage) -> None:
+        """Targeting and ads are as before the sync, it is verified, recorded, remembered and told; the others stay."""
+        run_id, (sick, well) = updated(world, breakage, None)
+
+        result = world.run(RECHECK)
+
+        world.meta.settle()
+        assert (world.meta.states(sick), statuses(world, sick)) == ({"TX"}, ["ACTIVE"] * 2)
+        assert world.meta.states(well) == {"FL"}
+        assert {operation.object_id for operation in world.meta.writes if operation.kind == "adset"} == {sick}
+        assert (recorded_state(world, run_id, sick), recorded_state(world, run_id, well)) == ("rolled_back", "verified")
+        assert ledger(world).previous_outcomes("veterans").reverted == {sick: RevertStreak(FLORIDA, 1)}
+        assert (result["success"], result["mail"]) == (True, "sent")
+        (campaign,) = result["campaigns"]
+        assert campaign["about_run"] == run_id
+        assert [adset["result"] for adset in campaign["adsets"]] == ["reverted", "unchanged"]
+        assert (campaign["adsets"][0]["added"], campaign["adsets"][0]["removed"]) == (["FL"], ["TX"])
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject == "CLOSRADS ⚠ recheck: 1 put back · Mon 4 May"
+        assert f"Ad set 0 ({sick})" in mail.text
+        assert "3390001" in mail.text
+        assert "Its targeting was restored and its ads are healthy" in mail.text
+
+    def test_it_is_put_back_once(self, world: World) -> None:
+        """A second recheck finds nothing to do, and nothing to tell."""
+        updated(world, Breakage.late(600))
+        world.run(RECHECK)
+        later(world, 60)
+        writes = len(world.meta.writes)
+
+        result = world.run(RECHECK)
+
+        assert (one_adset(result)["result"], result["mail"]) == ("unchanged", "not_asked")
+        assert len(world.meta.writes) == writes
+        assert len(world.sandbox.aws.mails) == 1
+
+    def test_what_people_changed_besides_stays(self, world: World) -> None:
+        """Only the states go back: the age that somebody set since, and an ad that somebody paused, are theirs."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        world.meta.change_by_hand(adset, {"age_min": 21})
+        paused = world.meta.ads_of(adset)[1]
+        world.meta.pause_by_hand(paused.id)
+
+        result = world.run(RECHECK)
+
+        assert one_adset(result)["result"] == "reverted"
+        assert world.meta.states(adset) == {"TX"}
+        assert world.meta.targeting(adset)["age_min"] == 21
+        assert paused.status == "PAUSED"
+        assert paused.id not in {operation.object_id for operation in world.meta.writes}
+
+    def test_states_that_a_person_has_changed_since_stay(self, world: World) -> None:
+        """The ads are broken all the same, and that is told; the change stays what it was."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3853"}]}})
+
+        result = result_of(world, RECHECK)
+
+        assert world.meta.states(adset) == {"GA"}
+        assert world.written_adsets() == []
+        assert world.meta.writes == []
+        assert (one_adset(result)["result"], recorded_state(world, run_id, adset)) == ("unchanged", "verified")
+        assert "3390001" in world.sandbox.aws.mails[-1].text
+
+    def test_a_rollback_that_fails_is_loud_and_tried_again(self, world: World) -> None:
+        """The recheck fails, first thing in its mail; the next day's sync begins with it."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset")
+
+        with pytest.raises(SyncFailed, match="rollback_failed"):
+            world.run(RECHECK)
+
+        assert recorded_state(world, run_id, adset) == "rollback_failed"
+        assert world.sandbox.aws.mails[-1].subject == "CLOSRADS ✗ ROLLBACK FAILED in Veterans (recheck) · Mon 4 May"
+        world.time.next_day()
+        result = result_of(world, {**LIVE, "campaigns": ["veterans"]})
+        assert [(each["found"], each["state"]) for each in result["recovered"]] == [("rollback_failed", "rolled_back")]
+
+    def test_it_is_not_looked_at_before_an_open_change_of_it_has_its_end(self, world: World) -> None:
+        """What stays open is told as that, and not once more as something to put back."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset", times=2)
+        for _ in range(2):
+            result = result_of(world, RECHECK)
+            later(world, 60)
+
+        assert [each["state"] for each in result["recovered"]] == ["rollback_failed"]
+        assert result["campaigns"][0]["adsets"] == []
+        assert recorded_state(world, run_id, adset) == "rollback_failed"
+
+    def test_nor_by_the_name_of_an_earlier_run(self, world: World) -> None:
+        """A later run's change of it is still open: putting back the earlier one would be a second change on top."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        left_behind(
+            world, adset, ChangeState.ROLLING_BACK, "as before", run_id="20260504T110000Z-0000cccc", states="GA"
+        )
+        world.meta.fail(faults.OBJECT_MISSING, on=lambda call: call.path == adset)
+
+        result = result_of(world, {**RECHECK, "run_id": run_id})
+
+        assert [each["state"] for each in result["recovered"]] == ["rolling_back"]
+        assert (result["campaigns"][0]["adsets"], world.meta.writes) == ([], [])
+
+    def test_what_was_put_back_counts_as_a_try(self, world: World) -> None:
+        """Put back by two rechecks in a row: the third day leaves the ad set alone."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        world.run(RECHECK)
+        world.time.next_day()
+        assert becomes_of(world, LIVE) == {"Ad set 0": "updated"}
+        later(world, HALF_AN_HOUR)
+        assert becomes_of(world, RECHECK) == {"Ad set 0": "reverted"}
+        world.time.next_day()
+
+        assert becomes_of(world, LIVE) == {"Ad set 0": "needs_attention"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_more_than_go_together(self, world: World) -> None:
+        """Seven ad sets in waves of two: the four that broke are put back, each with its own ads."""
+        world.put({"limits/wave_size": "2"})
+        breakages = [Breakage.late(600), None, Breakage.late(600), None, None, Breakage.late(600), Breakage.late(600)]
+        _, adsets = updated(world, *breakages)
+
+        results = becomes_of(world, RECHECK)
+
+        assert list(results.values()) == ["reverted" if breakage else "unchanged" for breakage in breakages]
+        for adset, breakage in zip(adsets, breakages, strict=True):
+            assert world.meta.states(adset) == ({"TX"} if breakage else {"FL"})
+            assert statuses(world, adset) == ["ACTIVE"] * 2
+
+    def test_an_undo_is_looked_at_again_too(self, world: World) -> None:
+        """Ads that break after it: what the undo had put back goes back to what it was before the undo."""
+        world.campaign("FL")
+        adset = world.adset("Broad")
+        world.run(LIVE)
+        world.time.pass_by(60)
+        for ad in world.meta.ads_of(adset):
+            ad.breakage = Breakage.late(600)
+        undo = world.run(UNDO)
+        later(world, HALF_AN_HOUR)
+
+        result = world.run(RECHECK)
+
+        assert (result["campaigns"][0]["about_run"], one_adset(result)["result"]) == (undo["run_id"], "reverted")
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"FL"}, ["ACTIVE"] * 2)
+        assert ledger(world).previous_outcomes("veterans").reverted == {}
+
+
+class TestQuiet:
+    """Nothing is wrong, or nothing is to be done about it."""
+
+    @pytest.mark.parametrize(
+        "breakage", [None, Breakage.long_review(9 * 86_400), Breakage.warning(), Breakage.late(1e6)]
+    )
+    def test_healthy_ads(self, world: World, breakage: Breakage | None) -> None:
+        """Not a word, not a write; a review and a warning are no damage."""
+        run_id, (adset,) = updated(world, breakage)
+
+        result = world.run(RECHECK)
+
+        assert one_adset(result)["result"] == "unchanged"
+        assert (result["success"], result["mail"], result["campaigns"][0]["about_run"]) == (True, "not_asked", run_id)
+        assert world.sandbox.aws.mails == []
+        assert world.meta.writes == []
+        assert recorded_state(world, run_id, adset) == "verified"
+
+    def test_nothing_ever_ran(self, world: World) -> None:
+        """A recheck of a new installation has nothing to say."""
+        world.campaign("FL")
+        world.adset()
+
+        result = world.run(RECHECK)
+
+        assert (result["success"], result["campaigns"][0]["adsets"], result["mail"]) == (True, [], "not_asked")
+        assert world.meta.operations == []
+
+    def test_a_sync_that_changed_nothing(self, world: World) -> None:
+        """There is nothing to look at again."""
+        world.campaign("TX")
+        world.adset()
+        world.run(LIVE)
+        world.meta.requests.clear()
+
+        assert world.run(RECHECK)["campaigns"][0]["adsets"] == []
+        assert world.meta.operations == []
+
+    @pytest.mark.parametrize("hand", ["person_pauses", "rule_pauses", "person_deletes", "person_archives"])
+    def test_an_ad_that_a_person_has_done_away_with(self, world: World, hand: str) -> None:
+        """It is theirs to decide: nothing is put back, nothing is switched on, and nobody is asked."""
+        _, (adset,) = updated(world, None)
+        ad = world.meta.ads_of(adset)[0]
+        getattr(world.meta, hand)(ad.id)
+
+        result = world.run(RECHECK)
+
+        assert (one_adset(result)["result"], result["mail"], result["unexplained"]) == ("unchanged", "not_asked", [])
+        assert (ad.status != "ACTIVE", world.meta.writes) == (True, [])
+
+    def test_an_ad_that_is_off_and_nobody_knows_why(self, world: World) -> None:
+        """It stays off, nothing is put back, and one mail asks whether somebody wanted it, not one every half hour."""
+        _, (adset,) = updated(world, None)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        ad = world.meta.ads_of(adset)[0]
+        world.meta.person_pauses(ad.id)
+        for mail in ("sent", "not_asked", "not_asked"):
+            result = world.run(RECHECK)
+
+            assert (one_adset(result)["result"], result["mail"]) == ("unchanged", mail)
+            assert [pause["adset_id"] for pause in result["unexplained"]] == [adset]
+            assert (ad.status, world.meta.writes) == ("PAUSED", [])
+            later(world, HALF_AN_HOUR)
+        assert ad.name in world.sandbox.aws.mails[-1].text
+        assert len(world.sandbox.aws.mails) == 1
+
+    @pytest.mark.parametrize("seconds", [30, 1200])
+    def test_an_ad_that_meta_paused(self, world: World, seconds: float) -> None:
+        """Whenever it was: the ad set goes back and the ad runs again."""
+        _, (adset,) = updated(world, Breakage.silently_paused(seconds))
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE"] * 2)
+
+    def test_ads_that_cannot_be_read(self, world: World) -> None:
+        """Neither good nor bad: nothing is put back, the run fails, and a later one can look again."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET ads", times=None)
+
+        with pytest.raises(SyncFailed, match="unverified"):
+            world.run(RECHECK)
+
+        assert world.meta.writes == []
+        assert recorded_state(world, run_id, adset) == "verified"
+        world.meta.clear_faults()
+        later(world, 60)
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+
+    def test_ads_in_a_state_that_nobody_knows(self, world: World) -> None:
+        """Meta has a new word for something: a person has to look, and nothing is put back for it."""
+        run_id, (adset,) = updated(world, None)
+        rows = [
+            {"id": ad.id, "name": ad.name, "status": "ACTIVE", "effective_status": "NEW_WORD"}
+            for ad in world.meta.ads_of(adset)
+        ]
+        world.meta.fail(faults.answer({"data": rows}), on="GET ads")
+
+        assert one_adset(result_of(world, RECHECK))["result"] == "unverified"
+        assert (world.meta.writes, recorded_state(world, run_id, adset)) == ([], "verified")
+        assert "NEW_WORD" in world.sandbox.aws.mails[-1].text
+
+    def test_one_that_cannot_be_read_does_not_keep_the_others(self, world: World) -> None:
+        """The other ad set is put back."""
+        _, (one, two) = updated(world, Breakage.late(600), Breakage.late(600))
+        world.meta.fail(faults.OBJECT_MISSING, on=lambda call: call.path == f"{one}/ads", times=None)
+
+        assert becomes_of(world, RECHECK) == {"Ad set 0": "unverified", "Ad set 1": "reverted"}
+        assert (world.meta.states(one), world.meta.states(two)) == ({"FL"}, {"TX"})
+
+    def test_too_little_time(self, world: World) -> None:
+        """Nothing is begun that could not be brought to an end."""
+        updated(world, Breakage.late(600))
+        world.time.deadline = world.time.seconds() + 12
+
+        result = world.run(RECHECK)
+
+        assert (one_adset(result)["result"], world.meta.writes) == ("deferred", [])
+        assert "Too little time" in world.sandbox.aws.mails[-1].text
+
+
+class TestDryRun:
+    """A look that must not write."""
+
+    @pytest.mark.parametrize("event", [{"action": "recheck"}, {"action": "recheck", "dry_run": True}])
+    def test_it_says_what_it_would_put_back(self, world: World, event: dict[str, Any]) -> None:
+        """Also if the event does not say: looking is the default. Neither Meta nor the ledger is written."""
+        _, (sick, _) = updated(world, Breakage.late(600), None)
+
+        with only_reads(world):
+            result = world.run(event)
+
+        assert [adset["result"] for adset in result["campaigns"][0]["adsets"]] == ["reverted", "unchanged"]
+        assert (result["dry_run"], result["success"], result["mail"]) == (True, True, "sent")
+        assert "would be put back" in world.sandbox.aws.mails[-1].subject
+        assert world.meta.states(sick) == {"FL"}
+
+    def test_the_environment_decides_where_the_event_does_not(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With DRY_RUN=false a bare recheck puts back."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        monkeypatch.setenv("DRY_RUN", "false")
+
+        assert one_adset(world.run({"action": "recheck"}))["result"] == "reverted"
+        assert world.meta.states(adset) == {"TX"}
+
+
+class TestWhatIsLookedAt:
+    """Which changes."""
+
+    def test_a_day_later_it_is_no_matter_of_that_change(self, world: World) -> None:
+        """Older than a day: not looked at, unless somebody names the run."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        later(world, 24 * HOUR - HALF_AN_HOUR + 1)
+        assert world.run(RECHECK)["campaigns"][0]["adsets"] == []
+
+        result = world.run({**RECHECK, "run_id": run_id})
+
+        assert (one_adset(result)["result"], result["campaigns"][0]["about_run"]) == ("reverted", run_id)
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_up_to_a_day_it_is(self, world: World) -> None:
+        """The last minute of that day."""
+        updated(world, Breakage.late(600))
+        later(world, 24 * HOUR - HALF_AN_HOUR - 60)
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+
+    def test_a_resync_in_between_hides_nothing(self, world: World) -> None:
+        """A second sync that found nothing to do, and a third that failed: the first one's changes still count."""
+        updated(world, Breakage.late(7200))
+        later(world, HALF_AN_HOUR)
+        world.run(LIVE)
+        world.sandbox.closrtech.demand.clear()
+        result_of(world, LIVE)
+        later(world, 2 * HOUR)
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+
+    def test_a_later_write_that_meta_refused_hides_nothing(self, world: World) -> None:
+        """The refused one changed nothing: what stands at Meta is what the one before it wrote."""
+        _, (adset,) = updated(world, Breakage.late(2700))
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"GA": 5}
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset")
+        assert becomes_of(world, LIVE) == {"Ad set 0": "failed"}
+        later(world, HALF_AN_HOUR)
+
+        assert becomes_of(world, RECHECK) == {"Ad set 0": "reverted"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_the_newest_change_of_an_ad_set_counts(self, world: World) -> None:
+        """Two syncs with other demand: what is put back is what the second wrote, to what the first had."""
+        _, (adset,) = updated(world, None)
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"GA": 5}
+        for ad in world.meta.ads_of(adset):
+            ad.breakage = Breakage.late(600)
+        second = world.run(LIVE)["run_id"]
+        later(world, HALF_AN_HOUR)
+
+        result = world.run(RECHECK)
+
+        assert (one_adset(result)["result"], result["campaigns"][0]["about_run"]) == ("reverted", second)
+        assert world.meta.states(adset) == {"FL"}
+
+    def test_what_was_put_back_is_looked_at_too(self, world: World) -> None:
+        """The write of a rollback may break ads as well; if it has not, there is not a word."""
+        world.campaign("FL")
+        world.adset("Fragile", breakage=Breakage.stubborn())
+        world.run(LIVE)
+        later(world, HALF_AN_HOUR)
+        world.meta.requests.clear()
+
+        result = world.run(RECHECK)
+
+        assert (one_adset(result)["result"], result["mail"]) == ("unchanged", "not_asked")
+        assert {operation.method for operation in world.meta.operations} == {"GET"}
+
+    def test_what_was_never_written_is_not_looked_at(self, world: World) -> None:
+        """Meta refused the write: nothing of it is there."""
+        world.campaign("FL")
+        world.adset()
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset")
+        assert becomes_of(world, LIVE) == {"Broad": "failed"}
+        later(world, HALF_AN_HOUR)
+
+        assert world.run(RECHECK)["campaigns"][0]["adsets"] == []
+
+    def test_an_unknown_run(self, world: World) -> None:
+        """It is an error that says what to do, and nothing is looked at."""
+        updated(world, Breakage.late(600))
+
+        with pytest.raises(SyncFailed, match=f"knows no live run {EARLIER}: take the id from the foot of a report"):
+            world.run({**RECHECK, "run_id": EARLIER})
+
+        assert world.meta.operations == []
+        assert EARLIER in world.sandbox.aws.mails[-1].text
+
+    def test_a_dry_run_is_no_live_run(self, world: World) -> None:
+        """Its id stands at the foot of a report too; it changed nothing."""
+        world.campaign("FL")
+        world.adset()
+        run_id = world.run({})["run_id"]
+
+        with pytest.raises(SyncFailed, match="knows no live run"):
+            world.run({**RECHECK, "run_id": run_id})
+
+    def test_a_run_of_another_campaign(self, world: World) -> None:
+        """It is known, and did nothing here."""
+        run_id, _ = updated(world, Breakage.late(600))
+        world.campaign("FL", slug="truckers", meta_campaigns=("120200000000000905",))
+        config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+
+        result = world.run({**RECHECK, "run_id": run_id, "campaigns": ["truckers"]})
+
+        assert (result["campaigns"][0]["adsets"], result["success"]) == ([], True)
+        assert world.meta.operations == []
+
+    def test_each_campaign_by_itself(self, world: World) -> None:
+        """The last run of each, which need not be the same."""
+        updated(world, Breakage.late(7200))
+        world.campaign("GA", slug="truckers", meta_campaigns=("120200000000000905",))
+        world.adset("Truck", campaign="120200000000000905", breakage=Breakage.late(600))
+        config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+        world.run({**LIVE, "campaigns": ["truckers"]})
+        later(world, 2 * HOUR)
+
+        result = world.run(RECHECK)
+
+        assert [one["adsets_reverted"] for one in result["campaigns"]] == [1, 1]
+        assert len({one["about_run"] for one in result["campaigns"]}) == 2
+
+    def test_the_recheck_itself_leaves_no_change_behind(self, world: World) -> None:
+        """It is recorded as a run, takes the lease and gives it back, and does not become the run to undo."""
+        run_id, _ = updated(world, Breakage.late(600))
+        recheck = world.run(RECHECK)["run_id"]
+
+        assert {item["run_id"] for item in entries(world, "CHANGE#")} == {run_id}
+        (run,) = (item for item in entries(world, "", pk="RUN") if item["sk"] == recheck)
+        assert (run["action"], run["success"]) == ("recheck", True)
+        assert leases(world).last_sync("veterans") == run_id
+        assert "holder" not in entries(world, "LEASE")[0]
+
+    def test_a_campaign_that_another_run_has(self, world: World) -> None:
+        """The sync is still at work: the recheck leaves, and says nothing."""
+        updated(world, Breakage.late(600))
+        until = START + timedelta(days=1)
+        Leases(Table(LEDGER_TABLE, world.time.clock)).acquire(["veterans"], EARLIER, until, Action.SYNC)
+
+        result = world.run(RECHECK)
+
+        assert (result["left_to"], result["mail"], world.meta.operations) == (EARLIER, "not_asked", [])
+
+
+class TestLedgerTrouble:
+    """DynamoDB fails while a recheck is at work."""
+
+    def test_without_the_ledger_nothing_is_written_at_meta(self, world: World) -> None:
+        """The run fails and says why."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        world.sandbox.aws.fail("dynamodb", "Query", "InternalServerError", 500, None)
+
+        with pytest.raises(SyncFailed, match="The ledger cannot be read"):
+            world.run(RECHECK)
+        assert (world.meta.writes, world.meta.states(adset)) == ([], {"FL"})
+
+    def test_a_rollback_that_cannot_be_written_down_is_not_begun(self, world: World) -> None:
+        """Whoever dies in the midst of it would leave nothing to find: the run fails, and a later one puts it back."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, None, skip=1)
+
+        with pytest.raises(SyncFailed, match="ledger"):
+            world.run(RECHECK)
+
+        assert (world.meta.writes, recorded_state(world, run_id, adset)) == ([], "verified")
+
+    def test_an_end_that_cannot_be_written_down_is_told(self, world: World) -> None:
+        """It was put back; that the ledger does not know of it is an error, and has its end later."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, None, skip=2)
+
+        result = result_of(world, RECHECK)
+
+        assert (world.meta.states(adset), recorded_state(world, run_id, adset)) == ({"TX"}, "rolling_back")
+        assert (one_adset(result)["result"], result["success"]) == ("unverified", False)
+        assert "The ledger cannot be written" in world.sandbox.aws.mails[-1].text
+        world.sandbox.aws.clear_faults()
+        world.time.next_day()
+        assert [each["state"] for each in result_of(world, RECHECK)["recovered"]] == ["rolled_back"]
+
+    def test_a_failed_rollback_is_loud_whatever_the_ledger_does(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """That the ledger could not be told of it as well makes it no smaller."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset")
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, None, skip=2)
+        capsys.readouterr()
+
+        result = result_of(world, RECHECK)
+
+        assert (one_adset(result)["result"], world.meta.states(adset)) == ("rollback_failed", {"FL"})
+        assert world.sandbox.aws.mails[-1].subject.startswith("CLOSRADS ✗ ROLLBACK FAILED in Veterans")
+        assert metric(capsys.readouterr().out, "RollbackFailed") == 1

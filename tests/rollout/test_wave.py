@@ -1,0 +1,220 @@
+"""A wave: what is read again, written down, written, and what keeps one ad set or all of them from it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from closrads.domain.changes import ChangeState
+from closrads.domain.targeting import _build_new_targeting
+from closrads.errors import SyncFailed
+from closrads.ledger.changes import Ledger
+from sandbox.aws import DROPPED
+from sandbox.meta import Breakage, faults
+from sandbox.server import Reply
+from tests.business import Business
+from tests.ledger_world import entries, recorded_state
+
+
+class TestTrouble:
+    """What stops a campaign amid a wave."""
+
+    @pytest.mark.parametrize(
+        ("reply", "refused", "rest"),
+        [
+            pytest.param(faults.POLICY_BLOCK, "failed", "held", id="policy"),
+            pytest.param(faults.PERMISSION_MISSING, "failed", "held", id="permission"),
+            pytest.param(faults.TOKEN_EXPIRED, "failed", "held", id="token"),
+            pytest.param(faults.throttled_use_case(60), "deferred", "deferred", id="throttled"),
+        ],
+    )
+    @pytest.mark.parametrize("good", [0, 1, 2, 4], ids=lambda good: f"{good} good")
+    def test_what_concerns_the_account_ends_it_all(
+        self, business: Business, reply: Reply, refused: str, rest: str, good: int
+    ) -> None:
+        """What is written is seen through; besides those under way at the time nothing is sent."""
+        business.adsets("ABCDEFGH")
+        business.world.meta.fail(reply, on="POST adset", skip=good, times=None)
+
+        came_to = business.run()
+
+        left = set("ABCDEFGH") - set(business.written.split())
+        assert set(came_to) <= {"updated", refused, rest}
+        assert came_to.get("updated", "") == business.written
+        assert 1 <= len(business.refused) <= 4, [(call.kind, call.path) for call in business.world.meta.operations]
+        assert refused == rest or business.names(business.refused) == came_to["failed"]
+        assert {"F", "G", "H"} <= left & set(came_to[rest])
+        assert business.errors.startswith("Stopped: Meta refuses") is (rest == "held")
+        business.assert_nothing_half_done()
+
+    def test_of_a_large_wave_only_those_under_way_are_refused(self, business: Business) -> None:
+        """Ten are sent at once; behind the first refusal nothing more is."""
+        business.world.put({"limits/wave_size": "25"})
+        business.adsets("ABCDEFGHIJKLMNOPQ")
+        business.world.meta.fail(faults.POLICY_BLOCK, on="POST adset", skip=1, times=None)
+
+        came_to = business.run()
+
+        assert came_to["updated"] == "A"
+        assert 1 <= len(business.refused) <= 10
+        assert len(came_to["failed"].split()) == len(business.refused)
+        assert len(came_to["held"].split()) == 16 - len(business.refused)
+
+    @pytest.mark.parametrize("reply", [faults.POLICY_BLOCK, faults.PERMISSION_MISSING, faults.throttled_use_case(60)])
+    def test_a_refused_look_ends_the_wave_too(self, business: Business, reply: Reply) -> None:
+        """Nothing of it is begun."""
+        business.world.put({"limits/verify_wait_seconds": "6"})
+        business.adsets("ABCDEFGH")
+        business.world.meta.fail(
+            reply, on=lambda call: (call.method, call.path) == ("GET", business.ids["D"]), times=None
+        )
+
+        came_to = business.run()
+
+        assert set(came_to) in ({"updated", "failed", "held"}, {"updated", "deferred"})
+        assert came_to["updated"] == business.written == "A"
+        assert len(business.refused) == 1
+        business.assert_nothing_half_done()
+
+    def test_a_refusal_of_one_ad_set_ends_nothing(self, business: Business) -> None:
+        """What Meta says against C it does not say against the others."""
+        business.adsets("ABCDEFGH")
+        business.world.meta.fail(
+            faults.INTEREST_RETIRED, on=lambda call: (call.method, call.path) == ("POST", business.ids["C"])
+        )
+
+        assert business.run() == {"updated": "A B D E F G H", "failed": "C"}
+        assert recorded_state(business.world, business.result["run_id"], business.ids["C"]) == ChangeState.NOT_WRITTEN
+        assert "Stopped" not in business.errors
+        business.assert_nothing_half_done()
+
+    @pytest.mark.parametrize(
+        ("reply", "rest"), [(faults.POLICY_BLOCK, "held"), (faults.throttled_use_case(60), "deferred")]
+    )
+    def test_a_validation_is_stopped_likewise(self, business: Business, reply: Reply, rest: str) -> None:
+        """What is refused to one is not asked for the next."""
+        business.adsets("ABCD")
+        business.world.meta.fail(reply, on="POST adset", skip=1, times=None)
+
+        if rest == "held":
+            with pytest.raises(SyncFailed, match=r"Veterans: Stopped: Meta refuses .*; B \("):
+                business.world.run({"validate": True})
+        else:
+            assert business.run({"validate": True}) == {"updated": "A", "deferred": "B C D"}
+        assert len(business.refused) == 1
+
+    @pytest.mark.parametrize(
+        ("steps", "came_to"),
+        [
+            pytest.param(0, {"failed": "A", "held": "B C D E F G H"}, id="canary"),
+            pytest.param(4, {"updated": "A", "failed": "B C D E", "held": "F G H"}, id="wave"),
+        ],
+    )
+    def test_without_the_ledger_nothing_is_written(
+        self, business: Business, steps: int, came_to: Mapping[str, str]
+    ) -> None:
+        """Changes that cannot be written down are not made, and no others are tried."""
+        business.adsets("ABCDEFGH")
+        business.world.sandbox.aws.fail(
+            "dynamodb", "TransactWriteItems", "InternalServerError", 500, None, skip=1 + steps
+        )
+
+        assert business.run() == came_to
+
+        assert business.written == came_to.get("updated", "")
+        assert business.errors.startswith("Stopped: The ledger cannot be written")
+        business.assert_nothing_half_done()
+
+    @pytest.mark.parametrize("code", ["InternalServerError", DROPPED])
+    def test_a_ledger_that_fails_after_the_write_does_not_keep_the_ads_from_protection(
+        self, business: Business, code: str
+    ) -> None:
+        """What is at Meta comes first: re-published and verified; the change stays open, and the campaign stops."""
+        business.adsets("ABCD", breakage=Breakage.ordinary(seconds=2))
+        business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", code, 500, None, skip=2)
+
+        assert business.run() == {"updated": "A", "held": "B C D"}
+        assert business.errors.startswith("Stopped: The ledger cannot be written")
+        run_id = business.result["run_id"]
+        assert recorded_state(business.world, run_id, business.ids["A"]) == ChangeState.PREPARED
+        business.world.meta.settle()
+        assert {ad.effective_status for ad in business.world.meta.ads_of(business.ids["A"])} == {"ACTIVE"}
+
+        business.world.sandbox.aws.clear_faults()
+        business.world.time.next_day()
+        assert business.run() == {"unchanged": "A", "updated": "B C D"}
+        assert [recovery["state"] for recovery in business.result["recovered"]] == [ChangeState.VERIFIED]
+
+    def test_a_ledger_that_fails_amid_a_wave_stops_the_campaign(self, business: Business) -> None:
+        """What was begun is seen through, and is in the ledger to be looked at once more."""
+        business.adsets("ABCDEFGH")
+        business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, None, skip=6)
+
+        assert business.run() == {"updated": "A B C D E", "held": "F G H"}
+
+        assert business.errors.startswith("Stopped: The ledger cannot be written")
+        opened = [item for item in entries(business.world, "CHANGE#") if "open_since" in item]
+        assert {item["name"] for item in opened} == {"B", "C", "D", "E"}
+        business.world.sandbox.aws.clear_faults()
+        business.world.time.next_day()
+        assert set(business.run()) == {"updated", "unchanged"}
+        business.assert_nothing_open()
+
+    def test_a_defect_before_a_write_is_one_ad_sets(self, business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What trips the code over one ad set of a wave keeps no other from being changed."""
+        business.adsets("ABCDE")
+
+        def defective(targeting: Any, regions: Any) -> Any:
+            if targeting["name_of_test"] == "C":
+                raise KeyError("a defect")
+            return _build_new_targeting(targeting, regions)
+
+        for name, adset_id in business.ids.items():
+            business.world.meta.adsets[adset_id].targeting["name_of_test"] = name
+        monkeypatch.setattr("closrads.rollout.wave._build_new_targeting", defective)
+
+        assert business.run() == {"updated": "A B D E", "failed": "C"}
+        assert "Unexpected KeyError" in business.issues("C")
+        business.assert_nothing_half_done()
+
+    @pytest.mark.parametrize("skip", [0, 3], ids=["canary", "wave"])
+    def test_a_defect_in_the_ledger_does_not_keep_the_ads_from_protection(
+        self, business: Business, monkeypatch: pytest.MonkeyPatch, skip: int
+    ) -> None:
+        """Not even a mistake of this package leaves an ad set in between, or hides what was done before it."""
+        business.adsets("ABCDEFGH")
+        move, calls = Ledger.move, iter(range(100))
+
+        def defective(book: Ledger, moves: Any) -> Any:
+            if next(calls) >= skip:
+                raise KeyError("CancellationReasons")
+            return move(book, moves)
+
+        monkeypatch.setattr(Ledger, "move", defective)
+
+        came_to = business.run()
+
+        business.assert_all_republished()
+        assert set(business.written.split()) <= {name for names in came_to.values() for name in names.split()}
+
+    def test_one_lost_word_to_the_ledger_is_made_up_for(self, business: Business) -> None:
+        """It is told with the next step, so nothing stays open, and the campaign goes on."""
+        business.adsets("ABCD")
+        business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, skip=2)
+
+        assert business.run() == {"updated": "A B C D"}
+        assert business.result["success"]
+        business.assert_nothing_half_done()
+
+    def test_a_targeting_too_large_for_the_ledger_is_that_ad_sets_trouble(
+        self, business: Business, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is left alone, and the others are updated."""
+        business.adsets("ABCD")
+        business.world.meta.adsets[business.ids["B"]].targeting["unheard_of"] = "".join(map(str, range(2000)))
+        monkeypatch.setattr("closrads.ledger.changes.MAX_ITEM_BYTES", 3000)
+
+        assert business.run() == {"updated": "A C D", "failed": "B"}
+        assert "too large for the ledger" in business.issues("B")
+        assert "Stopped" not in business.errors
+        business.assert_nothing_half_done()

@@ -1,0 +1,305 @@
+"""Each clause is violated by a product that does what it forbids, and by nothing that it allows.
+
+The products here are a few lines that talk to the same outside as the real one.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from closrads.clock import Clock
+from closrads.errors import ClosradsError
+from sandbox.aws import LEDGER_TABLE
+from sandbox.meta.regions import KEY_BY_STATE
+from tests.simulation.border import CLOSRTECH, META
+from tests.simulation.play import player
+from tests.simulation.properties import Clause
+from tests.simulation.simulation import Handle
+from tests.simulation.story import (
+    DAY,
+    AdSetSpec,
+    AdSpec,
+    At,
+    CampaignSpec,
+    Deed,
+    Event,
+    Fate,
+    Person,
+    Run,
+    Story,
+    World,
+)
+
+ADSET, AD = "120210000000010007", "120210000000010017"
+TOKEN = "EAAFAKESYSTEMUSER"
+QUICK, NEVER = Fate(seconds=1.0), Fate(seconds=30 * DAY)
+BEGIN = 36_000.0
+
+
+class Product:
+    """Verbs that a product is made of."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.wait = clock.sleep
+        self._targeting: dict[str, Any] = {}
+
+    def read(self) -> None:
+        """Read the demand, the ad set and its ads."""
+        login = {"campaign": "VND_VETERANS_LEADS", "email": "feed@example.test", "pass": "FAKE-feed-password"}
+        requests.get(f"{CLOSRTECH}/demand.php", params=login, timeout=30)
+        answer = requests.get(
+            f"{META}/v26.0/{ADSET}", params={"access_token": TOKEN, "fields": "targeting"}, timeout=30
+        )
+        self._targeting = answer.json()["targeting"]
+        requests.get(f"{META}/v26.0/{ADSET}/ads", params={"access_token": TOKEN, "fields": "id,status"}, timeout=30)
+
+    def write(self, states: str = "FL", **changes: Any) -> None:
+        """Write other regions over what was read, and perhaps something else."""
+        rest = {name: value for name, value in self._targeting.items() if not name.startswith("effective_")}
+        regions = [{"key": KEY_BY_STATE[state]} for state in states.split()]
+        geo = {**rest["geo_locations"], "regions": regions}
+        self._post(ADSET, targeting=json.dumps({**rest, "geo_locations": geo, **changes}))
+
+    def republish(self) -> None:
+        """Switch the ad on."""
+        self._post(AD, status="ACTIVE")
+
+    def _post(self, path: str, **form: str) -> None:
+        requests.post(f"{META}/v26.0/{path}", params={"access_token": TOKEN}, data=form, timeout=30)
+
+    def note(self, state: str) -> None:
+        """Write the state of a change into the ledger."""
+        item = {"pk": "CAMPAIGN#veterans", "sk": "CHANGE#1", "adset": ADSET, "state": state}
+        client = boto3.client("dynamodb")
+        client.put_item(TableName=LEDGER_TABLE, Item={name: {"S": text} for name, text in item.items()})
+
+    def report(self, says: str) -> None:
+        """Mail what is said of the ad set."""
+        content = {"Simple": {"Subject": {"Data": "A report"}, "Body": {"Text": {"Data": f"Alder: {says}"}}}}
+        boto3.client("sesv2").send_email(
+            FromEmailAddress="reports@example.test",
+            Destination={"ToAddresses": ["owner@example.test"]},
+            Content=content,
+        )
+
+    def change(self) -> None:
+        """Hold to everything."""
+        self.note("prepared")
+        self.read()
+        self.write()
+        self.note("written")
+        self.republish()
+        self.note("republished")
+        self.note("verified")
+
+
+Steps = Callable[[Product], None]
+
+
+def product(steps: Steps, says: str, times: int) -> Handle:
+    """Return a handler that takes these steps in its first runs, and says this of its ad set in all of them."""
+    left = [steps] * times
+
+    def handle(event: dict[str, Any], clock: Clock) -> dict[str, Any]:
+        if left:
+            left.pop()(Product(clock))
+        if says:
+            Product(clock).report(says)
+        adsets = [{"id": ADSET, "name": "Alder", "result": says, "issues": []}] if says else []
+        campaign = {"slug": "veterans", "campaign_name": "Veterans", "left_to": "", "errors": [], "adsets": adsets}
+        return {"left_to": "", "action": event["action"], "campaigns": [campaign], "recovered": []}
+
+    return handle
+
+
+def violated(
+    steps: Steps,
+    *events: Event,
+    fate: Fate = Fate(),  # noqa: B008 - a frozen value
+    states: str = "TX",
+    says: str = "updated",
+    writers: int = 1,
+) -> set[Clause]:
+    """Let such a product run once a day, and return what the judge has against it."""
+    world = World(
+        (CampaignSpec("veterans", "act_111", "FL", (AdSetSpec("Alder", states, (AdSpec("Alder 1", fate=fate),)),)),)
+    )
+    runs = [Run(f"day {day + 1}", day * DAY + BEGIN) for day in range(3)]
+    runs += [Run(f"writer {number}", BEGIN + 0.5 * number) for number in range(1, writers)]
+    with player(product(steps, says, writers)) as play:
+        return play(Story(0, world, tuple(runs), events, DAY)).judge.clauses
+
+
+def person(deed: Deed, after: float, target: str = "Alder", value: str = "") -> Person:
+    """Return what a person does so long after the first run has begun."""
+    return Person(At(BEGIN + after), deed, target, value)
+
+
+EDIT = person(Deed.EDIT_AGE, 10, value="40")
+PAUSE = person(Deed.PAUSE_AD, 10, "Alder 1")
+
+
+def test_a_change_that_holds_to_everything_violates_nothing() -> None:
+    """Else no clause would mean anything."""
+    assert violated(Product.change) == set()
+
+
+class TestWrites:
+    """What may be written, and over what."""
+
+    def test_only_what_is_in_the_ledger(self) -> None:
+        def steps(product: Product) -> None:
+            product.read()
+            product.write()
+            product.republish()
+
+        assert violated(steps) == {Clause.WRITTEN_DOWN}
+
+    def test_only_regions_that_are_wanted_or_were_there(self) -> None:
+        def steps(product: Product) -> None:
+            product.note("prepared")
+            product.read()
+            product.write("OH")
+            product.republish()
+            product.note("not_written")
+
+        assert violated(steps) == {Clause.KNOWN_REGIONS, Clause.REGIONS, Clause.FOLLOWS}
+
+    def test_nothing_but_regions(self) -> None:
+        def steps(product: Product) -> None:
+            product.note("prepared")
+            product.read()
+            product.write(age_range=[40, 65])
+            product.republish()
+            product.note("not_written")
+
+        assert violated(steps) == {Clause.ONLY_REGIONS}
+
+    @pytest.mark.parametrize(
+        ("waits", "expected"), [(20, {Clause.EDITS_STAND, Clause.EDITS_KEPT}), (13, set())], ids=["long", "seconds"]
+    )
+    def test_never_over_an_edit_that_a_fresh_read_would_have_shown(self, waits: float, expected: set[Clause]) -> None:
+        def steps(product: Product) -> None:
+            product.note("prepared")
+            product.read()
+            product.wait(waits)
+            product.write()
+            product.republish()
+            product.note("not_written")
+
+        assert violated(steps, EDIT) == expected
+
+    def test_old_regions_not_over_a_persons(self) -> None:
+        def steps(product: Product) -> None:
+            product.note("prepared")
+            product.read()
+            product.wait(20)
+            product.write("TX")
+            product.republish()
+            product.note("not_written")
+
+        regions = person(Deed.EDIT_REGIONS, 10, value="NY")
+        assert violated(steps, regions, says="failed") == {Clause.EDITS_STAND}
+
+    def test_by_one_invocation_at_a_time(self) -> None:
+        def steps(product: Product) -> None:
+            product.republish()
+            product.wait(2)
+            product.republish()
+
+        assert violated(steps, states="FL", writers=2) == {Clause.ONE_WRITER}
+
+
+class TestAds:
+    """Which ads are to run, and which are not."""
+
+    def test_one_that_a_person_paused_is_not_switched_on(self) -> None:
+        def steps(product: Product) -> None:
+            product.wait(20)
+            product.read()
+            product.republish()
+
+        assert violated(steps, PAUSE, states="FL") == {Clause.PAUSES_STAND, Clause.STAYS_OFF}
+
+    def test_one_that_was_paused_seconds_ago_may_be(self) -> None:
+        """Nobody can see that in time."""
+
+        def steps(product: Product) -> None:
+            product.read()
+            product.wait(12)
+            product.republish()
+
+        assert violated(steps, PAUSE, states="FL") == set()
+
+    def test_one_that_broke_is_to_run_again(self) -> None:
+        def steps(product: Product) -> None:
+            product.note("prepared")
+            product.read()
+            product.write()
+            product.wait(2)
+
+        assert violated(steps, fate=QUICK, says="failed") == {Clause.RUNS, Clause.CLOSED}
+
+    def test_one_whose_link_is_pending_is_not_well_yet(self) -> None:
+        def steps(product: Product) -> None:
+            product.note("prepared")
+            product.read()
+            product.write()
+
+        assert violated(steps, fate=NEVER, says="failed") == {Clause.RUNS, Clause.CLOSED}
+
+
+class TestLedger:
+    """What may stand in it."""
+
+    def test_a_change_takes_only_steps_that_there_are(self) -> None:
+        assert violated(lambda product: product.note("verified"), states="FL") == {Clause.TRANSITIONS}
+
+    def test_a_final_state_is_true(self) -> None:
+        def steps(product: Product) -> None:
+            product.note("prepared")
+            product.read()
+            product.write()
+            for state in ("written", "republished", "verified"):
+                product.note(state)
+
+        assert violated(steps, fate=NEVER, says="failed") == {Clause.LEDGER_TRUE, Clause.RUNS}
+
+    def test_nothing_stays_open(self) -> None:
+        assert violated(lambda product: product.note("prepared"), states="FL", says="failed") == {Clause.CLOSED}
+
+
+class TestReports:
+    """What must be said, and what must not."""
+
+    def pending(self, product: Product) -> None:
+        """Leave the link pending, which breaks it at once."""
+        product.note("prepared")
+        product.read()
+        product.write()
+
+    @pytest.mark.parametrize(
+        ("says", "clause"), [("updated", Clause.TRUTHFUL), ("reverted", Clause.TRUTHFUL), ("", Clause.TOLD)]
+    )
+    def test_what_is_not_well_is_told(self, says: str, clause: Clause) -> None:
+        assert clause in violated(self.pending, says=says)
+
+    def test_nothing_else_is_asked_for_once_it_is(self) -> None:
+        told = violated(self.pending, says="failed")
+        assert not told & {Clause.TRUTHFUL, Clause.TOLD}
+
+    def test_a_run_does_not_end_in_a_defect(self) -> None:
+        def steps(_: Product) -> None:
+            raise ClosradsError("Unexpected KeyError: 'id'")
+
+        assert violated(steps, states="FL") == {Clause.NO_DEFECT}
+
+    def test_a_run_is_not_cut_off(self) -> None:
+        assert violated(lambda product: product.wait(1000), states="FL") == {Clause.IN_TIME}
+
+    def test_a_run_follows_the_demand(self) -> None:
+        assert violated(lambda _: None, says="unchanged") == {Clause.FOLLOWS}

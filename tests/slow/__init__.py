@@ -1,0 +1,1 @@
+"""Tests that need a real server, process, socket or browser, or that build and deploy."""

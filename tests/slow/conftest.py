@@ -1,0 +1,49 @@
+"""The sandbox over HTTP, and the package as SAM builds it."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from sandbox import Sandbox
+from tests.world import FakeTime
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def nothing_outside() -> None:
+    """Allow what fast tests must not do."""
+
+
+@pytest.fixture(autouse=True)
+def patient_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have boto3 wait as long as a busy machine may take: the product's own time-outs are for AWS."""
+    new_client = boto3.client
+
+    def new_patient_client(name: str, *, config: Config, **more: Any) -> Any:
+        return new_client(name, config=config.merge(Config(connect_timeout=60, read_timeout=60)), **more)
+
+    monkeypatch.setattr(boto3, "client", new_patient_client)
+
+
+@pytest.fixture(scope="session")
+def running_sandbox(fake_time: FakeTime) -> Iterator[Sandbox]:
+    """Start Meta, CLOSRTECH and AWS over HTTP."""
+    with Sandbox(fake_time.seconds) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the package the way SAM does."""
+    folder = tmp_path_factory.mktemp("package")
+    command = ["make", "build-SyncFunction", f"ARTIFACTS_DIR={folder}"]
+    build = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603 - our own target
+    if build.returncode:
+        pytest.fail(f"the package could not be built:\n{build.stdout}", pytrace=False)
+    return folder

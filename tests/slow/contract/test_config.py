@@ -1,0 +1,3 @@
+"""`tests.test_config`, over HTTP."""
+
+from tests.test_config import *  # noqa: F403 - its tests and their fixtures

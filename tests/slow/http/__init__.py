@@ -1,0 +1,1 @@
+"""The border of HTTP on real sockets, and AWS behind it."""

@@ -1,0 +1,55 @@
+"""How `make mutants` judges what mutmut has found."""
+
+import tomllib
+
+import pytest
+
+from scripts.mutants import Mutation, judge
+
+ONE = Mutation("closrads.domain.plan.decide", "if a > b:", "if a >= b:")
+OTHER = Mutation("closrads.domain.plan.decide", 'return {"a b": 1}', 'return {"a b": 2}')
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "expected"),
+    [
+        ('issue = "It is open"', 'issue = "XXIt is openXX"', True),
+        ('issue = "It is open"', 'issue = "IT IS OPEN"', True),
+        ('note("score", "It is open")', 'note("SCORE", "It is open")', False),
+        ('note("score", "It is open")', 'note("XXscoreXX", "It is open")', False),
+        ('if kind == "a b" and x:', 'if kind == "a b" or x:', False),
+        ('if kind == "a b":', 'if kind != "a b":', False),
+        ('issues = ("It is open",)', "issues = None", False),
+    ],
+)
+def test_only_letters_of_a_text_for_people_are_wording(was: str, now: str, expected: bool) -> None:  # noqa: FBT001 - a parameter of a test
+    """A key of one word, an operator beside a text and a text that is lost are no matter of taste."""
+    assert Mutation("f", was, now).is_wording is expected
+
+
+def test_what_is_listed_may_survive() -> None:
+    """As long as nearly all others are killed."""
+    assert judge(19, [ONE], [ONE]) == []
+
+
+def test_a_survivor_that_is_not_listed_is_shown_as_it_would_be_listed() -> None:
+    """Once, however many mutants make the same change."""
+    (complaint,) = judge(100, [OTHER, ONE, OTHER], [ONE])
+
+    entry = tomllib.loads(complaint.partition("\n")[2])["survivor"][0]
+    assert entry == {"function": OTHER.function, "was": OTHER.was, "now": OTHER.now, "reason": ""}
+
+
+def test_what_no_longer_survives_is_to_be_taken_off_the_list() -> None:
+    """Else it would excuse a later mutant."""
+    (complaint,) = judge(100, [], [ONE])
+
+    assert "has not survived" in complaint
+
+
+@pytest.mark.parametrize(("killed", "survivors"), [(18, [ONE]), (0, [])])
+def test_too_few_were_killed(killed: int, survivors: list[Mutation]) -> None:
+    """Even if each survivor has its reason; and no mutants at all is no success."""
+    (complaint,) = judge(killed, survivors, survivors)
+
+    assert "less than 95 %" in complaint
