@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from closrads import redaction
-from closrads.redaction import BEGINNING, Secret, one_line, redact, redact_all, shorten
+from closrads.redaction import MIN_PREFIX_CHARS, Secret, one_line, redact, redact_all, shorten
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def embedded() -> st.SearchStrategy[Callable[[str], str]]:
 any_text = st.text(st.characters(codec="utf-8"), max_size=30)
 secret_characters = st.characters(codec="utf-8", exclude_characters="*")
 any_secret = st.text(secret_characters, min_size=4, max_size=60)
-any_long_secret = st.text(secret_characters, min_size=2 * BEGINNING, max_size=60)
+any_long_secret = st.text(secret_characters, min_size=2 * MIN_PREFIX_CHARS, max_size=60)
 
 
 @given(any_secret, embedded(), any_text, any_text)
@@ -85,7 +85,7 @@ def test_the_beginning_of_a_long_secret_is_enough(
     """Somebody else's text may come in cut."""
     redaction._known.clear()
     Secret(secret)
-    part = secret[: data.draw(st.integers(BEGINNING, len(secret)))]
+    part = secret[: data.draw(st.integers(MIN_PREFIX_CHARS, len(secret)))]
 
     assert written(part) not in redact(f"it begins with {written(part)}")
 
