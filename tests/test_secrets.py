@@ -358,6 +358,6 @@ def test_nothing_switches_the_check_of_certificates_off() -> None:
     code = "\n".join(path.read_text() for path in [*folder.rglob("*.py"), folder.parent / "handler.py"])
 
     assert not re.search(
-        r"\bverify=|\.verify\s*=|\bverify\b.*False|CERT_NONE|_create_unverified|check_hostname|disable_warn", code
+        r"\bverify\s*=|\bverify\b.*False|CERT_NONE|_create_unverified|check_hostname|disable_warn", code
     )
     assert Path(api._session.requests.verify).is_file()
