@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from closrads.cli.regions import differences, meta_regions
+from closrads.cli.regions import meta_regions, region_differences
 from closrads.config import is_safe_address
 from closrads.errors import ClosradsError
 from closrads.facebook_client import init_api
@@ -49,7 +49,7 @@ def main() -> int:
         REGION_FILE.write_text(render(theirs), encoding="utf-8")
         print(f"{len(theirs)} regions written to {REGION_FILE.name}")
         return 0
-    lines = differences(json.loads(REGION_FILE.read_text(encoding="utf-8")), theirs)
+    lines = region_differences(json.loads(REGION_FILE.read_text(encoding="utf-8")), theirs)
     print("\n".join(lines) if lines else f"All {len(theirs)} regions are as Meta has them.")
     return 1 if lines else 0
 
