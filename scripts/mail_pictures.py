@@ -35,7 +35,7 @@ def take_for_readme(program: str) -> None:
     """Take the first screen of one mail, sharp enough for a screen of today."""
     with Browser(program) as browser:
         browser.show(mails()[README_DAY].html, PHONE[0] * 2, zoom=2)
-        browser.picture(README, most_height=PHONE[1])
+        browser.picture(README, max_height=PHONE[1])
     print(README)
 
 

@@ -91,7 +91,7 @@ class TestLooks:
     def test_progress_can_be_kept_quiet(self, monkeypatch: pytest.MonkeyPatch, *, quiet: bool, shown: bool) -> None:
         """Where the log is shown, nothing turns beside it."""
         screen = StringIO()
-        monkeypatch.setattr(terminal, "told", lambda: Console(file=screen, force_terminal=True, width=80))
+        monkeypatch.setattr(terminal, "stderr_console", lambda: Console(file=screen, force_terminal=True, width=80))
         with terminal.waiting("Waiting for Meta", quiet=quiet):
             pass
 
