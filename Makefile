@@ -24,7 +24,7 @@ demo: .venv/demo.ready  ## the daily job against a local stand-in for Meta, CLOS
 
 cli: .venv/cli.ready    ## set up the operator's commands: .venv/bin/python -m closrads
 
-# Beside `test-all` the fast tests are run once, and measured.
+# In one call with `test-all`, the fast tests run once, and with coverage.
 test: .venv/test.ready  ## the fast tests: everything that proves behaviour
 	@$(BIN)/python -m pytest --ignore tests/slow --numprocesses auto --dist worksteal \
 	    $(if $(filter test-all,$(MAKECMDGOALS)),--durations 10 --cov --cov-report= --cov-fail-under 0)

@@ -44,7 +44,7 @@ CAMPAIGNS_AT_ONCE = 10
 """Maximum number of CLOSRADS campaigns in progress, and of Meta campaigns being read for one of them."""
 RECHECKED_FOR = timedelta(days=1)
 """Time after a change during which rechecks cover it; later ones do only if they name its run."""
-MAX_RECHECK_GAP = timedelta(days=7)
+MAX_RECHECK_GAP = timedelta(days=3)
 """Maximum time without a complete recheck that the next one makes up for; older changes are left to the daily runs."""
 
 
@@ -135,17 +135,18 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
         return chosen
     ledger = Ledger(table)
 
-    def has_business(campaign: CampaignConfig) -> bool:
-        if ledger.open_changes(campaign.slug):
+    def has_unfinished_work(campaign: CampaignConfig) -> bool:
+        try:
+            if ledger.open_changes(campaign.slug):
+                return True
+            since = recheck_since(ledger, campaign.slug, table.clock.now())
+            return request.action is Action.RECHECK and bool(ledger.newest_changes(campaign.slug, since))
+        except LedgerError as error:  # which the campaign then reports
+            logger.error("ledger.open_changes_unread", extra={"campaign": campaign.slug, "error": str(error)})
             return True
-        since = recheck_since(ledger, campaign.slug, table.clock.now())
-        return request.action is Action.RECHECK and bool(ledger.newest_changes(campaign.slug, since))
 
-    try:
-        return chosen + [campaign for campaign in settings.campaigns if not campaign.enabled and has_business(campaign)]
-    except LedgerError as error:  # the enabled campaigns report it, too
-        logger.error("ledger.open_changes_unread", extra={"error": str(error)})
-        return chosen
+    off = (campaign for campaign in settings.campaigns if not campaign.enabled)
+    return chosen + [campaign for campaign in off if has_unfinished_work(campaign)]
 
 
 def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
@@ -473,8 +474,9 @@ def recheck_since(ledger: Ledger, slug: str, now: datetime) -> datetime:
     Counting from the last complete recheck ensures that every change is rechecked when it is a day old, even after a
     gap between rechecks.
     """
-    last = ledger.last_recheck(slug) or now
-    return min(now, max(last, now - MAX_RECHECK_GAP)) - RECHECKED_FOR
+    earliest = now - MAX_RECHECK_GAP
+    last = ledger.last_recheck(slug) or earliest
+    return min(now, max(last, earliest)) - RECHECKED_FOR
 
 
 def _changes_of(run_id: str, run: Run, slug: str) -> Sequence[Change]:

@@ -187,12 +187,13 @@ class Ledger:
         return AtomicWrite([put], max_bytes(change), f"{change.before.id} already has a change in this run")
 
     def _transition(self, change: Change, state: ChangeState, now: datetime) -> AtomicWrite:
-        update = "SET #state = :to, changed_at = :now, ads = :ads"
+        update = "SET #state = :to, changed_at = :now, ads = :ads, moved_by = :me"
         values: Item = {
             ":from": change.state.value,
             ":to": state.value,
             ":now": now.isoformat(),
             ":ads": ads_item(change),
+            ":me": self._table.writer,
         }
         if state is ChangeState.ROLLING_BACK and change.reason is not None:
             update, values[":reason"] = f"{update}, reason = :reason", change.reason.value
@@ -200,7 +201,8 @@ class Ledger:
             update, values[":expires_at"] = f"{update}, expires_at = :expires_at REMOVE open_since", expiry(now)
         elif not change.state.is_open:
             update, values[":open_since"] = f"{update}, open_since = :open_since REMOVE expires_at", open_since(change)
-        condition = "#state = :from OR (#state = :to AND changed_at = :now)"
+        # A step that was taken, and its answer lost, is our own, and no other run's.
+        condition = "#state = :from OR (#state = :to AND moved_by = :me)"
         operations = [self._table.update_operation(change_key(change), update, condition, values)]
         key = reverts_key(change)
         if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK and change.reason in _COUNTED:

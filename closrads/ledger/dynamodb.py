@@ -1,5 +1,6 @@
 """Access to one DynamoDB table: items as Python values, conditional writes, transactions."""
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +75,8 @@ class Table:
     def __init__(self, name: str, clock: Clock) -> None:
         self._name = name
         self.clock = clock
+        self.writer = uuid.uuid4().hex
+        """Tells the writes of this invocation from those of any other."""
         if name:
             self._pages = _dynamodb().get_paginator("query")  # loads a data file, which is not thread-safe
 

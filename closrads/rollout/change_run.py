@@ -230,13 +230,13 @@ def carry_through(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bool
     Confirmed writes are re-published first; only then are the unknown ones retried. With `keep_unexplained`, an ad that
     was paused by an unknown actor is no reason to roll back.
     """
-    verify = partial(_verify_forward, keep_unexplained=keep_unexplained)
+    verify_forward = partial(_verify_forward, keep_unexplained=keep_unexplained)
     step = partial(_together, job)
     runs = step(_republish_forward, runs, _is_written)
     runs = _each(partial(_write, job, patient=True), runs, lambda run: run.unknown is not None)
     runs = step(_republish_forward, runs, _is_written)
     runs = step(_protect_ads, runs, lambda run: run.is_foreign and run.state.is_open)
-    runs = step(verify, runs, lambda run: run.state is ChangeState.REPUBLISHED and run.is_on_course)
+    runs = step(verify_forward, runs, lambda run: run.state is ChangeState.REPUBLISHED and run.is_on_course)
     runs = record(job, runs)
     return roll_back(job, runs)
 

@@ -5,6 +5,312 @@
 
 from collections.abc import Mapping
 
-from tests.simulation.story import Story
+from tests.simulation.story import (
+    AdSetSpec,
+    AdSpec,
+    Answer,
+    At,
+    CampaignSpec,
+    Change,
+    Crash,
+    Deed,
+    During,
+    Echo,
+    Effect,
+    Fate,
+    Operator,
+    Person,
+    Run,
+    Story,
+    World,
+)
 
-REGRESSIONS: Mapping[str, Story] = {}
+REGRESSIONS: Mapping[str, Story] = {
+    "a re-publish after a rollback is refused": Story(
+        seed=285,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA FL GA NY SC",
+                    adsets=(AdSetSpec(name="Birch", states="CA GA NY OH", ads=(AdSpec(name="Birch 1"),)),),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 3", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=126000.0, action="recheck", scheduled=126000.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(Answer(run="day 1 sync", on="POST ad", skip=0, times=99, answer="HTML 502 success"),),
+        calm=86400.0,
+    ),
+    "Meta pauses an ad ten minutes after the write": Story(
+        seed=13,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA GA OH",
+                    adsets=(
+                        AdSetSpec(
+                            name="Birch",
+                            states="CA GA OH",
+                            ads=(AdSpec(name="Birch 3", fate=Fate(effect=Effect.PAUSED_WITH_ISSUE, stubborn=True)),),
+                        ),
+                    ),
+                    meta_campaigns=2,
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=298800.0, action="recheck", scheduled=298800.0),
+            Run(name="day 4 recheck 2", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(Operator(when=At(seconds=172800.0), change=Change.DEMAND, value="AL FL SC TX", campaign="veterans"),),
+        calm=172800.0,
+    ),
+    "a person adds an ad before a late rollback": Story(
+        seed=420,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="CA NY",
+                    adsets=(AdSetSpec(name="Cedar", states="GA OH", ads=(AdSpec(name="Cedar 1"),)),),
+                    meta_campaigns=2,
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=298800.0, action="recheck", scheduled=298800.0),
+            Run(name="day 4 recheck 2", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Person(when=At(seconds=131375.6), deed=Deed.ADD_AD, target="Cedar", value="Cedar 53"),
+            Operator(when=During(run="day 1 sync", call="POST ad", nth=1), change=Change.TOKEN, value="dead"),
+            Operator(when=At(seconds=170784.1), change=Change.TOKEN, value="alive"),
+        ),
+        calm=172800.0,
+    ),
+    "a person pauses an ad right after its re-publish": Story(
+        seed=18,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="CA GA SC",
+                    adsets=(AdSetSpec(name="Birch", states="FL NY SC TX", ads=(AdSpec(name="Birch 2"),)),),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=298800.0, action="recheck", scheduled=298800.0),
+            Run(name="day 4 recheck 2", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Person(
+                when=During(run="day 2 sync", call="POST ad", nth=1, after=True), deed=Deed.PAUSE_AD, target="Birch 2"
+            ),
+        ),
+        calm=172800.0,
+    ),
+    "a person edits an ad set that waits in a wave": Story(
+        seed=206,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA GA OH SC",
+                    adsets=(
+                        AdSetSpec(name="Alder", states="AL GA NY TX", ads=(), echo=Echo.BARE),
+                        AdSetSpec(name="Dogwood", states="AL TX", ads=(), meta_campaign=1),
+                        AdSetSpec(name="Fir", states="CA GA OH", ads=()),
+                        AdSetSpec(name="Gorse", states="CA FL NY TX", ads=(), echo=Echo.BARE),
+                        AdSetSpec(name="Hazel", states="AL CA FL GA NY", ads=()),
+                        AdSetSpec(name="Iris", states="CA GA", ads=()),
+                        AdSetSpec(name="Juniper", states="AL FL NY SC", ads=(), meta_campaign=1),
+                        AdSetSpec(name="Kerria", states="AL CA GA OH TX", ads=(), meta_campaign=1, echo=Echo.BARE),
+                        AdSetSpec(name="Laurel", states="CA OH", ads=(), meta_campaign=1),
+                        AdSetSpec(name="Nettle", states="CA GA OH", ads=()),
+                        AdSetSpec(name="Olive", states="AL GA NY OH TX", ads=(), meta_campaign=1),
+                        AdSetSpec(name="Poplar", states="AL CA NY TX", ads=(), meta_campaign=1),
+                        AdSetSpec(name="Quince", states="AL CA TX", ads=(), meta_campaign=1),
+                        AdSetSpec(name="Rowan", states="AL CA OH SC TX", ads=(), echo=Echo.BARE),
+                        AdSetSpec(name="Sorrel", states="AL FL", ads=(), meta_campaign=1),
+                        AdSetSpec(name="Thistle", states="CA FL GA SC TX", ads=()),
+                        AdSetSpec(name="Umbel", states="FL GA SC TX", ads=(), echo=Echo.BARE),
+                        AdSetSpec(name="Viburnum", states="FL GA OH TX", ads=(), meta_campaign=1),
+                        AdSetSpec(name="Willow", states="AL FL SC", ads=()),
+                        AdSetSpec(name="Yarrow", states="FL GA NY TX", ads=()),
+                    ),
+                    meta_campaigns=2,
+                ),
+            ),
+            pace=4.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=298800.0, action="recheck", scheduled=298800.0),
+            Run(name="day 4 recheck 2", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0),
+            Run(name="day 5 recheck 1", at=385200.0, action="recheck", scheduled=385200.0),
+            Run(name="day 5 recheck 2", at=467640.0, action="recheck", scheduled=467640.0),
+        ),
+        events=(
+            Person(
+                when=During(run="day 1 sync", call="POST adset", nth=7, after=True),
+                deed=Deed.EDIT_AGE,
+                target="Viburnum",
+                value="43",
+            ),
+        ),
+        calm=259200.0,
+    ),
+    "the echo of a write is spelled otherwise than the read": Story(
+        seed=0,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL FL GA NY OH",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="SC TX",
+                            ads=(AdSpec(name="Alder 1", fate=Fate(seconds=1.0, stubborn=True)),),
+                            echo=Echo.SPELLING,
+                        ),
+                    ),
+                    meta_campaigns=2,
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=298800.0, action="recheck", scheduled=298800.0),
+            Run(name="day 4 recheck 2", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0),
+            Run(name="day 5 recheck 1", at=385200.0, action="recheck", scheduled=385200.0),
+            Run(name="day 5 recheck 2", at=467640.0, action="recheck", scheduled=467640.0),
+        ),
+        events=(),
+        calm=259200.0,
+    ),
+    "an ad breaks again after its rollback": Story(
+        seed=2,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="mortgage",
+                    account="act_222",
+                    demand="AL CA OH SC",
+                    adsets=(
+                        AdSetSpec(name="Fir", states="FL GA NY OH", ads=(AdSpec(name="Fir 3", fate=Fate(relapses=2)),)),
+                    ),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=126000.0, action="recheck", scheduled=126000.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(),
+        calm=86400.0,
+    ),
+    "a campaign is switched off with a half-done change": Story(
+        seed=51,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA GA SC",
+                    adsets=(AdSetSpec(name="Alder", states="FL NY", ads=(AdSpec(name="Alder 4"),), meta_campaign=1),),
+                    meta_campaigns=2,
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=126000.0, action="recheck", scheduled=126000.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Operator(when=At(seconds=47398.1), change=Change.ENABLED, value="false", campaign="veterans"),
+            Crash(run="day 1 sync", call="POST ad", nth=1, after=True),
+        ),
+        calm=86400.0,
+    ),
+    "an HTML page with status 400 answers a write that is done": Story(
+        seed=60,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="GA OH SC TX",
+                    adsets=(AdSetSpec(name="Dogwood", states="AL SC", ads=(AdSpec(name="Dogwood 1"),)),),
+                    meta_campaigns=2,
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=298800.0, action="recheck", scheduled=298800.0),
+            Run(name="day 4 recheck 2", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(Answer(run="day 2 sync", on="POST adset", skip=0, times=1, answer="HTML 400", applied=True),),
+        calm=172800.0,
+    ),
+}
