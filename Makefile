@@ -54,7 +54,7 @@ simulate: .venv/test.ready ## random worlds in virtual time, for MINUTES=10
 mutants: .venv/mutants.ready ## change the code in small ways and see that a test fails each time
 	@$(BIN)/python -m scripts.mutants
 
-bench: .venv/test.ready .venv/sam/ready ## what a run costs, beside the obvious design; takes a quarter of an hour
+bench: .venv/test.ready .venv/sam/ready ## what a run costs, beside a naive implementation; takes a quarter of an hour
 	@$(BIN)/python -m scripts.bench
 
 fleet-trial: .venv/test.ready .venv/ministack/ready ## a bad day of 200 campaigns through the deployed workflow; takes six minutes

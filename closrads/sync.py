@@ -141,7 +141,7 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
                 return True
             since = recheck_since(ledger, campaign.slug, table.clock.now())
             return request.action is Action.RECHECK and bool(ledger.newest_changes(campaign.slug, since))
-        except LedgerError as error:  # which the campaign then reports
+        except LedgerError as error:  # included, so that the campaign reports the error
             logger.error("ledger.open_changes_unread", extra={"campaign": campaign.slug, "error": str(error)})
             return True
 
@@ -469,10 +469,10 @@ def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:
 
 
 def recheck_since(ledger: Ledger, slug: str, now: datetime) -> datetime:
-    """Return the start of the period whose changes are rechecked: `RECHECKED_FOR` before now or the last recheck.
+    """Return the start of the period whose changes are rechecked: `RECHECKED_FOR` before the last complete recheck.
 
-    Counting from the last complete recheck ensures that every change is rechecked when it is a day old, even after a
-    gap between rechecks.
+    Every change is therefore rechecked when it is a day old, even after a gap between rechecks of up to
+    `MAX_RECHECK_GAP`, which is also assumed if there was no recheck.
     """
     earliest = now - MAX_RECHECK_GAP
     last = ledger.last_recheck(slug) or earliest

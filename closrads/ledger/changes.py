@@ -201,7 +201,7 @@ class Ledger:
             update, values[":expires_at"] = f"{update}, expires_at = :expires_at REMOVE open_since", expiry(now)
         elif not change.state.is_open:
             update, values[":open_since"] = f"{update}, open_since = :open_since REMOVE expires_at", open_since(change)
-        # A step that was taken, and its answer lost, is our own, and no other run's.
+        # If the response was lost and the write is retried, the state is already `:to`, written by this invocation.
         condition = "#state = :from OR (#state = :to AND moved_by = :me)"
         operations = [self._table.update_operation(change_key(change), update, condition, values)]
         key = reverts_key(change)

@@ -76,7 +76,7 @@ class Table:
         self._name = name
         self.clock = clock
         self.writer = uuid.uuid4().hex
-        """Tells the writes of this invocation from those of any other."""
+        """Identifies the writes of this invocation."""
         if name:
             self._pages = _dynamodb().get_paginator("query")  # loads a data file, which is not thread-safe
 
