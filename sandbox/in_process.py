@@ -23,6 +23,8 @@ from sandbox.server import Delivery, HttpRequest, Reply, Server, decode_form
 
 FIRST_PORT = 801
 """First port number of the fake addresses, at which nothing listens."""
+_ENDLESS = frozenset({Delivery.TRICKLED, Delivery.DRIPPED})
+"""Of these only the client makes an end."""
 _WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 Wait = Callable[[float], None]
@@ -92,12 +94,13 @@ class InProcessServer(Server):
         except ConnectionError as error:
             raise requests.ConnectionError(ProtocolError("Connection aborted.", error), request=request) from None
         patience = timeout[1] if isinstance(timeout, tuple) else timeout
-        if reply.delivery is Delivery.TRICKLED or (reply.delivery is Delivery.STALLED and reply.seconds >= patience):
+        silence = reply.after + (reply.seconds if reply.delivery is Delivery.STALLED else 0)
+        if silence >= patience or reply.delivery in _ENDLESS:
             self._wait(patience)
-            silence = ReadTimeoutError(pool, path, f"Read timed out. (read timeout={patience})")
-            raise requests.ReadTimeout(silence, request=request)
+            timed_out = ReadTimeoutError(pool, path, f"Read timed out. (read timeout={patience})")
+            raise requests.ReadTimeout(timed_out, request=request)
+        self._wait(silence)
         if reply.delivery in {Delivery.STALLED, Delivery.DROPPED}:
-            self._wait(reply.seconds if reply.delivery is Delivery.STALLED else 0)
             gone = RemoteDisconnected("Remote end closed connection without response")
             raise requests.ConnectionError(ProtocolError("Connection aborted.", gone), request=request)
         return self._response(reply)

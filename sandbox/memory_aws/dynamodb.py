@@ -44,6 +44,8 @@ class _Write:
     key: Key
     before: Item | None
     after: Item | None
+    size: int = 0
+    """Of the item after it."""
     touched: frozenset[str] = frozenset()
     """Names of the attributes that an update sets or removes."""
 
@@ -73,6 +75,7 @@ class _Table:
         self.description = description
         self.partition_key, self.sort_key = _key_names(description["KeySchema"])
         self.items: dict[Key, Item] = {}
+        self.sizes: dict[Key, int] = {}
         self.order = _Index(self.sort_key)
         self.indexes = {
             index["IndexName"]: _Index(
@@ -114,13 +117,15 @@ class _Table:
             )
         return str(value["S"])
 
-    def check(self, item: Item) -> None:
-        """Refuse an item that this table cannot store."""
+    def checked_size(self, item: Item) -> int:
+        """Return an item's size; refuse what cannot stand in this table."""
         for index in self.indexes.values():
             if index.sort_key in item:
                 self._key_value(index.sort_key, item)
-        if size_of(item) > LARGEST_ITEM:
+        size = size_of(item)
+        if size > LARGEST_ITEM:
             invalid("Item size has exceeded the maximum allowed size")
+        return size
 
     def apply(self, write: _Write) -> None:
         """Apply a validated write."""
@@ -128,9 +133,9 @@ class _Table:
         if write.before is not None:
             for order in orders:
                 order.remove(write.key, write.before)
-            del self.items[write.key]
+            del self.items[write.key], self.sizes[write.key]
         if write.after is not None:
-            self.items[write.key] = write.after
+            self.items[write.key], self.sizes[write.key] = write.after, write.size
             for order in orders:
                 order.add(write.key, write.after)
 
@@ -244,9 +249,8 @@ class DynamoDb:
             codes = ", ".join(reason["Code"] for reason in reasons)
             message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
             raise AwsError("TransactionCanceledException", message, CancellationReasons=reasons)
-        if sum(max(size_of(write.before or {}), size_of(write.after or {})) for write in writes) > (
-            LARGEST_TRANSACTION_BYTES
-        ):
+        sizes = (max(write.table.sizes.get(write.key, 0), write.size) for write in writes)
+        if sum(sizes) > LARGEST_TRANSACTION_BYTES:
             invalid("Collection size of the transaction's items has exceeded the maximum allowed size of 4 MB")
         for write in writes:
             write.table.apply(write)
@@ -266,14 +270,13 @@ class DynamoDb:
                 return self._delete(call)
             case "ConditionCheck":
                 write = self._delete(call)
-                return _Write(write.table, write.key, write.before, write.before)
+                return _Write(write.table, write.key, write.before, write.before, size_of(write.before or {}))
         raise NotImplementedError(kind)
 
     def _put(self, call: Mapping[str, Any]) -> _Write:
         table, key, before, _ = self._found(call)
         item = dict(call["Item"])
-        table.check(item)
-        return _Write(table, key, before, item)
+        return _Write(table, key, before, item, table.checked_size(item))
 
     def _delete(self, call: Mapping[str, Any]) -> _Write:
         table, key, before, _ = self._found(call)
@@ -298,8 +301,7 @@ class DynamoDb:
                 item.pop(name, None)
             else:
                 item[name] = value
-        table.check(item)
-        return _Write(table, key, before, item, frozenset(names))
+        return _Write(table, key, before, item, table.checked_size(item), frozenset(names))
 
     def _found(self, call: Mapping[str, Any], *others: Expression) -> tuple[_Table, Key, Item | None, Bindings]:
         """Return the table, key, item and bindings of a write; refuse it if its condition does not hold."""
@@ -344,7 +346,7 @@ class DynamoDb:
         size = 0
         for _, sort in places:
             item = table.items[partition, sort]
-            size += size_of(item)
+            size += table.sizes[partition, sort]
             if items and size > LARGEST_PAGE:
                 break
             items.append(item)
