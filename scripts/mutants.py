@@ -96,7 +96,9 @@ def read_results() -> Iterator[tuple[str, str]]:
 
 def read_mutation(name: str) -> Mutation:
     """Return the change that a mutant makes."""
-    lines = _mutmut("show", name).splitlines()
+    from mutmut.mutation.diff_apply import get_diff_for_mutant  # noqa: PLC0415 - only the layer `mutants` has it
+
+    lines = get_diff_for_mutant(name).splitlines()
     was, now = (
         " ".join(line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(3 * sign))
         for sign in "-+"
