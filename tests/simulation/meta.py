@@ -100,6 +100,8 @@ class Hand:
 
     wanted: Any
     at: float
+    is_ambiguous: bool = False
+    """The ad was broken when the person paused it."""
 
 
 @dataclass
@@ -177,9 +179,9 @@ class SimulatedMeta(MetaWorld):
 
     def _handle_ad(self, deed: Deed, ad: Ad) -> bool:
         match deed:
-            case Deed.PAUSE_AD | Deed.PAUSE_AD_BY_RULE:
+            case Deed.PAUSE_AD | Deed.PAUSE_AD_BY_RULE if ad.status == "ACTIVE":
                 self.person_pauses(ad.id, RULE if deed is Deed.PAUSE_AD_BY_RULE else PERSON)
-                self.people.ads_on[ad.id] = Hand(wanted=False, at=self.now())
+                self.people.ads_on[ad.id] = Hand(wanted=False, at=self.now(), is_ambiguous=bool(ad.issues))
             case Deed.SWITCH_ON_AD:
                 self.person_activates(ad.id)
                 self.people.ads_on[ad.id] = Hand(wanted=True, at=self.now())
