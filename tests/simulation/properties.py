@@ -201,7 +201,7 @@ class Judge:
                 continue
             if link.broken_since is not None and (ad.issues or ad.status != "ACTIVE"):
                 is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
-                is_unexplained = is_silent and not meta.tells_of_pause(ad, link.broken_since)
+                is_unexplained = is_silent and not meta.tells_of_pause(ad)
                 found.add(Ailment(ad.name, "broken", link.broken_since, is_unexplained))
             elif link.pending_since is not None:
                 found.add(Ailment(ad.name, "pending", link.pending_since))
@@ -418,7 +418,7 @@ class Judge:
         delay = ad.account.activities.delay if link.fate.effect is Effect.PAUSED_SILENTLY else 0.0
         if since + delay + self._lag > self._last_look:
             return True  # Unobservable.AFTER_LAST_LOOK
-        is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad, since)
+        is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad)
         edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
         is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)
         # Unobservable.PAUSED_WITHOUT_REASON, Unobservable.UNDER_REGIONS_OF_A_PERSON
