@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 META, CLOSRTECH = "https://meta.example.test", "https://closrtech.example.test"
 AWS_SECONDS, CLOSRTECH_SECONDS = 0.01, 0.5
 AWS_TIMEOUT = 3.0
+CALM_PACE = 1.0
+"""Seconds that an exchange with Meta takes at most, on average, once the faults have stopped."""
 PARAMETERS_KEPT = 300.0
 """Seconds that a warm container remembers the parameters."""
 T = TypeVar("T")
@@ -110,7 +112,9 @@ class Invocation(Process):
         return result
 
     def _pace(self, service: str) -> float:
-        mean = {"meta": self.simulation.story.world.pace, "closrtech": CLOSRTECH_SECONDS}.get(service, AWS_SECONDS)
+        story = self.simulation.story
+        pace = story.world.pace if self.run.at < story.calm else min(story.world.pace, CALM_PACE)
+        mean = {"meta": pace, "closrtech": CLOSRTECH_SECONDS}.get(service, AWS_SECONDS)
         return mean * self.random.uniform(0.5, 1.5)
 
     def _perhaps_crash(self, numbers: dict[str, int], *, after: bool) -> None:

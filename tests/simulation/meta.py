@@ -67,6 +67,8 @@ class Link:
     pending_since: float | None = None
     """The write that no re-publish has followed, if any."""
     broken_since: float | None = None
+    broke_at: float = 0.0
+    """When it last broke: a broken one breaks again when it is re-published in vain."""
     breaks_at: float | None = None
     """When it is going to break, if it is."""
     was_written: bool = False
@@ -100,6 +102,8 @@ class Hand:
 
     wanted: Any
     at: float
+    is_ambiguous: bool = False
+    """The ad was broken when the person paused it."""
 
 
 @dataclass
@@ -177,12 +181,14 @@ class SimulatedMeta(MetaWorld):
 
     def _handle_ad(self, deed: Deed, ad: Ad) -> bool:
         match deed:
-            case Deed.PAUSE_AD | Deed.PAUSE_AD_BY_RULE:
+            case Deed.PAUSE_AD | Deed.PAUSE_AD_BY_RULE if ad.status == "ACTIVE":
                 self.person_pauses(ad.id, RULE if deed is Deed.PAUSE_AD_BY_RULE else PERSON)
-                self.people.ads_on[ad.id] = Hand(wanted=False, at=self.now())
+                self.people.ads_on[ad.id] = Hand(wanted=False, at=self.now(), is_ambiguous=bool(ad.issues))
             case Deed.SWITCH_ON_AD:
                 self.person_activates(ad.id)
                 self.people.ads_on[ad.id] = Hand(wanted=True, at=self.now())
+                if self.links[ad.id].broken_since is None:
+                    self.links[ad.id].sound.add(regions_in(ad.adset.targeting))
                 self._republished(ad)
             case Deed.DELETE_AD | Deed.ARCHIVE_AD:
                 (self.person_deletes if deed is Deed.DELETE_AD else self.person_archives)(ad.id)
@@ -257,7 +263,8 @@ class SimulatedMeta(MetaWorld):
         def break_link() -> None:
             if link.breaks_at == moment and ad.status == "ACTIVE":
                 link.breaks_at = link.pending_since = None
-                link.broken_since = link.broken_since or self.now()
+                link.broke_at = self.now()
+                link.broken_since = link.broken_since or link.broke_at
                 _break(ad, link.fate, self.now())
                 if self.observer is not None:
                     self.observer.link_broke(ad)
@@ -299,11 +306,11 @@ class SimulatedMeta(MetaWorld):
             if log is Log.GAPPY:
                 account.activities.missing = partial(_is_missing, Random(seed))
 
-    def tells_of_pause(self, ad: Ad, since: float) -> bool:
-        """Tell whether the activity log shows by now that it was Meta who paused an ad at that time."""
-        log, now = ad.account.activities, self.now()
+    def tells_of_pause(self, ad: Ad) -> bool:
+        """Tell whether the activity log shows by now that it was Meta who last paused an ad."""
+        log, at = ad.account.activities, self.links[ad.id].broke_at
         return self.log is not Log.FORBIDDEN and any(
-            row.object_id == ad.id and row.actor is META for row in log.between(since, since, now)
+            row.object_id == ad.id and row.actor is META for row in log.between(at, at, self.now())
         )
 
     def _tell_of_read(self, operation: Operation, observer: Observer) -> None:

@@ -192,16 +192,16 @@ class Judge:
         self._files[adset_id] = _AdSetFile(name, campaign, {regions_in(adset.targeting)})
 
     def _ailments(self, adset: AdSet) -> set[Ailment]:
-        """Return what is wrong with the ads that people want to run."""
+        """Return what is wrong with the ads that people want to run, as far as it shows or could be known."""
         meta = self._simulation.meta
         found = set()
         for ad in adset.ads:
             hand, link = meta.people.ads_on.get(ad.id), meta.links[ad.id]
             if hand is None or not hand.wanted:
                 continue
-            if link.broken_since is not None:
+            if link.broken_since is not None and (ad.issues or ad.status != "ACTIVE"):
                 is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
-                is_unexplained = is_silent and not meta.tells_of_pause(ad, link.broken_since)
+                is_unexplained = is_silent and not meta.tells_of_pause(ad)
                 found.add(Ailment(ad.name, "broken", link.broken_since, is_unexplained))
             elif link.pending_since is not None:
                 found.add(Ailment(ad.name, "pending", link.pending_since))
@@ -266,8 +266,8 @@ class Judge:
         call, file = self._call, self._files[ad.adset.id]
         hand = self._simulation.meta.people.ads_on.get(ad.id)
         self._one_writer(call, file.campaign)
-        if hand is None or hand.wanted or status == "ACTIVE":
-            return
+        if hand is None or hand.wanted or status == "ACTIVE" or hand.is_ambiguous:
+            return  # Unobservable.PAUSED_WHILE_BROKEN, if that is why
         pardon = (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at)
         if pardon in file.pardons:
             return  # it has been running since, whoever paused it now
@@ -402,7 +402,8 @@ class Judge:
         if hand is None or not self._delivers(ad.adset):
             return
         if not hand.wanted:
-            if ad.status == "ACTIVE" and (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at) not in file.pardons:
+            is_pardoned = hand.is_ambiguous or (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at) in file.pardons
+            if ad.status == "ACTIVE" and not is_pardoned:
                 self._violated(Clause.STAYS_OFF, ad.name, "a person paused it, and it runs")
             return
         if link.is_sound:
@@ -417,7 +418,7 @@ class Judge:
         delay = ad.account.activities.delay if link.fate.effect is Effect.PAUSED_SILENTLY else 0.0
         if since + delay + self._lag > self._last_look:
             return True  # Unobservable.AFTER_LAST_LOOK
-        is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad, since)
+        is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad)
         edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
         is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)
         # Unobservable.PAUSED_WITHOUT_REASON, Unobservable.UNDER_REGIONS_OF_A_PERSON

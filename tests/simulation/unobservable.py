@@ -30,6 +30,9 @@ class Unobservable(StrEnum):
     AFTER_LAST_LOOK = "it happened after the last run had looked"
     """Nobody has looked since; the next run would."""
 
+    PAUSED_WHILE_BROKEN = "a person paused the ad while it was broken"
+    """Off and with an issue that counts: that is what Meta's own pause looks like, and it is taken for one."""
+
     UNDER_REGIONS_OF_A_PERSON = "the ad broke, and a person has set other regions since the write that broke it"
     """What mends it is the regions from before and a re-publish, and a person's regions are not to be touched. It has
     to be told of until it is over."""
