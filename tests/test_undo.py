@@ -273,6 +273,7 @@ class TestLeftAlone:
         """Layer 1 holds for an undo too: an ad set with an ad that has broken days later is not touched, and named."""
         run_id, (sick, _) = updated(world, "TX", "CA")
         later(world, 25 * HOUR)
+        world.run({"action": "recheck", "dry_run": False})
         world.meta.ads_of(sick)[0].issues.append(dict(MISSING_LEAD_FORM))
 
         result = world.run({**UNDO, "run_id": run_id})

@@ -206,10 +206,10 @@ def _not_done(change: Decision, error: ClosradsError) -> Outcome:
 
 def _outcome(decision: Decision, run: ChangeRun) -> Outcome:
     end, issues = RESULTS.get(run.state, Result.UNVERIFIED), tuple(dict.fromkeys(run.issues))
-    if run.unrecorded is not None and end is not Result.ROLLBACK_FAILED:
-        end, issues = Result.UNVERIFIED, (*issues, f"The ledger does not know how it ended: {run.unrecorded}")
-    result = decision.to_result(end, issues)
-    of_its_own = run.reason is RollbackReason.NOT_CONFIRMED and all(
+    was_refused = run.reason is RollbackReason.NOT_CONFIRMED and all(
         isinstance(error, MetaInvalidError) for error in run.refusals
     )
-    return Outcome(result, run.error, is_of_its_own=of_its_own)
+    is_well = end is Result.UPDATED
+    if run.unrecorded is not None and end is not Result.ROLLBACK_FAILED:
+        end, issues = Result.UNVERIFIED, (*issues, f"The ledger does not know how it ended: {run.unrecorded}")
+    return Outcome(decision.to_result(end, issues), run.error, is_of_its_own=was_refused or is_well)

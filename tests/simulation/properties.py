@@ -273,7 +273,7 @@ class Judge:
             return  # it has been running since, whoever paused it now
         seen = call.invocation.views.get(f"{ad.adset.id} ads", 0.0)
         age = call.sent - hand.at
-        if call.is_late or (hand.at > seen and age <= REPUBLISH_SECONDS + self._lag):
+        if call.is_late or (hand.at >= seen and age <= REPUBLISH_SECONDS + self._lag):
             file.pardons.add(pardon)
             return
         why = f"{call.invocation.name} switches it on, paused {age:.1f} s before that was sent"

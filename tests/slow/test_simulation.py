@@ -1,0 +1,18 @@
+"""More stories from seeds than anybody wants to wait for."""
+
+import pytest
+
+from tests.simulation.draw import draw
+from tests.simulation.play import player
+from tests.simulation.test_simulation import STORIES
+
+ALL, TOGETHER = 3_000, 50
+
+
+@pytest.mark.xfail(reason="a few of these still go wrong", strict=False)
+@pytest.mark.parametrize("first", range(STORIES, ALL, TOGETHER))
+def test_stories_from_seeds(first: int) -> None:
+    """No clause is violated; `python -m tests.simulation --seed N --shrink` prints the story of one that fails."""
+    with player() as play:
+        clauses = {seed: play(draw(seed)).judge.clauses for seed in range(first, first + TOGETHER)}
+    assert {seed: violated for seed, violated in clauses.items() if violated} == {}
