@@ -38,8 +38,8 @@ def main() -> None:
             context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
             with redirect_stdout(log):
                 answer = handler.lambda_handler(event, context)
-            tell(answer)
-            tell_state_of_meta(sandbox, before)
+            print_result(answer)
+            print_state_of_meta(sandbox, before)
             mail = sandbox.aws.mails[-1]
             page = OUTPUT / f"{number}-{title.split(':', maxsplit=1)[0].lower().replace(' ', '-')}.html"
             page.write_text(mail.html, encoding="utf-8")
@@ -57,7 +57,7 @@ def main() -> None:
     say(f"The job's own log, one JSON object a line: {log_file}")
 
 
-def tell(answer: dict[str, Any]) -> None:
+def print_result(answer: dict[str, Any]) -> None:
     """Print what the run reports about each ad set."""
     for campaign in answer["campaigns"]:
         say(f"   {campaign['campaign_name']}")
@@ -70,7 +70,7 @@ def tell(answer: dict[str, Any]) -> None:
                 say(f"       · {issue}")
 
 
-def tell_state_of_meta(sandbox: Sandbox, before: dict[str, set[str]]) -> None:
+def print_state_of_meta(sandbox: Sandbox, before: dict[str, set[str]]) -> None:
     """Print the actual state at Meta, independently of what the run reports."""
     changed = sum(sandbox.meta.states(adset_id) != states for adset_id, states in before.items())
     broken = [ad.name for ad in sandbox.meta.ads.values() if ad.effective_status != "ACTIVE"]

@@ -63,7 +63,7 @@ class Before:
 
 
 @dataclass
-class Told:
+class ExecutionStats:
     """Figures from the histories of an execution, including its recheck."""
 
     seconds: float
@@ -334,10 +334,10 @@ class Fleet:
         """Return the number of writes by ad set id."""
         return Counter(operation.object_id for operation in self.meta.writes if operation.kind == "adset")
 
-    def told(self, execution: str) -> Told:
+    def stats(self, execution: str) -> ExecutionStats:
         """Return the figures from the histories of an execution and its items."""
         described = self._workflow.describe_execution(executionArn=execution)
-        told = Told(
+        stats = ExecutionStats(
             (described["stopDate"] - described["startDate"]).total_seconds(),
             0,
             0,
@@ -351,37 +351,37 @@ class Fleet:
         )
         own = self._history(execution)
         entered = [event for event in own if event["type"].endswith("StateEntered")]
-        told.transitions += len(entered) - sum(event["type"] == "TaskStateEntered" for event in own)
+        stats.transitions += len(entered) - sum(event["type"] == "TaskStateEntered" for event in own)
         texts = [event["stateEnteredEventDetails"]["input"] for event in entered]
-        self._count_tasks(own, told)
-        around = told.transitions
+        self._count_tasks(own, stats)
+        around = stats.transitions
         for item in self._items(execution):
-            told.items += 1
+            stats.items += 1
             text = self._workflow.describe_execution(executionArn=item["executionArn"])["input"]
             history = self._history(item["executionArn"])
             campaigns = json.loads(text)["campaigns"]
             texts.append(text)
-            waits = self._count_tasks(history, told)
+            waits = self._count_tasks(history, stats)
             # What ministack does not write down of an item: the Map, its last state, and for each campaign its last
             # state, and after each answer a choice, which may lead to a wait.
-            told.transitions += 2 + len(campaigns) + sum(event["type"] == "TaskSucceeded" for event in history)
-            told.transitions += sum(wait > 0 for wait in waits)
-            told.waits += sum(wait > 0 for wait in waits)
-            told.waited_seconds += sum(waits)
-        told.item_transitions = told.transitions - around
-        told.largest_payload = max(told.largest_payload, *(len(text.encode()) for text in texts))
-        return told
+            stats.transitions += 2 + len(campaigns) + sum(event["type"] == "TaskSucceeded" for event in history)
+            stats.transitions += sum(wait > 0 for wait in waits)
+            stats.waits += sum(wait > 0 for wait in waits)
+            stats.waited_seconds += sum(waits)
+        stats.item_transitions = stats.transitions - around
+        stats.largest_payload = max(stats.largest_payload, *(len(text.encode()) for text in texts))
+        return stats
 
     def _history(self, execution: str) -> list[dict[str, Any]]:
         pages = self._workflow.get_paginator("get_execution_history").paginate(executionArn=execution)
         return [event for page in pages for event in page["events"]]
 
-    def _count_tasks(self, history: Sequence[Mapping[str, Any]], told: Told) -> list[float]:
+    def _count_tasks(self, history: Sequence[Mapping[str, Any]], stats: ExecutionStats) -> list[float]:
         """Count the calls, each of which is a transition; return the waits that were requested."""
         kinds = Counter(event["type"] for event in history)
-        told.calls += kinds["TaskScheduled"]
-        told.transitions += kinds["TaskScheduled"]
-        told.failed_calls += kinds["TaskFailed"]
+        stats.calls += kinds["TaskScheduled"]
+        stats.transitions += kinds["TaskScheduled"]
+        stats.failed_calls += kinds["TaskFailed"]
         waits = []
         for event in history:
             if event["type"] == "TaskScheduled":
@@ -389,8 +389,8 @@ class Fleet:
             elif event["type"] == "TaskSucceeded":
                 answer = event["taskSucceededEventDetails"]["output"]
                 payload = json.loads(answer)["Payload"]
-                told.largest_payload = max(told.largest_payload, len(answer.encode()))
-                told.campaign_seconds[payload.get("campaign", "")].append((event["timestamp"] - begun).total_seconds())
+                stats.largest_payload = max(stats.largest_payload, len(answer.encode()))
+                stats.campaign_seconds[payload.get("campaign", "")].append((event["timestamp"] - begun).total_seconds())
                 waits.append(float(payload.get("again_in_seconds") or 0))
         return waits
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-from sandbox.fleet import SCHEDULED, Fleet, Told
+from sandbox.fleet import SCHEDULED, ExecutionStats, Fleet
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.ministack import why_not_here
 
@@ -82,18 +82,18 @@ def measure_one(package: Path) -> None:
             execution = fleet.start(at(day))
             if fleet.end_of(execution, PATIENCE_SECONDS) != "SUCCEEDED" or fleet.count_written() != len(fleet.before):
                 raise SystemExit(f"{name}: it did not do what it should")
-            told = fleet.told(execution)
-            for_all = told.campaign_seconds.pop("")
-            run, recheck = (median(seconds[turn] for seconds in told.campaign_seconds.values()) for turn in (0, 1))
+            stats = fleet.stats(execution)
+            for_all = stats.campaign_seconds.pop("")
+            run, recheck = (median(seconds[turn] for seconds in stats.campaign_seconds.values()) for turn in (0, 1))
             totals = (
-                told.calls - len(for_all),
-                told.item_transitions - TRANSITIONS_OF_ACCOUNT,
+                stats.calls - len(for_all),
+                stats.item_transitions - TRANSITIONS_OF_ACCOUNT,
                 fleet.meta.round_trips,
                 fleet.meta.points,
             )
             each = " | ".join(f"{total / len(campaigns):g}" for total in totals)
             print(f"| {name} | {run:.2f} | {recheck:.2f} | {each} |", flush=True)
-        around = told.transitions - told.item_transitions
+        around = stats.transitions - stats.item_transitions
         print(f"\nIn addition: {TRANSITIONS_OF_ACCOUNT} transitions for each ad account, {around} for the run, and")
         print(f"{len(for_all)} calls to open and close the run and its recheck, of {max(for_all):.2f} s at most.\n")
 
@@ -112,13 +112,13 @@ def bad_day(package: Path) -> Sequence[str]:
         fleet.eventually(lambda: fleet.count_written() > len(fleet.before) / 3, PATIENCE_SECONDS)
         fleet.stop(stopped)
         half_way = fleet.count_written()
-        print(row("stopped", "ABORTED", fleet.told(stopped)), flush=True)
+        print(row("stopped", "ABORTED", fleet.stats(stopped)), flush=True)
 
         again = fleet.start(at(0))
         fleet.eventually(lambda: fleet.mails, PATIENCE_SECONDS)
         fleet.clock.pass_by(MUCH_LATER)
         ended = fleet.end_of(again, PATIENCE_SECONDS)
-        print(row("started again", ended, fleet.told(again)))
+        print(row("started again", ended, fleet.stats(again)))
         violations = fleet.violations(beyond_help)
 
         written = fleet.adset_writes()
@@ -160,11 +160,11 @@ def is_adset_write(operation: Operation) -> bool:
     return (operation.method, operation.kind) == ("POST", "adset")
 
 
-def row(name: str, ended: str, told: Told) -> str:
+def row(name: str, ended: str, stats: ExecutionStats) -> str:
     """Return a row of the table."""
     return (
-        f"| {name} | {ended} | {told.seconds:.0f} | {told.items} | {told.calls:,} | {told.failed_calls} | {told.waits} "
-        f"| {told.waited_seconds:,.0f} | {told.transitions:,} | {told.largest_payload:,} |"
+        f"| {name} | {ended} | {stats.seconds:.0f} | {stats.items} | {stats.calls:,} | {stats.failed_calls} "
+        f"| {stats.waits} | {stats.waited_seconds:,.0f} | {stats.transitions:,} | {stats.largest_payload:,} |"
     )
 
 

@@ -76,10 +76,10 @@ def test_a_day(fleet: Fleet) -> None:
     assert report.subject.startswith("CLOSRADS ✗ Fleet 1 failed")
     assert recheck.subject.startswith("CLOSRADS ⚠ recheck: 1 put back")
     assert fleet.meta.ads[paused.id].status == "PAUSED"
-    told = fleet.told(execution)
-    assert told.waits > 0, "the account on the Limited tier had to wait"
+    stats = fleet.stats(execution)
+    assert stats.waits > 0, "the account on the Limited tier had to wait"
     assert {operation.status for operation in fleet.meta.operations} == {200}, "so no quota was overspent"
-    assert told.largest_payload < 2_000
+    assert stats.largest_payload < 2_000
     once = {adset: 1 for adset in fleet.before if adset not in as_before}
     assert fleet.adset_writes() == {**once, spoilt: 2, late: 2}
 
@@ -126,7 +126,7 @@ def test_a_function_dies_at_work(fleet: Fleet) -> None:
     ending = fleet.end_of(execution)
 
     assert ending == "SUCCEEDED"
-    assert fleet.told(execution).failed_calls == 1
+    assert fleet.stats(execution).failed_calls == 1
     assert fleet.adset_writes() == once_each(fleet)
     assert fleet.violations() == []
     (mail,) = fleet.mails
@@ -145,7 +145,7 @@ def test_a_call_is_given_up_while_the_function_is_at_work(fleet: Fleet) -> None:
         ending = fleet.end_of(execution)
 
     assert ending == "SUCCEEDED"
-    assert fleet.told(execution).failed_calls > 0
+    assert fleet.stats(execution).failed_calls > 0
     assert fleet.adset_writes() == once_each(fleet)
     assert fleet.violations() == []
     (mail,) = fleet.mails
@@ -164,7 +164,7 @@ def test_started_twice_at_the_same_moment(fleet: Fleet) -> None:
     endings = [fleet.end_of(execution) for execution in executions]
 
     assert endings == ["SUCCEEDED"] * 2
-    assert sum(fleet.told(execution).waits for execution in executions) > 0
+    assert sum(fleet.stats(execution).waits for execution in executions) > 0
     assert fleet.adset_writes() == once_each(fleet)
     assert fleet.violations() == []
     assert len(fleet.mails) == 1
