@@ -24,7 +24,7 @@ demo: .venv/demo.ready  ## the daily job against a local stand-in for Meta, CLOS
 
 cli: .venv/cli.ready    ## set up the operator's commands: .venv/bin/python -m closrads
 
-# Beside `test-all` the fast tests are run once, and measured.
+# In one call with `test-all`, the fast tests run once, and with coverage.
 test: .venv/test.ready  ## the fast tests: everything that proves behaviour
 	@$(BIN)/python -m pytest --ignore tests/slow --numprocesses auto --dist worksteal \
 	    $(if $(filter test-all,$(MAKECMDGOALS)),--durations 10 --cov --cov-report= --cov-fail-under 0)
@@ -54,7 +54,7 @@ simulate: .venv/test.ready ## random worlds in virtual time, for MINUTES=10
 mutants: .venv/mutants.ready ## change the code in small ways and see that a test fails each time
 	@$(BIN)/python -m scripts.mutants
 
-bench: .venv/test.ready .venv/sam/ready ## what a run costs, beside the obvious design; takes a quarter of an hour
+bench: .venv/test.ready .venv/sam/ready ## what a run costs, beside a naive implementation; takes a quarter of an hour
 	@$(BIN)/python -m scripts.bench
 
 fleet-trial: .venv/test.ready .venv/ministack/ready ## a bad day of 200 campaigns through the deployed workflow; takes six minutes

@@ -1,4 +1,4 @@
-"""The doorway: event in, result out. It builds the parts, hands them to the conductor and decides nothing."""
+"""The Lambda handler: event in, result out. It loads the settings, calls the orchestrator and sends the report."""
 
 import time
 import uuid
@@ -21,41 +21,41 @@ from closrads.observability import begin_invocation, emit_metrics, log_defect, l
 from closrads.redaction import redact_all
 from closrads.sync import MAX_RUN_SECONDS, end_run, run_sync
 
-if config.starts_in_lambda():  # while a function starts, it has a whole processor
+if config.starts_in_lambda():  # Lambda gives a function a full CPU only while it initializes
     for _client in (config, dynamodb, notifier):
         _client.prepare()
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Run what the event asks for and return the result as JSON; README "Events" lists what an event may say.
+    """Carry out an event and return the result as a JSON object; the README's "Events" documents the events.
 
     Raises
     ------
     ConfigError, EventError
-        Nothing was touched; the message lists every problem.
+        The message lists every problem; nothing was changed.
     SyncFailed
-        At least one campaign failed. The report was sent before.
+        At least one campaign failed; the report has already been sent.
     """
     milliseconds = getattr(context, "get_remaining_time_in_millis", None)
     if milliseconds is not None:
         return handle(event, Clock(remaining=lambda: milliseconds() / 1000))
-    deadline = time.monotonic() + MAX_RUN_SECONDS  # a call by hand may have no context
+    deadline = time.monotonic() + MAX_RUN_SECONDS  # a manual call may have no context
     return handle(event, Clock(remaining=lambda: deadline - time.monotonic()))
 
 
 def handle(event: Any, clock: Clock) -> dict[str, Any]:
-    """Do the handler's work with a clock of the caller's."""
+    """Carry out an event with the given clock; see `lambda_handler`."""
     run_id = f"{clock.now():{RUN_ID_TIME}}-{uuid.uuid4().hex[:8]}"
     begin_invocation(run_id=run_id)
     try:
         return _run(run_id, event, clock)
     except ClosradsError as error:
         logger.error("run.failed", extra={"error_type": type(error).__name__, "error": str(error)})
-        error.__context__ = None  # its own text is clean; that of what it came from may hold anything
+        error.__context__ = None  # its own message is redacted, but that of its context may not be
         raise
-    except Exception as error:  # noqa: BLE001 - the last place where a secret in a text can be stopped
+    except Exception as error:  # noqa: BLE001 - Lambda would log the unredacted message
         defect = log_defect(error)
-    raise ClosradsError(defect)  # here and not there, for the same reason
+    raise ClosradsError(defect)  # outside of the `except` block, so that it has no unredacted context
 
 
 def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _take_step(step: StepRequest, clock: Clock) -> dict[str, Any]:
 
 
 def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
-    """Report a run that is over, and raise if it failed."""
+    """Report and record a run that has ended; raise `SyncFailed` if it failed."""
     if request.notify and result.is_news:
         result = replace(result, mail=notify(result, settings.email, settings.timezone))
     end_run(result, request, settings, clock)

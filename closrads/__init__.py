@@ -1,1 +1,1 @@
-"""Keeps the geo targeting of Meta ad sets equal to a partner's lead demand; see `handler.py` for the way in."""
+"""Keeps the geo targeting of Meta ad sets equal to a partner's lead demand; `handler.py` is the entry point."""

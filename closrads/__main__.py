@@ -1,4 +1,4 @@
-"""`python -m closrads`: the operator's commands."""
+"""`python -m closrads`: the command-line interface for operators."""
 
 import sys
 

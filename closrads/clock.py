@@ -1,4 +1,4 @@
-"""Time as something that is passed in, so that a test never waits and every wait knows the deadline."""
+"""Time as an injected dependency: tests never wait, and every wait knows the invocation's deadline."""
 
 import math
 import time
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 REPORT_SECONDS = 5.0
-"""Of an invocation, no single call may last into these: the report is still to be sent."""
+"""Last seconds of an invocation, into which no single call may extend: they are reserved for the report."""
 MIN_TIMEOUT_SECONDS = 1.0
-"""However late it is, a call gets so long."""
+"""Shortest timeout of a call, however little time remains."""
 
 
 def _utc_now() -> datetime:
@@ -22,15 +22,15 @@ def _no_deadline() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The three things a run asks of time."""
+    """The current time, waiting, and the invocation's deadline."""
 
     now: Callable[[], datetime] = _utc_now
-    """The present, in UTC."""
+    """Returns the current time in UTC."""
     sleep: Callable[[float], None] = time.sleep
-    """Waits the given number of seconds."""
+    """Waits for a number of seconds."""
     remaining: Callable[[], float] = _no_deadline
-    """Seconds until the invocation is cut off."""
+    """Returns the seconds until the invocation's deadline."""
 
     def bounded_timeout(self, seconds: float) -> float:
-        """Return a time-out of so many seconds, or less where the invocation does not last that long."""
+        """Return a timeout of at most `seconds` that spares `REPORT_SECONDS`, but at least `MIN_TIMEOUT_SECONDS`."""
         return max(min(seconds, self.remaining() - REPORT_SECONDS), MIN_TIMEOUT_SECONDS)

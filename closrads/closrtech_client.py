@@ -1,4 +1,4 @@
-"""CLOSRTECH: how many leads the partner can sell in each state today."""
+"""Client for CLOSRTECH, the partner that states how many leads it can sell per state today."""
 
 import json
 import re
@@ -23,9 +23,9 @@ from closrads.redaction import one_line
 from closrads.state_mapper import is_state, normalised
 
 TIMEOUT_SECONDS = 30
-"""For the connection, for each silence in between, and for the whole answer."""
+"""Timeout of the connection, of each read, and of the whole response."""
 MAX_BYTES = 1_000_000
-"""A full answer has 51 short entries."""
+"""Maximum size of a response; a complete one has 51 short entries."""
 MAX_ENTRIES, MAX_CODE_CHARS = 200, 40
 
 _REMEDIES: dict[int, str] = {
@@ -33,27 +33,27 @@ _REMEDIES: dict[int, str] = {
     HTTPStatus.FORBIDDEN: "closrtech/email and closrtech/password",
     HTTPStatus.NOT_FOUND: "the campaign's closrtech_campaign, then closrtech/base_url",
 }
-"""Which parameters to look at, by status."""
+"""Parameters to check, by HTTP status."""
 
 
 def get_demand(campaign: str, *, login: ClosrtechLogin, clock: Clock = Clock()) -> dict[str, int]:  # noqa: B008 - a frozen value
-    """Return the states with demand: USPS code in upper case → number of leads, all above zero.
+    """Return the demand by state: USPS code in upper case → number of leads, always positive.
 
-    Three attempts, 4 and 8 seconds apart, as long as the invocation lasts.
+    Makes up to three attempts, 4 and 8 seconds apart, while the invocation's deadline allows it.
 
     Parameters
     ----------
     campaign
-        CLOSRTECH's own name of the campaign, such as `VND_VETERAN_LEADS`.
+        CLOSRTECH's name of the campaign, such as `VND_VETERAN_LEADS`.
 
     Raises
     ------
     ClosrtechDataError
-        The answer is malformed, empty, or zero everywhere: a fault of the feed, never an instruction to stop all ads.
+        The response is malformed, empty, or zero for all states: a faulty feed, never an instruction to stop all ads.
     ClosrtechAccessError
-        The login, the campaign or the address is refused.
+        The credentials, the campaign or the URL are refused.
     ClosrtechError
-        No usable answer after three attempts.
+        No attempt returned a usable response.
     """
     return Retrying(
         sleep=clock.sleep,
@@ -62,21 +62,21 @@ def get_demand(campaign: str, *, login: ClosrtechLogin, clock: Clock = Clock()) 
         retry=retry_if_exception_type(ClosrtechError)
         & retry_if_not_exception_type((ClosrtechAccessError, ClosrtechDataError)),
         reraise=True,
-    )(_ask, campaign, login, clock)
+    )(_request_demand, campaign, login, clock)
 
 
-def _ask(campaign: str, login: ClosrtechLogin, clock: Clock) -> dict[str, int]:
+def _request_demand(campaign: str, login: ClosrtechLogin, clock: Clock) -> dict[str, int]:
     try:
         status, body = _fetch(campaign, login, clock.bounded_timeout(TIMEOUT_SECONDS))
     except AnswerTooLargeError:
         raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} is larger than {MAX_BYTES} bytes") from None
     except requests.RequestException as error:
-        # The original's text and traceback show the URL, and with it the password.
+        # The original message and traceback contain the URL, which contains the password.
         logger.warning("closrtech.no_answer", extra={"campaign": campaign, "error": type(error).__name__})
         what = f"CLOSRTECH gave no answer for {campaign} ({type(error).__name__})"
         raise ClosrtechError(f"{what}: run the campaign again later") from None
     if status == HTTPStatus.OK:
-        return _demand(campaign, body)
+        return _parse_demand(campaign, body)
     logger.warning("closrtech.refused", extra={"campaign": campaign, "status": status})
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ClosrtechError(f"CLOSRTECH is in trouble (HTTP {status} for {campaign}): run the campaign again later")
@@ -87,30 +87,30 @@ def _ask(campaign: str, login: ClosrtechLogin, clock: Clock) -> dict[str, int]:
 def _fetch(campaign: str, login: ClosrtechLogin, timeout: float) -> tuple[int, bytes]:
     query = {"campaign": campaign, "email": login.email.reveal(), "pass": login.password.reveal()}
     with requests.Session() as session:
-        session.trust_env = False  # no proxy and no .netrc gets between us and the partner
+        session.trust_env = False  # ignore proxies and .netrc from the environment
         for scheme in ("https://", "http://"):
             session.mount(scheme, BoundedAdapter(timeout, MAX_BYTES))
         response = session.get(
             f"{login.base_url}/demand.php",
             params=query,
             timeout=timeout,
-            allow_redirects=False,  # a redirect would carry the login to another place
+            allow_redirects=False,  # a redirect would send the credentials elsewhere
         )
         return response.status_code, response.content
 
 
-def _demand(campaign: str, body: bytes) -> dict[str, int]:
-    """Return what the answer asks for, or refuse it: a guess here would move real ads."""
+def _parse_demand(campaign: str, body: bytes) -> dict[str, int]:
+    """Return the demand in a response; raise a `ClosrtechDataError` if there is any doubt about it."""
     try:
-        demand = _numbers_by_code(body)
+        demand = _leads_by_state(body)
     except ValueError as error:
         raise ClosrtechDataError(f"CLOSRTECH's answer for {campaign} {error}; the campaign is left as it is") from None
     return {code: number for code, number in demand.items() if number > 0}
 
 
-def _numbers_by_code(body: bytes) -> dict[str, int]:
-    """Return the number for each code; a ValueError goes on with "CLOSRTECH's answer"."""
-    answer = _json(body)
+def _leads_by_state(body: bytes) -> dict[str, int]:
+    """Return the number for each code; the message of a ValueError continues "CLOSRTECH's answer …"."""
+    answer = _parse_json(body)
     if not isinstance(answer, tuple) or "error" in dict(answer):
         raise ValueError("is not an object of states and numbers")
     if len(answer) > MAX_ENTRIES:
@@ -135,8 +135,8 @@ def _numbers_by_code(body: bytes) -> dict[str, int]:
     return demand
 
 
-def _json(body: bytes) -> Any:
-    """Return what a JSON text says, an object as a tuple of pairs: a dictionary would hide that a key stands twice."""
+def _parse_json(body: bytes) -> Any:
+    """Parse JSON, with objects as tuples of pairs: a dictionary would hide duplicate keys."""
     try:
         return json.loads(body, object_pairs_hook=tuple)
     except (ValueError, RecursionError):
@@ -144,7 +144,7 @@ def _json(body: bytes) -> Any:
 
 
 def _whole_number(value: Any) -> int | None:
-    """Return a whole number, zero or more, given as a JSON number or as digits; None for anything else."""
+    """Return a non-negative integer, given as a JSON number or a string of digits; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,12}\s*", value):

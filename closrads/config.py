@@ -1,6 +1,6 @@
 """Environment and SSM Parameter Store → `Settings`. The only reader of `os.environ`.
 
-Adding a campaign is adding parameters below `campaigns/<slug>/`: no code, no deploy.
+A campaign is added by adding parameters below `campaigns/<slug>/`, without a code change or a deployment.
 """
 
 import os
@@ -17,57 +17,57 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.config import Config
 
 from closrads.domain.settings import CampaignConfig, ClosrtechLogin, EmailConfig, Limits, Settings
-from closrads.errors import ConfigError, ConfigUnreadError
+from closrads.errors import ConfigError, ConfigUnavailableError
 from closrads.redaction import Secret
 
 CACHE_SECONDS = 300
 META_GRAPH_URL = "https://graph.facebook.com"
 PLAIN_HTTP_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
-"""A stand-in on the same machine, or on the host of the function's container."""
+"""Hosts for which plain http is accepted: a test server on this machine, or on the host of the function's container."""
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_SHARED = frozenset(
+_SHARED_PARAMETERS = frozenset(
     {
         "closrtech/base_url", "closrtech/email", "closrtech/password",
         "meta/access_token", "meta/app_secret", "email/sender", "email/recipients",
     }
 )  # fmt: skip
 _SHARED_FOLDERS = ("closrtech/", "meta/", "email/", "limits/")
-_OF_CAMPAIGN = frozenset(
+_CAMPAIGN_PARAMETERS = frozenset(
     {"name", "closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids", "fb_access_token", "enabled"}
 )
 
 
 def starts_in_lambda() -> bool:
-    """Tell whether this process is the function's, on its way to the first event ("Defined runtime variables")."""
+    """Return whether this process is an initializing Lambda function ("Defined runtime environment variables")."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
 def prepare() -> None:
-    """Make the client of the Parameter Store before it is needed."""
+    """Create the client of the Parameter Store ahead of its first use."""
     _parameter_store()
 
 
 @cache
 def _parameter_store() -> SSMProvider:
-    # Of the session that the other clients are of: it loads once.
+    # boto3's default session, which the other clients use too, loads its data only once.
     return SSMProvider(boto3_client=boto3.client("ssm", config=Config(proxies={})))
 
 
 def load_settings(only: Sequence[str] | None = None) -> Settings:
-    """Read the settings; parameters come from a warm container's memory for at most `CACHE_SECONDS`.
+    """Return the settings; a warm container caches the parameters for at most `CACHE_SECONDS`.
 
     Parameters
     ----------
     only
-        The slugs of the campaigns to be read, None for all there are: a page holds ten parameters, so all those of
-        hundreds of campaigns are more than an invocation for one of them should read.
+        Slugs of the campaigns to read; None for all. A page holds ten parameters, so an invocation for one campaign
+        should not read those of hundreds.
 
     Raises
     ------
     ConfigError
-        With every problem found. Nothing wrong is remembered: the next call reads the parameters again.
+        Lists every problem. Invalid parameters are not cached: the next call reads them again.
     """
     path = os.environ.get("CLOSRADS_PARAMETER_PATH", "").rstrip("/")
     if not path.startswith("/"):
@@ -83,7 +83,7 @@ def load_settings(only: Sequence[str] | None = None) -> Settings:
             ).items()
         }
     except GetParameterError as error:
-        raise ConfigUnreadError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
+        raise ConfigUnavailableError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
     try:
         return parse_settings(path, values, os.environ, needs_campaigns=only is None)
     except ConfigError:
@@ -94,30 +94,39 @@ def load_settings(only: Sequence[str] | None = None) -> Settings:
 def parse_settings(
     path: str, values: Mapping[str, str], environment: Mapping[str, str], *, needs_campaigns: bool = True
 ) -> Settings:
-    """Return what parameters, by their names below `path`, and variables say.
+    """Return the settings.
+
+    Parameters
+    ----------
+    values
+        Parameters, by name below `path`.
+    environment
+        Environment variables.
+    needs_campaigns
+        Whether it is an error if there is no campaign.
 
     Raises
     ------
     ConfigError
-        With every problem found.
+        Lists every problem.
     """
     return _Reader(path, values, environment).settings(needs_campaigns=needs_campaigns)
 
 
 def is_safe_address(url: str) -> bool:
-    """Accept https, and plain http for a stand-in nearby only: the token and the password travel in the URL."""
+    """Return whether secrets may be sent in the URL's query: over https, or over http to one of `PLAIN_HTTP_HOSTS`."""
     try:
         parts = urlsplit(url)
         port_is_valid = parts.port != 0
     except ValueError:
         return False
-    plain = parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS
-    is_plain = url.isprintable() and not set(url) & set(" ?#@\\")
-    return bool(parts.hostname) and port_is_valid and is_plain and (parts.scheme == "https" or plain)
+    is_local_http = parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS
+    is_base_url = url.isprintable() and not set(url) & set(" ?#@\\")
+    return bool(parts.hostname) and port_is_valid and is_base_url and (parts.scheme == "https" or is_local_http)
 
 
 class _Reader:
-    """Turns texts into settings and collects every problem on the way instead of stopping at the first."""
+    """Parses settings and collects every problem, instead of stopping at the first."""
 
     def __init__(self, path: str, values: Mapping[str, str], environment: Mapping[str, str]) -> None:
         self._path = path
@@ -179,11 +188,11 @@ class _Reader:
 
     def _refuse_unknown_names(self, slugs: list[str]) -> None:
         limits = Limits.__dataclass_fields__
-        known = _SHARED | {f"limits/{limit}" for limit in limits}
+        known = _SHARED_PARAMETERS | {f"limits/{limit}" for limit in limits}
         for slug in slugs:
             if not _SLUG.fullmatch(slug):
                 self._problem(f"campaigns/{slug}", "is not a usable name: lower-case letters, digits, - and _")
-            known |= {f"campaigns/{slug}/{name}" for name in _OF_CAMPAIGN}
+            known |= {f"campaigns/{slug}/{name}" for name in _CAMPAIGN_PARAMETERS}
             known |= {f"campaigns/{slug}/limits/{limit}" for limit in limits}
         for name in self._values.keys() - known:
             self._problem(name, "is not a parameter of this system: misspelt?")
@@ -211,7 +220,7 @@ class _Reader:
             limits=self._limits(f"{below}/limits", shared_limits),
         )
         if not enabled:
-            del self._problems[problems_before:]  # what does not run need not be complete
+            del self._problems[problems_before:]  # a disabled campaign may be incomplete
         return campaign
 
     def _refuse_shared_meta_campaigns(self, campaigns: tuple[CampaignConfig, ...]) -> None:
@@ -265,7 +274,7 @@ class _Reader:
             self._problems.append(f"{name}: must be true, 1, yes, false, 0 or no")
         return word not in _FALSE
 
-    def _number(self, name: str, least: float, most: float, default: float) -> float:
+    def _number(self, name: str, minimum: float, maximum: float, default: float) -> float:
         text = self._optional(name)
         if text is None:
             return default
@@ -273,16 +282,16 @@ class _Reader:
             number = float(text)
         except ValueError:
             number = float("nan")
-        if not least <= number <= most:
-            self._problem(name, f"must be a number from {least:g} to {most:g}")
+        if not minimum <= number <= maximum:
+            self._problem(name, f"must be a number from {minimum:g} to {maximum:g}")
             return default
         return number
 
-    def _whole_number(self, name: str, least: int, most: int) -> int | None:
+    def _whole_number(self, name: str, minimum: int, maximum: int) -> int | None:
         text = self._optional(name)
         if text is None:
             return None
-        if not text.isdecimal() or not least <= int(text) <= most:
-            self._problem(name, f"must be a whole number from {least} to {most}")
+        if not text.isdecimal() or not minimum <= int(text) <= maximum:
+            self._problem(name, f"must be a whole number from {minimum} to {maximum}")
             return None
         return int(text)

@@ -1,26 +1,26 @@
-"""What can go wrong, sorted by what the caller should do, and how texts are made fit to leave: no secrets, no tricks.
+"""The exceptions of this package, by what the caller should do.
 
 ClosradsError
-├── ConfigError               parameters or environment: all problems at once, nothing was touched
-│   └── ConfigUnreadError         the Parameter Store could not be read: perhaps a minute later
-├── EventError                the event: all problems at once, nothing was touched
-├── ClosrtechError            CLOSRTECH did not answer properly: worth another try
-│   ├── ClosrtechAccessError      it refuses us: no retry, fix what the message names
-│   └── ClosrtechDataError        its answer cannot be an instruction: no retry, leave the campaign alone
-├── PlanRefusedError          the plan is implausible or empty: leave the campaign alone
+├── ConfigError               parameters or environment: lists all problems; nothing was changed
+│   └── ConfigUnavailableError    the Parameter Store could not be read: try again in a minute
+├── EventError                the event: lists all problems; nothing was changed
+├── ClosrtechError            no usable response from CLOSRTECH: retry
+│   ├── ClosrtechAccessError      request refused: no retry; fix what the message names
+│   └── ClosrtechDataError        invalid response: no retry; leave the campaign unchanged
+├── PlanRefusedError          the plan is implausible or empty: leave the campaign unchanged
 ├── MetaError                 Meta, by code and subcode:
-│   ├── MetaTransientError        worth another try
-│   │   ├── MetaLostAnswerError       nobody knows whether it was done: read back
-│   │   └── MetaTooMuchDataError      ask for smaller pages
-│   ├── MetaRateLimitError        worth another try after `retry_after` seconds
-│   ├── MetaAccessError           token or permission: no retry, stop this campaign
-│   ├── MetaPolicyError           blocked by policy: no retry, stop this campaign
-│   ├── MetaInvalidError          this object or request: no retry, go on with the next
-│   └── MetaOutcomeUnknownError   a write may have been done and cannot be looked up: put it back
-├── LedgerError               what is to be written down cannot be: no write at Meta without it
-│   └── LedgerFullError           one ad set's record is too large: leave that ad set alone
-├── AdSetChangedError         somebody else changed the ad set meanwhile: hands off
-└── SyncFailed                the run's end when a campaign failed; the report is already out
+│   ├── MetaTransientError        retry
+│   │   ├── MetaLostAnswerError       outcome of the call unknown: read back
+│   │   └── MetaTooMuchDataError      retry with smaller pages
+│   ├── MetaRateLimitError        retry after `retry_after` seconds
+│   ├── MetaAccessError           token or permission: no retry; stop the campaign
+│   ├── MetaPolicyError           blocked by policy: no retry; stop the campaign
+│   ├── MetaInvalidError          this object or request: no retry; continue with the next ad set
+│   └── MetaOutcomeUnknownError   outcome of a write unknown, and reading back failed: roll back
+├── LedgerError               the ledger cannot be read or written: no write at Meta without it
+│   └── LedgerItemTooLargeError   one ad set's item is too large: leave that ad set unchanged
+├── AdSetChangedError         the ad set was changed by somebody else: leave it unchanged
+└── SyncFailed                a campaign failed; the report has already been sent
 """
 
 from collections.abc import Iterable
@@ -30,14 +30,14 @@ from closrads.redaction import MAX_ERROR_CHARS, redact, shorten
 
 
 class ClosradsError(Exception):
-    """Base of everything this package raises; its text is for a person and holds no secret."""
+    """Base class of this package's exceptions; the message is redacted and meant for a person."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shorten(redact(message), MAX_ERROR_CHARS))
 
 
 class _ProblemsError(ClosradsError):
-    """Carries every problem at once, so that one round of repair is enough."""
+    """Lists every problem, so that all of them can be fixed at once."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(map(redact, problems))
@@ -45,42 +45,42 @@ class _ProblemsError(ClosradsError):
 
 
 class ConfigError(_ProblemsError):
-    """Parameters or environment variables are missing or wrong; problems name parameters in full, never a value."""
+    """Parameters or environment variables are missing or invalid; problems give full parameter names, never values."""
 
 
-class ConfigUnreadError(ConfigError):
-    """The Parameter Store does not tell what is set; it may a minute later, for it takes 40 calls a second."""
+class ConfigUnavailableError(ConfigError):
+    """The Parameter Store cannot be read; it throttles at 40 calls per second, so a later attempt may succeed."""
 
 
 class EventError(_ProblemsError):
-    """The event is not one this function understands."""
+    """The event is invalid."""
 
 
 class ClosrtechError(ClosradsError):
-    """CLOSRTECH could not be read: network, time-out, 429 or 5xx."""
+    """CLOSRTECH could not be read: network error, timeout, HTTP 429 or 5xx."""
 
 
 class ClosrtechAccessError(ClosrtechError):
-    """CLOSRTECH refuses the login, the campaign or the address."""
+    """CLOSRTECH refuses the credentials, the campaign or the URL."""
 
 
 class ClosrtechDataError(ClosrtechError):
-    """CLOSRTECH's answer cannot be an instruction: malformed, empty, or no demand anywhere."""
+    """CLOSRTECH's response is malformed, empty, or has no demand in any state."""
 
 
 class PlanRefusedError(ClosradsError):
-    """What would be done to a campaign is implausible, so none of it is done."""
+    """The plan for a campaign is implausible; none of it is carried out."""
 
 
 class MetaError(ClosradsError):
-    """Meta answered with an error, or not at all.
+    """Meta returned an error, or no response.
 
     Attributes
     ----------
     code, subcode
-        Meta's numbers, None where it gave none.
+        Meta's error code and subcode; None if absent.
     retry_after
-        Seconds after which Meta says it will answer again, None where it says nothing.
+        Seconds after which Meta accepts calls again; None if Meta does not state it.
     """
 
     remedy = ""
@@ -97,30 +97,30 @@ class MetaError(ClosradsError):
 
 
 class MetaTransientError(MetaError):
-    """Meta is in trouble for the moment."""
+    """Meta reports a temporary failure."""
 
 
 class MetaLostAnswerError(MetaTransientError):
-    """No usable answer came back; a write may or may not have been done."""
+    """No usable response arrived; a write may have taken effect."""
 
 
 class MetaTooMuchDataError(MetaTransientError):
-    """The page asked for is too large; waiting does not help, a smaller `limit` does."""
+    """The requested page is too large: retry with a smaller `limit`; waiting does not help."""
 
 
 class MetaRateLimitError(MetaError):
-    """Too many calls; nothing was done."""
+    """The rate limit is reached; the call had no effect."""
 
 
 class MetaAccessError(MetaError):
-    """The token is dead or lacks a permission."""
+    """The token is invalid or lacks a permission."""
 
     remedy = (
         "Check meta/access_token (or the campaign's fb_access_token) and that its system user may manage the ad account"
     )
 
 
-_ONE_OBJECT = frozenset(
+_SINGLE_OBJECT_CODES = frozenset(
     {
         33,  # missing, or no access to it
         1487007, 1487033, 1487056, 1487566, 1885088,  # ended, a date in the past, deleted, archived
@@ -130,31 +130,31 @@ _ONE_OBJECT = frozenset(
         1870034, 1870065, 1870088, 1870090, 1870092, 1870165, 246003, 246004,  # its audience
     }
 )  # fmt: skip
-"""Codes and subcodes that concern one object (Marketing API "Error Codes")."""
+"""Codes and subcodes that concern a single object (Marketing API "Error Codes")."""
 
 
 class MetaPolicyError(MetaError):
-    """Meta blocks the action by policy; every further call makes it worse."""
+    """Meta blocks the action by policy; further calls prolong the block."""
 
     remedy = "Do not retry: look at the account in Meta Business Support first"
 
 
 class MetaInvalidError(MetaError):
-    """Meta refuses this request or this object as it is."""
+    """Meta refuses this request, or this object in its current state."""
 
     @property
     def is_about_one_object(self) -> bool:
-        """Whether the reason is one of this ad set or ad, and says nothing about others."""
-        return not _ONE_OBJECT.isdisjoint({self.code, self.subcode})
+        """Whether the reason concerns only this ad set or ad, and implies nothing about others."""
+        return not _SINGLE_OBJECT_CODES.isdisjoint({self.code, self.subcode})
 
 
 class MetaOutcomeUnknownError(MetaError):
-    """A write may or may not have been done, and Meta cannot be asked, or its answers contradict each other.
+    """The outcome of a write is unknown: reading back failed, or contradicts Meta's response to the write.
 
     Attributes
     ----------
     cause
-        What Meta refused last.
+        The last error of the write itself.
     """
 
     def __init__(self, message: str, cause: MetaError) -> None:
@@ -163,24 +163,24 @@ class MetaOutcomeUnknownError(MetaError):
 
 
 class LedgerError(ClosradsError):
-    """The ledger cannot be read or written; without it nothing may be changed."""
+    """The ledger cannot be read or written; without it, nothing may be changed at Meta."""
 
 
-class LedgerFullError(LedgerError):
-    """A change is too large to be written down; that says nothing about others."""
+class LedgerItemTooLargeError(LedgerError):
+    """A change exceeds the maximum item size; other changes are not affected."""
 
 
 class AdSetChangedError(ClosradsError):
-    """The ad set's targeting is neither what it was nor what was written: somebody else changed it."""
+    """The ad set's regions are neither the original nor the written ones: somebody else has changed them."""
 
 
 class SyncFailed(ClosradsError):  # noqa: N818 - the name that the console and the alarms show
-    """At least one campaign failed; one line for each. The report was sent before this is raised.
+    """At least one campaign failed; the message has a line for each. The report has already been sent.
 
     Attributes
     ----------
     result
-        What the handler would have returned.
+        The JSON object that the handler would have returned.
     """
 
     def __init__(self, message: str, result: dict[str, Any]) -> None:
@@ -189,6 +189,6 @@ class SyncFailed(ClosradsError):  # noqa: N818 - the name that the console and t
 
 
 def most_severe(errors: Iterable[MetaError]) -> MetaError | None:
-    """Return the error that says most about what comes next: policy, then access, then quota, then any other; PURE."""
+    """Return the most severe error, by class: policy, access, rate limit, any other; None if there is none. PURE."""
     kinds = (MetaPolicyError, MetaAccessError, MetaRateLimitError)
     return max(errors, key=lambda error: [isinstance(error, kind) for kind in kinds], default=None)

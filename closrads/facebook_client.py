@@ -1,4 +1,4 @@
-"""What is done with Meta: read ad sets, check their ads, update the geo targeting, re-publish, verify, roll back."""
+"""The operations on Meta: read ad sets, check ads, update geo targeting, re-publish, verify, roll back."""
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -47,13 +47,13 @@ ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
 ACTIVITIES_PER_PAGE = 100
 FURTHER_LOOKS = 2
-"""At ads that are in process; a review takes hours and is not waited for."""
+"""Maximum number of further verifications of ads that are in process; a review takes hours and is not awaited."""
 
 _ADSET_FIELDS = "id,name,effective_status,targeting"
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
 _ACTIVITY_FIELDS = "event_time,event_type,object_id,actor_name,extra_data"
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
-"""Only active ad sets are changed; the other two would otherwise vanish from the report without a word."""
+"""Only active ad sets are changed; the others are read so that the report lists them."""
 
 __all__ = [
     "check_ad_health",
@@ -69,7 +69,7 @@ __all__ = [
 ]
 
 
-def init_api(  # noqa: PLR0913 - who calls, and the parts that a caller may replace
+def init_api(  # noqa: PLR0913 - credentials, and the dependencies that a caller may inject
     access_token: Secret | str,
     ad_account_id: str,
     *,
@@ -79,7 +79,7 @@ def init_api(  # noqa: PLR0913 - who calls, and the parts that a caller may repl
     meter: UsageMeter | None = None,
     quota: AccountQuota | None = None,
 ) -> GraphApi:
-    """Return an api object for one ad account, to be passed to every call; nothing process-wide is set."""
+    """Return an API object for one ad account, to be passed to every call; no process-wide default is set."""
     return GraphApi(
         access_token if isinstance(access_token, Secret) else Secret(access_token),
         ad_account_id,
@@ -92,16 +92,16 @@ def init_api(  # noqa: PLR0913 - who calls, and the parts that a caller may repl
 
 
 def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, ...]:
-    """Return a Meta campaign's active ad sets with all their ads, and those that are in process or have issues.
+    """Return a Meta campaign's ad sets that are active, in process or have issues, with all their ads, sorted by id.
 
-    One list of ad sets and one of ads, every page of each: ads nested in ad sets would come with a paging of their own.
+    Ad sets and ads are two separate lists: ads nested in ad sets would be paged per ad set.
 
     Raises
     ------
     MetaError
-        If anything of it cannot be read; half a picture is no picture.
+        Either list could not be read completely.
     """
-    started, reserve = api.clock.now(), api.seconds_not_for_waits
+    started, reserve = api.clock.now(), api.wait_reserve
     lists: list[tuple[str, JsonObject, int]] = [
         ("adsets", {"fields": _ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE),
         ("ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE),
@@ -121,9 +121,10 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
 def read_adsets(
     api: GraphApi, adsets: Sequence[AdSetSnapshot], *, reserve: float = RESERVED_SECONDS
 ) -> dict[str, AdSetSnapshot | MetaError]:
-    """Read ad sets with all their ads again, each with all of it within seconds; return them, or why not, by id.
+    """Read ad sets with all their ads again; return each ad set, or the error, by id.
 
-    No wait touches the last `reserve` seconds; if that is infinite, nothing is waited for.
+    An ad set and its ads are read within `FRESH_SECONDS`. Waits spare the last `reserve` seconds of the invocation; if
+    that is infinite, there are no waits.
     """
     now: dict[str, AdSetSnapshot | MetaError] = {}
     for start in range(0, len(adsets), MAX_BATCH // 2):
@@ -131,7 +132,7 @@ def read_adsets(
     return now
 
 
-def update_adset_geo(  # noqa: PLR0913 - what to write, and what the caller knows of time and of earlier calls
+def update_adset_geo(  # noqa: PLR0913 - what to write, time limits, and the state of an earlier attempt
     api: GraphApi,
     adset: AdSetSnapshot,
     regions: Sequence[Region],
@@ -140,19 +141,19 @@ def update_adset_geo(  # noqa: PLR0913 - what to write, and what the caller know
     patient: bool = True,
     may_be_sent: bool = False,
 ) -> AdSetSnapshot:
-    """Set an ad set's regions; return it as read right before the write, with the targeting that Meta stores now.
+    """Set an ad set's regions; return the ad set as read right before the write, with the regions that Meta now stores.
 
-    The same set of regions is not written again. A rate limit is not waited for: the caller starts again with a fresh
-    snapshot. What is read anew before the write must still be healthy.
+    If the ad set already has these regions, nothing is written. Rate limits are not retried here: the caller retries
+    with a fresh snapshot. An ad set that is read again before the write must still be healthy.
 
     Parameters
     ----------
     reserve
-        Seconds of the invocation that no wait may touch.
+        Last seconds of the invocation, which waits must spare.
     patient
-        Whether to wait and try again when Meta is in trouble.
+        Whether to retry transient errors.
     may_be_sent
-        Whether an earlier call may have written these regions.
+        Whether an earlier attempt may have written these regions.
 
     Raises
     ------
@@ -167,18 +168,18 @@ def update_adset_geo(  # noqa: PLR0913 - what to write, and what the caller know
 def rollback_geo(
     api: GraphApi, before: AdSetSnapshot, now: AdSetSnapshot, replaces: Collection[frozenset[str]], *, repeats: bool
 ) -> AdSetSnapshot:
-    """Layer 4: put the regions from before onto the targeting that is there; return the ad set as `update_adset_geo`.
+    """Layer 4: restore the original regions within the current targeting; return the ad set as `update_adset_geo` does.
 
     Parameters
     ----------
     before
-        The ad set as it was before the change.
+        The ad set before the change.
     now
-        As it was read last.
+        The ad set as last read.
     replaces
-        The sets of region keys that the change may have left there.
+        The sets of region keys that the change may have stored.
     repeats
-        Whether to write although the regions from before are there: the read may be older than our write.
+        Whether to write even if the original regions are already there: the read may predate our write.
 
     Raises
     ------
@@ -192,12 +193,12 @@ def rollback_geo(
 
 
 def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> None:
-    """Have Meta validate the update without making it.
+    """Have Meta validate the update without applying it.
 
     Raises
     ------
     MetaError
-        With Meta's own verdict.
+        Meta refuses the update, or could not validate it.
     """
     targeting = _build_new_targeting(adset.targeting, regions)
     api.retrying(lambda: api.post(adset.id, {"targeting": targeting, "execution_options": ["validate_only"]}))
@@ -205,7 +206,7 @@ def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Re
 
 @dataclass(frozen=True, slots=True)
 class RepublishFailure:
-    """An ad that Meta did not re-publish, and why."""
+    """An ad whose re-publish was not confirmed, and why."""
 
     ad: Ad
     error: MetaError
@@ -216,20 +217,20 @@ class RepublishFailure:
 
 @dataclass(frozen=True, slots=True)
 class Republished:
-    """What became of the re-publish of an ad set's ads."""
+    """The outcome of re-publishing an ad set's ads."""
 
     confirmed: frozenset[str]
-    """The ids of the ads of which Meta has confirmed it."""
+    """Ids of the ads whose re-publish Meta has confirmed."""
     failures: tuple[RepublishFailure, ...] = ()
 
 
 def republish_ads(
     api: GraphApi, ads: Mapping[str, Collection[Ad]], *, reserve: float = RESERVED_SECONDS
 ) -> dict[str, Republished]:
-    """Layer 2: set these ads, given by the id of their ad set, to ACTIVE again, and no other.
+    """Layer 2: set the given ads, by ad set id, to ACTIVE again; return the outcome by ad set id.
 
-    Before every further attempt the ads are read: one that a person has switched off or deleted since is left alone,
-    and is no failure.
+    Before every retry the ads are read again: an ad that a person has paused or deleted meanwhile is left alone and
+    does not count as a failure.
     """
     confirmed: dict[str, set[str]] = {adset_id: set() for adset_id in ads}
     failed: dict[str, RepublishFailure] = {}
@@ -258,10 +259,10 @@ def republish_ads(
         if passing:
             raise max(passing, key=lambda error: error.retry_after or 0)
 
-    with suppress(MetaError):  # what is left has its reason in `failed`
+    with suppress(MetaError):  # `failed` has the error of each remaining ad
         api.retrying(attempt, reserve=reserve)
     if pending:
-        with suppress(MetaError):  # else the failures stand
+        with suppress(MetaError):  # if the ads cannot be read, all failures remain
             pending = _still_on(api, pending)
     return {
         adset_id: Republished(frozenset(done), tuple(failed[ad.id] for ad in pending.get(adset_id, ())))
@@ -271,13 +272,13 @@ def republish_ads(
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How an ad set's ads do after a re-publish."""
+    """The health of an ad set's ads after a re-publish."""
 
     findings: tuple[AdFinding, ...]
     ads: tuple[Ad, ...] = ()
-    """All ads as they were read, empty if they could not be."""
+    """All ads as read; empty if they could not be read."""
     log: tuple[StatusChange, ...] = ()
-    """What the activity log tells of them, as far as it was needed."""
+    """Status changes from the activity log; empty if it was not needed or could not be read."""
 
 
 def verify_ads_after_republish(
@@ -288,18 +289,22 @@ def verify_ads_after_republish(
     since: datetime | None = None,
     reserve: float = RESERVED_SECONDS,
 ) -> dict[str, Verification]:
-    """Layer 3: wait, as far as time allows, read the ads again, and return how they do now, by the id of the ad set.
+    """Layer 3: wait as long as time allows, read the ads again, and return their health by ad set id.
 
-    If the ads cannot be read, each is unreadable, which says neither good nor bad. Ad sets with ads that Meta is still
-    processing are read again, `FURTHER_LOOKS` times at most, if neither time nor quota is needed for something else,
-    and nothing is broken: that is to be put back first.
+    Ads that cannot be read are unreadable: neither healthy nor broken. Ad sets with ads in process are read up to
+    `FURTHER_LOOKS` more times, unless that would use reserved time or quota, or an ad is broken and its rollback comes
+    first.
 
     Parameters
     ----------
     adsets
-        As they were before the change, with the ads that ran.
+        The ad sets before the change, with the ads that ran.
+    wait_seconds
+        Seconds to wait before each read.
     since
-        When the change began; the activity log is asked from then on.
+        Start of the change, from which the activity log is read; now if None.
+    reserve
+        Last seconds of the invocation, which further reads must spare.
     """
     if not adsets:
         return {}
@@ -321,9 +326,9 @@ def verify_ads_after_republish(
 def read_status_changes(
     api: GraphApi, since: datetime, *, reserve: float = RESERVED_SECONDS
 ) -> tuple[StatusChange, ...]:
-    """Return what the ad account's activity log tells of ads switched on or off since then, the newest first.
+    """Return the ad status changes in the ad account's activity log since `since`, newest first.
 
-    Empty if it cannot be read (Marketing API reference "Ad Account Activities").
+    Empty if the log cannot be read (Marketing API reference "Ad Account Activities").
     """
     params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int((since - CLOCK_TOLERANCE).timestamp())}
     try:
@@ -339,7 +344,7 @@ def _why_not_to_change(adset: AdSetSnapshot) -> str:
 
 
 def _reader(api: GraphApi) -> Callable[[AdSetSnapshot], AdSetSnapshot]:
-    """Return what reads an ad set with all its ads, once."""
+    """Return a function that reads an ad set with all its ads, without retries."""
 
     def read(adset: AdSetSnapshot) -> AdSetSnapshot:
         there = read_adsets(api, [adset], reserve=math.inf)[adset.id]
@@ -378,7 +383,7 @@ def _read_batch(api: GraphApi, adsets: Sequence[AdSetSnapshot], reserve: float) 
 
 
 def _read_once(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdSetSnapshot | MetaError]:
-    """Read without a further attempt, after which it would be no picture of one moment any more."""
+    """Read without retries of single items, which would make the result inconsistent in time."""
     started = api.clock.now()
     operations = [Operation("GET", adset.id, {"fields": _ADSET_FIELDS}, has_id) for adset in adsets]
     operations += [_list_ads(adset.id) for adset in adsets]
@@ -396,7 +401,7 @@ def _read_once(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdSe
 
 
 def _read_ads(api: GraphApi, adset_ids: Sequence[str], reserve: float) -> dict[str, tuple[Ad, ...] | MetaError]:
-    """Read all ads of some ad sets, in as few round trips as there are batches; return them, or why not, by ad set."""
+    """Read all ads of ad sets in batches; return the ads, or the error, by ad set id."""
     answers = api.batch([_list_ads(adset_id) for adset_id in adset_ids], reserve=reserve)
     ads: dict[str, tuple[Ad, ...] | MetaError] = {}
     for adset_id, answer in zip(adset_ids, answers, strict=True):
@@ -413,7 +418,7 @@ def _list_ads(adset_id: str) -> Operation:
 
 
 def _all_rows(api: GraphApi, path: str, answer: JsonObject | MetaError, reserve: float) -> list[JsonObject]:
-    """Return the rows of a first page if it is the only one, else read the list again page by page."""
+    """Return the rows of a first page if it is the only one; otherwise read the list again, page by page."""
     if isinstance(answer, MetaError) and not isinstance(answer, MetaTooMuchDataError):
         raise answer
     if isinstance(answer, MetaTooMuchDataError) or (answer.get("paging") or {}).get("next"):
@@ -423,7 +428,7 @@ def _all_rows(api: GraphApi, path: str, answer: JsonObject | MetaError, reserve:
 
 
 def _still_on(api: GraphApi, ads: Mapping[str, Collection[Ad]]) -> dict[str, list[Ad]]:
-    """Return those of the ads that nobody has switched off or deleted since they were read; raise a MetaError."""
+    """Return the ads that nobody has paused or deleted since they were read; raise a `MetaError` if unreadable."""
     read = _read_ads(api, list(ads), math.inf)
     still: dict[str, list[Ad]] = {}
     for adset_id, each in ads.items():
@@ -431,7 +436,7 @@ def _still_on(api: GraphApi, ads: Mapping[str, Collection[Ad]]) -> dict[str, lis
         if isinstance(now, MetaError):
             raise now
         statuses = {ad.id: ad.status for ad in now}
-        # One that Meta has switched off is to be switched on, whatever its status is by now.
+        # An ad that Meta had paused is to be switched on, whether it is still paused or active again.
         still[adset_id] = [ad for ad in each if ad.id in statuses and statuses[ad.id] in {"ACTIVE", ad.status}]
     return still
 

@@ -1,7 +1,7 @@
-"""Limits that requests does not have: on the time that a whole body takes to arrive, and on its size.
+"""Limits that requests does not offer: a deadline for the whole response, and a maximum body size.
 
-Its own time-out only counts the silence between two bytes, so a server that sends one byte now and then holds up a run
-until the invocation is cut off.
+The timeout of requests applies to each read, so a server that sends a byte now and then could block a run until the
+invocation is terminated.
 """
 
 import time
@@ -16,16 +16,16 @@ CHUNK_BYTES = 65_536
 
 
 class AnswerTooLargeError(requests.RequestException):
-    """The answer was larger than anything that can be meant."""
+    """The response body exceeds the maximum size."""
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Reads every body to its end, within `seconds` and `most_bytes`, and never retries.
+    """Transport adapter that reads every body completely, within `seconds` and `max_bytes`, and never retries.
 
     Raises
     ------
     requests.Timeout, AnswerTooLargeError, requests.ConnectionError
-        Without the original, whose text and traceback show the URL with everything in it.
+        Without the original exception, whose message and traceback contain the URL with its query.
     """
 
     def __init__(self, seconds: float, max_bytes: int) -> None:
@@ -34,12 +34,12 @@ class BoundedAdapter(HTTPAdapter):
         self._max_bytes = max_bytes
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send one request; the answer's body is in memory when this returns."""
+        """Send one request; when this returns, the complete body is in memory."""
         started = time.monotonic()
         response = super().send(request, *args, **{**kwargs, "stream": True})
         body = bytearray()
         try:
-            # What has arrived, not what fills a buffer: an endless trickle must come back here now and then.
+            # read1 returns whatever has arrived, so that the deadline is also checked while bytes trickle in.
             while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
                 body += chunk
                 if time.monotonic() - started > self.seconds:

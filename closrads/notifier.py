@@ -1,4 +1,4 @@
-"""Sends the report through SES. A report that cannot be sent is a warning, never the run's failure."""
+"""Sends the report through SES. A failure to send is a warning and never fails the run."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -27,12 +27,12 @@ def _ses() -> "SESV2Client":
 
 
 def prepare() -> None:
-    """Make the client of SES before it is needed."""
+    """Create the SES client ahead of its first use."""
     _ses()
 
 
 def notify(result: RunResult, email: EmailConfig | None, timezone: ZoneInfo) -> MailOutcome:
-    """Mail the report of a run; without `email` it goes to the log as text."""
+    """Mail the report of a run, or log its text if `email` is None; return the outcome."""
     try:
         report = build_report(result, timezone)
         if email is None:
@@ -42,7 +42,7 @@ def notify(result: RunResult, email: EmailConfig | None, timezone: ZoneInfo) -> 
     except (BotoCoreError, ClientError) as error:
         logger.warning("mail.failed", extra={"error": str(error), "subject": report.subject, "text": report.text})
         return MailOutcome.FAILED
-    except Exception:  # noqa: BLE001 - by now ads have changed: a mail that cannot be made must not hide it
+    except Exception:  # noqa: BLE001 - ads may have changed: a defect in the report must not hide the run's result
         logger.exception("mail.defect")
         return MailOutcome.FAILED
     return MailOutcome.SENT

@@ -1,4 +1,4 @@
-"""Log lines and metrics: one JSON object a line, few metrics, and no secret in any of them."""
+"""Logging and metrics: one JSON object per line, without secrets."""
 
 import json
 import logging
@@ -14,42 +14,42 @@ from closrads.redaction import one_line, redact, redact_all, shorten
 SERVICE = "closrads"
 NAMESPACE = "CLOSRADS"
 
-_CHATTY = ("boto3", "botocore", "facebook_business", "requests", "urllib3")
-"""At DEBUG these print request lines and bodies, and with them the token and every decrypted parameter."""
+_NOISY_LOGGERS = ("boto3", "botocore", "facebook_business", "requests", "urllib3")
+"""At DEBUG these log requests and bodies, including the token and every decrypted parameter."""
 
 
 MAX_LINE_BYTES = 250_000
-"""Bytes; CloudWatch takes events of 256 kB (CloudWatch Logs User Guide, "Quotas")."""
+"""Maximum length of a log line; CloudWatch accepts events of 256 kB (CloudWatch Logs User Guide, "Quotas")."""
 
 
 class _RedactingFormatter(LambdaPowertoolsFormatter):
-    """Powertools' JSON line with every secret blanked out, whatever part of the record it came in with."""
+    """Powertools' JSON formatter, with secrets redacted in every field and the line bounded in length."""
 
     def serialize(self, log: Any) -> str:
-        entry = redact_all(json.loads(super().serialize(log)))  # by now everything in it is text
+        entry = redact_all(json.loads(super().serialize(log)))  # after a round trip, every value is plain JSON
         line = _line(entry)
-        for most in (20_000, 2_000, 200):
+        for limit in (20_000, 2_000, 200):
             if len(line) > MAX_LINE_BYTES:
-                line = _line(_cut(entry, most))
+                line = _line(_truncate(entry, limit))
         return line.decode()
 
 
 def _line(entry: Any) -> bytes:
-    """Return JSON in UTF-8; half a character, which has no place there, is written as JSON's own escape."""
+    """Return JSON in UTF-8; lone surrogates, which UTF-8 cannot encode, become JSON escapes."""
     return json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
-def _cut(value: Any, most: int) -> Any:
-    """Return a JSON-like value with the beginnings of its texts and lists."""
+def _truncate(value: Any, limit: int) -> Any:
+    """Return a JSON-like value with its strings and lists truncated."""
     if isinstance(value, str):
-        return shorten(value, most)
+        return shorten(value, limit)
     if isinstance(value, dict):
-        return {shorten(key, most): _cut(item, most) for key, item in list(value.items())[:most]}
-    return [_cut(item, most) for item in value[: most // 100]] if isinstance(value, list) else value
+        return {shorten(key, limit): _truncate(item, limit) for key, item in list(value.items())[:limit]}
+    return [_truncate(item, limit) for item in value[: limit // 100]] if isinstance(value, list) else value
 
 
 class _RedactingFilter(logging.Filter):
-    """The same for records of other libraries, which go through the handlers of the root logger."""
+    """Redacts the records of other libraries, which go through the root logger's handlers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact(record.getMessage()), None
@@ -63,10 +63,10 @@ logger = Logger(service=SERVICE, logger_formatter=_RedactingFormatter(use_rfc333
 
 
 def begin_invocation(**keys: Any) -> None:
-    """Start an invocation's log: forget the last one's keys, put `keys` on every line, silence the libraries."""
+    """Reset the logger for an invocation: put `keys` on every line, and limit other libraries to warnings."""
     logger.structure_logs(**keys)
-    for name in (*_CHATTY, *logging.root.manager.loggerDict):
-        if name.partition(".")[0] in _CHATTY:
+    for name in (*_NOISY_LOGGERS, *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in _NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
     for handler in (*logging.root.handlers, logging.lastResort):
         if handler and not any(isinstance(known, _RedactingFilter) for known in handler.filters):
@@ -74,13 +74,13 @@ def begin_invocation(**keys: Any) -> None:
 
 
 def log_defect(error: Exception) -> str:
-    """Log a defect of this package with its traceback, and return what a report says of it."""
+    """Log an unexpected exception with its traceback, and return its one-line description for the report."""
     logger.error("defect", exc_info=error)
     return one_line(f"Unexpected {type(error).__name__}: {error}")
 
 
 def emit_metrics(counts: Mapping[str, int], stage: str) -> None:
-    """Print counts as one EMF line (CloudWatch Embedded Metric Format); print nothing if there are none."""
+    """Print counts as one line in CloudWatch's Embedded Metric Format; nothing if `counts` is empty."""
     if counts:
         metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
         metrics.set_default_dimensions(stage=stage)

@@ -1,8 +1,8 @@
-"""USPS state codes and Meta's region keys, one to one.
+"""One-to-one mapping between USPS state codes and Meta's region keys.
 
-The table is `data/fb_region_keys.json`: 50 states and DC, keys 3843 to 3893 in alphabetical order of the names, DC
-between Delaware and Florida. A table that leaves DC out circulates in public and shifts every state after Delaware to
-its neighbour; `scripts/check_regions.py` compares ours with Meta's own search.
+The table is `data/fb_region_keys.json`: 50 states and DC, keys 3843 to 3893 in alphabetical order of the names, with DC
+between Delaware and Florida. A table in public circulation omits DC, which shifts every state after Delaware by one;
+`scripts/check_regions.py` compares our table with Meta's own search.
 """
 
 import json
@@ -36,17 +36,17 @@ def _codes() -> dict[str, str]:
 
 
 def normalised(code: str) -> str:
-    """Return a USPS code as it stands in the table, given in any case."""
+    """Return a USPS code, given in any case, in the form of the table."""
     return code.strip().upper()
 
 
 def is_state(code: str) -> bool:
-    """Tell whether `code` is one of the 50 states or DC, in any case."""
+    """Return whether `code`, in any case, is one of the 50 states or DC."""
     return normalised(code) in _regions()
 
 
 def usps_to_fb_region(code: str) -> Region | None:
-    """Return Meta's region for a USPS code in any case, or None, with a warning in the log, if there is none."""
+    """Return Meta's region for a USPS code in any case; log a warning and return None if there is none."""
     region = _regions().get(normalised(code))
     if region is None:
         logger.warning("state.unmapped", extra={"code": code})
@@ -55,11 +55,11 @@ def usps_to_fb_region(code: str) -> Region | None:
 
 
 def build_fb_regions(states: Iterable[str]) -> list[Region]:
-    """Return the regions of `states` sorted by key, so that equal demand gives equal bytes; leave unknown codes out."""
+    """Return the regions of `states`, sorted by key so that equal demand gives equal JSON; omit unknown codes."""
     regions = {region["key"]: region for code in states if (region := usps_to_fb_region(code))}
     return [regions[key] for key in sorted(regions)]
 
 
 def fb_region_to_usps(key: str) -> str:
-    """Return the USPS code of one of Meta's region keys; a key that is no US state is returned as it is."""
+    """Return the USPS code of one of Meta's region keys, or the key itself if it is not a US state."""
     return _codes().get(key, key)

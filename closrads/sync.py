@@ -1,4 +1,4 @@
-"""The conductor: recovery → demand → regions → snapshots → plan → waves. It alone knows both CLOSRTECH and Meta."""
+"""The orchestrator: recovery → demand → regions → snapshots → plan → rollout. Only it knows both CLOSRTECH and Meta."""
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -33,51 +33,51 @@ from closrads.rollout.rollout import carry_out, validate
 from closrads.state_mapper import build_fb_regions, is_state
 
 WITHOUT_REASON_SECONDS = 60
-"""The pause before what was deferred is gone on with, where nobody says how long to wait."""
+"""Delay before deferred work is resumed, if its reason implies no other delay."""
 MAX_RUN_SECONDS = 900.0
-"""Lambda cuts off every invocation then (Lambda Developer Guide, "Quotas")."""
+"""Maximum duration of an invocation (Lambda Developer Guide, "Quotas")."""
 LEASE_MARGIN = timedelta(seconds=30)
-"""A lease outlives its run by this much, for clocks differ."""
+"""Time by which a lease outlives its run, because clocks differ."""
 BUSY_ATTEMPTS, BUSY_WAIT_SECONDS = 4, 15.0
-"""How often, and how far apart, a scheduled sync asks for a campaign that is held; a recheck takes seconds."""
+"""Attempts of a scheduled sync to lease a campaign, and the seconds between them; a recheck takes seconds."""
 CAMPAIGNS_AT_ONCE = 10
-"""CLOSRADS campaigns, and Meta campaigns of one of them that are read."""
+"""Maximum number of CLOSRADS campaigns in progress, and of Meta campaigns being read for one of them."""
 RECHECKED_FOR = timedelta(days=1)
-"""Ads that break later than this after a change are no matter of that change, unless somebody names its run."""
-MAX_RECHECK_GAP = timedelta(days=7)
-"""After so long without a recheck that could look, older changes are left to the daily runs."""
+"""Time after a change during which rechecks cover it; later ones do only if they name its run."""
+MAX_RECHECK_GAP = timedelta(days=3)
+"""Maximum time without a complete recheck that the next one makes up for; older changes are left to the daily runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What earlier invocations of the same run have done with; in a run of one invocation nothing."""
+    """What earlier invocations of the same run have completed; empty if there were none."""
 
     completed: Mapping[str, AdSetResult] = field(default_factory=dict)
-    """By the id of the ad set."""
+    """Results by ad set id."""
     waves: Sequence[Sequence[AdSetResult]] = ()
-    """How their waves went."""
+    """The results of each of their waves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one invocation's campaigns have in common."""
+    """The context that the campaigns of one invocation share."""
 
     run_id: str
     request: RunRequest
     settings: Settings
     clock: Clock
     table: Table
-    """Of the ledger."""
-    patience: float = math.inf
-    """The most seconds to wait for Meta's quota."""
+    """The ledger's table."""
+    max_quota_wait_seconds: float = math.inf
+    """Maximum time to wait for Meta's quota."""
     opened_at: datetime | None = None
-    """When the run was opened, if several invocations share it."""
+    """When the run was opened; None unless several invocations share it."""
     meter: UsageMeter = field(default_factory=UsageMeter)
     _quotas: dict[str, AccountQuota] = field(default_factory=dict)
 
     def quota(self, account: str) -> AccountQuota:
-        """Return an ad account's quota: campaigns may share one."""
-        return self._quotas.setdefault(account, AccountQuota(self.clock.now, self.patience))
+        """Return the quota of an ad account, which campaigns may share."""
+        return self._quotas.setdefault(account, AccountQuota(self.clock.now, self.max_quota_wait_seconds))
 
     @property
     def ledger(self) -> Ledger:
@@ -86,29 +86,29 @@ class Run:
 
     @property
     def leases(self) -> Leases:
-        """Who is at work on which campaign."""
+        """The leases of campaigns."""
         return Leases(self.table)
 
     @property
     def runs(self) -> Runs:
-        """What is kept of runs."""
+        """The stored runs."""
         return Runs(self.table)
 
     def lease_until(self) -> datetime:
-        """Return when this invocation is sure to be over."""
+        """Return the expiry of this invocation's leases: a time by which it has certainly ended."""
         return self.clock.now() + timedelta(seconds=min(self.clock.remaining(), MAX_RUN_SECONDS)) + LEASE_MARGIN
 
 
 def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
-    """Do what the request asks for, campaign by campaign; one's failure never stops another.
+    """Carry out a request for all of its campaigns; the failure of one never stops another.
 
-    A live run handles only campaigns that no other run is at work on, and a scheduled time only once; `end_run` is to
-    be called when its report is out.
+    A live run leaves campaigns that another run holds to that run, and runs once per scheduled time. After its report
+    has been sent, `end_run` must be called.
 
     Raises
     ------
     ConfigError
-        The ledger has no table, and the request cannot do without.
+        No ledger table is configured, and the request requires one.
     """
     if not settings.ledger_table and not (request.dry_run and request.action is Action.SYNC):
         raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: only a dry run of a sync can do without the ledger"])
@@ -126,32 +126,33 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
 
 
 def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> list[CampaignConfig]:
-    """Return the campaigns of a run: those that the request is for, and those switched off that are not done with.
+    """Return the campaigns of a run: the requested ones, and disabled ones with open changes or changes to recheck.
 
-    Switched off is only the following of demand: what is open is finished or undone, and what was changed is rechecked.
+    A disabled campaign no longer follows demand, but its open changes are completed and its latest changes rechecked.
     """
     chosen = settings.chosen(request.campaigns)
     if request.campaigns is not None or not settings.ledger_table:
         return chosen
     ledger = Ledger(table)
 
-    def has_business(campaign: CampaignConfig) -> bool:
-        if ledger.open_changes(campaign.slug):
+    def has_unfinished_work(campaign: CampaignConfig) -> bool:
+        try:
+            if ledger.open_changes(campaign.slug):
+                return True
+            since = recheck_since(ledger, campaign.slug, table.clock.now())
+            return request.action is Action.RECHECK and bool(ledger.newest_changes(campaign.slug, since))
+        except LedgerError as error:  # included, so that the campaign reports the error
+            logger.error("ledger.open_changes_unread", extra={"campaign": campaign.slug, "error": str(error)})
             return True
-        since = recheck_since(ledger, campaign.slug, table.clock.now())
-        return request.action is Action.RECHECK and bool(ledger.newest_changes(campaign.slug, since))
 
-    try:
-        return chosen + [campaign for campaign in settings.campaigns if not campaign.enabled and has_business(campaign)]
-    except LedgerError as error:  # which the campaigns that are switched on report as well
-        logger.error("ledger.open_changes_unread", extra={"error": str(error)})
-        return chosen
+    off = (campaign for campaign in settings.campaigns if not campaign.enabled)
+    return chosen + [campaign for campaign in off if has_unfinished_work(campaign)]
 
 
 def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
-    """Keep the result of a run that the ledger knows, and note that its scheduled time is done with.
+    """Record the result of a run, and that its scheduled time is completed.
 
-    Of a recheck without news nothing is kept: there are 48 a day.
+    A recheck without news is deleted instead: there are 48 per day.
     """
     if result.left_to or (result.dry_run and not request.opens):
         return
@@ -168,7 +169,7 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
 
 
 def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) -> RunResult:
-    """Do what no other run has done or is doing."""
+    """Run the campaigns that no other run holds, unless another run has claimed the scheduled time."""
     request, leases = run.request, run.leases
     until = run.lease_until()
     slugs = [campaign.slug for campaign in campaigns]
@@ -205,9 +206,9 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
 
 
 def _acquire(slugs: Sequence[str], run: Run, until: datetime) -> dict[str, str]:
-    """Take the campaigns that are free; return the others with the run that holds each.
+    """Lease the free campaigns; return the id of the run that holds each of the others, by slug.
 
-    A scheduled sync waits a little: a recheck that is at work just then must not cost it its day.
+    A scheduled sync retries: a recheck in progress must not cost it the day.
     """
     busy = run.leases.acquire(slugs, run.run_id, until, run.request.action)
     if run.request.scheduled and run.request.action is Action.SYNC:
@@ -229,7 +230,7 @@ def _leave_to(holder: str, result: RunResult) -> RunResult:
 
 
 def release(slugs: Sequence[str], run: Run, invocation: str = "") -> None:
-    """Give campaigns back that were leased."""
+    """Release the leases of campaigns."""
     try:
         run.leases.release(slugs, run.run_id, invocation)
     except LedgerError as error:
@@ -244,14 +245,14 @@ def _time_key(request: RunRequest) -> str:
 def _sync_campaign(
     campaign: CampaignConfig, run: Run, earlier: SyncReport | None = None, resume: Callable[[], Done] = Done
 ) -> SyncReport:
-    """Do what the request asks for with one campaign, and report whatever stops it.
+    """Carry out the request for one campaign; errors are reported, not raised.
 
     Parameters
     ----------
     earlier
-        What earlier invocations of the same run have reported of the campaign.
+        The campaign's report by earlier invocations of the same run.
     resume
-        Returns what they have done with, once what was left open has been recovered.
+        Returns what those have completed; called once open changes have been recovered.
     """
     logger.info("campaign.start", extra={"campaign": campaign.slug})
     report = replace(
@@ -259,12 +260,12 @@ def _sync_campaign(
     )
     try:
         for stage in _stages(campaign, run, report, resume):
-            report = stage  # the last one is reported, whatever stops it
+            report = stage  # if an error stops the campaign, the latest report is kept
     except MetaRateLimitError as error:
         report = replace(report, campaign_errors=(str(error),), again_in_seconds=_pause(error.retry_after))
     except ClosradsError as error:
         report = replace(report, campaign_errors=(str(error),))
-    except Exception as error:  # noqa: BLE001 - one campaign's failure, a defect included, never stops another
+    except Exception as error:  # noqa: BLE001 - even a defect in one campaign must not stop another
         report = replace(report, campaign_errors=(log_defect(error),))
     for problem in report.errors:
         logger.error("campaign.error", extra={"campaign": campaign.slug, "error": problem})
@@ -273,7 +274,7 @@ def _sync_campaign(
 
 
 def _stages(campaign: CampaignConfig, run: Run, report: SyncReport, resume: Callable[[], Done]) -> Iterator[SyncReport]:
-    """Go through a campaign's run and yield the report as far as it has come."""
+    """Carry out the request for one campaign, and yield the report after each stage."""
     job = _job(campaign, run)
     report = replace(report, recovered=_recovered(campaign, run, job, report))
     yield report
@@ -304,13 +305,13 @@ def _job(campaign: CampaignConfig, run: Run) -> Job:
 
 
 def _recovered(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport) -> tuple[Recovery, ...]:
-    """Finish or undo what earlier runs have left open; in a dry run only name it."""
+    """Finish or roll back the open changes of earlier runs; a dry run only lists them."""
     closed = tuple(recovery for recovery in report.recovered if not recovery.state.is_open)
     if not run.settings.ledger_table:
         return closed
     changes = job.ledger.open_changes(job.campaign)
     found = report_open(changes) if run.request.dry_run else recover(job, changes, campaign.limits.wave_size)
-    # What this run itself had begun is told of its ad sets.
+    # Changes of this very run are reported as results of its ad sets.
     return closed + tuple(each for each in found if each.state.is_open or each.run_id != job.run_id)
 
 
@@ -348,7 +349,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
 
 
 def _with_new_pauses(run: Run, job: Job, report: SyncReport) -> SyncReport:
-    """Add the pauses that nobody can explain and that came to light in this run."""
+    """Add the unexplained pauses that this run has found."""
     if run.request.dry_run or not any(adset.added or adset.removed for adset in report.adsets):
         return report
     known = {pause.adset_id: pause for pause in report.unexplained}
@@ -357,7 +358,7 @@ def _with_new_pauses(run: Run, job: Job, report: SyncReport) -> SyncReport:
 
 
 def _demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> Collection[str]:
-    """Return the states that are wanted: in one run the same for all ad sets of a campaign."""
+    """Return the states with demand, which are the same for all invocations of a run."""
     if report.active_states:
         return (*report.active_states, *report.unmapped_states)
     return get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
@@ -366,9 +367,9 @@ def _demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> Collectio
 def _rechecked(
     campaign: CampaignConfig, run: Run, job: Job, previous: PreviousOutcomes, adsets: Sequence[AdSetSnapshot]
 ) -> tuple[dict[str, AdSetResult], PreviousOutcomes]:
-    """Look at what was changed since the last recheck, before a new change covers it.
+    """Recheck the latest changes before new ones supersede them.
 
-    Return what had to be restored, by the id of the ad set, and how the ad sets have been left by that.
+    Return the results of the ad sets that were rolled back, by id, and the previous outcomes after that.
     """
     if run.request.dry_run or not run.settings.ledger_table:
         return {}, previous
@@ -390,7 +391,7 @@ def _rechecked(
 def _unexplained(
     run: Run, job: Job, pauses: Sequence[UnexplainedPause], adsets: Sequence[AdSetSnapshot]
 ) -> tuple[UnexplainedPause, ...]:
-    """Return which ads are still off without a trace of who did it, and forget the others."""
+    """Return the pauses that are still unexplained, and delete the others from the ledger."""
     if not pauses:
         return ()
     ads = {adset.id: adset.ads for adset in adsets}
@@ -403,7 +404,7 @@ def _unexplained(
 
 
 def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done) -> Iterator[SyncReport]:
-    """Put every ad set that the run changed, and that still has what it wrote, back to where it was."""
+    """Restore the original regions of every ad set that the run changed and that still has the run's regions."""
     run_id = run.request.run_id or run.leases.last_sync(job.campaign)
     if not run_id:
         raise PlanRefusedError("No live run has had this campaign yet, so there is nothing to undo")
@@ -431,7 +432,7 @@ def _undo_decision(change: Change, now: AdSetSnapshot | MetaError) -> Decision:
 
 
 def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done) -> Iterator[SyncReport]:
-    """Look again at what the named run changed, or at each ad set's newest change of the last day."""
+    """Recheck the changes of the requested run, or each ad set's newest change of the last day."""
     began = run.clock.now()
     found = changes_to_recheck(run, job.campaign)
     report = replace(report, about_run=run.request.run_id or max((change.run_id for change in found), default=""))
@@ -455,12 +456,12 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
 
 
 def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:
-    """Return the changes of the run that the request names, or each ad set's newest of the last day.
+    """Return the changes of the requested run, or each ad set's newest change of the last day.
 
     Raises
     ------
     PlanRefusedError
-        There was no such live run.
+        The requested live run does not exist.
     """
     if run.request.run_id:
         return _changes_of(run.request.run_id, run, slug)
@@ -468,12 +469,14 @@ def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:
 
 
 def recheck_since(ledger: Ledger, slug: str, now: datetime) -> datetime:
-    """Return from when on changes are to be looked at: a day before now, or before the last recheck that could look.
+    """Return the start of the period whose changes are rechecked: `RECHECKED_FOR` before the last complete recheck.
 
-    So every change is looked at once more when it is a day old, however long nobody could look.
+    Every change is therefore rechecked when it is a day old, even after a gap between rechecks of up to
+    `MAX_RECHECK_GAP`, which is also assumed if there was no recheck.
     """
-    last = ledger.last_recheck(slug) or now
-    return min(now, max(last, now - MAX_RECHECK_GAP)) - RECHECKED_FOR
+    earliest = now - MAX_RECHECK_GAP
+    last = ledger.last_recheck(slug) or earliest
+    return min(now, max(last, earliest)) - RECHECKED_FOR
 
 
 def _changes_of(run_id: str, run: Run, slug: str) -> Sequence[Change]:
@@ -486,10 +489,10 @@ def _still_open(report: SyncReport) -> frozenset[str]:
     return frozenset(change.id for change in report.still_open)
 
 
-def _carried_out(  # noqa: PLR0913, PLR0917 - whose changes, what is known of them, and where they are reported
+def _carried_out(  # noqa: PLR0913, PLR0917 - the context, the report, and the decisions
     campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done, decisions: Sequence[Decision]
 ) -> SyncReport:
-    """Make the changes, have Meta validate them, or just say them."""
+    """Apply the changes, have Meta validate them, or only list them; return the report with the results."""
     changes = [decision for decision in decisions if decision.is_change]
     results: dict[str, AdSetResult] = {}
     stopped = ""
@@ -507,16 +510,16 @@ def _carried_out(  # noqa: PLR0913, PLR0917 - whose changes, what is known of th
 
 
 def _with_next_try(job: Job, report: SyncReport, tried: Mapping[str, AdSetSnapshot]) -> SyncReport:
-    """Say when what was tried, and deferred for want of time or quota, can be gone on with."""
+    """Add when the ad sets that were deferred for lack of time or quota can be resumed."""
     waiting = [tried[adset.id] for adset in report.with_result(Result.DEFERRED) if adset.id in tried]
     if not waiting:
         return report
-    waits = map(job.api.quota.seconds_until, {points_needed([adset]) for adset in waiting})  # which is first, who knows
+    waits = map(job.api.quota.seconds_until, {points_needed([adset]) for adset in waiting})  # any may be the next
     return replace(report, again_in_seconds=_pause(max(filter(math.isfinite, waits), default=None)))
 
 
 def _record_deferred(run: Run, job: Job, report: SyncReport, previous: PreviousOutcomes) -> None:
-    """Record which ad sets the next sync is to take first."""
+    """Record the deferred ad sets, which the next sync changes first."""
     deferred = [adset.id for adset in report.with_result(Result.DEFERRED)]
     if run.request.dry_run or previous.deferred == frozenset(deferred):
         return
@@ -527,5 +530,5 @@ def _record_deferred(run: Run, job: Job, report: SyncReport, previous: PreviousO
 
 
 def _pause(stated: float | None) -> int:
-    """Return the seconds to wait for quota, or a minute where it is not known what to wait for."""
+    """Return the delay in whole seconds, or the default if none is known."""
     return math.ceil(stated) if stated else WITHOUT_REASON_SECONDS

@@ -1,4 +1,4 @@
-"""Local stand-ins for Meta, CLOSRTECH and AWS: what `make demo`, the tests and curious people run against."""
+"""Local fakes of Meta, CLOSRTECH and AWS, for `make demo`, the tests and manual experiments."""
 
 from sandbox.aws import AwsWorld, Mail
 from sandbox.closrtech import ClosrtechWorld

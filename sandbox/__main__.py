@@ -1,4 +1,4 @@
-"""`python -m sandbox`: keep the stand-ins running for another shell, or for `sam local invoke`."""
+"""`python -m sandbox`: keep the fakes running, for another shell or for `sam local invoke`."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ LEGACY_FILE = Path("build/sandbox.env")
 
 
 def main() -> None:
-    """Start, load a scenario, print how to reach it, and run until interrupted."""
+    """Start the sandbox, load a scenario, print how to connect, and run until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--scenario", default="change day", choices=SCENARIOS, metavar="NAME", help="what to load")
     for service in ("meta", "closrtech", "aws"):

@@ -1,6 +1,6 @@
-"""A stand-in for AWS: what is scripted, recorded and looked up, whichever way the calls are answered.
+"""A fake of AWS: scripting, recording and inspection, independent of the transport.
 
-`sandbox.memory_aws` answers them in this process, `sandbox.moto_aws` over HTTP.
+`sandbox.memory_aws` serves the calls within this process, `sandbox.moto_aws` over HTTP.
 """
 
 import threading
@@ -24,10 +24,10 @@ PARAMETER_PATH = "/closrads/sandbox"
 CONTAINER_PARAMETER_PATH = "/closrads/container"
 LEDGER_TABLE = "closrads-sandbox"
 CONTAINER_HOST = "host.docker.internal"
-"""The name under which a container reaches this machine."""
+"""Host name by which a container reaches this machine."""
 
 DROPPED = "connection dropped"
-"""Given to `AwsWorld.fail` as the code: no answer at all, the connection closes."""
+"""Error code for `AwsWorld.fail`: the connection closes without a response."""
 
 _SECURE = ("closrtech/email", "closrtech/password", "access_token", "meta/app_secret")
 _LISTS = ("fb_campaign_ids", "email/recipients")
@@ -35,7 +35,7 @@ _LISTS = ("fb_campaign_ids", "email/recipients")
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail that SES took."""
+    """One mail that SES has accepted."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -46,7 +46,7 @@ class Mail:
 
 @dataclass(frozen=True)
 class AwsRequest:
-    """One call: the service's name as boto3 spells it, the operation, and what it was given, which is not compared."""
+    """One call. `service` is spelled as in boto3; `params` are not compared."""
 
     service: str
     operation: str
@@ -55,7 +55,7 @@ class AwsRequest:
 
 @dataclass
 class ScriptedFault:
-    """An error that still waits for its calls."""
+    """A scripted error, and the calls that it still applies to."""
 
     request: AwsRequest
     code: str
@@ -66,7 +66,7 @@ class ScriptedFault:
     members: Mapping[str, Any]
 
     def matches(self, request: AwsRequest) -> bool:
-        """Tell whether the fault is meant for this call."""
+        """Return whether the fault applies to this call."""
         return self.request.service in {"any", request.service} and self.request.operation in {"any", request.operation}
 
 
@@ -75,26 +75,26 @@ class AwsWorld(ABC):
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        """Held while a call is done."""
+        """Held during each call."""
         self.mails: list[Mail] = []
         self.requests: list[AwsRequest] = []
         self.ses = SesAccount()
         self._faults: list[ScriptedFault] = []
         self.on_exchange: Callable[[str], None] | None = None
-        """As `sandbox.server.Served.on_exchange`."""
+        """See `sandbox.server.Served.on_exchange`."""
         self.query_limit: int | None = None
-        """How many items DynamoDB answers a query with at most; None for as many as fit."""
+        """Maximum number of items that a DynamoDB query returns per page; None for no limit other than the size."""
 
     @abstractmethod
     def start(self) -> None:
-        """Be there, with nothing in it."""
+        """Start with empty services."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Be gone."""
+        """Stop."""
 
     def reset(self) -> None:
-        """Empty every service but for the ledger's table, and forget the mails, the calls and the faults."""
+        """Empty every service except for the ledger's table, and clear the mails, the calls and the faults."""
         with self.lock:
             self._empty()
             self.mails.clear()
@@ -115,13 +115,13 @@ class AwsWorld(ABC):
 
     @abstractmethod
     def client(self, name: str) -> Any:
-        """Return a client of this AWS as boto3 has it; it tries everything once."""
+        """Return a boto3-compatible client, which does not retry."""
 
     def put_parameters(self, values: Mapping[str, str | Iterable[str]]) -> None:
-        """Put parameters, named relative to the path, under the paths of the host and of containers.
+        """Put parameters, named relative to the path, for processes on this machine and for containers.
 
-        The container's copy names this machine as a container sees it. Lists become comma-separated text. No calls are
-        recorded for this.
+        The containers' copy refers to this machine as `CONTAINER_HOST`. Lists become comma-separated text. The calls
+        are not recorded.
         """
         for name, given in values.items():
             value = given if isinstance(given, str) else ",".join(given)
@@ -138,18 +138,18 @@ class AwsWorld(ABC):
 
     @abstractmethod
     def _put_parameter(self, name: str, value: str, kind: str) -> None:
-        """Put a parameter of this type under its full name."""
+        """Put a parameter of the given type under its full name."""
 
     @abstractmethod
     def _delete_parameter(self, name: str) -> None:
-        """Delete a parameter, if there is one of this full name."""
+        """Delete the parameter with this full name, if it exists."""
 
     def verify_sender(self, address: str) -> None:
-        """Let SES send from this address; it refuses every other."""
+        """Verify an address as a sender; SES refuses all others."""
         self.ses.identities[address] = True
 
     def ledger(self) -> list[dict[str, Any]]:
-        """Return all items of the ledger in the order of their keys."""
+        """Return all items of the ledger, sorted by key."""
         with self.lock:
             items = self._ledger_items()
         read = TypeDeserializer().deserialize
@@ -158,9 +158,9 @@ class AwsWorld(ABC):
 
     @abstractmethod
     def _ledger_items(self) -> list[dict[str, Any]]:
-        """Return all items of the ledger as DynamoDB has them."""
+        """Return all items of the ledger, in DynamoDB's JSON."""
 
-    def fail(  # noqa: PLR0913 - all but the first three have a default
+    def fail(  # noqa: PLR0913 - all but the first three have defaults
         self,
         service: str,
         operation: str,
@@ -172,10 +172,11 @@ class AwsWorld(ABC):
         skip: int = 0,
         members: Mapping[str, Any] | None = None,
     ) -> None:
-        """Answer the next `times` calls (None: all) of an operation with an AWS error of this code, or with `DROPPED`.
+        """Script an error for the next `times` calls (None: all calls) of an operation.
 
-        "any" stands for every service or operation.
-        `applied` does what was asked first; `skip` calls go well before; `members` are what the error says besides.
+        `code` is an AWS error code, or `DROPPED`. "any" matches every service or operation. `skip` matching calls
+        succeed first. With `applied`, the operation takes effect before it fails. `members` are further fields of the
+        error response.
         """
         with self.lock:
             self._faults.append(
@@ -183,12 +184,12 @@ class AwsWorld(ABC):
             )
 
     def clear_faults(self) -> None:
-        """Take back every scripted fault that still waits."""
+        """Remove all scripted faults."""
         with self.lock:
             self._faults.clear()
 
     def fault_for(self, request: AwsRequest) -> ScriptedFault | None:
-        """Note a call down, and return the scripted fault for it, used up by one."""
+        """Record a call, and return the scripted fault that applies to it, with its remaining count reduced."""
         with self.lock:
             self.requests.append(request)
             for fault in self._faults:
@@ -204,7 +205,7 @@ class AwsWorld(ABC):
 
 
 def new_client(name: str, url: str) -> Any:
-    """Return a boto3 client of a stand-in for AWS, with fake credentials; it tries everything once."""
+    """Return a boto3 client with fake credentials for the given endpoint, which does not retry."""
     return boto3.session.Session().client(
         name,
         endpoint_url=url,
@@ -216,7 +217,7 @@ def new_client(name: str, url: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return an attribute without boto3's own types."""
+    """Convert an attribute to built-in types."""
     match value:
         case Binary():
             return value.value  # type: ignore[attr-defined] # the stubs leave it out
@@ -230,7 +231,7 @@ def _plain(value: Any) -> Any:
 
 
 def mail_of(call: Mapping[str, Any]) -> Mail:
-    """Return the mail that a call of `SendEmail` sends."""
+    """Return the mail in the parameters of `SendEmail`."""
     destination = call.get("Destination", {})
     recipients = tuple(address for kind in ("To", "Cc", "Bcc") for address in destination.get(f"{kind}Addresses", ()))
     sender = call.get("FromEmailAddress", "")

@@ -1,4 +1,4 @@
-"""A headless Chromium to look at mails with, spoken to through its debugging pipe; nothing else is needed for that."""
+"""A headless Chromium to render mails, controlled through its debugging pipe, without further dependencies."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
 LONGEST_WAIT = 60
-"""Seconds for an answer."""
+"""Timeout of a response, in seconds."""
 _START = """
 import fcntl, os, sys
 orders, answers = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
@@ -22,16 +22,16 @@ os.dup2(orders, 3)
 os.dup2(answers, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
-"""Chromium reads its orders from descriptor 3, answers on 4, and ends when 3 is closed."""
+"""Chromium reads commands from descriptor 3, writes responses to 4, and exits when 3 is closed."""
 
 
 def find_chromium() -> str | None:
-    """Return where a Chromium is, if there is one; the variable `CHROMIUM` names another."""
+    """Return the path of a Chromium, if one is installed; the variable `CHROMIUM` overrides the search."""
     return next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), *NAMES))), None)
 
 
 class Browser:
-    """One page that shows what it is given."""
+    """A browser with one page."""
 
     def __init__(self, program: str) -> None:
         self._profile = TemporaryDirectory(prefix="closrads-browser-", ignore_cleanup_errors=True)
@@ -43,7 +43,7 @@ class Browser:
             "--disable-sync", "--no-first-run", "--hide-scrollbars", "--proxy-server=127.0.0.1:1",
             f"--user-data-dir={self._profile.name}",
         ]  # fmt: skip
-        self._process = subprocess.Popen(  # noqa: S603 - the program that `find_chromium` has found
+        self._process = subprocess.Popen(  # noqa: S603 - the path comes from `find_chromium`
             [sys.executable, "-c", _START, str(to_browser), str(from_browser), *command],
             pass_fds=(to_browser, from_browser),
             stdin=subprocess.DEVNULL,
@@ -78,7 +78,7 @@ class Browser:
         self._profile.cleanup()
 
     def show(self, html: str, width: int, *, dark: bool = False, zoom: float = 1) -> None:
-        """Show a page on a screen of so many points; `dark` is what the reader asks for, `zoom` as by the browser."""
+        """Show a page in a viewport of `width` points, with the reader's colour scheme and the browser's zoom."""
         scheme = "dark" if dark else "light"
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         metrics = {"width": round(width / zoom), "height": round(800 / zoom), "deviceScaleFactor": zoom}
@@ -86,20 +86,20 @@ class Browser:
         self._ask("Page.setDocumentContent", frameId=self._frame, html=html)
 
     def invert(self, *, on: bool) -> None:
-        """Have the browser make dark colours of its own, as mail programs do that do not ask for ours."""
+        """Enable or disable automatic dark colours, as in mail programs that ignore `prefers-color-scheme`."""
         self._ask("Emulation.setAutoDarkModeOverride", **({"enabled": True} if on else {}))
 
     def evaluate(self, script: str) -> Any:
-        """Return what a script on the page says."""
+        """Return the value of a script that is evaluated on the page."""
         answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")
 
-    def picture(self, path: Path, most_height: int = 4000) -> None:
-        """Write the whole page as a PNG, or its beginning."""
+    def picture(self, path: Path, max_height: int = 4000) -> None:
+        """Save a screenshot of the page as a PNG, cropped to `max_height` points."""
         width, height = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
-        clip = {"x": 0, "y": 0, "width": width, "height": min(height, most_height), "scale": 1}
+        clip = {"x": 0, "y": 0, "width": width, "height": min(height, max_height), "scale": 1}
         data = self._ask("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)["data"]
         path.write_bytes(base64.b64decode(data))
 

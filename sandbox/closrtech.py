@@ -1,4 +1,4 @@
-"""A stand-in for CLOSRTECH: `GET /demand.php?campaign=&email=&pass=` answers with the demand by state."""
+"""A fake of CLOSRTECH: `GET /demand.php?campaign=&email=&pass=` returns the demand by state."""
 
 import json
 import threading
@@ -13,21 +13,21 @@ STALLED = Reply(body=None, delivery=Delivery.STALLED)
 HTML = Reply(200, b"<html><body>Scheduled maintenance</body></html>", "text/html")
 TRICKLED = Reply(delivery=Delivery.TRICKLED)
 DRIPPED = Reply(delivery=Delivery.DRIPPED)
-"""Headers that come a byte at a time and never end."""
+"""Headers that arrive byte by byte and never end."""
 REQUEST_TIMEOUT = Reply(408, b"Request Timeout", "text/plain")
 TOO_EARLY = Reply(425, b"Too Early", "text/plain")
-"""Both ask for the same request again (RFC 9110, RFC 8470)."""
+"""Both statuses ask the client to repeat the request (RFC 9110, RFC 8470)."""
 SUSPENDED = Reply(200, b'{"status":"error","message":"Account suspended"}')
-"""An error with status 200, which other feeds of this kind have sent (wc-api-python #40)."""
+"""An error with status 200, as sent by similar feeds (wc-api-python #40)."""
 
 
 def huge(megabytes: int = 32) -> Reply:
-    """Return an answer of this size: valid JSON, but nothing that one should hold in memory."""
+    """Return a valid JSON response of this size, which a client should not hold in memory."""
     return Reply(200, b'{"TX":' + b" " * (megabytes << 20) + b"1}")
 
 
 def redirected(location: str) -> Reply:
-    """Return a redirect, which must not take the password along to another host."""
+    """Return a redirect; a client must not send the password to the new location."""
     return Reply(302, headers=(("Location", location),))
 
 
@@ -39,7 +39,7 @@ class _Script:
 
 
 class ClosrtechWorld(Served):
-    """The partner: its login, its demand, what it was asked, and how it misbehaves."""
+    """The partner's feed: its credentials, its demand, its scripted misbehaviour and the record of its requests."""
 
     def __init__(self, port: int = 0) -> None:
         self._lock = threading.RLock()
@@ -47,7 +47,7 @@ class ClosrtechWorld(Served):
         self.reset()
 
     def reset(self) -> None:
-        """Forget all demand, all scripts and all requests."""
+        """Clear the demand, the scripts and the requests."""
         self._server.accept()
         self._server.release()
         self.on_exchange = None
@@ -67,9 +67,9 @@ class ClosrtechWorld(Served):
         times: int | None = None,
         campaign: str | None = None,
     ) -> None:
-        """Answer the next `times` requests (None: all) with this body: bytes, text, or what becomes JSON.
+        """Script the body of the next `times` responses (None: all): bytes, a string, or a value to encode as JSON.
 
-        `campaign` limits it to one campaign code. The login is not checked.
+        `campaign` restricts it to one campaign code. The credentials are not checked.
         """
         match body:
             case bytes():
@@ -81,7 +81,7 @@ class ClosrtechWorld(Served):
         self.misbehave(Reply(status, content, content_type), times, campaign)
 
     def misbehave(self, reply: Reply, times: int | None = None, campaign: str | None = None) -> None:
-        """Answer the next `times` requests (None: all) with one of this module's replies, or any other."""
+        """Script the next `times` responses (None: all): one of this module's replies, or any other."""
         with self._lock:
             self._scripts.append(_Script(reply, times, campaign))
 

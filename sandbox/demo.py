@@ -1,4 +1,4 @@
-"""`make demo`: four days in the life of the daily job, with its real handler and nothing outside this machine."""
+"""`make demo`: four days of the daily job, with the real handler and nothing outside this machine."""
 
 import importlib
 import json
@@ -18,9 +18,9 @@ LIVE = {"dry_run": False}
 
 
 def main() -> None:
-    """Play the days and tell what happened in each."""
+    """Run the days and print the outcome of each."""
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without our arrows still gets the story
+        sys.stdout.reconfigure(errors="replace")  # for terminals that cannot display the arrows
     OUTPUT.mkdir(parents=True, exist_ok=True)
     log_file = OUTPUT / "log.jsonl"
     say("Starting stand-ins for Meta, CLOSRTECH and AWS on this machine …")
@@ -29,7 +29,7 @@ def main() -> None:
             del os.environ[name]
         os.environ.update(sandbox.environment())
         with redirect_stdout(log):
-            handler = importlib.import_module("handler")  # its logger writes to what is standard output now
+            handler = importlib.import_module("handler")  # its logger writes to the current standard output
 
         def day(number: int, title: str, event: dict[str, Any]) -> None:
             say(f"\n{number}. {title}\n   event: {json.dumps(event)}")
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def tell(answer: dict[str, Any]) -> None:
-    """Say what the run reports about each ad set."""
+    """Print what the run reports about each ad set."""
     for campaign in answer["campaigns"]:
         say(f"   {campaign['campaign_name']}")
         for adset in campaign["adsets"]:
@@ -71,7 +71,7 @@ def tell(answer: dict[str, Any]) -> None:
 
 
 def tell_state_of_meta(sandbox: Sandbox, before: dict[str, set[str]]) -> None:
-    """Say what is true at Meta now, whatever the run says of itself."""
+    """Print the actual state at Meta, independently of what the run reports."""
     changed = sum(sandbox.meta.states(adset_id) != states for adset_id, states in before.items())
     broken = [ad.name for ad in sandbox.meta.ads.values() if ad.effective_status != "ACTIVE"]
     ads = f"not active: {', '.join(broken)}" if broken else "all ads active"
@@ -79,7 +79,7 @@ def tell_state_of_meta(sandbox: Sandbox, before: dict[str, set[str]]) -> None:
 
 
 def say(text: str) -> None:
-    """Print at once, so that progress is seen."""
+    """Print and flush, so that progress is visible."""
     print(text, flush=True)
 
 

@@ -1,8 +1,8 @@
-"""A business with many campaigns, and the deployed template with `Fleet` on that works through them.
+"""A business with many campaigns, served by the deployed template with `Fleet` enabled.
 
-All of its time but the function's own runs `SPEED` times as fast as a clock on the wall: Meta's windows and blocks, and
-whatever the workflow waits. A call that takes a few milliseconds here then takes Meta as long as a real one does. What
-the function waits within an invocation is real, so the sandbox gives it little to wait for.
+All clocks except the function's own run `SPEED` times faster than real time: Meta's windows and blocks, and the waits
+of the workflow. A call that takes a few milliseconds here therefore takes as long, on Meta's clock, as a real one.
+Waits within an invocation take real time, so the sandbox gives the function little reason to wait.
 """
 
 import copy
@@ -25,7 +25,7 @@ from sandbox.ministack import HARDLY_EVER, SCHEDULED_TIME, Ministack, localized
 
 SPEED = 100.0
 SCHEDULED = {"action": "sync", "dry_run": False, "scheduled": SCHEDULED_TIME}
-"""What the schedule sends."""
+"""The event that the schedule sends."""
 OLD, WANTED = ("TX",), ("FL", "GA")
 STACK = "closrads-fleet"
 
@@ -38,67 +38,67 @@ T = TypeVar("T")
 
 
 class FastClock:
-    """Time that passes `SPEED` times as fast."""
+    """A clock that runs `SPEED` times faster than real time."""
 
     def __init__(self) -> None:
         self._started = time.time()
         self._passed_by = 0.0
 
     def seconds(self) -> float:
-        """Return the present as the sandbox wants it."""
+        """Return the current time in seconds."""
         return self._started + (time.time() - self._started) * SPEED + self._passed_by
 
     def pass_by(self, seconds: float) -> None:
-        """Let so much time pass at once."""
+        """Advance the clock immediately."""
         self._passed_by += seconds
 
 
 @dataclass(frozen=True)
 class Before:
-    """An ad set before the run: what a person may expect to find afterwards, unless it is as wanted."""
+    """The state of an ad set before the run, which it must keep unless it gets the wanted states."""
 
     targeting: Mapping[str, Any]
     statuses: Mapping[str, str]
-    """The status of each ad that counts."""
+    """The status of each relevant ad, by id."""
 
 
 @dataclass
 class Told:
-    """What an execution's history says of it, its recheck included."""
+    """Figures from the histories of an execution, including its recheck."""
 
     seconds: float
     calls: int
-    """Of the function, those that failed included."""
+    """Calls of the function, including failed ones."""
     failed_calls: int
     waits: int
-    """For Meta's quota, or for another invocation that is at work on the campaign."""
+    """Waits for Meta's quota, or for another invocation that holds the campaign."""
     waited_seconds: float
-    """As they are stated, side by side or not."""
+    """Sum of the stated waits, including concurrent ones."""
     transitions: int
-    """States entered, and retries: what AWS charges for."""
+    """State transitions, including retries, which AWS charges for."""
     item_transitions: int
-    """Those of them that the items have."""
+    """Transitions of the items."""
     largest_payload: int
-    """Bytes that went from one state to the next."""
+    """Largest payload between two states, in bytes."""
     items: int
     """Executions that were started for ad accounts."""
     campaign_seconds: dict[str, list[float]] = field(repr=False)
-    """How long each call that was answered took, by campaign; those that open or close the run by no name."""
+    """Duration of each successful call, by campaign; calls that open or close the run have an empty name."""
 
 
 class Fleet:
-    """The stack, all that it talks to, and the ways to start, stop and judge it. A context manager."""
+    """The stack and its surroundings, with methods to start, stop and check executions. A context manager."""
 
     def __init__(self, package: Path) -> None:
         self._package = package
         self._running = ExitStack()
         self.clock = FastClock()
-        """Meta's."""
+        """Meta's clock."""
         self.meta = MetaWorld(self.clock.seconds)
         self.closrtech = ClosrtechWorld()
         self.aws = Ministack(1 / SPEED)
         self.before: dict[str, Before] = {}
-        """By ad set."""
+        """By ad set id."""
         self._mails_before = 0
 
     def __enter__(self) -> Self:
@@ -120,7 +120,7 @@ class Fleet:
     # --- building
 
     def deploy(self, **parameters: str) -> None:
-        """Deploy with `Fleet` on; unless a parameter says otherwise, nothing fires, and the recheck comes at once."""
+        """Deploy with `Fleet` enabled; by default, no schedule fires, and the recheck follows immediately."""
         values = {
             "Stage": _STAGE,
             "Fleet": "true",
@@ -155,7 +155,7 @@ class Fleet:
             ssm.put_parameter(Name=f"/closrads/{_STAGE}/{name}", Value=text, Type=kind)
 
     def add_campaign(self, slug: str, account: str, **limits: str) -> None:
-        """Put a campaign's parameters, of which a warm function remembers the old ones; see `open_business`."""
+        """Put a campaign's parameters; a warm function still uses the cached ones, see `open_business`."""
         self._put({f"campaigns/{slug}/limits/{name}": value for name, value in limits.items()})
         self._put(
             {
@@ -166,7 +166,7 @@ class Fleet:
         )
 
     def open_business(self, campaigns: Mapping[str, str], adsets: int, ads: int = 2) -> None:
-        """Leave each of these campaigns, by its ad account, so many ad sets to change, and nothing from before."""
+        """Set up campaigns, given with their ad accounts, with ad sets to change; clear all earlier state."""
         self.meta.reset()
         self.closrtech.reset()
         self._empty_ledger()
@@ -182,20 +182,20 @@ class Fleet:
         return [adset.id for adset in self.meta.campaigns[_meta_campaign(slug)].adsets]
 
     def break_feed(self, slug: str) -> None:
-        """Have CLOSRTECH send no JSON for a campaign."""
+        """Make CLOSRTECH return malformed JSON for a campaign."""
         self.closrtech.answer("<html>", campaign=_feed(slug))
 
     # --- running
 
     def start(self, event: Mapping[str, Any]) -> str:
-        """Start the workflow, as the schedule does, and return the execution."""
+        """Start the workflow as the schedule does, and return the execution."""
         answer = self._workflow.start_execution(stateMachineArn=self.outputs["FleetArn"], input=json.dumps(event))
         return str(answer["executionArn"])
 
     def stop(self, execution: str) -> None:
-        """Stop an execution and all that it has started, but for invocations that are under way.
+        """Stop an execution and its child executions; invocations in progress continue.
 
-        ministack lets the items of a Map go on, so the function is kept from being called until they are over.
+        ministack does not stop the items of a Map, so the function cannot be called until they have ended.
         """
         function = self.outputs["FunctionName"]
         self._workflow.stop_execution(executionArn=execution)
@@ -205,7 +205,7 @@ class Fleet:
 
     @contextmanager
     def impatient(self, seconds: int) -> Iterator[None]:
-        """Have the workflow give up on a campaign's call after so long, although the function may still be at work."""
+        """Limit the duration of a campaign's call in the workflow, although the function may still be running."""
         arn = self.outputs["FleetArn"]
         definition = self._workflow.describe_state_machine(stateMachineArn=arn)["definition"]
         machine = json.loads(definition)
@@ -217,18 +217,18 @@ class Fleet:
         self._workflow.update_state_machine(stateMachineArn=arn, definition=definition)
 
     def end_of(self, execution: str, patience: float = 60) -> str:
-        """Wait for the end of an execution and return how it ended."""
+        """Wait for the end of an execution and return its final status."""
         return self.eventually(lambda: self._status_once_over(execution), patience)
 
     def executions(self) -> list[str]:
-        """Return the executions that were started so far, the first one first."""
+        """Return the executions so far, in the order of their start."""
         answer = self._workflow.list_executions(stateMachineArn=self.outputs["FleetArn"])
         found = sorted(answer["executions"], key=lambda each: each["startDate"])
         return [str(each["executionArn"]) for each in found]
 
     @staticmethod
     def eventually(look: Callable[[], T], patience: float = 60) -> T:
-        """Look until there is something, and return it."""
+        """Poll until `look` returns a true value, and return it."""
         end = time.monotonic() + patience
         while not (found := look()):
             if time.monotonic() > end:
@@ -255,7 +255,7 @@ class Fleet:
     # --- the ledger
 
     def ledger(self, attribute: str) -> list[dict[str, Any]]:
-        """Return the items that have this attribute, as DynamoDB spells them."""
+        """Return the items that have this attribute, in DynamoDB's JSON."""
         pages = (
             self.aws.client("dynamodb")
             .get_paginator("scan")
@@ -270,7 +270,7 @@ class Fleet:
             )
 
     def end_leases(self) -> int:
-        """Let the quarter of an hour pass after which nobody respects the lease of who died; return how many."""
+        """Expire all leases, as after a quarter of an hour; return their number."""
         leases = self.ledger("holder")
         for lease in leases:
             self.aws.client("dynamodb").update_item(
@@ -286,15 +286,15 @@ class Fleet:
 
     @property
     def mails(self) -> list[Mail]:
-        """The mails since the business was opened."""
+        """The mails since the business was set up."""
         return self.aws.mails[self._mails_before :]
 
     def count_written(self) -> int:
-        """Return how many ad sets have the wanted states."""
+        """Return the number of ad sets with the wanted states."""
         return sum(self.meta.states(adset) == set(WANTED) for adset in self.before)
 
     def remember(self) -> None:
-        """Note what there is before the run."""
+        """Save the state before the run."""
         self.before = {
             adset.id: Before(
                 copy.deepcopy(adset.targeting),
@@ -304,10 +304,10 @@ class Fleet:
         }
 
     def violations(self, beyond_help: Iterable[str] = ()) -> list[str]:
-        """Say where the promise is broken, after whatever still was to happen.
+        """Return the violations of the promise, after everything scheduled at Meta has happened.
 
-        Each ad set is as it was before, or has the wanted states with its ads re-published; the ads that delivered do,
-        and no ad is active that was not. Those `beyond_help` may have broken ads, which nothing mends, and stay open.
+        Each ad set is either unchanged, or has the wanted states with its ads re-published; every ad that delivered
+        still does, and no other ad is active. Those `beyond_help` may have incurable ads, and stay open.
         """
         self.meta.settle()
         last_write: dict[str, int] = {}
@@ -331,11 +331,11 @@ class Fleet:
         return found
 
     def adset_writes(self) -> "Counter[str]":
-        """Return how often each ad set was written."""
+        """Return the number of writes by ad set id."""
         return Counter(operation.object_id for operation in self.meta.writes if operation.kind == "adset")
 
     def told(self, execution: str) -> Told:
-        """Count what is in the histories of an execution and its items."""
+        """Return the figures from the histories of an execution and its items."""
         described = self._workflow.describe_execution(executionArn=execution)
         told = Told(
             (described["stopDate"] - described["startDate"]).total_seconds(),
@@ -377,7 +377,7 @@ class Fleet:
         return [event for page in pages for event in page["events"]]
 
     def _count_tasks(self, history: Sequence[Mapping[str, Any]], told: Told) -> list[float]:
-        """Count the calls, each of which is a transition; return the waits that were answered."""
+        """Count the calls, each of which is a transition; return the waits that were requested."""
         kinds = Counter(event["type"] for event in history)
         told.calls += kinds["TaskScheduled"]
         told.transitions += kinds["TaskScheduled"]
@@ -400,5 +400,5 @@ def _feed(slug: str) -> str:
 
 
 def _meta_campaign(slug: str) -> str:
-    """Return a Meta campaign's id that goes with the number at the end of the slug."""
+    """Return a Meta campaign id that matches the number at the end of the slug."""
     return f"1202000000{slug.rpartition('-')[2]:0>8}"

@@ -1,6 +1,6 @@
-"""The sandbox without sockets: what the product sends is answered in the thread that sends it, and waits cost no time.
+"""The sandbox without sockets: requests are answered in the calling thread, and waits take no real time.
 
-Meta and CLOSRTECH answer at the border of requests, AWS at that of boto3. Requests to any other address go out as ever.
+Meta and CLOSRTECH are replaced below requests, AWS below boto3. Requests to other addresses are sent normally.
 """
 
 from collections.abc import Callable
@@ -22,17 +22,17 @@ from sandbox.sandbox import Sandbox
 from sandbox.server import Delivery, HttpRequest, Reply, Server, decode_form
 
 FIRST_PORT = 801
-"""Of addresses that only look like those of servers on this machine."""
+"""First port number of the fake addresses, at which nothing listens."""
 _WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 Wait = Callable[[float], None]
-"""Lets so many seconds pass."""
+"""Lets a number of seconds pass."""
 
 
 class InProcessSandbox(Sandbox):
-    """A `Sandbox` in whose context this process, and no other, meets Meta, CLOSRTECH and AWS.
+    """A `Sandbox` that replaces Meta, CLOSRTECH and AWS for this process only, within its context.
 
-    `now` gives the time in seconds and `wait` lets it pass where an answer takes time.
+    `now` returns the time in seconds; `wait` lets time pass where a response takes time.
     """
 
     def __init__(self, now: Callable[[], float], wait: Wait) -> None:
@@ -63,7 +63,7 @@ class InProcessSandbox(Sandbox):
 
 
 class InProcessServer(Server):
-    """Answers as another server would, at an address of this machine where nobody listens."""
+    """A server without a socket, at an address of this machine where nothing listens."""
 
     def __init__(self, server: Server, port: int, wait: Wait) -> None:
         super().__init__(server.answer, port, server.now)
@@ -81,7 +81,7 @@ class InProcessServer(Server):
     accept = start
 
     def exchange(self, request: requests.PreparedRequest, timeout: Any) -> urllib3.HTTPResponse:
-        """Return the answer to a request, or raise what requests raises where there is none."""
+        """Return the response to a request, or raise the exception that requests would raise."""
         pool: Any = urllib3.HTTPConnectionPool("127.0.0.1", self.port)
         path = request.path_url
         if self._refusing:
@@ -121,7 +121,7 @@ class InProcessServer(Server):
 
 
 def _received(request: requests.PreparedRequest) -> HttpRequest:
-    """Return a request as it arrives."""
+    """Return a request as the server receives it."""
     url = urlsplit(request.path_url)
     body = request.body or b""
     content = body.encode() if isinstance(body, str) else bytes(body)

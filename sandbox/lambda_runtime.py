@@ -1,7 +1,7 @@
-"""The real Lambda runtime on this machine, without containers: AWS's emulator and AWS's runtime client.
+"""The real Lambda runtime without containers: AWS's runtime emulator and AWS's runtime client.
 
-Both come with the environment `.venv/sam`. The function sees its own package, the runtime client and what the real
-runtime brings (boto3), and nothing of this project's environments.
+Both are installed in the environment `.venv/sam`. The function sees its own package, the runtime client and what the
+real runtime provides (boto3), but nothing of this project's environments.
 """
 
 import json
@@ -22,7 +22,7 @@ import requests
 from sandbox.server import end, free_port
 
 SITE_PACKAGES = next(Path(__file__).resolve().parent.parent.glob(".venv/sam/lib/python3.*/site-packages"), None)
-"""Of SAM CLI; None where its environment is missing."""
+"""The environment of SAM CLI; None if it is missing."""
 HANDLER = "handler.lambda_handler"
 
 _CLIENT = ("awslambdaric", "runtime_client*.so", "simplejson", "snapshot_restore_py.py")
@@ -35,7 +35,7 @@ _RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
 
 
 def why_not_here() -> str:
-    """Return why the runtime cannot run on this machine, empty if it can."""
+    """Return why the runtime cannot run on this machine; empty if it can."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         return "the package is built for Linux on x86_64"
     if SITE_PACKAGES is None:
@@ -51,11 +51,11 @@ class LambdaRuntime:
     Parameters
     ----------
     package
-        A folder as `sam build` makes it.
+        A folder as built by `sam build`.
     environment
-        The function's variables.
+        The function's environment variables.
     seconds
-        The function's time-out.
+        The function's timeout.
     """
 
     def __init__(self, package: Path, environment: Mapping[str, str], seconds: int = 900) -> None:
@@ -65,7 +65,7 @@ class LambdaRuntime:
         self._seen = 0
 
     def __enter__(self) -> Self:
-        assert SITE_PACKAGES is not None, why_not_here()  # noqa: S101 - the caller has asked
+        assert SITE_PACKAGES is not None, why_not_here()  # noqa: S101 - the caller has checked
         self._folder = tempfile.TemporaryDirectory()
         client = Path(self._folder.name)
         for pattern in (*_CLIENT, *_OF_THE_RUNTIME):
@@ -78,11 +78,11 @@ class LambdaRuntime:
         command = [
             *(str(emulator), "--log-level", "info"),
             *("--runtime-interface-emulator-address", address, "--runtime-api-address", runtime_address),
-            # Without site packages: the client and what the runtime brings are in a folder of their own.
+            # Without site packages: the client and the runtime's own packages are in a separate folder.
             *(str(SITE_PACKAGES.parents[2] / "bin" / "python"), "-S", "-m", "awslambdaric", HANDLER),
         ]
         with self._log_path.open("w") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - AWS's emulator, our function
+            self._process = subprocess.Popen(  # noqa: S603 - runs AWS's emulator and our function
                 command,
                 cwd=self._package,
                 env={
@@ -95,10 +95,10 @@ class LambdaRuntime:
                     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
                     "AWS_LAMBDA_FUNCTION_TIMEOUT": str(self._seconds),
                     "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-                    "AWS_LAMBDA_LOG_FORMAT": "JSON",  # the template's LoggingConfig
+                    "AWS_LAMBDA_LOG_FORMAT": "JSON",  # as in the template's LoggingConfig
                     "AWS_LAMBDA_LOG_LEVEL": "INFO",
                     "PYTHONPATH": str(client),
-                    "PYTHONDONTWRITEBYTECODE": "1",  # where a function lies nothing can be written
+                    "PYTHONDONTWRITEBYTECODE": "1",  # a function's folder is read-only in Lambda
                     **self._environment,
                 },
                 stdin=subprocess.DEVNULL,
@@ -119,10 +119,10 @@ class LambdaRuntime:
         self._folder.cleanup()
 
     def invoke(self, event: Any) -> Any:
-        """Return the function's answer, or `{"errorType": …, "errorMessage": …}`; of a time-out the emulator's text."""
+        """Return the function's response or `{"errorType": …, "errorMessage": …}`; the emulator's text on a timeout."""
         self._seen = self._log_path.stat().st_size
         with requests.Session() as session:
-            session.trust_env = False  # no proxy
+            session.trust_env = False  # ignore proxies from the environment
             answer = session.post(self._url, json=event, timeout=self._seconds + 30)
         try:
             return json.loads(answer.text)
@@ -131,18 +131,18 @@ class LambdaRuntime:
 
     @property
     def log(self) -> str:
-        """What the emulator and the function have written so far."""
+        """The output of the emulator and the function so far."""
         return self._log_path.read_text(errors="replace")
 
     @property
     def lines(self) -> list[str]:
-        """What the function has written since the last invocation began, without the emulator's own lines."""
+        """The function's output since the start of the last invocation, without the emulator's own lines."""
         log = self._log_path.read_bytes()[self._seen :].decode()
         return [line for line in log.splitlines() if not _OF_THE_EMULATOR.match(line)]
 
     @property
     def init_seconds(self) -> float:
-        """How long the init phase took that the first invocation needed."""
+        """Duration of the init phase of the first invocation."""
         found = _INIT.search(self.log)
         if found is None:
             raise RuntimeError(f"no init phase in the log:\n{self.log[-2000:]}")
@@ -150,19 +150,19 @@ class LambdaRuntime:
 
     @property
     def inits(self) -> int:
-        """How many init phases there were; an invocation that finds the function warm needs none."""
+        """Number of init phases; a warm invocation has none."""
         return len(_INIT.findall(self.log))
 
     @property
     def pid(self) -> int:
-        """The process that the function runs in, once it has been invoked."""
+        """The function's process id, available after the first invocation."""
         tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
         (child,) = (child for task in tasks for child in task.read_text().split())
         return int(child)
 
     @property
     def resident_megabytes(self) -> float:
-        """How much memory that process holds now."""
+        """Resident memory of that process."""
         found = _RESIDENT.search(Path(f"/proc/{self.pid}/status").read_text())
-        assert found is not None  # noqa: S101 - every process that lives has such a line
+        assert found is not None  # noqa: S101 - every live process has such a line
         return int(found[1]) / 1024

@@ -1,7 +1,8 @@
-"""An AWS on this machine that deploys the template as CloudFormation does, and then runs it: ministack.
+"""A local AWS that deploys the template as CloudFormation does, and runs it: ministack.
 
-It fires the schedules, goes through the workflow, runs the function from its package, holds it to the rights of its
-role, and keeps the mails. It lives in the environment `.venv/ministack`, whose Python and boto3 the function runs with.
+It fires the schedules, runs the workflow and the packaged function, enforces the permissions of the function's role,
+and stores the mails. It is installed in the environment `.venv/ministack`, with whose Python and boto3 the function
+runs.
 """
 
 import copy
@@ -30,23 +31,23 @@ from sandbox.server import end, free_port
 
 ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv" / "ministack"
 AT_ONCE, HARDLY_EVER = "rate(0 minutes)", "rate(365 days)"
-"""Schedules: due whenever ministack looks, every ten seconds, which AWS does not know; and not while anybody waits."""
+"""Schedules: due at each of ministack's polls, every ten seconds (AWS refuses it), and not due within a test."""
 SCHEDULED_TIME = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:00Z}"
-"""What the function is told as the time of its schedule: as with Scheduler, it has just been."""
+"""Scheduled time that the function receives: just now, as with EventBridge Scheduler."""
 
 _START_SECONDS = 15.0
 _STACK_SECONDS = 30.0
 _BUCKET = "code"
 _CHECKED_BY_ACTION = ("ssm:GetParametersByPath", "ses:SendEmail")
-"""What ministack checks as if it were done to `*`, whatever it is done to."""
+"""Actions that ministack checks against the resource `*`, whatever the actual resource is."""
 _AT_ONCE_BY_PATH = ('"MaxConcurrencyPath": "$.accounts_at_once"', '"MaxConcurrency": ${AccountsAtOnce}')
 _ANY_ERROR = "Runtime.HandlerError"
 _NOBODY = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-"""An environment without any profile, proxy or endpoint of this machine."""
+"""Environment variables that hide the profiles of this machine."""
 
 
 def why_not_here() -> str:
-    """Return why ministack cannot run the function on this machine, empty if it can."""
+    """Return why ministack cannot run the function on this machine; empty if it can."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         return "the package is built for Linux on x86_64"
     if not (ENVIRONMENT / "ready").exists():
@@ -59,20 +60,20 @@ def why_not_here() -> str:
 def localized(
     template: Mapping[str, Any], uploaded: Mapping[str, Mapping[str, str]], graph_url: str, aws_url: str
 ) -> dict[str, Any]:
-    """Return a copy of the template that ministack can deploy and run; all that is not named here stays as it is.
+    """Return a copy of the template that ministack can deploy and run, with these replacements only.
 
     ==============================  ===================================================================================
-    what is replaced                why
+    replaced                        by, and why
     ==============================  ===================================================================================
-    `CodeUri`, `DefinitionUri`      by what was uploaded (see `Ministack.upload`), as `sam package` does
-    `CLOSRADS_GRAPH_URL`            by the stand-in for Meta
-    `AWS_ENDPOINT_URL`              by ministack, for empty means the real AWS
-    `SyncFailed` in the workflow    by the name that ministack gives every error of a function (`_ANY_ERROR`)
-    its `MaxConcurrencyPath`        by the number itself: a Distributed Map of ministack knows no path
-    `<aws.scheduler.…>` in events   by a time: only the real EventBridge Scheduler fills it in
-    the schedules' AllowedPattern   dropped, so that they can be `AT_ONCE` instead of after a minute
-    the metrics of `FleetFailed`    by the first of them: ministack cannot add metrics up
-    `Resource` of two actions       `*` is added: ministack checks them against that alone (`_CHECKED_BY_ACTION`)
+    `CodeUri`, `DefinitionUri`      the uploaded objects (see `Ministack.upload`), as `sam package` does
+    `CLOSRADS_GRAPH_URL`            the fake of Meta
+    `AWS_ENDPOINT_URL`              ministack; empty would mean the real AWS
+    `SyncFailed` in the workflow    the name that ministack gives to every error of a function (`_ANY_ERROR`)
+    its `MaxConcurrencyPath`        the number itself: ministack's Distributed Map does not support paths
+    `<aws.scheduler.…>` in events   a time: only the real EventBridge Scheduler fills it in
+    the schedules' AllowedPattern   nothing, so that they can be `AT_ONCE` instead of after a minute
+    the metrics of `FleetFailed`    the first of them: ministack does not support metric math
+    `Resource` of two actions       `*` in addition, the only resource that ministack checks (`_CHECKED_BY_ACTION`)
     ==============================  ===================================================================================
     """
     local = copy.deepcopy(dict(template))
@@ -95,9 +96,9 @@ def localized(
 
 
 class Ministack:
-    """A running ministack on 127.0.0.1, with nothing in it. A context manager.
+    """An empty ministack, running on 127.0.0.1. A context manager.
 
-    A second that a workflow of Step Functions waits, on its own or before a retry, takes `wait_scale` seconds.
+    Each second that a Step Functions workflow waits, in a Wait state or before a retry, takes `wait_scale` seconds.
     """
 
     def __init__(self, wait_scale: float = 1.0) -> None:
@@ -110,7 +111,7 @@ class Ministack:
         self.url = f"http://127.0.0.1:{port}"
         self._log_path = folder / "log"
         with self._log_path.open("w") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the environment's own interpreter, our arguments
+            self._process = subprocess.Popen(  # noqa: S603 - runs the environment's own interpreter with our arguments
                 [str(ENVIRONMENT / "bin" / "python"), "-m", "ministack"],
                 cwd=folder,
                 env={
@@ -121,8 +122,8 @@ class Ministack:
                     "BIND_HOST": "127.0.0.1",
                     "MINISTACK_HOST": "127.0.0.1",
                     "MINISTACK_REGION": REGION,
-                    "AUTH": "true",  # a role has the rights of its policies and no others
-                    "AWS_ACCESS_KEY_ID": ACCESS_KEY,  # of the one who may do everything
+                    "AUTH": "true",  # enforce the policies of roles
+                    "AWS_ACCESS_KEY_ID": ACCESS_KEY,  # the administrator's
                     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
                     "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
                     "SFN_WAIT_SCALE": str(self._wait_scale),
@@ -151,7 +152,7 @@ class Ministack:
         self._folder.cleanup()
 
     def client(self, name: str) -> Any:
-        """Return a boto3 client that may do everything; it is kept, and closed at the end."""
+        """Return a boto3 client with administrator permissions; it is cached, and closed at the end."""
         if name not in self._clients:
             with patch.dict(os.environ, _NOBODY, clear=True):
                 self._clients[name] = new_client(name, self.url)
@@ -159,7 +160,7 @@ class Ministack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What leads a process here that may do everything."""
+        """The environment variables of a process with administrator permissions."""
         return {
             **_NOBODY,
             "PATH": os.environ["PATH"],
@@ -171,7 +172,7 @@ class Ministack:
         }
 
     def upload(self, package: Path, workflow: Path) -> dict[str, dict[str, str]]:
-        """Put a package and a workflow's definition into a bucket, and return what the properties are then."""
+        """Upload a package and a workflow definition to a bucket, and return the matching template properties."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as zipped:
             for path in sorted(path for path in package.rglob("*") if path.is_file()):
@@ -189,9 +190,9 @@ class Ministack:
     def deploy(
         self, stack: str, template: Mapping[str, Any], parameters: Mapping[str, str], capabilities: Sequence[str]
     ) -> dict[str, Any]:
-        """Create or change a stack by way of a change set, as `sam deploy` does; return it as it is then.
+        """Create or update a stack by a change set, as `sam deploy` does; return its description.
 
-        What runs meanwhile is cut off: unlike Lambda, ministack stops a function that it changes.
+        An update terminates running invocations: unlike Lambda, ministack stops a function that it changes.
         """
         cloudformation = self.client("cloudformation")
         known = [each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]]
@@ -219,7 +220,7 @@ class Ministack:
         return dict(description)
 
     def kill_functions(self) -> None:
-        """Kill every process that a function runs in, at work or not: what is under way ends without an answer."""
+        """Kill every process of a function, idle or busy: invocations in progress end without a response."""
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it may have ended meanwhile
                 parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
@@ -228,7 +229,7 @@ class Ministack:
 
     @property
     def mails(self) -> list[Mail]:
-        """The mails that SES took, in order."""
+        """The mails that SES has accepted, in order."""
         return [
             Mail(mail["Source"], tuple(mail["To"]), mail["Subject"], mail["BodyHtml"] or "", mail["BodyText"])
             for account in self._get("ses/messages")["messages"].values()
@@ -237,10 +238,10 @@ class Ministack:
 
     @property
     def log(self) -> str:
-        """What ministack itself has written so far."""
+        """The output of ministack itself so far."""
         return self._log_path.read_text(errors="replace")
 
     def _get(self, what: str) -> Any:
         with requests.Session() as session:
-            session.trust_env = False  # no proxy
+            session.trust_env = False  # ignore proxies from the environment
             return session.get(f"{self.url}/_ministack/{what}", timeout=5).json()

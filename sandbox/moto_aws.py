@@ -1,7 +1,7 @@
-"""AWS over HTTP: moto's server on 127.0.0.1, with a record of the calls and of the mails.
+"""AWS over HTTP: moto's server on 127.0.0.1, which records calls and mails.
 
-moto keeps its state in globals of the process: two sandboxes that run at the same time share parameters and identities,
-and starting or resetting one empties them for both.
+moto's state is global to the process: concurrent sandboxes share parameters and identities, and starting or resetting
+one clears them for both.
 """
 
 import copy
@@ -48,9 +48,9 @@ _SES_LOOKS = {"account": "GetAccount", "identities": "GetEmailIdentity", "config
 
 
 class MotoAws(AwsWorld):
-    """Everything that moto has, over HTTP, with fake credentials.
+    """All of moto's services over HTTP, with fake credentials.
 
-    `lock` is held during each call, for moto checks a condition and writes in two steps.
+    `lock` is held during each call, because moto checks a condition and writes in two separate steps.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -60,9 +60,9 @@ class MotoAws(AwsWorld):
         self._clients: dict[str, Any] = {}
 
     def start(self) -> None:
-        """Listen on 127.0.0.1, with nothing in it."""
+        """Listen on 127.0.0.1, with empty services."""
         if self._server is None:
-            logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no access log
+            logging.getLogger("werkzeug").setLevel(logging.ERROR)  # disables the access log
             application = _Recorder(self, DomainDispatcherApplication(create_backend_app))
             self._server = make_server(
                 "127.0.0.1", self._port, application, threaded=True, request_handler=MotoRequestHandler
@@ -71,7 +71,7 @@ class MotoAws(AwsWorld):
             self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True)
             self._thread.start()
             with patch.dict(os.environ):
-                for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):  # moto's first use of boto3 fails on an unknown one
+                for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):  # moto fails on an unknown profile
                     os.environ.pop(name, None)
                 self.reset()
 
@@ -96,7 +96,7 @@ class MotoAws(AwsWorld):
         return f"http://127.0.0.1:{self._port}"
 
     def client(self, name: str) -> Any:
-        """Return a boto3 client of this AWS; it is kept, and closed by `stop`."""
+        """Return a boto3 client of this AWS; it is cached, and closed by `stop`."""
         if name not in self._clients:
             self._clients[name] = new_client(name, self.url)
         return self._clients[name]
@@ -120,7 +120,7 @@ class MotoAws(AwsWorld):
         _moto("ssm").delete_parameters([name])
 
     def verify_sender(self, address: str) -> None:
-        """Let SES send from this address; it refuses every other."""
+        """Verify an address as a sender; SES refuses all others."""
         _moto("ses").verify_email_identity(address)
         super().verify_sender(address)
 
@@ -129,7 +129,7 @@ class MotoAws(AwsWorld):
 
 
 def _moto(service: str) -> Any:
-    """Return moto's state of a service, imported at the first use: some services take a second."""
+    """Return moto's state of a service, imported at first use, because some services take a second to import."""
     return get_backend(service)[DEFAULT_ACCOUNT_ID][REGION]
 
 
@@ -160,9 +160,9 @@ def _key_schema(keys: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 class _Recorder:
-    """WSGI middleware around moto: it notes calls, answers the scripted faults, and keeps the mails.
+    """WSGI middleware around moto that records calls, returns scripted faults, and stores mails.
 
-    moto itself keeps only the HTML part of a mail.
+    moto itself stores only the HTML part of a mail.
     """
 
     def __init__(self, world: MotoAws, application: Callable[..., Iterable[bytes]]) -> None:
@@ -189,8 +189,8 @@ class _Recorder:
             if fault is not None and fault.code == DROPPED:
                 raise ConnectionAbortedError(DROPPED)
         except ConnectionError:
-            with suppress(OSError):  # the client may have been faster
-                # The server lets a connection without an answer stay open.
+            with suppress(OSError):  # the client may have closed it first
+                # The server keeps a connection without a response open.
                 environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise
         return answer
@@ -222,7 +222,7 @@ class _Recorder:
 
 @contextmanager
 def _light_backups() -> Iterator[None]:
-    """Have moto back up what a transaction changes: by itself it copies the whole table, once for each part."""
+    """Make moto back up only the items that a transaction changes, instead of the whole table per operation."""
     backups: dict[int, Any] = {}
 
     def light_copy(original: Any) -> Any:
@@ -232,7 +232,7 @@ def _light_backups() -> Iterator[None]:
                 backup.items = defaultdict(dict, {key: dict(items) for key, items in original.items.items()})
             return backups[id(original)]
         duplicate = copy.deepcopy(original)
-        if isinstance(original, Item):  # it is going to be changed in place
+        if isinstance(original, Item):  # it is changed in place
             for backup in backups.values():
                 backup.items[original.hash_key][original.range_key] = duplicate
         return duplicate
@@ -242,7 +242,7 @@ def _light_backups() -> Iterator[None]:
 
 
 def _nobody(*_: Any) -> None:
-    """Take what nobody wants to hear."""
+    """Discard the arguments."""
 
 
 def _injected(fault: ScriptedFault, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -256,12 +256,12 @@ def _injected(fault: ScriptedFault, environ: "WSGIEnvironment", start_response: 
 
 
 def _named(environ: "WSGIEnvironment", body: bytes) -> AwsRequest:
-    """Name a call by its target header; services without one show method and path, but for the calls of SES."""
+    """Return the call, named by its target header or else, except for SES, by its method and path."""
     credential = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/")
     service = credential[3] if len(credential) > 3 else "unknown"  # noqa: PLR2004 - key/date/region/service
     path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
     params = json.loads(body) if "json" in environ.get("CONTENT_TYPE", "") and body else {}
-    if path.startswith("/v2/email/"):  # it signs as "ses"
+    if path.startswith("/v2/email/"):  # SES v2 is signed as "ses"
         kind = path.split("/")[3]
         look = _SES_LOOKS.get(kind) if method == "GET" else "SendEmail" if kind == "outbound-emails" else None
         return AwsRequest("sesv2", look or f"{method} {path}", params)
@@ -270,7 +270,7 @@ def _named(environ: "WSGIEnvironment", body: bytes) -> AwsRequest:
 
 
 def _decoded(call: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a call of `SendEmail` with a raw message as bytes, which travel encoded."""
+    """Return a `SendEmail` call with its raw message decoded from Base64."""
     if "Raw" in call["Content"]:
         return {**call, "Content": {"Raw": {"Data": b64decode(call["Content"]["Raw"]["Data"])}}}
     return call

@@ -1,4 +1,4 @@
-"""`Sandbox`: Meta, CLOSRTECH and AWS, started by one call."""
+"""`Sandbox`: Meta, CLOSRTECH and AWS, started together."""
 
 import os
 import time
@@ -23,11 +23,10 @@ _LOCAL = "127.0.0.1"
 
 
 class Sandbox:
-    """All that the daily job talks to, over real HTTP on 127.0.0.1, in threads of this process.
+    """Everything that the daily job talks to, over real HTTP, in threads of this process. A context manager.
 
-    A context manager: `with Sandbox() as sandbox`. `now` gives the time in seconds and drives everything at Meta that
-    depends on time. A port of 0 is any free one. `aws` is moto's, whose state is global to the process (see
-    `sandbox.moto_aws`), unless another is given.
+    `now` returns the time in seconds and drives everything at Meta that depends on time. Port 0 means any free port.
+    `aws` defaults to moto, whose state is global to the process (see `sandbox.moto_aws`).
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Sandbox:
         self._running.close()
 
     def reset(self) -> None:
-        """Empty all worlds: no campaigns, faults, mails, parameters, ledger items or recorded requests."""
+        """Clear all worlds: campaigns, faults, mails, parameters, ledger items and recorded requests."""
         for world in (self.meta, self.closrtech, self.aws):
             world.reset()
 
@@ -69,7 +68,7 @@ class Sandbox:
 
     @staticmethod
     def foreign_variables(environment: Mapping[str, str]) -> list[str]:
-        """Name the variables that would lead a process past the sandbox, or change what it does there."""
+        """Return the variables that would make a process bypass the sandbox or behave differently in it."""
         prefixes = ("AWS_", "CLOSRADS_", "POWERTOOLS_")
         return [
             name
@@ -78,7 +77,7 @@ class Sandbox:
         ]
 
     def environment(self, host: str = _LOCAL) -> dict[str, str]:
-        """Return the environment for a process on this machine, or in a container that knows this machine as `host`."""
+        """Return the environment variables for a process that reaches this machine as `host`."""
         return {
             "CLOSRADS_STAGE": "sandbox",
             "CLOSRADS_PARAMETER_PATH": PARAMETER_PATH if host == _LOCAL else CONTAINER_PARAMETER_PATH,
@@ -90,7 +89,7 @@ class Sandbox:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_CONFIG_FILE": os.devnull,  # nor any profile of this machine
+            "AWS_CONFIG_FILE": os.devnull,  # ignore the profiles of this machine
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "POWERTOOLS_SERVICE_NAME": "closrads",
         }

@@ -18,7 +18,7 @@ RECIPIENTS = ("owner@example.test", "media-buyer@example.test")
 
 
 class Worlds(Protocol):
-    """What a scenario is built in."""
+    """The fakes in which a scenario is built."""
 
     meta: MetaWorld
     closrtech: ClosrtechWorld
@@ -35,7 +35,7 @@ class _Feed:
     account: str
     demand: dict[str, int]
     meta_campaigns: dict[str, dict[str, tuple[str, ...]]]
-    """Names of Meta campaigns, their ad sets, and their ads."""
+    """Names of ads by Meta campaign and ad set."""
 
 
 def _demand(text: str) -> dict[str, int]:
@@ -139,7 +139,7 @@ def _campaign_id(number: int, part: int) -> str:
 
 
 def legacy_env(sandbox: Worlds) -> str:
-    """Return the `.env` with which the system before this one would serve the same business."""
+    """Return the `.env` of the previous system for the same business."""
     lines = [
         "# Of the sandbox: nothing in here is real.",
         f"CLOSRTECH_BASE_URL={sandbox.closrtech.url}",
@@ -252,4 +252,4 @@ SCENARIOS: dict[str, Callable[[Worlds], None]] = {
     "contradictory targeting": contradictory_targeting,
     "closrtech down": closrtech_down,
 }
-"""Scenarios by name; the first sentence of each docstring is what people are shown."""
+"""Scenarios by name; the first sentence of each docstring is shown to users."""

@@ -1,7 +1,7 @@
-"""A small HTTP/1.1 server on 127.0.0.1: keep-alive, one thread per connection, and every way an answer can go wrong.
+"""A small HTTP/1.1 server on 127.0.0.1: keep-alive, one thread per connection, and every kind of broken response.
 
-Written on the standard library because the stand-ins must be able to do what no web framework lets an application do:
-stop in the middle of a body, say nothing at all, or hang up.
+It is based on the standard library because no web framework lets an application stop in the middle of a body, send
+nothing at all, or close the connection.
 """
 
 import math
@@ -23,28 +23,28 @@ from urllib.parse import urlsplit
 STOP_SECONDS = 5.0
 TRICKLE_SECONDS = 0.02
 POLL_SECONDS = 0.01
-"""How often a listening thread looks whether it shall end."""
+"""Interval at which a listening thread checks whether to stop."""
 
 
 class Delivery(Enum):
-    """How an answer reaches the client."""
+    """How a response reaches the client."""
 
     WHOLE = auto()
     TRUNCATED = auto()
     """Content-Length announces the whole body, half of it is sent, then the connection closes."""
     DROPPED = auto()
-    """The connection closes without an answer."""
+    """The connection closes without a response."""
     STALLED = auto()
     """Nothing is sent until `Reply.seconds` have passed or the server is released; then the connection closes."""
     TRICKLED = auto()
-    """The headers come, then one blank at a time, until the server is released or the client gives up."""
+    """The headers arrive, then one space at a time, until the server is released or the client gives up."""
     DRIPPED = auto()
-    """The headers themselves come a byte at a time, until the server is released or the client gives up."""
+    """The headers arrive byte by byte, until the server is released or the client gives up."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `body` None is an empty body over HTTP, and null inside a batch of Meta's."""
+    """One response. A `body` of None is an empty body over HTTP, and null inside a batch of Meta's."""
 
     status: int = HTTPStatus.OK
     body: bytes | None = b""
@@ -53,12 +53,12 @@ class Reply:
     delivery: Delivery = Delivery.WHOLE
     seconds: float = math.inf
     after: float = 0.0
-    """Seconds until the first of it is sent; sooner if the server is released."""
+    """Seconds until the response starts; less if the server is released."""
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One request as it came in; `path` is undecoded and without the query."""
+    """One request as received; `path` is undecoded and has no query."""
 
     method: str
     path: str
@@ -68,20 +68,20 @@ class HttpRequest:
 
     @property
     def form(self) -> dict[str, str]:
-        """The fields of a form body, empty for any other body."""
+        """The fields of a form body; empty for any other body."""
         if "application/x-www-form-urlencoded" not in self.headers.get("Content-Type", ""):
             return {}
         return decode_form(self.body.decode())
 
 
 def decode_form(text: str) -> dict[str, str]:
-    """Decode a query string or form body; the last of several equal names wins."""
+    """Decode a query string or form body; of several equal names, the last wins."""
     pairs = (pair.partition("=") for pair in text.split("&") if pair)
     return {_unquoted(name): _unquoted(value) for name, _, value in pairs}
 
 
 def _unquoted(text: str) -> str:
-    # Percent-encoding is quoted-printable with another sign, which is decoded in C: a batch is full of it.
+    # Percent-encoding is quoted-printable with another escape character; binascii decodes that in C, which is faster.
     if "%" not in text:
         return text.replace("+", " ")
     quoted = text.replace("+", " ").replace("=", "=3D").replace("%", "=")
@@ -89,14 +89,14 @@ def _unquoted(text: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def end(process: "subprocess.Popen[Any]") -> None:
-    """End a process that was started here, if need be by force."""
+    """Terminate a process that was started here; kill it if it does not end."""
     process.terminate()
     try:
         process.wait(10)
@@ -106,7 +106,7 @@ def end(process: "subprocess.Popen[Any]") -> None:
 
 
 class Server:
-    """Serve `answer` on a port of 127.0.0.1 until `stop`."""
+    """Serves `answer` on a port of 127.0.0.1 until `stop`."""
 
     def __init__(
         self, answer: Callable[[HttpRequest], Reply], port: int = 0, now: Callable[[], float] = time.time
@@ -125,7 +125,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Listen: on a free port the first time, on the same port after a `stop`."""
+        """Listen, on a free port the first time, and on the same port after a `stop`."""
         with self._lock:
             if self._listener is None:
                 self._released.clear()
@@ -147,7 +147,7 @@ class Server:
                 self._listener = None
 
     def refuse(self) -> None:
-        """Refuse every connection, as a `stop` does, until `accept`."""
+        """Refuse every connection, as after `stop`, until `accept`."""
         with self._lock:
             self.stop()
             self._refusing = True
@@ -160,7 +160,7 @@ class Server:
                 self.start()
 
     def release(self) -> None:
-        """Let every stalled or trickling answer end now."""
+        """End every stalled or trickling response now."""
         with self._lock:
             self._released.set()
             self._released = threading.Event()
@@ -169,22 +169,22 @@ class Server:
 
 
 def _nobody(_: str) -> None:
-    """Observe nothing."""
+    """Ignore the exchange."""
 
 
 class Served:
-    """What the stand-ins that run on a `Server` have in common."""
+    """Base class of the fakes that run on a `Server`."""
 
     _server: Server
     on_exchange: Callable[[str], None] | None = None
-    """Called, in the thread that serves it, for each HTTP exchange.
+    """Called in the serving thread for each HTTP exchange.
 
-    With "before" when the request is there and nothing is done yet, with "after" when it is done and the answer not yet
-    sent. A `ConnectionError` that it raises closes the connection there and then.
+    The argument is "before" when the request has arrived but has no effect yet, and "after" when it has taken effect
+    but the response has not been sent. A `ConnectionError` that it raises closes the connection at that point.
     """
 
     def _observed(self, answer: Callable[[HttpRequest], Reply]) -> Callable[[HttpRequest], Reply]:
-        """Return `answer` with `on_exchange` called around it."""
+        """Return `answer` with calls of `on_exchange` around it."""
 
         def observed(http: HttpRequest) -> Reply:
             tell = self.on_exchange or _nobody
@@ -196,7 +196,7 @@ class Served:
         return observed
 
     def serve_with(self, other: Callable[[Server], Server]) -> None:
-        """Have the server replaced by another one."""
+        """Replace the server."""
         self._server = other(self._server)
 
     @property
@@ -221,7 +221,7 @@ class Served:
         self._server.accept()
 
     def release(self) -> None:
-        """End every stalled or trickling answer now."""
+        """End every stalled or trickling response now."""
         self._server.release()
 
 
@@ -256,43 +256,43 @@ class _Listener(ThreadingMixIn, TCPServer):
             self._changed.notify_all()
 
     def hang_up(self) -> None:
-        """Close the connections that clients keep alive, and wait for their threads (but not for the own one)."""
+        """Close the clients' keep-alive connections, and wait for their threads (except for the calling one)."""
         own = threading.current_thread()
         with self._changed:
             for connection in self._connections:
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
-                except OSError:  # its thread or its client was faster
+                except OSError:  # its thread or its client has closed it first
                     continue
             self._changed.wait_for(lambda: {own}.issuperset(self._connections.values()), STOP_SECONDS)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing when a client hangs up: that is what half of the tests are about."""
+        """Ignore clients that close the connection, which many tests provoke."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Reads one request, writes one reply, and keeps the connection open for the next."""
+    """Reads one request, writes one response, and keeps the connection open for the next."""
 
     server: _Listener
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # without it each answer on a kept-alive connection can wait 40 ms
-    wbufsize = -1  # status line, headers and body in one packet
+    disable_nagle_algorithm = True  # otherwise each response on a kept-alive connection can be delayed by 40 ms
+    wbufsize = -1  # sends the status line, headers and body in one packet
 
     def _answer(self) -> None:
         url = urlsplit(self.path)
         length = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(length)
-        if len(body) < length:  # the client is gone; half a request asks for nothing
+        if len(body) < length:  # the client has gone; an incomplete request has no effect
             self.close_connection = True
             return
         headers = dict(self.headers.items())
         request = HttpRequest(self.command, url.path, decode_form(url.query), headers, body)
-        released = self.server.released  # a release while this request is handled counts for it
+        released = self.server.released  # a release during this request applies to it
         self._send(self.server.owner.answer(request), released)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names http.server looks for
+    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names that http.server looks for
 
     def _send(self, reply: Reply, released: threading.Event) -> None:
         self.close_connection |= reply.delivery is not Delivery.WHOLE
@@ -325,8 +325,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return the `Date` of an answer."""
+        """Return the `Date` header of a response."""
         return super().date_time_string(self.server.owner.now() if timestamp is None else timestamp)
 
     def log_message(self, *_: Any) -> None:
-        """Keep no access log: the URLs carry tokens and passwords."""
+        """Disable the access log: the URLs contain tokens and passwords."""

@@ -1,7 +1,7 @@
-"""What SES tells of the account, its identities and its configuration sets.
+"""The state of an SES account: its identities and configuration sets.
 
-The shapes are those of the Amazon SES API v2 reference: `GetAccount`, which moto does not have, `GetEmailIdentity` and
-`GetConfigurationSet`, which it answers with things that SES does not say.
+The shapes are those of the Amazon SES API v2 reference: `GetAccount`, which moto does not support, and
+`GetEmailIdentity` and `GetConfigurationSet`, whose responses differ in moto.
 """
 
 import json
@@ -14,20 +14,20 @@ _PREFIX = "/v2/email/"
 
 @dataclass
 class SesAccount:
-    """The account as SES knows it; everything is well unless it is changed."""
+    """The SES account; by default, everything is in order."""
 
     production_access: bool = True
-    """False: the account is in the SES sandbox."""
+    """Whether the account is out of the SES sandbox."""
     sending_enabled: bool = True
     identities: dict[str, bool] = field(default_factory=dict)
     """Addresses and domains, and whether each is verified."""
     default_configuration_sets: dict[str, str] = field(default_factory=dict)
-    """By identity."""
+    """Names of configuration sets by identity."""
     configuration_sets: dict[str, bool] = field(default_factory=dict)
-    """Those that exist, and whether each may send."""
+    """Existing configuration sets, and whether each may send."""
 
     def answer(self, method: str, path: str) -> tuple[HTTPStatus, bytes] | None:
-        """Answer a call that looks at something, None for any other."""
+        """Answer a read call; return None for any other call."""
         kind, _, name = unquote(path).removeprefix(_PREFIX).partition("/")
         if method != "GET" or not path.startswith(_PREFIX):
             return None

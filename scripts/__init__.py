@@ -1,1 +1,1 @@
-"""What a developer runs by hand."""
+"""Scripts for developers."""

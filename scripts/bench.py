@@ -1,10 +1,11 @@
-"""What a run costs at a stated latency, in round trips, points, seconds and memory, beside the obvious design.
+"""Cost of a run at a stated latency, in round trips, points, seconds and memory, compared with a naive implementation.
 
     python -m scripts.bench
 
-The real handler runs in a process of its own against the sandbox over HTTP. The obvious design makes one call at a
-time: per Meta campaign it lists the ad sets, and per ad set it reads the ads, updates, re-publishes each ad, waits
-three seconds and reads the ads again. For 30 ad sets it is really run; else it is computed from its number of calls.
+The real handler runs in a separate process against the sandbox over HTTP. The naive implementation makes one call at a
+time: for each Meta campaign it lists the ad sets, and for each ad set it reads the ads, updates, re-publishes each ad,
+waits three seconds and reads the ads again. It is measured for 30 ad sets; for more, it is calculated from its number
+of calls.
 """
 
 import json
@@ -52,35 +53,35 @@ print("MEASURED", json.dumps({**result["graph"], "seconds": seconds, "peak_kb": 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A business, and a day."""
+    """A business and a day."""
 
     name: str
     campaigns: tuple[tuple[str, int], ...]
-    """Ad account and number of Meta campaigns of each campaign."""
+    """For each campaign, its ad account and number of Meta campaigns."""
     adsets: int
-    """Per campaign."""
+    """Ad sets per campaign."""
     ads: int
-    """Per ad set."""
+    """Ads per ad set."""
     latency: float
     """Seconds per round trip."""
     per_item: float
-    """Seconds for each item of a batch."""
+    """Additional seconds per item of a batch."""
     change: bool
-    run_obvious: bool = False
+    run_naive: bool = False
     limits: bool = True
-    """Whether Meta's limits per ad account hold."""
+    """Whether Meta's limits per ad account apply."""
 
     @property
     def all_adsets(self) -> int:
-        """How many ad sets there are."""
+        """Total number of ad sets."""
         return self.adsets * len(self.campaigns)
 
 
 THREE = (("act_111", 1), ("act_111", 1), ("act_222", 2))
 ONE = (("act_111", 1),)
 SCENARIOS = (
-    Scenario("quiet day", THREE, 10, 4, 0.15, 0.01, change=False, run_obvious=True),
-    Scenario("change day", THREE, 10, 4, 0.15, 0.01, change=True, run_obvious=True),
+    Scenario("quiet day", THREE, 10, 4, 0.15, 0.01, change=False, run_naive=True),
+    Scenario("change day", THREE, 10, 4, 0.15, 0.01, change=True, run_naive=True),
     Scenario("100 ad sets change", ONE, 100, 2, 0.05, 0.0, change=True),
     Scenario("1,000 ad sets change", ONE, 1000, 2, 0.05, 0.0, change=True, limits=False),
     Scenario("the same within Meta's limits", ONE, 1000, 2, 0.05, 0.0, change=True),
@@ -92,11 +93,11 @@ SCENARIOS = (
 def main() -> None:
     """Print the tables."""
     print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} processors, Python {platform.python_version()}\n")
-    print("| scenario | ad sets | round trips | Graph operations | points | seconds | peak MB | obvious design |")
+    print("| scenario | ad sets | round trips | Graph operations | points | seconds | peak MB | naive implementation |")
     print("|---|---|---|---|---|---|---|---|")
     with Sandbox() as sandbox:
         build(sandbox, SCENARIOS[1])
-        measure(sandbox)  # moto takes a second over the first use of each service
+        measure(sandbox)  # warms up moto, whose services take a second each at first use
         for scenario in SCENARIOS:
             print(row(sandbox, scenario), flush=True)
         print()
@@ -104,25 +105,25 @@ def main() -> None:
 
 
 def row(sandbox: Sandbox, scenario: Scenario) -> str:
-    """Run a scenario both ways, and return its line of the table."""
+    """Run a scenario with both implementations, and return its row of the table."""
     build(sandbox, scenario)
     run = measure(sandbox)
     if run["updated"] != (scenario.all_adsets if scenario.change else 0):
         raise SystemExit(f"{scenario.name}: {run['updated']} ad sets were updated")
-    calls, seconds = obvious_cost(scenario)
-    obvious = f"{calls} round trips, {seconds:,.0f} s"
-    if scenario.run_obvious:
+    calls, seconds = naive_cost(scenario)
+    naive = f"{calls} round trips, {seconds:,.0f} s"
+    if scenario.run_naive:
         build(sandbox, scenario)
-        calls, seconds = run_obvious(sandbox, scenario)
-        obvious = f"{calls} round trips, {seconds:.1f} s (run)"
+        calls, seconds = run_naive(sandbox, scenario)
+        naive = f"{calls} round trips, {seconds:.1f} s (run)"
     return (
         f"| {scenario.name} | {scenario.all_adsets:,} | {run['round_trips']:,} | {run['operations']:,} | "
-        f"{run['points']:,} | {run['seconds']:.2f} | {run['peak_kb'] / 1024:.0f} | {obvious} |"
+        f"{run['points']:,} | {run['seconds']:.2f} | {run['peak_kb'] / 1024:.0f} | {naive} |"
     )
 
 
 def build(sandbox: Sandbox, scenario: Scenario) -> None:
-    """Open the business of a scenario."""
+    """Set up the business of a scenario."""
     sandbox.reset()
     sandbox.aws.verify_sender("reports@example.test")
     parameters: dict[str, str | Iterable[str]] = {
@@ -151,10 +152,10 @@ def build(sandbox: Sandbox, scenario: Scenario) -> None:
 
 
 def measure(sandbox: Sandbox) -> dict[str, Any]:
-    """Run the handler in a fresh process, and return what it says of itself."""
+    """Run the handler in a fresh process, and return its figures."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
     environment = kept | sandbox.environment() | {"PYTHONPATH": str(ROOT), "POWERTOOLS_LOG_LEVEL": "ERROR"}
-    run = subprocess.run(  # noqa: S603 - ourselves
+    run = subprocess.run(  # noqa: S603 - runs this module
         [sys.executable, "-c", INVOCATION], env=environment, capture_output=True, text=True, check=False
     )
     for line in run.stdout.splitlines():
@@ -164,16 +165,16 @@ def measure(sandbox: Sandbox) -> dict[str, Any]:
     raise SystemExit(run.stdout[-2000:] + run.stderr[-2000:])
 
 
-def obvious_cost(scenario: Scenario) -> tuple[int, float]:
-    """Return the round trips and the seconds of the obvious design, by its number of calls."""
+def naive_cost(scenario: Scenario) -> tuple[int, float]:
+    """Return the round trips and seconds of the naive implementation, calculated from its number of calls."""
     lists = sum(parts * math.ceil(scenario.adsets / parts / 100) for _, parts in scenario.campaigns)
     per_adset = 1 + (scenario.ads + 2) * scenario.change
     calls = lists + per_adset * scenario.all_adsets
     return calls, calls * scenario.latency + WAIT_SECONDS * scenario.all_adsets * scenario.change
 
 
-def run_obvious(sandbox: Sandbox, scenario: Scenario) -> tuple[int, float]:
-    """Run the obvious design, and return the same."""
+def run_naive(sandbox: Sandbox, scenario: Scenario) -> tuple[int, float]:
+    """Run the naive implementation; return its round trips and seconds."""
     meta = sandbox.meta
     started, before = time.perf_counter(), meta.round_trips
     with requests.Session() as session:
@@ -200,17 +201,17 @@ def run_obvious(sandbox: Sandbox, scenario: Scenario) -> tuple[int, float]:
 
 @dataclass(frozen=True)
 class Package:
-    """A function's package."""
+    """Figures of a function's package."""
 
     megabytes: float
     zipped: float
-    """Megabytes too."""
+    """Size in megabytes, zipped."""
     init: float
-    """Median seconds of the init phase on the real runtime."""
+    """Median duration of the init phase on the real runtime, in seconds."""
 
 
 def measure_package(folder: Path, environment: Mapping[str, str]) -> Package:
-    """Return how large a package is and how fast it starts."""
+    """Measure the size and the start of a package."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     archive = Path(shutil.make_archive(str(folder), "zip", folder))
     inits = []
@@ -224,14 +225,14 @@ def measure_package(folder: Path, environment: Mapping[str, str]) -> Package:
 
 
 def print_packages(sandbox: Sandbox) -> None:
-    """Build the package, and one with all that pip brings by itself, and compare them."""
+    """Build our package and one with all dependencies that pip installs by default, and compare them."""
     if why_not := why_not_here():
         print(f"No figures on the package: {why_not}")
         return
     build(sandbox, SCENARIOS[0])
     with tempfile.TemporaryDirectory() as temporary:
         ours, plain = Path(temporary) / "ours", Path(temporary) / "plain"
-        subprocess.run(["make", "-s", "build-SyncFunction", f"ARTIFACTS_DIR={ours}"], cwd=ROOT, check=True)  # noqa: S603, S607 - our own
+        subprocess.run(["make", "-s", "build-SyncFunction", f"ARTIFACTS_DIR={ours}"], cwd=ROOT, check=True)  # noqa: S603, S607 - our own target
         install_plainly(plain)
         packages = {
             "as pip installs it": measure_package(plain, sandbox.environment()),
@@ -247,13 +248,13 @@ def print_packages(sandbox: Sandbox) -> None:
 
 
 def install_plainly(folder: Path) -> None:
-    """Install the direct dependencies with all that they ask for, as `sam build` does without a build target."""
+    """Install the direct dependencies with all of theirs, as `sam build` does without a build target."""
     locked = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements-demo.txt").read_text(), re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = [re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder)]
     platform_options = ["--only-binary=:all:", "--python-version=3.13", "--platform=manylinux2014_x86_64"]
-    subprocess.run([*command, *platform_options, *(f"{name}=={locked[name]}" for name in names)], check=True)  # noqa: S603 - pip
+    subprocess.run([*command, *platform_options, *(f"{name}=={locked[name]}" for name in names)], check=True)  # noqa: S603 - runs pip
     shutil.copy(ROOT / "handler.py", folder)
     for ours in ("closrads", "data"):
         shutil.copytree(ROOT / ours, folder / ours, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,6 +1,6 @@
-"""Renew what the tests know of caniemail.com: `python -m scripts.caniemail_facts caniemail.json`.
+"""Update the test data from caniemail.com: `python -m scripts.caniemail_facts caniemail.json`.
 
-Its data are in the npm package `caniemail`: `npm pack caniemail`, then `package/dist/data/caniemail.json`.
+The source is in the npm package `caniemail`: `npm pack caniemail`, then `package/dist/data/caniemail.json`.
 """
 
 import json
@@ -12,7 +12,7 @@ from tests.report.mails import mails
 
 
 def main() -> None:
-    """Keep of it what the mails use, for the mail programs that count."""
+    """Extract the features that the mails use, for the relevant mail programs."""
     data = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     used = {slug_of(feature) for mail in mails().values() for feature in features_of(mail.html)}
     features = {}

@@ -1,9 +1,9 @@
-"""Compare `data/fb_region_keys.json` with Meta's own search, or write it anew from there.
+"""Compare `data/fb_region_keys.json` with Meta's own search, or regenerate it.
 
-    python -m scripts.check_regions            says what differs; exit status 1 if anything does
+    python -m scripts.check_regions            prints the differences; exit status 1 if there are any
     python -m scripts.check_regions --write    writes the file
 
-The token comes from META_ACCESS_TOKEN, the address from CLOSRADS_GRAPH_URL (default: Meta's).
+The token is read from META_ACCESS_TOKEN, the address from CLOSRADS_GRAPH_URL (default: Meta's).
 """
 
 import argparse
@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from closrads.cli.regions import differences, meta_regions
+from closrads.cli.regions import meta_regions, region_differences
 from closrads.config import is_safe_address
 from closrads.errors import ClosradsError
 from closrads.facebook_client import init_api
@@ -21,12 +21,12 @@ from closrads.state_mapper import REGION_FILE, Region
 
 
 def render(regions: Mapping[str, Region]) -> str:
-    """Return the file's text: one line a state, so that a change shows as one line."""
+    """Return the content of the file, with one line per state for readable diffs."""
     return "{\n" + ",\n".join(f'  "{code}": {json.dumps(regions[code])}' for code in sorted(regions)) + "\n}\n"
 
 
 def main() -> int:
-    """Run the comparison that the command line asks for."""
+    """Run the comparison; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.check_regions", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--write", action="store_true", help="write the file from Meta's answer")
     options = parser.parse_args()
@@ -49,7 +49,7 @@ def main() -> int:
         REGION_FILE.write_text(render(theirs), encoding="utf-8")
         print(f"{len(theirs)} regions written to {REGION_FILE.name}")
         return 0
-    lines = differences(json.loads(REGION_FILE.read_text(encoding="utf-8")), theirs)
+    lines = region_differences(json.loads(REGION_FILE.read_text(encoding="utf-8")), theirs)
     print("\n".join(lines) if lines else f"All {len(theirs)} regions are as Meta has them.")
     return 1 if lines else 0
 

@@ -1,9 +1,9 @@
-"""What a run over very many campaigns would take and cost: a simulation from measured calls and published prices.
+"""Simulated duration and cost of a run over very many campaigns, from measured calls and published prices.
 
     python -m scripts.fleet_simulation
 
-One campaign's share is measured: the real handler on the sandbox, at a stated latency. How long a run over all of them
-takes, and where Meta's quota makes it wait, is then simulated ad account by ad account, as the workflow takes them.
+The share of one campaign is measured: the real handler on the sandbox, at a stated latency. The duration of a run over
+all campaigns, including waits for Meta's quota, is then simulated per ad account, in the workflow's order.
 """
 
 import heapq
@@ -25,20 +25,20 @@ from sandbox import Sandbox
 
 ADSETS, ADS = 10, 4
 LATENCY, PER_ITEM = 0.15, 0.01
-"""Seconds of a round trip to Meta, and of each item of a batch."""
+"""Seconds per round trip to Meta, and per item of a batch."""
 
 QUOTA_POINTS, QUOTA_SECONDS = 9_000, 300.0
-"""Of one ad account (Marketing API "Rate Limiting", full access)."""
+"""Quota of one ad account (Marketing API "Rate Limiting", full access)."""
 LARGEST_PAYLOAD = 262_144
-"""Bytes between two states (Step Functions Developer Guide, "Quotas")."""
+"""Maximum payload between two states in bytes (Step Functions Developer Guide, "Quotas")."""
 STANDARD_PARAMETERS = 10_000
-"""Of an account and Region (Systems Manager "Endpoints and quotas"); more need the advanced tier."""
+"""Maximum number per account and Region (Systems Manager "Endpoints and quotas"); more require the advanced tier."""
 PARAMETERS_PER_CAMPAIGN, PAGE, PAGE_SECONDS = 3, 10, 0.03
 PAGES_PER_SECOND = 40.0
-"""Of all readers together, by default (Systems Manager "Endpoints and quotas"); each call for a campaign reads one."""
+"""Default quota of all readers together (Systems Manager "Endpoints and quotas"); a campaign's call reads one page."""
 
-# Of us-east-1, November 2026, without the free tiers. Step Functions: a thousand transitions; Lambda: a GB-second,
-# a million requests; DynamoDB on demand: a million write and read units; CloudWatch Logs: a GB taken in.
+# Prices of us-east-1, November 2026, without free tiers. Step Functions: 1,000 transitions; Lambda: a GB-second and
+# a million requests; DynamoDB on demand: a million write and read units; CloudWatch Logs: a GB ingested.
 DOLLARS_PER_TRANSITION = 0.025 / 1_000
 DOLLARS_PER_GB_SECOND, DOLLARS_PER_INVOCATION = 0.0000166667, 0.20 / 1_000_000
 DOLLARS_PER_WRITE_UNIT, DOLLARS_PER_READ_UNIT = 0.625 / 1_000_000, 0.125 / 1_000_000
@@ -46,16 +46,16 @@ DOLLARS_PER_LOG_GB = 0.50
 FUNCTION_GB = 0.5
 
 TRANSITIONS_PER_CALL, TRANSITIONS_PER_WAIT = 3, 3
-"""Work on it, is something left, done with it; and is something left, wait for it, work on it."""
+"""States per call (work, choice, end) and per wait (choice, wait, work)."""
 TRANSITIONS_PER_ACCOUNT, TRANSITIONS_OF_RUN = 2, 14
-"""The map of its campaigns and its end; the states around the map of the accounts, those of the recheck included."""
+"""States per ad account (map and end) and per run (around the map of the accounts, including the recheck)."""
 WRITE_UNITS_PER_CHANGE, WRITE_UNITS_PER_CAMPAIGN, READ_UNITS_PER_CAMPAIGN = 20, 8, 8
-"""A change: four transactional writes of at most two kB and an index entry. A campaign: its lease and its part."""
+"""Per change, four transactional writes of up to 2 kB and an index entry; per campaign, its lease and its progress."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """One campaign's share of a run, measured."""
+    """The measured share of one campaign in a run."""
 
     seconds: float
     round_trips: int
@@ -66,15 +66,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A business, and a day."""
+    """A business and a day."""
 
     name: str
     accounts: Sequence[int]
-    """How many campaigns each ad account has."""
+    """Number of campaigns of each ad account."""
     changing: float
-    """The share of campaigns whose demand has changed."""
+    """Share of campaigns whose demand has changed."""
     at_once: int
-    """Ad accounts that the workflow works on side by side."""
+    """Number of ad accounts that the workflow processes concurrently."""
 
 
 FLEETS = (
@@ -90,12 +90,12 @@ FLEETS = (
 
 @dataclass
 class Account:
-    """An ad account's points over the last five minutes."""
+    """The points of an ad account over the last five minutes."""
 
     spent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def wait(self, now: float, points: int) -> float:
-        """Return the seconds until so many points are free."""
+        """Return the seconds until `points` are available."""
         while self.spent and self.spent[0][0] + QUOTA_SECONDS <= now:
             self.spent.popleft()
         over = sum(each for _, each in self.spent) + points - QUOTA_POINTS
@@ -110,7 +110,7 @@ class Account:
 
 @dataclass
 class Day:
-    """What a simulated run comes to."""
+    """The outcome of a simulated run."""
 
     seconds: float = 0.0
     function_seconds: float = 0.0
@@ -123,7 +123,7 @@ class Day:
 
     @property
     def dollars(self) -> float:
-        """What it costs."""
+        """Total cost in dollars."""
         return (
             self.transitions * DOLLARS_PER_TRANSITION
             + self.function_seconds * FUNCTION_GB * DOLLARS_PER_GB_SECOND
@@ -154,7 +154,7 @@ def main() -> None:
 
 
 def line(fleet: Fleet, quiet: Share, changing: Share, rechecked: Share) -> str:
-    """Simulate a day, and return its line of the table."""
+    """Simulate a day, and return its row of the table."""
     day = simulate(fleet, quiet, changing, rechecked)
     return (
         f"| {fleet.name} | {day.seconds / 60:.0f} | {day.waits:,} | {day.function_seconds / 3600:.1f} | "
@@ -163,7 +163,7 @@ def line(fleet: Fleet, quiet: Share, changing: Share, rechecked: Share) -> str:
 
 
 def simulate(fleet: Fleet, quiet: Share, changing: Share, rechecked: Share) -> Day:
-    """Go through a run and its recheck, without the half hour between them."""
+    """Simulate a run and its recheck, without the half hour between them."""
     campaigns = sum(fleet.accounts)
     day = Day(transitions=TRANSITIONS_OF_RUN, invocations=4)
     reading = campaigns * PARAMETERS_PER_CAMPAIGN / PAGE * PAGE_SECONDS
@@ -180,7 +180,7 @@ def simulate(fleet: Fleet, quiet: Share, changing: Share, rechecked: Share) -> D
 
 
 def work_off(accounts: Iterable[Sequence[Share]], at_once: int, day: Day) -> float:
-    """Work on all ad accounts, so many side by side; return the seconds until the last is done."""
+    """Process all ad accounts with this concurrency; return the seconds until the last one is finished."""
     free = [0.0] * at_once
     calls = 0
     for shares in accounts:
@@ -207,20 +207,20 @@ def work_off(accounts: Iterable[Sequence[Share]], at_once: int, day: Day) -> flo
 
 
 def payload_bytes(fleet: Fleet) -> int:
-    """Return the size of the largest thing that is passed on: what the opening answers, with slugs of 20 characters."""
+    """Return the size of the largest payload: the response of the opening step, with slugs of 20 characters."""
     numbers = iter(range(sum(fleet.accounts)))
     accounts = [[f"campaign-number-{next(numbers):04}" for _ in range(count)] for count in fleet.accounts]
     return len(json.dumps(accounts))
 
 
 def most_campaigns() -> int:
-    """Return for how many campaigns in accounts of ten the opening's answer is small enough."""
+    """Return the maximum number of campaigns, in accounts of ten, for which that payload is small enough."""
     thousand = payload_bytes(Fleet("", [10] * 100, 0.0, 1))
     return 1_000 * LARGEST_PAYLOAD // thousand
 
 
 def measure() -> tuple[Share, Share, Share]:
-    """Run one campaign's share on a quiet day, on a day when all its ad sets change, and in the recheck after that."""
+    """Measure one campaign's share on a quiet day, on one when all of its ad sets change, and in its recheck."""
     lines = io.StringIO()
     logger.registered_handler.stream = lines  # type: ignore[attr-defined] # Powertools' is one of a stream
     with Sandbox() as sandbox:
@@ -254,12 +254,12 @@ def measure() -> tuple[Share, Share, Share]:
                 changes=answer["adsets_updated"],
             )
 
-        share("sync", "FL GA")  # the stand-ins take a second over the first use of each service
+        share("sync", "FL GA")  # warms up the fakes, whose services take a second each at first use
         return share("sync", "FL GA"), share("sync", "FL OH"), share("recheck", "FL OH")
 
 
 def invoke(event: Any) -> Any:
-    """Hand an event to the real handler."""
+    """Call the real handler with an event."""
     return handler.handle(event, Clock(remaining=lambda: 900.0))
 
 

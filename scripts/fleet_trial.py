@@ -1,10 +1,10 @@
-"""Sends the deployed workflow through a bad day of a large business, and prints what it took and what became of it.
+"""Runs the deployed workflow through a bad day of a large business, and prints its cost and its outcome.
 
     python -m scripts.fleet_trial
 
-The template runs on ministack with the package as `sam build` makes it. Meta's clock and the workflow's waits run
-a hundred times as fast (see `sandbox.fleet`), so seconds are those of this machine. How long one campaign takes is
-measured apart, at a stated latency. It ends with an error if the promise is broken for any ad set.
+The template runs on ministack with the package as built by `sam build`. Meta's clock and the workflow's waits run a
+hundred times faster (see `sandbox.fleet`), so seconds are those of this machine. The duration of one campaign is
+measured separately, at a stated latency. The script fails if the promise is broken for any ad set.
 """
 
 import os
@@ -24,11 +24,11 @@ from sandbox.ministack import why_not_here
 ROOT = Path(__file__).resolve().parent.parent
 ACCOUNTS, CAMPAIGNS_EACH, ADSETS_EACH = 20, 10, 10
 AT_ONCE = "6"
-"""Ad accounts; each takes a process, and this machine has two processors."""
+"""Concurrent ad accounts; each needs a process, and this machine has two processors."""
 PATIENCE_SECONDS = 1800.0
 MUCH_LATER = 20_000.0
 LATENCY, LATENCY_PER_ITEM = 0.15, 0.01
-"""Seconds of a round trip to Meta, as in `scripts.bench`."""
+"""Seconds per round trip to Meta and per item of a batch, as in `scripts.bench`."""
 VERIFY_WAIT_SECONDS = "3"
 
 CAMPAIGNS = {
@@ -36,19 +36,19 @@ CAMPAIGNS = {
     for number in range(1, ACCOUNTS * CAMPAIGNS_EACH + 1)
 }
 TRANSITIONS_OF_ACCOUNT = 2 * 2
-"""Its Map and its end, in the run and in the recheck."""
+"""The map and the end of an ad account, in the run and in the recheck."""
 LIMITED, BUSY = ("act_111",), ("act_211", "act_311", "act_411")
 """Ad accounts on the Limited tier, and those whose quota another program has nearly used up."""
 BROKEN_FEED = "fleet-50"
 REFUSED = 400
-"""Meta's status for a quota that is used up, and for nothing else here."""
+"""Meta's status for an exhausted quota, and for nothing else here."""
 TROUBLE = (
     (faults.throttled_account(), "POST adset", 4, 200),
     (faults.SERVICE_UNAVAILABLE, "GET adsets", 10, 20),
     (faults.BAD_GATEWAY_HTML, "POST adset", 10, 300),
     (faults.UNKNOWN_ERROR, "POST ad", 20, 1000),
 )
-"""What Meta answers, to which calls, how often, and after how many that go well."""
+"""Scripted faults: the reply, the matching calls, how many of them, and how many succeed first."""
 
 
 def main() -> None:
@@ -67,11 +67,11 @@ def main() -> None:
 
 
 def measure_one(package: Path) -> None:
-    """Print what a campaign takes of Lambda, Meta and Step Functions on a day with changes and on one without."""
+    """Print the cost of a campaign in Lambda, Meta and Step Functions on a day with changes and on one without."""
     campaigns = dict.fromkeys([f"fleet-{number}" for number in range(1, 5)], "act_111")
     with deployed(package, campaigns, at_once="1", verify_wait_seconds=VERIFY_WAIT_SECONDS) as fleet:
         fleet.open_business(campaigns, ADSETS_EACH, ads=4)
-        fleet.end_of(fleet.start({"dry_run": True}))  # the start of its process is not a campaign's
+        fleet.end_of(fleet.start({"dry_run": True}))  # so that the start of its process does not count
         fleet.remember()
         fleet.meta.latency, fleet.meta.latency_per_item = LATENCY, LATENCY_PER_ITEM
         print(f"A campaign of {ADSETS_EACH} ad sets of 4 ads, {1000 * LATENCY:.0f} ms per round trip to Meta:\n")
@@ -99,7 +99,7 @@ def measure_one(package: Path) -> None:
 
 
 def bad_day(package: Path) -> Sequence[str]:
-    """Run a day on which much goes wrong, print what it took, and return where the promise is broken."""
+    """Run a bad day, print its cost, and return the violations of the promise."""
     with deployed(package, CAMPAIGNS, AT_ONCE) as fleet:
         fleet.open_business(CAMPAIGNS, ADSETS_EACH)
         beyond_help = make_trouble(fleet)
@@ -133,7 +133,7 @@ def bad_day(package: Path) -> Sequence[str]:
 
 
 def make_trouble(fleet: Fleet) -> set[str]:
-    """Break this and that; return the ad sets whose ads nothing will mend."""
+    """Script the faults; return the ad sets with incurable ads."""
     for account in LIMITED:
         fleet.meta.add_account(account, "limited")
     for account in BUSY:
@@ -156,12 +156,12 @@ def make_trouble(fleet: Fleet) -> set[str]:
 
 
 def is_adset_write(operation: Operation) -> bool:
-    """Tell whether an ad set is written."""
+    """Return whether an operation writes an ad set."""
     return (operation.method, operation.kind) == ("POST", "adset")
 
 
 def row(name: str, ended: str, told: Told) -> str:
-    """Return a line of the table."""
+    """Return a row of the table."""
     return (
         f"| {name} | {ended} | {told.seconds:.0f} | {told.items} | {told.calls:,} | {told.failed_calls} | {told.waits} "
         f"| {told.waited_seconds:,.0f} | {told.transitions:,} | {told.largest_payload:,} |"
@@ -169,14 +169,14 @@ def row(name: str, ended: str, told: Told) -> str:
 
 
 def at(day: int) -> dict[str, object]:
-    """Return what the schedule sends so many days from now."""
+    """Return the schedule's event for `day` days later."""
     scheduled = datetime.fromisoformat(str(SCHEDULED["scheduled"])) + timedelta(days=day)
     return SCHEDULED | {"scheduled": scheduled.isoformat()}
 
 
 @contextmanager
 def deployed(package: Path, campaigns: dict[str, str], at_once: str, **limits: str) -> Iterator[Fleet]:
-    """Deploy, with these campaigns and their limits."""
+    """Deploy the given campaigns with their limits."""
     with Fleet(package) as fleet:
         fleet.deploy(FleetAccountsAtOnce=at_once, FleetRecheckSeconds="1800")
         for slug, account in campaigns.items():

@@ -1,7 +1,7 @@
-"""Pictures of the report, of every kind of day or of given pages: `python -m scripts.mail_pictures [PAGE.html …]`.
+"""Screenshots of the report for every kind of day, or of given pages: `python -m scripts.mail_pictures [PAGE.html …]`.
 
-They land in `build/mails/`. With `--readme` it takes one only, the README's `docs/report.png`: what a phone shows
-first of the mail of a day with trouble, at two pixels a point. Needs a Chromium.
+They are saved in `build/mails/`. With `--readme`, only the README's `docs/report.png` is created: the first phone
+screen of a mail about a day with trouble, at two pixels per point. Requires Chromium.
 """
 
 import re
@@ -14,14 +14,14 @@ from tests.report.mails import mails
 OUTPUT = Path("build/mails")
 README, README_DAY = Path("docs/report.png"), "red"
 PHONE = (390, 800)
-"""Points."""
+"""Width and height in points."""
 SCREENS = {"320": (320, 1.0), "390": (390, 1.0), "1200": (1200, 1.0), "1200-at-200-percent": (1200, 2.0)}
-"""Widths in points, and the zoom."""
+"""Width in points and zoom, by name."""
 STYLES = re.compile(r"<style>.*?</style>", re.DOTALL)
 
 
 def main() -> None:
-    """Take them."""
+    """Create the screenshots."""
     program = find_chromium()
     if not program:
         sys.exit("There is no Chromium here: install one, or name it in the variable CHROMIUM")
@@ -32,15 +32,15 @@ def main() -> None:
 
 
 def take_for_readme(program: str) -> None:
-    """Take the first screen of one mail, sharp enough for a screen of today."""
+    """Create the screenshot of the first screen of one mail, at high resolution."""
     with Browser(program) as browser:
         browser.show(mails()[README_DAY].html, PHONE[0] * 2, zoom=2)
-        browser.picture(README, most_height=PHONE[1])
+        browser.picture(README, max_height=PHONE[1])
     print(README)
 
 
 def take_all(program: str) -> None:
-    """Take each page on every screen, in light and in dark, and as mail programs darken it."""
+    """Create a screenshot of each page for every screen: light, dark, and darkened by the mail program."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
     pages = {Path(name).stem: Path(name).read_text(encoding="utf-8") for name in sys.argv[1:]}
     pages = pages or {name.replace(" ", "-"): mail.html for name, mail in mails().items()}

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MUTMUT = Path(sys.executable).with_name("mutmut")
 ACCEPTED = ROOT / "tests" / "survivors.toml"
 KILLED_PCT = 95.0
-"""At least, of the mutants that count."""
+"""Minimum share of killed mutants."""
 
 _KILLED = {"killed", "timeout"}
 _REFUSED_BY_MYPY = "caught by type check"
@@ -35,16 +35,16 @@ _LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """What a mutant changes; two mutants of one function may change the same."""
+    """The change that a mutant makes; two mutants of a function may make the same change."""
 
     function: str
-    """With its module and class."""
+    """Qualified name of the function."""
     was: str
     now: str
 
     @property
     def is_wording(self) -> bool:
-        """Whether it changes only the letters of a text for people: of one with a blank in it."""
+        """Whether the mutant changes only the letters of a message, that is, of a string with a space."""
         if self.was.casefold() != self.now.replace("XX", "").casefold():
             return False
         where = next((i for i, (old, new) in enumerate(zip(self.was, self.now, strict=False)) if old != new), 0)
@@ -52,13 +52,13 @@ class Mutation:
         return " " in next(literals, "")
 
     def as_toml(self) -> str:
-        """Return its entry for the file of accepted survivors, but for the reason."""
+        """Return the entry for the file of accepted survivors, without the reason."""
         fields = {"function": self.function, "was": self.was, "now": self.now, "reason": ""}
         return "\n".join(["[[survivor]]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())])
 
 
 def judge(killed: int, survivors: Collection[Mutation], accepted: Collection[Mutation]) -> list[str]:
-    """Return what is wrong, one text for each complaint; empty if the tests are good enough."""
+    """Return the problems, one line each; empty if the tests are good enough."""
     complaints = [
         f"This survived, but is not in {ACCEPTED.name}:\n{each.as_toml()}"
         for each in dict.fromkeys(survivors)
@@ -75,12 +75,12 @@ def judge(killed: int, survivors: Collection[Mutation], accepted: Collection[Mut
 
 
 def killed_pct(killed: int, survived: int) -> float:
-    """Return the share of the killed, 0 if there was nothing to kill."""
+    """Return the share of killed mutants in percent; 0 if there are no mutants."""
     return 100 * killed / max(killed + survived, 1)
 
 
 def read_accepted() -> list[Mutation]:
-    """Return the survivors that may live; each must have a reason."""
+    """Return the accepted survivors, each of which must have a reason."""
     entries = tomllib.loads(ACCEPTED.read_text()).get("survivor", [])
     if nameless := [entry["function"] for entry in entries if not entry["reason"]]:
         sys.exit(f"{ACCEPTED.name} gives no reason for a survivor in {', '.join(nameless)}")
@@ -95,7 +95,7 @@ def read_results() -> Iterator[tuple[str, str]]:
 
 
 def read_mutation(name: str) -> Mutation:
-    """Return what a mutant changes."""
+    """Return the change that a mutant makes."""
     lines = _mutmut("show", name).splitlines()
     was, now = (
         " ".join(line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(3 * sign))
@@ -106,17 +106,17 @@ def read_mutation(name: str) -> Mutation:
 
 
 def _mutmut(*arguments: str) -> str:
-    return subprocess.run([MUTMUT, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603 - ours
+    return subprocess.run([MUTMUT, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603 - runs mutmut
 
 
 def main() -> None:
-    """Run the mutants, print what has survived, and exit with 1 if that is too much."""
+    """Run the mutants, print the survivors, and exit with status 1 if there are too many."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help="keep the results of the last run")
     accepted = read_accepted()
     if not parser.parse_args().keep:
         shutil.rmtree(ROOT / "mutants", ignore_errors=True)
-    subprocess.run([MUTMUT, "run"], cwd=ROOT, check=True)  # noqa: S603 - ours
+    subprocess.run([MUTMUT, "run"], cwd=ROOT, check=True)  # noqa: S603 - runs mutmut
     results = dict(read_results())
     if unfinished := [name for name, status in results.items() if status in _UNFINISHED]:
         sys.exit(f"{len(unfinished)} mutants have not been run: python -m scripts.mutants --keep goes on")

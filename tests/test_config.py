@@ -7,7 +7,7 @@ import pytest
 from closrads import config
 from closrads.config import load_settings
 from closrads.domain.settings import EmailConfig, Limits, Settings
-from closrads.errors import ConfigError, ConfigUnreadError
+from closrads.errors import ConfigError, ConfigUnavailableError
 from closrads.redaction import Secret
 from sandbox import Sandbox
 from sandbox.aws import LEDGER_TABLE
@@ -303,7 +303,9 @@ def test_a_refusing_parameter_store_is_an_error_of_its_own(sandbox: Sandbox, cod
     """It says which path could not be read, and a workflow tells it from settings that are wrong, and tries again."""
     sandbox.aws.fail("ssm", "GetParametersByPath", code, 400, 1)
 
-    with pytest.raises(ConfigUnreadError, match=f"/closrads/sandbox: the Parameter Store cannot be read: .*{code}"):
+    with pytest.raises(
+        ConfigUnavailableError, match=f"/closrads/sandbox: the Parameter Store cannot be read: .*{code}"
+    ):
         load_settings()
 
 

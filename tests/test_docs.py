@@ -7,7 +7,7 @@ import pytest
 from typer.main import get_command
 
 from closrads.cli.app import app
-from closrads.config import _OF_CAMPAIGN, _SHARED
+from closrads.config import _CAMPAIGN_PARAMETERS, _SHARED_PARAMETERS
 from closrads.domain.changes import TRANSITIONS, ChangeState
 from closrads.domain.results import Result
 from closrads.domain.settings import Limits
@@ -51,8 +51,8 @@ def test_the_readme_lists_every_parameter() -> None:
 
     assert {f"`{name}`" for name in Limits.__dataclass_fields__} <= set(re.findall(r"`\w+`", text))
     assert {name for name in listed if "/" in name} == {
-        *_SHARED,
-        *(f"campaigns/<slug>/{name}" for name in _OF_CAMPAIGN),
+        *_SHARED_PARAMETERS,
+        *(f"campaigns/<slug>/{name}" for name in _CAMPAIGN_PARAMETERS),
         "limits/<name>",
         "campaigns/<slug>/limits/<name>",
     }

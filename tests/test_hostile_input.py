@@ -32,7 +32,7 @@ from closrads.errors import ClosradsError, EventError, SyncFailed
 from closrads.meta import graph as graph_api
 from closrads.observability import MAX_LINE_BYTES, logger
 from closrads.redaction import MAX_ERROR_CHARS, MAX_NAME_CHARS, MAX_TEXT_CHARS, one_line
-from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, as_sent, build_report
+from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, build_report, encoded_size
 from closrads.report.subject import MAX_OUTCOME_CHARS
 from closrads.state_mapper import is_state
 from sandbox.meta import Breakage, faults
@@ -596,8 +596,8 @@ def test_a_report_about_thousands_lists_the_first() -> None:
     mail = mail_about("Broad", "x" * 700, count=2_000)
 
     assert_fit_to_read(mail.subject, mail.html, mail.text)
-    assert as_sent(mail.html) <= MAX_HTML_BYTES
-    assert as_sent(mail.text) <= MAX_TEXT_BYTES
+    assert encoded_size(mail.html) <= MAX_HTML_BYTES
+    assert encoded_size(mail.text) <= MAX_TEXT_BYTES
     assert re.search(r"and 1,?\d\d\d more", mail.html)
     assert "Broad (1999)" in mail.text
 

@@ -7,7 +7,6 @@ import logging
 import re
 import traceback
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -15,18 +14,16 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from markupsafe import escape
 
 import closrads
-from closrads import closrtech_client, config, redaction
+from closrads import closrtech_client, config
 from closrads.closrtech_client import get_demand
 from closrads.domain.settings import ClosrtechLogin
 from closrads.errors import ClosradsError, ClosrtechError
 from closrads.facebook_client import init_api
 from closrads.meta import graph
-from closrads.redaction import BEGINNING, Secret, redact
+from closrads.redaction import Secret
 from sandbox import SCENARIOS, closrtech
 from sandbox.meta import Breakage, faults
 from sandbox.server import Delivery, Reply
@@ -344,76 +341,6 @@ def test_no_defect_shows_one(
 
     assert business.found(capfd) == []
     assert sum("Unexpected ValueError" in text for text in business.texts) > 1
-
-
-# --- the filter itself
-
-
-def embedded() -> st.SearchStrategy[Callable[[str], str]]:
-    """Return ways in which somebody may write a secret."""
-
-    def twice(text: str) -> str:
-        return json.dumps(json.dumps(text)[1:-1])[1:-1]
-
-    def raw_json(text: str) -> str:
-        return json.dumps(text, ensure_ascii=False)[1:-1]
-
-    ways: list[Callable[[str], str]] = [
-        str,
-        quote,
-        quote_plus,
-        lambda text: quote(text, safe=""),
-        lambda text: lower_hex(quote(text)),
-        lambda text: quote(quote_plus(text)),
-        lambda text: html.escape(quote(text)),
-        html.escape,
-        lambda text: str(escape(text)),
-        lambda text: html.escape(html.escape(text)),
-        lambda text: json.dumps(text)[1:-1],
-        lambda text: json.dumps(html.escape(text))[1:-1],
-        raw_json,
-        twice,
-    ]
-    return st.sampled_from(ways)
-
-
-any_text = st.text(st.characters(codec="utf-8"), max_size=30)
-secret_characters = st.characters(codec="utf-8", exclude_characters="*")
-any_secret = st.text(secret_characters, min_size=4, max_size=60)
-any_long_secret = st.text(secret_characters, min_size=2 * BEGINNING, max_size=60)
-
-
-@given(any_secret, embedded(), any_text, any_text)
-def test_a_secret_is_found_however_it_is_written(
-    secret: str, written: Callable[[str], str], before: str, after: str
-) -> None:
-    """The text around it does not matter."""
-    redaction._known.clear()
-    Secret(secret)
-
-    left = redact(before + written(secret) + after)
-
-    assert written(secret) not in left
-
-
-@given(any_long_secret, embedded(), st.data())
-def test_the_beginning_of_a_long_secret_is_enough(
-    secret: str, written: Callable[[str], str], data: st.DataObject
-) -> None:
-    """Somebody else's text may come in cut."""
-    redaction._known.clear()
-    Secret(secret)
-    part = secret[: data.draw(st.integers(BEGINNING, len(secret)))]
-
-    assert written(part) not in redact(f"it begins with {written(part)}")
-
-
-def test_one_secret_in_another_leaves_no_rest() -> None:
-    """The longer one is looked for first."""
-    Secret("inner-secret")
-    Secret("an-inner-secret-and-more")
-
-    assert redact("x an-inner-secret-and-more y inner-secret") == "x *** y ***"
 
 
 def test_the_planted_secrets_are_those_that_are_sent(business: Leaks) -> None:

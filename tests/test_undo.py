@@ -270,15 +270,28 @@ class TestLeftAlone:
         assert paused not in {operation.object_id for operation in world.meta.writes}
 
     def test_a_broken_ad(self, world: World) -> None:
-        """Layer 1 holds for an undo too: an ad set with a broken ad is not touched, and named."""
-        _, (sick, _) = updated(world, "TX", "CA")
+        """Layer 1 holds for an undo too: an ad set with an ad that has broken days later is not touched, and named."""
+        run_id, (sick, _) = updated(world, "TX", "CA")
+        later(world, 25 * HOUR)
+        world.run({"action": "recheck", "dry_run": False})
         world.meta.ads_of(sick)[0].issues.append(dict(MISSING_LEAD_FORM))
 
-        result = world.run(UNDO)
+        result = world.run({**UNDO, "run_id": run_id})
 
         assert [each["result"] for each in result["campaigns"][0]["adsets"]] == ["skipped_preflight", "updated"]
         assert world.meta.states(sick) == {"FL"}
         assert "3390001" in world.sandbox.aws.mails[-1].text
+
+    def test_an_ad_that_the_change_has_broken(self, world: World) -> None:
+        """Within a day it is the change's doing: the ad set goes back for that, and there is nothing left to undo."""
+        run_id, (adset,) = updated(world)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+
+        result = world.run(UNDO)
+
+        assert one_adset(result)["result"] == "reverted"
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE"] * 2)
+        assert recorded_state(world, run_id, adset) == "rolled_back"
 
     @pytest.mark.parametrize("status", ["PAUSED", "ARCHIVED", "DELETED"])
     def test_an_ad_set_that_does_not_run_any_more(self, world: World, status: str) -> None:

@@ -1,1 +1,1 @@
-"""What an operator does from a shell, as `python -m closrads`. For development machines: no function carries it."""
+"""The command-line interface for operators, `python -m closrads`; not packaged with the Lambda function."""

@@ -1,6 +1,6 @@
-"""The commands: what they are called, what they take, what their help says.
+"""The commands: their names, parameters and help texts.
 
-What a command needs is imported when it is called: boto3 and Meta's SDK take longer than help or a completion may.
+Each command imports its implementation when it is called: loading boto3 and Meta's SDK would delay help and completion.
 """
 
 from datetime import date
@@ -11,7 +11,7 @@ import typer
 from typer._completion_classes import completion_init
 
 from closrads.cli import completion
-from closrads.cli.terminal import explained
+from closrads.cli.terminal import report_errors
 
 app = typer.Typer(
     help=(
@@ -19,16 +19,16 @@ app = typer.Typer(
         "Exit status: 0 it went well, 1 it did not, 2 the call makes no sense, 130 stopped by Ctrl-C."
     ),
     no_args_is_help=True,
-    pretty_exceptions_enable=False,  # `explained` speaks, and shows no secret
+    pretty_exceptions_enable=False,  # `report_errors` handles exceptions, and redacts secrets
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,  # typer's own asks for a program in PATH, which `python -m` is none
+    add_completion=False,  # typer's own requires a program in PATH, which `python -m` is not
     epilog="More, with examples: docs/commands.md.",
 )
 completion_init()
 
 FLAG = ""
-"""What is shown to be given with an option that takes nothing."""
+"""The metavar of an option without a value."""
 Stage = Annotated[
     str,
     typer.Option(
@@ -71,7 +71,7 @@ def push_config(
     to_json: Json = False,
 ) -> None:
     """Put the parameters that FILE names. Others stay as they are; once more changes nothing."""
-    with explained():
+    with report_errors():
         from closrads.cli import parameters
 
         raise typer.Exit(parameters.push_config(file, stage, dry_run=dry_run, yes=yes, to_json=to_json))
@@ -85,7 +85,7 @@ def pull_config(
     to_json: Json = False,
 ) -> None:
     """Write a stage's parameters as a TOML file, with secrets as ***, which push-config leaves as they are."""
-    with explained():
+    with report_errors():
         from closrads.cli import parameters
 
         parameters.pull_config(stage, file, to_json=to_json)
@@ -97,7 +97,7 @@ def doctor(stage: Stage = completion.DEFAULT_STAGE, *, to_json: Json = False) ->
 
     Exit status 1 if a check failed; a warning is none.
     """
-    with explained():
+    with report_errors():
         from closrads.cli.doctor import doctor as examine
 
         raise typer.Exit(examine(stage, to_json=to_json))
@@ -129,7 +129,7 @@ def run(
 
     The log goes to a file in build/log. Exit status 1 if the run failed, 2 if the event is none.
     """
-    with explained():
+    with report_errors():
         from closrads.cli import runs
 
         raise typer.Exit(runs.run(event, stage, runs.Manner(yes=yes, to_json=to_json, verbose=verbose)))
@@ -158,7 +158,7 @@ def history(  # noqa: PLR0913 - a command's options
     to_json: Json = False,
 ) -> None:
     """Show what each live run did, the newest first. With --run or --campaign: each ad set's change too."""
-    with explained():
+    with report_errors():
         from closrads.cli.history import history as look_back
 
         look_back(stage, slug=campaign, run_id=run_id, day=day, limit=limit, to_json=to_json)
@@ -189,7 +189,7 @@ def undo(  # noqa: PLR0913 - a command's options
     verbose: Verbose = False,
 ) -> None:
     """Put back what a live run changed: shows it first, then asks. What was changed since is left alone."""
-    with explained():
+    with report_errors():
         from closrads.cli import runs
 
         manner = runs.Manner(yes=yes, to_json=to_json, verbose=verbose)

@@ -1,4 +1,4 @@
-"""What a run needs, checked piece by piece. Each check only reads, and one never stops another."""
+"""The checks of `doctor`. Each only reads, and a failing one never stops the others."""
 
 import json
 import math
@@ -14,8 +14,8 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from closrads.cli.environment import NOT_ALLOWED, Place
-from closrads.cli.regions import differences, meta_regions
+from closrads.cli.environment import ACCESS_DENIED_CODES, Place
+from closrads.cli.regions import meta_regions, region_differences
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.config import META_GRAPH_URL, is_safe_address, parse_settings
@@ -37,43 +37,43 @@ from closrads.state_mapper import REGION_FILE, is_state
 from closrads.sync import LEASE_MARGIN
 
 PUSH = "put the right one with `push-config`"
-RELEASED: Mapping[str, date] = {"v26.0": date(2026, 7, 29)}
-"""Versions of the Marketing API. The end of this one is not announced."""
+RELEASE_DATES: Mapping[str, date] = {"v26.0": date(2026, 7, 29)}
+"""Release dates of the Marketing API's versions; the end of this one has not been announced."""
 OLD_AFTER = timedelta(days=300)
-"""v21.0 to v24.0 of the Marketing API ended 11 to 13 months after their release (its changelog)."""
+"""Age at which a version may end soon: v21.0 to v24.0 ended 11 to 13 months after their release (API changelog)."""
 TASKS = frozenset({"ADVERTISE", "MANAGE"})
-"""Either lets the owner of a token change ad sets (Marketing API reference "Ad Account")."""
+"""Tasks that each allow the token's owner to change ad sets (Marketing API reference "Ad Account")."""
 ACTIVE_ACCOUNT = 1
-SHARED_TOKEN = "meta/access_token"  # noqa: S105 - its name
+SHARED_TOKEN = "meta/access_token"  # noqa: S105 - the name of a parameter
 GRAPH_URL = "CLOSRADS_GRAPH_URL"
 TOKEN_DEAD, VERSION_GONE = 190, 2635
 """Marketing API "Error Codes"."""
-BEHIND_TOKEN = "not checked: Meta does not accept the token"  # noqa: S105 - no token
+BEHIND_TOKEN = "not checked: Meta does not accept the token"  # noqa: S105 - a message
 MAX_NAMES = 3
-"""That are given of several parameters or checks."""
+"""Maximum number of names in a list of parameters or checks."""
 
 _MISSING = "?"
-_STANDINS = {
+_PLACEHOLDERS = {
     "closrtech/base_url": "https://closrtech.invalid",
     "closrtech/email": _MISSING,
     "closrtech/password": _MISSING,
     "meta/access_token": _MISSING,
 }
-"""For what is missing, so that the rest can be checked."""
+"""Values for missing parameters, so that the others can be checked."""
 
 
 class Verdict(StrEnum):
-    """How a check ended."""
+    """The outcome of a check."""
 
     OK = "ok"
     WARNING = "warning"
-    """Runs go on, or it could not be checked."""
+    """Runs are not affected, or the check could not be made."""
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, and what is to be done about it."""
+    """A result of a check, and the remedy."""
 
     check: str
     verdict: Verdict
@@ -83,46 +83,46 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing to look at."""
+    """One check."""
 
     name: str
-    look: Callable[[], Iterator[Finding]]
-    needed_right: str = ""
-    """What the operator must be allowed at AWS to look."""
+    run: Callable[[], Iterator[Finding]]
+    required_permission: str = ""
+    """The AWS permission that the operator needs for it."""
 
 
 Clients = Mapping[str, Any]
 
 
 def ok(check: str, said: str) -> Finding:
-    """Return that something is as it should be."""
+    """Return a finding that all is well."""
     return Finding(check, Verdict.OK, said)
 
 
 def warning(check: str, said: str, remedy: str = "") -> Finding:
-    """Return that something should be known, or could not be checked."""
+    """Return a finding that the operator should know about, or of a check that could not be made."""
     return Finding(check, Verdict.WARNING, said, remedy)
 
 
 def failed(check: str, said: str, remedy: str) -> Finding:
-    """Return that a run would fail, or soon will."""
+    """Return a finding that makes runs fail, now or soon."""
     return Finding(check, Verdict.FAILED, said, remedy)
 
 
-def findings_of(check: Check) -> list[Finding]:
-    """Carry a check out; what keeps it from being made is a finding too."""
+def run_check(check: Check) -> list[Finding]:
+    """Run a check and return its findings; an exception becomes a finding, too."""
     try:
-        return list(check.look())
-    except Exception as error:  # noqa: BLE001 - what happens to one check must not hide what the others find
-        return [_hindrance(check, error)]
+        return list(check.run())
+    except Exception as error:  # noqa: BLE001 - a failing check must not hide the findings of the others
+        return [_error_finding(check, error)]
 
 
-def _hindrance(check: Check, error: Exception) -> Finding:
-    """Return what kept a check from being made."""
+def _error_finding(check: Check, error: Exception) -> Finding:
+    """Return the finding for a check that raised an exception."""
     said = one_line(str(error))
     match error:
-        case ClientError() if (code := error.response["Error"]["Code"]) in NOT_ALLOWED:
-            remedy = f"have {check.needed_right} allowed to you"
+        case ClientError() if (code := error.response["Error"]["Code"]) in ACCESS_DENIED_CODES:
+            remedy = f"have {check.required_permission} allowed to you"
             return warning(check.name, f"not checked: you have no right to it ({code})", remedy)
         case ClientError() | BotoCoreError():
             remedy = "check the credentials and the Region of this shell (AWS_PROFILE, AWS_REGION), and the network"
@@ -138,19 +138,19 @@ def _hindrance(check: Check, error: Exception) -> Finding:
     return warning(check.name, said, "this is a defect of `doctor`; all else is checked")
 
 
-def folded(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings with one for all that a dead token keeps from being checked."""
+def merge_token_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """Merge the findings of all checks that an invalid token prevented into one."""
     behind = [finding for finding in findings if finding.said == BEHIND_TOKEN]
     if not behind:
         return list(findings)
-    told = any(each.check.startswith("token ") and each.verdict is Verdict.FAILED for each in findings)
-    names = named([finding.check for finding in behind])
-    one = Finding(names, Verdict.WARNING if told else Verdict.FAILED, BEHIND_TOKEN, behind[0].remedy)
-    return [one if finding is behind[0] else finding for finding in findings if finding not in behind[1:]]
+    is_reported = any(each.check.startswith("token ") and each.verdict is Verdict.FAILED for each in findings)
+    names = summarize_names([finding.check for finding in behind])
+    merged = Finding(names, Verdict.WARNING if is_reported else Verdict.FAILED, BEHIND_TOKEN, behind[0].remedy)
+    return [merged if finding is behind[0] else finding for finding in findings if finding not in behind[1:]]
 
 
-def named(names: Sequence[str]) -> str:
-    """Return the first of several names, and how many there are more."""
+def summarize_names(names: Sequence[str]) -> str:
+    """Return the first of several names, and how many more there are."""
     more = len(names) - MAX_NAMES
     return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
@@ -159,33 +159,35 @@ def named(names: Sequence[str]) -> str:
 
 
 @dataclass(slots=True)
-class Known:
-    """What the parameters say, as far as they say something."""
+class ParameterState:
+    """The parameters, as far as they are valid; filled in by `check_parameters`."""
 
     settings: Settings | None = None
+    """None if even the valid parameters do not form settings."""
     values: Mapping[str, str] = field(default_factory=dict)
+    """All parameters, by name below the stage's path."""
     broken: frozenset[str] = frozenset()
-    """Groups with missing parameters for which something else stands: closrtech, meta."""
+    """Groups with placeholders for missing parameters: `closrtech`, `meta`."""
 
 
-def check_parameters(place: Place, read: Callable[[], Mapping[str, str]], known: Known) -> Iterator[Finding]:
-    """Read the settings as the function does, and beyond the first mistakes what is still right."""
+def check_parameters(place: Place, read: Callable[[], Mapping[str, str]], state: ParameterState) -> Iterator[Finding]:
+    """Read the settings as the function does, and store the valid ones in `state`."""
     name, values = "parameters", read()
     if not values:
         yield failed(name, f"there are none below {place.path}", "check --stage and the Region, then `push-config`")
         return
-    known.values = values
+    state.values = values
     try:
-        known.settings = parse_settings(place.path, values, os.environ)
+        state.settings = parse_settings(place.path, values, os.environ)
     except ConfigError as error:
         for problem in error.problems:
             full, _, said = problem.partition(": ")
             what = full.removeprefix(f"{place.path}/")
             yield failed(what, said, _remedy_for(what, said, place.path))
-        known.settings, known.broken = _as_far_as_right(place.path, values, error.problems)
+        state.settings, state.broken = _valid_settings(place.path, values, error.problems)
         return
-    enabled = [campaign.slug for campaign in known.settings.campaigns if campaign.enabled]
-    off = [campaign.slug for campaign in known.settings.campaigns if not campaign.enabled]
+    enabled = [campaign.slug for campaign in state.settings.campaigns if campaign.enabled]
+    off = [campaign.slug for campaign in state.settings.campaigns if not campaign.enabled]
     said = f"{len(values)} below {place.path}; campaigns: {', '.join(enabled) or 'none'}"
     if off:
         said += f"; switched off: {', '.join(off)}"
@@ -195,24 +197,24 @@ def check_parameters(place: Place, read: Callable[[], Mapping[str, str]], known:
         yield warning(name, f"{said}: a run does nothing", "set a campaign's `enabled` to true")
 
 
-def _as_far_as_right(
+def _valid_settings(
     path: str, values: Mapping[str, str], problems: Sequence[str]
 ) -> tuple[Settings | None, frozenset[str]]:
-    """Return the settings without what the problems are about, and what is missing in them."""
-    blamed = {problem.partition(": ")[0].removeprefix(f"{path}/") for problem in problems}
-    dropped = tuple(f"{_dropped_with(name)}/" for name in blamed)
-    right = {name: value for name, value in values.items() if not f"{name}/".startswith(dropped)}
-    standins = {name: value for name, value in _STANDINS.items() if name in blamed}
-    broken = frozenset(name.split("/")[0] for name in standins)
-    variables = {name: value for name, value in os.environ.items() if name not in blamed}
+    """Return the settings without the faulty parameters, and the groups in which placeholders replace them."""
+    faulty = {problem.partition(": ")[0].removeprefix(f"{path}/") for problem in problems}
+    dropped = tuple(f"{_scope_of(name)}/" for name in faulty)
+    valid = {name: value for name, value in values.items() if not f"{name}/".startswith(dropped)}
+    placeholders = {name: value for name, value in _PLACEHOLDERS.items() if name in faulty}
+    broken = frozenset(name.split("/")[0] for name in placeholders)
+    variables = {name: value for name, value in os.environ.items() if name not in faulty}
     try:
-        return parse_settings(path, {**standins, **right}, variables), broken
+        return parse_settings(path, {**placeholders, **valid}, variables), broken
     except ConfigError:
         return None, broken
 
 
-def _dropped_with(name: str) -> str:
-    """Return what cannot be used without a parameter: its whole campaign, the whole mail, else itself."""
+def _scope_of(name: str) -> str:
+    """Return the prefix of the parameters that are useless without this one: its campaign, all of email, or itself."""
     parts = name.split("/")
     return "/".join(parts[: {"campaigns": 2, "email": 1}.get(parts[0], len(parts))])
 
@@ -229,7 +231,7 @@ def _remedy_for(name: str, said: str, path: str) -> str:
 
 
 def check_feed(campaign: CampaignConfig, settings: Settings, clock: Clock) -> Iterator[Finding]:
-    """Ask for a campaign's demand as a run does, but once."""
+    """Request a campaign's demand as a run does, but only once."""
     name = f"CLOSRTECH: {campaign.slug}"
     try:
         demand = get_demand(campaign.closrtech_campaign, login=settings.closrtech, clock=clock)
@@ -240,10 +242,10 @@ def check_feed(campaign: CampaignConfig, settings: Settings, clock: Clock) -> It
     except ClosradsError as error:
         yield failed(name, str(error), "check closrtech/base_url; if it is right, ask CLOSRTECH")
     else:
-        strangers = [code for code in demand if not is_state(code)]
-        said = f"{len(demand) - len(strangers)} states with demand"
-        if strangers:
-            yield warning(name, f"{said}; unknown: {', '.join(strangers)}", "runs leave these out: ask CLOSRTECH")
+        unknown = [code for code in demand if not is_state(code)]
+        said = f"{len(demand) - len(unknown)} states with demand"
+        if unknown:
+            yield warning(name, f"{said}; unknown: {', '.join(unknown)}", "runs leave these out: ask CLOSRTECH")
         else:
             yield ok(name, said)
 
@@ -252,7 +254,7 @@ def check_feed(campaign: CampaignConfig, settings: Settings, clock: Clock) -> It
 
 
 def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Iterator[Finding]:
-    """Have Meta say what it knows of a token (Graph API "debug_token")."""
+    """Check a token's validity, owner, expiry and permissions (Graph API "debug_token")."""
     remedy = (
         "generate one that never expires, of a system user of the business, with ads_management, then `push-config`"
     )
@@ -263,7 +265,7 @@ def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Itera
     except (MetaAccessError, MetaInvalidError) as error:
         if error.code == TOKEN_DEAD:
             yield failed(name, str(error), remedy)
-        else:  # not every app lets its tokens ask about themselves
+        else:  # some apps do not let a token inspect itself
             yield warning(name, f"not checked: {error}", "look at it in Meta's Access Token Debugger")
         return
     data = answer["data"]
@@ -294,7 +296,7 @@ def _token_problems(data: JsonObject, now: datetime) -> Iterator[str]:
 
 
 def check_account(account: str, api: GraphApi) -> Iterator[Finding]:
-    """Tell whether the owner of the token may change the ads of an ad account."""
+    """Check whether the token's owner may change the ads of an ad account."""
     name = f"ad account {account}"
     found = api.get_once(account, {"fields": "id,name,account_status,user_tasks"}, has_id)
     tasks, title = found.get("user_tasks"), one_line(str(found.get("name")))
@@ -313,7 +315,7 @@ def check_account(account: str, api: GraphApi) -> Iterator[Finding]:
 
 
 def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api: GraphApi) -> Iterator[Finding]:
-    """Look at the Meta campaigns of an ad account, all at once."""
+    """Check the Meta campaigns of an ad account, in one batch."""
     owners = {meta_id: campaign.slug for campaign in campaigns for meta_id in campaign.fb_campaign_ids}
     query = {"fields": "id,name,account_id,effective_status"}
     answers = api.batch([Operation("GET", meta_id, query, has_id) for meta_id in owners], reserve=math.inf)
@@ -344,7 +346,7 @@ def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api:
 def check_regions(api: GraphApi) -> Iterator[Finding]:
     """Compare our table of regions with Meta's search."""
     theirs, _ = meta_regions(api, reserve=math.inf)
-    if lines := differences(json.loads(REGION_FILE.read_text(encoding="utf-8")), theirs):
+    if lines := region_differences(json.loads(REGION_FILE.read_text(encoding="utf-8")), theirs):
         more = f" and {len(lines) - 1} more" if lines[1:] else ""
         yield failed("regions", f"{lines[0]}{more}", "`python -m scripts.check_regions --write`, review, deploy")
     else:
@@ -352,9 +354,9 @@ def check_regions(api: GraphApi) -> Iterator[Finding]:
 
 
 def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]:
-    """Say how long the version of Meta's API may still live.
+    """Check whether the version of Meta's API has ended or may end soon.
 
-    Meta tells only when the end has come, by a header. Before, the age is all there is to go by.
+    Meta's header warns only once the end has come; before that, only the version's age is known.
     """
     name = f"Graph API {API_VERSION}"
     remedy = "read Meta's changelog, update facebook-business and API_VERSION in closrads/graph_api.py, test, deploy"
@@ -367,8 +369,8 @@ def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]
     if api.version_warning:
         yield failed(name, f"Meta warns: {api.version_warning}", remedy)
         return
-    age = today - RELEASED[API_VERSION]
-    said = f"released {RELEASED[API_VERSION]}, no warning from Meta"
+    age = today - RELEASE_DATES[API_VERSION]
+    said = f"released {RELEASE_DATES[API_VERSION]}, no warning from Meta"
     if age > OLD_AFTER:
         yield warning(name, f"{said}; but {age.days} days old, and versions have ended after 11 to 13 months", remedy)
     else:
@@ -379,7 +381,7 @@ def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]
 
 
 def check_account_of_ses(clients: Clients) -> Iterator[Finding]:
-    """Tell whether SES lets mail go to anybody."""
+    """Check whether SES accepts mail to any recipient."""
     name = "SES account"
     account = clients["sesv2"].get_account()
     region = clients["sesv2"].meta.region_name
@@ -400,7 +402,7 @@ def check_account_of_ses(clients: Clients) -> Iterator[Finding]:
 
 
 def check_sender(sender: str, clients: Clients) -> Iterator[Finding]:
-    """Tell whether the sender's address, or a domain that it is of, is verified and can send."""
+    """Check whether the sender's address, or one of its domains, is a verified identity that can send."""
     name = "SES sender"
     address = parseaddr(sender)[1]
     domain = address.rpartition("@")[2]
@@ -449,7 +451,7 @@ def _configuration_set(chosen: str, identity: str, clients: Clients) -> Iterator
 
 
 def check_ledger(place: Place, clients: Clients) -> Iterator[Finding]:
-    """Tell whether the ledger is there and can be read in the ways a run reads it."""
+    """Check whether the ledger's table and index exist and can be read."""
     name = f"ledger {place.table}".strip()
     if not place.table:
         how = warning if place.forbidden else failed
@@ -479,7 +481,7 @@ def check_ledger(place: Place, clients: Clients) -> Iterator[Finding]:
 
 
 def check_backup(place: Place, clients: Clients) -> Iterator[Finding]:
-    """Tell whether the ledger can be brought back to how it was at a point in time."""
+    """Check whether the ledger has point-in-time recovery."""
     name = "ledger backup"
     try:
         answer = clients["dynamodb"].describe_continuous_backups(TableName=place.table)
@@ -501,7 +503,7 @@ def check_backup(place: Place, clients: Clients) -> Iterator[Finding]:
 
 
 def check_clock(url: str, clock: Clock) -> Iterator[Finding]:
-    """Compare this machine's clock with the date of an answer of Meta's: leases and signatures go by it."""
+    """Compare this machine's clock with the date of a response from Meta: leases and signatures depend on it."""
     with requests.Session() as session:
         session.trust_env = False
         try:
@@ -524,7 +526,7 @@ def check_clock(url: str, clock: Clock) -> Iterator[Finding]:
 
 
 def api_for(campaign: CampaignConfig, settings: Settings, clock: Clock) -> GraphApi:
-    """Return an api object for one check."""
+    """Return an API object for a campaign's ad account."""
     return init_api(
         campaign.fb_access_token,
         campaign.fb_ad_account_id,
@@ -534,51 +536,51 @@ def api_for(campaign: CampaignConfig, settings: Settings, clock: Clock) -> Graph
     )
 
 
-def checks_of(place: Place, known: Known, clients: Clients, clock: Clock) -> Iterator[Check]:
-    """Yield every check but for the parameters', which come first."""
-    settings = known.settings
+def checks_of(place: Place, state: ParameterState, clients: Clients, clock: Clock) -> Iterator[Check]:
+    """Yield all checks except that of the parameters, which must have run before."""
+    settings = state.settings
     graph_url = os.environ.get(GRAPH_URL) or META_GRAPH_URL
     meta_is_known = is_safe_address(graph_url)
     if settings is None:
-        yield _unchecked("CLOSRTECH and Meta", f"parameters below {place.path}")
+        yield _not_checked("CLOSRTECH and Meta", f"parameters below {place.path}")
     else:
-        yield from _checks_of_closrtech(settings, known, clock)
-        yield from _checks_of_meta(settings, known, clock) if meta_is_known else [_unchecked("Meta", GRAPH_URL)]
+        yield from _checks_of_closrtech(settings, state, clock)
+        yield from _checks_of_meta(settings, state, clock) if meta_is_known else [_not_checked("Meta", GRAPH_URL)]
     yield Check("SES account", partial(check_account_of_ses, clients), "ses:GetAccount")
-    sender = settings.email.sender if settings and settings.email else known.values.get("email/sender", "")
-    if not known.values:
-        yield _unchecked("SES sender", f"parameters below {place.path}")
+    sender = settings.email.sender if settings and settings.email else state.values.get("email/sender", "")
+    if not state.values:
+        yield _not_checked("SES sender", f"parameters below {place.path}")
     elif sender:
         rights = "ses:GetEmailIdentity and ses:GetConfigurationSet"
         yield Check("SES sender", partial(check_sender, sender, clients), rights)
     else:
         said = "no email/sender: the report goes to the log, and nobody gets it by mail"
-        yield _known_already(warning("SES sender", said, PUSH))
+        yield _check_returning(warning("SES sender", said, PUSH))
     yield Check("ledger", partial(check_ledger, place, clients), "dynamodb:DescribeTable and dynamodb:Query")
     if place.table:
         yield Check("ledger backup", partial(check_backup, place, clients), "dynamodb:DescribeContinuousBackups")
-    yield Check("clock", partial(check_clock, graph_url, clock)) if meta_is_known else _unchecked("clock", GRAPH_URL)
+    yield Check("clock", partial(check_clock, graph_url, clock)) if meta_is_known else _not_checked("clock", GRAPH_URL)
 
 
-def _checks_of_closrtech(settings: Settings, known: Known, clock: Clock) -> Iterator[Check]:
+def _checks_of_closrtech(settings: Settings, state: ParameterState, clock: Clock) -> Iterator[Check]:
     for campaign in (campaign for campaign in settings.campaigns if campaign.enabled):
         name = f"CLOSRTECH: {campaign.slug}"
-        if "closrtech" in known.broken:
-            yield _unchecked(name, "closrtech/…")
+        if "closrtech" in state.broken:
+            yield _not_checked(name, "closrtech/…")
         else:
             yield Check(name, partial(check_feed, campaign, settings, clock))
 
 
-def _checks_of_meta(settings: Settings, known: Known, clock: Clock) -> Iterator[Check]:
+def _checks_of_meta(settings: Settings, state: ParameterState, clock: Clock) -> Iterator[Check]:
     by_token: dict[Secret, list[CampaignConfig]] = {}
     by_account: dict[tuple[Secret, str], list[CampaignConfig]] = {}
     for campaign in (campaign for campaign in settings.campaigns if campaign.enabled):
         if campaign.fb_access_token.reveal() == _MISSING:
-            yield _unchecked(f"Meta: {campaign.slug}", "meta/…")
+            yield _not_checked(f"Meta: {campaign.slug}", "meta/…")
             continue
         by_token.setdefault(campaign.fb_access_token, []).append(campaign)
         by_account.setdefault((campaign.fb_access_token, campaign.fb_ad_account_id), []).append(campaign)
-    yield from _checks_of_tokens(by_token, settings, known, clock)
+    yield from _checks_of_tokens(by_token, settings, state, clock)
     for (_, account), campaigns in by_account.items():
         api = api_for(campaigns[0], settings, clock)
         yield Check(f"ad account {account}", partial(check_account, account, api))
@@ -590,32 +592,32 @@ def _checks_of_meta(settings: Settings, known: Known, clock: Clock) -> Iterator[
 
 
 def _checks_of_tokens(
-    by_token: Mapping[Secret, Sequence[CampaignConfig]], settings: Settings, known: Known, clock: Clock
+    by_token: Mapping[Secret, Sequence[CampaignConfig]], settings: Settings, state: ParameterState, clock: Clock
 ) -> Iterator[Check]:
-    """Yield a check of each token, named by the parameters that hold it, also of a shared one that nobody uses."""
-    shared = known.values.get(SHARED_TOKEN, "").strip()
+    """Yield a check of each token, named by the parameters that hold it, including an unused shared one."""
+    shared = state.values.get(SHARED_TOKEN, "").strip()
     users = [(token, campaign) for token, campaigns in by_token.items() for campaign in campaigns]
     holders: dict[Secret, list[str]] = {Secret(shared): [SHARED_TOKEN]} if shared and users else {}
     is_used = False
     for token, campaign in users:
         own = f"campaigns/{campaign.slug}/fb_access_token"
-        if known.values.get(own, "").strip():
+        if state.values.get(own, "").strip():
             holders.setdefault(token, []).append(own)
         else:
             is_used = True
     for token, parameters in holders.items():
-        name = f"token {named(parameters)}"
+        name = f"token {summarize_names(parameters)}"
         api = api_for(replace(users[0][1], fb_access_token=token), settings, clock)
         yield Check(name, partial(check_token, name, token, api, clock.now()))
     if shared and users and not is_used:
         said = "is used by no campaign: each has an fb_access_token of its own"
         remedy = "put a new token into each of those, or delete them: aws ssm delete-parameter"
-        yield _known_already(warning(SHARED_TOKEN, said, remedy))
+        yield _check_returning(warning(SHARED_TOKEN, said, remedy))
 
 
-def _unchecked(name: str, for_want_of: str) -> Check:
-    return _known_already(warning(name, f"not checked, for want of {for_want_of}", "see to that first"))
+def _not_checked(name: str, missing: str) -> Check:
+    return _check_returning(warning(name, f"not checked, for want of {missing}", "see to that first"))
 
 
-def _known_already(finding: Finding) -> Check:
+def _check_returning(finding: Finding) -> Check:
     return Check(finding.check, partial(iter, [finding]))

@@ -1,4 +1,4 @@
-"""What a shell offers after a TAB; where it cannot be told quickly, nothing."""
+"""Shell completion; it offers nothing where the candidates cannot be found quickly."""
 
 import os
 import shlex
@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 VARIABLE = "_CLOSRADS_COMPLETE"
-"""Set while a shell asks what to offer."""
+"""Set while a shell requests completions."""
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "events"
 DEFAULT_STAGE = "prod"
@@ -35,43 +35,43 @@ compdef _closrads_offer closrads
 
 
 class Shell(StrEnum):
-    """What can be completed in."""
+    """The supported shells."""
 
     BASH = "bash"
     ZSH = "zsh"
 
 
 def script(shell: Shell) -> str:
-    """Return what a shell is to evaluate."""
-    own = {Shell.BASH: _BASH, Shell.ZSH: _ZSH}[shell]
+    """Return the script that a shell evaluates to enable completion."""
+    completion = {Shell.BASH: _BASH, Shell.ZSH: _ZSH}[shell]
     names = {"root": shlex.quote(str(ROOT)), "python": shlex.quote(sys.executable), "variable": VARIABLE}
-    return f"{_FUNCTION}{own}".format(**names)
+    return f"{_FUNCTION}{completion}".format(**names)
 
 
 def event_names() -> list[str]:
-    """Return the bare names of the event files."""
+    """Return the names of the event files, without folder and extension."""
     return sorted(file.stem for file in EVENTS.glob("*.json"))
 
 
 def stages(incomplete: str) -> list[str]:
-    """Offer the stages that `samconfig.toml` deploys."""
+    """Return the matching stages of `samconfig.toml`."""
     found = set()
     with suppress(OSError, tomllib.TOMLDecodeError):
         for tables in tomllib.loads((ROOT / "samconfig.toml").read_text()).values():
             if isinstance(tables, dict):
                 overrides = tables.get("deploy", {}).get("parameters", {}).get("parameter_overrides", ())
                 found |= {each.removeprefix("Stage=") for each in overrides if each.startswith("Stage=")}
-    return _beginning(incomplete, found)
+    return _matching(incomplete, found)
 
 
 def events(incomplete: str) -> list[str]:
-    """Offer the event files; the shell itself knows all other files."""
-    return _beginning(incomplete, event_names())
+    """Return the matching event files; the shell itself completes other files."""
+    return _matching(incomplete, event_names())
 
 
 def campaigns(incomplete: str) -> list[str]:
-    """Offer the slugs that have parameters; one quick look, for somebody waits with a finger on TAB."""
-    # Imported here, for the other completions do without.
+    """Return the matching slugs of campaigns with parameters; one attempt with short timeouts, as a person waits."""
+    # Imported here, because the other completions do not need it.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
@@ -83,8 +83,8 @@ def campaigns(incomplete: str) -> list[str]:
         pages = boto3.client("ssm", config=config).get_paginator("get_parameters_by_path")
         for page in pages.paginate(Path=f"{path}/campaigns", Recursive=True, WithDecryption=False):
             found |= {each["Name"].removeprefix(f"{path}/campaigns/").split("/")[0] for each in page["Parameters"]}
-    return _beginning(incomplete, found)
+    return _matching(incomplete, found)
 
 
-def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:
+def _matching(incomplete: str, words: Iterable[str]) -> list[str]:
     return sorted(word for word in words if word.startswith(incomplete))

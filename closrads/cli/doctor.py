@@ -1,4 +1,4 @@
-"""`doctor`: whether everything that a run needs is there, and what to do where it is not. It only reads."""
+"""`doctor`: checks everything that a run needs, without changing anything."""
 
 import json
 from dataclasses import asdict, replace
@@ -9,24 +9,33 @@ import boto3
 from rich.text import Text
 
 from closrads.cli import environment
-from closrads.cli.checks import Check, Finding, Known, Verdict, check_parameters, checks_of, findings_of, folded
+from closrads.cli.checks import (
+    Check,
+    Finding,
+    ParameterState,
+    Verdict,
+    check_parameters,
+    checks_of,
+    merge_token_findings,
+    run_check,
+)
 from closrads.cli.log import logged_to
 from closrads.cli.parameters import read_parameters
-from closrads.cli.terminal import FAILED, shown, table, waiting
+from closrads.cli.terminal import FAILED, stdout_console, table, waiting
 from closrads.concurrency import map_concurrently
 
-AT_ONCE = 10
-PATIENCE_SECONDS = 30.0
-"""For one question; nothing is asked twice."""
-NARROW = 100
-"""Columns; with fewer the names have none of their own."""
+MAX_CONCURRENT_CHECKS = 10
+CALL_SECONDS = 30.0
+"""Time limit of a single call; calls are not retried."""
+NARROW_COLUMNS = 100
+"""On a narrower terminal, the names of the checks share a column with the findings."""
 _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold red"}
 
 
 def doctor(stage: str, *, to_json: bool) -> int:
-    """Make all checks, show what they found, and return the exit status."""
+    """Run all checks, show their findings, and return the exit status."""
     with waiting("Looking at the parameters, CLOSRTECH, Meta, SES and the ledger"):
-        findings = examined(stage)
+        findings = run_checks(stage)
     healthy = not any(finding.verdict is Verdict.FAILED for finding in findings)
     if to_json:
         print(json.dumps({"stage": stage, "ok": healthy, "checks": [asdict(finding) for finding in findings]}))  # noqa: T201 - for machines
@@ -35,26 +44,26 @@ def doctor(stage: str, *, to_json: bool) -> int:
     return 0 if healthy else FAILED
 
 
-def examined(stage: str) -> list[Finding]:
-    """Return what all checks of a stage found."""
+def run_checks(stage: str) -> list[Finding]:
+    """Run all checks of a stage and return their findings."""
     place = environment.place_of(stage)
     clients = {name: boto3.client(name, config=environment.AWS_CLIENT) for name in ("ssm", "sesv2", "dynamodb")}
-    clock = replace(environment.clock(), remaining=lambda: PATIENCE_SECONDS)
-    known = Known()
-    with environment.entered(place), logged_to(StringIO()):
+    clock = replace(environment.clock(), remaining=lambda: CALL_SECONDS)
+    state = ParameterState()
+    with environment.function_environment(place), logged_to(StringIO()):
         read = partial(read_parameters, clients["ssm"], place.path)
-        findings = findings_of(
-            Check("parameters", partial(check_parameters, place, read, known), "ssm:GetParametersByPath")
+        findings = run_check(
+            Check("parameters", partial(check_parameters, place, read, state), "ssm:GetParametersByPath")
         )
-        checks = list(checks_of(place, known, clients, clock))
-        for found in map_concurrently(findings_of, checks, AT_ONCE):
+        checks = list(checks_of(place, state, clients, clock))
+        for found in map_concurrently(run_check, checks, MAX_CONCURRENT_CHECKS):
             findings += found
-    return folded(findings)
+    return merge_token_findings(findings)
 
 
 def _show(stage: str, findings: list[Finding]) -> None:
-    out = shown()
-    narrow = out.width < NARROW
+    out = stdout_console()
+    narrow = out.width < NARROW_COLUMNS
     rows = table("", "found, and what to do") if narrow else table("", "check", "found, and what to do")
     for finding in findings:
         remedy = f"\n→ {finding.remedy}" if finding.remedy else ""
@@ -63,5 +72,5 @@ def _show(stage: str, findings: list[Finding]) -> None:
     out.print(rows)
     counts = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict}
     names = {Verdict.OK: "ok", Verdict.WARNING: "warnings" if counts[Verdict.WARNING] > 1 else "warning"}
-    said = ", ".join(f"{number} {names.get(verdict, verdict)}" for verdict, number in counts.items() if number)
-    out.print(f"\nStage {stage}: {said}", style="bold red" if counts[Verdict.FAILED] else "bold")
+    totals = ", ".join(f"{number} {names.get(verdict, verdict)}" for verdict, number in counts.items() if number)
+    out.print(f"\nStage {stage}: {totals}", style="bold red" if counts[Verdict.FAILED] else "bold")

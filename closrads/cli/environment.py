@@ -1,4 +1,4 @@
-"""What a stage is called where: its parameters, its ledger, its time zone."""
+"""The resources of a stage: its parameters, its ledger and its time zone."""
 
 import os
 import re
@@ -19,48 +19,57 @@ from closrads.ledger.dynamodb import Table
 from closrads.sync import MAX_RUN_SECONDS
 
 AWS_CLIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
-NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"})
-"""How AWS's services call it that somebody lacks a right."""
+ACCESS_DENIED_CODES = frozenset(
+    {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+)
+"""Error codes of AWS's services for a missing permission."""
 _STAGE, _PATH, _TABLE, _ZONE = (f"CLOSRADS_{name}" for name in ("STAGE", "PARAMETER_PATH", "LEDGER_TABLE", "TIMEZONE"))
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stage has what."""
+    """The resources of a stage."""
 
     stage: str
     path: str
-    """Of its parameters."""
+    """Path of the parameters."""
     table: str
-    """Of its ledger; empty if it is not known."""
+    """Name of the ledger's table; empty if it is unknown."""
     why_no_table: str
+    """Why the table is unknown; empty if it is known."""
     timezone: str
-    """Empty if it is not known."""
+    """Name of the time zone; empty if it is unknown."""
     forbidden: bool = False
-    """The ledger's table is not known for want of a right."""
+    """Whether the table is unknown because of a missing permission."""
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of the times that people are shown; raise `CommandError` if it is none."""
+        """The time zone in which times are displayed; raise a `CommandError` if the name is invalid."""
         try:
             return ZoneInfo(self.timezone or "UTC")
         except (LookupError, OSError, ValueError):
             raise CommandError(f"{_ZONE} is not a time zone such as America/New_York") from None
 
     def ledger_table(self) -> Table:
-        """Return the ledger's table to look things up in; raise `CommandError` if there is none."""
+        """Return the ledger's table; raise a `CommandError` if it is unknown."""
         if not self.table:
             raise CommandError(self.why_no_table)
         return Table(self.table, Clock())
 
     def variables(self) -> dict[str, str]:
-        """Return the function's environment, as far as it is of the stage."""
+        """Return the stage's environment variables of the function."""
         variables = {_STAGE: self.stage, _PATH: self.path, _TABLE: self.table, _ZONE: self.timezone}
         return {name: value for name, value in variables.items() if value}
 
 
 def parameter_path(stage: str) -> str:
-    """Return the path of a stage's parameters, which this shell may name itself."""
+    """Return the path of a stage's parameters; `CLOSRADS_PARAMETER_PATH` overrides the default.
+
+    Raises
+    ------
+    UsageError
+        The stage is not a valid name, or not the one that this shell is set up for.
+    """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", stage):
         raise UsageError(f"{stage!r} is no stage: give its name alone, such as prod")
     named = os.environ.get(_STAGE)
@@ -70,7 +79,7 @@ def parameter_path(stage: str) -> str:
 
 
 def place_of(stage: str) -> Place:
-    """Return where a stage has what: as this shell's variables say, else as its stack was deployed."""
+    """Return the resources of a stage, from this shell's environment variables or else from its deployed stack."""
     path, table, timezone = parameter_path(stage), os.environ.get(_TABLE, ""), os.environ.get(_ZONE, "")
     if table:
         return Place(stage, path, table, "", timezone)
@@ -81,7 +90,7 @@ def place_of(stage: str) -> Place:
     except (BotoCoreError, ClientError) as error:
         remedy = SET_CREDENTIALS if isinstance(error, NoCredentialsError) else f"Deploy, or set {_TABLE}"
         why = f"The ledger's table is named by the stack {name}, which cannot be read: {error}. {remedy}"
-        forbidden = isinstance(error, ClientError) and error.response["Error"]["Code"] in NOT_ALLOWED
+        forbidden = isinstance(error, ClientError) and error.response["Error"]["Code"] in ACCESS_DENIED_CODES
         return Place(stage, path, "", why, timezone, forbidden)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
     given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}
@@ -91,8 +100,8 @@ def place_of(stage: str) -> Place:
 
 
 @contextmanager
-def entered(place: Place) -> Iterator[None]:
-    """Give this process the environment of the stage's function."""
+def function_environment(place: Place) -> Iterator[None]:
+    """Set the environment variables of the stage's function in this process, within the `with` body."""
     variables = place.variables()
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -107,6 +116,6 @@ def entered(place: Place) -> Iterator[None]:
 
 
 def clock() -> Clock:
-    """Return the time that a run by hand has: as much as in Lambda."""
+    """Return a clock with the deadline of a Lambda invocation that starts now."""
     end = time.monotonic() + MAX_RUN_SECONDS
     return Clock(remaining=lambda: end - time.monotonic())

@@ -23,7 +23,7 @@ from closrads.cli.past import (
     without_end,
 )
 from closrads.cli.runs import WHERE_IDS_ARE
-from closrads.cli.terminal import CommandError, UsageError, say, shown, table, waiting
+from closrads.cli.terminal import CommandError, UsageError, say, stdout_console, table, waiting
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.runs import RunRecord
 from closrads.ledger.changes import Ledger
@@ -124,7 +124,7 @@ def _print(  # noqa: PLR0913 - all that is known
     *,
     detailed: bool,
 ) -> None:
-    out = shown()
+    out = stdout_console()
     if not detailed:
         _print_runs(out, runs, endings, zone)
         return

@@ -1,4 +1,4 @@
-"""Where the function's log lines go when it works in a shell."""
+"""Redirection of the function's log when it runs in a shell."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -9,26 +9,26 @@ from closrads.observability import begin_invocation, logger
 
 
 class Tee(TextIOBase):
-    """Writes to several streams."""
+    """A stream that writes to several others."""
 
     def __init__(self, *streams: TextIO) -> None:
         self._streams = streams
 
     def write(self, text: str) -> int:
-        """Write to each."""
+        """Write to all streams."""
         for stream in self._streams:
             stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush each."""
+        """Flush all streams."""
         for stream in self._streams:
             stream.flush()
 
 
 @contextmanager
 def logged_to(stream: Any) -> Iterator[None]:
-    """Send the log, and the metrics, which are printed, to a stream; what other libraries say holds no secret."""
+    """Redirect the log and the metrics, which are printed, to a stream, within the `with` body."""
     begin_invocation()
     handler: Any = logger.registered_handler
     before = handler.stream

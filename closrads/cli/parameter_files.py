@@ -1,12 +1,12 @@
-"""PURE: a stage's parameters as a file, and what a file would change.
+"""PURE: files with a stage's parameters, and the changes that a file would make.
 
-Two kinds of file are read. TOML spells the parameters' names as tables::
+Two formats are read. In TOML, tables form the names of the parameters::
 
     [campaigns.veterans]
     closrtech_campaign = "VND_VETERAN_LEADS"
     fb_campaign_ids = ["120200000000000900"]
 
-And the `.env` of the system before this one, where any prefix is a campaign: `VETERANS_CLOSRTECH_CAMPAIGN`.
+In the `.env` of the previous system, any prefix denotes a campaign: `VETERANS_CLOSRTECH_CAMPAIGN`.
 """
 
 import re
@@ -20,7 +20,7 @@ from typing import Any
 from dotenv import dotenv_values
 
 HIDDEN = "***"
-"""Stands for a secret wherever one is shown; in a file that is pushed it means: as it is."""
+"""Replaces secrets in output; in a file that is pushed, it leaves the parameter unchanged."""
 
 _SHARED_VARIABLES = {
     "CLOSRTECH_BASE_URL": "closrtech/base_url",
@@ -40,33 +40,33 @@ _VARIABLES_OF_A_CAMPAIGN = {
 }
 
 
-class Kind(StrEnum):
-    """The types of parameters, as the Parameter Store names them."""
+class ParameterType(StrEnum):
+    """The Parameter Store's types."""
 
     STRING = "String"
     STRING_LIST = "StringList"
     SECURE_STRING = "SecureString"
 
 
-def kind_of(name: str) -> Kind:
-    """Return the type that a parameter, named below the stage's path, is to have."""
+def type_of(name: str) -> ParameterType:
+    """Return the type of a parameter, given by its name below the stage's path."""
     if name.endswith(("closrtech/email", "closrtech/password", "access_token", "app_secret")):
-        return Kind.SECURE_STRING
-    return Kind.STRING_LIST if name.endswith(("fb_campaign_ids", "email/recipients")) else Kind.STRING
+        return ParameterType.SECURE_STRING
+    return ParameterType.STRING_LIST if name.endswith(("fb_campaign_ids", "email/recipients")) else ParameterType.STRING
 
 
 class UnreadableFileError(Exception):
-    """A file says nothing that could be pushed; the text says what to do."""
+    """A file cannot be pushed; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterFile:
-    """What a file says."""
+    """The content of a file."""
 
     values: Mapping[str, str]
-    """By name below the stage's path; lists are joined by commas."""
+    """Parameters by name below the stage's path; lists are joined by commas."""
     left_out: tuple[str, ...] = ()
-    """What stands in the file and is no parameter."""
+    """Names in the file that are not parameters."""
 
 
 def read_toml(text: str) -> ParameterFile:
@@ -75,7 +75,7 @@ def read_toml(text: str) -> ParameterFile:
     Raises
     ------
     UnreadableFileError
-        It is none, or holds something that no parameter can be.
+        It is not valid TOML, or contains a value that a parameter cannot have.
     """
     try:
         tables = tomllib.loads(text)
@@ -102,12 +102,12 @@ def _flatten(name: str, value: Any, values: dict[str, str]) -> None:
 
 
 def read_env(text: str) -> ParameterFile:
-    """Read the `.env` of the system before this one; what is empty there is not set.
+    """Read the `.env` of the previous system; empty variables are ignored.
 
     Raises
     ------
     UnreadableFileError
-        Two lines contradict each other.
+        Two variables give different values for the same parameter.
     """
     values: dict[str, str] = {}
     left_out = []
@@ -116,14 +116,14 @@ def read_env(text: str) -> ParameterFile:
         if name is None or not value:
             left_out.append(variable)
             continue
-        value = _in_its_form(name, value)
+        value = _normalized(name, value)
         if values.setdefault(name, value) != value:
             raise UnreadableFileError(f"{variable}: contradicts another line that also means {name}")
     return ParameterFile(values, tuple(left_out))
 
 
 def _name_of(variable: str) -> str | None:
-    """Return the parameter that a variable stands for, None if it stands for none."""
+    """Return the name of the parameter for a variable; None if there is none."""
     if variable in _SHARED_VARIABLES:
         return _SHARED_VARIABLES[variable]
     for suffix, name in _VARIABLES_OF_A_CAMPAIGN.items():
@@ -133,9 +133,9 @@ def _name_of(variable: str) -> str | None:
     return None
 
 
-def _in_its_form(name: str, value: str) -> str:
-    """Return a value as this system wants it: the one before was less particular."""
-    if kind_of(name) is Kind.STRING_LIST:
+def _normalized(name: str, value: str) -> str:
+    """Return a value in this system's format; the previous system accepted others, too."""
+    if type_of(name) is ParameterType.STRING_LIST:
         return ",".join(re.split(r"[\s,;]+", value.strip("[](),; ").replace('"', "")))
     if name.endswith("fb_ad_account_id") and value.isdecimal():
         return f"act_{value}"
@@ -143,16 +143,16 @@ def _in_its_form(name: str, value: str) -> str:
 
 
 def shown_values(values: Mapping[str, str]) -> dict[str, str]:
-    """Return parameters with secrets hidden."""
-    return {name: HIDDEN if kind_of(name) is Kind.SECURE_STRING else values[name] for name in sorted(values)}
+    """Return the parameters with secrets hidden, sorted by name."""
+    return {name: HIDDEN if type_of(name) is ParameterType.SECURE_STRING else values[name] for name in sorted(values)}
 
 
 def as_toml(values: Mapping[str, str]) -> str:
-    """Return parameters as a TOML file, with secrets hidden."""
+    """Return the parameters as TOML, with secrets hidden."""
     tables: dict[str, list[str]] = {}
     for name, value in shown_values(values).items():
         table, _, key = name.rpartition("/")
-        is_list = kind_of(name) is Kind.STRING_LIST
+        is_list = type_of(name) is ParameterType.STRING_LIST
         shown = "[" + ", ".join(map(_quoted, value.split(","))) + "]" if is_list else _quoted(value)
         tables.setdefault(".".join(table.split("/")), []).append(f"{key} = {shown}")
     return "\n\n".join("\n".join((f"[{table}]", *lines)) for table, lines in tables.items()) + "\n"
@@ -169,20 +169,22 @@ class Difference:
 
     name: str
     before: str | None
-    """None if it is not there yet."""
+    """None if the parameter does not exist yet."""
     after: str
 
     @property
-    def shown(self) -> tuple[str, str]:
-        """What stands before and after, fit to be shown."""
+    def display_values(self) -> tuple[str, str]:
+        """The values before and after, with secrets hidden."""
         before = "" if self.before is None else self.before
-        if kind_of(self.name) is Kind.SECURE_STRING:
+        if type_of(self.name) is ParameterType.SECURE_STRING:
             return HIDDEN if before else "", f"{HIDDEN} (another one)" if before else HIDDEN
         return before, self.after
 
 
-def differences(there: Mapping[str, str], wanted: Mapping[str, str]) -> list[Difference]:
-    """Return what would change, by name; what the file does not name stays."""
+def differences(existing: Mapping[str, str], wanted: Mapping[str, str]) -> list[Difference]:
+    """Return the parameters that `wanted` adds or changes, sorted by name; it removes none."""
     return [
-        Difference(name, there.get(name), wanted[name]) for name in sorted(wanted) if there.get(name) != wanted[name]
+        Difference(name, existing.get(name), value)
+        for name, value in sorted(wanted.items())
+        if existing.get(name) != value
     ]

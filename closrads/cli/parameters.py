@@ -1,4 +1,4 @@
-"""`push-config` and `pull-config`: a stage's parameters, out of a file and into one."""
+"""`push-config` and `pull-config`: copy a stage's parameters from a file and to a file."""
 
 import json
 from collections.abc import Mapping
@@ -10,18 +10,28 @@ import boto3
 from closrads.cli.environment import AWS_CLIENT, parameter_path
 from closrads.cli.parameter_files import (
     Difference,
-    Kind,
     ParameterFile,
+    ParameterType,
     UnreadableFileError,
     as_toml,
     differences,
-    kind_of,
     read_env,
     read_toml,
     shown_values,
+    type_of,
 )
 from closrads.cli.summary import several
-from closrads.cli.terminal import FAILED, CommandError, UsageError, agreed, say, shown, table, text_of, waiting
+from closrads.cli.terminal import (
+    FAILED,
+    CommandError,
+    UsageError,
+    confirm,
+    read_text,
+    say,
+    stdout_console,
+    table,
+    waiting,
+)
 from closrads.config import parse_settings
 from closrads.errors import ConfigError
 from closrads.redaction import Secret, redact
@@ -31,12 +41,12 @@ if TYPE_CHECKING:
 
 
 def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bool) -> int:
-    """Put what a file names, after showing what changes and asking; return the exit status."""
+    """Put the parameters of a file, after showing the changes and asking for confirmation; return the exit status."""
     path = parameter_path(stage)
     wanted = _read(file)
     for name, value in wanted.values.items():
-        if kind_of(name) is Kind.SECURE_STRING:
-            Secret(value)  # from here on no text can show it
+        if type_of(name) is ParameterType.SECURE_STRING:
+            Secret(value)  # registers the value for redaction
     with waiting("Reading the parameters"):
         store: SSMClient = boto3.client("ssm", config=AWS_CLIENT)
         there = read_parameters(store, path)
@@ -48,7 +58,7 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bo
         raise CommandError(f"{error}\nNothing was put{hint}") from None
     changes = differences(there, wanted.values)
     puts_unasked = yes and changes and not dry_run
-    if puts_unasked:  # before anything is shown: who reads that may go away, as `head` does
+    if puts_unasked:  # before any output, because writing to a closed pipe, as with `| head`, ends the command
         _put(store, path, changes)
     if to_json:
         names = {"path": path, "dry_run": dry_run, "changes": [change.name for change in changes]}
@@ -57,7 +67,7 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bo
         _show(path, changes, wanted, there)
     if puts_unasked or not changes or dry_run:
         return 0
-    if not agreed(f"Put {several(len(changes), 'parameter')} below {path}?"):
+    if not confirm(f"Put {several(len(changes), 'parameter')} below {path}?"):
         return FAILED
     _put(store, path, changes)
     return 0
@@ -81,7 +91,7 @@ def pull_config(stage: str, file: Path | None, *, to_json: bool) -> None:
 
 
 def _read(file: Path) -> ParameterFile:
-    text = text_of(file)
+    text = read_text(file)
     try:
         found = read_toml(text) if file.suffix == ".toml" else read_env(text)
     except UnreadableFileError as error:
@@ -92,22 +102,22 @@ def _read(file: Path) -> ParameterFile:
 
 
 def read_parameters(store: "SSMClient", path: str) -> dict[str, str]:
-    """Return a stage's parameters by their names below its path; no text can show the secret ones from then on."""
+    """Return a stage's parameters by name below its path; the values of secret ones are registered for redaction."""
     pages = store.get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True, WithDecryption=True)
     there = {found["Name"].removeprefix(f"{path}/"): found["Value"] for page in pages for found in page["Parameters"]}
     for name, value in there.items():
-        if kind_of(name) is Kind.SECURE_STRING:
+        if type_of(name) is ParameterType.SECURE_STRING:
             Secret(value)
     return there
 
 
 def _show(path: str, changes: list[Difference], wanted: ParameterFile, there: Mapping[str, str]) -> None:
-    out = shown()
+    out = stdout_console()
     if changes:
         out.print(f"{path}: {len(changes)} to be put", style="bold")
         rows = table("parameter", "now", "then")
         for change in changes:
-            rows.add_row(*(redact(text) for text in (change.name, *change.shown)))
+            rows.add_row(*(redact(text) for text in (change.name, *change.display_values)))
         out.print(rows)
     else:
         out.print(f"{path}: nothing to do: of {several(len(wanted.values), 'parameter')} none differs")
@@ -122,7 +132,7 @@ def _put(store: "SSMClient", path: str, changes: list[Difference]) -> None:
     try:
         with waiting(f"Putting {several(len(changes), 'parameter')}"):
             for change in changes:
-                name, kind = f"{path}/{change.name}", kind_of(change.name)
+                name, kind = f"{path}/{change.name}", type_of(change.name)
                 store.put_parameter(Name=name, Value=change.after, Type=kind.value, Overwrite=True)
                 done += 1
     finally:

@@ -1,4 +1,4 @@
-"""Our table of regions against Meta's own search."""
+"""Comparison of our table of regions with Meta's own search."""
 
 from collections.abc import Mapping
 
@@ -17,39 +17,39 @@ STATE_NAMES = (
 )
 CODES = {name: code for code, _, name in (entry.partition(" ") for entry in STATE_NAMES.split(", "))}
 DC_KEY = "3851"
-"""DC is known by its key: how Meta spells its name (Washington D. C., District of Columbia, …) is not settled."""
+"""DC is recognized by its key: Meta's spelling of its name varies (Washington D. C., District of Columbia, …)."""
 
 
 def meta_regions(api: GraphApi, *, reserve: float = RESERVED_SECONDS) -> tuple[dict[str, Region], list[str]]:
-    """Return Meta's regions of the 50 states and DC by USPS code, and what else it lists for the US.
+    """Return Meta's regions of the 50 states and DC by USPS code, and the other regions that it lists for the US.
 
-    No wait touches the last `reserve` seconds of the api's clock.
+    Waits spare the last `reserve` seconds of the API's clock.
 
     Raises
     ------
     ClosradsError
-        Meta cannot be asked, or a state is missing or there twice.
+        The call fails, or the list lacks a state.
     """
     query = {"type": "adgeolocation", "location_types": ["region"], "country_code": "US", "q": ""}
     rows = api.get_all("search", query, page_size=1000, reserve=reserve)
     regions: dict[str, Region] = {}
-    strangers = []
+    others = []
     for row in rows:
         code = "DC" if row["key"] == DC_KEY else CODES.get(row["name"])
         if row.get("country_code") != "US" or code is None or code in regions:
-            strangers.append(f"{row['key']} {row['name']}")
+            others.append(f"{row['key']} {row['name']}")
         else:
             regions[code] = {"key": row["key"], "name": row["name"], "country": "US"}
     if missing := sorted({*CODES.values(), "DC"} - regions.keys()):
         raise ClosradsError(
-            f"Meta's list has no region for {', '.join(missing)}, but has {', '.join(strangers) or 'nothing'} that is "
+            f"Meta's list has no region for {', '.join(missing)}, but has {', '.join(others) or 'nothing'} that is "
             "not recognised. Nothing was written; look at the list by hand"
         )
-    return regions, strangers
+    return regions, others
 
 
-def differences(ours: Mapping[str, Region], theirs: Mapping[str, Region]) -> list[str]:
-    """Say what differs, one line a state; DC's name may."""
+def region_differences(ours: Mapping[str, Region], theirs: Mapping[str, Region]) -> list[str]:
+    """Return one line for each state that differs; DC's name may differ."""
     lines = []
     for code in sorted(ours.keys() | theirs.keys()):
         one, other = ours.get(code), theirs.get(code)

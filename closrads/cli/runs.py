@@ -20,11 +20,11 @@ from closrads.cli.terminal import (
     INTERRUPTED,
     CommandError,
     UsageError,
-    agreed,
+    confirm,
+    read_text,
     say,
-    shown,
+    stdout_console,
     table,
-    text_of,
     waiting,
 )
 from closrads.config import load_settings
@@ -53,14 +53,14 @@ def run(event: str, stage: str, manner: Manner) -> int:
     """Hand an event to the handler, show what came of it, and return the exit status."""
     content = _event(event)
     place = environment.place_of(stage)
-    with environment.entered(place):
+    with environment.function_environment(place):
         with waiting("Reading the parameters", quiet=manner.verbose):
             settings = load_settings()
         request = _request(content, settings)
         _refuse_without_ledger(request, place)
         if not request.dry_run and not manner.yes:
             say(_intent(request, settings, place), style="bold")
-            if not agreed("Go on?"):
+            if not confirm("Go on?"):
                 return FAILED
         result = _perform(content, request, place, manner)
     _show(result, place, manner)
@@ -70,7 +70,7 @@ def run(event: str, stage: str, manner: Manner) -> int:
 def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_run: bool) -> int:
     """Show what an undo would do, ask, and do it; return the exit status."""
     place = environment.place_of(stage)
-    with environment.entered(place):
+    with environment.function_environment(place):
         with waiting("Looking the run up", quiet=manner.verbose):
             record = next(Runs(place.ledger_table()).newest(run_id, run_id), None)
             settings = load_settings()
@@ -99,7 +99,7 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
         if dry_run or not changing:
             say("Nothing was undone" if dry_run else "There is nothing to undo")
             return 0
-        if not manner.yes and not agreed(f"Put {several(changing, 'ad set')} back, in stage {stage}?"):
+        if not manner.yes and not confirm(f"Put {several(changing, 'ad set')} back, in stage {stage}?"):
             return FAILED
         live = {**event, "dry_run": False}
         result = _perform(live, _request(live, settings), place, manner)
@@ -116,7 +116,7 @@ def _event(text: str) -> Any:
         if file is None:
             known = ", ".join(event_names())
             raise UsageError(f"{text} is neither JSON nor a file, nor one of those in events/: {known}")
-        source, said = str(file), text_of(file)
+        source, said = str(file), read_text(file)
     try:
         return json.loads(said)
     except json.JSONDecodeError as error:
@@ -193,7 +193,7 @@ def _show(result: RunResult, place: Place, manner: Manner) -> None:
     if manner.to_json:
         print(json.dumps(result.to_json()))  # noqa: T201 - for machines
         return
-    out = shown()
+    out = stdout_console()
     out.print(headline(result), style="bold" if result.success else "bold red")
     if result.left_to:
         out.print(f"Everything was left to run {result.left_to}, which has the same time or is at work")

@@ -1,4 +1,4 @@
-"""What all commands have in common: how they speak, ask, wait and fail."""
+"""Terminal output, prompts, progress and error handling of all commands."""
 
 import sys
 import traceback
@@ -23,29 +23,29 @@ SET_CREDENTIALS = "Set AWS_PROFILE, or AWS_REGION and credentials, in this shell
 
 
 class CommandError(Exception):
-    """A command cannot do what it is asked to; the text says what to do."""
+    """A command cannot be carried out; the message says what to do."""
 
     status = FAILED
 
 
 class UsageError(CommandError):
-    """A command was called in a way that makes no sense."""
+    """A command was called with invalid arguments."""
 
     status = BAD_USAGE
 
 
-def shown() -> Console:
-    """Return where results go: standard output, with colours only on a terminal and without NO_COLOR."""
+def stdout_console() -> Console:
+    """Return the console for results: standard output, in colour only on a terminal and without NO_COLOR."""
     return _console(error=False)
 
 
-def told() -> Console:
-    """Return where everything else goes, so that a pipe gets results only."""
+def stderr_console() -> Console:
+    """Return the console for everything but results, so that a pipe receives results only."""
     return _console(error=True)
 
 
 def _console(*, error: bool) -> Console:
-    # What others have written must not be taken for markup.
+    # Markup and emoji codes are off: texts from outside must not be interpreted as such.
     console = Console(stderr=error, highlight=False, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001 - rich's own view of the environment
         console.width = WIDTH_OF_A_PIPE
@@ -53,13 +53,13 @@ def _console(*, error: bool) -> Console:
 
 
 def say(text: str, style: str = "") -> None:
-    """Tell a person something beside the results; lines are broken for eyes, but not for programs."""
-    console = told()
+    """Print a message to standard error; long lines are wrapped on a terminal only."""
+    console = stderr_console()
     console.print(text, style=style or None, soft_wrap=not console.is_terminal)
 
 
 def table(*columns: str) -> Table:
-    """Return an empty table of the commands' common form; no cell of it is ever cut."""
+    """Return an empty table in the common style; its cells are wrapped, never truncated."""
     result = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in columns:
         result.add_column(column, overflow="fold")
@@ -68,13 +68,13 @@ def table(*columns: str) -> Table:
 
 @contextmanager
 def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Say on a terminal what is waited for, and for how long already."""
-    console = told()
+    """Show a spinner with a description and the elapsed time, on a terminal only."""
+    console = stderr_console()
     spinner = (
         Progress(
             SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=console,
             transient=True,
-            redirect_stdout=False,  # metrics are printed, and belong to the log
+            redirect_stdout=False,  # printed metrics must go to the log
         )
         if console.is_terminal and not quiet
         else None
@@ -85,14 +85,14 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
         yield
 
 
-def is_somebody_there() -> bool:
-    """Tell whether a question would be read by a person."""
+def is_interactive() -> bool:
+    """Return whether a person can answer a question."""
     return sys.stdin.isatty()
 
 
-def agreed(question: str) -> bool:
-    """Ask a person for a yes; without one the answer is no, and how a script says yes is told."""
-    if not is_somebody_there():
+def confirm(question: str) -> bool:
+    """Ask for confirmation; if not interactive, print a hint about `--yes` and return False."""
+    if not is_interactive():
         say("Nobody is there to ask: give --yes", style="red")
         return False
     try:
@@ -101,8 +101,8 @@ def agreed(question: str) -> bool:
         raise KeyboardInterrupt from None
 
 
-def text_of(file: Path) -> str:
-    """Return what stands in a file that somebody named."""
+def read_text(file: Path) -> str:
+    """Return the content of a file that the user named; raise a `UsageError` if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -112,59 +112,58 @@ def text_of(file: Path) -> str:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Say in one text what went wrong and what to do: no traceback, no secret, and an exit status for scripts."""
+def report_errors() -> Iterator[None]:
+    """Turn an exception into a redacted message without a traceback, and an exit status."""
     try:
         yield
-    except (typer.Exit, BrokenPipeError):  # the last is `| head`, which typer knows
+    except (typer.Exit, BrokenPipeError):  # typer handles both; the latter comes from `| head`
         raise
     except KeyboardInterrupt:
-        _give_up("Stopped", INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - the last place where a secret in a text can be stopped
-        _give_up(*_explanation(error))
+        _exit("Stopped", INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the default handler would print an unredacted traceback
+        _exit(*_message_and_status(error))
 
 
-def _give_up(text: str, status: int) -> NoReturn:
-
+def _exit(text: str, status: int) -> NoReturn:
     say(redact(text), style="red")
     raise typer.Exit(status) from None
 
 
-def _explanation(error: Exception) -> tuple[str, int]:
-    """Return what to say of an error, and the exit status."""
-    # Slow to import, and loaded by the time that something of it is raised.
+def _message_and_status(error: Exception) -> tuple[str, int]:
+    """Return the message for an exception, and the exit status."""
+    # botocore is slow to import, and already loaded if one of its exceptions is raised.
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415
 
-    said, status = str(error), FAILED
+    message, status = str(error), FAILED
     match error:
         case CommandError():
             status = error.status
         case EventError():
-            said, status = f"The event is not understood:\n{error}", BAD_USAGE
+            message, status = f"The event is not understood:\n{error}", BAD_USAGE
         case ConfigError():
-            said = f"{error}\n`doctor` tells more; `push-config` puts parameters"
+            message = f"{error}\n`doctor` tells more; `push-config` puts parameters"
         case NoCredentialsError() | NoRegionError():
             pass
         case ClientError():
-            said = f"AWS refuses: {error}. Are these the right credentials and the right Region?"
+            message = f"AWS refuses: {error}. Are these the right credentials and the right Region?"
         case BotoCoreError():
-            said = f"AWS cannot be asked: {error}. Check the network and this shell's AWS_ variables"
+            message = f"AWS cannot be asked: {error}. Check the network and this shell's AWS_ variables"
         case OSError():
-            said = f"{error.filename}: {str(error.strerror).lower()}" if error.filename else said
+            message = f"{error.filename}: {str(error.strerror).lower()}" if error.filename else message
         case ClosradsError():
             pass
         case _:
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}:{place.lineno}"
-            said = one_line(f"Unexpected {type(error).__name__} at {where}: {error}. This is a defect of CLOSRADS")
-    lacks = any(isinstance(cause, NoCredentialsError | NoRegionError) for cause in _causes(error))
-    if lacks and SET_CREDENTIALS not in said:
-        said = f"{said.rstrip('.')}. {SET_CREDENTIALS}"
-    return said, status
+            message = one_line(f"Unexpected {type(error).__name__} at {where}: {error}. This is a defect of CLOSRADS")
+    is_unconfigured = any(isinstance(cause, NoCredentialsError | NoRegionError) for cause in _causes(error))
+    if is_unconfigured and SET_CREDENTIALS not in message:
+        message = f"{message.rstrip('.')}. {SET_CREDENTIALS}"
+    return message, status
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it came from."""
+    """Yield an exception and its chain of contexts."""
     while error is not None:
         yield error
         error = error.__context__

@@ -1,4 +1,4 @@
-"""Ad sets and ads as Meta shows them, and what their health is."""
+"""Ad sets and ads as Meta returns them, and the health of ads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class AdIssue:
     summary: str
     message: str
     type: str | None
-    """`HARD_ERROR`, `SOFT_ERROR`, or None: Meta does not always say."""
+    """`HARD_ERROR`, `SOFT_ERROR`, or None if Meta omits it."""
 
     def __str__(self) -> str:
         text = self.summary if self.message in {"", self.summary} else f"{self.summary}: {self.message}"
@@ -26,55 +26,55 @@ class AdIssue:
 
 @dataclass(frozen=True, slots=True)
 class Ad:
-    """One ad as it was read."""
+    """One ad, as read from Meta."""
 
     id: str
     name: str
     status: str
-    """What was asked for: `ACTIVE`, `PAUSED`, …"""
+    """The configured status: `ACTIVE`, `PAUSED`, …"""
     effective_status: str
-    """What is: also reflects parents, review and processing."""
+    """The actual status, which also reflects the parents, review and processing."""
     issues: tuple[AdIssue, ...] = ()
     review_feedback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AdSetSnapshot:
-    """One ad set with all its ads, as read before anything is written."""
+    """One ad set with all its ads, as read before any write."""
 
     id: str
     name: str
     meta_campaign_id: str
     effective_status: str
     targeting: Mapping[str, Any]
-    """Meta's raw object, untouched: typed objects lose keys on the way back."""
+    """Meta's raw object, unmodified: typed objects lose keys in a round trip."""
     ads: tuple[Ad, ...] = ()
     read_at: datetime = LONG_AGO
-    """When the reading began."""
+    """When the read started."""
 
     @property
     def active_ads(self) -> tuple[Ad, ...]:
-        """The ads that are switched on."""
+        """The ads whose configured status is ACTIVE."""
         return tuple(ad for ad in self.ads if ad.status == "ACTIVE")
 
 
 class AdHealth(StrEnum):
-    """How an ad does. Not knowing is neither good nor bad."""
+    """The health of an ad. An unknown state is neither healthy nor broken."""
 
     HEALTHY = "healthy"
-    """Delivers, or is off because a person or a parent wants it so."""
+    """Delivers, or is off because a person paused it or its parent is off."""
     PENDING = "pending"
-    """In review or in process: not broken, not proven."""
+    """In review or in process: not broken, but not verified either."""
     UNREADABLE = "unreadable"
-    """Could not be read, or Meta says something this package does not know."""
+    """Could not be read, or has a status that this package does not know."""
     UNEXPLAINED = "unexplained"
-    """Ran before a change and is off now, without an issue and without a trace of who did it."""
+    """Ran before a change and is paused now, without an issue and without a known actor."""
     BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
 class AdFinding:
-    """What a read of one ad showed."""
+    """The health of one ad at one read."""
 
     ad: Ad
     health: AdHealth

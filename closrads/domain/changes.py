@@ -1,4 +1,4 @@
-"""One ad set's change: the states it passes through, and what is kept of it between runs."""
+"""The change of one ad set: its state machine, and what is stored about it between runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,30 +13,30 @@ from closrads.domain.targeting import region_keys
 
 
 class ChangeState(StrEnum):
-    """How far the change of an ad set has come."""
+    """The progress of an ad set's change."""
 
     PREPARED = "prepared"
-    """Written down; whether Meta has received the write is unknown until the next state."""
+    """Recorded in the ledger; whether Meta has received the write is unknown until the next state."""
     WRITTEN = "written"
-    """Meta has the new regions; the links of the ads to their lead forms are pending."""
+    """Meta has stored the new regions; the links between the ads and their lead forms are pending."""
     REPUBLISHED = "republished"
-    """Meta has confirmed a re-publish of every ad that runs."""
+    """Meta has confirmed the re-publish of every running ad."""
     VERIFIED = "verified"
-    """A later read has shown every ad well."""
+    """A later read has shown every ad to be healthy."""
     ROLLING_BACK = "rolling_back"
-    """The regions from before are to be put back; how far that has come is unknown until the next state."""
+    """The original regions are being restored; the progress is unknown until the next state."""
     ROLLED_BACK = "rolled_back"
-    """The regions from before are there, every re-publish was confirmed, and every ad was well afterwards."""
+    """The original regions are restored, every re-publish is confirmed, and every ad was healthy afterwards."""
     ROLLBACK_FAILED = "rollback_failed"
-    """One of these three could not be shown."""
+    """At least one condition of `ROLLED_BACK` could not be confirmed."""
     SUPERSEDED = "superseded"
-    """The regions are somebody else's: neither those from before nor those of the change."""
+    """The regions are neither the original ones nor those of the change: somebody else has set them."""
     NOT_WRITTEN = "not_written"
-    """Meta refused the write, so nothing was changed."""
+    """Meta refused the write; nothing was changed."""
 
     @property
     def is_open(self) -> bool:
-        """Whether a later run has to finish the change or undo it."""
+        """Whether a later run must finish or roll back the change."""
         return self not in FINAL_STATES
 
 
@@ -50,7 +50,7 @@ TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = MappingProxyType(
             {
                 ChangeState.WRITTEN,
                 ChangeState.NOT_WRITTEN,
-                ChangeState.ROLLING_BACK,  # the write may have been done
+                ChangeState.ROLLING_BACK,  # the write may have taken effect
                 ChangeState.SUPERSEDED,
             }
         ),
@@ -76,105 +76,105 @@ TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = MappingProxyType(
             }
         ),
         ChangeState.ROLLBACK_FAILED: frozenset({ChangeState.ROLLING_BACK}),
-        # A recheck may find broken ads, or regions that came late, whatever a change has ended as.
+        # A recheck may find broken ads, or a write that Meta applied late, after any final state.
         ChangeState.VERIFIED: frozenset({ChangeState.ROLLING_BACK}),
         ChangeState.ROLLED_BACK: frozenset({ChangeState.ROLLING_BACK}),
         ChangeState.SUPERSEDED: frozenset({ChangeState.ROLLING_BACK}),
         ChangeState.NOT_WRITTEN: frozenset(),
     }
 )
-"""The steps a change may take; every other is refused by the ledger. `docs/lifecycle.md` draws them."""
+"""The allowed transitions, drawn in `docs/lifecycle.md`; the ledger refuses any other."""
 
 
 class RollbackReason(StrEnum):
-    """Why a change cannot stay."""
+    """Why a change is rolled back."""
 
     ADS_BROKEN = "ads_broken"
     PAUSE_UNEXPLAINED = "pause_unexplained"
-    """An ad is off that ran before, and nobody can tell by whom."""
+    """An ad that ran before is paused, and the actor is unknown."""
     NOT_CONFIRMED = "not_confirmed"
-    """A re-publish was refused or its answer lost: the link of the ad is pending."""
+    """A re-publish was refused or its response was lost: the link of the ad to its lead form is pending."""
     OUTCOME_UNKNOWN = "outcome_unknown"
-    """Nobody knows whether the write was done."""
+    """Whether the write took effect is unknown."""
     STORED_DIFFERENTLY = "stored_differently"
-    """Meta has stored other regions than were sent."""
+    """Meta stored different regions than were sent."""
     ALREADY_BACK = "already_back"
-    """The regions from before are there again: only the ads have to be re-published."""
+    """The original regions are already restored; only the ads must be re-published."""
     DEFECT = "defect"
-    """This package has failed."""
+    """An unexpected exception was raised in this package."""
 
 
 @dataclass(frozen=True, slots=True)
 class RevertStreak:
-    """How often an ad set's change was rolled back because its ads broke."""
+    """Consecutive runs in which an ad set's change was rolled back because its ads broke."""
 
     wanted: frozenset[str]
-    """Region keys that were to be set."""
+    """Keys of the regions that were to be set."""
     runs: int
-    """How many runs in a row were rolled back for these regions."""
+    """Number of consecutive rollbacks for these regions."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnexplainedPause:
-    """Ads that ran before a change and are off since, without an issue and without a trace of who did it."""
+    """Ads of one ad set that ran before a change and were paused since, without an issue and without a known actor."""
 
     adset_id: str
     adset_name: str
     ads: Mapping[str, str]
-    """Their names, by id."""
+    """Ad names by ad id."""
     since: datetime
     """When the change was prepared."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousOutcomes:
-    """How earlier runs have left a campaign's ad sets."""
+    """What earlier runs recorded about a campaign's ad sets."""
 
     reverted: Mapping[str, RevertStreak]
-    """By the id of the ad set."""
+    """By ad set id."""
     deferred: frozenset[str] = frozenset()
-    """The ids of those that the last run left to the next."""
+    """Ids of the ad sets that the last run deferred."""
     unexplained: tuple[UnexplainedPause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One ad set's change, as the ledger keeps it."""
+    """The change of one ad set, as the ledger stores it."""
 
     campaign: str
-    """The slug."""
+    """The campaign's slug."""
     run_id: str
     action: Action
     before: AdSetSnapshot
-    """With the whole targeting, and of its ads those that were ACTIVE."""
+    """The ad set with its complete targeting; of its ads, only those that were ACTIVE."""
     after: Mapping[str, Any]
-    """The whole targeting that was sent."""
+    """The complete targeting that is sent."""
     state: ChangeState
     prepared_at: datetime
     changed_at: datetime
-    """When it reached its state."""
+    """When the current state was reached."""
     reverts: RevertStreak | None = None
-    """The ad set's streak when the change was prepared."""
+    """The ad set's revert streak when the change was prepared."""
     reason: RollbackReason | None = None
-    """Why it was rolled back, if it was."""
+    """Why the change was rolled back; None if it was not."""
 
     @property
     def old_regions(self) -> frozenset[str]:
-        """The keys of the regions from before."""
+        """The keys of the original regions."""
         return region_keys(self.before.targeting)
 
     @property
     def new_regions(self) -> frozenset[str]:
-        """The keys of the regions that were sent."""
+        """The keys of the regions that are sent."""
         return region_keys(self.after)
 
     def moved(self, state: ChangeState, at: datetime) -> "Change":
-        """Return the change in its next state.
+        """Return the change in `state`, which it reached at the time `at`.
 
         Raises
         ------
         ValueError
-            The machine has no such step.
+            `TRANSITIONS` does not allow it.
         """
         if state not in TRANSITIONS[self.state]:
             raise ValueError(f"A change cannot go from {self.state} to {state}")

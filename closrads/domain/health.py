@@ -1,4 +1,4 @@
-"""How ads do, and who has switched one off: the rules of what is broken, and of what is a person's."""
+"""The rules of ad health: which ads are broken, and who paused an ad."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +10,9 @@ from closrads.domain.changes import UnexplainedPause
 from closrads.redaction import one_line
 
 MISSING_LEAD_FORM = 3390001
-"""The error this system exists for: Meta has lost the link between an ad and its lead form."""
+"""Meta has lost the link between an ad and its lead form: the error that this system guards against."""
 CLOCK_TOLERANCE = timedelta(minutes=1)
-"""Meta's clock and ours may differ by so much."""
+"""Tolerated difference between Meta's clock and ours."""
 
 # Ad.effective_status, Marketing API reference "Ad".
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
@@ -23,31 +23,32 @@ _OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED"}) | _TAKEN_AWAY
 
 
 class Actor(StrEnum):
-    """Who has switched an ad on or off."""
+    """Who changed an ad's status."""
 
     ADVERTISER = "advertiser"
-    """A person, another app, or an automated rule that a person has set up."""
+    """A person, another app, or an advertiser's automated rule."""
     META = "meta"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:
-    """One row of Meta's activity log that tells of an ad switched on or off."""
+    """One row of Meta's activity log: an ad was switched on or off."""
 
     ad_id: str
     at: datetime
     switched_on: bool
     actor: Actor
     name: str = ""
-    """Of the actor, as Meta shows it."""
+    """The actor's name, as Meta shows it."""
 
 
 def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> StatusChange | None:
-    """Return the row that tells who has switched an ad off since then; None if the log does not tell.
+    """Return the log row of the pause that is in effect; None if the log has none since `since`.
 
-    Of rows of the same second the first counts: Meta lists the newest first. The log may lack rows
-    (facebook-python-business-sdk #296), so that there is none proves nothing.
+    Of rows of the same second the first counts: Meta lists the newest first, in whole seconds.
+
+    A missing row proves nothing: Meta omits some (facebook-python-business-sdk #296).
     """
     rows = (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE)
     last = max(rows, key=lambda row: row.at, default=None)
@@ -55,9 +56,9 @@ def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> Stat
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
-    """Layer 1: return the ads that are broken, or whose status is not known here.
+    """Layer 1: return the findings on ads that are broken or have an unknown status.
 
-    A person's pause, a pending review and a SOFT_ERROR are neither.
+    A person's pause, a pending review and a SOFT_ERROR do not count as broken.
     """
     findings = (_examine(ad) for ad in adset.ads)
     return tuple(finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE})
@@ -66,18 +67,19 @@ def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
 def compare_ads(
     before: Collection[Ad], now: Iterable[Ad], log: Iterable[StatusChange], since: datetime
 ) -> tuple[AdFinding, ...]:
-    """Return how the ads of an ad set do after a change of its targeting.
+    """Return the health of an ad set's ads after a change of its targeting.
 
     Parameters
     ----------
     before
-        The ads that ran before the change: it answers for those.
+        The ads that ran before the change, for which the change is responsible.
     now
-        All ads of the ad set as they are. Of one that came later only a lost lead form is the change's doing.
+        All current ads of the ad set. The change is responsible for a lost lead form of an ad that was added since, but
+        for no other issue of such an ad.
     log
-        What the activity log tells of the ads' statuses; empty if it cannot be read.
+        Status changes of ads from the activity log, newest first; empty if it cannot be read.
     since
-        When the change began.
+        When the change was prepared.
     """
     current = {ad.id: ad for ad in now}
     rows = tuple(log)
@@ -88,7 +90,7 @@ def compare_ads(
 
 
 def pauses_to_explain(before: Iterable[Ad], now: Iterable[Ad]) -> frozenset[str]:
-    """Return the ids of ads that ran before and are off now: the activity log may tell who did it."""
+    """Return the ids of the ads that ran before and are paused now, for which the activity log has to be read."""
     paused = {ad.id for ad in now if ad.status == "PAUSED"}
     return frozenset(ad.id for ad in before if ad.id in paused)
 
@@ -96,7 +98,7 @@ def pauses_to_explain(before: Iterable[Ad], now: Iterable[Ad]) -> frozenset[str]
 def switched_off_by_meta(
     before: Iterable[Ad], now: Iterable[Ad], log: Iterable[StatusChange], since: datetime
 ) -> tuple[Ad, ...]:
-    """Return the ads that ran before the change and that Meta has switched off since."""
+    """Return the ads that ran before the change and that Meta has paused since."""
     current = {ad.id: ad for ad in now}
     rows = tuple(log)
     pairs = ((ad, current.get(ad.id)) for ad in before)
@@ -110,9 +112,9 @@ def switched_off_by_meta(
 def still_unexplained(
     pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange]
 ) -> UnexplainedPause | None:
-    """Return what is left of unexplained pauses: the ads that are still off, and nobody can tell by whom.
+    """Return `pause` with only the ads that are still paused by an unknown actor; None if there are none.
 
-    None if nothing is left: they are on again, or gone, or the activity log names a person by now.
+    An ad is explained once it is on again, is gone, or the activity log shows that the advertiser paused it.
     """
     off = {ad.id for ad in ads if ad.status == "PAUSED"}
     rows = tuple(log)
@@ -126,7 +128,7 @@ def still_unexplained(
 
 
 def is_in_process(finding: AdFinding) -> bool:
-    """Tell whether Meta is still processing an ad, which takes seconds; a review takes hours."""
+    """Return whether Meta is still processing an ad, which takes seconds, unlike a review, which takes hours."""
     return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS
 
 
@@ -134,7 +136,7 @@ def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: dat
     if now is None or now.status in _TAKEN_AWAY:
         return AdFinding(before, AdHealth.HEALTHY)
     if now.status == "ACTIVE" and now.effective_status == "PAUSED":
-        # "Ads Webhooks", effective_status: the configured status tells one's own pause from one that the system made.
+        # "Ads Webhooks", effective_status: the configured status distinguishes a user's pause from one by the system.
         return AdFinding(
             now, AdHealth.BROKEN, f"is switched on, and Meta has paused it: {_reasons(now.issues) or 'no reason given'}"
         )
@@ -142,7 +144,7 @@ def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: dat
 
 
 def _examine_paused(now: Ad, log: Sequence[StatusChange], since: datetime) -> AdFinding:
-    """Return whose pause it is: a person's, Meta's, or nobody can tell."""
+    """Return the health of a paused ad, by who paused it."""
     row = who_paused(now.id, log, since)
     if row is not None and row.actor is Actor.ADVERTISER:
         return AdFinding(now, AdHealth.HEALTHY)

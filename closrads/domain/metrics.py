@@ -1,4 +1,4 @@
-"""What a run counts for CloudWatch, by the name of each metric."""
+"""The CloudWatch metrics of a run."""
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
@@ -16,11 +16,11 @@ MAIL_FAILED = "MailFailed"
 
 
 def run_metrics(result: RunResult, *, is_shared: bool = False) -> dict[str, int]:
-    """Return the counts of a run, empty if it was left to another run.
+    """Return a run's counts by metric name; empty if the run was left to another one.
 
-    `RunSucceeded` counts live syncs only: it is what the silence alarm listens for. Of a run that several invocations
-    share, one campaign that succeeded is a sign of life among hundreds; its failed rollbacks have been counted by
-    `new_failed_rollbacks`.
+    `RunSucceeded` counts live syncs only: the silence alarm fires when it is missing. With `is_shared` (several
+    invocations share the run), one successful campaign makes the run a success, and failed rollbacks are left out
+    because `new_failed_rollbacks` has already counted them.
     """
     if result.left_to:
         return {}
@@ -42,7 +42,7 @@ def run_metrics(result: RunResult, *, is_shared: bool = False) -> dict[str, int]
 
 
 def new_failed_rollbacks(report: SyncReport, earlier: SyncReport | None) -> dict[str, int]:
-    """Return how many rollbacks have failed since an earlier report of the same run, empty for none."""
+    """Return the number of rollbacks that failed since an earlier report of the same run; empty if there are none."""
     count = _failed_rollbacks(report) - (_failed_rollbacks(earlier) if earlier else 0)
     return {ROLLBACK_FAILED: count} if count > 0 and not report.dry_run else {}
 

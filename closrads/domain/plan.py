@@ -1,4 +1,4 @@
-"""PURE: what should happen to each ad set, and which plans are refused."""
+"""PURE: the decision for each ad set, and which plans are refused."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -12,37 +12,37 @@ from closrads.errors import PlanRefusedError
 from closrads.state_mapper import Region
 
 BEYOND_STATES = "Its location setting lets Meta reach people outside the states (targeting_automation)"
-PERCENT_COUNTS_FROM = 10
-"""With fewer targeted states a percentage says nothing."""
-REVERTED_TOO_OFTEN = 2
-"""After so many runs in a row that had to put an ad set back it is left alone: each try restarts its learning phase."""
+MIN_STATES_FOR_PERCENTAGE = 10
+"""A percentage of fewer targeted states is meaningless."""
+MAX_REVERT_STREAK = 2
+"""Consecutive reverts after which an ad set is left alone: each attempt restarts its learning phase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What should happen to one ad set; `UPDATED` means: write."""
+    """What is to happen to one ad set; `UPDATED` means that it is to be written."""
 
     adset: AdSetSnapshot
     result: Result
     regions: tuple[Region, ...]
     issues: tuple[str, ...] = ()
     replaces: frozenset[str] | None = None
-    """Region keys that the ad set must still have for the decision to hold; None for any."""
+    """Region keys that the ad set must still target for the decision to apply; None for any."""
     reverts: RevertStreak | None = None
-    """That its last change had to be put back."""
+    """The ad set's revert streak; None if its last change was kept."""
 
     @property
     def wanted(self) -> frozenset[str]:
-        """The keys of the regions it should have."""
-        return frozenset(str(region["key"]) for region in self.regions)  # Meta may show numbers
+        """The keys of the wanted regions."""
+        return frozenset(str(region["key"]) for region in self.regions)  # Meta may return numbers
 
     @property
     def is_change(self) -> bool:
-        """Whether something is to be written."""
+        """Whether the ad set is to be written."""
         return self.result is Result.UPDATED
 
     def to_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
-        """Return the decision as an outcome: its own, or what the attempt to carry it out has shown."""
+        """Return the ad set's result: `result` if the decision was carried out, else the decision's own."""
         wanted, present = self.wanted, region_keys(self.adset.targeting)
         return AdSetResult(
             id=self.adset.id,
@@ -62,9 +62,16 @@ def decide(
     unhealthy_ads: Collection[AdFinding],
     replaces: frozenset[str] | None = None,
 ) -> Decision:
-    """Decide for one ad set, given the wanted regions and the ads that are not fit for a change.
+    """Return the decision for one ad set.
 
-    With `replaces`, only an ad set that still has those regions is changed.
+    Parameters
+    ----------
+    regions
+        The wanted regions.
+    unhealthy_ads
+        Findings of layer 1; with any, the ad set is skipped.
+    replaces
+        Region keys that the ad set must still target to be changed; None for any.
     """
     notes = (BEYOND_STATES,) if reaches_beyond_states(adset.targeting) else ()
     decision = Decision(adset, Result.UPDATED, tuple(regions), notes, replaces)
@@ -86,18 +93,16 @@ def decide(
 def prioritize(
     decisions: Sequence[Decision], previous: PreviousOutcomes, force: Collection[str]
 ) -> tuple[Decision, ...]:
-    """Let what was deferred go first and what was put back last; leave alone what was put back too often.
+    """Order the decisions: ad sets that the last run deferred first, those that it reverted last.
 
-    Too often is on `REVERTED_TOO_OFTEN` runs in a row for the same states.
+    An ad set that was reverted on `MAX_REVERT_STREAK` consecutive runs for the same states needs attention instead.
     """
     fresh, reverted = [], []
     for decision in sorted(decisions, key=lambda decision: decision.adset.id not in previous.deferred):
         reverts = previous.reverted.get(decision.adset.id)
         if reverts is None or not decision.is_change:
             fresh.append(decision)
-        elif (
-            reverts.runs >= REVERTED_TOO_OFTEN and reverts.wanted == decision.wanted and "reverted_before" not in force
-        ):
+        elif reverts.runs >= MAX_REVERT_STREAK and reverts.wanted == decision.wanted and "reverted_before" not in force:
             issue = (
                 f"It was put back on {reverts.runs} runs in a row for these states, so it is left alone until the "
                 'demand changes. See to its ads, then run it with "force": ["reverted_before"]'
@@ -109,12 +114,12 @@ def prioritize(
 
 
 def remaining(decisions: Sequence[Decision], completed: Collection[str]) -> tuple[Decision, ...]:
-    """Leave out the ad sets, given by id, that this run has done with in an earlier invocation."""
+    """Return the decisions without the ad sets, given by id, that an earlier invocation of this run has completed."""
     return tuple(decision for decision in decisions if decision.adset.id not in completed)
 
 
 def hold(decisions: Sequence[Decision], still_open: Collection[str]) -> tuple[Decision, ...]:
-    """Hold back every ad set, given by id, with an earlier change that is neither finished nor undone."""
+    """Hold every ad set, given by id, that still has an open change from an earlier run."""
     issue = "An earlier change of it is still open, and comes first"
     return tuple(
         replace(decision, result=Result.HELD, issues=(issue,))
@@ -125,21 +130,21 @@ def hold(decisions: Sequence[Decision], still_open: Collection[str]) -> tuple[De
 
 
 def refuse_implausible(decisions: Sequence[Decision], limits: Limits, force: Collection[str]) -> None:
-    """Refuse a plan that would take away too large a share of the states a campaign targets now.
+    """Refuse a plan that would remove too large a share of the states that a campaign targets now.
 
-    A feed that has lost most of its states looks like a feed that has lost its mind; the all-zero answer is only its
-    extreme. With fewer than `PERCENT_COUNTS_FROM` targeted states nothing is refused.
+    A feed that has lost most of its states is probably faulty; an all-zero response is only the extreme case. With
+    fewer than `MIN_STATES_FOR_PERCENTAGE` targeted states, nothing is refused.
 
     Raises
     ------
     PlanRefusedError
-        With the figures, and how to have the plan carried out all the same.
+        Names the figures, and how to force the plan.
     """
     considered = [decision for decision in decisions if decision.result in {Result.UPDATED, Result.UNCHANGED}]
     targeted = frozenset[str]().union(*(region_keys(decision.adset.targeting) for decision in considered))
     wanted = {region["key"] for decision in considered for region in decision.regions}
     removed = targeted - wanted
-    if len(targeted) < PERCENT_COUNTS_FROM or "max_removed_pct" in force:
+    if len(targeted) < MIN_STATES_FOR_PERCENTAGE or "max_removed_pct" in force:
         return
     share = 100 * len(removed) / len(targeted)
     if share > limits.max_removed_pct:
@@ -150,14 +155,14 @@ def refuse_implausible(decisions: Sequence[Decision], limits: Limits, force: Col
         )
 
 
-def defer_beyond(decisions: Sequence[Decision], most: int | None) -> tuple[Decision, ...]:
-    """Leave all changes after the first `most` for the next run."""
-    if most is None:
+def defer_beyond(decisions: Sequence[Decision], limit: int | None) -> tuple[Decision, ...]:
+    """Defer all changes after the first `limit` to the next run; with None, defer none."""
+    if limit is None:
         return tuple(decisions)
     changes = [decision for decision in decisions if decision.is_change]
-    late = {decision.adset.id for decision in changes[most:]}
+    late = {decision.adset.id for decision in changes[limit:]}
     return tuple(
-        replace(decision, result=Result.DEFERRED, issues=(f"max_adsets allows {most} changes a run",))
+        replace(decision, result=Result.DEFERRED, issues=(f"max_adsets allows {limit} changes a run",))
         if decision.adset.id in late
         else decision
         for decision in decisions

@@ -1,4 +1,4 @@
-"""PURE: an event → `RunRequest`. Looking is the default; whatever is not understood is refused."""
+"""PURE: an event → `RunRequest`. A dry run is the default; an event that is not understood is refused."""
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -11,7 +11,7 @@ from closrads.errors import EventError
 
 
 class Action(StrEnum):
-    """What an event asks for."""
+    """What a run does."""
 
     SYNC = "sync"
     RECHECK = "recheck"
@@ -25,31 +25,31 @@ class RunRequest:
     action: Action
     dry_run: bool
     campaigns: tuple[str, ...] | None = None
-    """Slugs, or None for every enabled campaign."""
+    """Campaign slugs; None for every enabled campaign."""
     validate: bool = False
     force: frozenset[str] = frozenset()
     """Names of the limits that are lifted for this run."""
     notify: bool = True
     scheduled: datetime | None = None
-    """The schedule's time; what runs for one time runs to its end once."""
+    """The scheduled time; a run completes at most once per scheduled time."""
     run_id: str | None = None
-    """The run to undo or to look at again; None for each campaign's last."""
+    """The run to undo or to recheck; None for each campaign's last run."""
     opens: bool = False
-    """Whether the run is only to be opened, for several invocations to share it."""
+    """Whether this invocation only opens the run, which several invocations then share."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the request as a JSON object, the same for equal requests."""
+        """Return the request as a JSON object; equal requests give equal objects."""
         scheduled = self.scheduled and self.scheduled.isoformat()
         return {**asdict(self), "force": sorted(self.force), "scheduled": scheduled}
 
 
 @dataclass(frozen=True, slots=True)
 class StepRequest:
-    """A validated event that asks for a share of a run that has been opened."""
+    """A validated event for one step of an open run."""
 
     run_id: str
     campaign: str | None
-    """The slug of the campaign to work on; None to close the run."""
+    """Slug of the campaign to process; None to close the run."""
 
 
 LIFTABLE_LIMITS = frozenset({"max_removed_pct", "reverted_before"})
@@ -59,12 +59,12 @@ _KEYS_OF_STEP = {"part": frozenset({"step", "run_id", "campaigns"}), "close": fr
 
 
 def parse_step(event: Any) -> StepRequest | None:
-    """Validate an event that asks for a share of a run that has been opened; None for any other event.
+    """Validate an event for one step of an open run; return None for any other event.
 
     Raises
     ------
     EventError
-        With every problem of the event.
+        Lists every problem of the event.
     """
     step = event.get("step") if isinstance(event, dict) else None
     if not isinstance(step, str) or step not in _KEYS_OF_STEP:
@@ -90,16 +90,16 @@ def parse_event(event: Any, *, default_dry_run: bool, enabled: Mapping[str, bool
     Parameters
     ----------
     event
-        One of this system's own events, or EventBridge's "Scheduled Event", which means a sync with the defaults.
+        An event of this system, or EventBridge's "Scheduled Event", which means a sync with the defaults.
     default_dry_run
-        What holds when the event has no `dry_run`.
+        The default of `dry_run`.
     enabled
-        Every known campaign's slug, and whether it is switched on.
+        Whether each known campaign is enabled, by slug.
 
     Raises
     ------
     EventError
-        With every problem of the event.
+        Lists every problem of the event.
     """
     if not isinstance(event, dict):
         raise EventError(["The event must be a JSON object; {} is a run with all defaults"])

@@ -1,4 +1,4 @@
-"""Runs as the ledger keeps them, and the progress of runs that several invocations share."""
+"""Runs as the ledger stores them, and the progress of runs that several invocations share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,41 +8,41 @@ from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import GraphUsage, RunResult, SyncReport
 
 RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
-"""How the id of a run begins, so that the ids sort by time."""
+"""Format of the start of a run id, so that run ids sort by time."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedRun:
-    """A run that several invocations share, as the first of them has written it down."""
+    """A run that several invocations share, as the first of them recorded it."""
 
     run_id: str
     request: RunRequest
     started_at: datetime
     campaigns: Mapping[str, str]
-    """The names of the campaigns that it is for, by their slugs."""
+    """Names of the run's campaigns, by slug."""
     has_ended: bool = False
     ends_begun: int = 0
-    """How many invocations have set about ending it."""
+    """Number of invocations that have started to close the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A live run as it is remembered."""
+    """A live run, as the ledger stores it."""
 
     run_id: str
     action: Action
     campaigns: tuple[str, ...]
     started_at: datetime
     ended_at: datetime | None
-    """None if it died, or is still at work; so is `result`."""
+    """None if the run died or is still in progress, as is `result`."""
     result: RunResult | None
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignProgress:
-    """What one campaign's share of an open run has come to."""
+    """The progress of one campaign in an open run."""
 
     report: SyncReport
     graph: GraphUsage
     is_over: bool
-    """Whether nothing more is to be done on the campaign in this run."""
+    """Whether this run has finished with the campaign."""

@@ -1,4 +1,4 @@
-"""What a run is told by the Parameter Store and its environment.
+"""Settings from the Parameter Store and the environment.
 
 A *campaign* is one CLOSRADS campaign: a CLOSRTECH feed, one ad account and one or more *Meta campaigns*.
 """
@@ -15,13 +15,13 @@ class Limits:
     """Bounds of one campaign's run, overridable below `limits/` in the Parameter Store."""
 
     max_removed_pct: float = 80
-    """A plan that takes away more than this share of the states that are targeted now is refused."""
+    """Maximum share of the currently targeted states that a plan may remove; a plan that exceeds it is refused."""
     wave_size: int = 25
-    """Most ad sets that may be in flight at once, once an update has proven good."""
+    """Maximum number of ad sets in a wave, once an update has been verified."""
     verify_wait_seconds: float = 3
-    """Pause between re-publishing an ad set's ads and reading them again."""
+    """Seconds between the re-publish of an ad set's ads and their verification."""
     max_adsets: int | None = None
-    """Most ad sets of a campaign that one run changes; the rest is deferred to the next."""
+    """Maximum number of ad sets that one run changes per campaign; the rest is deferred. None for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CampaignConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClosrtechLogin:
-    """Where CLOSRTECH answers, and to whom."""
+    """CLOSRTECH's address and credentials."""
 
     base_url: str
     email: Secret
@@ -49,7 +49,7 @@ class ClosrtechLogin:
 
 @dataclass(frozen=True, slots=True)
 class EmailConfig:
-    """Who sends the report to whom."""
+    """Sender and recipients of the report."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -57,21 +57,21 @@ class EmailConfig:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a run needs to know before it looks at its event."""
+    """Everything that a run needs to know before it parses its event."""
 
     stage: str
     graph_url: str
     timezone: ZoneInfo
     dry_run: bool
-    """What holds when the event does not say."""
+    """The default for events without `dry_run`."""
     closrtech: ClosrtechLogin
     app_secret: Secret | None
     campaigns: tuple[CampaignConfig, ...]
-    """All of them, also those that are switched off."""
+    """All campaigns, including disabled ones."""
     email: EmailConfig | None
     ledger_table: str = ""
-    """The DynamoDB table of the ledger; without it only a dry run is possible."""
+    """Name of the ledger's DynamoDB table; if empty, only a dry run of a sync is possible."""
 
     def chosen(self, slugs: Collection[str] | None) -> list[CampaignConfig]:
-        """Return the campaigns that are switched on, all of them or those that are named."""
+        """Return the enabled campaigns: those in `slugs`, or all of them if it is None."""
         return [each for each in self.campaigns if each.enabled and (slugs is None or each.slug in slugs)]

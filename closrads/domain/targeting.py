@@ -1,4 +1,4 @@
-"""PURE: reading Meta's raw `targeting` object (Marketing API, "Basic Targeting")."""
+"""PURE: reading and changing Meta's raw `targeting` object (Marketing API, "Basic Targeting")."""
 
 import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from closrads.state_mapper import Region, fb_region_to_usps, is_state
 
 Targeting = Mapping[str, Any]
-_WHAT_TO_DO = {
+_DESCRIPTIONS = {
     "countries": "takes in the whole country",
     "country_groups": "takes in a group of countries",
     "cities": "names cities",
@@ -24,16 +24,16 @@ def region_keys(targeting: Targeting) -> frozenset[str]:
 
 
 def states(keys: Collection[str]) -> tuple[str, ...]:
-    """Return region keys as sorted USPS codes."""
+    """Return the sorted USPS codes of region keys."""
     return tuple(sorted(map(fb_region_to_usps, keys)))
 
 
 def geo_conflicts(targeting: Targeting, wanted: Collection[str]) -> tuple[str, ...]:
-    """Return why the regions of this targeting cannot simply be replaced by `wanted`, and what to change by hand.
+    """Return why the regions of this targeting cannot be replaced by `wanted`, and what to change by hand.
 
-    A country and one of its regions overlap, which Meta refuses (100/1487756), and so do a city or zip and its region;
-    a person put them there for a reason. Locations that are certainly outside the US are in nobody's way. A kind of
-    location that is not known here counts as a conflict.
+    Meta refuses a country together with one of its regions (100/1487756), and so it does a city or zip code with its
+    region; a person added these deliberately. Locations outside the US do not conflict. An unknown kind of location
+    counts as a conflict.
     """
     return tuple(_inclusion_conflicts(targeting)) + tuple(_exclusion_conflicts(targeting, wanted))
 
@@ -55,7 +55,7 @@ def _inclusion_conflicts(targeting: Targeting) -> Iterator[str]:
                 )
                 yield f"Its targeting names regions that are no US states ({names}): take them out in Ads Manager"
         elif not all(map(_is_abroad, entries)):
-            what = _WHAT_TO_DO.get(kind, f"uses “{kind}”")
+            what = _DESCRIPTIONS.get(kind, f"uses “{kind}”")
             yield f"Its targeting {what}: take that out in Ads Manager and target states only"
 
 
@@ -70,13 +70,13 @@ def _exclusion_conflicts(targeting: Targeting, wanted: Collection[str]) -> Itera
 
 
 def reaches_beyond_states(targeting: Targeting) -> bool:
-    """Tell whether Meta may also show ads to people outside the chosen regions ("Advanced targeting", automation)."""
+    """Return whether Meta may also show ads outside the regions ("Advanced targeting", `targeting_automation`)."""
     automation = targeting.get("targeting_automation") or {}
     return bool((automation.get("individual_setting") or {}).get("geo"))
 
 
 def with_regions_of(targeting: Targeting, other: Targeting) -> dict[str, Any]:
-    """Return a targeting with the regions of another one, each as it stands there."""
+    """Return `targeting` with the regions of `other`, each entry unmodified."""
     return {
         **targeting,
         "geo_locations": {
@@ -87,7 +87,7 @@ def with_regions_of(targeting: Targeting, other: Targeting) -> dict[str, Any]:
 
 
 def without_computed(targeting: Targeting) -> dict[str, Any]:
-    """Return the targeting without the `effective_*` keys, which Meta computes and does not take back."""
+    """Return the targeting without the `effective_*` keys, which Meta computes and refuses in a write."""
     return {key: value for key, value in targeting.items() if not key.startswith("effective_")}
 
 
@@ -111,7 +111,7 @@ def _is_us_state(region: Any) -> bool:
 
 
 def _is_abroad(entry: Any) -> bool:
-    """Tell whether a location is certainly outside the US: by its `country`, its "XX:" prefix, or as a country code."""
+    """Return whether a location is certainly outside the US: by its `country`, its "XX:" prefix or its country code."""
     if isinstance(entry, Mapping):
         country = entry.get("country") or str(entry.get("key", "")).partition(":")[0]
     else:
@@ -120,7 +120,7 @@ def _is_abroad(entry: Any) -> bool:
 
 
 def _build_new_targeting(targeting: Targeting, regions: Sequence[Region]) -> dict[str, Any]:
-    """Return a deep copy with other regions and without Meta's computed keys; everything else stays as it is; PURE."""
+    """Return a deep copy of `targeting` with `regions` and without Meta's computed keys; PURE."""
     new = copy.deepcopy(without_computed(targeting))
     new["geo_locations"] = {**(new.get("geo_locations") or {}), "regions": [dict(region) for region in regions]}
     return new

@@ -1,1 +1,1 @@
-"""What must outlive an invocation, in one DynamoDB table."""
+"""State that outlives an invocation, in one DynamoDB table."""

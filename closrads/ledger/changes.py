@@ -1,21 +1,21 @@
-"""The ledger: each change of an ad set is written down before Meta is asked to make it, and followed to its end.
+"""The ledger of ad set changes: each change is recorded before its write at Meta, and tracked to a final state.
 
-One table. Each campaign has a partition with its lease, its changes and how the last run left its ad sets; whatever
-decides about a campaign is read from there with strong consistency. Open changes stand in the local index `open`.
+One table. Each campaign has a partition with its lease, its changes and the outcomes of its last run; decisions about a
+campaign are based on strongly consistent reads of that partition. The local index `open` lists the open changes.
 
 =====================  ===============================  =======================================================
-pk                     sk                               what it is
+pk                     sk                               item
 =====================  ===============================  =======================================================
-``CAMPAIGN#<slug>``    ``LEASE``                        which run holds the campaign, until when; the last sync
-``CAMPAIGN#<slug>``    ``CHANGE#<run>#<ad set>``        one ad set's change, its state, the targeting before and after
-``CAMPAIGN#<slug>``    ``MEMORY#<ad set>``              that its last change was rolled back
-``CAMPAIGN#<slug>``    ``MEMORY#deferred``              which ad sets the last run deferred
-``CAMPAIGN#<slug>``    ``RECHECKED``                    when all that had to be looked at was last looked at
-``CAMPAIGN#<slug>``    ``MEMORY#unexplained#<ad set>``  its ads that are off without a trace of who did it
-``RUN``                ``<run>``                        a live run, and its result once it has ended; a dry run only if
+``CAMPAIGN#<slug>``    ``LEASE``                        the run that holds the campaign, the expiry, and the last sync
+``CAMPAIGN#<slug>``    ``CHANGE#<run>#<ad set>``        one ad set's change: its state, the targeting before and after
+``CAMPAIGN#<slug>``    ``MEMORY#<ad set>``              the ad set's revert streak
+``CAMPAIGN#<slug>``    ``MEMORY#deferred``              the ad sets that the last run deferred
+``CAMPAIGN#<slug>``    ``RECHECKED``                    the start of the last complete recheck
+``CAMPAIGN#<slug>``    ``MEMORY#unexplained#<ad set>``  the ad set's ads that were paused by an unknown actor
+``RUN``                ``<run>``                        a live run and, once it has ended, its result; a dry run only if
                                                         several invocations share it
-``PARTS#<run>``        ``<slug>``                       what has come of a campaign of such a run
-``SCHEDULED``          ``<action>#<time>#<campaigns>``  which run took a scheduled time, and whether it ended
+``PARTS#<run>``        ``<slug>``                       the progress of one campaign in such a run
+``SCHEDULED``          ``<action>#<time>#<campaigns>``  the run that claimed a scheduled time, and whether it has ended
 =====================  ===============================  =======================================================
 """
 
@@ -25,8 +25,8 @@ from datetime import datetime, timedelta
 from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME
-from closrads.errors import LedgerError, LedgerFullError
-from closrads.ledger.dynamodb import Item, Step, Table
+from closrads.errors import LedgerError, LedgerItemTooLargeError
+from closrads.ledger.dynamodb import AtomicWrite, Item, Table
 from closrads.ledger.records import (
     MAX_ITEM_BYTES,
     UNEXPLAINED,
@@ -52,62 +52,62 @@ from closrads.ledger.records import (
 from closrads.observability import logger
 
 STARTED_AGAIN_WITHIN = timedelta(days=1)
-"""The id of a run that several invocations share bears its scheduled time; its changes may be later by so much."""
+"""Maximum time between the scheduled time in the id of a shared run and a change in that run."""
 
 
 _COUNTED = frozenset({None, RollbackReason.ADS_BROKEN, RollbackReason.PAUSE_UNEXPLAINED})
-"""Rollbacks that say something about the ad set; of changes from before the reason was kept none is known."""
+"""Rollback reasons that count for the revert streak; None is that of changes recorded before reasons were stored."""
 
 
 ROLLED_BACK_WITHIN = timedelta(days=3)
-"""A change that is rolled back later than so long after its run is looked at no more."""
+"""Maximum time between a run and a rollback of its change, for the rollback to be rechecked."""
 
 
 class Ledger:
-    """The changes of ad sets, and how the last run left them.
+    """The changes of ad sets, and the outcomes that the next run takes into account.
 
-    Every method raises `LedgerError` if DynamoDB does not do what it is asked.
+    Every method raises a `LedgerError` if DynamoDB fails.
     """
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def prepare(self, changes: Sequence[Change]) -> list[LedgerError | None]:
-        """Write changes down before anything is sent to Meta; return what kept each of them from it.
+        """Record changes before their writes at Meta; return the error of each, None if it was recorded.
 
-        It is a `LedgerFullError` where the targeting is too large.
+        The error is a `LedgerItemTooLargeError` if the targeting is too large.
         """
         items = [change_item(change) for change in changes]
         errors: list[LedgerError | None] = [
-            LedgerFullError(f"The targeting of {item['adset']} is too large for the ledger: make it smaller")
+            LedgerItemTooLargeError(f"The targeting of {item['adset']} is too large for the ledger: make it smaller")
             if size_of(item) > MAX_ITEM_BYTES
             else None
             for item in items
         ]
         fitting = [index for index, error in enumerate(errors) if error is None]
-        steps = [self._first_step(changes[index], items[index]) for index in fitting]
-        for index, error in zip(fitting, self._table.take(steps), strict=True):
+        writes = [self._insertion(changes[index], items[index]) for index in fitting]
+        for index, error in zip(fitting, self._table.apply(writes), strict=True):
             errors[index] = error
         return errors
 
     def move(self, changes: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
-        """Take each change from its state to another; return it as it is then, or what kept it from that.
+        """Move each change to its next state; return the change in that state, or the error.
 
-        A step that the machine does not have is refused. That a change was rolled back is kept with its ad set, in the
-        same transaction, until one is verified. A change
-        that is no longer in the state it was in stays as it is: another run has it.
+        A transition that `TRANSITIONS` does not allow is refused, and so is one whose change is no longer in the given
+        state, because another run has moved it. The same transaction updates the ad set's revert streak: a rollback
+        extends it, a verified change ends it.
         """
         now = self._table.clock.now()
         answers: list[Change | LedgerError] = []
-        steps: dict[int, Step] = {}
+        writes: dict[int, AtomicWrite] = {}
         for index, (change, state) in enumerate(changes):
             try:
                 answers.append(change.moved(state, now))
-            except ValueError as no_such_step:
-                answers.append(LedgerError(str(no_such_step)))
+            except ValueError as not_allowed:
+                answers.append(LedgerError(str(not_allowed)))
             else:
-                steps[index] = self._next_step(change, state, now)
-        for index, error in zip(steps, self._table.take(list(steps.values())), strict=True):
+                writes[index] = self._transition(change, state, now)
+        for index, error in zip(writes, self._table.apply(list(writes.values())), strict=True):
             change, state = changes[index]
             if error is None:
                 names = {"adset": change.before.id, "from": change.state.value, "to": state.value}
@@ -117,23 +117,23 @@ class Ledger:
         return answers
 
     def open_changes(self, slug: str) -> tuple[Change, ...]:
-        """Return the campaign's changes that are neither finished nor undone, the oldest first."""
+        """Return the campaign's open changes, oldest first."""
         keys = self._table.query(campaign_key(slug), index="open")
         items = [self._table.get({"pk": key["pk"], "sk": key["sk"]}) for key in keys]
         return tuple(change_of(item) for item in items if item is not None)
 
     def changes_of(self, slug: str, run_id: str) -> tuple[Change, ...]:
-        """Return what a run changed in a campaign, in the order of the ad sets' ids."""
+        """Return a run's changes in a campaign, in the order of the ad set ids."""
         return tuple(map(change_of, self._table.query(campaign_key(slug), f"CHANGE#{run_id}#")))
 
     def changes_between(self, slug: str, first: str, last: str) -> tuple[Change, ...]:
-        """Return what the runs from one id to another changed in a campaign, in the order of the runs."""
+        """Return the changes in a campaign by the runs from id `first` to id `last`, in the order of the runs."""
         return tuple(map(change_of, self._table.query(campaign_key(slug), "CHANGE#", since=first, until=last)))
 
     def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
-        """Return each ad set's newest change that may have been written, as far as anything became of it since then.
+        """Return each ad set's newest change that may have been written, if its state has changed since `since`.
 
-        A rollback in a later run counts: its write, too, may break ads.
+        Its rollback by a later run counts as well: the write of a rollback may break ads, too.
         """
         items = self._table.query(campaign_key(slug), "CHANGE#", since=f"{since - ROLLED_BACK_WITHIN:{RUN_ID_TIME}}")
         changes = sorted(map(change_of, items), key=lambda change: change.prepared_at)
@@ -141,16 +141,16 @@ class Ledger:
         return tuple(change for change in newest.values() if change.changed_at >= since)
 
     def last_recheck(self, slug: str) -> datetime | None:
-        """Return when a recheck of the campaign has last looked at all that it had to, None if never."""
+        """Return the start of the campaign's last complete recheck; None if there was none."""
         item = self._table.get(rechecked_key(slug))
         return datetime.fromisoformat(item["at"]) if item else None
 
     def record_recheck(self, slug: str, at: datetime) -> None:
-        """Record that a recheck that began at a time has looked at all that it had to."""
+        """Record a complete recheck that started at the time `at`."""
         self._table.put({**rechecked_key(slug), "at": at.isoformat(), "expires_at": expiry(at)})
 
     def previous_outcomes(self, slug: str) -> PreviousOutcomes:
-        """Return how earlier runs have left the campaign's ad sets."""
+        """Return what earlier runs recorded about the campaign's ad sets."""
         items = {item["sk"]: item for item in self._table.query(campaign_key(slug), "MEMORY#")}
         deferred = items.pop(deferred_key(slug)["sk"], {}).get("adsets", ())
         unexplained = [items.pop(sk) for sk in sorted(items) if sk.startswith(UNEXPLAINED)]
@@ -161,20 +161,20 @@ class Ledger:
         )
 
     def keep_unexplained(self, slug: str, pause: UnexplainedPause) -> None:
-        """Keep which ads of an ad set are off without a trace of who did it."""
+        """Record the ads of an ad set that were paused by an unknown actor."""
         item = {**unexplained_key(slug, pause.adset_id), **unexplained_item(pause)}
         self._table.put(item | {"expires_at": expiry(self._table.clock.now())})
 
     def forget_unexplained(self, slug: str, adset_id: str) -> None:
-        """Forget an ad set's unexplained pauses: the ads are on again, or it is known who did it."""
+        """Delete an ad set's unexplained pauses, once the ads are on again or the actor is known."""
         self._table.delete_if(unexplained_key(slug, adset_id), "attribute_exists(pk)", {})
 
     def record_deferred(self, slug: str, adsets: Sequence[str]) -> None:
-        """Record which ad sets, given by id, the next run should take first; none is fine too."""
+        """Record the ids of the ad sets that the next run should change first; an empty list clears them."""
         item = {**deferred_key(slug), "adsets": list(adsets), "expires_at": expiry(self._table.clock.now())}
         self._table.put(item)
 
-    def _first_step(self, change: Change, item: Item) -> Step:
+    def _insertion(self, change: Change, item: Item) -> AtomicWrite:
         put = self._table.put_operation(
             item,
             "attribute_not_exists(pk) OR #state = :not_written OR (#state = :prepared AND prepared_at = :prepared_at)",
@@ -184,15 +184,16 @@ class Ledger:
                 ":prepared_at": item["prepared_at"],
             },
         )
-        return Step([put], max_bytes(change), f"{change.before.id} already has a change in this run")
+        return AtomicWrite([put], max_bytes(change), f"{change.before.id} already has a change in this run")
 
-    def _next_step(self, change: Change, state: ChangeState, now: datetime) -> Step:
-        update = "SET #state = :to, changed_at = :now, ads = :ads"
+    def _transition(self, change: Change, state: ChangeState, now: datetime) -> AtomicWrite:
+        update = "SET #state = :to, changed_at = :now, ads = :ads, moved_by = :me"
         values: Item = {
             ":from": change.state.value,
             ":to": state.value,
             ":now": now.isoformat(),
             ":ads": ads_item(change),
+            ":me": self._table.writer,
         }
         if state is ChangeState.ROLLING_BACK and change.reason is not None:
             update, values[":reason"] = f"{update}, reason = :reason", change.reason.value
@@ -200,7 +201,8 @@ class Ledger:
             update, values[":expires_at"] = f"{update}, expires_at = :expires_at REMOVE open_since", expiry(now)
         elif not change.state.is_open:
             update, values[":open_since"] = f"{update}, open_since = :open_since REMOVE expires_at", open_since(change)
-        condition = "#state = :from OR (#state = :to AND changed_at = :now)"
+        # If the response was lost and the write is retried, the state is already `:to`, written by this invocation.
+        condition = "#state = :from OR (#state = :to AND moved_by = :me)"
         operations = [self._table.update_operation(change_key(change), update, condition, values)]
         key = reverts_key(change)
         if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK and change.reason in _COUNTED:
@@ -209,4 +211,4 @@ class Ledger:
         elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.reverts is not None:
             operations.append(self._table.delete_operation(key))
         refusal = f"The change of {change.before.id} is not {change.state} any more: another run has it"
-        return Step(operations, max_bytes(change), refusal)
+        return AtomicWrite(operations, max_bytes(change), refusal)

@@ -1,5 +1,6 @@
-"""One DynamoDB table: items in and out as plain values, conditional writes, transactions."""
+"""Access to one DynamoDB table: items as Python values, conditional writes, transactions."""
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,19 +22,19 @@ if TYPE_CHECKING:
 MAX_TRANSACTION_OPERATIONS = 100
 """Developer Guide, "Quotas"."""
 MAX_TRANSACTION_BYTES = 3_900_000
-"""Of all items that a transaction touches; DynamoDB takes 4 MB (Developer Guide, "Quotas")."""
+"""Maximum size of all items in a transaction; DynamoDB accepts 4 MB (Developer Guide, "Quotas")."""
 TRANSACTION_ATTEMPTS = 5
 
 LAST_KEY = "\N{DEL}"
-"""Sorts behind every character of a key."""
+"""Sorts after every character of a key."""
 _SHORT_OF_TIME_SECONDS = 20.0
-"""Below this much time left, a call is tried once: with all attempts, one that is not answered takes about ten."""
+"""With less time remaining, calls are not retried: all attempts of a call without a response take about 10 seconds."""
 _RESERVED_WORDS = ("state", "until", "result")
-"""Attribute names that an expression has to spell `#name` (Developer Guide, "Reserved words")."""
+"""Attribute names that an expression must write as `#name` (Developer Guide, "Reserved words")."""
 
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 _client_lock = Lock()
-"""boto3 must not make clients in several threads at once."""
+"""Creating clients with boto3 is not thread-safe."""
 
 Item = dict[str, Any]
 Operation = dict[str, Any]
@@ -50,44 +51,46 @@ def _dynamodb(*, short_of_time: bool = False) -> "DynamoDBClient":
 
 
 def prepare() -> None:
-    """Make the client before it is needed, with the files that it reads when it is first used."""
+    """Create the client ahead of its first use, including the data files that it loads lazily."""
     _dynamodb().get_paginator("query")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Operations that are done together or not at all."""
+class AtomicWrite:
+    """Operations that take effect together or not at all."""
 
     operations: Sequence[Operation]
     max_bytes: int
-    """The most that the items it touches take."""
+    """Upper bound of the size of the affected items."""
     refusal: str
-    """What to say if one of its conditions does not hold."""
+    """Error message if one of the conditions does not hold."""
 
 
 class Table:
-    """A table, as one invocation uses it.
+    """A DynamoDB table, accessed within the deadline of one invocation.
 
-    Every method raises `LedgerError` if DynamoDB does not do what it is asked.
+    Every method raises a `LedgerError` if DynamoDB fails.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
         self._name = name
         self.clock = clock
+        self.writer = uuid.uuid4().hex
+        """Identifies the writes of this invocation."""
         if name:
-            self._pages = _dynamodb().get_paginator("query")  # which loads a file, so not in several threads at once
+            self._pages = _dynamodb().get_paginator("query")  # loads a data file, which is not thread-safe
 
     def put(self, item: Item) -> None:
-        """Write an item, whatever was there."""
+        """Write an item, replacing any existing one."""
         with _ledger_errors("written"):
             self._client.put_item(TableName=self._name, Item=_serialized(item))
 
     def put_if(self, item: Item, condition: str, values: Item) -> Item | None:
-        """Write an item if the condition holds; return None if it did, else what is there."""
+        """Write an item if the condition holds; return None if it was written, else the existing item."""
         return self._write_if("put_item", condition, values, Item=_serialized(item))
 
     def update(self, key: Item, expression: str, values: Item) -> Item:
-        """Update an item and return what it was before, empty if there was none."""
+        """Update an item and return its old attributes; empty if it did not exist."""
         with _ledger_errors("written"):
             answer = self._client.update_item(
                 TableName=self._name,
@@ -99,23 +102,23 @@ class Table:
         return _deserialized(answer.get("Attributes", {}))
 
     def update_if(self, key: Item, expression: str, condition: str, values: Item) -> Item | None:
-        """Update an item if the condition holds; return None if it did, else what is there."""
+        """Update an item if the condition holds; return None if it was updated, else the existing item."""
         return self._write_if("update_item", condition, values, Key=_serialized(key), UpdateExpression=expression)
 
     def delete_if(self, key: Item, condition: str, values: Item) -> Item | None:
-        """Delete an item if the condition holds; return None if it did, else what is there."""
+        """Delete an item if the condition holds; return None if it was deleted, else the existing item."""
         return self._write_if("delete_item", condition, values, Key=_serialized(key))
 
     def get(self, key: Item) -> Item | None:
-        """Read an item with strong consistency."""
+        """Read an item with strong consistency; return None if it does not exist."""
         with _ledger_errors("read"):
             answer = self._client.get_item(TableName=self._name, Key=_serialized(key), ConsistentRead=True)
         return _deserialized(answer["Item"]) if "Item" in answer else None
 
     def query(self, pk: str, prefix: str = "", *, since: str = "", until: str = "", index: str = "") -> list[Item]:
-        """Read a partition's items, with strong consistency, in the order of their sort keys.
+        """Read a partition's items with strong consistency, in the order of their sort keys.
 
-        With `prefix` only those whose sort key begins with it and goes on with something between `since` and `until`.
+        With `prefix`, only those whose sort key starts with it, and whose remaining key is from `since` to `until`.
         """
         condition, values = "pk = :pk", {":pk": pk}
         if prefix:
@@ -124,39 +127,39 @@ class Table:
         return list(self._items(condition, values, {"ConsistentRead": True} | ({"IndexName": index} if index else {})))
 
     def newest(self, pk: str, first: str, last: str) -> Iterator[Item]:
-        """Yield a partition's items from one sort key to another, the last first, a page at a time."""
+        """Yield a partition's items with sort keys from `first` to `last` in descending order, read page by page."""
         condition, values = "pk = :pk AND sk BETWEEN :first AND :last", {":pk": pk, ":first": first, ":last": last}
         return self._items(condition, values, {"ScanIndexForward": False})
 
     def put_operation(self, item: Item, condition: str = "", values: Item | None = None) -> Operation:
-        """Return the write of an item as an operation of a transaction."""
+        """Return a put of an item as an operation of a transaction."""
         return {"Put": self._operation(condition, "", values, Item=_serialized(item))}
 
     def update_operation(self, key: Item, expression: str, condition: str, values: Item) -> Operation:
-        """Return the update of an item as an operation of a transaction."""
+        """Return an update of an item as an operation of a transaction."""
         what = {"Key": _serialized(key), "UpdateExpression": expression}
         return {"Update": self._operation(condition, expression, values, **what)}
 
     def delete_operation(self, key: Item) -> Operation:
-        """Return the deletion of an item as an operation of a transaction."""
+        """Return a deletion of an item as an operation of a transaction."""
         return {"Delete": self._operation("", "", None, Key=_serialized(key))}
 
-    def take(self, steps: Sequence[Step]) -> list[LedgerError | None]:
-        """Take each step, in as few transactions as possible; return what kept each of them from being taken."""
+    def apply(self, writes: Sequence[AtomicWrite]) -> list[LedgerError | None]:
+        """Apply each write, in as few transactions as possible; return the error of each, None if it was applied."""
         errors: list[LedgerError | None] = []
-        for batch in _transactions(steps):
+        for batch in _transactions(writes):
             try:
-                refused = self.write_allowed([step.operations for step in batch])
+                refused = self.write_allowed([write.operations for write in batch])
             except LedgerError as error:
                 errors += [error] * len(batch)
             else:
-                errors += [LedgerError(step.refusal) if i in refused else None for i, step in enumerate(batch)]
+                errors += [LedgerError(write.refusal) if i in refused else None for i, write in enumerate(batch)]
         return errors
 
     def write_allowed(self, groups: Sequence[Sequence[Operation]]) -> dict[int, Item]:
-        """Write all groups of operations whose conditions hold; return what is there instead of the others, by index.
+        """Write the groups of operations whose conditions hold; return the existing items of the others, by index.
 
-        They must fit into one transaction.
+        All groups together must fit into one transaction.
         """
         refused: dict[int, Item] = {}
         while allowed := [index for index in range(len(groups)) if index not in refused]:
@@ -179,7 +182,7 @@ class Table:
 
     @property
     def _is_short_of_time(self) -> bool:
-        """Whether an unanswered call could cost the report its time."""
+        """Whether retries of a call could use up the time reserved for the report."""
         return self.clock.remaining() < _SHORT_OF_TIME_SECONDS
 
     def _items(self, condition: str, values: Item, more: Mapping[str, Any]) -> Iterator[Item]:
@@ -215,7 +218,7 @@ class Table:
         }
 
     def _transact(self, operations: Sequence[Operation]) -> list[Any]:
-        """Do all operations or none; return the reasons against it, one for each, empty if all was done."""
+        """Apply all operations or none; return the cancellation reason of each, empty if they were applied."""
         attempt = 0
         while True:
             attempt += 1
@@ -235,23 +238,23 @@ class Table:
             self.clock.sleep(0.1 * attempt)
 
 
-def _transactions(steps: Iterable[Step]) -> Iterator[Sequence[Step]]:
-    """Yield as many steps at a time as fit into one transaction."""
-    batch: list[Step] = []
+def _transactions(writes: Iterable[AtomicWrite]) -> Iterator[Sequence[AtomicWrite]]:
+    """Yield the writes in batches that each fit into one transaction."""
+    batch: list[AtomicWrite] = []
     count = size = 0
-    for step in steps:
-        count, size = count + len(step.operations), size + step.max_bytes
+    for write in writes:
+        count, size = count + len(write.operations), size + write.max_bytes
         if batch and (count > MAX_TRANSACTION_OPERATIONS or size > MAX_TRANSACTION_BYTES):
             yield batch
-            batch, count, size = [], len(step.operations), step.max_bytes
-        batch.append(step)
+            batch, count, size = [], len(write.operations), write.max_bytes
+        batch.append(write)
     if batch:
         yield batch
 
 
 @contextmanager
 def _ledger_errors(verb: str) -> Iterator[None]:
-    """Turn what boto3 raises into a `LedgerError`."""
+    """Translate boto3's exceptions into a `LedgerError`."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:

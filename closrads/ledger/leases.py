@@ -1,4 +1,4 @@
-"""Which run holds which campaign, and which run has taken a scheduled time."""
+"""Leases of campaigns, and claims of scheduled times."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,9 +9,9 @@ from closrads.ledger.records import expiry, lease_key, scheduled_key, seconds_of
 
 
 class Leases:
-    """One run per campaign at a time, and one per scheduled time; a lease expires by itself.
+    """Ensures one run per campaign at a time, and one per scheduled time; leases expire by themselves.
 
-    Every method raises `LedgerError` if DynamoDB does not do what it is asked.
+    Every method raises a `LedgerError` if DynamoDB fails.
     """
 
     def __init__(self, table: Table) -> None:
@@ -20,9 +20,9 @@ class Leases:
     def acquire(
         self, slugs: Sequence[str], run_id: str, until: datetime, action: Action, invocation: str = ""
     ) -> dict[str, str]:
-        """Take the campaigns that are free for one run; return the others with the run that holds each.
+        """Lease the free campaigns for one run; return the id of the run that holds each of the others, by slug.
 
-        Invocations that share a run are told apart by `invocation`.
+        `invocation` distinguishes the invocations that share a run.
         """
         values: Item = {":me": _holder(run_id, invocation), ":until": seconds_of(until), ":now": self._now}
         update = "SET holder = :me, #until = :until"
@@ -33,23 +33,24 @@ class Leases:
         return {slug: str(there["holder"]).partition("#")[0] for slug, there in refused.items()}
 
     def release(self, slugs: Sequence[str], run_id: str, invocation: str = "") -> None:
-        """Give campaigns back; a lease that another run has taken meanwhile stays."""
+        """Release the leases of campaigns; a lease that another run has acquired meanwhile remains."""
         self._update(slugs, "holder = :me", "REMOVE holder, #until", {":me": _holder(run_id, invocation)})
 
     def is_held(self, slug: str, run_id: str) -> bool:
-        """Tell whether an invocation of this run is at work on the campaign."""
+        """Return whether an invocation of this run holds the campaign's lease."""
         lease = self._table.get(lease_key(slug)) or {}
         holder, until = str(lease.get("holder", "")), int(lease.get("until", 0))
         return holder.partition("#")[0] == run_id and until >= self._now
 
     def last_sync(self, slug: str) -> str:
-        """Return the id of the live sync that last had the campaign, empty for none."""
+        """Return the id of the last live sync that leased the campaign; empty if there was none."""
         return str((self._table.get(lease_key(slug)) or {}).get("last_sync", ""))
 
     def claim_time(self, key: str, run_id: str, until: datetime) -> str:
-        """Take a scheduled time for a run and return the run that has it: another one, if that ended or still lives.
+        """Claim a scheduled time for a run, until the time `until`; return the id of the run that holds the claim.
 
-        A run that neither ended nor has time left is dead, and loses its claim.
+        That is another run if it claimed the time earlier and has either ended or not yet reached its own `until`. A
+        run that has done neither is dead and loses its claim.
         """
         item = {
             **scheduled_key(key),
@@ -63,12 +64,12 @@ class Leases:
         return run_id if holder is None else str(holder["run_id"])
 
     def complete_time(self, key: str, run_id: str) -> None:
-        """Record that the run which took this scheduled time has ended; does nothing for another run."""
+        """Record that the run which claimed this scheduled time has ended; no effect if another run holds the claim."""
         values = {":run_id": run_id, ":ended": True}
         self._table.update_if(scheduled_key(key), "SET ended = :ended", "run_id = :run_id", values)
 
     def release_time(self, key: str, run_id: str) -> None:
-        """Let another delivery have the scheduled time that the run took."""
+        """Release the run's claim of a scheduled time, so that another delivery of the event can claim it."""
         self._table.delete_if(scheduled_key(key), "run_id = :run_id", {":run_id": run_id})
 
     @property
@@ -76,7 +77,7 @@ class Leases:
         return seconds_of(self._table.clock.now())
 
     def _update(self, slugs: Sequence[str], condition: str, expression: str, values: Item) -> dict[str, Item]:
-        """Update the leases for which the condition holds; return the others with what is there."""
+        """Update the leases for which the condition holds; return the existing items of the others, by slug."""
         refused: dict[str, Item] = {}
         for start in range(0, len(slugs), MAX_TRANSACTION_OPERATIONS):
             batch = slugs[start : start + MAX_TRANSACTION_OPERATIONS]

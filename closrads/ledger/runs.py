@@ -1,4 +1,4 @@
-"""Live runs and their results, and runs that several invocations share."""
+"""Live runs and their results, and the progress of runs that several invocations share."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,16 +24,16 @@ from closrads.ledger.records import (
 
 
 class Runs:
-    """What is kept of runs.
+    """The stored runs.
 
-    Every method raises `LedgerError` if DynamoDB does not do what it is asked.
+    Every method raises a `LedgerError` if DynamoDB fails.
     """
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def begin(self, run_id: str, action: Action, slugs: Sequence[str]) -> None:
-        """Record that a live run has begun."""
+        """Record the start of a live run."""
         now = self._table.clock.now()
         item = {
             **run_key(run_id),
@@ -45,7 +45,7 @@ class Runs:
         self._table.put(item)
 
     def end(self, run_id: str, result: Mapping[str, Any]) -> None:
-        """Keep the result, which must hold no secret, of a run that has begun; if it is too large, without details."""
+        """Record the end of a run with its result, which must be redacted; details are dropped if it is too large."""
         values = {
             ":ended_at": self._table.clock.now().isoformat(),
             ":success": result["success"],
@@ -55,33 +55,33 @@ class Runs:
         self._table.update_if(run_key(run_id), update, "attribute_exists(pk)", values)
 
     def forget(self, run_id: str) -> None:
-        """Forget a live run that has found nothing to tell of."""
+        """Delete a live run that found nothing to report."""
         self._table.delete_if(run_key(run_id), "attribute_exists(pk)", {})
 
     def exists(self, run_id: str) -> bool:
-        """Tell whether there was such a live run."""
+        """Return whether there was a live run with this id."""
         item = self._table.get(run_key(run_id))
         return item is not None and not item.get("dry_run")
 
     def newest(self, first: str = "0", last: str = LAST_KEY) -> Iterator[RunRecord]:
-        """Yield the live runs from one id to another, the newest first; no more is read than is asked for."""
+        """Yield the live runs from id `first` to id `last`, newest first; pages are read lazily."""
         items = self._table.newest("RUN", first, last)
         return (run_record_of(item) for item in items if not item.get("dry_run"))
 
     def open(self, run: SharedRun) -> SharedRun:
-        """Record a run for other invocations to take part in; return it as it is kept, for it may be known already."""
+        """Record a run that several invocations will share, unless it exists; return the stored run."""
         there = self._table.put_if(shared_run_item(run), "attribute_not_exists(pk)", {})
         return (there and shared_run_of(there)) or run
 
     def opened(self, run_id: str) -> SharedRun | None:
-        """Return a run that several invocations share, None if there is none of this id."""
+        """Return the shared run with this id; None if there is none."""
         item = self._table.get(run_key(run_id))
         return shared_run_of(item) if item else None
 
     def begin_campaign(self, run_id: str, slug: str) -> tuple[int, CampaignProgress | None]:
-        """Record that an invocation works on a campaign of a shared run.
+        """Record that an invocation starts work on a campaign of a shared run.
 
-        Return how often that was begun since anything came of it, and what has come of it so far.
+        Return how many earlier invocations have started since the last saved progress, and that progress.
         """
         now = self._table.clock.now()
         update = "SET begun_at = :now, expires_at = :expires_at ADD begun_times :one"
@@ -89,19 +89,20 @@ class Runs:
         before = self._table.update(progress_key(run_id, slug), update, values)
         return int(before.get("begun_times", 0)), progress_of(before)
 
-    def save_progress(self, run_id: str, part: CampaignProgress) -> None:
-        """Keep what has come of a campaign of a shared run."""
-        self._table.put(progress_item(run_id, part, self._table.clock.now()))
+    def save_progress(self, run_id: str, progress: CampaignProgress) -> None:
+        """Save the progress of a campaign of a shared run."""
+        self._table.put(progress_item(run_id, progress, self._table.clock.now()))
 
     def parts(self, run_id: str) -> dict[str, CampaignProgress]:
-        """Return what has come of a shared run's campaigns so far, by their slugs."""
+        """Return the progress of a shared run's campaigns, by slug."""
         found = {item["sk"]: progress_of(item) for item in self._table.query(progress_partition(run_id))}
-        return {slug: part for slug, part in found.items() if part is not None}
+        return {slug: progress for slug, progress in found.items() if progress is not None}
 
     def claim_end(self, run_id: str, until: datetime, invocation: str) -> datetime | None:
-        """Let one invocation end a shared run; return until when another one is at it, None if none is.
+        """Claim the closing of a shared run for one invocation, until the time `until`.
 
-        That of a run which has ended is long ago.
+        Return None if it was claimed, else the time until which another invocation holds the claim: `LONG_AGO` if the
+        run has already ended.
         """
         now = seconds_of(self._table.clock.now())
         there = self._table.update_if(

@@ -1,1 +1,1 @@
-"""Meta's Graph API: calls, errors, rate limits, and rows as values."""
+"""Meta's Graph API: calls, errors, rate limits, and parsing of rows."""

@@ -1,4 +1,4 @@
-"""Meta's answers judged: an object of the expected shape, or an error by its code."""
+"""Classification of Meta's responses: an object of the expected shape, or an error by its code."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,8 +19,8 @@ from closrads.meta.rate_limit import seconds_to_regain_access
 from closrads.observability import logger
 from closrads.redaction import one_line
 
-# Marketing API "Error Codes" and Graph API "Handling Errors"; a code decides, never the text.
-# These stand as code in some answers and as subcode in others.
+# Marketing API "Error Codes" and Graph API "Handling Errors". The code decides, never the message.
+# Some responses have these numbers as the code, others as the subcode.
 _POLICY_NUMBERS = frozenset({368, 1404078, 2859015})
 _RATE_LIMIT_NUMBERS = frozenset({2446079})
 _TRANSIENT_NUMBERS = frozenset({3910001})
@@ -29,25 +29,27 @@ _ACCESS_CODES = frozenset({3, 10, 102, 104, 190, 2635, *range(200, 300)})
 _TRANSIENT_CODES = frozenset({1, 2, 960})
 _EXCEPTIONS_TO_THE_CODE: Mapping[tuple[int, int | None], type[MetaError]] = {
     (1, 2853001): MetaAccessError,  # profile not linked to its page
-    (17, 1885172): MetaInvalidError,  # changes of the spend limit: not a matter of waiting
-    (613, 1487632): MetaInvalidError,  # changes of the budget: the same
-    (613, 1487225): MetaInvalidError,  # creation of ads: the same
-    (613, None): MetaPolicyError,  # abuse prevention has lowered the quota, for hours
+    (17, 1885172): MetaInvalidError,  # too many changes of the spend limit: waiting does not help
+    (613, 1487632): MetaInvalidError,  # too many changes of the budget: waiting does not help
+    (613, 1487225): MetaInvalidError,  # too many ads created: waiting does not help
+    (613, None): MetaPolicyError,  # abuse prevention has lowered the quota for hours
 }
 JsonObject = dict[str, Any]
 Shape = Callable[[JsonObject], bool]
 
 
 def parse_answer(path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
-    """Return the answer's object, or raise what is wrong with it.
+    """Return the response's JSON object.
 
-    Only Meta's own error object says that something was refused. A page, an empty body or anything else that is not
-    JSON of the expected shape is no answer of the API, whatever its status (facebook-python-business-sdk #675).
+    Only Meta's own error object means that the call was refused. An HTML page, an empty body or anything else that is
+    not JSON of the expected shape does not come from the API, whatever its status (facebook-python-business-sdk #675).
 
     Raises
     ------
+    MetaLostAnswerError
+        The response is not usable, so the outcome of the call is unknown.
     MetaError
-        A `MetaLostAnswerError` if nobody knows what was done.
+        Any other subclass, by Meta's error code.
     """
     answer = parse_json(body)
     if isinstance(answer, dict) and "error" in answer:
@@ -58,7 +60,7 @@ def parse_answer(path: str, status: int, headers: Mapping[str, str], body: Any, 
 
 
 def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
-    """Return the error as one of ours, by code and subcode."""
+    """Return the exception for one of Meta's error objects."""
     if not isinstance(error, dict):
         return MetaTransientError(f"Meta reports an error for {path}: {one_line(str(error))}")
     code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
@@ -66,7 +68,7 @@ def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
     texts = f"{error.get('message')} {error.get('error_user_msg')}".lower()
     kind = _kind(code, subcode, transient=error.get("is_transient") is True)
     if kind is MetaTransientError and "reduce the amount of data" in texts:
-        kind = MetaTooMuchDataError  # the only error that has no code of its own
+        kind = MetaTooMuchDataError  # the only error that is recognized by its message: it has no distinct code
     trace = one_line(str(error.get("fbtrace_id")))
     logger.info(
         "meta.error", extra={"path": path, "code": code, "subcode": subcode, "kind": kind.__name__, "trace": trace}
@@ -75,7 +77,7 @@ def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
     return kind(f"Meta refuses {path}: {said}", code=code, subcode=subcode, retry_after=retry_after)
 
 
-def _kind(code: int | None, subcode: int | None, *, transient: bool) -> type[MetaError]:  # noqa: PLR0911 - one line a class
+def _kind(code: int | None, subcode: int | None, *, transient: bool) -> type[MetaError]:  # noqa: PLR0911 - one return per class
     if code is None:
         return MetaTransientError
     if exception := _EXCEPTIONS_TO_THE_CODE.get((code, subcode)):
@@ -93,7 +95,7 @@ def _kind(code: int | None, subcode: int | None, *, transient: bool) -> type[Met
 
 
 def parse_json(text: Any) -> Any:
-    """Return what a JSON text says, None if it is none."""
+    """Parse JSON; return None if it is malformed."""
     try:
         return json.loads(text)
     except (TypeError, ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""The one door to Meta's Graph API: the official SDK's session and encoding, with every answer judged here.
+"""HTTP access to Meta's Graph API, through the official SDK's session and encoding.
 
-The SDK takes HTML error pages for success, stops paging at an empty page, forgets batch items that got no answer and
-fails on unusual error envelopes. So it sends and encodes, and what came back is read from the raw answer: a call
-succeeded only if the status is 2xx *and* the body is an object of the expected shape.
+The SDK is used for sending only: it treats HTML error pages as success, stops paging at an empty page, drops batch
+items without a response, and fails on unusual error envelopes. The raw response decides instead: a call succeeded only
+if the status is 2xx *and* the body is an object of the expected shape.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,41 +29,41 @@ from closrads.redaction import Secret, one_line
 
 API_VERSION = "v26.0"
 TIMEOUT_SECONDS = (3.05, 30.0)
-"""To connect, and for each silence within an answer; the second also for the whole of it."""
+"""Timeouts of the connection and of each read; the second also limits the whole response."""
 MAX_BYTES = 32_000_000
-"""A page of 200 ads with long review texts is far below."""
+"""Maximum size of a response; a page of 200 ads with long review texts is far smaller."""
 MAX_BATCH = 50
 ATTEMPTS = 3
 RESERVED_SECONDS = 10.0
-"""No wait eats into these last seconds of an invocation: the report is still to be sent."""
+"""Last seconds of an invocation, which waits must spare: they are needed for the report."""
 READ_POINTS, WRITE_POINTS = 1, 3
-"""What a call costs of the ad account's score (Marketing API "Rate Limiting")."""
+"""Cost of a call in points of the ad account's score (Marketing API "Rate Limiting")."""
 _POINTS = {"GET": READ_POINTS, "POST": WRITE_POINTS}
 T = TypeVar("T")
 
 _answers: ContextVar[list[requests.Response]] = ContextVar("answers")
-"""The raw answers of the exchange that is under way."""
+"""The raw responses of the current exchange."""
 
 
 def has_data(answer: JsonObject) -> bool:
-    """Tell whether an answer is a page of a list of objects."""
+    """Return whether a response is a page of a list of objects."""
     rows = answer.get("data")
     return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
 
 
 def has_id(answer: JsonObject) -> bool:
-    """Tell whether an answer is an object of Meta's."""
+    """Return whether a response is an object with an id."""
     return bool(answer.get("id"))
 
 
 def is_confirmed(answer: JsonObject) -> bool:
-    """Tell whether an answer confirms a write, as a bare flag or as the object after it."""
+    """Return whether a response confirms a write, by a `success` flag or by the object's id."""
     return answer.get("success", has_id(answer)) is True
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One Graph call; `path` has no version and no leading slash."""
+    """One Graph call. `path` has no version and no leading slash; `expects` checks the shape of the response."""
 
     method: str
     path: str
@@ -73,13 +73,13 @@ class Operation:
 
 @dataclass(slots=True)
 class UsageMeter:
-    """Counts what a run costs; one for all of its api objects and threads."""
+    """Counts a run's usage of the Graph API, over all of its API objects and threads."""
 
     round_trips: int = 0
     operations: int = 0
     points: int = 0
     seconds: float = 0.0
-    """How long all exchanges took, one after the other."""
+    """Total duration of all exchanges."""
     _lock: Lock = field(default_factory=Lock)
 
     def count(self, methods: Sequence[str], seconds: float) -> None:
@@ -96,13 +96,14 @@ class UsageMeter:
 
 
 class GraphApi:
-    """Calls Meta with one token, from any thread; never the SDK's process-wide default api or its crash reporter.
+    """A thread-safe client with one token for one ad account.
 
-    Transient errors and rate limits are retried: three attempts, 5 and 10 seconds apart, or after the time Meta states
-    if the invocation lasts that long. Nothing else is.
+    Transient errors and rate limits are retried: three attempts, 5 and 10 seconds apart or after the time that Meta
+    states, while the invocation's deadline allows it. No other error is retried. The SDK's process-wide default API and
+    its crash reporter are not used.
     """
 
-    def __init__(  # noqa: PLR0913 - what a session is made of
+    def __init__(  # noqa: PLR0913 - credentials, address and the injected dependencies
         self,
         access_token: Secret,
         ad_account_id: str,
@@ -120,8 +121,8 @@ class GraphApi:
         )
         if graph_url:
             session.GRAPH = graph_url
-        session.requests.trust_env = False  # no proxy and no .netrc gets between us and Meta
-        session.requests.max_redirects = 0  # nor does another place get to see what was meant for Meta
+        session.requests.trust_env = False  # ignore proxies and .netrc from the environment
+        session.requests.max_redirects = 0  # a redirect would send the token elsewhere
         self._adapter = BoundedAdapter(TIMEOUT_SECONDS[1], MAX_BYTES)
         for scheme in ("https://", "http://"):
             session.requests.mount(scheme, self._adapter)
@@ -132,17 +133,17 @@ class GraphApi:
         self.clock = clock
         self.quota = quota
         self.version_warning = ""
-        """What Meta last said about the end of `API_VERSION`, if anything."""
+        """Meta's latest warning about the end of `API_VERSION`; empty if there is none."""
         self._meter = meter
 
     @property
-    def seconds_not_for_waits(self) -> float:
-        """How much of the invocation no wait may touch before anything is begun."""
-        return max(RESERVED_SECONDS, self.clock.remaining() - self.quota.patience)
+    def wait_reserve(self) -> float:
+        """Last seconds of the invocation that waits before the first write must spare."""
+        return max(RESERVED_SECONDS, self.clock.remaining() - self.quota.max_wait_seconds)
 
     @property
     def seconds_per_call(self) -> float:
-        """How long a call has taken on average in this run, 0 before the first."""
+        """Average duration of an HTTP exchange in this run; 0 before the first."""
         return self._meter.seconds / max(self._meter.round_trips, 1)
 
     def get(
@@ -152,15 +153,15 @@ class GraphApi:
         return self.retrying(lambda: self.get_once(path, params, expects), reserve=reserve)
 
     def get_once(self, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
-        """Read one object, without retries, for a caller that retries more than the read."""
+        """Read one object or page, without retries."""
         return self._once("GET", path, params, expects)
 
     def get_all(
         self, path: str, params: Mapping[str, Any], page_size: int, *, reserve: float = RESERVED_SECONDS
     ) -> list[JsonObject]:
-        """Read every row of a list, with smaller pages where Meta finds them too large.
+        """Read every row of a list, halving the page size if Meta reports too much data.
 
-        Only a missing `paging.next` ends a list: pages may be short or empty (Graph API "Paginated Results").
+        Only a missing `paging.next` ends a list: any page may be short or empty (Graph API "Paginated Results").
         """
         rows: list[JsonObject] = []
         cursor: str | None = None
@@ -183,16 +184,16 @@ class GraphApi:
                 raise MetaTransientError(f"Meta's list {path} goes on, but not to a new page")
 
     def post(self, path: str, params: Mapping[str, Any]) -> JsonObject:
-        """Write once, without retries: after a lost answer only the caller knows how to tell what happened."""
+        """Write without retries: after a lost response, only the caller can find out whether the write took effect."""
         return self._once("POST", path, params, is_confirmed)
 
     def batch(
         self, operations: Sequence[Operation], *, reserve: float = RESERVED_SECONDS
     ) -> list[JsonObject | MetaError]:
-        """Send independent calls together and return what became of each, in their order.
+        """Send independent calls in batches and return the outcome of each, in the order of the operations.
 
-        Items that failed for the moment are sent again. Writes must be safe to repeat, and no two may update ad sets
-        of one Meta campaign (Graph API "Batch Requests", limitations).
+        Items that fail with a transient error or a rate limit are retried. Writes must therefore be idempotent, and no
+        two may update ad sets of the same Meta campaign (Graph API "Batch Requests", limitations).
         """
         outcomes: list[JsonObject | MetaError] = []
         for start in range(0, len(operations), MAX_BATCH):
@@ -206,14 +207,14 @@ class GraphApi:
         reserve: float = RESERVED_SECONDS,
         errors: tuple[type[MetaError], ...] = (MetaTransientError, MetaRateLimitError),
     ) -> T:
-        """Run `attempt` until it succeeds, fails for good, or no attempt or time is left.
+        """Return the result of `attempt`, which is retried until attempts or time run out; raise its last error.
 
         Parameters
         ----------
         reserve
-            Seconds of the invocation that no wait may touch.
+            Last seconds of the invocation, which waits must spare.
         errors
-            What is worth another attempt.
+            Exceptions that are retried.
         """
 
         def out_of_time(state: RetryCallState) -> bool:
@@ -223,7 +224,7 @@ class GraphApi:
             sleep=self.clock.sleep,
             stop=stop_after_attempt(ATTEMPTS) | out_of_time,  # type: ignore[operator] # a plain function is a stop too
             wait=_wait,
-            retry=retry_if_exception(lambda error: isinstance(error, errors) and _is_worth_another_try(error)),
+            retry=retry_if_exception(lambda error: isinstance(error, errors) and _is_retryable(error)),
             before_sleep=self._log_retry,
             reraise=True,
         )(attempt)
@@ -251,12 +252,12 @@ class GraphApi:
             except MetaError as error:
                 answers = [error] * len(pending)
             outcomes.update(zip(pending, answers, strict=True))
-            pending = [index for index in pending if _is_worth_another_try(outcomes[index])]
-            errors = [answer for answer in answers if _is_worth_another_try(answer)]
+            pending = [index for index in pending if _is_retryable(outcomes[index])]
+            errors = [answer for answer in answers if _is_retryable(answer)]
             if errors:
                 raise max(errors, key=lambda error: error.retry_after or 0)
 
-        with suppress(MetaError):  # each item's outcome says what became of it
+        with suppress(MetaError):  # `outcomes` has the error of each item
             self.retrying(attempt, reserve=reserve)
         return [outcomes[index] for index in range(len(operations))]
 
@@ -269,10 +270,10 @@ class GraphApi:
         if not isinstance(items, list):
             parse_answer("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
         items += [None] * (len(operations) - len(items))
-        return [self._judge_item(operation, item) for operation, item in zip(operations, items, strict=False)]
+        return [self._parse_item(operation, item) for operation, item in zip(operations, items, strict=False)]
 
-    def _judge_item(self, operation: Operation, item: Any) -> JsonObject | MetaError:
-        """Judge one item of a batch's answer; null, or none at all, stands for an item that Meta has not done."""
+    def _parse_item(self, operation: Operation, item: Any) -> JsonObject | MetaError:
+        """Return the outcome of one item of a batch; a null or missing item counts as a lost response."""
         if not isinstance(item, dict) or not isinstance(item.get("code"), int):
             return MetaLostAnswerError(f"Meta left {operation.path} out of its answer to a batch")
         headers = {
@@ -280,7 +281,7 @@ class GraphApi:
             for header in item.get("headers") or ()
             if isinstance(header, dict) and header.keys() >= {"name", "value"}
         }
-        self.quota.learn(headers)
+        self.quota.update(headers)
         try:
             return parse_answer(operation.path, item["code"], headers, item.get("body"), operation.expects)
         except MetaError as error:
@@ -294,7 +295,7 @@ class GraphApi:
         return parse_answer(path, answer.status_code, answer.headers, answer.text, expects)
 
     def _exchange(self, send: Callable[[], Any], methods: Sequence[str]) -> requests.Response:
-        """Have the SDK send something and return the raw answer, whatever the SDK makes of it."""
+        """Send through the SDK and return the raw response, however the SDK interprets it."""
         if self.clock.remaining() <= REPORT_SECONDS:
             raise MetaTransientError("No time is left for another call to Meta: the report is still to be sent")
         answers: list[requests.Response] = []
@@ -307,10 +308,10 @@ class GraphApi:
             with self.quota.calls:
                 send()
         except requests.RequestException as error:
-            # The original's text and traceback show the URL, and with it the token.
+            # The original message and traceback contain the URL, which contains the token.
             raise MetaLostAnswerError(f"Meta gave no answer ({type(error).__name__})") from None
         except Exception:
-            # An error that Meta reports, or an answer the SDK stumbles over: judged by the caller from the raw answer.
+            # Meta reported an error, or the SDK could not parse the response: the caller classifies the raw response.
             if not answers:
                 raise
         finally:
@@ -320,7 +321,7 @@ class GraphApi:
 
     def _record_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
         _answers.get().append(response)
-        self.quota.learn(response.headers)
+        self.quota.update(response.headers)
         if warning := response.headers.get("x-ad-api-version-warning"):
             self.version_warning = one_line(warning)
             logger.warning("meta.version_warning", extra={"warning": warning, "api_version": API_VERSION})
@@ -332,9 +333,9 @@ def _wait(state: RetryCallState) -> float:
     return stated if stated is not None else wait_exponential(multiplier=5, max=20)(state)
 
 
-def _is_worth_another_try(outcome: object) -> TypeGuard[MetaError]:
-    retried = isinstance(outcome, MetaTransientError | MetaRateLimitError)
-    return retried and not isinstance(outcome, MetaTooMuchDataError)
+def _is_retryable(outcome: object) -> TypeGuard[MetaError]:
+    is_temporary = isinstance(outcome, MetaTransientError | MetaRateLimitError)
+    return is_temporary and not isinstance(outcome, MetaTooMuchDataError)
 
 
 def _next_cursor(paging: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Meta's rows → ad sets, ads, and status changes."""
+"""PURE: Meta's rows → ad sets, ads and status changes."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ _META = frozenset({"meta", "facebook"})
 
 
 def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
-    """Return an ad set with its ads; raise a `MetaInvalidError` if its row cannot be used."""
+    """Return an ad set with its ads; raise a `MetaInvalidError` if the row is not usable."""
     adset_id = text_of(row, "id")
     if not has_targeting(row):
         raise MetaInvalidError(f"Meta lists ad set {adset_id} without its targeting")
@@ -35,7 +35,7 @@ def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_a
 
 
 def parse_ad(row: JsonObject) -> Ad:
-    """Return an ad; raise a `MetaInvalidError` if its row cannot be used."""
+    """Return an ad; raise a `MetaInvalidError` if the row is not usable."""
     return Ad(
         id=text_of(row, "id"),
         name=_name(row, row["id"]),
@@ -47,7 +47,7 @@ def parse_ad(row: JsonObject) -> Ad:
 
 
 def _time(text: Any) -> datetime | None:
-    """Return a time that Meta states, None if it cannot be read."""
+    """Parse one of Meta's times; return None if it is malformed or has no time zone."""
     with suppress(TypeError, ValueError):
         time = datetime.fromisoformat(text)
         return time if time.tzinfo else None
@@ -64,13 +64,13 @@ def _issue(issue: JsonObject) -> AdIssue:
     )
 
 
-def _name(row: JsonObject, instead: str) -> str:
-    """Return a name as it can be shown and stored: people give it, and it may be anything."""
-    return one_line(str(row.get("name") or ""), MAX_NAME_CHARS) or instead
+def _name(row: JsonObject, default: str) -> str:
+    """Return a name that is safe to show and to store: names are free text."""
+    return one_line(str(row.get("name") or ""), MAX_NAME_CHARS) or default
 
 
 def _leaves(value: Any) -> Iterable[str]:
-    """Yield the texts of Meta's review feedback, which nests them by scope, placement and policy."""
+    """Yield the messages of Meta's review feedback, which nests them by scope, placement and policy."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from (f"{name}: {item}",) if isinstance(item, str) else _leaves(item)
@@ -84,7 +84,7 @@ def _list_of_objects(row: JsonObject, key: str) -> list[JsonObject]:
 
 
 def text_of(row: JsonObject, key: str) -> str:
-    """Return a text of a row; raise a `MetaInvalidError` if it is none that can be shown and stored."""
+    """Return a string of a row; raise a `MetaInvalidError` if it is missing, too long or not printable."""
     value = row.get(key)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARS or not value.isprintable():
         raise MetaInvalidError(f"Meta lists an object without a usable {key}")
@@ -92,10 +92,10 @@ def text_of(row: JsonObject, key: str) -> str:
 
 
 def parse_status_change(row: JsonObject) -> StatusChange | None:
-    """Return a row of the activity log that tells of an ad switched on or off, None for any other row.
+    """Return the status change in a row of the activity log; None if the row is of another kind.
 
-    Marketing API reference "Ad Activity". Statuses are display texts, `extra_data` is JSON in a text, and an automated
-    rule of the advertiser's shows Meta as its actor beside the rule's name.
+    Marketing API reference "Ad Activity". Statuses are display texts, `extra_data` is a JSON string, and for an
+    advertiser's automated rule the actor is Meta, but the row names the rule.
     """
     extra = parse_json(row.get("extra_data"))
     at, ad_id = _time(row.get("event_time")), row.get("object_id")

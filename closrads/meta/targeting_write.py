@@ -1,4 +1,4 @@
-"""One write of an ad set's regions, and what is there afterwards where answers are lost or contradict each other."""
+"""One write of an ad set's regions, including the read-back after a lost or contradictory response."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -19,44 +19,44 @@ from closrads.meta.graph import GraphApi
 from closrads.state_mapper import Region
 
 FRESH_SECONDS = 5.0
-"""Nothing is written on the strength of an older read: a person may have come since."""
+"""Maximum age of the read on which a write is based: a person may have changed the ad set since."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegionWrite:
-    """What is to be written, and on what it may be written."""
+    """The regions to write, and the preconditions of the write."""
 
     regions: Sequence[Region]
     replaces: Collection[frozenset[str]]
-    """The sets of region keys that may be there now; any other is somebody else's."""
+    """The sets of region keys that may be replaced; any other was set by somebody else."""
     repeats: bool = False
-    """Whether to write although the ad set already has these regions: the read may be older than an earlier write."""
+    """Whether to write even if the ad set already has these regions: the read may predate an earlier write."""
     accepts: Callable[[AdSetSnapshot], str] = lambda _: ""
-    """Returns why an ad set that was read anew is not to be written, empty if it is."""
+    """Returns why an ad set that was read again must not be written; empty if it may be."""
 
     @property
     def wanted(self) -> frozenset[str]:
-        """The keys of the regions."""
-        return frozenset(str(region["key"]) for region in self.regions)  # Meta may show numbers
+        """The keys of the regions to write."""
+        return frozenset(str(region["key"]) for region in self.regions)  # Meta may return numbers
 
 
 def has_targeting(answer: JsonObject) -> bool:
-    """Tell whether an answer shows a targeting."""
+    """Return whether a response contains a targeting."""
     return isinstance(answer.get("targeting"), dict)
 
 
 class TargetingWriter:
     """One write of an ad set's regions, with its retries.
 
-    Only Meta's own error says that a write was not done. After any other answer the ad set is read, and what is there
-    decides; it is also read before every further attempt, and where the snapshot is older than `FRESH_SECONDS`.
+    Only Meta's own error object means that a write had no effect. After any other response the ad set is read back, and
+    its regions decide. It is also read before every retry, and if the snapshot is older than `FRESH_SECONDS`.
 
     Parameters
     ----------
     read
-        Reads an ad set with all its ads, once.
+        Reads an ad set with all its ads, without retries.
     may_be_sent
-        Whether an earlier call may have written these regions.
+        Whether an earlier attempt may have written these regions.
     """
 
     def __init__(
@@ -75,23 +75,23 @@ class TargetingWriter:
         self._sent = may_be_sent
 
     def run(self, reserve: float, retried: tuple[type[MetaError], ...]) -> AdSetSnapshot:
-        """Set the regions; return the ad set as read right before that write, with the regions that Meta stores now.
+        """Set the regions; return the ad set as read right before the write, with the regions that Meta now stores.
 
         Parameters
         ----------
         reserve
-            Seconds of the invocation that no wait may touch.
+            Last seconds of the invocation, which waits must spare.
         retried
-            What is worth another attempt.
+            Exceptions that are retried.
 
         Raises
         ------
         AdSetChangedError
-            The regions that are there are somebody else's; they were left alone.
+            Somebody else has set the current regions; they were left alone.
         MetaOutcomeUnknownError
-            The write may have been done, and Meta does not show it.
+            The write may have taken effect, but reading back does not show it.
         MetaError
-            The write was not done.
+            The write had no effect.
         """
         try:
             return self._api.retrying(self._attempt, reserve=reserve, errors=retried)
@@ -115,11 +115,11 @@ class TargetingWriter:
         stored = region_keys(answer["targeting"])
         if stored != write.wanted and stored in write.replaces:
             raise MetaLostAnswerError(f"Meta confirms the write to {latest.id}, but shows the states from before")
-        # Of the answer only the regions are taken: it may spell the rest otherwise than a read does.
+        # Only the regions are taken from the response: it may spell the rest differently than a read does.
         return replace(latest, targeting=with_regions_of(latest.targeting, answer["targeting"]))
 
     def _refresh(self) -> None:
-        """Read the ad set anew if an attempt was made already, or if the snapshot is too old to write on."""
+        """Read the ad set again before a retry, or if the snapshot is too old."""
         age = (self._api.clock.now() - self._latest.read_at).total_seconds()
         if self._sent or age > FRESH_SECONDS:
             self._latest = self._read(self._latest)
@@ -136,7 +136,7 @@ class TargetingWriter:
         return answer
 
     def _find_out(self, error: MetaError, reserve: float, retried: tuple[type[MetaError], ...]) -> AdSetSnapshot:
-        """Look for a write whose answer was lost."""
+        """Read back a write whose outcome is unknown."""
         unknown = f"Nobody knows whether the write to {self._latest.id} was done: {error}"
         try:
             self._latest = self._api.retrying(lambda: self._read(self._latest), reserve=reserve, errors=retried)

@@ -1,1 +1,1 @@
-"""A run's result → the mail: subject, HTML and text."""
+"""The report on a run: its result → subject, HTML and text of the mail."""

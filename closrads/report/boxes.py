@@ -1,4 +1,4 @@
-"""The boxes of a report: what needs a person, and what was left alone."""
+"""The boxes of a report: ad sets and campaigns that need attention, and those that were left alone."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,13 +15,13 @@ from closrads.report.subject import (
     _is_failed_rollback,
     _label,
     _names,
-    _plain,
+    _redacted_line,
 )
 from closrads.report.wording import HAD_BEEN_SET, RECOVERY_LABELS, RENEW_TOKEN, ROLLBACK_FAILED_KIND, WORDINGS, Kind
 
 _UNCERTAIN = frozenset({Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED})
 _STATUS_WORDS = {": WITH_ISSUES: ": ": ", ": DISAPPROVED: ": ": disapproved: "}
-"""Meta's, where it says in words as well what is wrong."""
+"""Replacements for Meta's statuses in messages that also describe the issue."""
 _REFUSED_OBJECT = re.compile(r"(?<=Meta refuses )\S+(?=: )")
 
 
@@ -30,26 +30,26 @@ _REFUSED_OBJECT = re.compile(r"(?<=Meta refuses )\S+(?=: )")
 
 def _boxes(result: RunResult) -> Iterator[Box]:
     yield from _failed_rollbacks_box(result)
-    if aborted := _of_failed_campaigns(result):
+    if aborted := _failed_campaign_entries(result):
         advice = "See to the reason below. What had not begun was left as it was, and the next run tries again."
         yield Box("red", "Campaigns with errors", advice, aborted)
     yield from _recovered(result)
     for kind in WORDINGS[result.action].kinds:
         if entries := _entries(result, kind):
             yield Box(kind.tone, kind.title, kind.advice, entries)
-    if unmapped := _of_campaigns(result, lambda c: [", ".join(c.unmapped_states)] if c.unmapped_states else []):
+    if unmapped := _campaign_entries(result, lambda c: [", ".join(c.unmapped_states)] if c.unmapped_states else []):
         advice = (
             "CLOSRTECH named these; Meta has no region for them, so they were left out. Ask CLOSRTECH what is meant."
         )
         yield Box("orange", "Unknown states", advice, unmapped)
-    if off := _of_campaigns(result, lambda c: [line for pause in c.unexplained for line in _pause_lines(pause)]):
+    if off := _campaign_entries(result, lambda c: [line for pause in c.unexplained for line in _pause_lines(pause)]):
         advice = (
             "These ads ran before CLOSRADS changed their ad set and are switched off since; Meta does not tell by "
             "whom. "
             "If nobody wants them off, switch them on in Ads Manager."
         )
         yield Box("orange", "Switched off, nobody knows by whom", advice, off)
-    if left := _of_campaigns(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
+    if left := _campaign_entries(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
         advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
         yield Box("grey", "Left to another run", advice, left)
     if result.campaigns and result.success and not _has_warnings(result):
@@ -64,23 +64,23 @@ def _pause_lines(pause: UnexplainedPause) -> list[str]:
     ]
 
 
-def _of_campaigns(result: RunResult, lines: Callable[[SyncReport], Sequence[str]]) -> tuple[Entry, ...]:
-    """Return an entry for each campaign of which there is something to say."""
+def _campaign_entries(result: RunResult, lines: Callable[[SyncReport], Sequence[str]]) -> tuple[Entry, ...]:
+    """Return an entry for each campaign for which `lines` returns any lines."""
     return tuple(
-        Entry(_plain(campaign.campaign_name), "", told)
+        Entry(_redacted_line(campaign.campaign_name), "", shown)
         for campaign in result.campaigns
-        if (told := tuple(map(_plain, lines(campaign))))
+        if (shown := tuple(map(_redacted_line, lines(campaign))))
     )
 
 
-def _of_failed_campaigns(result: RunResult) -> tuple[Entry, ...]:
-    """Return the reasons; one that several campaigns share is told once, whatever it was that Meta refused."""
+def _failed_campaign_entries(result: RunResult) -> tuple[Entry, ...]:
+    """Return the campaigns' errors; campaigns with equal errors share an entry, whichever object Meta refused."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in _of_campaigns(result, lambda c: c.campaign_errors):
+    for entry in _campaign_entries(result, lambda c: c.campaign_errors):
         groups.setdefault(tuple(_REFUSED_OBJECT.sub("it", line) for line in entry.lines), []).append(entry)
     return tuple(
         Entry(
-            _plain(", ".join(entry.campaign for entry in entries)),
+            _redacted_line(", ".join(entry.campaign for entry in entries)),
             "",
             _with_remedy(common if len(entries) > 1 else entries[0].lines),
         )
@@ -104,7 +104,7 @@ def _failed_rollbacks_box(result: RunResult) -> Iterator[Box]:
 
 
 def _recovered(result: RunResult) -> Iterator[Box]:
-    """Yield what was found of earlier runs, but for the rollbacks that failed."""
+    """Yield the boxes of the changes of earlier runs, except for failed rollbacks."""
     found = [
         (campaign, recovery)
         for campaign in result.campaigns
@@ -148,13 +148,13 @@ def _entry(campaign: SyncReport, adset: AdSetResult | Recovery, label: str) -> E
     issues = tuple(map(_issue_text, adset.issues))
     if isinstance(adset, AdSetResult) and adset.result is Result.ROLLBACK_FAILED and (signs := _all_signs(adset)):
         issues += (HAD_BEEN_SET.format(signs),)
-    return Entry(_plain(campaign.campaign_name), label, issues, (_link(campaign, adset),), 1)
+    return Entry(_redacted_line(campaign.campaign_name), label, issues, (_link(campaign, adset),), 1)
 
 
 def _issue_text(issue: str) -> str:
     for word, instead in _STATUS_WORDS.items():
         issue = issue.replace(word, instead)
-    return _plain(issue)
+    return _redacted_line(issue)
 
 
 def _all_signs(adset: AdSetResult) -> str:
@@ -162,11 +162,11 @@ def _all_signs(adset: AdSetResult) -> str:
 
 
 def _grouped(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Return the entries of one campaign of which the same is said as one."""
+    """Merge the entries of a campaign that have the same label and lines."""
     groups: dict[tuple[str, str, tuple[str, ...]], list[AdSetLink]] = {}
     for entry in entries:
         groups.setdefault((entry.campaign, entry.label, entry.lines), []).extend(entry.adsets)
-    return tuple(Entry(*said, tuple(adsets), len(adsets)) for said, adsets in groups.items())
+    return tuple(Entry(*shared, tuple(adsets), len(adsets)) for shared, adsets in groups.items())
 
 
 def _link(campaign: SyncReport, adset: AdSetResult | Recovery) -> AdSetLink:
@@ -174,7 +174,7 @@ def _link(campaign: SyncReport, adset: AdSetResult | Recovery) -> AdSetLink:
     url = f"https://adsmanager.facebook.com/adsmanager/manage/adsets?act={account}&selected_adset_ids={adset.id}"
     known = all(number.isascii() and number.isdigit() for number in (account, adset.id))
     return AdSetLink(
-        _plain(adset.name) or one_line(adset.id, _MAX_ID_CHARS), one_line(adset.id, _MAX_ID_CHARS), url * known
+        _redacted_line(adset.name) or one_line(adset.id, _MAX_ID_CHARS), one_line(adset.id, _MAX_ID_CHARS), url * known
     )
 
 

@@ -1,28 +1,29 @@
-"""All that a report says, as values; the templates only lay them out."""
+"""The content of a report, as values that the templates only lay out."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class AdSetLink:
-    """An ad set, and where in Ads Manager it is, if that is known."""
+    """An ad set and its link to Ads Manager."""
 
     name: str
     id: str
     url: str
+    """Empty if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in a box: what it is about, and what there is to say about it."""
+    """One entry of a box: ad sets of a campaign, or the campaign itself, and the lines about them."""
 
     campaign: str
     label: str
     lines: tuple[str, ...]
     adsets: tuple[AdSetLink, ...] = ()
-    """Those of which the same is to be said; none if it is said of the campaign."""
+    """The ad sets that the entry is about; empty if it is about the campaign."""
     count: int = 0
-    """How many they are, listed or not."""
+    """Number of ad sets, including those that truncation has removed from `adsets`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,12 @@ class Box:
     advice: str
     entries: tuple[Entry, ...] = ()
     more: int = 0
-    """Ad sets, or campaigns, that are not listed."""
+    """Number of ad sets or campaigns that are not listed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """An ad set, and the states of which there is something to say, with their signs."""
+class ChangedAdSet:
+    """An ad set and its added and removed states, each with its sign."""
 
     adset: AdSetLink
     label: str
@@ -49,27 +50,27 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Ad sets of a campaign whose signs mean the same."""
+    """Ad sets of a campaign whose signs have the same meaning."""
 
     title: str
-    """What they mean, empty if it is the change of today."""
-    changed: tuple[Changed, ...]
-    is_sure: bool = True
-    """Whether the ad sets are so."""
+    """The meaning of the signs; empty if they are today's changes."""
+    changed: tuple[ChangedAdSet, ...]
+    is_certain: bool = True
+    """Whether the ad sets are known to be in this state."""
     more: int = 0
-    """Ad sets that are not listed."""
+    """Number of ad sets that are not listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The states that a campaign ought to have today, as USPS codes: for a map, and as lists to read."""
+    """The states that a campaign should target today, as USPS codes, for the map and as text."""
 
     active: frozenset[str]
-    """Those with demand."""
+    """States with demand."""
     added: frozenset[str]
-    """Active now, and newly so for at least one ad set."""
+    """Active states that were added to at least one ad set."""
     removed: frozenset[str]
-    """No longer active, and so until now for at least one ad set."""
+    """Inactive states that were removed from at least one ad set."""
     active_list: str
     added_list: str
     removed_list: str
@@ -78,34 +79,35 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One campaign below the boxes."""
+    """The section of one campaign."""
 
     name: str
     lines: tuple[str, ...]
     summary: str
-    """Its counts in few words, where a line is all there is room for."""
+    """The campaign's counts, for a table row instead of a section."""
     demand: Demand | None
-    """None where it is no matter of the run."""
+    """None if the run does not follow demand."""
     listings: tuple[Listing, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that a report says, in its order."""
+    """The complete content of a report, in its order."""
 
     subject: str
     preview: str
-    """What a list of mails shows beside the subject."""
+    """The preview text that mail programs show next to the subject."""
     dry_run: bool
     headline: str
     date: str
     lifted: str
-    """What the run might do because limits were lifted."""
+    """What the run was allowed to do because limits were lifted; empty if none were."""
     totals: str
-    """Of many campaigns."""
+    """Counts over all campaigns; empty if there are few."""
     boxes: tuple[Box, ...]
     sections: tuple[Section, ...]
     rows: tuple[Section, ...]
-    """Campaigns of which a line tells enough."""
+    """Campaigns that get a table row instead of a section."""
     more_rows: int
-    foot: str
+    """Number of rows that are not listed."""
+    footer: str

@@ -1,7 +1,6 @@
-"""PURE: `RunResult` → subject, HTML and text. What happened first, then what needs a person, then the campaigns.
+"""PURE: `RunResult` → subject, HTML and text: first the outcome, then what needs attention, then the campaigns.
 
-What is said is in `report_story`, in the words of `report_words`; how much of it in `report_fold`; how it looks in
-`templates/`.
+`sections` builds the content with the texts of `wording`, `truncate` limits its size, and `templates/` lay it out.
 """
 
 from binascii import b2a_base64, b2a_qp
@@ -23,9 +22,9 @@ from closrads.state_mapper import is_state, usps_to_fb_region
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 MAX_HTML_BYTES = 90_000
-"""Bytes on their way; Gmail cuts a mail off at 102 kB and hides the rest behind a link."""
+"""Maximum encoded size; Gmail truncates a mail at 102 kB and hides the rest behind a link."""
 MAX_TEXT_BYTES = 3_000_000
-"""Bytes on their way; SES takes 40 MB, and nobody reads one."""
+"""Maximum encoded size; SES accepts 40 MB, but nobody reads that much."""
 TILE_MAP = (
     "AK .. .. .. .. .. .. .. .. .. ME",
     ".. .. .. .. .. .. .. .. .. VT NH",
@@ -36,12 +35,12 @@ TILE_MAP = (
     ".. .. .. OK LA MS AL GA .. .. ..",
     "HI .. .. TX .. .. .. .. FL .. ..",
 )
-"""The states where a reader looks for them, one tile each."""
+"""Tile map of the states, roughly in their geographical positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """What is written, and what it is written on."""
+    """A text colour and its background."""
 
     ink: str
     paper: str
@@ -79,12 +78,12 @@ DARK = {
     "removed": Colours("#ffb4ab", "#3d1613"),
     "off": Colours("#a5abb2", "#2b2d30"),
 }
-"""For the mail programs that ask; the others make their own of the light ones."""
+"""For mail programs that support `prefers-color-scheme`; the others derive theirs from the light colours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A mail's three parts."""
+    """The three parts of the mail."""
 
     subject: str
     html: str
@@ -92,36 +91,36 @@ class Report:
 
 
 def build_report(result: RunResult, timezone: ZoneInfo) -> Report:
-    """Return the mail about a run, with every secret blanked out; dates are in `timezone`."""
+    """Return the redacted report on a run; dates are in `timezone`."""
     content = content_of(result, timezone)
     return Report(
         one_line(content.subject),
-        html=fitting(content, HTML_TRUNCATIONS, html_of, as_sent, MAX_HTML_BYTES),
-        text=fitting(content, TEXT_TRUNCATIONS, text_of, as_sent, MAX_TEXT_BYTES),
+        html=fitting(content, HTML_TRUNCATIONS, html_of, encoded_size, MAX_HTML_BYTES),
+        text=fitting(content, TEXT_TRUNCATIONS, text_of, encoded_size, MAX_TEXT_BYTES),
     )
 
 
-def as_sent(part: str) -> int:
-    """Return how many bytes of a mail a part takes, in the worse of the two encodings."""
+def encoded_size(part: str) -> int:
+    """Return the size of a part in bytes, in the longer of the two transfer encodings."""
     raw = part.encode()
     return max(len(b2a_qp(raw)), len(b2a_base64(raw)) * 78 // 76)
 
 
 def html_of(content: Content) -> str:
-    """Return the HTML part that tells a story as it is."""
+    """Return the HTML part with the content as given."""
     return _HTML.render(content=content, tile_rows=[row.split() for row in TILE_MAP], light=LIGHT, dark=DARK)
 
 
 def text_of(content: Content) -> str:
-    """Return the text part that tells a story as it is."""
+    """Return the text part with the content as given."""
     return _TEXT.render(content=content)
 
 
 def map_label(demand: Demand, gained: str, lost: str) -> str:
-    """Return in words what a map shows, for who hears it."""
+    """Return the text alternative of a map, for screen readers."""
     kinds = {"With demand": demand.active, gained: demand.added, lost: demand.removed}
-    told = [f"{kind}: {_state_names(codes)}." for kind, codes in kinds.items() if codes]
-    return " ".join(["Map of the states.", *told])
+    sentences = [f"{kind}: {_state_names(codes)}." for kind, codes in kinds.items() if codes]
+    return " ".join(["Map of the states.", *sentences])
 
 
 def _state_names(codes: Iterable[str]) -> str:
@@ -130,7 +129,7 @@ def _state_names(codes: Iterable[str]) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """Return what a template puts in: names come from people, control characters included."""
+    """Return a value as the templates output it: names are free text and may contain control characters."""
     return one_line(value, MAX_ERROR_CHARS) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -147,5 +146,5 @@ def _templates() -> Environment:
     return environment
 
 
-# At the start, for a template that cannot be compiled is to be found before anything is changed.
+# Compiled at import, so that a broken template fails before anything is changed at Meta.
 _HTML, _TEXT = map(_templates().get_template, ("report.html.j2", "report.txt.j2"))

@@ -1,6 +1,6 @@
-"""PURE: `RunResult` → all there is to tell of it, in order; how much of that a mail has room for is `report_fold`'s.
+"""PURE: `RunResult` → the complete content of the report, in order; `truncate` limits its size.
 
-Every text of somebody else's in here is one line without secrets, so it may be cut.
+Every text from outside is a redacted line, so it may be truncated.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from closrads.domain.request import Action
 from closrads.domain.results import Result, RunResult, SyncReport
 from closrads.redaction import one_line
 from closrads.report.boxes import _UNCERTAIN, _boxes, _link, _signed
-from closrads.report.content import Changed, Content, Demand, Listing, Section
+from closrads.report.content import ChangedAdSet, Content, Demand, Listing, Section
 from closrads.report.subject import (
     _MAX_ID_CHARS,
     MAX_PREVIEW_CHARS,
@@ -20,23 +20,23 @@ from closrads.report.subject import (
     _headline,
     _label,
     _outcome,
-    _plain,
     _preview,
+    _redacted_line,
 )
 from closrads.report.wording import LIFTED, NOT_CERTAIN, NOT_CHANGED, WORDINGS, enumerated
 
-FEW = 8
-"""Campaigns of which each has a section of its own, changed or not."""
+MAX_SECTIONS = 8
+"""Maximum number of campaigns that get a section each; of more, only those with changes do."""
 _TONES = ("red", "orange", "grey", "green")
 
 
 def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
-    """Return all there is to tell about a run; dates are in `timezone`."""
+    """Return the complete content of the report on a run; dates are in `timezone`."""
     local = result.started_at.astimezone(timezone)
     day = f"{local:%a} {local.day} {local:%b}"
     boxes = tuple(sorted(_boxes(result), key=lambda box: _TONES.index(box.tone)))
     sections = [_section(result, campaign) for campaign in result.campaigns]
-    many = len(sections) > FEW
+    many = len(sections) > MAX_SECTIONS
     return Content(
         subject=f"{'[DRY RUN] ' if result.dry_run else ''}CLOSRADS {_outcome(result)} · {day}",
         preview=one_line(_preview(result, boxes), MAX_PREVIEW_CHARS),
@@ -49,7 +49,7 @@ def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
         sections=tuple(section for section in sections if section.listings or not many),
         rows=tuple(section for section in sections if many and not section.listings),
         more_rows=0,
-        foot=f"Run {one_line(result.run_id, _MAX_ID_CHARS)} · {result.duration_ms / 1000:.1f} s · "
+        footer=f"Run {one_line(result.run_id, _MAX_ID_CHARS)} · {result.duration_ms / 1000:.1f} s · "
         f"{result.graph.round_trips} call{'' if result.graph.round_trips == 1 else 's'} to Meta",
     )
 
@@ -59,7 +59,7 @@ def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
 
 def _section(result: RunResult, campaign: SyncReport) -> Section:
     return Section(
-        _plain(campaign.campaign_name),
+        _redacted_line(campaign.campaign_name),
         tuple(_lines(result, campaign)),
         _summary(result, campaign),
         _demand(campaign) if _follows_demand(result, campaign) else None,
@@ -68,7 +68,7 @@ def _section(result: RunResult, campaign: SyncReport) -> Section:
 
 
 def _listings(result: RunResult, campaign: SyncReport) -> Iterator[Listing]:
-    """Yield what was changed apart from what was to be; a recheck tells of each what its run had changed."""
+    """Yield separate listings of confirmed, uncertain and planned changes; for a recheck, one of its run's changes."""
     signs = WORDINGS[result.action].signs
     if result.action is Action.RECHECK:
         kinds = [(signs, True, frozenset(Result))]
@@ -76,23 +76,26 @@ def _listings(result: RunResult, campaign: SyncReport) -> Iterator[Listing]:
         done = frozenset({Result.UPDATED})
         others = frozenset(Result) - done - _UNCERTAIN
         kinds = [(signs, True, done), (NOT_CERTAIN, False, _UNCERTAIN), (NOT_CHANGED, False, others)]
-    for title, is_sure, results in kinds:
+    for title, is_certain, results in kinds:
         changed = tuple(
-            Changed(
-                _link(campaign, adset), _label(result, adset), _signed("+", adset.added), _signed("−", adset.removed)
+            ChangedAdSet(
+                _link(campaign, adset),
+                _label(result, adset),
+                _signed("+", adset.added),
+                _signed("−", adset.removed),
             )
             for adset in campaign.with_result(*results)
             if adset.added or adset.removed
         )
         if changed:
-            yield Listing(title, changed, is_sure)
+            yield Listing(title, changed, is_certain)
 
 
 def _demand(campaign: SyncReport) -> Demand:
     updated = campaign.with_result(Result.UPDATED)
-    active = frozenset(map(_plain, campaign.active_states))
-    added = frozenset(_plain(code) for adset in updated for code in adset.added) & active
-    removed = frozenset(_plain(code) for adset in updated for code in adset.removed) - active
+    active = frozenset(map(_redacted_line, campaign.active_states))
+    added = frozenset(_redacted_line(code) for adset in updated for code in adset.added) & active
+    removed = frozenset(_redacted_line(code) for adset in updated for code in adset.removed) - active
     active_list, added_list, removed_list = (", ".join(sorted(codes)) for codes in (active, added, removed))
     return Demand(active, added, removed, active_list, added_list, removed_list, has_map=bool(campaign.adsets))
 

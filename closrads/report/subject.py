@@ -1,4 +1,4 @@
-"""The first words of a report: subject, preview, headline."""
+"""The subject, the preview and the headline of a report."""
 
 import re
 from collections import Counter
@@ -13,18 +13,18 @@ from closrads.report.content import Box, Entry
 from closrads.report.wording import DEAD_TOKEN, WORDINGS, enumerated, would_be
 
 MAX_OUTCOME_CHARS = 70
-"""Of a subject: what a phone shows, or not much more."""
+"""Maximum length of the outcome in a subject: about what a phone shows."""
 MAX_PREVIEW_CHARS = 160
 _QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
 _TOKEN_IS_DEAD = re.compile(r"\[Meta 190[]/]")
-_NAMED = 2
-"""So many names stand in a sentence, and one more if it is the last; the others are counted."""
+_MAX_NAMES = 2
+"""Maximum number of names before “and N more”; a single further name is listed as well."""
 _MAX_NAME_CHARS = 40
 _MAX_SUBJECT_NAME_CHARS = 25
 _MAX_ID_CHARS = 60
 
 
-# --- the first words
+# --- subject, preview, headline
 
 
 def _outcome(result: RunResult) -> str:
@@ -38,13 +38,13 @@ def _outcome(result: RunResult) -> str:
     prefix = f"{action}: " if action else ""
     if failed := _failed(result):
         return f"✗ {prefix}{_names(failed, _MAX_SUBJECT_NAME_CHARS)} failed"
-    counts = [f"{count} {word}" for word, count in _news(result).items()] or [WORDINGS[result.action].nothing]
+    counts = [f"{count} {word}" for word, count in _change_counts(result).items()] or [WORDINGS[result.action].nothing]
     sign = "⚠" if _has_warnings(_without_deferred(result)) else "✓"
     return f"{sign} {prefix}{_short(counts, list(_secondary_facts(result)))}"
 
 
 def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
-    """Return the most important of it, as much as a subject has room for."""
+    """Return the counts and asides, truncated to the first counts if they exceed `MAX_OUTCOME_CHARS`."""
     whole = "; ".join([", ".join(counts), *asides])
     if len(whole) <= MAX_OUTCOME_CHARS:
         return whole
@@ -55,14 +55,14 @@ def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
 
 
 def _names(names: Sequence[str], max_chars: int = _MAX_NAME_CHARS) -> str:
-    """Return the first of many names, and how many more there are."""
-    most = _NAMED if len(names) > _NAMED + 1 else len(names)
-    shown = ", ".join(one_line(name, max_chars) for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+    """Return the first of several names, and how many more there are."""
+    count = _MAX_NAMES if len(names) > _MAX_NAMES + 1 else len(names)
+    shown = ", ".join(one_line(name, max_chars) for name in names[:count])
+    return f"{shown} and {len(names) - count} more" if len(names) > count else shown
 
 
 def _preview(result: RunResult, boxes: Iterable[Box]) -> str:
-    """Return the next most useful thing after the outcome: what is in trouble, or else what changed, or what is."""
+    """Return the most useful facts after the outcome: problems, else changes, else the number of active states."""
     if result.left_to:
         return f"Nothing to do: run {result.left_to} reports on it"
     problems = [
@@ -95,7 +95,7 @@ def _about(entry: Entry) -> str:
 
 
 def _changes(result: RunResult, campaign: SyncReport) -> str:
-    """Return the states that ad sets of a campaign have newly or no longer, or would have."""
+    """Return the states that were, or would be, added to and removed from a campaign's ad sets, with their signs."""
     if result.action is Action.RECHECK:
         return ""
     updated = campaign.with_result(Result.UPDATED)
@@ -111,9 +111,9 @@ def _headline(result: RunResult) -> str:
         return "No campaign is switched on, so nothing was done."
     action = WORDINGS[result.action].name
     of = f"{action.capitalize()} of " if action else ""
-    failed, told = _failed(result), [_counts_sentence(result), *_secondary_facts(result)]
+    failed, facts = _failed(result), [_counts_sentence(result), *_secondary_facts(result)]
     if failed and not any(campaign.adsets for campaign in result.campaigns):
-        told = told[1:]
+        facts = facts[1:]
     if failed_rollbacks := _campaigns_with_failed_rollback(result):
         lead, sign = f"ROLLBACK FAILED in {_names(failed_rollbacks)}: look at it in Ads Manager now", "; "
     elif failed:
@@ -122,18 +122,18 @@ def _headline(result: RunResult) -> str:
         mine = [campaign.campaign_name for campaign in result.campaigns if not campaign.left_to]
         everyone = len(mine) == len(result.campaigns) > 1
         lead, sign = f"{of}{('all campaigns' if of else 'All campaigns') if everyone else _names(mine)} ran", ": "
-    return f"{sign.join([lead, '; '.join(told)]) if told else lead}."
+    return f"{sign.join([lead, '; '.join(facts)]) if facts else lead}."
 
 
 def _why(result: RunResult) -> str:
-    """Return the reason for the errors as part of a sentence, if it is one that everybody can be told."""
+    """Return the reason for the errors in parentheses, if all errors share one that a client understands."""
     errors = [error for campaign in result.campaigns for error in campaign.errors]
     return f" ({DEAD_TOKEN})" if all(map(_TOKEN_IS_DEAD.search, errors)) else ""
 
 
 def _counts_sentence(result: RunResult) -> str:
-    """Return the counts of the whole run as part of a sentence."""
-    if not (counts := _news(result)):
+    """Return the counts of the whole run as a clause of a sentence."""
+    if not (counts := _change_counts(result)):
         return WORDINGS[result.action].nothing
     (word, count), *others = counts.items()
     return ", ".join([f"{_adsets(count)} {word}", *(f"{count} {word}" for word, count in others)])
@@ -144,7 +144,7 @@ def _adsets(count: int) -> str:
 
 
 def _secondary_facts(result: RunResult) -> Iterator[str]:
-    """Yield what there is to tell beside the ad sets of this run."""
+    """Yield the facts that are not about this run's own changes."""
     recovered = [recovery.state.is_open for campaign in result.campaigns for recovery in campaign.recovered]
     for is_open, word in ((False, "recovered"), (True, "open")):
         if is_open in recovered:
@@ -153,11 +153,11 @@ def _secondary_facts(result: RunResult) -> Iterator[str]:
         yield f"left to another run: {_names(left)}"
 
 
-# --- what became of it
+# --- results and counts
 
 
 def _campaigns_with_failed_rollback(result: RunResult) -> list[str]:
-    """Return the campaigns with a rollback that failed, in this run or in an earlier one and is still open."""
+    """Return the names of the campaigns with a failed rollback, in this run or still open from an earlier one."""
     return [
         campaign.campaign_name
         for campaign in result.campaigns
@@ -174,7 +174,7 @@ def _failed(result: RunResult) -> list[str]:
 
 
 def _without_deferred(result: RunResult) -> RunResult:
-    """Return a sync without what another run does by itself: nobody has to see to it."""
+    """Return a sync without the ad sets and campaigns that another run handles, which need no attention."""
     if result.action is not Action.SYNC:
         return result
     campaigns = (
@@ -197,15 +197,15 @@ def _has_warnings(result: RunResult) -> bool:
     )
 
 
-def _news(result: RunResult) -> dict[str, int]:
-    """Return the counts of the whole run, without what stayed as it was."""
+def _change_counts(result: RunResult) -> dict[str, int]:
+    """Return the counts of the whole run, without unchanged ad sets."""
     counts = _counts(result, [adset for campaign in result.campaigns for adset in campaign.adsets])
     counts.pop(WORDINGS[result.action].counted[Result.UNCHANGED], None)
     return counts
 
 
 def _counts(result: RunResult, adsets: Iterable[AdSetResult]) -> dict[str, int]:
-    """Return how many ad sets there are of each kind, those first that a reader must not miss."""
+    """Return the number of ad sets by label, the most important labels first."""
     wording = WORDINGS[result.action]
     words = Counter(_note_label(result, adset) or wording.counted[adset.result] for adset in adsets)
     return {would_be(result, word): words[word] for word in (*wording.counted.values(), wording.noted) if words[word]}
@@ -220,7 +220,7 @@ def _label(result: RunResult, adset: AdSetResult) -> str:
 
 
 def _counted(result: RunResult, campaigns: Iterable[SyncReport]) -> str:
-    """Return the counts that everybody looks for, and the others where there is something to count."""
+    """Return the number of ad sets, and the counts that are always shown or not zero."""
     wording = WORDINGS[result.action]
     adsets = [adset for campaign in campaigns for adset in campaign.adsets if adset.result is not Result.NOT_ACTIVE]
     counts = {would_be(result, wording.counted[outcome]): 0 for outcome in wording.always} | _counts(result, adsets)
@@ -232,5 +232,5 @@ def _follows_demand(result: RunResult, campaign: SyncReport) -> bool:
     return result.action is Action.SYNC and not campaign.left_to
 
 
-def _plain(text: str) -> str:
+def _redacted_line(text: str) -> str:
     return one_line(text, MAX_ERROR_CHARS)

@@ -1,32 +1,32 @@
-"""PURE: how much of a story a mail has room for. Lists become their first entries and a count, until it fits."""
+"""PURE: truncation of a report's content until it fits: lists are reduced to their first entries and a count."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.redaction import MAX_ERROR_CHARS, shorten
-from closrads.report.content import AdSetLink, Box, Changed, Content, Demand, Entry, Listing, Section
+from closrads.report.content import AdSetLink, Box, ChangedAdSet, Content, Demand, Entry, Listing, Section
 
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """How much is shown of each list, and of each text of somebody else's."""
+    """Maximum lengths of the lists, and of the texts from outside."""
 
     entries: int
-    """Ad sets, or campaigns, of a box that may need a person."""
+    """Ad sets or campaigns in a box that may need attention."""
     minor: int
-    """Of a box that does not, and of a listing of ad sets that were not updated."""
+    """Ad sets or campaigns in a box that does not, and ad sets in a listing of changes that were not made."""
     lines: int
-    """Of an entry."""
+    """Lines of an entry."""
     sections: int
-    """Campaigns of which more than a line is told."""
+    """Campaigns with a section."""
     maps: int
-    """No map is drawn if more campaigns than these have a section."""
+    """Sections; with more of them, no map is drawn."""
     adsets: int
     """Changed ad sets of a campaign."""
     rows: int
-    """Campaigns of which a line is told."""
+    """Campaigns with a table row."""
     max_chars: int
-    """Characters."""
+    """Characters of a text."""
 
 
 _ALL = 10**6
@@ -40,7 +40,7 @@ HTML_TRUNCATIONS = (
     Truncation(entries=3, minor=1, lines=1, sections=5, maps=3, adsets=2, rows=40, max_chars=80),
     Truncation(entries=1, minor=1, lines=1, sections=2, maps=1, adsets=1, rows=10, max_chars=40),
 )
-"""From what reads well to what always fits: in the last, every list and every text is short, whatever there was."""
+"""From the most readable to the smallest, which always fits because every list and every text is short."""
 TEXT_TRUNCATIONS = (
     Truncation(
         _ALL, minor=_ALL, lines=_ALL, sections=_ALL, maps=_ALL, adsets=_ALL, rows=_ALL, max_chars=MAX_ERROR_CHARS
@@ -49,7 +49,7 @@ TEXT_TRUNCATIONS = (
     Truncation(entries=300, minor=300, lines=10, sections=100, maps=8, adsets=100, rows=1_000, max_chars=1_000),
     *HTML_TRUNCATIONS,
 )
-"""All of it, if that is not megabytes: the text part is where the lists are that the HTML part has no room for."""
+"""The first truncates almost nothing: the text part has the complete lists that do not fit into the HTML part."""
 
 
 def fitting(
@@ -59,7 +59,7 @@ def fitting(
     size: Callable[[str], int],
     limit: int,
 ) -> str:
-    """Return the story with as little folded as fits into `most`; the last of `folds` is taken as it is."""
+    """Return the content, rendered with the first truncation whose `size` is within `limit`, or else with the last."""
     for truncation in truncations[:-1]:
         part = render(truncated(content, truncation))
         if size(part) <= limit:
@@ -68,7 +68,7 @@ def fitting(
 
 
 def truncated(content: Content, truncation: Truncation) -> Content:
-    """Return a story with no more of each list than `fold` allows, and the number of what was left out."""
+    """Return the content with each list truncated, and the number of omitted entries."""
     sections, moved = content.sections[: truncation.sections], content.sections[truncation.sections :]
     rows = (*moved, *content.rows)
     has_maps = len(sections) <= truncation.maps
@@ -121,7 +121,7 @@ def _section(section: Section, truncation: Truncation, *, has_map: bool) -> Sect
 
 
 def _listing(listing: Listing, truncation: Truncation) -> Listing:
-    limit = truncation.adsets if listing.is_sure else truncation.minor
+    limit = truncation.adsets if listing.is_certain else truncation.minor
     return replace(
         listing,
         changed=tuple(_changed(changed, truncation) for changed in listing.changed[:limit]),
@@ -139,7 +139,7 @@ def _demand(demand: Demand, truncation: Truncation, *, has_map: bool) -> Demand:
     )
 
 
-def _changed(changed: Changed, truncation: Truncation) -> Changed:
+def _changed(changed: ChangedAdSet, truncation: Truncation) -> ChangedAdSet:
     return replace(
         changed,
         adset=_adset(changed.adset, truncation),

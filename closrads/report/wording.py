@@ -1,4 +1,4 @@
-"""The words of the report: what an action and its outcomes are called, in which box they stand, and what to do."""
+"""The texts of the report: labels of actions and results, the boxes they appear in, and the advice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from closrads.domain.results import Result, RunResult
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Outcomes that share a box."""
+    """Results that share a box."""
 
     tone: str
     title: str
@@ -109,31 +109,33 @@ KINDS = (
 
 
 def _kinds_but(*others: Kind) -> tuple[Kind, ...]:
-    """Return the kinds of a sync with others for what those tell."""
-    told = {result for other in others for result in other.results}
-    return tuple(kind for kind in KINDS if told.isdisjoint(kind.results)) + others
+    """Return the kinds of a sync, except for those that `others` replace, followed by `others`."""
+    replaced = {result for other in others for result in other.results}
+    return tuple(kind for kind in KINDS if replaced.isdisjoint(kind.results)) + others
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How an action and its outcomes are told."""
+    """The texts for an action and its results."""
 
     name: str
     labels: Mapping[Result, str]
-    """Of one ad set."""
+    """Label of a single ad set, by result."""
     counted: Mapping[Result, str]
-    """Of several, those first that a reader must not miss."""
+    """Label after a count, by result; the most important results first."""
     always: tuple[Result, ...]
-    """What is counted for a campaign even if there is none of it."""
+    """Results whose count is shown even if it is zero."""
     kinds: tuple[Kind, ...]
     nothing: str
+    """Text for a run without changes."""
     no_adsets: str
+    """Text for a campaign without ad sets."""
     about: str = ""
-    """With a place for the id of the run that is meant."""
+    """Text that names the run concerned; `{}` stands for its id."""
     signs: str = ""
-    """What + and − mean, if that is not the change of today."""
+    """Meaning of + and −; empty if they are today's changes."""
     noted: str = ""
-    """What an ad set is called that stayed as it was and has notes; empty if they are no trouble."""
+    """Label of an unchanged ad set with issues; empty if such issues are harmless."""
 
 
 _OF_RECHECK = {Result.UNCHANGED: "still healthy", Result.REVERTED: "put back", Result.DEFERRED: "not looked at"}
@@ -220,16 +222,16 @@ WORDINGS = {
     ),
 }
 DONE = frozenset({"updated", "put back"})
-"""What only would be in a dry run."""
+"""Labels that a dry run prefixes with “would be”."""
 LIFTED = {
     "max_removed_pct": "more of the states may be taken away at once than usual",
     "reverted_before": "ad sets that were put back twice are tried again",
 }
-"""What a run may do whose limit was lifted."""
+"""What a run may do, by the limit that was lifted."""
 DEAD_TOKEN = "Meta no longer accepts the access token"  # noqa: S105 - no secret
 RENEW_TOKEN = f"{DEAD_TOKEN}: ask whoever runs CLOSRADS to renew it (code 190)."
 HAD_BEEN_SET = "States that had been set: {}"
-"""Of an ad set that may still have them."""
+"""For an ad set that may still have the states of a failed change."""
 NOT_CHANGED = "Not changed; + and − are what was wanted:"
 NOT_CERTAIN = "Not known to be as before, nor as wanted; + and − are what had been tried:"
 RECOVERY_LABELS = {

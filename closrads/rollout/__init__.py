@@ -1,1 +1,1 @@
-"""Changes carried out safely: canary, waves, one ad set's change, recovery."""
+"""Safe rollout of changes: canary, waves, one ad set's change, recovery."""

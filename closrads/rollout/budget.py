@@ -1,4 +1,4 @@
-"""Whether time and Meta's quota suffice for ad sets to be changed and, if need be, put back."""
+"""Time and quota needed to change ad sets, including their rollback."""
 
 import math
 from collections.abc import Sequence
@@ -10,26 +10,27 @@ from closrads.observability import logger
 
 TOO_LITTLE_TIME = "Too little time was left to do it safely"
 CALLS_PER_ADSET = 3
-"""Write it, and for a rollback read it and write it again; all else is read and re-published in batches."""
+"""The write, and the read and write of a rollback; all other calls are batched."""
 POINTS_PER_ADSET = 6 * READ_POINTS + 2 * WRITE_POINTS
-"""The same, with a read before, a read back of each write, and two verifications of its ads."""
+"""The calls of `CALLS_PER_ADSET`, a read before the first write, a read-back of each write, and two verifications."""
 POINTS_PER_AD = 2 * WRITE_POINTS
-"""It is re-published, and once more after a rollback."""
+"""The re-publish, and another one after a rollback."""
 MIN_SECONDS_PER_CALL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many of the ad sets that wait, counted from the first, may be begun now."""
+    """How many ad sets of a queue, from its head, may be started now."""
 
     size: int
     why_none: str = ""
+    """Why `size` is 0; empty otherwise."""
     never: bool = False
-    """Whether the first of them can never be begun."""
+    """Whether the first ad set can never be started."""
 
 
 def seconds_needed(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: float) -> float:
-    """Return what these ad sets may take together, their rollback and the mail included."""
+    """Return the seconds that these ad sets may take in total, including their rollback and the mail."""
     batches = math.ceil(sum(len(adset.active_ads) for adset in adsets) / MAX_BATCH)
     batches += math.ceil(2 * len(adsets) / MAX_BATCH)
     pace = max(2 * api.seconds_per_call, MIN_SECONDS_PER_CALL)
@@ -37,14 +38,14 @@ def seconds_needed(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds:
 
 
 def points_needed(adsets: Sequence[AdSetSnapshot]) -> int:
-    """Return what these ad sets may cost of Meta's quota, their rollback included."""
+    """Return the points of Meta's quota that these ad sets may cost, including their rollback."""
     return sum(POINTS_PER_ADSET + POINTS_PER_AD * len(adset.active_ads) for adset in adsets)
 
 
 def reserve_capacity(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: float) -> Capacity:
-    """Find out how many may be begun, after a wait for quota if there is time for one, and set their points aside.
+    """Return how many ad sets may be started and reserve their points, after a wait for quota if time allows one.
 
-    The caller gives back `points_needed` of those when they are done with.
+    The caller must release the `points_needed` of those ad sets when they are completed.
     """
     first = adsets[:1]
     while True:
@@ -56,7 +57,7 @@ def reserve_capacity(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_second
             )
             return Capacity(0, why, never=True)
         in_time = api.clock.remaining() - wait >= seconds_needed(api, first, wait_seconds)
-        if wait > api.quota.patience or not in_time:
+        if wait > api.quota.max_wait_seconds or not in_time:
             why = f"Meta's quota for {api.ad_account_id} is used up, and there is too little time to wait for it"
             return Capacity(0, why if wait else TOO_LITTLE_TIME)
         if wait:

@@ -1,8 +1,8 @@
-"""One ad set's change on its way, and the one way in which a targeting is written: rule by rule.
+"""The run of a change through its states, and the only sequence in which a targeting is written.
 
-Forward or back, in a run, a recovery or a recheck: write the regions onto a fresh read, re-publish every ad that runs,
-wait, verify. A step takes the changes that are ready for it and returns each in its next state; what a step finds out
-decides, in `judged` and its neighbours, what comes next.
+Every write, forward or rollback, in a run, a recovery or a recheck, goes through the same steps: write the regions onto
+a fresh read, re-publish every running ad, wait, verify. A step takes the changes that are ready for it and returns each
+in its next state; `_judged_forward`, `_judged_foreign` and `judged_back` decide on it from what the step found.
 """
 
 from collections import deque
@@ -43,69 +43,70 @@ from closrads.observability import log_defect, logger
 from closrads.rollout.budget import seconds_needed
 
 WRITES_AT_ONCE = 10
-"""Of one wave; how many there are at once at Meta, `rate_limit.CALLS_AT_ONCE` bounds."""
+"""Maximum number of concurrent writes in a wave; `rate_limit.MAX_CONCURRENT_CALLS` limits those of an ad account."""
 RESULTS = {
     ChangeState.VERIFIED: Result.UPDATED,
     ChangeState.ROLLED_BACK: Result.REVERTED,
     ChangeState.ROLLBACK_FAILED: Result.ROLLBACK_FAILED,
     ChangeState.SUPERSEDED: Result.SUPERSEDED,
 }
-"""What the end of a change means for its ad set; one that has no end is unverified."""
+"""The result of an ad set, by the state in which its change ended; any other state means unverified."""
 VERIFY_ROUNDS = 2
-"""The second is for ads that were switched on while the first was on its way."""
+"""The second round is for ads that were switched on during the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run works with on one campaign."""
+    """The context of a run on one campaign."""
 
     campaign: str
-    """The slug."""
+    """The campaign's slug."""
     run_id: str
     action: Action
     api: GraphApi
     ledger: Ledger
     wait_seconds: float
-    """Between a re-publish and its verification."""
+    """Seconds between a re-publish and its verification."""
 
     def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
-        """Return what these ad sets may take together, their rollback and the mail included."""
+        """Return the seconds that these ad sets may take in total, including their rollback and the mail."""
         return seconds_needed(self.api, adsets, self.wait_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRun:
-    """A change on its way; each step returns the next value."""
+    """A change in progress, as an immutable value; each step returns the next one."""
 
     change: Change
-    """As the ledger knows it."""
+    """The change as recorded in the ledger."""
     state: ChangeState
-    """As it is, even if not yet recorded."""
+    """Current state, even if not yet recorded."""
     now: AdSetSnapshot
-    """The ad set as it was read last, with all its ads."""
+    """The ad set as last read, with all its ads."""
     protected: tuple[Ad, ...]
-    """The ads that the change answers for: those that ran before, and those that it has re-published since."""
+    """The ads that the change is responsible for: those that ran before, and those that it has re-published since."""
     confirmed: frozenset[str] = frozenset()
-    """The ids of the ads of which Meta has confirmed a re-publish since the last write."""
+    """Ids of the ads whose re-publish Meta has confirmed since the last write."""
     failures: tuple[RepublishFailure, ...] = ()
-    """Re-publishes since the last write that were refused, or of which the answer was lost."""
+    """Re-publishes since the last write that were refused, or whose response was lost."""
     findings: tuple[AdFinding, ...] = ()
-    """How the ads did when they were verified last."""
+    """Health of the ads at the last verification."""
     log: tuple[StatusChange, ...] = ()
-    """What the activity log has told so far."""
+    """Status changes from the activity log, as last read."""
     stored: frozenset[str] = frozenset()
-    """The region keys with which Meta has confirmed our last write, whatever was sent."""
+    """The region keys that Meta returned for our last write, even if others were sent."""
     is_foreign: bool = False
-    """Whether the regions are somebody else's now: hands off them, but the ads are to be protected."""
+    """Whether somebody else has set the current regions: they are left alone, but the ads are still protected."""
     unknown: MetaOutcomeUnknownError | None = None
-    """Why it is not known whether the write was done."""
+    """Why the outcome of the write is unknown; None if it is known."""
     reason: RollbackReason | None = None
-    """Why it cannot stay."""
+    """Why the change is to be rolled back; None if it is not."""
     issues: tuple[str, ...] = ()
+    """Messages for the report."""
     refusals: tuple[MetaError, ...] = ()
-    """What Meta refused on the way."""
+    """Meta's errors so far."""
     unrecorded: LedgerError | None = None
-    """Why the ledger does not know the state."""
+    """Why the current state could not be recorded; None if it could."""
 
     @property
     def id(self) -> str:
@@ -114,77 +115,77 @@ class ChangeRun:
 
     @property
     def to_record(self) -> Change:
-        """The change, with what the ledger does not know of it yet but for its state."""
+        """The change with everything that the ledger has yet to record, except for the state."""
         before = replace(self.change.before, ads=self.protected)
         return replace(self.change, before=before, reason=self.reason)
 
     @property
     def error(self) -> ClosradsError | None:
-        """What says most about whether the campaign may go on."""
+        """The error that decides whether the campaign may continue; None if there is none."""
         return most_severe(self.refusals) or self.unrecorded
 
     @property
     def is_on_course(self) -> bool:
-        """Whether nothing speaks against it yet."""
+        """Whether the change can still go forward."""
         return self.reason is None and self.unknown is None and not self.is_foreign
 
     @property
     def to_republish(self) -> tuple[Ad, ...]:
-        """Every ad that runs without a confirmation, and every ad that Meta has switched off since the change began."""
+        """Every running ad without a confirmed re-publish, and every ad that Meta has paused since the change began."""
         off = switched_off_by_meta(self.protected, self.now.ads, self.log, self.change.prepared_at)
         return tuple({ad.id: ad for ad in (*self.unconfirmed, *off)}.values())
 
     @property
     def unconfirmed(self) -> tuple[Ad, ...]:
-        """The ads that run and of which Meta has not confirmed a re-publish since the last write."""
+        """The running ads whose re-publish Meta has not confirmed since the last write."""
         # A disapproved ad does not run, and Meta refuses its re-publish (Marketing API "Error Codes", 2490427).
         running = (ad for ad in self.now.active_ads if ad.effective_status != "DISAPPROVED")
         return tuple(ad for ad in running if ad.id not in self.confirmed)
 
     @property
     def unexplained(self) -> tuple[AdFinding, ...]:
-        """Ads that are off since the change began, and nobody can tell by whom."""
+        """Findings on ads that were paused by an unknown actor since the change began."""
         return self.with_health(AdHealth.UNEXPLAINED)
 
     def with_health(self, *healths: AdHealth) -> tuple[AdFinding, ...]:
-        """Return what was found of the ads that do so."""
+        """Return the findings with one of `healths`."""
         return tuple(finding for finding in self.findings if finding.health in healths)
 
     def in_state(self, state: ChangeState) -> "ChangeRun":
-        """Return it in its next state.
+        """Return the run in `state`.
 
         Raises
         ------
         ValueError
-            The machine has no such step.
+            `TRANSITIONS` does not allow it.
         """
         if state not in TRANSITIONS[self.state]:
             raise ValueError(f"A change cannot go from {self.state} to {state}")
         return replace(self, state=state)
 
     def with_issues(self, *issues: str) -> "ChangeRun":
-        """Return it with more to say about it."""
+        """Return the run with further messages."""
         return replace(self, issues=self.issues + issues)
 
     def failed(self, reason: RollbackReason, *issues: str) -> "ChangeRun":
-        """Return it as one that has to be rolled back."""
+        """Return the run as one to be rolled back; an earlier reason takes precedence."""
         return replace(self.with_issues(*issues), reason=self.reason or reason)
 
     def foreign(self, issue: str) -> "ChangeRun":
-        """Return it as one whose regions are somebody else's."""
+        """Return the run as one whose regions somebody else has set."""
         return replace(self.with_issues(issue), is_foreign=True, unknown=None)
 
     def refused(self, *errors: MetaError) -> "ChangeRun":
-        """Return it with what Meta refused."""
+        """Return the run with further errors of Meta."""
         return replace(self, refusals=self.refusals + errors)
 
     def written(self, adset: AdSetSnapshot) -> "ChangeRun":
-        """Return it after a write, with the ad set as it was read right before: no re-publish is confirmed yet."""
+        """Return the run after a write that returned `adset`; no re-publish is confirmed any more."""
         stored = region_keys(adset.targeting)
         return replace(self, now=adset, stored=stored, unknown=None, confirmed=frozenset(), failures=(), findings=())
 
     def republished(self, outcome: Republished) -> "ChangeRun":
-        """Return it after a re-publish."""
+        """Return the run after a re-publish."""
         run = self.refused(*(failure.error for failure in outcome.failures))
         known = {ad.id for ad in self.protected}
         added = (ad for ad in self.now.ads if ad.id in outcome.confirmed and ad.id not in known)
@@ -196,22 +197,22 @@ class ChangeRun:
         )
 
     def reread(self, adset: AdSetSnapshot) -> "ChangeRun":
-        """Return it with its ads as they were read anew; its targeting is as it was written."""
+        """Return the run with the ads of a new read; the targeting is still the written one."""
         return replace(self, now=replace(self.now, ads=adset.ads, read_at=adset.read_at))
 
     def unread(self, error: MetaError) -> "ChangeRun":
-        """Return it as one whose ads could not be read, so that nobody knows which of them may be re-published."""
+        """Return the run after a failed read of its ads: without it, no ad may be re-published."""
         failures = tuple(RepublishFailure(ad, error) for ad in self.to_republish)
         return self.republished(Republished(frozenset(), failures))
 
     def verified(self, verification: Verification) -> "ChangeRun":
-        """Return it after its ads were read."""
+        """Return the run after a verification."""
         now = replace(self.now, ads=verification.ads) if verification.ads else self.now
         return replace(self, now=now, findings=verification.findings, log=verification.log or self.log)
 
 
 def begin(change: Change, now: AdSetSnapshot) -> ChangeRun:
-    """Return a recorded change, ready to be carried on from its state."""
+    """Return the run of a recorded change, to be resumed from its state."""
     return ChangeRun(change, change.state, now, change.before.active_ads)
 
 
@@ -219,23 +220,23 @@ def begin(change: Change, now: AdSetSnapshot) -> ChangeRun:
 
 
 def write(job: Job, run: ChangeRun) -> ChangeRun:
-    """Send a change to Meta once. If Meta is in trouble, whether it was written stays unknown for now."""
+    """Write a change without retries. After a transient error, the outcome stays unknown for now."""
     return _guarded(partial(_write, job, patient=False), run)
 
 
 def carry_through(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bool = False) -> list[ChangeRun]:
-    """Bring changes that may have reached Meta to their end: re-publish, verify, roll back what cannot stay.
+    """Complete changes that may have been written: re-publish, verify, roll back those that cannot stay.
 
-    What was written is re-published at once; only then is there patience for what may not have been. With
-    `keep_unexplained`, an ad that is off without a trace of who did it is no reason to roll back.
+    Confirmed writes are re-published first; only then are the unknown ones retried. With `keep_unexplained`, an ad that
+    was paused by an unknown actor is no reason to roll back.
     """
-    verify = partial(_verify_forward, keep_unexplained=keep_unexplained)
+    verify_forward = partial(_verify_forward, keep_unexplained=keep_unexplained)
     step = partial(_together, job)
     runs = step(_republish_forward, runs, _is_written)
     runs = _each(partial(_write, job, patient=True), runs, lambda run: run.unknown is not None)
     runs = step(_republish_forward, runs, _is_written)
     runs = step(_protect_ads, runs, lambda run: run.is_foreign and run.state.is_open)
-    runs = step(verify, runs, lambda run: run.state is ChangeState.REPUBLISHED and run.is_on_course)
+    runs = step(verify_forward, runs, lambda run: run.state is ChangeState.REPUBLISHED and run.is_on_course)
     runs = record(job, runs)
     return roll_back(job, runs)
 
@@ -284,7 +285,7 @@ def _verify_forward(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bo
 
 
 def _judged_forward(run: ChangeRun, *, keep_unexplained: bool) -> ChangeRun:
-    """Decide what becomes of a change whose ads were verified; one whose ads could not be read stays open."""
+    """Decide on a change after its verification; if its ads could not be read, it stays open."""
     if bad := run.with_health(AdHealth.BROKEN):
         return run.failed(RollbackReason.ADS_BROKEN, *map(str, bad))
     if run.failures:
@@ -300,7 +301,7 @@ def _judged_forward(run: ChangeRun, *, keep_unexplained: bool) -> ChangeRun:
 
 
 def _protect_ads(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
-    """Keep hands off regions that are somebody else's; our write may have been there in between: re-publish, verify."""
+    """Re-publish and verify the ads without touching the regions: our write may have preceded somebody else's."""
     read = read_adsets(job.api, [run.now for run in runs])
     seen = [run.written(adset) for run in runs if isinstance(adset := read[run.id], AdSetSnapshot)]
     unseen = [
@@ -313,7 +314,7 @@ def _protect_ads(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 
 
 def _judged_foreign(run: ChangeRun) -> ChangeRun:
-    """Close a change of which somebody else has the regions, once its ads are protected."""
+    """Mark a change as superseded once its ads are verified; otherwise it stays open."""
     run = run.with_issues(*map(str, run.with_health(AdHealth.BROKEN, AdHealth.UNEXPLAINED)))
     uncertain = (*run.failures, *run.with_health(AdHealth.UNREADABLE))
     if uncertain or run.unconfirmed:
@@ -325,7 +326,7 @@ def _judged_foreign(run: ChangeRun) -> ChangeRun:
 
 
 def roll_back(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
-    """Put back what cannot stay, and record how that ended."""
+    """Roll back the changes that have a reason for it, and record the outcome."""
     step = partial(_together, job)
     runs = step(announce_rollback, runs, lambda run: run.reason is not None and not run.is_foreign)
     runs = _each(partial(_put_regions_back, job), runs, _has_to_be_written_back)
@@ -342,7 +343,7 @@ def _has_to_be_written_back(run: ChangeRun) -> bool:
 
 
 def announce_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
-    """Record that changes are going to be rolled back."""
+    """Record that changes are being rolled back, before the writes."""
     for run in runs:
         if run.state is not ChangeState.ROLLING_BACK:
             logger.warning("adset.rollback", extra={"adset": run.id, "reasons": run.issues})
@@ -351,7 +352,7 @@ def announce_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 
 
 def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
-    """Keep which ads are off without a trace of who did it, for every run to tell until that is known."""
+    """Record the ads that were paused by an unknown actor; every report lists them until they are explained."""
     for run in runs:
         if run.unexplained:
             ads = {finding.ad.id: finding.ad.name for finding in run.unexplained}
@@ -363,9 +364,9 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
 
 
 def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
-    """Put the regions from before onto the targeting that is there; if Meta refuses, go on and protect the ads."""
+    """Restore the original regions within the current targeting; if Meta refuses, the ads are still protected."""
     change = run.change
-    now = replace(run.now, read_at=LONG_AGO)  # a person may have come since the write, however short the wait was
+    now = replace(run.now, read_at=LONG_AGO)  # forces a new read: a person may have changed the ad set since the write
     try:
         adset = rollback_geo(job.api, change.before, now, {change.new_regions, run.stored}, repeats=True)
     except AdSetChangedError as error:
@@ -384,7 +385,7 @@ def _prove_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 
 
 def judged_back(run: ChangeRun) -> ChangeRun:
-    """Decide how a rollback ended: only what Meta has confirmed and a later read has shown counts."""
+    """Decide on a rollback: only what Meta has confirmed and a later read has shown counts as restored."""
     uncertain = (*run.with_health(AdHealth.BROKEN, AdHealth.UNREADABLE), *run.failures)
     is_restored = region_keys(run.now.targeting) == run.change.old_regions
     if uncertain or run.unconfirmed or not is_restored:
@@ -396,11 +397,11 @@ def judged_back(run: ChangeRun) -> ChangeRun:
     return run.with_issues(f"Its targeting was restored and {ads}").in_state(ChangeState.ROLLED_BACK)
 
 
-# --- what every write is followed by
+# --- the steps after every write
 
 
 def _republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
-    """Re-publish the ads that run, by a read that is still fresh, and those that Meta has switched off."""
+    """Re-publish the ads that run according to a fresh read, and those that Meta has paused."""
     oldest = job.api.clock.now() - timedelta(seconds=FRESH_SECONDS)
     read = read_adsets(job.api, [run.now for run in runs if run.now.read_at < oldest], reserve=reserve)
     unread = [run.unread(error) for run in runs if isinstance(error := read.get(run.id), MetaError)]
@@ -414,7 +415,7 @@ def _republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[Chan
 
 
 def _verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
-    """Read the ads again; those that were switched on meanwhile are re-published, and read once more."""
+    """Verify the ads; those that were switched on meanwhile are re-published and verified once more."""
     done = {run.id: run for run in runs}
     pending = [run for run in runs if run.now.ads or run.protected]
     for _ in range(VERIFY_ROUNDS):
@@ -436,7 +437,7 @@ def _verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeR
 def _each(
     step: Callable[[ChangeRun], ChangeRun], runs: Sequence[ChangeRun], ready: Callable[[ChangeRun], bool]
 ) -> list[ChangeRun]:
-    """Take a step with each change that is ready for it, side by side."""
+    """Run a step concurrently for each change that is ready for it."""
     chosen = [run for run in runs if ready(run)]
     done = map_concurrently(partial(_guarded, step), chosen, WRITES_AT_ONCE)
     return _merged(runs, done)
@@ -448,13 +449,13 @@ def _together(
     runs: Sequence[ChangeRun],
     ready: Callable[[ChangeRun], bool],
 ) -> list[ChangeRun]:
-    """Take a step with all changes that are ready for it; if it fails on a defect, with each of them alone."""
+    """Run a step for all changes that are ready for it; after an unexpected exception, for each of them alone."""
     chosen = [run for run in runs if ready(run)]
     if not chosen:
         return list(runs)
     try:
         done = step(job, chosen)
-    except Exception as error:  # noqa: BLE001 - ads may be unprotected: they are looked after whatever the defect
+    except Exception as error:  # noqa: BLE001 - ads may be unprotected, so a defect must not end the run
         done = (
             [run for one in chosen for run in _together(job, step, [one], ready)]
             if len(chosen) > 1
@@ -466,12 +467,12 @@ def _together(
 def _guarded(step: Callable[[ChangeRun], ChangeRun], run: ChangeRun) -> ChangeRun:
     try:
         return step(run)
-    except Exception as error:  # noqa: BLE001 - the others go on, and this one is put back, whatever the defect
+    except Exception as error:  # noqa: BLE001 - a defect must not stop the others, and this one is rolled back
         return _defective(run, log_defect(error))
 
 
 def _defective(run: ChangeRun, defect: str) -> ChangeRun:
-    """Return a change in which this package has failed: put back, or a rollback of which nobody knows."""
+    """Return a change after an unexpected exception: to be rolled back, or with a failed rollback."""
     if run.state is ChangeState.ROLLING_BACK:
         return run.with_issues(f"Its rollback did not end: {defect}").in_state(ChangeState.ROLLBACK_FAILED)
     return replace(run, unknown=None).failed(RollbackReason.DEFECT, defect)
@@ -483,15 +484,15 @@ def _merged(runs: Iterable[ChangeRun], done: Iterable[ChangeRun]) -> list[Change
 
 
 def _as_recorded(runs: Iterable[ChangeRun], recorded: Iterable[ChangeRun]) -> list[ChangeRun]:
-    """Return changes with what the ledger knows of them by now."""
+    """Return the runs with the recorded changes and ledger errors of their counterparts in `recorded`."""
     by_id = {run.id: run for run in recorded}
     return [replace(run, change=by_id[run.id].change, unrecorded=by_id[run.id].unrecorded) for run in runs]
 
 
 def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
-    """Tell the ledger in which state each change is, step by step.
+    """Record the state of each change, one transition at a time.
 
-    If it cannot be told, what is at Meta comes first: the change stays open for a later run.
+    A ledger error does not stop the work at Meta, which has priority: the change stays open for a later run.
     """
     done = {run.id: replace(run, unrecorded=None) for run in runs}
     while behind := [run for run in done.values() if run.change.state is not run.state and run.unrecorded is None]:
@@ -507,10 +508,10 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 
 
 def _move(job: Job, moves: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
-    """Record one step of each change; if that fails on a defect, of each of them alone."""
+    """Record one transition of each change; after an unexpected exception, of each of them alone."""
     try:
         return job.ledger.move(moves)
-    except Exception as error:  # noqa: BLE001 - whatever the defect, what is at Meta is to be protected
+    except Exception as error:  # noqa: BLE001 - a defect must not stop the protection of ads at Meta
         defect = log_defect(error)
     if len(moves) == 1:
         return [LedgerError(defect)]
@@ -518,7 +519,7 @@ def _move(job: Job, moves: Sequence[tuple[Change, ChangeState]]) -> list[Change 
 
 
 def _next_on_the_way(state: ChangeState, goal: ChangeState) -> ChangeState:
-    """Return the first step of the shortest way from one state to another."""
+    """Return the first transition of the shortest path from one state to another."""
     ways = deque([(step, step) for step in sorted(TRANSITIONS[state])])
     seen = set(TRANSITIONS[state])
     while ways:

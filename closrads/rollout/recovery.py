@@ -1,4 +1,4 @@
-"""What earlier runs have left at Meta: changes that were never finished, and changes whose ads broke afterwards."""
+"""Recovery of changes that earlier runs left open, and recheck of changes whose ads may have broken since."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,22 +31,22 @@ _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED
 
 
 class Course(Enum):
-    """Where a change is to go from what is found at Meta."""
+    """How an open change proceeds, given what is at Meta."""
 
     FINISH = auto()
-    """Re-publish and verify: the new regions are there, and nothing is broken."""
+    """The new regions are in place, and no ad is broken: re-publish and verify."""
     RESTORE = auto()
-    """Put the regions from before back."""
+    """Restore the original regions."""
     CONFIRM = auto()
-    """The regions from before are there, and nothing is broken: re-publish and verify."""
+    """The original regions are in place, and no ad is broken: re-publish and verify."""
     LEAVE = auto()
-    """The regions are somebody else's: protect the ads only."""
+    """Somebody else has set the regions: only protect the ads."""
     CLOSE = auto()
-    """The ad set is gone."""
+    """The ad set is archived or deleted."""
 
 
 def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding]) -> Course:
-    """Decide by region keys alone whose the regions are, and by the ads whether they may stay."""
+    """Return the course of a change: region keys alone decide who set the regions, ad health whether they stay."""
     present = region_keys(now.targeting)
     is_broken = any(finding.health is AdHealth.BROKEN for finding in findings)
     if now.effective_status in _GONE:
@@ -59,9 +59,9 @@ def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding])
 
 
 def is_due(change: Change, now: datetime) -> bool:
-    """Tell whether a recheck should try a failed rollback again: each time after twice as long.
+    """Return whether a recheck should retry a failed rollback: the interval doubles with each attempt.
 
-    Every try is a write, and may break again what it mends.
+    Every attempt is a write, which may break ads again.
     """
     if change.state is not ChangeState.ROLLBACK_FAILED:
         return True
@@ -69,12 +69,12 @@ def is_due(change: Change, now: datetime) -> bool:
 
 
 def report_open(changes: Sequence[Change]) -> tuple[Recovery, ...]:
-    """Report open changes without touching them."""
+    """Report open changes without changing anything."""
     return tuple(_recovery(change, change.state, ()) for change in changes)
 
 
 def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recovery, ...]:
-    """Look up each open change at Meta and finish it, undo it, or leave the ad set to whoever changed it since."""
+    """Finish or roll back each open change, or leave the ad set alone if somebody else has changed it since."""
     due = [change for change in changes if job.action is not Action.RECHECK or is_due(change, job.api.clock.now())]
     recoveries = [_recovery(change, change.state, ()) for change in changes if change not in due]
     for batch, why_none in _batches(job, due, wave_size):
@@ -96,7 +96,7 @@ def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recove
     return tuple(recoveries)
 
 
-def recheck(  # noqa: PLR0913 - what to look at, and what is known of it already
+def recheck(  # noqa: PLR0913 - what to check, and what is already known about it
     job: Job,
     changes: Sequence[Change],
     wave_size: int,
@@ -105,14 +105,14 @@ def recheck(  # noqa: PLR0913 - what to look at, and what is known of it already
     dry_run: bool,
     now: Mapping[str, AdSetSnapshot] | None = None,
 ) -> tuple[AdSetResult, ...]:
-    """Look again at ad sets that were changed, whatever that ended as, and put back those whose ads broke since.
+    """Check the ads of changed ad sets again, in whatever state the change ended; roll back where ads broke since.
 
     Parameters
     ----------
     known
-        The ids of ads, by the id of the ad set, of which it was told before that nobody knows who switched them off.
+        Ids of ads whose unexplained pause has already been reported, by ad set id.
     now
-        The ad sets by id, if they have just been read.
+        The ad sets by id, if they have just been read; None to read them.
     """
     results: list[AdSetResult] = []
     for batch, why_none in _batches(job, changes, wave_size):
@@ -124,14 +124,14 @@ def recheck(  # noqa: PLR0913 - what to look at, and what is known of it already
 
 
 def outcome_of(change: Change) -> AdSetResult | None:
-    """Return what a change has ended as, None if it is open or nothing was changed."""
+    """Return the result of a change; None if it is open or was not written."""
     if change.state.is_open or change.state is ChangeState.NOT_WRITTEN:
         return None
     return _result(change, RESULTS[change.state], ())
 
 
 def _batches(job: Job, changes: Sequence[Change], wave_size: int) -> Iterator[tuple[Sequence[Change], str]]:
-    """Yield as many changes at a time as there is capacity for, or those that there is none for, with the reason."""
+    """Yield batches of changes within the capacity, and those for which there is none, with the reason."""
     rest = list(changes)
     while rest:
         adsets = [change.before for change in rest[:wave_size]]
@@ -150,7 +150,7 @@ def _batches(job: Job, changes: Sequence[Change], wave_size: int) -> Iterator[tu
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A change, with what is at Meta now."""
+    """A change, and what is at Meta now."""
 
     change: Change
     now: AdSetSnapshot
@@ -158,19 +158,19 @@ class _Seen:
 
     @property
     def findings(self) -> tuple[AdFinding, ...]:
-        """How the ads do."""
+        """The health of the ads."""
         return compare_ads(self.change.before.active_ads, self.now.ads, self.log, self.change.prepared_at)
 
     @property
     def run(self) -> ChangeRun:
-        """The change, ready to be carried on."""
+        """The run of the change, to be resumed."""
         return replace(begin(self.change, self.now), log=self.log)
 
 
 def _look_up(
     job: Job, changes: Sequence[Change], known: Mapping[str, AdSetSnapshot] | None = None
 ) -> dict[str, _Seen | MetaError]:
-    """Read the ad sets of changes with all their ads, and the activity log if it can explain anything."""
+    """Read the ad sets of changes with all their ads, and the activity log if an ad's pause has to be explained."""
     read: Mapping[str, AdSetSnapshot | MetaError] = known or read_adsets(job.api, [change.before for change in changes])
     paused = [
         change
@@ -196,7 +196,7 @@ def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
             continue
         try:
             runs.append(_take_over(seen))
-        except Exception as error:  # noqa: BLE001 - a defect leaves this change open, and the others are taken over
+        except Exception as error:  # noqa: BLE001 - a defect leaves this change open, but must not stop the others
             unseen[change.before.id] = log_defect(error)
     runs = carry_through(job, runs, keep_unexplained=True)
     keep_unexplained_pauses(job, runs)
@@ -210,7 +210,7 @@ def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
 
 
 def _take_over(seen: _Seen) -> ChangeRun:
-    """Return an open change at the point where it has to be carried on."""
+    """Return the run of an open change, in the state from which it resumes."""
     run, course = seen.run, course_of(seen.change, seen.now, seen.findings)
     if run.state is ChangeState.ROLLBACK_FAILED:
         run = run.in_state(ChangeState.ROLLING_BACK)
@@ -235,7 +235,7 @@ def _reason_to_restore(change: Change, *, is_broken: bool) -> RollbackReason:
 
 
 def _state_and_issues(run: ChangeRun) -> tuple[ChangeState, tuple[str, ...]]:
-    """Return the state that the ledger knows, for other runs go by that; a failed rollback is reported in any case."""
+    """Return the recorded state, which later runs rely on, and the issues; a failed rollback is always reported."""
     issues = tuple(dict.fromkeys(run.issues))
     if run.unrecorded is not None:
         issues += (f"It will be looked at once more, for the ledger could not be told: {run.unrecorded}",)
@@ -272,7 +272,7 @@ def _recheck_batch(
         else:
             results[change.before.id] = _rechecked(run, known.get(change.before.id, frozenset()))
     if not dry_run:
-        # Only with the ledger's knowledge: else no other run would look at an ad set whose way back is cut off.
+        # A rollback starts only if it is recorded: otherwise no later run would finish it if this one is cut off.
         announced = announce_rollback(job, to_restore)
         done = roll_back(job, [run for run in announced if run.unrecorded is None])
         done += [run for run in announced if run.unrecorded is not None]
@@ -286,7 +286,7 @@ def _run_of(seen: _Seen | MetaError) -> ChangeRun | None:
 
 
 def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
-    """Return why the regions from before have to be put back, empty if what is there may stay."""
+    """Return why the original regions must be restored; empty if the current ones may stay."""
     present = region_keys(seen.now.targeting)
     broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
     if seen.now.effective_status in _GONE or present not in {seen.change.new_regions, seen.change.old_regions}:
@@ -297,7 +297,7 @@ def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
 
 
 def _rechecked(run: ChangeRun, known: frozenset[str]) -> AdSetResult:
-    """Return what a recheck says of an ad set that stays as it is."""
+    """Return the result of an ad set that a recheck leaves unchanged."""
     issues = run.with_health(AdHealth.BROKEN) + tuple(each for each in run.unexplained if each.ad.id not in known)
     unreadable = run.with_health(AdHealth.UNREADABLE)
     result = Result.UNVERIFIED if unreadable else Result.UNCHANGED
@@ -305,7 +305,7 @@ def _rechecked(run: ChangeRun, known: frozenset[str]) -> AdSetResult:
 
 
 def _restored(run: ChangeRun) -> AdSetResult:
-    """Return what became of a rollback; what the ledger could not be told of needs another look."""
+    """Return the result of a rollback; if its state could not be recorded, it is unverified."""
     issues = tuple(dict.fromkeys(run.issues))
     if run.unrecorded is None:
         return _result(run.change, RESULTS.get(run.state, Result.UNVERIFIED), issues)
@@ -314,7 +314,7 @@ def _restored(run: ChangeRun) -> AdSetResult:
 
 
 def _result(change: Change, result: Result, issues: tuple[str, ...]) -> AdSetResult:
-    """Return an outcome, with the states that the change had added and taken away."""
+    """Return a result with the states that the change added and removed."""
     before, after = change.old_regions, change.new_regions
     return AdSetResult(
         id=change.before.id,

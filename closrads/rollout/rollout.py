@@ -1,4 +1,4 @@
-"""The order of a campaign's changes: a canary first, then waves, as far as Meta, time and quota allow."""
+"""The rollout of a campaign's changes: a canary, then waves, and the rules that stop it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,36 +21,37 @@ from closrads.rollout.wave import Outcome, apply_wave, validate_change
 MAX_FAILED_CANARIES = 2
 """Consecutive failed canaries that stop the rollout: Meta may break every ad set today."""
 MAX_FAILED_SHARE = 0.5
-"""Share of a wave that failed, from which on the rest is not tried."""
+"""Share of failed ad sets in a wave that stops the rollout."""
 MAX_EQUAL_REFUSALS = 3
-"""Consecutive ad sets that Meta refused for the same reason, none of their own, that stop the rollout."""
+"""Consecutive ad sets, refused with the same codes for a reason that is not specific to them, that stop the rollout."""
 _COULD_NOT = "had to be put back or could not be verified"
 _STOPPED_BEFORE = "The campaign was stopped before its turn"
 _FAILED = frozenset({Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED})
-"""What was begun and could not be left as wanted, or not be shown to be well."""
+"""Results of changes that were started but are not in place and verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """How many ad sets may be changed together next, and whether any may."""
+    """The size of the next wave, and whether the rollout must stop."""
 
     wave_size: int
+    """Maximum size of a wave."""
     proven: bool = False
-    """Whether an update has proven good in this run."""
+    """Whether an update has been verified in this run."""
     failed_canaries: int = 0
-    """Of those that went alone, how many of the last have failed."""
+    """Consecutive failed canaries."""
     refusals: tuple[tuple[int | None, int | None], ...] = ()
-    """Meta's codes for the last ad sets, one after the other, that it refused for no reason of their own."""
+    """Meta's codes and subcodes for the latest consecutive refusals that are not specific to an ad set."""
     stop: str = ""
-    """Why the campaign is to be stopped, empty if it goes on."""
+    """Why the campaign must be stopped; empty if it may continue."""
 
     @property
     def size(self) -> int:
-        """How many may go together."""
+        """The size of the next wave."""
         return self.wave_size if self.proven else 1
 
     def after(self, outcomes: Sequence[Outcome]) -> "Caution":
-        """Return what a wave has taught."""
+        """Return the value after a wave with these outcomes."""
         tried = [
             outcome.result.result
             for outcome in outcomes
@@ -77,12 +78,12 @@ class Caution:
 def carry_out(
     job: Job, changes: Sequence[Decision], wave_size: int, earlier: Sequence[Sequence[AdSetResult]] = ()
 ) -> tuple[dict[str, AdSetResult], str]:
-    """Make the changes in waves; return what became of each, by ad set, and why the campaign was stopped, if it was.
+    """Apply the changes in waves; return the results by ad set id, and why the campaign was stopped (empty if not).
 
     Parameters
     ----------
     earlier
-        What became of the waves that earlier invocations of the same run have made.
+        The results of the waves that earlier invocations of the same run have applied.
     """
     results: dict[str, AdSetResult] = {}
     caution = Caution(wave_size)
@@ -115,12 +116,12 @@ def carry_out(
         if why:
             return results | _leave(queue, rest, why), stop
         if set(outcomes) != {change.adset.id for change in wave}:
-            caution = replace(caution, proven=False)  # what goes alone can wait
+            caution = replace(caution, proven=False)  # a single ad set can wait for Meta
     return results, ""
 
 
 def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResult], str]:
-    """Have Meta validate the changes, and change nothing; return as `carry_out` does."""
+    """Have Meta validate the changes without applying them; return the same as `carry_out`."""
     results: dict[str, AdSetResult] = {}
     for number, change in enumerate(changes, start=1):
         outcome = validate_change(job.api, change)
@@ -134,7 +135,7 @@ def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResu
 def _refusals(
     before: tuple[tuple[int | None, int | None], ...], outcomes: Sequence[Outcome]
 ) -> tuple[tuple[int | None, int | None], ...]:
-    """Return the codes of the last equal refusals in a row; those about one ad set neither count nor interrupt."""
+    """Return the codes of the latest consecutive equal refusals; those specific to one ad set are ignored."""
     row = before
     for outcome in outcomes:
         error = outcome.error
@@ -148,7 +149,7 @@ def _refusals(
 
 
 def _consequence(errors: Sequence[ClosradsError | None], stop: str) -> tuple[Result, str, str]:
-    """Return what the rest becomes and why, empty if it goes on; and why the campaign is stopped, if it is."""
+    """Return the result and reason for the remaining ad sets (no reason: continue), and why the campaign stops."""
     severe = [error for error in errors if isinstance(error, MetaAccessError | MetaPolicyError | LedgerError)]
     if severe or stop:
         stop = stop or f"Stopped: {severe[0]}"

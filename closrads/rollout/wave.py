@@ -1,4 +1,4 @@
-"""A wave of planned changes: read again, written down, written, carried through."""
+"""A wave of planned changes: read again, record, write, complete."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import (
     ClosradsError,
     LedgerError,
-    LedgerFullError,
+    LedgerItemTooLargeError,
     MetaAccessError,
     MetaError,
     MetaInvalidError,
@@ -43,19 +43,19 @@ FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one ad set, and what that says about the others of its campaign."""
+    """The outcome of one ad set, and what it implies for the others of the campaign."""
 
     result: AdSetResult
     error: ClosradsError | None = None
-    """What was refused on the way: the rest of the campaign may have to stop for it."""
+    """The most severe error, which may stop the rest of the campaign."""
     is_of_its_own: bool = False
-    """Whether it failed for a reason that says nothing about the others."""
+    """Whether the reason of a failure is specific to this ad set."""
     will_pass: MetaRateLimitError | MetaTransientError | None = None
-    """Why it was not begun, if that will pass: it can be tried again."""
+    """The temporary error because of which it was not started; None if there was none."""
 
 
 def validate_change(api: GraphApi, change: Decision) -> Outcome:
-    """Have Meta validate a planned change and change nothing."""
+    """Have Meta validate a planned change without applying it."""
     try:
         validate_adset_geo(api, change.adset, change.regions)
     except MetaError as error:
@@ -64,10 +64,10 @@ def validate_change(api: GraphApi, change: Decision) -> Outcome:
 
 
 def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
-    """Carry out planned changes together, as far as they still are changes; return what became of each, by ad set.
+    """Apply planned changes together, if a fresh read still calls for them; return the outcomes by ad set id.
 
-    One that is missing in the answer was not begun, for a reason that will pass or that concerns all. Only one that
-    goes alone waits for Meta: of several, all others would have to wait for their re-publish.
+    An ad set without an outcome was not started, for a temporary reason or one that concerns the whole campaign. Only a
+    single ad set waits for Meta: in a larger wave, that would delay the re-publish of all the others.
     """
     if len(wave) > 1:
         return _apply_together(job, wave)
@@ -76,13 +76,13 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     def attempt() -> dict[str, Outcome]:
         nonlocal planned
         outcomes = _apply_together(job, [planned])
-        planned = replace(planned, adset=replace(planned.adset, read_at=LONG_AGO))  # a wait is long enough for a person
+        planned = replace(planned, adset=replace(planned.adset, read_at=LONG_AGO))  # a retry must read it again
         for outcome in outcomes.values():
             if outcome.will_pass:
                 raise outcome.will_pass
         return outcomes
 
-    reserve = max(job.seconds_needed([planned.adset]), job.api.seconds_not_for_waits)
+    reserve = max(job.seconds_needed([planned.adset]), job.api.wait_reserve)
     try:
         return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError, MetaTransientError))
     except (MetaRateLimitError, MetaTransientError) as error:
@@ -90,7 +90,7 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
 
 
 def concerns_all(error: ClosradsError | None) -> bool:
-    """Tell whether what was refused for one ad set will be refused for all of its campaign."""
+    """Return whether an error for one ad set would also occur for all others of its campaign."""
     return isinstance(error, LedgerError | MetaAccessError | MetaPolicyError | MetaRateLimitError)
 
 
@@ -123,7 +123,7 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
 
 
 def _send(job: Job, prepared: Sequence[ChangeRun], refused: list[ClosradsError]) -> list[ChangeRun]:
-    """Send changes to Meta side by side; after a refusal that concerns all, nothing more is begun."""
+    """Write changes concurrently; after an error that concerns the whole campaign, no further write is started."""
 
     def send(run: ChangeRun) -> ChangeRun:
         if any(map(concerns_all, list(refused))):
@@ -137,9 +137,9 @@ def _send(job: Job, prepared: Sequence[ChangeRun], refused: list[ClosradsError])
 
 
 def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
-    """Return each planned change as it is by a fresh snapshot, or what became of it if it is none any more.
+    """Return each planned change based on a fresh snapshot, or its outcome if it is no longer to be changed.
 
-    One of several that cannot be read for the moment is left out.
+    In a wave of several, an ad set whose read fails with a transient error is omitted.
     """
     oldest = job.api.clock.now() - FRESH_FOR
     alone = len(wave) == 1
@@ -153,7 +153,7 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
     for planned in wave:
         adset = now.get(planned.adset.id, planned.adset)
         if isinstance(adset, MetaTransientError) and not alone:
-            continue  # to wait for it would make the others' snapshots old
+            continue  # waiting for it would make the others' snapshots stale
         if isinstance(adset, MetaError):
             not_read = _not_begun if isinstance(adset, MetaRateLimitError) else _not_done
             looks.append(not_read(planned, adset))
@@ -165,7 +165,7 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
 
 
 def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[ChangeRun | Outcome]:
-    """Write down what is going to be written; return each change as begun, or why it is not."""
+    """Record the changes before their writes; return the run of each, or its outcome if it was not recorded."""
     try:
         prepared = [
             Change(
@@ -193,20 +193,23 @@ def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Chang
 
 
 def _not_begun(change: Decision, error: MetaError) -> Outcome:
-    """Return the outcome of a change that was refused, or given up, before anything was written."""
+    """Return the outcome of a change that failed before its write."""
     will_pass = error if isinstance(error, MetaRateLimitError | MetaTransientError) else None
     return replace(_not_done(change, error), will_pass=will_pass)
 
 
 def _not_done(change: Decision, error: ClosradsError) -> Outcome:
     result = Result.DEFERRED if isinstance(error, MetaRateLimitError) else Result.FAILED
-    passed_on = None if isinstance(error, LedgerFullError) else error
+    passed_on = None if isinstance(error, LedgerItemTooLargeError) else error
     return Outcome(change.to_result(result, (str(error),)), passed_on)
 
 
 def _outcome(decision: Decision, run: ChangeRun) -> Outcome:
-    result = decision.to_result(RESULTS.get(run.state, Result.UNVERIFIED), tuple(dict.fromkeys(run.issues)))
-    of_its_own = run.reason is RollbackReason.NOT_CONFIRMED and all(
+    end, issues = RESULTS.get(run.state, Result.UNVERIFIED), tuple(dict.fromkeys(run.issues))
+    was_refused = run.reason is RollbackReason.NOT_CONFIRMED and all(
         isinstance(error, MetaInvalidError) for error in run.refusals
     )
-    return Outcome(result, run.error, is_of_its_own=of_its_own)
+    is_well = end is Result.UPDATED
+    if run.unrecorded is not None and end is not Result.ROLLBACK_FAILED:
+        end, issues = Result.UNVERIFIED, (*issues, f"The ledger does not know how it ended: {run.unrecorded}")
+    return Outcome(decision.to_result(end, issues), run.error, is_of_its_own=was_refused or is_well)

@@ -1,4 +1,4 @@
-"""AWS in this process: DynamoDB, SSM and SES as objects that behave like boto3's clients, without HTTP or threads."""
+"""AWS in memory: boto3-compatible clients for DynamoDB, SSM and SES, without HTTP or threads."""
 
 from sandbox.memory_aws.aws import MemoryAws
 

@@ -1,4 +1,4 @@
-"""The clients, and what is scripted to happen to their calls."""
+"""The clients, and the scripting of their calls."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -39,18 +39,18 @@ _TOKENS: Mapping[str, tuple[str, str]] = {
     "get_parameters_by_path": ("NextToken", "NextToken"),
     "describe_parameters": ("NextToken", "NextToken"),
 }
-"""Of what comes in pages: how an answer names the next page, and how that is asked for."""
+"""For paginated operations, the fields of the next page's token in the response and in the request."""
 
 
 class MemoryAws(AwsWorld):
-    """AWS in this process.
+    """AWS in memory.
 
     Attributes
     ----------
     before, after
-        Called with service and operation around each attempt at a call, outside of `lock`: they may wait, and change
-        anything. A `ConnectionError` that one raises loses the call or its answer; any other exception comes out of the
-        call as it is.
+        Called with service and operation around each attempt of a call, without `lock` held: they may wait, and change
+        anything. A `ConnectionError` that they raise loses the call or its response; any other exception propagates to
+        the caller.
     """
 
     def __init__(self) -> None:
@@ -60,21 +60,21 @@ class MemoryAws(AwsWorld):
         self.reset()
 
     def start(self) -> None:
-        """Do nothing: it is there."""
+        """Do nothing: it is always available."""
 
     def stop(self) -> None:
-        """Do nothing: it takes up nothing but memory."""
+        """Do nothing: there are no resources to release."""
 
     @property
     def url(self) -> str:
-        """An address at which nobody is."""
+        """An address at which nothing listens."""
         return "http://aws.example.test"
 
     def client(self, name: str, *, config: Config | None = None, **_: Any) -> "MemoryClient":
-        """Return a client as boto3 has it.
+        """Return a boto3-compatible client.
 
-        It makes as many attempts as its configuration or the variable `AWS_MAX_ATTEMPTS` says, without a wait in
-        between; one if neither says anything.
+        It makes as many attempts as its configuration or the variable `AWS_MAX_ATTEMPTS` says, by default one, without
+        waits in between.
         """
         retries = getattr(config, "retries", None) or {}
         attempts = retries.get("total_max_attempts") or int(os.environ.get("AWS_MAX_ATTEMPTS", "1"))
@@ -82,7 +82,7 @@ class MemoryAws(AwsWorld):
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Have `boto3.client` return clients of this AWS."""
+        """Make `boto3.client` return clients of this AWS, within the `with` body."""
         with patch.object(boto3, "client", self.client):
             yield
 
@@ -129,14 +129,14 @@ class MemoryAws(AwsWorld):
         return list(self.service("dynamodb").items_of(LEDGER_TABLE))
 
     def exchange(self, request: AwsRequest, perform: Callable[[], Answer]) -> Answer:
-        """Handle one attempt at a call.
+        """Handle one attempt of a call.
 
         Raises
         ------
         AwsError
-            The service refuses it, or a scripted fault does.
+            The service or a scripted fault refuses the call.
         ConnectionError
-            The call or its answer is lost.
+            The call or its response is lost.
         """
         tell = self.on_exchange or _nobody
         tell("before")
@@ -162,7 +162,7 @@ class MemoryAws(AwsWorld):
 
 
 class MemoryClient:
-    """One service of a `MemoryAws`, as a client of boto3 is used."""
+    """A boto3-compatible client for one service of a `MemoryAws`."""
 
     def __init__(self, aws: MemoryAws, service: str, attempts: int) -> None:
         self._aws = aws
@@ -183,7 +183,7 @@ class MemoryClient:
         """Do nothing: there is no connection."""
 
     def get_paginator(self, name: str) -> SimpleNamespace:
-        """Return what asks for page after page."""
+        """Return a paginator."""
         return SimpleNamespace(paginate=partial(self._pages, name, *_TOKENS[name]))
 
     def _pages(self, name: str, next_page: str, asked_by: str, **call: Any) -> Iterator[Answer]:
@@ -235,7 +235,7 @@ def _key_schema(keys: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _nobody(_: str) -> None:
-    """Tell nobody."""
+    """Ignore the call."""
 
 
 def _nothing(_service: str, _operation: str) -> None:

@@ -1,4 +1,4 @@
-"""CloudFormation in memory: stacks that exist, with the outputs and parameters of their templates."""
+"""CloudFormation in memory: existing stacks, with the outputs and parameters of their templates."""
 
 import json
 from typing import Any
@@ -7,13 +7,13 @@ from sandbox.memory_aws.errors import AwsError
 
 
 class CloudFormation:
-    """The operations on stacks, by their names in boto3 and with the same parameters and answers."""
+    """The operations on stacks, with boto3's names, parameters and responses."""
 
     def __init__(self) -> None:
         self._stacks: dict[str, dict[str, Any]] = {}
 
     def create_stack(self, *, StackName: str, TemplateBody: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Create a stack of a template in JSON whose outputs are literals; its resources are not."""
+        """Create a stack from a JSON template whose outputs are literals; its resources are not created."""
         template = json.loads(TemplateBody)
         self._stacks[StackName] = {
             "StackName": StackName,

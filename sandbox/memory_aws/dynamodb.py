@@ -1,7 +1,7 @@
-"""DynamoDB in memory: tables with a partition key, a sort key and local indexes, all of them strings.
+"""DynamoDB in memory: tables with a partition key, a sort key and local secondary indexes, all keys being strings.
 
-Reads are strongly consistent and no two writes ever conflict; time to live is an attribute like any other. Limits are
-those of the Developer Guide ("Quotas").
+Reads are strongly consistent, and writes never conflict; time to live is an ordinary attribute. The limits are those of
+the Developer Guide ("Quotas").
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -33,19 +33,19 @@ LONGEST_SORT_KEY = 1024
 
 Key = tuple[str, str]
 _Place = tuple[str, str]
-"""Where an item stands in an index: the index's sort key, then the table's."""
+"""Position of an item in an index: the index's sort key, then the table's."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """What a call makes of an item; `after` None deletes it."""
+    """The effect of a write on an item; an `after` of None deletes it."""
 
     table: "_Table"
     key: Key
     before: Item | None
     after: Item | None
     touched: frozenset[str] = frozenset()
-    """The attributes that an update names."""
+    """Names of the attributes that an update sets or removes."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class _Index:
 
 
 class _Table:
-    """A table and what is in it."""
+    """A table and its items."""
 
     def __init__(self, description: Mapping[str, Any]) -> None:
         self.description = description
@@ -87,7 +87,7 @@ class _Table:
         return self.partition_key, self.sort_key
 
     def key_of(self, item: Item) -> Key:
-        """Return an item's key; refuse one that is no key of this table."""
+        """Return an item's key; refuse an invalid one."""
         partition, sort = (self._key_value(name, item) for name in self.key_names)
         if len(partition.encode()) > LONGEST_PARTITION_KEY:
             invalid("One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit")
@@ -96,7 +96,7 @@ class _Table:
         return partition, sort
 
     def exact_key(self, key: Item) -> Key:
-        """Return a key that is given without an item."""
+        """Return a key that is given without an item; refuse an invalid one."""
         if key.keys() != set(self.key_names):
             invalid("The provided key element does not match the schema")
         return self.key_of(key)
@@ -115,7 +115,7 @@ class _Table:
         return str(value["S"])
 
     def check(self, item: Item) -> None:
-        """Refuse what cannot stand in this table."""
+        """Refuse an item that this table cannot store."""
         for index in self.indexes.values():
             if index.sort_key in item:
                 self._key_value(index.sort_key, item)
@@ -123,7 +123,7 @@ class _Table:
             invalid("Item size has exceeded the maximum allowed size")
 
     def apply(self, write: _Write) -> None:
-        """Do what was found to be right."""
+        """Apply a validated write."""
         orders = (self.order, *self.indexes.values())
         if write.before is not None:
             for order in orders:
@@ -136,7 +136,7 @@ class _Table:
 
 
 class DynamoDb:
-    """The operations of DynamoDB, by their names in boto3 and with the same parameters and answers."""
+    """The operations of DynamoDB, with boto3's names, parameters and responses."""
 
     def __init__(self) -> None:
         self._tables: dict[str, _Table] = {}
@@ -148,7 +148,7 @@ class DynamoDb:
     # --- tables
 
     def create_table(self, **description: Any) -> dict[str, Any]:
-        """Create a table, which is there at once."""
+        """Create a table, which is active immediately."""
         name = description["TableName"]
         if name in self._tables:
             raise AwsError("ResourceInUseException", f"Table already exists: {name}")
@@ -157,13 +157,13 @@ class DynamoDb:
         return {"TableDescription": self._described(name)}
 
     def delete_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Delete a table with all that is in it."""
+        """Delete a table with all of its items."""
         description = self._described(TableName)
         del self._tables[TableName]
         return {"TableDescription": description | {"TableStatus": "DELETING"}}
 
     def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
-        """Return what a table is like."""
+        """Return the description of a table."""
         return {"Table": self._described(TableName)}
 
     def list_tables(self) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class DynamoDb:
         return {"TableNames": sorted(self._tables)}
 
     def describe_continuous_backups(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
-        """Tell whether a table can be brought back to a point in time."""
+        """Return whether a table has point-in-time recovery."""
         if TableName not in self._tables:
             raise AwsError("TableNotFoundException", f"Table not found: {TableName}")
         status = "ENABLED" if self._tables[TableName].is_backed_up else "DISABLED"
@@ -185,7 +185,7 @@ class DynamoDb:
         TableName: str,  # noqa: N803
         PointInTimeRecoverySpecification: Mapping[str, bool],  # noqa: N803
     ) -> dict[str, Any]:
-        """Switch the backup of a table on or off."""
+        """Enable or disable a table's point-in-time recovery."""
         self._table(TableName).is_backed_up = PointInTimeRecoverySpecification["PointInTimeRecoveryEnabled"]
         return self.describe_continuous_backups(TableName=TableName)
 
@@ -202,25 +202,25 @@ class DynamoDb:
 
     def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803
         """Return an item."""
-        del ConsistentRead  # always
+        del ConsistentRead  # always consistent
         table = self._table(TableName)
         item = table.items.get(table.exact_key(Key))
         return {} if item is None else {"Item": dict(item)}
 
     def put_item(self, *, ReturnValues: str = "NONE", **call: Any) -> dict[str, Any]:  # noqa: N803
-        """Put an item in the place of whatever is there."""
+        """Put an item, replacing any existing one."""
         return self._written(self._put(call), ReturnValues)
 
     def delete_item(self, *, ReturnValues: str = "NONE", **call: Any) -> dict[str, Any]:  # noqa: N803
-        """Delete an item; there need not be one."""
+        """Delete an item, if it exists."""
         return self._written(self._delete(call), ReturnValues)
 
     def update_item(self, *, ReturnValues: str = "NONE", **call: Any) -> dict[str, Any]:  # noqa: N803
-        """Change attributes of an item, which is made if there is none."""
+        """Update attributes of an item, which is created if it does not exist."""
         return self._written(self._update(call), ReturnValues)
 
     def transact_write_items(self, *, TransactItems: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Do all writes or none."""
+        """Apply all writes or none."""
         if len(TransactItems) > LARGEST_TRANSACTION:
             invalid(
                 "1 validation error detected at 'transactItems' failed to satisfy constraint: Member must have length "
@@ -302,7 +302,7 @@ class DynamoDb:
         return _Write(table, key, before, item, frozenset(names))
 
     def _found(self, call: Mapping[str, Any], *others: Expression) -> tuple[_Table, Key, Item | None, Bindings]:
-        """Return what a write is about, if its condition holds."""
+        """Return the table, key, item and bindings of a write; refuse it if its condition does not hold."""
         table = self._table(call["TableName"])
         key = table.key_of(call["Item"]) if "Item" in call else table.exact_key(call["Key"])
         before = table.items.get(key)
@@ -370,7 +370,7 @@ class DynamoDb:
 
 
 def size_of(item: Item) -> int:
-    """Return the bytes of an item, as DynamoDB counts them (Developer Guide, "Item sizes and formats")."""
+    """Return the size of an item in bytes, as DynamoDB counts it (Developer Guide, "Item sizes and formats")."""
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 
@@ -407,7 +407,7 @@ def _bindings_of(call: Mapping[str, Any]) -> Bindings:
 
 
 def _places(table: _Table, index: _Index, condition: KeyCondition, bindings: Bindings) -> tuple[str, Sequence[_Place]]:
-    """Return the partition that a query asks about, and the places in the stretch that it asks for."""
+    """Return the partition of a query, and the positions in the requested range of its sort key."""
     partition = (condition.partition({}, bindings) or {}).get("S")
     if partition is None or condition.key_name(bindings) != table.partition_key:
         invalid("Query condition missed key schema element: " + table.partition_key)
@@ -422,7 +422,7 @@ def _places(table: _Table, index: _Index, condition: KeyCondition, bindings: Bin
 
 
 def _stretch(operator: str, places: Sequence[_Place], bounds: Sequence[str]) -> tuple[int, int]:
-    """Return the first place whose sort key is asked for, and the one after the last."""
+    """Return the index of the first position in the range, and that after the last one."""
     start, end = _begin_of(places, bounds[0]), _end_of(places, bounds[0])
     match operator:
         case "BETWEEN":

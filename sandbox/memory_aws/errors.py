@@ -1,4 +1,4 @@
-"""The errors of AWS, as boto3 raises them."""
+"""AWS errors, as boto3 raises them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ MODELED: Mapping[str, frozenset[str]] = {
         }
     ),
 }
-"""By service, the codes that have an exception of their own; any other code is a bare `ClientError`."""
+"""Error codes with an exception class of their own, by service; any other code is a plain `ClientError`."""
 
 
 class AwsError(Exception):
@@ -45,9 +45,9 @@ class AwsError(Exception):
     Parameters
     ----------
     code, message, status
-        Of the error.
+        Of the error response.
     members
-        What else the answer says.
+        Further fields of the error response.
     """
 
     def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
@@ -59,7 +59,7 @@ class AwsError(Exception):
 
 
 class ClientExceptions:
-    """The exceptions of one service, as `client.exceptions` of boto3 has them."""
+    """The exceptions of one service, as in `client.exceptions` of boto3."""
 
     def __init__(self, service: str) -> None:
         self._by_code: dict[str, type[ClientError]] = {
@@ -73,5 +73,5 @@ class ClientExceptions:
             raise AttributeError(name) from None
 
     def from_code(self, code: str) -> type[ClientError]:
-        """Return the class of an error with this code."""
+        """Return the exception class for an error code."""
         return self._by_code.get(code, ClientError)

@@ -1,7 +1,7 @@
 """DynamoDB's expressions: conditions, key conditions and updates of top-level attributes.
 
-Each is compiled once and kept. What the grammar has besides (document paths, `DELETE`, `contains`, …) raises
-`NotImplementedError`, so that nobody takes a missing function for a refusal of DynamoDB's.
+Each is compiled once and cached. Unsupported parts of the grammar (document paths, `DELETE`, `contains`, …) raise
+`NotImplementedError`, so that they are not mistaken for a refusal by DynamoDB.
 """
 
 import re
@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 from sandbox.memory_aws.errors import AwsError
 
 Value = Mapping[str, Any]
-"""An attribute's value with its type, such as `{"S": "text"}`."""
+"""A typed attribute value, such as `{"S": "text"}`."""
 Item = Mapping[str, Value]
 Operand = Callable[["Item", "Bindings"], "Value | None"]
 Condition = Callable[["Item", "Bindings"], bool]
 Assignment = Callable[["Item", "Bindings"], "Value | None"]
-"""Gives an attribute's new value, None to remove it."""
+"""Returns an attribute's new value; None to remove it."""
 
 _TOKEN = re.compile(r"\s*(?:(?P<word>[#:]?[A-Za-z_0-9]+)|(?P<sign><>|<=|>=|[=<>(),+-]))")
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -31,12 +31,12 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 _ORDERED = frozenset({"S", "N", "B"})
 _RESERVED = frozenset((Path(__file__).parent / "reserved_words.txt").read_text().split())
-"""Words that cannot name an attribute in an expression (Developer Guide, "Reserved words in DynamoDB")."""
+"""Words that cannot be used as attribute names in an expression (Developer Guide, "Reserved words in DynamoDB")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """What `#names` and `:values` stand for in a call."""
+    """The `#names` and `:values` of a call."""
 
     names: Mapping[str, str]
     values: Mapping[str, Value]
@@ -44,7 +44,7 @@ class Bindings:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """What all kinds of expressions have in common: the placeholders that they use."""
+    """Base class of the compiled expressions: the placeholders that they use."""
 
     names: frozenset[str]
     values: frozenset[str]
@@ -59,7 +59,7 @@ class ConditionExpression(Expression):
 
 @dataclass(frozen=True, slots=True)
 class KeyCondition(Expression):
-    """A compiled key condition: a partition, and perhaps a stretch of its sort key."""
+    """A compiled key condition: a partition, and optionally a range of its sort key."""
 
     key_name: Callable[["Bindings"], str]
     partition: Operand
@@ -70,13 +70,13 @@ class KeyCondition(Expression):
 
 @dataclass(frozen=True, slots=True)
 class UpdateExpression(Expression):
-    """A compiled update: for each attribute what gives its new value, from the item as it was before."""
+    """A compiled update: for each attribute, a function from the old item to the new value."""
 
     assignments: "Sequence[tuple[Callable[[Bindings], str], Assignment]]"
 
 
 def check_bindings(bindings: Bindings, *expressions: Expression) -> None:
-    """Refuse placeholders that are not defined, and definitions that nobody uses, as DynamoDB does."""
+    """Refuse undefined placeholders and unused definitions, as DynamoDB does."""
     for kind, what, defined, used in (
         ("Names", "name", bindings.names.keys(), frozenset().union(*(each.names for each in expressions))),
         ("Values", "value", bindings.values.keys(), frozenset().union(*(each.values for each in expressions))),
@@ -88,7 +88,7 @@ def check_bindings(bindings: Bindings, *expressions: Expression) -> None:
 
 
 def invalid(message: str) -> NoReturn:
-    """Refuse a call that makes no sense."""
+    """Refuse an invalid call."""
     raise AwsError("ValidationException", message)
 
 
@@ -160,12 +160,12 @@ def update_of(text: str) -> UpdateExpression:
 
 
 def number(value: Decimal) -> Value:
-    """Return a number as DynamoDB writes it."""
+    """Return a number in DynamoDB's notation."""
     return {"N": f"{value.normalize():f}"}
 
 
 class _Parser:
-    """Reads an expression from left to right."""
+    """A recursive-descent parser for expressions."""
 
     def __init__(self, text: str, kind: str) -> None:
         self._kind = kind
@@ -189,23 +189,23 @@ class _Parser:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether nothing is left."""
+        """Whether all tokens have been consumed."""
         return self._position == len(self._tokens)
 
     def end(self) -> None:
-        """Refuse whatever is left."""
+        """Refuse any remaining tokens."""
         if not self.is_at_end:
             self.refuse(f'Syntax error; token: "{self._tokens[self._position]}"')
 
     def take(self) -> str:
-        """Return the next token."""
+        """Consume and return the next token."""
         if self.is_at_end:
             self.refuse('Syntax error; token: "<EOF>"')
         self._position += 1
         return self._tokens[self._position - 1]
 
     def accept(self, *wanted: str) -> str:
-        """Return the next token if it is wanted, else nothing."""
+        """Consume and return the next token if it is one of `wanted`; otherwise return an empty string."""
         if not self.is_at_end:
             token = self._tokens[self._position]
             for each in wanted:
@@ -215,13 +215,13 @@ class _Parser:
         return ""
 
     def expect(self, wanted: str) -> None:
-        """Go past a token that must come now."""
+        """Consume the next token; refuse the expression if it is another one."""
         if not self.accept(wanted):
             token = "<EOF>" if self.is_at_end else self._tokens[self._position]
             self.refuse(f'Syntax error; token: "{token}"')
 
     def attribute_name(self) -> Callable[[Bindings], str]:
-        """Read an attribute's name, or what stands for it."""
+        """Parse an attribute's name or its placeholder."""
         token = self.take()
         if token.startswith("#"):
             self.names.add(token)
@@ -233,7 +233,7 @@ class _Parser:
         return lambda _bindings: token
 
     def operand(self) -> Operand:
-        """Read an attribute's name or a value."""
+        """Parse an attribute's name or a value."""
         if not self.is_at_end and self._tokens[self._position].startswith(":"):
             token = self.take()
             self.values.add(token)
@@ -244,7 +244,7 @@ class _Parser:
     # --- conditions
 
     def disjunction(self) -> Condition:
-        """Read conditions of which one must hold."""
+        """Parse conditions joined by OR."""
         first = self._conjunction()
         while self.accept("OR"):
             first = _either(first, self._conjunction())
@@ -307,7 +307,7 @@ class _Parser:
     # --- updates
 
     def assigned(self) -> Assignment:
-        """Read the right side of a `SET`."""
+        """Parse the right-hand side of a `SET`."""
         left = self._summand()
         sign = self.accept("+", "-")
         if not sign:
@@ -401,7 +401,7 @@ def _addend(value: Value | None) -> Decimal:
 
 
 def _sum_of(name: Callable[[Bindings], str], addend: Operand) -> Assignment:
-    """Return what `ADD` makes of an attribute: a sum, or a larger set."""
+    """Return the assignment for `ADD`: a sum, or the union of two sets."""
 
     def sum_of(item: Item, bindings: Bindings) -> Value:
         value, there = addend(item, bindings), item.get(name(bindings))

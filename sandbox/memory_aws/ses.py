@@ -1,4 +1,4 @@
-"""SES in memory: mails, and what the service tells of its account."""
+"""SES in memory: mails, and the state of the account."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from sandbox.ses import SesAccount
 
 
 class Ses:
-    """The operations of SES (API v2), by their names in boto3 and with the same parameters and answers."""
+    """The operations of SES (API v2), with boto3's names, parameters and responses."""
 
     def __init__(self, account: Callable[[], SesAccount], mails: list[Mail]) -> None:
         self._account = account
@@ -20,7 +20,7 @@ class Ses:
         self._ids = count(1)
 
     def send_email(self, **call: Any) -> dict[str, Any]:
-        """Take a mail, if its sender or the sender's domain is verified."""
+        """Accept a mail if its sender or the sender's domain is verified."""
         mail = mail_of(call)
         address = mail.sender.rpartition("<")[2].rstrip(">")
         identities = self._account().identities
@@ -30,11 +30,11 @@ class Ses:
         return {"MessageId": f"memory-{next(self._ids)}"}
 
     def get_account(self) -> dict[str, Any]:
-        """Return what the account may do."""
+        """Return the account's permissions."""
         return self._look("account")
 
     def get_email_identity(self, *, EmailIdentity: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Return what is known of an address or a domain."""
+        """Return the state of an address or a domain."""
         return self._look(f"identities/{EmailIdentity}")
 
     def get_configuration_set(self, *, ConfigurationSetName: str) -> dict[str, Any]:  # noqa: N803

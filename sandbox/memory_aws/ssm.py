@@ -6,14 +6,14 @@ from typing import Any
 from sandbox.memory_aws.errors import AwsError
 
 LARGEST_PAGE = 10
-"""Parameters by path (API reference, `MaxResults`)."""
+"""Maximum page size of parameters by path (API reference, `MaxResults`)."""
 LARGEST_DESCRIPTION_PAGE = 50
 LARGEST_VALUE = 4096
-"""Characters of a standard parameter."""
+"""Maximum length of a standard parameter."""
 
 
 class Ssm:
-    """The operations of SSM on parameters, by their names in boto3 and with the same parameters and answers."""
+    """The operations of SSM on parameters, with boto3's names, parameters and responses."""
 
     def __init__(self) -> None:
         self._parameters: dict[str, dict[str, Any]] = {}
@@ -42,13 +42,13 @@ class Ssm:
         return {"Version": version, "Tier": "Standard"}
 
     def delete_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803
-        """Delete a parameter that exists."""
+        """Delete an existing parameter."""
         if self._parameters.pop(Name, None) is None:
             raise AwsError("ParameterNotFound", f"Parameter {Name} not found.")
         return {}
 
     def delete_parameters(self, *, Names: Sequence[str]) -> dict[str, Any]:  # noqa: N803
-        """Delete those that exist."""
+        """Delete the parameters that exist."""
         known = [name for name in Names if self._parameters.pop(name, None)]
         return {"DeletedParameters": known, "InvalidParameters": [name for name in Names if name not in known]}
 
@@ -59,7 +59,7 @@ class Ssm:
         return {"Parameter": _shown(self._parameters[Name], decrypted=WithDecryption)}
 
     def get_parameters(self, *, Names: Sequence[str], WithDecryption: bool = False) -> dict[str, Any]:  # noqa: N803
-        """Return those that exist."""
+        """Return the parameters that exist."""
         found = [self._parameters[name] for name in Names if name in self._parameters]
         return {
             "Parameters": [_shown(each, decrypted=WithDecryption) for each in found],

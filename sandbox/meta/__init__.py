@@ -1,4 +1,4 @@
-"""A stand-in for Meta's Marketing API v26.0, as far as a daily change of ad set regions needs it."""
+"""A fake of Meta's Marketing API v26.0, limited to what a daily change of ad set regions needs."""
 
 from sandbox.meta import faults
 from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING, Breakage, Cure, Effect

@@ -1,9 +1,9 @@
-"""Meta's activity log: who changed what, and when.
+"""Meta's activity log of changes.
 
-Fields, event types and categories are those of the reference of the edge "activities" and of Meta's SDK
-(`adobjects/adactivity.py`). The words in `extra_data`, the legacy object types and the several rows of one pause are as
-in answers that users of the API have published. How long rows take to appear is not published, and a status change has
-been seen without any row (facebook-python-business-sdk #296): hence the settings.
+Fields, event types and categories follow the reference of the edge "activities" and Meta's SDK
+(`adobjects/adactivity.py`). The texts in `extra_data`, the legacy object types and the multiple rows of one pause
+follow responses that users of the API have published. The delay until rows appear is undocumented, and a status change
+without any row has been observed (facebook-python-business-sdk #296); both are therefore configurable.
 """
 
 import json
@@ -18,12 +18,12 @@ from sandbox.meta import faults
 from sandbox.server import Reply
 
 TIME_ZONE = ZoneInfo("America/New_York")
-"""That of every ad account here."""
+"""The time zone of every ad account here."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts; `rule` names the advertiser's automated rule that does, which the log shows as Meta."""
+    """An actor; for an advertiser's automated rule, `rule` names it and the log shows Meta as the actor."""
 
     id: str
     name: str
@@ -42,7 +42,7 @@ META = Actor("0", "Meta")
 
 @dataclass(frozen=True)
 class EventType:
-    """A type of event, with the name that people read, its category and its object's type under its old name."""
+    """A type of event, with its display name, its category and the legacy name of its object's type."""
 
     name: str
     label: str
@@ -78,32 +78,32 @@ class Activity:
     object_id: str
     object_name: str
     extra: Mapping[str, Any]
-    """What becomes `extra_data`, but for the rule."""
+    """Content of `extra_data`, except for the rule."""
     parents: tuple[str, ...]
-    """The ids of the ad set and the campaign that the object belongs to."""
+    """Ids of the object's ad set and campaign."""
 
 
 @dataclass
 class ActivityLog:
-    """The log of one ad account, and how well it is kept."""
+    """The log of one ad account, with configurable deficiencies."""
 
     rows: list[Activity] = field(default_factory=list)
-    """By time, the oldest first."""
+    """Rows by time, oldest first."""
     delay: float = 0.0
-    """Seconds until a row can be read."""
+    """Seconds until a row is visible."""
     spread: float = 0.0
-    """Seconds between the first and the last row that one change of an ad's status makes."""
+    """Seconds between the first and the last row of one status change."""
     missing: Callable[[Activity], bool] | None = None
-    """Which rows are never written; None for all are."""
+    """Predicate for rows that are never written; None if all are."""
     widest: float | None = None
-    """The longest window in seconds that can be read at once; None for no limit."""
+    """Maximum readable window in seconds; None for no limit."""
     too_wide: Reply = faults.UNKNOWN_ERROR
-    """The answer to a read of a longer one."""
+    """Response to a read of a longer window."""
     oid: Literal["honoured", "ignored", "refused"] = "honoured"
-    """What becomes of the filter `oid`, of which clients tell different things."""
+    """Behaviour of the filter `oid`, on which reports by clients differ."""
 
     def add(self, activity: Activity) -> None:
-        """Write a row, unless it is one that shall be missing."""
+        """Write a row, unless `missing` applies to it."""
         if self.missing is not None and self.missing(activity):
             return
         if not self.rows or self.rows[-1].time <= activity.time:
@@ -112,7 +112,7 @@ class ActivityLog:
             insort(self.rows, activity, key=lambda row: row.time)
 
     def between(self, since: float, until: float, now: float) -> Iterator[Activity]:
-        """Return the rows of a window that can be read now, the newest first."""
+        """Return the visible rows of a window, newest first."""
         return (row for row in reversed(self.rows) if since <= row.time <= until and row.time + self.delay <= now)
 
 
@@ -130,7 +130,7 @@ def _extra_data(row: Activity) -> str:
     return json.dumps({**row.extra, **told}, separators=(",", ":"))
 
 
-# A value of None leaves the key out.
+# A value of None omits the key.
 FIELDS: Mapping[str, Callable[[Activity], str | None]] = {
     "event_time": _event_time,
     "event_type": lambda row: row.type.name,
@@ -144,5 +144,5 @@ FIELDS: Mapping[str, Callable[[Activity], str | None]] = {
     "object_id": lambda row: row.object_id,
     "object_name": lambda row: row.object_name,
     "extra_data": _extra_data,
-    "tool": lambda _: None,  # new in 2026; no value of it has been published
+    "tool": lambda _: None,  # new in 2026; no value has been published
 }

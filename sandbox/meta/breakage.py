@@ -1,8 +1,8 @@
-"""How an ad breaks after the targeting of its ad set was written.
+"""How an ad breaks after a write of its ad set's targeting.
 
 Meta accepts the write, validates the ads again later, and may lose the link between an ad and its lead form: error
-3390001. Its support names one remedy, a re-publish (`status=ACTIVE`) of every ad right after the write. How long it
-takes, and what the ad then looks like, nobody outside Meta has published: hence the variants.
+3390001. The only remedy that its support names is to re-publish (`status=ACTIVE`) every ad right after the write. The
+delay, and the resulting status of the ad, are undocumented; hence the variants.
 """
 
 import math
@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, Self
 
 LONGEST_DELAY = 6 * 3600.0
-"""Seconds, of the delays that `seeded_breakage` draws."""
+"""Maximum delay that `seeded_breakage` draws, in seconds."""
 
 MISSING_LEAD_FORM: dict[str, Any] = {
     "level": "AD",
@@ -33,40 +33,40 @@ SOFT_WARNING: dict[str, Any] = {
 
 
 class Effect(Enum):
-    """What becomes of the ad."""
+    """How a broken ad appears."""
 
     WITH_ISSUES = auto()
-    """Error 3390001 in `issues_info`; the configured status stays."""
+    """Error 3390001 in `issues_info`; the configured status is unchanged."""
     PAUSED = auto()
-    """The configured status is PAUSED, and nothing explains that."""
+    """The configured status is PAUSED, without an explanation."""
     PAUSED_WITH_ISSUES = auto()
-    """Both."""
+    """The configured status is PAUSED, with error 3390001 in `issues_info`."""
     PENDING_REVIEW = auto()
     SOFT_ERROR = auto()
     """A warning in `issues_info`; the ad keeps running."""
 
 
 class Cure(Enum):
-    """What keeps the ad from breaking, or mends it."""
+    """What prevents or repairs the breakage."""
 
     REPUBLISH = auto()
-    """A re-publish that comes before the ad breaks; after that, the old targeting and a re-publish."""
+    """Before the ad breaks, a re-publish; afterwards, the original targeting and a re-publish."""
     REPUBLISH_AT_ANY_TIME = auto()
-    """A re-publish, before the ad breaks or after it."""
+    """A re-publish, before or after the ad breaks."""
     ROLLBACK_AND_REPUBLISH = auto()
-    """The old targeting and then a re-publish."""
+    """The original targeting, followed by a re-publish."""
     ROLLBACK = auto()
-    """The old targeting alone."""
+    """The original targeting alone."""
     NONE = auto()
     """Nothing that the API offers."""
 
 
 @dataclass(frozen=True)
 class Breakage:
-    """How an ad breaks after a targeting write, provided it is switched on.
+    """How an ad that is switched on breaks after a write of the targeting.
 
-    It breaks `seconds` after the write, when it has been read `reads` times since (both, when both are given; with
-    neither, at the first look). It mends by itself `lasts` seconds after it broke.
+    It breaks once `seconds` have passed since the write and it has been read `reads` times (with neither, at the first
+    read). It recovers by itself `lasts` seconds later.
     """
 
     cure: Cure
@@ -75,7 +75,7 @@ class Breakage:
     reads: int = 0
     lasts: float = math.inf
     moves_updated_time: bool = True
-    """Whether the ad's `updated_time` moves when it breaks, which nobody outside Meta has published."""
+    """Whether breaking changes the ad's `updated_time`, which is undocumented."""
 
     @classmethod
     def ordinary(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
@@ -84,51 +84,51 @@ class Breakage:
 
     @classmethod
     def stubborn(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
-        """Break it although it is re-published; the old targeting and a re-publish mend it."""
+        """Break the ad even if it is re-published; the original targeting and a re-publish repair it."""
         return cls(Cure.ROLLBACK_AND_REPUBLISH, effect, seconds, reads)
 
     @classmethod
     def cured_by_rollback(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
-        """Break it although it is re-published; the old targeting alone mends it."""
+        """Break the ad even if it is re-published; the original targeting alone repairs it."""
         return cls(Cure.ROLLBACK, effect, seconds, reads)
 
     @classmethod
     def incurable(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
-        """Break it for good: it stays broken with the old targeting too."""
+        """Break the ad permanently, even with the original targeting."""
         return cls(Cure.NONE, effect, seconds, reads)
 
     @classmethod
     def late(cls, seconds: float = 600.0, effect: Effect = Effect.WITH_ISSUES) -> Self:
-        """Break it long after every check, re-published or not; it mends like a stubborn one."""
+        """Break the ad long after every check, even if it is re-published; the cure is that of a stubborn one."""
         return cls(Cure.ROLLBACK_AND_REPUBLISH, effect, seconds)
 
     @classmethod
     def long_review(cls, lasts: float = 86_400.0) -> Self:
-        """Send it into review, which takes so many seconds and is no damage."""
+        """Put the ad into a review of this duration in seconds, which is not a breakage."""
         return cls(Cure.NONE, Effect.PENDING_REVIEW, lasts=lasts)
 
     @classmethod
     def warning(cls) -> Self:
-        """Give it a soft error; it keeps running."""
+        """Give the ad a soft error; it keeps running."""
         return cls(Cure.NONE, Effect.SOFT_ERROR)
 
     @classmethod
     def silently_paused(cls, seconds: float = 0.0, reads: int = 0) -> Self:
-        """Pause it without an issue to explain that; the old targeting and a re-publish mend it."""
+        """Pause the ad without an issue; the original targeting and a re-publish repair it."""
         return cls(Cure.ROLLBACK_AND_REPUBLISH, Effect.PAUSED, seconds, reads)
 
     @classmethod
     def lost_link(
         cls, seconds: float = 0.0, effect: Effect = Effect.WITH_ISSUES, *, moves_updated_time: bool = True
     ) -> Self:
-        """Break the ad unless it is re-published; a re-publish mends it even after that."""
+        """Break the ad unless it is re-published; a later re-publish repairs it."""
         return cls(Cure.REPUBLISH_AT_ANY_TIME, effect, seconds, moves_updated_time=moves_updated_time)
 
 
 def seeded_breakage(random: Random) -> Callable[[object], Breakage]:
-    """Return a value for `Account.default_breakage`: links break after a second to six hours, in ways that are drawn.
+    """Return a value for `Account.default_breakage`: links break after one second to six hours, in random ways.
 
-    Short delays are as likely as long ones: the draw is even on a logarithmic scale.
+    The delay is log-uniformly distributed, so that short delays are as likely as long ones.
     """
     effects = (Effect.WITH_ISSUES, Effect.PAUSED, Effect.PAUSED_WITH_ISSUES)
 
@@ -141,19 +141,19 @@ def seeded_breakage(random: Random) -> Callable[[object], Breakage]:
 
 @dataclass
 class Damage:
-    """The mark that a targeting write leaves on an ad."""
+    """The pending effect of a targeting write on an ad."""
 
     breakage: Breakage
     before: AbstractSet[str]
-    """The region keys to go back to."""
+    """The original region keys, which repair the ad."""
     at: float
     reads: int = 0
     broken: bool = False
     paused: bool = False
-    """Meta has switched the ad off, and nobody has done so since."""
+    """Whether Meta has paused the ad, and nobody else has since."""
     rolled_back: bool = False
 
     @property
     def breaks_at(self) -> float:
-        """When the ad breaks, or breaks again after it was switched on, as far as the clock decides that."""
+        """When the ad breaks, or breaks again after it was switched on, as far as that depends on time."""
         return self.at + self.breakage.seconds

@@ -1,4 +1,4 @@
-"""Edits of what exists, whoever makes them; each is recorded in the activity log."""
+"""Edits of existing objects by any actor, recorded in the activity log."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from sandbox.meta.targeting import region_keys
 
 
 def write_targeting(adset: AdSet, new: dict[str, Any], actor: Actor, now: float, *, published: bool = False) -> None:
-    """Replace the targeting, which restarts learning.
+    """Replace the targeting, which restarts the learning phase.
 
-    Meta validates the ads again, and may break them, unless they are `published` together with the ad set, as Ads
-    Manager does. Targeting that stays as it was is no edit.
+    Meta then validates the ads again and may break them, unless they are `published` together with the ad set, as in
+    Ads Manager. A write of the current targeting is not an edit.
     """
     old = adset.targeting
     if new == old:
@@ -31,7 +31,7 @@ def write_targeting(adset: AdSet, new: dict[str, Any], actor: Actor, now: float,
 
 
 def set_status(node: Campaign | AdSet | Ad, status: str, actor: Actor, now: float) -> None:
-    """Set the configured status; whether that repairs an ad is another question (see `post_processing`)."""
+    """Set the configured status; `post_processing` decides whether that repairs an ad."""
     if isinstance(node, Ad):
         post_processing.time_passed(node, now)
         if status != "ACTIVE":

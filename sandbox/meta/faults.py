@@ -1,7 +1,7 @@
-"""Ready-made answers that go wrong, for `MetaWorld.fail`, `MetaWorld.dead_tokens` and the sandbox's own refusals.
+"""Predefined error responses, for `MetaWorld.fail`, `MetaWorld.dead_tokens` and the fake's own refusals.
 
-Codes and shapes are those of Meta's error reference and of replies that other users of the API have published. Meta
-sorts errors by `code` and `error_subcode`; the texts here are not Meta's, and change freely there too.
+Codes and shapes follow Meta's error reference and responses that users of the API have published. Errors are classified
+by `code` and `error_subcode`; the messages here are not Meta's, which change without notice, too.
 """
 
 import json
@@ -16,8 +16,8 @@ TRACE = "AfakeTrace0001"
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class Refused(Exception):  # noqa: N818 - Meta's refusal is an answer, not a fault of ours
-    """Meta answers a request with this reply instead of doing it."""
+class Refused(Exception):  # noqa: N818 - a refusal is a response, not an error of ours
+    """Raised to return this reply instead of performing the operation."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.body)
@@ -26,12 +26,12 @@ class Refused(Exception):  # noqa: N818 - Meta's refusal is an answer, not a fau
 
 @dataclass(frozen=True)
 class NullItem(Reply):
-    """A batch item that Meta did not answer, which it does for items left when a batch times out."""
+    """A null item in a batch response: Meta returns it for items that remain when a batch times out."""
 
 
 @dataclass(frozen=True)
 class ShortList(Reply):
-    """A batch answer without its last `missing` items."""
+    """A batch response without its last `missing` items."""
 
     missing: int = 1
 
@@ -42,7 +42,7 @@ def answer(content: Any, status: int = HTTPStatus.OK, headers: tuple[tuple[str, 
 
 
 SUCCESS = answer({"success": True})
-"""A write that was done, or would have been."""
+"""A write that took effect, or would have."""
 
 
 def error(  # noqa: PLR0913 - the fields of Meta's error envelope
@@ -58,7 +58,7 @@ def error(  # noqa: PLR0913 - the fields of Meta's error envelope
     user_message: str | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Reply:
-    """Return an error in Meta's envelope. Everything but message, type, code and trace id is optional there too."""
+    """Return an error in Meta's envelope; everything except message, type, code and trace id is optional."""
     envelope = {
         "message": f"(#{code}) {message}",
         "type": kind,
@@ -74,7 +74,7 @@ def error(  # noqa: PLR0913 - the fields of Meta's error envelope
 
 
 def html(status: int, text: str) -> Reply:
-    """Return a page of the edge servers in front of the API."""
+    """Return an HTML page, as sent by the edge servers in front of the API."""
     return Reply(status, f"<html><body><h1>{text}</h1></body></html>".encode(), "text/html")
 
 
@@ -82,7 +82,7 @@ def html(status: int, text: str) -> Reply:
 
 
 def throttled_use_case(minutes: int = 5, account: str = "111") -> Reply:
-    """Return the hourly limit of the ads management use case; its header says in minutes when access comes back."""
+    """Return a hit of the ads management use case's hourly limit; its header states the remaining block in minutes."""
     usage = {
         "type": "ads_management",
         "call_count": 100,
@@ -101,7 +101,7 @@ def throttled_use_case(minutes: int = 5, account: str = "111") -> Reply:
 
 
 def throttled_account(seconds: int = 300) -> Reply:
-    """Return the score limit of the ad account; its header says in seconds when the score is down again."""
+    """Return a hit of the ad account's score limit; its header states the remaining block in seconds."""
     usage = {
         "acc_id_util_pct": 100.0,
         "reset_time_duration": seconds,
@@ -116,7 +116,7 @@ THROTTLED_ACCOUNT = throttled_account()
 THROTTLED_USE_CASE = throttled_use_case()
 THROTTLED_ACCOUNT_BARE = replace(THROTTLED_ACCOUNT, headers=())
 THROTTLED_USE_CASE_BARE = replace(THROTTLED_USE_CASE, headers=())
-"""Without a header that says how long: headers appear only after enough calls (Graph API "Rate Limits")."""
+"""Without headers, which appear only after enough calls (Graph API "Rate Limits")."""
 TOO_MANY_CALLS = error(613, 1487742, "Too many calls from this ad account", transient=True)
 TOO_MANY_MUTATIONS = error(613, 5044001, "Too many mutations per second", transient=True)
 ABUSE_PREVENTION = error(613, None, "Calls to this api have exceeded the rate limit")
@@ -133,15 +133,15 @@ POLICY_BLOCK = error(368, None, "The action attempted has been deemed abusive or
 
 ACCOUNT_HOLD_400 = error(31, 3858385, "The account must be authenticated", user_message="Open Ads Manager to verify")
 ACCOUNT_HOLD = replace(ACCOUNT_HOLD_400, status=HTTPStatus.OK)
-"""Writes are refused until the person behind the token has been to Ads Manager; seen with HTTP 200 in 2026."""
+"""Writes are refused until the token's owner has visited Ads Manager; observed with HTTP 200 in 2026."""
 
 # --- versions and features that have gone
 
 VERSION_RETIRED = error(2635, None, "A version that is still supported must stand in the path")
 IDS_GONE = error(100, None, "The ids parameter is gone", status=HTTPStatus.INTERNAL_SERVER_ERROR)
-"""On every version since October 2026, and with this status."""
+"""Returned by all versions since October 2026, with this status."""
 LEGACY_FEATURE = error(100, None, "This feature is no longer available")
-"""What v27.0 calls legacy; how Meta refuses it has not been published."""
+"""v27.0 calls the feature legacy; the actual error has not been published."""
 
 # --- errors that pass
 
@@ -163,7 +163,7 @@ REDUCE_DATA_HIDDEN = error(
 
 REQUEST_TIMED_OUT = error(2, 1504018, "Your request timed out", status=HTTPStatus.INTERNAL_SERVER_ERROR)
 REQUEST_TIMED_OUT_100 = error(100, 1504018, "Your request timed out", user_message="Try a smaller date range")
-"""Seen with HTTP 400 and the code of an invalid parameter (OWOX/owox-data-marts #837); a smaller `limit` helps."""
+"""Observed with HTTP 400 and the code of an invalid parameter (OWOX/owox-data-marts #837); a smaller `limit` helps."""
 
 # --- the object is refused
 
@@ -189,7 +189,7 @@ ERROR_PAGE_400 = Reply(
     b"<html><head><title>Facebook | Error</title></head><body>Sorry, something went wrong.</body></html>",
     "text/html",
 )
-"""Seen where too much was asked for (facebook-python-business-sdk #675); it says nothing about what was done."""
+"""Observed for oversized requests (facebook-python-business-sdk #675); the request may have taken effect."""
 UNAVAILABLE_TEXT = Reply(HTTPStatus.SERVICE_UNAVAILABLE, b"Service Unavailable", "text/plain")
 SERVER_ERROR_HTML = html(500, "Sorry, something went wrong.")
 SERVER_ERROR_EMPTY = Reply(HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -206,7 +206,7 @@ DROPPED = Reply(body=None, delivery=Delivery.DROPPED)
 
 
 DRIPPED = Reply(delivery=Delivery.DRIPPED)
-"""Headers that come a byte at a time and never end."""
+"""Headers that arrive byte by byte and never end."""
 
 
 TOO_MUCH_DATA = (
@@ -218,11 +218,11 @@ TOO_MUCH_DATA = (
     ERROR_PAGE_400,
     SERVER_ERROR_HTML,
 )
-"""Every way in which Meta has been seen to say that a page is too large, for `MetaWorld.too_much_data`."""
+"""All observed errors for a page that is too large, for `MetaWorld.too_much_data`."""
 
 
 def stalled(seconds: float) -> Reply:
-    """Return silence for so many seconds (or until `MetaWorld.release`), then a closed connection."""
+    """Return silence for some seconds (or until `MetaWorld.release`), followed by a closed connection."""
     return Reply(body=None, delivery=Delivery.STALLED, seconds=seconds)
 
 

@@ -1,4 +1,4 @@
-"""The `fields` parameter and its nested requests, as in the Graph API guide "Field Expansion"."""
+"""The `fields` parameter with nested fields, as in the Graph API guide "Field Expansion"."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class Field:
 
 @lru_cache
 def parse_fields(text: str) -> tuple[Field, ...]:
-    """Parse a `fields` expression; raise `Refused` with Meta's code 2500 when it is none."""
+    """Parse a `fields` expression; raise `Refused` with Meta's code 2500 if it is malformed."""
     parser = _Parser(text)
     fields = parser.fields() if text.strip() else ()
     parser.expect_end()
@@ -83,7 +83,7 @@ class _Parser:
 
 
 def unparse(fields: Sequence[Field]) -> str:
-    """Return the expression that these fields were parsed from."""
+    """Return the expression for these fields, the inverse of `parse_fields`."""
     return ",".join(
         each.name
         + "".join(f".{name}({value})" for name, value in each.params.items())

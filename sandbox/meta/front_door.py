@@ -1,4 +1,4 @@
-"""The way in: from an HTTP exchange to operations and back, single or in a batch, as in Meta's batch guide."""
+"""The HTTP layer: translates exchanges into operations and back, single or batched, as in Meta's batch guide."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ _VERSIONED = re.compile(r"/v(\d+)\.\d+(?:/(.*))?$")
 
 @dataclasses.dataclass(frozen=True)
 class _Login:
-    """An access token and the proof that goes with it."""
+    """An access token and its proof."""
 
     token: str | None
     proof: str | None
@@ -36,13 +36,13 @@ class _Item:
 
 
 class FrontDoor:
-    """Answers HTTP requests on behalf of the service, and notes each down in its record."""
+    """Handles HTTP requests for the service, and records each."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     def __call__(self, http: HttpRequest) -> Reply:
-        """Answer one HTTP request, after the service's latency if it has any; our own work is part of it."""
+        """Handle one HTTP request; the service's latency includes the time that this takes."""
         latency = self._service.latency, self._service.latency_per_item
         started = time.monotonic() if any(latency) else 0.0
         params = http.query | http.form
@@ -68,13 +68,13 @@ class FrontDoor:
         return self._signed(reply, version)
 
     def _one(self, operation: Operation, login: _Login, version: int) -> Reply:
-        # A retired version is upgraded where nothing has changed since; what writes ad sets changes with most versions.
+        # Calls to a retired version are upgraded if nothing has changed since; writes of ad sets usually have.
         if version < OLDEST_VERSION and operation.method != "GET":
             return self._refuse(operation, faults.VERSION_RETIRED)
         return self._service.perform(operation, login.token, login.proof)
 
     def _signed(self, reply: Reply, version: int) -> Reply:
-        """Add the headers that every answer of Meta's has."""
+        """Add the headers of every response by Meta."""
         served = max(version, OLDEST_VERSION)
         headers = [("x-fb-trace-id", faults.TRACE), ("facebook-api-version", f"v{served}.0")]
         warning = self._service.version_warning
@@ -110,7 +110,7 @@ class FrontDoor:
         campaigns = [self._updated_campaign(item.operation) for item in items]
         counts = Counter(campaigns)
         return [
-            # The batch guide allows only one ad set of a campaign; whether and how Meta refuses more is not published.
+            # The batch guide allows only one ad set per campaign; whether and how Meta enforces that is undocumented.
             self._refuse(item.operation, SEVERAL_ADSETS)
             if campaign is not None and counts[campaign] > 1
             else self._one(item.operation, item.login, version)
@@ -127,7 +127,7 @@ class FrontDoor:
 
 
 def _split(path: str) -> tuple[int, str]:
-    """Return the major version (0 for none) and the path after it."""
+    """Return the major version (0 if absent) and the remaining path."""
     match = _VERSIONED.match(path)
     if match is None:
         return 0, path.strip("/")
@@ -135,12 +135,12 @@ def _split(path: str) -> tuple[int, str]:
 
 
 def _take_login(params: dict[str, str], token: str | None) -> _Login:
-    """Take token and proof out of the parameters, which are kept for the record; `token` is the one to fall back to."""
+    """Extract token and proof from the parameters, which are recorded; `token` is the default."""
     return _Login(params.pop("access_token", token), params.pop("appsecret_proof", None))
 
 
 def _items(text: str, login: _Login) -> list[_Item]:
-    """Parse the items of a batch; each value in them is percent-encoded once more than the form was."""
+    """Parse the items of a batch, whose values are percent-encoded once more than the form."""
     try:
         items = json.loads(text)
         result = [_item(item, login) for item in items]

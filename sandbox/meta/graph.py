@@ -1,4 +1,4 @@
-"""What the Graph API does with one operation: nodes, edges, writes, search, token check."""
+"""The operations of the Graph API: nodes, edges, writes, search, token inspection."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ LEGACY_PARAMETERS = frozenset({"callback", "date_format", "method", "_method"})
 
 
 def answer(state: State, operation: Operation, token: str, now: float) -> Reply:
-    """Do what the operation asks for at the time `now`, and answer as Meta would. Raises `Refused`."""
+    """Perform an operation at the time `now` and return Meta's response; raise `Refused` for an error."""
     if "ids" in operation.params:
         raise Refused(faults.IDS_GONE)
     if not LEGACY_PARAMETERS.isdisjoint(operation.params):
@@ -57,7 +57,7 @@ def _get(state: State, operation: Operation, reader: Reader) -> dict[str, Any]:
 
 def _post_adset(state: State, operation: Operation, reader: Reader, now: float) -> Reply:
     adset = state.node(operation.object_id)
-    assert isinstance(adset, AdSet)  # noqa: S101 - the kind of the operation says so
+    assert isinstance(adset, AdSet)  # noqa: S101 - guaranteed by the operation's kind
     if adset.effective_status in GONE:
         raise Refused(faults.ADSET_DELETED)
     changes = _common_changes(operation.params)
@@ -74,7 +74,7 @@ def _post_adset(state: State, operation: Operation, reader: Reader, now: float) 
 
 def _post_ad(state: State, operation: Operation, reader: Reader, now: float) -> Reply:
     ad = state.node(operation.object_id)
-    assert isinstance(ad, Ad)  # noqa: S101 - the kind of the operation says so
+    assert isinstance(ad, Ad)  # noqa: S101 - guaranteed by the operation's kind
     changes = _common_changes(operation.params)
     post_processing.time_passed(ad, now)
     if ad.adset.campaign.status == "DELETED":
@@ -116,7 +116,7 @@ def _apply(operation: Operation, node: AdSet | Ad, changes: dict[str, Any], read
     if changes or "targeting" in operation.params:
         node.updated_time = now
         operation.applied = True
-    if "fields" in operation.params:  # read-after-write: before Meta's processing, so it cannot show breakage
+    if "fields" in operation.params:  # read-after-write precedes Meta's processing, so it cannot show breakage
         return faults.answer(reader.echo(node, parse_fields(operation.params["fields"])))
     return faults.SUCCESS
 

@@ -1,4 +1,4 @@
-"""What Meta keeps: accounts, campaigns, ad sets, ads; and what the sandbox notes down of each call."""
+"""Meta's objects: accounts, campaigns, ad sets, ads; and the records of calls."""
 
 import copy
 import math
@@ -11,40 +11,40 @@ from sandbox.meta.breakage import Breakage, Damage
 from sandbox.meta.quota import READ_POINTS, WRITE_POINTS, Quota
 
 GONE = frozenset({"ARCHIVED", "DELETED"})
-"""Left out of every list that does not ask for them."""
+"""Statuses that lists omit by default."""
 COUNTED_SECONDS = 60.0
 
 
 @dataclass(kw_only=True, eq=False)
 class Account:
-    """An ad account with its share of Meta's limits."""
+    """An ad account and its share of Meta's limits."""
 
     id: str
     quota: Quota | None
-    """None if nothing is counted and no answer tells of a limit."""
+    """None for no limits and no usage headers."""
     name: str = "Example Leads"
     status: int = 1
     """`account_status`: 1 is active, 2 is disabled (Marketing API reference "Ad Account")."""
     controls: dict[str, Any] | None = None
-    """What the edge "account_controls" holds: limits above those of the ad sets."""
+    """Content of the edge "account_controls": restrictions that override those of the ad sets."""
     audience_terms_accepted: bool = True
-    """False: ad sets with custom audiences cannot be edited until a person accepts the terms."""
+    """Whether ad sets with custom audiences can be edited; otherwise, a person must accept the terms first."""
     shows_usage: bool = True
-    """False: the limits hold, and no header ever tells of them ("Headers appear only after enough calls")."""
+    """Whether responses have usage headers ("Headers appear only after enough calls"); limits apply regardless."""
     other_usage: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Entries of other quotas that the usage header shows beside this account's own, by object id."""
+    """Entries of other quotas in the usage header, by object id."""
     tasks: tuple[str, ...] = ("ADVERTISE", "ANALYZE", "DRAFT", "MANAGE")
-    """What the owner of the token may do."""
+    """Tasks of the token's owner."""
     campaigns: "list[Campaign]" = field(default_factory=list, repr=False)
     default_breakage: "Callable[[Ad], Breakage | None] | None" = field(default=None, repr=False)
-    """How ads break that have no breakage of their own; None if they do not."""
+    """Breakage of ads that have none of their own; None if they do not break."""
     read_lag: float = 0.0
-    """For so many seconds after a write, reads of the object show it as it was before."""
+    """Seconds for which reads of an object still show its state before a write."""
     activities: ActivityLog = field(default_factory=ActivityLog, repr=False)
     _active_ads: tuple[float, int] = (-math.inf, 0)
 
     def active_ads(self, now: float) -> int:
-        """Return how many ads run, counted anew every minute as the limits need no more."""
+        """Return the number of running ads, cached for a minute, which is sufficient for the limits."""
         counted_at, number = self._active_ads
         if now - counted_at >= COUNTED_SECONDS:
             number = sum(ad.effective_status == "ACTIVE" for ad in self.ads)
@@ -53,23 +53,23 @@ class Account:
 
     @property
     def account(self) -> "Account":
-        """Itself: every object has an account."""
+        """The account itself, as for every object."""
         return self
 
     @property
     def adsets(self) -> "list[AdSet]":
-        """The ad sets of all its campaigns."""
+        """The ad sets of all of its campaigns."""
         return [adset for campaign in self.campaigns for adset in campaign.adsets]
 
     @property
     def ads(self) -> "list[Ad]":
-        """The ads of all its campaigns."""
+        """The ads of all of its campaigns."""
         return [ad for campaign in self.campaigns for ad in campaign.ads]
 
 
 @dataclass(kw_only=True, eq=False)
 class _Delivering:
-    """What campaigns, ad sets and ads share: a status of their own that parents, issues and Meta overrule."""
+    """Common attributes of campaigns, ad sets and ads: a configured status that parents, issues and Meta override."""
 
     id: str
     name: str
@@ -78,12 +78,12 @@ class _Delivering:
     created_time: float = 0.0
     updated_time: float = 0.0
     overruled: str | None = None
-    """What Meta's processing or review makes of the effective status, if anything."""
+    """Effective status set by Meta's processing or review; None if it is derived."""
     past: list[tuple[float, Any]] = field(default_factory=list, repr=False)
-    """Copies of it as it was, each with the time until which reads show it instead."""
+    """Earlier states, each with the time until which reads show it."""
 
     def remember(self, now: float, lag: float) -> None:
-        """Keep what it is like now, for reads that lag behind."""
+        """Save the current state for lagging reads."""
         self.past = [(until, before) for until, before in self.past if until > now]
         if lag:
             before = copy.copy(self)
@@ -91,16 +91,16 @@ class _Delivering:
             self.past.append((now + lag, before))
 
     def seen(self, now: float) -> Any:
-        """Return what a read shows at a time: itself, or as it was."""
+        """Return the object as a read at this time shows it: its current or an earlier state."""
         return next((before for until, before in self.past if now < until), self)
 
     def _inherited(self) -> str | None:
-        """Return the effective status that a parent which does not run imposes."""
+        """Return the effective status imposed by a parent that does not run; None if there is none."""
         return None
 
     @property
     def effective_status(self) -> str:
-        """The status that counts. Set it to overrule what follows from the rest, or to None to stop that."""
+        """The effective status; set it to override the derived value, or to None to restore that."""
         if self.overruled is not None:
             return self.overruled
         if self.status != "ACTIVE":
@@ -127,32 +127,32 @@ class Campaign(_Delivering):
 
     @property
     def ads(self) -> "list[Ad]":
-        """The ads of all its ad sets."""
+        """The ads of all of its ad sets."""
         return [ad for adset in self.adsets for ad in adset.ads]
 
 
 @dataclass(kw_only=True, eq=False)
 class AdSet(_Delivering):
-    """An ad set; `targeting` is what a read of it shows."""
+    """An ad set; `targeting` has the form in which it is read."""
 
     campaign: Campaign
     targeting: dict[str, Any]
     last_significant_edit: float = 0.0
     learning: str | None = "SUCCESS"
-    """None: a read has no `learning_stage_info`."""
+    """None omits `learning_stage_info` from reads."""
     start_time: float | None = None
     end_time: float | None = None
     budget_remaining: int = 5_000
-    """In cents. Neither this at 0 nor a past `end_time` shows in the effective status."""
+    """In cents. Neither a budget of 0 nor a past `end_time` affects the effective status."""
     ads: "list[Ad]" = field(default_factory=list, repr=False)
 
     @property
     def account(self) -> Account:
-        """The account of its campaign."""
+        """The account of the campaign."""
         return self.campaign.account
 
     def is_ended(self, now: float) -> bool:
-        """Tell whether its end or that of its campaign is past."""
+        """Return whether the end of the ad set or of its campaign is past."""
         ends = (self.end_time, self.campaign.stop_time)
         return any(end is not None and end <= now for end in ends)
 
@@ -162,7 +162,7 @@ class AdSet(_Delivering):
 
 @dataclass(kw_only=True, eq=False)
 class Ad(_Delivering):
-    """An ad; `breakage` is what a targeting write of its ad set does to it."""
+    """An ad; `breakage` is the effect of a write of its ad set's targeting."""
 
     adset: AdSet
     review_feedback: dict[str, Any] | None = None
@@ -171,11 +171,11 @@ class Ad(_Delivering):
 
     @property
     def account(self) -> Account:
-        """The account of its campaign."""
+        """The account of the campaign."""
         return self.adset.account
 
     def _inherited(self) -> str | None:
-        # The configured status of the ad set: its processing and its issues are not its ads'.
+        # The ad set's configured status: its processing and issues do not affect its ads.
         return _imposed(self.adset.campaign.effective_status, "CAMPAIGN") or _imposed(self.adset.status, "ADSET")
 
 
@@ -190,37 +190,37 @@ Node = Account | Campaign | AdSet | Ad
 
 @dataclass
 class Operation:
-    """One call of the Graph API, alone or as an item of a batch; `params` are decoded and hold no token."""
+    """One call of the Graph API, single or batched; `params` are decoded and contain no token."""
 
     method: str
     path: str
-    """Without version and outer slashes, such as `120210000000000017/ads`."""
+    """Path without version and outer slashes, such as `120210000000000017/ads`."""
     params: dict[str, str]
     kind: str = "unknown"
-    """adset, ad, campaign, account; the edge that is listed (adsets, ads, campaigns); search, debug_token; batch."""
+    """adset, ad, campaign, account; adsets, ads, campaigns for listed edges; search, debug_token; batch."""
     status: int = 0
-    """HTTP status of the answer; 0 until there is one, and where the client gets none."""
+    """HTTP status of the response; 0 before it is sent, or if the client receives none."""
     applied: bool = False
-    """It changed something at Meta, whatever the answer says."""
+    """Whether the call changed anything at Meta, regardless of the response."""
 
     @property
     def object_id(self) -> str:
-        """The id that the path starts with."""
+        """The object id at the start of the path."""
         return self.path.partition("/")[0]
 
     @property
     def points(self) -> int:
-        """What Meta's score counts for it."""
+        """Points of the call in Meta's score."""
         return READ_POINTS if self.method == "GET" else WRITE_POINTS
 
 
 @dataclass
 class Request:
-    """One HTTP exchange. A batch has its items as operations, any other request has itself as the only one."""
+    """One HTTP exchange. The operations of a batch are its items; any other request is its own only operation."""
 
     method: str
     path: str
     params: dict[str, str]
     operations: list[Operation] = field(default_factory=list)
     status: int = 0
-    """HTTP status of the answer; 0 where the client gets none."""
+    """HTTP status of the response; 0 if the client receives none."""

@@ -1,8 +1,8 @@
-"""What an answer may show instead of an object, for `MetaWorld.read_oddity` and `MetaWorld.echo_oddity`.
+"""Deviations of read objects, for `MetaWorld.read_oddity` and `MetaWorld.echo_oddity`.
 
-Users of the API have published that what is read differs from what was written: keys that Meta computes, values that it
-spells differently, and region keys under another name (kai-cmo-harness #48). That one row of a list lacks a field, or
-has it with a wrong type, is our own assumption.
+Users of the API have published that reads differ from what was written: computed keys, differently spelled values, and
+region keys with a different name (kai-cmo-harness #48). A missing or mistyped field in a single row of a list is our
+own assumption.
 """
 
 from typing import Any
@@ -12,14 +12,14 @@ from sandbox.meta.state import Oddity
 
 
 def computed_key(shown: dict[str, Any]) -> dict[str, Any]:
-    """Show a targeting with one more key than it has."""
+    """Add a computed key to the targeting."""
     if "targeting" in shown:
         shown["targeting"]["targeting_optimization"] = "none"
     return shown
 
 
 def other_spelling(shown: dict[str, Any]) -> dict[str, Any]:
-    """Show a targeting with its values spelled differently: numbers for keys, small letters, another order."""
+    """Spell the targeting's values differently: numeric keys, lower case, another order."""
     targeting = shown.get("targeting", {})
     for region in targeting.get("geo_locations", {}).get("regions", []):
         region["key"] = int(region["key"])
@@ -31,7 +31,7 @@ def other_spelling(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def wrong_region_name(state: str, name: str) -> Oddity:
-    """Show the region of a state ("OH") under another name than its own."""
+    """Return an oddity that gives the region of a state ("OH") a wrong name."""
 
     def renamed(shown: dict[str, Any]) -> dict[str, Any]:
         for region in shown.get("targeting", {}).get("geo_locations", {}).get("regions", []):
@@ -43,7 +43,7 @@ def wrong_region_name(state: str, name: str) -> Oddity:
 
 
 def replaced(object_id: str, field: str, value: Any = None) -> Oddity:
-    """Show a field of one object with another value, or without one not at all."""
+    """Return an oddity that replaces a field of one object, or omits it if the value is None."""
 
     def odd(shown: dict[str, Any]) -> dict[str, Any]:
         if shown["id"] == object_id:

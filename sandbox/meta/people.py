@@ -1,4 +1,4 @@
-"""What people, other programs and Meta do to the account while nobody looks."""
+"""Changes by people, other programs and Meta itself, outside of the API client under test."""
 
 import copy
 from typing import Any
@@ -14,16 +14,16 @@ from sandbox.meta.targeting import codes, normalised, region_keys
 
 
 class People(State):
-    """The hands of others: what they change stands in the activity log, and in no record of requests."""
+    """Actions of others: they appear in the activity log, but not in the record of requests."""
 
     # --- people; `by` may be another program instead
 
     def person_pauses(self, object_id: str, by: Actor = PERSON) -> None:
-        """Switch an ad, ad set or campaign off in Ads Manager."""
+        """Pause an ad, ad set or campaign in Ads Manager."""
         self._set_status(object_id, "PAUSED", by)
 
     def person_activates(self, object_id: str, by: Actor = PERSON) -> None:
-        """Switch an ad, ad set or campaign on in Ads Manager; an ad's link is pending if it was so before."""
+        """Activate an ad, ad set or campaign in Ads Manager; a pending link of an ad stays pending."""
         node = self._set_status(object_id, "ACTIVE", by)
         if isinstance(node, Ad):
             with self.at_present() as now:
@@ -34,11 +34,11 @@ class People(State):
         self._set_status(object_id, "ARCHIVED", by)
 
     def person_deletes(self, object_id: str, by: Actor = PERSON) -> None:
-        """Delete an ad, ad set or campaign; it can still be read by its id, as at Meta."""
+        """Delete an ad, ad set or campaign; as at Meta, it can still be read by id."""
         self._set_status(object_id, "DELETED", by)
 
     def person_repairs_ad(self, ad_id: str, by: Actor = PERSON) -> None:
-        """Choose the lead form of an ad anew and switch the ad on: whatever was wrong with its link is over."""
+        """Select an ad's lead form again and activate the ad, which repairs its link in any case."""
         with self.at_present() as now:
             ad = self._ads[ad_id]
             post_processing.repaired(ad)
@@ -64,7 +64,8 @@ class People(State):
     ) -> None:
         """Replace top-level keys of the targeting, such as `age_min`, or its `states` ("FL GA").
 
-        Meta validates the ads as after any other write, unless the person has `published` them together with it.
+        Meta validates the ads as after any other write, unless the person has `published` them together with the ad
+        set.
         """
         with self.at_present() as now:
             adset = self.adsets[adset_id]
@@ -75,7 +76,7 @@ class People(State):
             edits.write_targeting(adset, normalised(new), by, now, published=published)
 
     def person_moves_end_date(self, adset_id: str, end_time: float | None, by: Actor = PERSON) -> None:
-        """Let an ad set end at another time, or never (None)."""
+        """Change the end time of an ad set; None for no end."""
         with self.at_present() as now:
             adset = self.adsets[adset_id]
             record_duration(adset, adset.end_time, end_time, by, now)
@@ -83,21 +84,21 @@ class People(State):
             adset.end_time, adset.updated_time = end_time, now
 
     def change_by_hand(self, adset_id: str, targeting_changes: dict[str, Any]) -> None:
-        """Replace top-level keys of the targeting as a person in Ads Manager does, who publishes the ads with it."""
+        """Replace top-level keys of the targeting in Ads Manager, which publishes the ads, too."""
         self.person_edits_targeting(adset_id, targeting_changes, published=True)
 
     def pause_by_hand(self, ad_id: str) -> None:
-        """Pause an ad as a person in Ads Manager does."""
+        """Pause an ad in Ads Manager."""
         self.person_pauses(ad_id)
 
     # --- programs
 
     def rule_pauses(self, object_id: str) -> None:
-        """Have an automated rule of the advertiser switch something off, which the log shows as Meta with the rule."""
+        """Pause an object by an advertiser's automated rule, which the log shows as Meta with the rule's name."""
         self._set_status(object_id, "PAUSED", RULE)
 
     def spend(self, account_id: str, points: int) -> None:
-        """Use up quota of an ad account, as another program would."""
+        """Spend quota of an ad account, as another program."""
         with self.lock:
             if (quota := self.accounts[account_id].quota) is not None:
                 quota.spend(points)
@@ -105,12 +106,12 @@ class People(State):
     # --- Meta
 
     def meta_pauses(self, ad_id: str, *, with_issue: bool, moves_updated_time: bool = True) -> None:
-        """Pause an ad that runs, with or without error 3390001 to explain it; a re-publish mends that."""
+        """Pause a running ad as Meta, with or without error 3390001; a re-publish repairs it."""
         effect = Effect.PAUSED_WITH_ISSUES if with_issue else Effect.PAUSED
         self._break(ad_id, Breakage.lost_link(effect=effect, moves_updated_time=moves_updated_time))
 
     def meta_breaks(self, ad_id: str, *, moves_updated_time: bool = True) -> None:
-        """Give an ad that runs error 3390001; a re-publish mends that."""
+        """Give a running ad error 3390001; a re-publish repairs it."""
         self._break(ad_id, Breakage.lost_link(moves_updated_time=moves_updated_time))
 
     def _break(self, ad_id: str, breakage: Breakage) -> None:

@@ -1,7 +1,7 @@
-"""What Meta does to ads on its own after an edit (Marketing API "Post-Processing for Ad Creation and Edits").
+"""Meta's own changes of ads after an edit (Marketing API "Post-Processing for Ad Creation and Edits").
 
-A targeting write has Meta validate every ad of the ad set that is switched on. Until it is confirmed by a re-publish,
-the link between the ad and its lead form is pending, and breaks in its time. An ad that is off does not break.
+After a targeting write, Meta validates every ad of the ad set that is switched on. Until a re-publish confirms the link
+between the ad and its lead form, the link is pending, and it may break. An ad that is off does not break.
 """
 
 from collections.abc import Set as AbstractSet
@@ -26,7 +26,7 @@ _RUNNING = frozenset({"ACTIVE", "PENDING_REVIEW", "IN_PROCESS", "PREAPPROVED"})
 
 
 def targeting_written(ad: Ad, before: AbstractSet[str], after: AbstractSet[str], now: float) -> None:
-    """Make the link of an ad that is on pending, or see that the write which did so was taken back."""
+    """Handle a targeting write: make an active ad's link pending, or note that it reverts the write that did."""
     if ad.damage is not None:
         ad.damage.rolled_back = after == ad.damage.before
         if ad.damage.rolled_back and ad.damage.breakage.cure is Cure.ROLLBACK:
@@ -43,7 +43,7 @@ def _make_pending(ad: Ad, before: AbstractSet[str], now: float) -> None:
 
 
 def republished(ad: Ad, now: float) -> None:
-    """Mend the ad if a re-publish is what it takes."""
+    """Handle a re-publish, which may repair the ad."""
     damage = ad.damage
     if damage is None:
         return
@@ -54,9 +54,9 @@ def republished(ad: Ad, now: float) -> None:
 
 
 def switched_on(ad: Ad, now: float) -> None:
-    """See that somebody switched the ad on in Ads Manager, which confirms no link: Meta takes its time anew.
+    """Handle an activation in Ads Manager, which does not confirm a link: the delay starts again.
 
-    While the validation of other ads of the ad set is under way, the ad's own link is pending too.
+    While other ads of the ad set are being validated, the ad's own link is pending, too.
     """
     if ad.damage is not None:
         ad.damage.at, ad.damage.reads = now, 0
@@ -69,13 +69,13 @@ def _is_pending(ad: Ad) -> bool:
 
 
 def switched_off(ad: Ad) -> None:
-    """See that somebody switched the ad off, whose pause it is from then on, even if Meta had paused the ad before."""
+    """Handle a pause by a person, who owns it from then on, even if Meta had paused the ad before."""
     if ad.damage is not None:
         ad.damage.paused = False
 
 
 def repaired(ad: Ad) -> None:
-    """See that somebody gave the ad its lead form again."""
+    """Handle a new selection of the lead form."""
     ad.damage = None
     ad.issues = [issue for issue in ad.issues if issue != MISSING_LEAD_FORM]
 
@@ -84,27 +84,27 @@ def repaired(ad: Ad) -> None:
 
 
 def looked_at(ad: Ad, now: float) -> None:
-    """Let what is due happen before the ad is read, and count the read."""
+    """Apply what is due before the ad is read, and count the read."""
     settle(ad, now)
     if ad.damage is not None:
         ad.damage.reads += 1
 
 
 def time_passed(ad: Ad, now: float) -> None:
-    """Let happen what depends on the clock, and leave alone what waits for a look."""
+    """Apply what depends on time, but not what depends on reads."""
     if ad.damage is not None and (ad.damage.breakage.seconds or ad.damage.broken):
         settle(ad, now)
 
 
 def settle(ad: Ad, now: float) -> None:
-    """Break or mend the ad as is due at this time."""
+    """Break or repair the ad as is due at this time."""
     damage = ad.damage
     if damage is None or now < damage.breaks_at:
         return
     if now >= damage.breaks_at + damage.breakage.lasts:
         _mend(ad, now)
     elif ad.status == "ACTIVE" and (damage.broken or damage.reads >= damage.breakage.reads):
-        # What waits for reads happens at the last of them; all else happened when it was due, seen or not.
+        # What depends on reads happens at the last of them; all else happened at its due time, observed or not.
         _break(ad, damage, now if damage.breakage.reads else max(damage.breaks_at, ad.updated_time))
 
 
@@ -141,10 +141,10 @@ def _mend(ad: Ad, now: float) -> None:
 
 
 def link_is_confirmed(ad: Ad) -> bool:
-    """Tell whether the link to the lead form is there to stay."""
+    """Return whether the link to the lead form is permanent."""
     return ad.damage is None or ad.damage.breakage.effect in _HARMLESS
 
 
 def is_truly_healthy(ad: Ad) -> bool:
-    """Tell whether the ad runs, or waits for a review, and will go on as long as nobody changes anything."""
+    """Return whether the ad runs or is in review, and stays so as long as nobody changes anything."""
     return ad.effective_status in _RUNNING and link_is_confirmed(ad)

@@ -1,7 +1,7 @@
-"""Meta's limits per ad account, as its Marketing API rate limiting guide gives them, and the headers that tell of them.
+"""Meta's limits per ad account, as in its Marketing API rate limiting guide, and the usage headers.
 
-Two are kept: the score (a read is 1 point, a write 3; what is spent is free again 300 seconds later) and the hourly
-number of calls of the ads management use case. Both depend on the access tier of the app.
+Two limits are modelled: the score (1 point per read, 3 per write, each for 300 seconds) and the hourly number of calls
+of the ads management use case. Both depend on the app's access tier.
 """
 
 import json
@@ -21,25 +21,25 @@ SCORE_SECONDS, HOUR = 300.0, 3600.0
 
 @dataclass(frozen=True)
 class Tier:
-    """An access tier: the name that headers give it, and its limits."""
+    """An access tier: its name in the headers, and its limits."""
 
     header: str
     score: int
-    """Points within 300 seconds."""
+    """Maximum points within 300 seconds."""
     block: float
-    """Seconds without access once the score is reached."""
+    """Duration of the block once the score is reached, in seconds."""
     calls: int
-    """Calls per hour, before those that active ads add."""
+    """Calls per hour, without those granted per active ad."""
 
 
-# The names changed in 2026, the values in the headers did not: what was "standard access" is now limited.
+# The tiers were renamed in 2026, but not in the headers: the former "standard access" is now limited.
 TIERS = {
     "limited": Tier("development_access", 60, 300.0, 300),
     "full": Tier("standard_access", 9_000, 60.0, 100_000),
 }
 CALLS_PER_ACTIVE_AD = 40
 
-# Templates, because a simulation asks for these headers with every operation.
+# Templates, because a simulation needs these headers for every operation.
 _ACCOUNT = '{"acc_id_util_pct": %s, "reset_time_duration": %d, "ads_api_access_tier": "%s"}'
 _USE_CASE = (
     '{"type": "ads_management", "call_count": %d, "total_cputime": %d, "total_time": %d, '
@@ -57,7 +57,7 @@ def use_case(kind: str, percent: int, minutes: int = 0) -> dict[str, Any]:
 
 
 class _Window:
-    """A sum over the last so many seconds."""
+    """A sum over a sliding window."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -85,7 +85,7 @@ class _Window:
 
 
 class Quota:
-    """What one ad account has spent."""
+    """The usage of one ad account."""
 
     def __init__(self, tier: str, now: Callable[[], float]) -> None:
         self.tier = TIERS[tier]
@@ -95,11 +95,11 @@ class Quota:
         self._blocked_until = -math.inf
 
     def spend(self, points: int) -> None:
-        """Use points, as another program that works on the same account would."""
+        """Spend points, as another program on the same account."""
         self._score.add(self._now(), points)
 
     def charge(self, points: int, active_ads: int) -> Reply | None:
-        """Count one call; return Meta's refusal when it is one too many."""
+        """Count one call; return Meta's refusal if it exceeds a limit."""
         now = self._now()
         self._calls.add(now, 1)
         if now >= self._blocked_until and self._score.total(now) + points <= self.tier.score:
@@ -107,16 +107,16 @@ class Quota:
             if self._calls.total(now) > self._call_limit(active_ads):
                 return faults.error(80004, 2446079, "Too many calls to this ad-account", transient=True)
             return None
-        self._blocked_until = now + self.tier.block  # a call during the block starts it anew
+        self._blocked_until = now + self.tier.block  # a call during the block restarts it
         self._score.clear()
         return faults.error(17, 2446079, "User request limit reached", transient=True)
 
     def headers(
         self, account_id: str, active_ads: int, others: Mapping[str, Sequence[Mapping[str, Any]]] = _NO_OTHERS
     ) -> tuple[tuple[str, str], ...]:
-        """Return the usage headers: percentages, the account's reset in seconds, the use case's wait in minutes.
+        """Return the usage headers: percentages, the account's reset in seconds, the use case's block in minutes.
 
-        The header of use cases shows `others` too: entries of other quotas, by object id.
+        The use case header includes `others`, the entries of other quotas by object id.
         """
         now = self._now()
         blocked = max(0.0, self._blocked_until - now)

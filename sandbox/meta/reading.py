@@ -1,4 +1,4 @@
-"""Reading: nodes, edges and paging, as in Meta's Graph API guides."""
+"""Reads: nodes, edges and paging, as in Meta's Graph API guides."""
 
 import base64
 import copy
@@ -20,7 +20,7 @@ from sandbox.meta.state import State
 
 DEFAULT_LIMIT = 25
 ACTIVITY_DAYS = 7
-"""How far back the activity log is read when nothing else is asked for."""
+"""Default window of the activity log in days."""
 STATUSES = frozenset(
     {
         "ACTIVE", "PAUSED", "DELETED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED", "PENDING_BILLING_INFO",
@@ -76,7 +76,7 @@ def _creative(ad: Ad) -> dict[str, Any]:
     }
 
 
-# A value of None leaves the key out, as Meta does.
+# A value of None omits the key, as Meta does.
 FIELDS: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
     Account: {
         "id": lambda account: account.id,
@@ -133,12 +133,12 @@ _EDGES: dict[type[Node], tuple[str, ...]] = {
 
 
 def has_edge(node: Node, name: str) -> bool:
-    """Tell whether this kind of object has an edge of this name."""
+    """Return whether this kind of object has an edge of this name."""
     return name in _EDGES[type(node)]
 
 
 def json_param(params: Mapping[str, str], name: str, default: Any) -> Any:
-    """Return a parameter that is JSON; raise `Refused` when it is not."""
+    """Return a JSON parameter; raise `Refused` if it is malformed."""
     if name not in params:
         return default
     try:
@@ -148,7 +148,7 @@ def json_param(params: Mapping[str, str], name: str, default: Any) -> Any:
 
 
 class Reader:
-    """Renders what one request asks for; `rows` counts what a reply holds, for Meta's limit on its size."""
+    """Renders the response to one request; `rows` counts its rows, for Meta's limit on its size."""
 
     def __init__(self, state: State, token: str, now: float) -> None:
         self._state = state
@@ -157,19 +157,19 @@ class Reader:
         self.rows = 0
 
     def node(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
-        """Return one object with the fields asked for; its id is always there."""
+        """Return one object with the requested fields; its id is always included."""
         if isinstance(node, Ad):
             post_processing.looked_at(node, self._now)
         shown = self.rendered(node if isinstance(node, Account) else node.seen(self._now), fields)
         return self._state.read_oddity(copy.deepcopy(shown)) if self._state.read_oddity is not None else shown
 
     def echo(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
-        """Return an object right after a write to it, which counts as no read."""
+        """Return an object right after a write; this does not count as a read."""
         shown = self.rendered(node, fields)
         return self._state.echo_oddity(copy.deepcopy(shown)) if self._state.echo_oddity is not None else shown
 
     def edge(self, node: Node, name: str, params: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
-        """Return one page of what is on an edge."""
+        """Return one page of an edge."""
         if name == "activities":
             return self._activities(node, params, fields)
         if name == "account_controls":
@@ -181,7 +181,7 @@ class Reader:
         wanted = _wanted_statuses(params)
         rows = [each for each in found if each.seen(self._now).effective_status in wanted]
         if name == "adsets" and "is_completed" in params:
-            # Documented as a filter by completed status; whether it is Ads Manager's "Completed" is not.
+            # Documented as a filter by completed status; whether that is Ads Manager's "Completed" is unknown.
             completed = params["is_completed"] in {"true", "1"}
             rows = [each for each in rows if isinstance(each, AdSet) and each.is_ended(self._now) is completed]
         return self._page(f"{node.id}/{name}", rows, params, lambda row: self.node(row, fields))
@@ -230,7 +230,7 @@ class Reader:
         return reply
 
     def rendered(self, node: Node, fields: Sequence[Field]) -> dict[str, Any]:
-        """Return an object with the fields asked for, without counting it as a read."""
+        """Return an object with the requested fields, without counting it as a read."""
         result: dict[str, Any] = {}
         readers = FIELDS[type(node)]
         for each in fields:
@@ -247,7 +247,7 @@ class Reader:
         return result
 
     def _nested(self, node: Node, nested: Field) -> dict[str, Any] | None:
-        """Return a page of an edge that stands among the fields, None when there is nothing on it."""
+        """Return a page of an edge among the fields; None if it is empty."""
         if not has_edge(node, nested.name):
             text = f"Tried accessing nonexisting field ({nested.name}) on node type ({type(node).__name__})"
             raise Refused(faults.error(100, None, text))
@@ -266,7 +266,7 @@ def _wanted_statuses(params: Mapping[str, str]) -> frozenset[str]:
 
 
 def _wanted_activities(node: Node, params: Mapping[str, str], oid: str) -> Callable[[Activity], bool]:
-    """Return the filter that a read of activities asks for."""
+    """Return the filter of a read of activities."""
     category = params.get("category")
     if category is not None and category not in CATEGORIES:
         raise Refused(faults.error(100, None, f"category must be one of {', '.join(sorted(CATEGORIES))}"))
@@ -275,7 +275,7 @@ def _wanted_activities(node: Node, params: Mapping[str, str], oid: str) -> Calla
     objects: set[str] | None = None
     children = True
     if not isinstance(node, Account):
-        # Not confirmed: that the log of an ad set has the rows of its ads too.
+        # Unconfirmed: that the log of an ad set includes the rows of its ads.
         objects = {node.id}
     elif oid == "honoured" and ("oid" in params or "extra_oids" in params):
         objects = {params.get("oid", ""), *json_param(params, "extra_oids", [])}
@@ -292,7 +292,7 @@ def _wanted_activities(node: Node, params: Mapping[str, str], oid: str) -> Calla
 
 
 def _moment(params: Mapping[str, str], name: str, default: float) -> float:
-    """Return a moment that is given in epoch seconds or as a date, which counts from midnight UTC."""
+    """Parse a time in epoch seconds or a date, which means midnight UTC."""
     text = params.get(name)
     if text is None:
         return default
@@ -317,7 +317,7 @@ def _cursor(blanks: int, start: int) -> str:
 
 
 def _read_cursor(text: str | None) -> tuple[int, int]:
-    """Return how many empty pages came before, and where the rows go on."""
+    """Return the number of empty pages before, and the index of the next row."""
     if text is None:
         return 0, 0
     try:

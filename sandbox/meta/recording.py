@@ -1,4 +1,4 @@
-"""Entries of the activity log for what was changed."""
+"""Rows of the activity log for changes."""
 
 from typing import Any
 
@@ -18,10 +18,9 @@ _PROCESSING = "Pending Process"
 
 
 def record_status(node: Campaign | AdSet | Ad, old: str, new: str, actor: Actor, now: float) -> None:
-    """Record that a status was set.
+    """Record a change of status.
 
-    An ad passes through processing, which makes several rows: three of one change, two of a re-publish. What Meta does
-    on its own is one row.
+    Processing an ad makes several rows: three for a change, two for a re-publish. Meta's own changes make one row.
     """
     before, after = _WORDS.get(old, old), _WORDS.get(new, new)
     if isinstance(node, Ad) and actor is not META:
@@ -44,29 +43,29 @@ def _record_processing(ad: Ad, before: str, after: str, actor: Actor, now: float
 
 def _run_status(node: Campaign | AdSet | Ad, before: str, after: str) -> dict[str, Any]:
     extra: dict[str, Any] = {"old_value": before, "new_value": after, "type": "run_status"}
-    # An ad set was once called a campaign, and in the rows of ads still is.
+    # Ad sets were formerly called campaigns, and still are in the rows of ads.
     return extra | ({"campaign_id": int(node.adset.id)} if isinstance(node, Ad) else {})
 
 
 def record_targeting(adset: AdSet, before: dict[str, Any], after: dict[str, Any], actor: Actor, now: float) -> None:
-    """Record that the targeting of an ad set was replaced."""
+    """Record a replacement of an ad set's targeting."""
     extra = {"old_value": _described(before), "new_value": _described(after), "type": "targets_spec"}
     _record(adset, activity_log.TARGETING, actor, now, extra)
 
 
 def record_creation(ad: Ad, actor: Actor, now: float) -> None:
-    """Record that an ad was made."""
+    """Record the creation of an ad."""
     _record(ad, activity_log.AD_CREATED, actor, now, {"campaign_id": int(ad.adset.id)})
 
 
 def record_duration(adset: AdSet, before: float | None, after: float | None, actor: Actor, now: float) -> None:
-    """Record that an ad set ends at another time."""
+    """Record a change of an ad set's end time."""
     extra = {"old_value": before, "new_value": after, "type": "duration"}
     _record(adset, activity_log.DURATION, actor, now, extra)
 
 
 def _described(targeting: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return targeting as the log tells it: in texts, which no client can write back."""
+    """Return the targeting as the log describes it: as texts, which no client can write back."""
     regions = [str(each.get("name")) for each in (targeting.get("geo_locations") or {}).get("regions", [])]
     ages = f"{targeting.get('age_min', 18)} - {targeting.get('age_max', 65)}"
     return [

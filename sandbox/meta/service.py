@@ -1,4 +1,4 @@
-"""The service that performs operations: what is scripted to go wrong, who may ask, and what it costs."""
+"""The service that performs operations, with scripted faults, authentication and quotas."""
 
 import dataclasses
 import json
@@ -27,11 +27,11 @@ class Fault:
     after: float = 0.0
 
     def end(self) -> None:
-        """Let everything that matches go well from now on."""
+        """End the fault: matching operations succeed from now on."""
         self.times = 0
 
     def matches(self, operation: Operation) -> bool:
-        """Tell whether this operation is meant, used up or not."""
+        """Return whether the fault applies to this kind of operation, whether or not it is used up."""
         if callable(self.on):
             return self.on(operation)
         if operation.kind == "batch":
@@ -40,10 +40,10 @@ class Fault:
 
 
 class Service(State):
-    """Performs operations on what exists, with the faults that are scripted, and keeps the record of every call."""
+    """Performs operations with the scripted faults, and records every call."""
 
     def clear(self) -> None:
-        """Let nothing exist, nothing be scripted and nothing have been asked."""
+        """Clear all objects, scripts and records."""
         super().clear()
         self._faults: list[Fault] = []
         self.requests: list[Request] = []
@@ -51,7 +51,7 @@ class Service(State):
 
     # --- scripting
 
-    def fail(  # noqa: PLR0913 - all but the first have a default
+    def fail(  # noqa: PLR0913 - all but the first have defaults
         self,
         reply: Reply | None,
         on: Matcher = "any",
@@ -62,29 +62,29 @@ class Service(State):
         later: float | None = None,
         after: float = 0.0,
     ) -> Fault:
-        """Answer matching operations with `reply`; return the fault, which can be ended.
+        """Script the reply to matching operations; return the fault, which can be ended.
 
         Parameters
         ----------
         reply
-            One of `sandbox.meta.faults`, or any other `Reply`; None for the true answer.
+            One of `sandbox.meta.faults`, or any other `Reply`; None for the normal response.
         on
-            "POST adset", "POST ad", "GET adset", "GET ad", "GET adsets", "GET ads", "GET campaign", ... match an
-            operation, alone or as an item of a batch, and so do "POST" and "GET"; "batch" matches the envelope of a
-            batch; "any" whatever comes first (of a batch, the envelope). Or a function of an `Operation` that says
-            whether it is meant; it is asked about envelopes too, as operations of kind "batch" with an empty path.
-            A fault of the connection (dropped, stalled, truncated) on an item takes the whole batch answer with it.
+            "POST adset", "POST ad", "GET adset", "GET ad", "GET adsets", "GET ads", "GET campaign", … match an
+            operation, single or batched, and so do "POST" and "GET"; "batch" matches the envelope of a batch; "any"
+            matches the first that occurs (for a batch, the envelope). Alternatively a predicate of an `Operation`,
+            which is also called for envelopes, as operations of kind "batch" with an empty path. A connection fault
+            (dropped, stalled, truncated) of an item affects the response to the whole batch.
         times
-            How often; None for always.
+            Number of operations; None for all.
         skip
-            How many matching operations go well before.
+            Number of matching operations that succeed first.
         applied
-            Do what was asked first: the answer is lost, the write is not.
+            Whether the operation takes effect although the reply says otherwise.
         later
-            Do what was asked so many seconds later: instead of now or, with `applied`, once more. Without a `reply` the
-            answer confirms it at once.
+            Seconds after which the operation takes effect: instead of now or, with `applied`, a second time. Without a
+            `reply`, the response confirms it immediately.
         after
-            Send the answer so many seconds late.
+            Delay of the response in seconds.
         """
         fault = Fault(reply, on, times, skip, applied, later, after)
         with self.lock:
@@ -92,19 +92,19 @@ class Service(State):
         return fault
 
     def clear_faults(self) -> None:
-        """Take back every scripted fault that still waits."""
+        """Remove all scripted faults."""
         with self.lock:
             self._faults.clear()
 
     def fault_for(self, operation: Operation) -> Fault | None:
-        """Return the scripted fault for this operation, used up by one."""
+        """Return the scripted fault that applies to this operation, with its remaining count reduced."""
         for fault in tuple(self._faults):
             if fault.times != 0 and fault.matches(operation) and self._is_due(fault):
                 return fault
         return None
 
     def _is_due(self, fault: Fault) -> bool:
-        """Count one matching operation; tell whether it is to fail."""
+        """Count one matching operation; return whether it is to fail."""
         with self.lock:
             if fault.times == 0:  # another thread was faster
                 return False
@@ -119,28 +119,28 @@ class Service(State):
 
     @property
     def round_trips(self) -> int:
-        """How many HTTP exchanges there were."""
+        """Number of HTTP exchanges."""
         return len(self.requests)
 
     @property
     def operations(self) -> list[Operation]:
-        """Every operation in order, those of batches included."""
+        """All operations in order, including those of batches."""
         return [operation for request in self.requests for operation in request.operations]
 
     @property
     def writes(self) -> list[Operation]:
-        """The operations that changed something, whatever was answered."""
+        """The operations that changed anything, regardless of the response."""
         return [operation for operation in self.operations if operation.applied]
 
     @property
     def points(self) -> int:
-        """The score of all operations: 1 for a read, 3 for a write, refused or not."""
+        """Total score of all operations: 1 per read, 3 per write, including refused ones."""
         return sum(operation.points for operation in self.operations)
 
     # --- performing
 
     def perform(self, operation: Operation, token: str | None, proof: str | None) -> Reply:
-        """Perform one operation and return the answer. Hooks and matchers are called without holding the lock."""
+        """Perform one operation and return the response. Hooks and matchers are called without the lock held."""
         operation.kind = self.kind_of(operation.path)
         if self.on_request is not None:
             self.on_request(operation)
@@ -151,7 +151,7 @@ class Service(State):
             else:
                 reply = self._faulty(operation, fault, token, proof, now)
         operation.status = reply.status if reply.delivery is Delivery.WHOLE else 0
-        if "input_token" in operation.params:  # the record holds no token
+        if "input_token" in operation.params:  # the record contains no tokens
             operation.params["input_token"] = "***"
         return reply
 
@@ -185,7 +185,7 @@ class Service(State):
                 if account.shows_usage:
                     usage = quota.headers(account.id, active, account.other_usage)
                 if refusal is not None:
-                    raise Refused(refusal)  # noqa: TRY301 - all refusals leave by the same way
+                    raise Refused(refusal)  # noqa: TRY301 - all refusals are handled in the same place
             reply = graph.answer(self, operation, token or "", now)
         except Refused as refused:
             reply = refused.reply

@@ -1,4 +1,4 @@
-"""What exists at Meta, and the settings of its API."""
+"""The objects at Meta, and the settings of its API."""
 
 import copy
 import hashlib
@@ -18,16 +18,16 @@ from sandbox.meta.quota import Quota
 from sandbox.server import Reply
 
 Oddity = Callable[[dict[str, Any]], dict[str, Any]]
-"""What an answer shows instead of an object; see `sandbox.meta.oddities`."""
+"""Transforms an object in a response; see `sandbox.meta.oddities`."""
 
 _KINDS: dict[type[Node], str] = {Account: "account", Campaign: "campaign", AdSet: "adset", Ad: "ad"}
 
 
 class State:
-    """Accounts, campaigns, ad sets and ads, the access tokens, and how the API answers.
+    """Accounts, campaigns, ad sets and ads, access tokens, and the behaviour of the API.
 
-    All of it is behind one lock, so hooks and other threads may change it at any time. `now` gives the time in seconds;
-    it drives quotas, time stamps and breakage.
+    Everything is protected by one lock, so that hooks and other threads may change it at any time. `now` returns the
+    time in seconds; it drives quotas, timestamps and breakage.
     """
 
     version = "v26.0"
@@ -38,7 +38,7 @@ class State:
         self.clear()
 
     def clear(self) -> None:
-        """Let nothing exist, with every setting at its default."""
+        """Delete all objects, and reset every setting to its default."""
         self.accounts: dict[str, Account] = {}
         self.campaigns: dict[str, Campaign] = {}
         self.adsets: dict[str, AdSet] = {}
@@ -49,40 +49,40 @@ class State:
 
         self.token = "EAAFAKESYSTEMUSER"
         self.dead_tokens: dict[str, Reply] = {}
-        """Tokens and what Meta says to them."""
+        """Invalid tokens, with Meta's response to each."""
         self.token_type = "SYSTEM_USER"
         self.token_expires_at = 0
         self.token_data_access_expires_at = 0
         self.token_scopes = ["ads_management", "ads_read", "business_management"]
         self.app_secret: str | None = None
-        """With one, every call needs a proof."""
+        """If set, every call needs a proof."""
 
         self.latency = 0.0
-        """Seconds of real time that an exchange takes, its own work included."""
+        """Real seconds per exchange, including its processing."""
         self.latency_per_item = 0.0
-        """Seconds more for each item of a batch."""
+        """Additional seconds per item of a batch."""
         self.page_size: int | None = None
-        """The largest page, whatever `limit` asks for."""
+        """Maximum page size, regardless of `limit`."""
         self.empty_pages = 0
-        """Empty pages before each page with rows."""
+        """Number of empty pages before each page with rows."""
         self.max_rows: int | None = None
-        """The most rows of an answer, nested ones included; above it `too_much_data` is the answer."""
+        """Maximum number of rows in a response, including nested ones; beyond it, the response is `too_much_data`."""
         self.too_much_data = faults.REDUCE_DATA
         self.read_oddity: Oddity | None = None
-        """What reads show instead of an object; gets a copy."""
+        """Transforms a copy of each object in reads."""
         self.echo_oddity: Oddity | None = None
-        """The same for the answer to a write with `fields`."""
+        """Transforms a copy of the object in the response to a write with `fields`."""
         self.version_warning: str | None = None
-        """The header with which Meta announces that a version ends."""
+        """Value of the header by which Meta announces the end of a version."""
 
     @property
     def url(self) -> str:
-        """The base URL of links to further pages, without a trailing slash."""
+        """Base URL of paging links, without a trailing slash."""
         return "https://graph.facebook.com"
 
     @property
     def token(self) -> str:
-        """The access token to use. Setting it makes it the only accepted one; add others to `tokens`."""
+        """The access token to use. Setting it makes it the only valid one; further ones can be added to `tokens`."""
         return self._token
 
     @token.setter
@@ -93,7 +93,7 @@ class State:
     # --- building
 
     def add_account(self, account_id: str, tier: str | None = "full") -> Account:
-        """Add an ad account (or change its tier): "full" has 9000 points per 300 s, "limited" 60, None no limit."""
+        """Add an ad account or change its tier: "full" has 9000 points per 300 s, "limited" 60, None no limit."""
         with self.lock:
             quota = Quota(tier, self.now) if tier is not None else None
             account = self.accounts.setdefault(account_id, Account(id=account_id, quota=quota))
@@ -108,7 +108,7 @@ class State:
         status: str = "ACTIVE",
         special_ad_categories: Iterable[str] = (),
     ) -> str:
-        """Add a Meta campaign and, when it is new, its ad account; return its id."""
+        """Add a Meta campaign and, if necessary, its ad account; return the campaign's id."""
         with self.lock:
             owner = self.accounts.get(account) or self.add_account(account)
             campaign = Campaign(
@@ -124,7 +124,7 @@ class State:
             owner.campaigns.append(campaign)
             return campaign_id
 
-    def add_adset(  # noqa: PLR0913 - all but the first two have a default
+    def add_adset(  # noqa: PLR0913 - all but the first two have defaults
         self,
         campaign_id: str,
         name: str,
@@ -137,10 +137,10 @@ class State:
         adset_id: str | None = None,
         breakage: Breakage | None = None,
     ) -> str:
-        """Add an ad set with so many healthy lead ads; return its id.
+        """Add an ad set with a number of healthy lead ads; return its id.
 
-        `states` ("FL GA", or codes) builds the whole targeting of a US lead-form ad set; `targeting` gives it as it is.
-        `breakage` is what a targeting write does to each of the ads.
+        `states` ("FL GA", or codes) generates a complete targeting for US lead forms; `targeting` sets it explicitly.
+        `breakage` is the effect of a targeting write on each ad.
         """
         with self.lock:
             adset = AdSet(
@@ -160,7 +160,7 @@ class State:
                 self.add_ad(adset.id, f"{name}: ad {number}", breakage=breakage)
             return adset.id
 
-    def add_ad(  # noqa: PLR0913 - all but the first two have a default
+    def add_ad(  # noqa: PLR0913 - all but the first two have defaults
         self,
         adset_id: str,
         name: str,
@@ -195,7 +195,7 @@ class State:
     # --- finding
 
     def kind_of(self, path: str) -> str:
-        """Name what a path is about."""
+        """Return the kind of operation for a path."""
         object_id, _, edge = path.partition("/")
         if edge or object_id in {"search", "debug_token"}:
             return edge or object_id
@@ -203,14 +203,14 @@ class State:
         return "unknown" if node is None else _KINDS[type(node)]
 
     def node(self, object_id: str) -> Node:
-        """Return the object with this id; raise `Refused` as Meta does when there is none."""
+        """Return the object with this id; raise `Refused` as Meta does if there is none."""
         node = self.find(object_id)
         if node is None:
             raise Refused(faults.OBJECT_MISSING)
         return node
 
     def find(self, object_id: str) -> Node | None:
-        """Return the object with this id, if there is one."""
+        """Return the object with this id; None if there is none."""
         return (
             self.adsets.get(object_id)
             or self._ads.get(object_id)
@@ -221,19 +221,19 @@ class State:
     # --- time
 
     def schedule(self, at: float, action: Callable[[float], None]) -> None:
-        """Have something happen at Meta at a later time, which `action` is called with."""
+        """Schedule an action at Meta, which is called with its time."""
         heappush(self._scheduled, (at, next(self._numbers), action))
 
     @contextmanager
     def at_present(self) -> Iterator[float]:
-        """Hold the lock at the present time, with all done that was scheduled until then."""
+        """Hold the lock at the current time, after all actions that are due."""
         with self.lock:
             now = self.now()
             self.catch_up(now)
             yield now
 
     def catch_up(self, now: float) -> None:
-        """Do what was scheduled until then, each at its own time."""
+        """Run the scheduled actions that are due, each with its own time."""
         while self._scheduled and self._scheduled[0][0] <= now:
             at, _, action = heappop(self._scheduled)
             action(at)
@@ -241,7 +241,7 @@ class State:
     # --- tokens
 
     def authenticate(self, token: str | None, proof: str | None) -> None:
-        """Raise `Refused` unless the token is good and, where a secret is set, its proof right."""
+        """Raise `Refused` unless the token is valid and, if a secret is set, its proof is correct."""
         if token is None:
             raise Refused(faults.error(2500, None, "An active access token must be used to query information"))
         refusal = self.token_refusal(token)
@@ -253,7 +253,7 @@ class State:
                 raise Refused(faults.error(100, None, "Invalid appsecret_proof", kind="GraphMethodException"))
 
     def token_refusal(self, token: str) -> Reply | None:
-        """Return what Meta says to this token, or None when it is good."""
+        """Return Meta's response to an invalid token; None if it is valid."""
         if token in self.dead_tokens:
             return self.dead_tokens[token]
         return None if token in self.tokens else faults.TOKEN_INVALID

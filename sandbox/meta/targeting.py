@@ -1,4 +1,4 @@
-"""The rules of Meta's `targeting` object as far as geography touches them, from its targeting references."""
+"""The geographical rules of Meta's `targeting` object, from its targeting references."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ LOCATION_TYPES = {"home", "recent"}
 RESTRICTED_CATEGORIES = {"HOUSING", "EMPLOYMENT", "FINANCIAL_PRODUCTS_SERVICES"}
 ADVANTAGE_MIN_AGE, ADVANTAGE_MAX_AGE = 25, 65
 
-# Locations smaller than a region; inside a chosen region they overlap it.
+# Locations smaller than a region, which overlap with the region around them.
 _SMALLER = (
     "cities", "zips", "places", "custom_locations", "geo_markets", "electoral_districts", "political_districts",
     "location_cluster_ids", "metro_areas", "subcities", "neighborhoods", "subneighborhoods", "large_geo_areas",
@@ -27,12 +27,12 @@ _FORBIDDEN_WITH_CATEGORY = (
 
 
 def codes(states: str | Iterable[str]) -> list[str]:
-    """Return state codes from a text such as "FL GA" or from any iterable."""
+    """Return state codes from a string such as "FL GA" or from any iterable."""
     return states.split() if isinstance(states, str) else list(states)
 
 
 def realistic(states: str | Iterable[str]) -> dict[str, Any]:
-    """Return raw targeting of a US lead-form ad set, with the parts of it that a careless client loses."""
+    """Return the raw targeting of a US lead-form ad set, including the keys that a careless client loses."""
     return normalised(
         {
             "age_max": 65,
@@ -60,9 +60,9 @@ def region_keys(targeting: dict[str, Any]) -> set[str]:
 
 
 def normalised(targeting: dict[str, Any]) -> dict[str, Any]:
-    """Return targeting as Meta reads it back: regions with name and country, sorted by name as in Ads Manager.
+    """Return the targeting as Meta returns it: regions with name and country, sorted by name as in Ads Manager.
 
-    What is not of regions is shared with the original.
+    Everything except the regions is shared with the original.
     """
     result = dict(targeting)
     for name in ("geo_locations", "excluded_geo_locations"):
@@ -70,13 +70,13 @@ def normalised(targeting: dict[str, Any]) -> dict[str, Any]:
         if geo and "regions" in geo:
             keys = {str(each["key"]) for each in geo["regions"]}
             result[name] = geo | {"regions": [region(key) for key in sorted(keys, key=NAME_BY_KEY.__getitem__)]}
-    if "messenger_positions" in result:  # since v26.0 Meta drops this placement without a word
+    if "messenger_positions" in result:  # Meta silently drops this placement since v26.0
         result["messenger_positions"] = [each for each in result["messenger_positions"] if each != "story"]
     return result
 
 
 def accepted(adset: AdSet, text: str) -> dict[str, Any]:
-    """Return the targeting that a write of `text` leaves behind, or raise `Refused`."""
+    """Return the targeting that results from a write of `text`, or raise `Refused`."""
     try:
         targeting = json.loads(text)
     except ValueError:
@@ -139,7 +139,7 @@ def _check_overlap(targeting: dict[str, Any]) -> None:
 
 
 def _inside(location: Any, regions: set[str]) -> bool:
-    """Tell whether a location lies in one of the regions; one that does not say where in the US it is, does."""
+    """Return whether a location is in one of the regions; one within an unspecified state of the US is."""
     if not isinstance(location, dict):
         return True
     key = str(location.get("key", ""))
@@ -161,7 +161,7 @@ def _check_categories(targeting: dict[str, Any], categories: Iterable[str]) -> N
 def _check_rest(targeting: dict[str, Any]) -> None:
     computed = [key for key in targeting if key.startswith("effective_")]
     if computed:
-        # Not confirmed that Meta refuses them; a client that sends them relies on luck.
+        # Unconfirmed: that Meta refuses these.
         raise _refusal(f"{computed[0]} is computed and cannot be written")
     if "connections" in targeting:
         raise _refusal("connections are no longer available", 1870088)

@@ -1,7 +1,7 @@
 """Meta's pushes about ad accounts, as in its guides "Ads Webhooks" and "Webhooks".
 
-A push is a hint: it names what changed and not what it is now, comes more than once, in any order, and up to 36 hours
-late. Delays and time-outs are not published; here a push leaves when `Webhooks.run` is called.
+A push is a hint: it names what has changed, but not the new value, and may arrive repeatedly, in any order, and up to
+36 hours late. Delays and timeouts are undocumented; here, pushes are sent when `Webhooks.run` is called.
 """
 
 import hashlib
@@ -16,10 +16,10 @@ from sandbox.meta.world import MetaWorld
 from sandbox.server import HttpRequest
 
 MOST_CHANGES = 1_000
-"""In one push; Meta does not promise more or less."""
+"""Maximum number of changes in a push; Meta guarantees no number."""
 RETRIED_SECONDS = 36 * 3600.0
 FIRST_RETRY_SECONDS = 60.0
-"""Before the third attempt, the second being at once; the interval doubles with each more."""
+"""Delay before the third attempt (the second is immediate); it doubles with each further attempt."""
 OK = 200
 
 Change = dict[str, Any]
@@ -27,13 +27,13 @@ _TYPES = {Campaign: ("campaign", "CAMPAIGN"), AdSet: ("adset", "AD_SET"), Ad: ("
 
 
 def verification(token: str, challenge: str, path: str = "/") -> HttpRequest:
-    """Return the request with which Meta makes sure that an endpoint is its subscriber's."""
+    """Return the request by which Meta verifies a subscriber's endpoint."""
     query = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token}
     return HttpRequest("GET", path, query, {}, b"")
 
 
 def signed(body: bytes, secret: str, path: str = "/") -> HttpRequest:
-    """Return a push with this body, signed with the app's secret."""
+    """Return a push with this body, signed with the app secret."""
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={signature}"}
     return HttpRequest("POST", path, {}, headers, body)
@@ -46,7 +46,7 @@ def notification(changes: dict[str, list[Change]], sent_at: float) -> bytes:
 
 
 def status_changed(node: Campaign | AdSet | Ad) -> Change:
-    """Return the change that tells of another effective status, without saying which."""
+    """Return the change for a new effective status, which it does not name."""
     value = {
         "object_id": node.id,
         "object_type": _TYPES[type(node)][0],
@@ -56,7 +56,7 @@ def status_changed(node: Campaign | AdSet | Ad) -> Change:
 
 
 def has_issue(node: Campaign | AdSet | Ad, issue: dict[str, Any]) -> Change:
-    """Return the change that tells of an issue; its code is a text here, and a number in `issues_info`."""
+    """Return the change for an issue; its code is a string here, but a number in `issues_info`."""
     value = {
         "id": node.id,
         "level": _TYPES[type(node)][1],
@@ -68,7 +68,7 @@ def has_issue(node: Campaign | AdSet | Ad, issue: dict[str, Any]) -> Change:
 
 
 def is_processed(node: Campaign | AdSet | Ad) -> Change:
-    """Return the change that tells that an object has left processing."""
+    """Return the change for an object that has left processing."""
     status = node.effective_status.replace("_", " ").capitalize()
     value = {"id": node.id, "level": _TYPES[type(node)][1], "status_name": status}
     return {"field": "in_process_ad_objects", "value": value}
@@ -86,11 +86,11 @@ class _Push:
 
 @dataclass
 class Webhooks:
-    """Watches the ad accounts that are subscribed, and pushes what changes until the subscriber has taken it."""
+    """Watches the subscribed ad accounts, and pushes changes until the subscriber accepts them."""
 
     world: MetaWorld
     deliver: Callable[[HttpRequest], int]
-    """Takes a request to the subscriber and returns the status; a `ConnectionError` counts as a failed attempt."""
+    """Delivers a request to the subscriber and returns the status; a `ConnectionError` counts as a failed attempt."""
     secret: str
     path: str = "/"
     most_changes: int = MOST_CHANGES
@@ -98,7 +98,7 @@ class Webhooks:
     _waiting: list[_Push] = field(default_factory=list)
 
     def verify(self, token: str, challenge: str = "1158201444") -> int:
-        """Ask the endpoint to prove itself; return the status."""
+        """Verify the endpoint; return the status."""
         return self.deliver(verification(token, challenge, self.path))
 
     def subscribe(self, account_id: str) -> None:
@@ -106,7 +106,7 @@ class Webhooks:
         self._known[account_id] = {node.id: _state(node) for node in self._nodes(account_id)}
 
     def changes(self) -> dict[str, list[Change]]:
-        """Return what has changed since the last time, by number of the ad account."""
+        """Return the changes since the last call, by number of the ad account."""
         found: dict[str, list[Change]] = {}
         for account_id, known in self._known.items():
             nodes = self._nodes(account_id)
@@ -117,7 +117,7 @@ class Webhooks:
         return found
 
     def push(self, changes: dict[str, list[Change]]) -> None:
-        """Put changes in line, in as many pushes as they need; whatever they are, even of unknown accounts."""
+        """Queue arbitrary changes, even of unknown accounts, in as many pushes as necessary."""
         now = self.world.now()
         singles = [(account, change) for account, each in changes.items() for change in each]
         for start in range(0, len(singles), self.most_changes):
@@ -127,7 +127,7 @@ class Webhooks:
             self._waiting.append(_Push(notification(part, now), now, now))
 
     def run(self) -> int:
-        """Push what has changed and what is to be tried again by now; return how many pushes were taken."""
+        """Push new changes and due retries; return the number of accepted pushes."""
         self.push(self.changes())
         now = self.world.now()
         due = [push for push in self._waiting if push.due <= now]
@@ -150,7 +150,7 @@ class Webhooks:
 
     def _nodes(self, account_id: str) -> list[Campaign | AdSet | Ad]:
         account = self.world.accounts[account_id]
-        ads = [ad for ad in self.world.ads.values() if ad.account is account]  # with all that has happened by now
+        ads = [ad for ad in self.world.ads.values() if ad.account is account]  # with everything due applied
         return [*account.campaigns, *account.adsets, *ads]
 
 
@@ -159,7 +159,7 @@ def _state(node: Campaign | AdSet | Ad) -> tuple[str, tuple[int, ...]]:
 
 
 def _changes(node: Campaign | AdSet | Ad, before: tuple[str, tuple[int, ...]] | None) -> Iterable[Change]:
-    if before is None:  # a new object is no change of one
+    if before is None:  # a new object is not a change
         return
     status, codes = before
     if node.effective_status != status:

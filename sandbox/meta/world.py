@@ -1,4 +1,4 @@
-"""`MetaWorld`: what exists at Meta, what was asked of it, and what shall go wrong."""
+"""`MetaWorld`: the objects at Meta, the record of calls, and the scripted faults."""
 
 import copy
 import math
@@ -16,9 +16,10 @@ from sandbox.server import Served, Server
 
 
 class MetaWorld(Served, People, Service):
-    """A stand-in for Meta's Marketing API: its state, its scripted faults and the record of every call.
+    """A fake of Meta's Marketing API: its state, its scripted faults and the record of every call.
 
-    `now` gives the time in seconds. Without `start` nothing listens: `FrontDoor(world)` answers in the process itself.
+    `now` returns the time in seconds. Without `start` there is no server: `FrontDoor(world)` handles requests in
+    process.
     """
 
     def __init__(self, now: Callable[[], float] = time.time, port: int = 0) -> None:
@@ -26,7 +27,7 @@ class MetaWorld(Served, People, Service):
         self._server = Server(self._observed(FrontDoor(self)), port, now)
 
     def reset(self) -> None:
-        """Empty the world: nothing exists, nothing is scripted, nothing has been asked."""
+        """Clear all objects, scripts and records."""
         self._server.accept()
         self._server.release()
         with self.lock:
@@ -35,7 +36,7 @@ class MetaWorld(Served, People, Service):
 
     @property
     def ads(self) -> dict[str, Ad]:
-        """All ads by id, with everything happened that the clock says; what waits for a read has not (see `settle`)."""
+        """All ads by id, with everything applied that depends on time; `settle` also applies what depends on reads."""
         with self.at_present() as now:
             for ad in self._ads.values():
                 post_processing.time_passed(ad, now)
@@ -46,7 +47,7 @@ class MetaWorld(Served, People, Service):
         return [ad for ad in self.ads.values() if ad.adset.id == adset_id]
 
     def settle(self) -> None:
-        """Let everything that waits for time or for a read happen now: what is left after this is the truth."""
+        """Apply everything that is pending on time or reads, which yields the final state."""
         with self.lock:
             self.catch_up(math.inf)
             for ad in self._ads.values():
@@ -55,19 +56,19 @@ class MetaWorld(Served, People, Service):
                     post_processing.settle(ad, max(self.now(), ad.damage.breaks_at))
 
     def link_is_confirmed(self, ad_id: str) -> bool:
-        """Tell whether the link of an ad to its lead form is there to stay, whatever a read of the ad shows."""
+        """Return whether the link of an ad to its lead form is permanent, regardless of what a read shows."""
         return post_processing.link_is_confirmed(self.ads[ad_id])
 
     def truly_healthy(self, ad_id: str) -> bool:
-        """Tell whether an ad runs, and will go on as long as nobody changes anything."""
+        """Return whether an ad runs, and stays so as long as nobody changes anything."""
         return post_processing.is_truly_healthy(self.ads[ad_id])
 
     def states(self, adset_id: str) -> set[str]:
-        """Return the codes of the states that an ad set includes now."""
+        """Return the state codes that an ad set currently includes."""
         with self.at_present():
             return {STATE_BY_KEY[key] for key in targeting.region_keys(self.adsets[adset_id].targeting)}
 
     def targeting(self, adset_id: str) -> dict[str, Any]:
-        """Return a copy of the targeting of an ad set, as a read of it shows it."""
+        """Return a copy of an ad set's targeting, as a read shows it."""
         with self.at_present():
             return copy.deepcopy(self.adsets[adset_id].targeting)

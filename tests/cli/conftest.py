@@ -44,4 +44,4 @@ def call(business: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Call:
 @pytest.fixture
 def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a person in front of the terminal."""
-    monkeypatch.setattr("closrads.cli.terminal.is_somebody_there", lambda: True)
+    monkeypatch.setattr("closrads.cli.terminal.is_interactive", lambda: True)

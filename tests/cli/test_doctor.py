@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from closrads.cli import checks
-from closrads.cli.checks import RELEASED, Check, Verdict, findings_of
+from closrads.cli.checks import RELEASE_DATES, Check, Verdict, run_check
 from closrads.meta.graph import API_VERSION
 from closrads.state_mapper import REGION_FILE
 from sandbox import Sandbox, faults
@@ -682,7 +682,7 @@ def test_the_token_travels_to_no_strange_address(call: Call, monkeypatch: pytest
 def test_an_old_version_is_a_warning(monkeypatch: pytest.MonkeyPatch, call: Call, fake_time: FakeTime) -> None:
     """Meta says nothing before the end, so the age has to do."""
     today = fake_time.clock.now().date()
-    monkeypatch.setattr(checks, "RELEASED", {API_VERSION: today - timedelta(days=301)})
+    monkeypatch.setattr(checks, "RELEASE_DATES", {API_VERSION: today - timedelta(days=301)})
 
     status, findings = found(call)
 
@@ -692,7 +692,7 @@ def test_an_old_version_is_a_warning(monkeypatch: pytest.MonkeyPatch, call: Call
 
 def test_the_release_of_the_version_in_use_is_known() -> None:
     """Who raises API_VERSION writes down when it came out."""
-    assert RELEASED[API_VERSION] > date(2026, 1, 1)
+    assert RELEASE_DATES[API_VERSION] > date(2026, 1, 1)
 
 
 def test_a_defect_in_a_check_is_a_warning() -> None:
@@ -701,7 +701,7 @@ def test_a_defect_in_a_check_is_a_warning() -> None:
     def defective() -> Any:
         raise KeyError("surprise")
 
-    (finding,) = findings_of(Check("odd", defective))
+    (finding,) = run_check(Check("odd", defective))
 
     assert (finding.verdict, finding.said) == (Verdict.WARNING, "not checked: unexpected KeyError: 'surprise'")
 

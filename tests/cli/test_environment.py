@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from closrads.cli import environment
-from closrads.cli.environment import Place, entered, place_of
+from closrads.cli.environment import Place, function_environment, place_of
 from closrads.config import load_settings
 from sandbox import Sandbox
 from sandbox.aws import DROPPED
@@ -129,7 +129,7 @@ def test_what_is_entered_is_left_again(business: Sandbox, monkeypatch: pytest.Mo
     """The function's environment holds only while it is needed."""
     assert business.aws.requests == []
     monkeypatch.delenv("CLOSRADS_LEDGER_TABLE")
-    with entered(Place("sandbox", "/closrads/sandbox", "some-table", "", "Europe/Paris")):
+    with function_environment(Place("sandbox", "/closrads/sandbox", "some-table", "", "Europe/Paris")):
         settings = load_settings()
 
     assert (settings.ledger_table, str(settings.timezone)) == ("some-table", "Europe/Paris")

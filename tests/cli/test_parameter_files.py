@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from closrads.cli.parameter_files import (
     HIDDEN,
     Difference,
-    Kind,
+    ParameterType,
     UnreadableFileError,
     as_toml,
     differences,
-    kind_of,
     read_env,
     read_toml,
+    type_of,
 )
 
 LEGACY = """
@@ -114,7 +114,7 @@ class TestToml:
     )
     def test_what_is_written_reads_back(self, values: dict[str, str]) -> None:
         """Whatever the values hold, if they are no secrets; those are hidden, and so not in the file."""
-        open_values = {name: value for name, value in values.items() if kind_of(name) is Kind.STRING}
+        open_values = {name: value for name, value in values.items() if type_of(name) is ParameterType.STRING}
 
         assert read_toml(as_toml(values)).values == open_values
 
@@ -141,7 +141,7 @@ class TestToml:
 )
 def test_each_parameter_has_its_type(name: str, kind: str) -> None:
     """Secrets are encrypted where they lie."""
-    assert kind_of(name) == kind
+    assert type_of(name) == kind
 
 
 def test_only_what_differs_is_to_be_put() -> None:
@@ -156,4 +156,4 @@ def test_only_what_differs_is_to_be_put() -> None:
         Difference("meta/access_token", "old", "new"),
         Difference("meta/app_secret", None, "s"),
     ]
-    assert [change.shown for change in found] == [("", "9"), ("***", "*** (another one)"), ("", "***")]
+    assert [change.display_values for change in found] == [("", "9"), ("***", "*** (another one)"), ("", "***")]

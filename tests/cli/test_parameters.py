@@ -136,7 +136,7 @@ class TestPush:
         self, legacy: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, typed: str, put: int
     ) -> None:
         """No is the default."""
-        monkeypatch.setattr("closrads.cli.terminal.is_somebody_there", lambda: True)
+        monkeypatch.setattr("closrads.cli.terminal.is_interactive", lambda: True)
 
         result = run("push-config", legacy, typed=typed)
 

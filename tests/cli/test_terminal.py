@@ -38,7 +38,7 @@ class TestErrors:
     def test_each_kind(self, capsys: pytest.CaptureFixture[str], error: BaseException, said: str, status: int) -> None:
         """Without a secret."""
         Secret("fake-secret-0123456789")
-        with pytest.raises(typer.Exit) as ended, terminal.explained():
+        with pytest.raises(typer.Exit) as ended, terminal.report_errors():
             raise error
 
         assert ended.value.exit_code == status
@@ -51,7 +51,7 @@ class TestErrors:
         """The ledger's words alone do not say what to do."""
         error = LedgerError("The ledger cannot be read: Unable to locate credentials")
         error.__context__ = NoCredentialsError()
-        with pytest.raises(typer.Exit), terminal.explained():
+        with pytest.raises(typer.Exit), terminal.report_errors():
             raise error
 
         assert "Unable to locate credentials. Set AWS_PROFILE" in capsys.readouterr().err
@@ -62,17 +62,17 @@ class TestErrors:
         def interrupted(*_: object, **__: object) -> None:
             raise typer.Abort
 
-        monkeypatch.setattr(terminal, "is_somebody_there", lambda: True)
+        monkeypatch.setattr(terminal, "is_interactive", lambda: True)
         monkeypatch.setattr("typer.confirm", interrupted)
-        with pytest.raises(typer.Exit) as ended, terminal.explained():
-            terminal.agreed("Go on?")
+        with pytest.raises(typer.Exit) as ended, terminal.report_errors():
+            terminal.confirm("Go on?")
 
         assert ended.value.exit_code == 130
         assert "Stopped" in capsys.readouterr().err
 
     def test_an_end_is_no_error(self) -> None:
         """What a command returns is left alone."""
-        with pytest.raises(typer.Exit) as ended, terminal.explained():
+        with pytest.raises(typer.Exit) as ended, terminal.report_errors():
             raise typer.Exit(3)
         assert ended.value.exit_code == 3
 
@@ -91,7 +91,7 @@ class TestLooks:
     def test_progress_can_be_kept_quiet(self, monkeypatch: pytest.MonkeyPatch, *, quiet: bool, shown: bool) -> None:
         """Where the log is shown, nothing turns beside it."""
         screen = StringIO()
-        monkeypatch.setattr(terminal, "told", lambda: Console(file=screen, force_terminal=True, width=80))
+        monkeypatch.setattr(terminal, "stderr_console", lambda: Console(file=screen, force_terminal=True, width=80))
         with terminal.waiting("Waiting for Meta", quiet=quiet):
             pass
 
@@ -101,7 +101,7 @@ class TestLooks:
     def test_a_pipe_is_wide_and_plain(self, monkeypatch: pytest.MonkeyPatch, *, error: bool) -> None:
         """Unless somebody says how wide it is."""
         monkeypatch.delenv("COLUMNS", raising=False)
-        make: Callable[[], Console] = terminal.told if error else terminal.shown
+        make: Callable[[], Console] = terminal.stderr_console if error else terminal.stdout_console
         assert (make().width, make().is_terminal) == (terminal.WIDTH_OF_A_PIPE, False)
         monkeypatch.setenv("COLUMNS", "90")
         assert make().width == 90
@@ -110,7 +110,7 @@ class TestLooks:
         """An ad set may be called [red] or :smile:, and a long one is never cut."""
         rows = terminal.table("ad set", "states")
         rows.add_row("[red]Broad[/red] :smile: " + "x" * 200, "+FL")
-        console = terminal.shown()
+        console = terminal.stdout_console()
         console.print(rows)
 
         text = capsys.readouterr().out
@@ -126,7 +126,7 @@ def test_a_question_needs_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
             return True
 
     monkeypatch.setattr("sys.stdin", Person())
-    assert terminal.is_somebody_there()
+    assert terminal.is_interactive()
 
 
 def test_a_switch_takes_no_value() -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from closrads.domain.adsets import Ad
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action
-from closrads.errors import LedgerError, LedgerFullError
+from closrads.errors import LedgerError, LedgerItemTooLargeError
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.records import KEPT_FOR
@@ -97,7 +97,7 @@ class TestPrepare:
         huge = {"geo_locations": {"regions": [GEORGIA]}, "noise": noise + noise[::-1]}
         change = a_change(**{"targeting" if where == "before" else "after": huge})
 
-        with pytest.raises(LedgerFullError, match="501 is too large"):
+        with pytest.raises(LedgerItemTooLargeError, match="501 is too large"):
             prepare(ledger(world), change)
         assert world.sandbox.aws.ledger() == []
 
@@ -114,7 +114,7 @@ class TestPrepare:
         ads = tuple(Ad(f"6{number:02}", "🦊" * 400, "ACTIVE", "ACTIVE") for number in range(50))
         change = a_change(targeting={"geo_locations": {"regions": [GEORGIA]}, "noise": noise + noise[::-1]}, ads=ads)
 
-        with pytest.raises(LedgerFullError):
+        with pytest.raises(LedgerItemTooLargeError):
             prepare(ledger(world), change)
 
 
@@ -282,7 +282,7 @@ class TestTogether:
         first, second, third, fourth = ledger(world).prepare([*changes, a_change(id="503")])
 
         assert (first, fourth) == (None, None)
-        assert isinstance(second, LedgerFullError)
+        assert isinstance(second, LedgerItemTooLargeError)
         assert "502 already has a change" in str(third)
         assert [change.before.id for change in ledger(world).changes_of("veterans", ME)] == ["500", "502", "503"]
 

@@ -47,7 +47,7 @@ def meter(time: FakeTime, *answers: Headers) -> AccountQuota:
     quota = AccountQuota(time.clock.now)
     for headers in answers:
         time.sleep(2)
-        quota.learn(headers)
+        quota.update(headers)
     return quota
 
 
@@ -132,7 +132,7 @@ class TestTheScore:
         quota = AccountQuota(time.clock.now)
         quota.count(own)
         time.sleep(10)
-        quota.learn(score(percent))
+        quota.update(score(percent))
 
         assert quota.seconds_until(free) == 0
         assert quota.seconds_until(free + 1) > 0
@@ -149,7 +149,7 @@ class TestTheScore:
         quota = AccountQuota(time.clock.now)
         quota.count(30)
         time.sleep(300)
-        quota.learn(score(50))
+        quota.update(score(50))
 
         assert quota.seconds_until(31) == 300
 
@@ -175,7 +175,7 @@ class TestTheScore:
             quota = AccountQuota(time.clock.now)
             quota.count(20)
             for headers in items:
-                quota.learn(headers)
+                quota.update(headers)
                 time.sleep(0.01)
 
             assert quota.seconds_until(24) == 0
@@ -200,8 +200,8 @@ class TestTheScore:
     def test_a_block_outlasts_the_items_that_were_done_before_it(self, time: FakeTime) -> None:
         """The item that met the limit may stand before one that did not."""
         quota = AccountQuota(time.clock.now)
-        quota.learn(score(100, 60))
-        quota.learn(score(97, 300))
+        quota.update(score(100, 60))
+        quota.update(score(97, 300))
 
         assert quota.seconds_until(1) == 60
 
@@ -222,7 +222,7 @@ class TestTheHour:
         assert quota.seconds_until(1) == 0
 
         time.sleep(2)
-        quota.learn(header(90, name=name))
+        quota.update(header(90, name=name))
         assert (quota.limit, quota.seconds_until(0), quota.seconds_until(5_000)) == (None, 300, 300)
 
         time.sleep(300)
@@ -273,7 +273,7 @@ def lived(history: list[Any]) -> tuple[AccountQuota, FakeTime]:
         elif isinstance(event, float):
             time.sleep(event)
         else:
-            quota.learn(event)
+            quota.update(event)
     return quota, time
 
 
@@ -332,7 +332,7 @@ class TestProperties:
         for others, pause, calls in days:
             meta.spend(others)
             time.sleep(pause)
-            quota.learn(dict(meta.headers("act_111", active_ads=50)))
+            quota.update(dict(meta.headers("act_111", active_ads=50)))
             for points in calls:
                 time.sleep(quota.seconds_until(points))
                 quota.count(points)
@@ -442,7 +442,7 @@ def test_several_threads_share_a_meter() -> None:
     def work(_: int) -> None:
         for _ in range(10):
             quota.count(3)
-            quota.learn(score(0, tier=FULL))
+            quota.update(score(0, tier=FULL))
             quota.seconds_until(9_000)
 
     with ThreadPoolExecutor(4) as threads:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
-from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, as_sent, build_report, html_of, text_of
+from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, build_report, encoded_size, html_of, text_of
 from closrads.report.sections import content_of
 from closrads.report.subject import MAX_OUTCOME_CHARS, MAX_PREVIEW_CHARS
 from closrads.report.truncate import HTML_TRUNCATIONS, TEXT_TRUNCATIONS, fitting, truncated
@@ -65,8 +65,8 @@ def test_every_kind_of_day_fits(name: str) -> None:
     """Also where it is about hundreds of ad sets or campaigns; and it is shown as it is sent."""
     parts = mail(RESULTS[name])
 
-    assert as_sent(parts.html) <= MAX_HTML_BYTES
-    assert as_sent(parts.text) <= MAX_TEXT_BYTES
+    assert encoded_size(parts.html) <= MAX_HTML_BYTES
+    assert encoded_size(parts.text) <= MAX_TEXT_BYTES
 
 
 @pytest.mark.parametrize("action", Action)
@@ -75,8 +75,8 @@ def test_the_worst_fits(action: Action, campaigns: int, count: int) -> None:
     """Everything wrong, everywhere, with the longest names there are."""
     parts = mail(replace(worst(HUGE, campaigns, count), action=action))
 
-    assert as_sent(parts.html) <= MAX_HTML_BYTES
-    assert as_sent(parts.text) <= MAX_TEXT_BYTES
+    assert encoded_size(parts.html) <= MAX_HTML_BYTES
+    assert encoded_size(parts.text) <= MAX_TEXT_BYTES
     assert len(parts.subject) < MAX_OUTCOME_CHARS + 60
 
 
@@ -91,8 +91,8 @@ def test_anything_fits(text: str, campaigns: int, count: int, states: set[str]) 
     """However many there are, and whatever they are called."""
     parts = mail(worst(text, campaigns, count, states=sorted(states)))
 
-    assert as_sent(parts.html) <= MAX_HTML_BYTES
-    assert as_sent(parts.text) <= MAX_TEXT_BYTES
+    assert encoded_size(parts.html) <= MAX_HTML_BYTES
+    assert encoded_size(parts.text) <= MAX_TEXT_BYTES
 
 
 def test_the_last_fold_has_room_to_spare() -> None:
@@ -103,15 +103,15 @@ def test_the_last_fold_has_room_to_spare() -> None:
             for rendered in (html_of, text_of)
         )
 
-        assert as_sent(html) <= MAX_HTML_BYTES * 2 / 3
-        assert as_sent(text) <= MAX_TEXT_BYTES / 2
+        assert encoded_size(html) <= MAX_HTML_BYTES * 2 / 3
+        assert encoded_size(text) <= MAX_TEXT_BYTES / 2
 
 
 def test_where_nothing_fits_the_least_is_said() -> None:
     """A mail that is too long is better than none."""
     story = content_of(RESULTS["500 ad sets changed"], NEW_YORK)
 
-    assert fitting(story, HTML_TRUNCATIONS, html_of, as_sent, 1) == html_of(truncated(story, HTML_TRUNCATIONS[-1]))
+    assert fitting(story, HTML_TRUNCATIONS, html_of, encoded_size, 1) == html_of(truncated(story, HTML_TRUNCATIONS[-1]))
 
 
 def test_each_fold_is_smaller_than_the_one_before() -> None:

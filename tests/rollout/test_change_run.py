@@ -10,7 +10,8 @@ from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason
 from closrads.domain.request import Action
 from closrads.errors import MetaInvalidError
-from closrads.facebook_client import RepublishFailure
+from closrads.facebook_client import RepublishFailure, rollback_geo
+from closrads.ledger.changes import Ledger
 from closrads.rollout import change_run
 from closrads.rollout.change_run import ChangeRun, Job, begin, carry_through, judged_back, record, roll_back, write
 from sandbox.meta import Breakage, Operation, faults
@@ -216,17 +217,17 @@ def assert_well(world: World, adset: str) -> None:
 class TestRecord:
     """What the ledger is told."""
 
-    def test_each_state_on_the_way(self, world: World, adset: str) -> None:
+    def test_each_state_on_the_way(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Step by step, as whoever finds the change later has to be able to read it."""
         steps: list[ChangeState] = []
         working = job(world)
         move = working.ledger.move
 
-        def watch(moves: Sequence[tuple[Change, ChangeState]]) -> Any:
+        def watch(_: Ledger, moves: Sequence[tuple[Change, ChangeState]]) -> Any:
             steps.extend(state for _, state in moves)
             return move(moves)
 
-        working.ledger.move = watch  # type: ignore[method-assign, assignment]
+        monkeypatch.setattr(Ledger, "move", watch)
 
         (run,) = carry_through(working, [write(working, each) for each in begun(world, adset)])
 
@@ -269,18 +270,20 @@ class TestRecord:
         (republished,) = record(working, [written.in_state(S.REPUBLISHED)])
         assert (republished.unrecorded, recorded_state(world, EARLIER, adset)) == (None, S.REPUBLISHED)
 
-    def test_a_defect_with_one_leaves_the_others_recorded(self, world: World, adset: str) -> None:
+    def test_a_defect_with_one_leaves_the_others_recorded(
+        self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Only its own change stays behind."""
         runs = begun(world, adset, world.adset("Two"), world.adset("Three"))
         working = job(world)
         move = working.ledger.move
 
-        def stumble(moves: Sequence[tuple[Change, ChangeState]]) -> Any:
+        def stumble(_: Ledger, moves: Sequence[tuple[Change, ChangeState]]) -> Any:
             if any(change.before.name == "Two" for change, _ in moves):
                 raise ZeroDivisionError("a defect")
             return move(moves)
 
-        working.ledger.move = stumble  # type: ignore[method-assign, assignment]
+        monkeypatch.setattr(Ledger, "move", stumble)
 
         done = record(working, [run.in_state(S.WRITTEN) for run in runs])
 
@@ -320,7 +323,7 @@ class TestGuards:
     def test_back(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nobody knows how that rollback ended, and it says so; the other one is proven."""
         other = world.adset("Two")
-        right = change_run.rollback_geo  # type: ignore[attr-defined] # imported there
+        right = rollback_geo
 
         def stumble(api: Any, before: AdSetSnapshot, *args: Any, **more: Any) -> Any:
             if before.id == adset:

@@ -365,9 +365,11 @@ class TestWhatIsLookedAt:
     """Which changes."""
 
     def test_a_day_later_it_is_no_matter_of_that_change(self, world: World) -> None:
-        """Older than a day: not looked at, unless somebody names the run."""
-        run_id, (adset,) = updated(world, Breakage.late(600))
-        later(world, 24 * HOUR - HALF_AN_HOUR + 1)
+        """Older than a day at the last recheck: not looked at again, unless somebody names the run."""
+        run_id, (adset,) = updated(world, Breakage.late(25 * HOUR))
+        later(world, 24 * HOUR)
+        assert one_adset(world.run(RECHECK))["result"] == "unchanged"
+        later(world, HOUR)
         assert world.run(RECHECK)["campaigns"][0]["adsets"] == []
 
         result = world.run({**RECHECK, "run_id": run_id})

@@ -133,8 +133,9 @@ class TestTrouble:
         business.adsets("ABCD", breakage=Breakage.ordinary(seconds=2))
         business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", code, 500, None, skip=2)
 
-        assert business.run() == {"updated": "A", "held": "B C D"}
+        assert business.run() == {"unverified": "A", "held": "B C D"}
         assert business.errors.startswith("Stopped: The ledger cannot be written")
+        assert "The ledger does not know how it ended" in business.errors
         run_id = business.result["run_id"]
         assert recorded_state(business.world, run_id, business.ids["A"]) == ChangeState.PREPARED
         business.world.meta.settle()
@@ -150,7 +151,7 @@ class TestTrouble:
         business.adsets("ABCDEFGH")
         business.world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, None, skip=6)
 
-        assert business.run() == {"updated": "A B C D E", "held": "F G H"}
+        assert business.run() == {"updated": "A", "unverified": "B C D E", "held": "F G H"}
 
         assert business.errors.startswith("Stopped: The ledger cannot be written")
         opened = [item for item in entries(business.world, "CHANGE#") if "open_since" in item]

@@ -55,6 +55,63 @@ def test_parameters(aws: AwsWorld) -> None:
     assert len(read(aws, "/closrads/sandbox")) == len(read(aws, "/closrads/container")) == 3
 
 
+class TestParameterStore:
+    """As Powertools and the commands read and write it."""
+
+    def test_pages_of_ten(self, aws: AwsWorld) -> None:
+        """Each but the last tells how to ask for the next."""
+        aws.put_parameters({f"limits/{number:02}": "1" for number in range(23)})
+        client = aws.client("ssm")
+        first = client.get_parameters_by_path(Path="/closrads/sandbox", Recursive=True)
+
+        assert (len(first["Parameters"]), bool(first["NextToken"])) == (10, True)
+        pages = client.get_paginator("get_parameters_by_path").paginate(Path="/closrads/sandbox", Recursive=True)
+        assert [len(page["Parameters"]) for page in pages] == [10, 10, 3]
+        assert len(read(aws, "/closrads/sandbox")) == 23
+
+    def test_one_level_or_all(self, aws: AwsWorld) -> None:
+        """A path is no beginning of a name."""
+        aws.put_parameters({"a": "1", "b/c": "1"})
+        client = aws.client("ssm")
+
+        one = client.get_parameters_by_path(Path="/closrads/sandbox")["Parameters"]
+        assert [each["Name"] for each in one] == ["/closrads/sandbox/a"]
+        assert client.get_parameters_by_path(Path="/closrads/sand", Recursive=True)["Parameters"] == []
+
+    def test_a_secret_is_decrypted_on_demand(self, aws: AwsWorld) -> None:
+        """Else nobody learns it."""
+        aws.put_parameters({"meta/access_token": "EAAFAKE"})
+        client, name = aws.client("ssm"), "/closrads/sandbox/meta/access_token"
+
+        assert client.get_parameter(Name=name)["Parameter"]["Value"] != "EAAFAKE"
+        assert client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"] == "EAAFAKE"
+
+    def test_putting(self, aws: AwsWorld) -> None:
+        """What is there is replaced only by who says so, and counted."""
+        client, name = aws.client("ssm"), "/closrads/sandbox/a"
+
+        assert client.put_parameter(Name=name, Value="1", Type="String")["Version"] == 1
+        with pytest.raises(client.exceptions.ParameterAlreadyExists):
+            client.put_parameter(Name=name, Value="2", Type="String")
+        assert client.put_parameter(Name=name, Value="2", Type="String", Overwrite=True)["Version"] == 2
+        assert read(aws, "/closrads/sandbox") == {"a": ("String", "2")}
+
+    def test_what_is_not_there(self, aws: AwsWorld) -> None:
+        """Alone it is an error, among others it is named."""
+        aws.put_parameters({"a": "1"})
+        client = aws.client("ssm")
+        names = ["/closrads/sandbox/a", "/closrads/sandbox/none"]
+
+        with pytest.raises(client.exceptions.ParameterNotFound):
+            client.get_parameter(Name=names[1])
+        found = client.get_parameters(Names=names)
+        assert ([each["Name"] for each in found["Parameters"]], found["InvalidParameters"]) == (names[:1], names[1:])
+        with pytest.raises(client.exceptions.ParameterNotFound):
+            client.delete_parameter(Name=names[1])
+        gone = client.delete_parameters(Names=names)
+        assert (gone["DeletedParameters"], gone["InvalidParameters"]) == (names[:1], names[1:])
+
+
 def simple(html: str | None, text: str | None) -> dict[str, Any]:
     """Return the content of a mail with a HTML part, a text part or both."""
     parts = {"Html": html, "Text": text}

@@ -112,7 +112,7 @@ class TestCalls:
             assert first["MaxAttempts"] == 0
             assert set(first["ErrorEquals"]) == HOPELESS | ({"SyncFailed"} if name == "Close the run" else set())
             assert all(issubclass(getattr(errors, each), errors.ClosradsError) for each in first["ErrorEquals"])
-            assert "ConfigUnreadError" not in first["ErrorEquals"], "the Parameter Store may answer a minute later"
+            assert "ConfigUnavailableError" not in first["ErrorEquals"], "the Parameter Store may answer a minute later"
             assert [each["ErrorEquals"] for each in others if "States.TaskFailed" in each["ErrorEquals"]] == [
                 ["States.TaskFailed", "States.Timeout"]
             ]

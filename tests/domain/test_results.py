@@ -1,0 +1,246 @@
+"""What a run did: counts, errors, and what is news."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.request import Action
+from closrads.domain.results import (
+    ERROR_RESULTS,
+    MAX_ISSUES,
+    MAX_RESULT_BYTES,
+    AdSetResult,
+    GraphUsage,
+    Recovery,
+    Result,
+    RunResult,
+    SyncReport,
+    without_details,
+)
+from tests.world import START
+
+PAUSE = UnexplainedPause("501", "Broad", {"601": "Spring"}, START)
+results = st.lists(st.sampled_from(Result), max_size=12)
+
+
+def adset(result: Result = Result.UNCHANGED, *issues: str) -> AdSetResult:
+    """Build what became of one ad set."""
+    return AdSetResult("501", "Broad", result, issues=issues)
+
+
+def recovery(found: ChangeState, state: ChangeState, *issues: str) -> Recovery:
+    """Build what became of an earlier change."""
+    return Recovery("run", "501", "Broad", found, state, issues)
+
+
+def report(*adsets: AdSetResult, **more: Any) -> SyncReport:
+    """Build what a run did with one campaign."""
+    return SyncReport(**{"slug": "veterans", "campaign_name": "Veterans", "dry_run": False, "adsets": adsets, **more})
+
+
+def run(*campaigns: SyncReport, **more: Any) -> RunResult:
+    """Build a live run."""
+    usual: dict[str, Any] = {"run_id": "r", "action": Action.SYNC, "dry_run": False, "started_at": START}
+    return RunResult(**{**usual, "duration_ms": 4210, "campaigns": campaigns, **more})
+
+
+class TestCounts:
+    """Every count comes from the list of results."""
+
+    @given(results)
+    def test_each_ad_set_is_counted_once(self, found: Sequence[Result]) -> None:
+        """What was active is the sum of all that became of it."""
+        counts = report(*map(adset, found)).counts()
+
+        processed, inactive = counts.pop("adsets_processed"), counts["adsets_not_active"]
+        assert sum(counts.values()) == len(found)
+        assert processed + inactive == len(found)
+
+    @pytest.mark.parametrize("result", Result)
+    def test_each_result_has_its_count(self, result: Result) -> None:
+        """A new result would be counted nowhere, and the report's figures would not add up."""
+        counts = report(adset(result)).counts()
+
+        assert [name for name, count in counts.items() if count and name != "adsets_processed"] == [
+            {
+                Result.UPDATED: "adsets_updated",
+                Result.UNCHANGED: "adsets_skipped",
+                Result.SKIPPED_PREFLIGHT: "adsets_skipped_preflight",
+                Result.NEEDS_ATTENTION: "adsets_needs_attention",
+                Result.NOT_ACTIVE: "adsets_not_active",
+                Result.DEFERRED: "adsets_deferred",
+                Result.HELD: "adsets_held",
+                Result.REVERTED: "adsets_reverted",
+            }.get(result, "adsets_failed")
+        ]
+
+    @given(st.lists(results, max_size=3))
+    def test_the_totals_are_those_of_all_campaigns(self, found: list[list[Result]]) -> None:
+        """And how many campaigns failed."""
+        campaigns = [report(*map(adset, each)) for each in found]
+
+        totals = run(*campaigns).totals()
+
+        assert totals["campaigns"] == len(campaigns)
+        assert totals["campaigns_failed"] == sum(bool(ERROR_RESULTS & set(each)) for each in found)
+        assert totals["adsets_updated"] == sum(each.count(Result.UPDATED) for each in found)
+
+    def test_costs_add_up(self) -> None:
+        """Of several invocations."""
+        assert GraphUsage(1, 2, 3) + GraphUsage(10, 20, 30) == GraphUsage(11, 22, 33)
+
+
+class TestErrors:
+    """What makes a campaign a failure."""
+
+    @pytest.mark.parametrize("result", Result)
+    def test_only_these_results_are_errors(self, result: Result) -> None:
+        """Skipped, reverted and deferred ad sets are reported, and no failure."""
+        found = report(adset(result, "Meta says so"))
+
+        is_error = result in {Result.FAILED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED}
+        assert found.errors == ((f"Broad (501): {result}: Meta says so",) if is_error else ())
+        assert found.success is not is_error
+
+    @pytest.mark.parametrize("state", ChangeState)
+    def test_a_change_that_stays_open_is_an_error_until_it_is_closed(self, state: ChangeState) -> None:
+        """Nothing open is silent; a dry run has left it as it was, and only tells of it."""
+        found = recovery(ChangeState.WRITTEN, state)
+
+        assert bool(report(recovered=(found,)).errors) is state.is_open
+        assert report(recovered=(found,), dry_run=True).errors == ()
+
+    def test_the_campaigns_own_errors_come_first(self) -> None:
+        """Why it was aborted says more than what became of one ad set."""
+        found = report(adset(Result.FAILED), campaign_errors=("The token is dead",))
+
+        assert found.errors == ("The token is dead", "Broad (501): failed")
+
+    def test_an_unexplained_pause_is_told_and_is_no_failure(self) -> None:
+        """It may well be a person's."""
+        found = report(unexplained=(PAUSE,))
+
+        assert (found.success, found.errors) == (True, ())
+
+    def test_one_failed_campaign_makes_the_run_a_failure(self) -> None:
+        """The others are none the less done."""
+        good, bad = report(adset(Result.UPDATED)), report(campaign_errors=("no",))
+
+        assert run(good).success
+        assert not run(good, bad).success
+
+
+class TestIssues:
+    """What is told of one ad set."""
+
+    def test_of_many_issues_the_first_are_told(self) -> None:
+        """With how many more there are."""
+        issues = [f"issue {number}" for number in range(1000)]
+
+        for told in (adset(Result.FAILED, *issues).issues, recovery(*[ChangeState.WRITTEN] * 2, *issues).issues):
+            assert told == (*issues[: MAX_ISSUES - 1], f"and {1000 - MAX_ISSUES + 1} more")
+
+    def test_as_many_as_are_told_are_told_whole(self) -> None:
+        """Each on one line."""
+        told = adset(Result.FAILED, *["two\nlines"] * MAX_ISSUES).issues
+
+        assert told == ("two lines",) * MAX_ISSUES
+
+
+class TestNews:
+    """Whether a person should hear of a run."""
+
+    def test_every_sync_and_undo_is_news(self) -> None:
+        """Silence would look like a run that did not happen."""
+        assert run().is_news
+        assert run(action=Action.UNDO).is_news
+
+    def test_what_another_run_does_is_not(self) -> None:
+        """That one sends its own report."""
+        assert not run(left_to="other").is_news
+
+    @pytest.mark.parametrize(
+        ("campaign", "is_news"),
+        [
+            pytest.param(report(adset(Result.UNCHANGED)), False, id="all as it was"),
+            pytest.param(report(adset(Result.UNCHANGED, "an ad is in review")), True, id="something to say"),
+            pytest.param(report(adset(Result.REVERTED)), True, id="put back"),
+            pytest.param(report(campaign_errors=("The token is dead",)), True, id="could not look"),
+            pytest.param(
+                report(recovered=(recovery(ChangeState.WRITTEN, ChangeState.VERIFIED),)), True, id="finished something"
+            ),
+            pytest.param(
+                report(recovered=(recovery(ChangeState.WRITTEN, ChangeState.ROLLBACK_FAILED),)), True, id="failed at it"
+            ),
+            pytest.param(
+                report(recovered=(recovery(*[ChangeState.ROLLBACK_FAILED] * 2),)), False, id="failed as before"
+            ),
+            pytest.param(
+                report(recovered=(recovery(ChangeState.ROLLBACK_FAILED, ChangeState.ROLLED_BACK),)),
+                True,
+                id="got there in the end",
+            ),
+        ],
+    )
+    def test_a_recheck_is_news_only_with_news(self, campaign: SyncReport, *, is_news: bool) -> None:
+        """There are many of them a day; a dry one was asked for by somebody."""
+        quiet = report()
+
+        assert run(quiet, campaign, action=Action.RECHECK).is_news is is_news
+        assert run(quiet, campaign, action=Action.RECHECK, dry_run=True).is_news
+
+
+class TestJson:
+    """What the handler returns."""
+
+    def test_it_has_all_that_was_done(self) -> None:
+        """As plain JSON, with what is told of pauses that nobody can explain."""
+        recovered = recovery(ChangeState.WRITTEN, ChangeState.VERIFIED, "fine")
+        whole = run(report(adset(Result.UPDATED), recovered=(recovered,), unexplained=(PAUSE,)), force=frozenset("ba"))
+
+        answer = json.loads(json.dumps(whole.to_json()))
+
+        assert (answer["started_at"], answer["action"], answer["success"]) == ("2026-05-04T10:30:00.000Z", "sync", True)
+        assert answer["force"] == ["a", "b"]
+        assert answer["campaigns"][0]["adsets"][0]["result"] == "updated"
+        (found,) = answer["recovered"]
+        assert (found["campaign"], found["state"], found["issues"]) == ("veterans", "verified", ["fine"])
+        assert answer["unexplained"] == [
+            {
+                "adset_id": "501",
+                "adset_name": "Broad",
+                "ads": [{"id": "601", "name": "Spring"}],
+                "since": START.isoformat(),
+                "campaign": "veterans",
+            }
+        ]
+
+    def test_one_that_is_too_large_keeps_its_counts_and_first_errors(self) -> None:
+        """Lambda takes six megabytes, and the invocation must not fail for its answer."""
+        adsets = [adset(Result.FAILED, *["x" * 600] * MAX_ISSUES) for _ in range(1_200)]
+        assert len(json.dumps([each.issues for each in adsets])) > MAX_RESULT_BYTES
+
+        answer = run(report(*adsets, unexplained=(PAUSE,))).to_json()
+
+        (campaign,) = answer["campaigns"]
+        assert (campaign["adsets_failed"], campaign["adsets"], len(campaign["errors"])) == (1_200, [], MAX_ISSUES)
+        assert (answer["recovered"], answer["unexplained"]) == ([], [])
+        assert len(json.dumps(answer)) < 20_000
+
+    def test_without_details_the_result_itself_stays_as_it_is(self) -> None:
+        """Whoever holds it still has them."""
+        answer = run(report(adset())).to_json()
+
+        assert without_details(answer)["campaigns"][0]["adsets"] == []
+        assert len(answer["campaigns"][0]["adsets"]) == 1
+
+
+def test_a_run_tells_its_time_in_milliseconds() -> None:
+    """As JSON has no finer use for it."""
+    assert run(started_at=START + timedelta(microseconds=1_234)).to_json()["started_at"] == "2026-05-04T10:30:00.001Z"
