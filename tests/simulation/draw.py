@@ -73,7 +73,7 @@ class _Author:
         runs: list[Run] = []
         events: list[Event] = []
         for day in range(days + 2):
-            events += self._demand_of(day, is_calm_begin=day == days)
+            events += self._demand_of(day, days)
             runs += self._runs_of(day, is_calm=day >= days)
         self._bad_runs = [run for run in runs if run.at < calm]
         for _ in range(self._count()):
@@ -144,14 +144,19 @@ class _Author:
 
     # --- ordinary life
 
-    def _demand_of(self, day: int, *, is_calm_begin: bool) -> list[Event]:
+    def _demand_of(self, day: int, days: int) -> list[Event]:
+        """Draw the demand of a day; at the beginning of the quiet ones it is new, and asks nobody to remove much."""
         events: list[Event] = []
         for slug, before in self._demand.items():
-            if day and (is_calm_begin or self._chance(0.7)):
+            if not day or (day != days and not self._chance(0.7)):
+                continue
+            wanted = self._some_states()
+            while day == days and wanted == before:
                 wanted = self._some_states()
-                while is_calm_begin and wanted == before:
-                    wanted = self._some_states()
-                self._demand[slug] = wanted
+            self._demand[slug] = wanted
+            if day == days:
+                wanted = frozenset(STATES) - {min(set(STATES) - wanted)}
+            if day <= days:
                 events.append(Operator(At(day * DAY), Change.DEMAND, _text(wanted), slug))
         return events
 

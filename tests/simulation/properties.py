@@ -142,6 +142,8 @@ class _AdSetFile:
     """When the product last wrote its targeting."""
     pardons: set[tuple[Unobservable, str, float]] = field(default_factory=set)
     """What is not held against the product: what became of which ad or setting, as a person wanted it since when."""
+    went_back: bool = False
+    """Whether the last write put regions back."""
     has_late_write: bool = False
     """Unobservable.APPLIED_LATE: the last write took effect when nobody waited for it any more."""
     told: _Told = field(default_factory=_Told)
@@ -247,7 +249,7 @@ class Judge:
             else:
                 age = f"edited {call.sent - edit.at:.1f} s before the write was sent"
                 self._violated(Clause.EDITS_STAND, adset.name, f"{call.invocation.name} overwrites {setting}, {age}")
-        file.has_late_write = call.is_late
+        file.has_late_write, file.went_back = call.is_late, new != wanted
         file.written_at = self._now
         self._one_writer(call, file.campaign)
 
@@ -390,7 +392,7 @@ class Judge:
         meta = self._simulation.meta
         for adset_id, file in self._files.items():
             adset = meta.adsets[adset_id]
-            if file.is_open and self._delivers(adset):
+            if file.is_open and self._delivers(adset) and not self._is_beyond_help(adset, file):
                 self._violated(Clause.CLOSED, file.name, f"it has a change that is {sorted(file.changes.values())}")
             for ad in adset.ads:
                 self._judge_ad(ad, meta.links[ad.id], file)
@@ -421,8 +423,16 @@ class Judge:
         is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad)
         edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
         is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)
-        # Unobservable.PAUSED_WITHOUT_REASON, Unobservable.UNDER_REGIONS_OF_A_PERSON
-        return (is_silent or is_under_a_persons) and file.told.ill_at is not None
+        # Unobservable.PAUSED_WITHOUT_REASON, Unobservable.UNDER_REGIONS_OF_A_PERSON, Unobservable.NEVER_SOUND
+        is_beyond_help = is_silent or is_under_a_persons or self._was_never_sound(ad, file)
+        return is_beyond_help and file.told.ill_at is not None
+
+    def _was_never_sound(self, ad: Ad, file: _AdSetFile) -> bool:
+        link = self._simulation.meta.links[ad.id]
+        return file.went_back and link.fate.stubborn and regions_in(ad.adset.targeting) not in link.sound
+
+    def _is_beyond_help(self, adset: AdSet, file: _AdSetFile) -> bool:
+        return file.told.ill_at is not None and any(self._was_never_sound(ad, file) for ad in adset.ads)
 
     def _delivers(self, adset: AdSet) -> bool:
         return adset.status == "ACTIVE" and not adset.is_ended(self._now)

@@ -33,6 +33,10 @@ class Unobservable(StrEnum):
     PAUSED_WHILE_BROKEN = "a person paused the ad while it was broken"
     """Off and with an issue that counts: that is what Meta's own pause looks like, and it is taken for one."""
 
+    NEVER_SOUND = "the ad broke under regions that were put back, and that nobody had time to see it break under before"
+    """A later change had replaced them before they broke it, so they were what there was to go back to. It has to be
+    told of until it is over."""
+
     UNDER_REGIONS_OF_A_PERSON = "the ad broke, and a person has set other regions since the write that broke it"
     """What mends it is the regions from before and a re-publish, and a person's regions are not to be touched. It has
     to be told of until it is over."""
