@@ -359,7 +359,7 @@ def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]
     Meta's header warns only once the end has come; before that, only the version's age is known.
     """
     name = f"Graph API {API_VERSION}"
-    remedy = "read Meta's changelog, update facebook-business and API_VERSION in closrads/graph_api.py, test, deploy"
+    remedy = "read Meta's changelog, update facebook-business and API_VERSION in closrads/meta/graph.py, test, deploy"
     try:
         api.get_once(account, {"fields": "id"}, has_id)
     except MetaError as error:

@@ -20,7 +20,6 @@ def play() -> Iterator[Callable[[Story], Simulation]]:
         yield play
 
 
-@pytest.mark.xfail(reason="a few of these still go wrong", strict=False)
 @pytest.mark.parametrize("first", range(0, STORIES, TOGETHER))
 def test_stories_from_seeds(play: Callable[[Story], Simulation], first: int) -> None:
     """No clause is violated; `python -m tests.simulation --seed N --shrink` prints the story of one that fails."""
