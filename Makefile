@@ -30,7 +30,7 @@ test: .venv/test.ready  ## the fast tests: everything that proves behaviour
 	    $(if $(filter test-all,$(MAKECMDGOALS)),--durations 10 --cov --cov-report= --cov-fail-under 0)
 
 # Each file in one process, because the slow tests share what takes long to start.
-test-all: test .venv/sam/ready .venv/ministack/ready ## and those that need a real server, process or browser; coverage
+test-all: test .venv/sam/ready .venv/ministack/ready ## and those that need a real server, process or browser; 100 % coverage
 	@$(BIN)/python -m pytest tests/slow --numprocesses auto --dist loadfile --durations 10 --cov --cov-append
 
 lint: .venv/lint.ready  ## style, types, import direction, the workflows of GitHub
