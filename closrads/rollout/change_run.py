@@ -40,7 +40,7 @@ from closrads.ledger.changes import Ledger
 from closrads.meta.graph import RESERVED_SECONDS, GraphApi
 from closrads.meta.targeting_write import FRESH_SECONDS
 from closrads.observability import log_defect, logger
-from closrads.rollout.budget import seconds_needed
+from closrads.rollout.budget import points_needed, seconds_needed
 
 WRITES_AT_ONCE = 10
 """Maximum number of concurrent writes in a wave; `rate_limit.MAX_CONCURRENT_CALLS` limits those of an ad account."""
@@ -51,6 +51,7 @@ RESULTS = {
     ChangeState.SUPERSEDED: Result.SUPERSEDED,
 }
 """The result of an ad set, by the state in which its change ended; any other state means unverified."""
+REAPPLIED = "Its ads broke in a rollback that was cut off: its new states were set again, and rolled back once more"
 VERIFY_ROUNDS = 2
 """The second round is for ads that were switched on during the first."""
 
@@ -72,6 +73,11 @@ class Job:
         """Return the seconds that these ad sets may take in total, including their rollback and the mail."""
         return seconds_needed(self.api, adsets, self.wait_seconds)
 
+    def has_capacity(self, adsets: Sequence[AdSetSnapshot]) -> bool:
+        """Return whether time and quota suffice to write these ad sets, and to roll them back."""
+        in_time = self.api.clock.remaining() >= self.seconds_needed(adsets)
+        return in_time and not self.api.quota.seconds_until(points_needed(adsets))
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeRun:
@@ -85,6 +91,8 @@ class ChangeRun:
     """The ad set as last read, with all its ads."""
     protected: tuple[Ad, ...]
     """The ads that the change is responsible for: those that ran before, and those that it has re-published since."""
+    resumes_rollback: bool = False
+    """Whether an earlier run was cut off during the rollback, perhaps between its write and its re-publish."""
     confirmed: frozenset[str] = frozenset()
     """Ids of the ads whose re-publish Meta has confirmed since the last write."""
     failures: tuple[RepublishFailure, ...] = ()
@@ -213,7 +221,8 @@ class ChangeRun:
 
 def begin(change: Change, now: AdSetSnapshot) -> ChangeRun:
     """Return the run of a recorded change, to be resumed from its state."""
-    return ChangeRun(change, change.state, now, change.before.active_ads)
+    is_rolling_back = change.state is ChangeState.ROLLING_BACK
+    return ChangeRun(change, change.state, now, change.before.active_ads, resumes_rollback=is_rolling_back)
 
 
 # --- forward
@@ -327,19 +336,58 @@ def _judged_foreign(run: ChangeRun) -> ChangeRun:
 
 def roll_back(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     """Roll back the changes that have a reason for it, and record the outcome."""
-    step = partial(_together, job)
-    runs = step(announce_rollback, runs, lambda run: run.reason is not None and not run.is_foreign)
-    runs = _each(partial(_put_regions_back, job), runs, _has_to_be_written_back)
-    runs = step(_protect_ads, runs, lambda run: run.state is ChangeState.ROLLING_BACK and run.is_foreign)
-    runs = step(_prove_rollback, runs, lambda run: run.state is ChangeState.ROLLING_BACK and not run.is_foreign)
+    runs = _together(job, announce_rollback, runs, lambda run: run.reason is not None and not run.is_foreign)
+    runs = _restore(job, runs)
+    if interrupted := [run.in_state(ChangeState.ROLLING_BACK) for run in runs if _is_broken_by_interruption(run)]:
+        if job.has_capacity([run.now for run in interrupted]):
+            interrupted = _restore(job, _each(partial(_reapply, job), interrupted, _is_rolling_back))
+        runs = _merged(runs, interrupted)  # without capacity, the next run resumes the rollback as this one did
     for run in runs:
         if run.state is ChangeState.ROLLBACK_FAILED:
             logger.critical("adset.rollback_failed", extra={"adset": run.id, "issues": run.issues})
     return record(job, runs)
 
 
+def _restore(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
+    """Put the original regions back and prove it; where somebody else has set the regions, only protect the ads."""
+    step = partial(_together, job)
+    runs = _each(partial(_put_regions_back, job), runs, _has_to_be_written_back)
+    runs = step(_protect_ads, runs, lambda run: _is_rolling_back(run) and run.is_foreign)
+    return step(_prove_rollback, runs, lambda run: _is_rolling_back(run) and not run.is_foreign)
+
+
+def _is_broken_by_interruption(run: ChangeRun) -> bool:
+    """Return whether ads stay broken although the regions are back and Meta has confirmed every re-publish.
+
+    The write of the interrupted rollback may have broken them like any other write, and then the original regions are
+    not the ones under which they were sound.
+    """
+    is_back = region_keys(run.now.targeting) == run.change.old_regions
+    failed = run.state is ChangeState.ROLLBACK_FAILED and run.resumes_rollback
+    return failed and is_back and bool(run.with_health(AdHealth.BROKEN)) and not run.refusals
+
+
+def _reapply(job: Job, run: ChangeRun) -> ChangeRun:
+    """Set the new regions again, under which the ads were sound before the rollback, and re-publish the ads."""
+    change = run.change
+    run = replace(run, issues=(REAPPLIED,), reason=RollbackReason.ADS_BROKEN)
+    now = replace(run.now, read_at=LONG_AGO)
+    forth = replace(change.before, targeting=change.after)
+    try:
+        adset = rollback_geo(job.api, forth, now, {change.old_regions}, repeats=False)
+    except AdSetChangedError as error:
+        return run.foreign(str(error))
+    except MetaError as error:
+        return run.refused(error).with_issues(str(error))
+    return _republish(job, [run.written(adset)], RESERVED_SECONDS)[0]
+
+
+def _is_rolling_back(run: ChangeRun) -> bool:
+    return run.state is ChangeState.ROLLING_BACK
+
+
 def _has_to_be_written_back(run: ChangeRun) -> bool:
-    return run.state is ChangeState.ROLLING_BACK and run.reason is not RollbackReason.ALREADY_BACK
+    return _is_rolling_back(run) and not run.is_foreign and run.reason is not RollbackReason.ALREADY_BACK
 
 
 def announce_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:

@@ -16,9 +16,10 @@ from closrads.domain.targeting import without_computed
 from closrads.errors import SyncFailed
 from closrads.facebook_client import republish_ads
 from closrads.ledger.changes import Ledger
+from closrads.rollout.change_run import REAPPLIED
 from closrads.rollout.recovery import Course, course_of, is_due
 from sandbox import closrtech
-from sandbox.meta import MISSING_LEAD_FORM, Breakage, faults
+from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
 from tests.ledger_world import (
     EARLIER,
     FINAL,
@@ -48,6 +49,15 @@ OLD, WANTED, OTHER = {"TX"}, {"FL"}, {"GA"}
 TEXAS, FLORIDA = "3886", "3852"
 
 Hand = Callable[[World, str], None]
+
+
+def regions_written(world: World) -> set[str]:
+    """Return the keys of all regions that targeting writes have sent."""
+    writes = [
+        operation for operation in world.meta.operations if (operation.method, operation.kind) == ("POST", "adset")
+    ]
+    targetings = [json.loads(write.params["targeting"]) for write in writes]
+    return {region["key"] for targeting in targetings for region in targeting["geo_locations"]["regions"]}
 
 
 def nobody(_: World, __: str) -> None:
@@ -719,7 +729,7 @@ class TestCutShort:
         return adset
 
     def test_its_ads_are_mended_where_the_regions_are(self, world: World, adset: str) -> None:
-        """The regions are never sent forth again; the ad set is as before, its links are confirmed."""
+        """The new regions are not needed for that; the ad set is as before, its links are confirmed."""
         world.time.next_day()
 
         result = result_of(world, RECHECK)
@@ -727,8 +737,7 @@ class TestCutShort:
         assert (recovered(result)["state"], result["success"]) == ("rolled_back", True)
         world.time.pass_by(HOUR)
         assert (world.meta.states(adset), statuses(world, adset)) == (OLD, ["ACTIVE"] * 2)
-        assert {json.loads(write.params["targeting"])["geo_locations"]["regions"][0]["key"] for write in
-                world.meta.operations if (write.method, write.kind) == ("POST", "adset")} <= {TEXAS}  # fmt: skip
+        assert regions_written(world) <= {TEXAS}
 
     @pytest.mark.parametrize("changes", [{"age_min": 21}, {"custom_audiences": [{"id": "6001"}]}])
     def test_what_people_changed_besides_stays(self, world: World, adset: str, changes: dict[str, Any]) -> None:
@@ -767,6 +776,106 @@ class TestCutShort:
         world.meta.clear_faults()
         world.time.next_day()
         assert recovered(result_of(world, LIVE))["state"] == "rolled_back"
+
+
+class TestBrokenByInterruption:
+    """A rollback cut off after its write has broken the ads, and no re-publish under its regions repairs them."""
+
+    @pytest.fixture
+    def adset(self, world: World) -> str:
+        """Return an ad set whose ads, once the rollback has broken them, are repaired only under the new regions."""
+        world.campaign("FL")
+        adset = world.adset("Interrupted", breakage=Breakage.ordinary(seconds=60))
+        change = left_behind(world, adset, ChangeState.ROLLING_BACK)
+        republish_ads(world.api(), {adset: change.before.ads})
+        world.api().post(adset, {"targeting": without_computed(change.before.targeting)})
+        world.meta.requests.clear()
+        return adset
+
+    def test_the_change_is_applied_and_rolled_back_once_more(self, world: World, adset: str) -> None:
+        """Each time with a re-publish: the ad set is as before, its ads are healthy and stay so."""
+        world.time.next_day()
+
+        result = result_of(world, RECHECK)
+
+        assert (recovered(result)["state"], result["success"]) == ("rolled_back", True)
+        assert recovered(result)["issues"] == [REAPPLIED, "Its targeting was restored and its ads are healthy"]
+        world.time.pass_by(HOUR)
+        assert (world.meta.states(adset), statuses(world, adset)) == (OLD, ["ACTIVE"] * 2)
+
+    def test_only_once(self, world: World, adset: str) -> None:
+        """An ad that even this does not repair is reported; later runs do not set the new regions again."""
+        for ad in world.meta.ads_of(adset):
+            assert ad.damage is not None
+            ad.breakage = ad.damage.breakage = Breakage.incurable()
+        world.time.next_day()
+        assert recovered(result_of(world, RECHECK))["state"] == "rollback_failed"
+        world.meta.requests.clear()
+        world.time.next_day()
+
+        assert recovered(result_of(world, LIVE))["state"] == "rollback_failed"
+        assert regions_written(world) == {TEXAS}
+
+    def test_a_person_who_comes_meanwhile_has_the_last_word(self, world: World, adset: str) -> None:
+        """Each write is based on a new read: a person's states stay, whichever read is the first to show them."""
+        world.time.next_day()
+        reads = iter(range(1, 1000))
+        texas_and_ohio = {"geo_locations": {"regions": [{"key": "3886"}, {"key": "3878"}]}}
+
+        def come_after_the_first_look(operation: Operation) -> None:
+            if (operation.method, operation.kind) == ("GET", "adset") and next(reads) == 3:
+                world.meta.person_edits_targeting(adset, texas_and_ohio)
+
+        world.meta.on_request = come_after_the_first_look
+
+        result = result_of(world, RECHECK)
+
+        assert recovered(result)["state"] == "superseded"
+        assert (FLORIDA in regions_written(world), world.meta.states(adset)) == (False, {"TX", "OH"})
+
+    @pytest.mark.parametrize("calls", range(1, 6))
+    def test_without_time_it_is_not_begun(self, world: World, adset: str, calls: int) -> None:
+        """Time runs out during the first attempt; the next day does all of it."""
+        world.time.next_day()
+        count = iter(range(1, 1000))
+
+        def time_runs_out(_: Operation) -> None:
+            if next(count) == calls:
+                world.time.deadline = world.time.seconds() + 12
+
+        world.meta.on_request = time_runs_out
+        assert recovered(result_of(world, RECHECK))["state"] == "rolling_back"
+        assert (FLORIDA in regions_written(world), world.meta.states(adset)) == (False, OLD)
+        world.meta.on_request = None
+        world.time.next_day()
+
+        assert recovered(result_of(world, RECHECK))["state"] == "rolled_back"
+        world.time.pass_by(HOUR)
+        assert (world.meta.states(adset), statuses(world, adset)) == (OLD, ["ACTIVE"] * 2)
+
+    def test_not_after_a_refusal(self, world: World, adset: str) -> None:
+        """Meta blocks the re-publish by policy: more writes would only make it worse."""
+        world.meta.fail(faults.POLICY_BLOCK, on="POST ad", times=None)
+        world.time.next_day()
+
+        result_of(world, RECHECK)
+
+        assert (FLORIDA in regions_written(world), world.meta.states(adset)) == (False, OLD)
+
+    @pytest.mark.parametrize("applied", [False, True])
+    def test_a_lost_answer_to_it(self, world: World, adset: str, *, applied: bool) -> None:
+        """Whatever became of the write of the new regions, the original ones are put back after it."""
+        world.meta.fail(
+            faults.BAD_GATEWAY_HTML,
+            on=lambda operation: operation.method == "POST" and FLORIDA in operation.params.get("targeting", ""),
+            times=None,
+            applied=applied,
+        )
+        world.time.next_day()
+
+        result_of(world, RECHECK)
+
+        assert world.meta.states(adset) == OLD
 
 
 class TestWhosePause:

@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 60.0
 
 OLD, WANTED = "TX FL GA", "FL GA OH NY"
 CANARY, STUBBORN, PARTLY_PAUSED, PLAIN, RIGHT = "Canary", "Stubborn", "Partly paused", "Plain", "Right already"
-BREAKS, IS_PAUSED = Breakage.lost_link(), Breakage.lost_link(effect=Effect.PAUSED)
+BREAKS, IS_PAUSED = Breakage.ordinary(), Breakage.ordinary(Effect.PAUSED)
 """What becomes of an ad unless it is re-published in time."""
 ADS: Mapping[str, Sequence[Breakage | None]] = {
     CANARY: (BREAKS, IS_PAUSED),
