@@ -89,7 +89,7 @@ def _fetch(campaign: str, login: ClosrtechLogin, timeout: float) -> tuple[int, b
     with requests.Session() as session:
         session.trust_env = False  # ignore proxies and .netrc from the environment
         for scheme in ("https://", "http://"):
-            session.mount(scheme, BoundedAdapter(timeout, MAX_BYTES))
+            session.mount(scheme, BoundedAdapter(MAX_BYTES))
         response = session.get(
             f"{login.base_url}/demand.php",
             params=query,

@@ -1,8 +1,7 @@
-"""Answers are read to their end, within a time and a size; no socket is needed to see that."""
+"""Bodies are read to their end, within a size; `tests/slow/http/test_limits.py` sees to the time."""
 
 from collections.abc import Callable
 from io import BytesIO
-from types import SimpleNamespace
 
 import pytest
 import requests
@@ -10,7 +9,6 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 from urllib3.exceptions import ProtocolError
 
-from closrads import http
 from closrads.http import AnswerTooLargeError, BoundedAdapter
 
 SECRET_URL = "https://example.test/?access_token=EAAFAKE"
@@ -33,16 +31,8 @@ class Trickle(BytesIO):
 
 
 @pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return the present of the adapter, in seconds, which a test may change."""
-    seconds = [100.0]
-    monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
-    return seconds
-
-
-@pytest.fixture
 def send(monkeypatch: pytest.MonkeyPatch) -> Callable[[BytesIO], requests.Response]:
-    """Return a way to have a body read, as the adapter of a session would, in ten seconds and a hundred bytes."""
+    """Return a way to have a body read, as the adapter of a session would, and at most a hundred bytes."""
 
     def send(body: BytesIO) -> requests.Response:
         def answer(_: HTTPAdapter, request: requests.PreparedRequest, **options: object) -> requests.Response:
@@ -53,49 +43,21 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Callable[[BytesIO], requests.Respon
             return response
 
         monkeypatch.setattr(HTTPAdapter, "send", answer)
-        return BoundedAdapter(10, 100).send(requests.Request("GET", SECRET_URL).prepare())
+        return BoundedAdapter(100).send(requests.Request("GET", SECRET_URL).prepare())
 
     return send
 
 
 @pytest.mark.parametrize("pieces", [[], [b""], [b"one"], [b"on", b"e ", b"body"], [b"x" * 100]])
 def test_a_body_is_in_memory_when_it_is_returned(
-    now: list[float], send: Callable[[BytesIO], requests.Response], pieces: list[bytes]
+    send: Callable[[BytesIO], requests.Response], pieces: list[bytes]
 ) -> None:
     """In however many pieces it comes; a hundred bytes are allowed."""
-    assert now
     assert send(Trickle(pieces)).raw.read() == b"".join(pieces)
 
 
-def test_a_body_that_trickles_is_given_up(now: list[float], send: Callable[[BytesIO], requests.Response]) -> None:
-    """Each piece comes in time, and yet the whole would take for ever."""
-    pieces = 0
-
-    def wait() -> None:
-        nonlocal pieces
-        pieces += 1
-        now[0] += 3
-
-    with pytest.raises(requests.Timeout):
-        send(Trickle([b"x"] * 50, wait))
-
-    assert pieces == 4
-
-
-def test_a_body_that_takes_all_of_the_time_is_taken(
-    now: list[float], send: Callable[[BytesIO], requests.Response]
-) -> None:
-    """Ten seconds are allowed."""
-
-    def wait() -> None:
-        now[0] = 110
-
-    assert send(Trickle([b"late"], wait)).raw.read() == b"late"
-
-
-def test_a_body_that_is_too_large_is_given_up(now: list[float], send: Callable[[BytesIO], requests.Response]) -> None:
+def test_a_body_that_is_too_large_is_given_up(send: Callable[[BytesIO], requests.Response]) -> None:
     """Not one piece more is read than shows it."""
-    assert now
     pieces = 0
 
     def count() -> None:
@@ -108,11 +70,8 @@ def test_a_body_that_is_too_large_is_given_up(now: list[float], send: Callable[[
     assert pieces == 2
 
 
-def test_a_body_that_breaks_off_shows_no_address(
-    now: list[float], send: Callable[[BytesIO], requests.Response]
-) -> None:
+def test_a_body_that_breaks_off_shows_no_address(send: Callable[[BytesIO], requests.Response]) -> None:
     """urllib3's own text has the URL in it, and the URL has the token in it."""
-    assert now
 
     def break_off() -> None:
         raise ProtocolError(SECRET_URL)

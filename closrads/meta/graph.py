@@ -29,7 +29,7 @@ from closrads.redaction import Secret, one_line
 
 API_VERSION = "v26.0"
 TIMEOUT_SECONDS = (3.05, 30.0)
-"""Timeouts of the connection and of each read; the second also limits the whole response."""
+"""Timeouts of the connection and of the whole response."""
 MAX_BYTES = 32_000_000
 """Maximum size of a response; a page of 200 ads with long review texts is far smaller."""
 MAX_BATCH = 50
@@ -123,9 +123,9 @@ class GraphApi:
             session.GRAPH = graph_url
         session.requests.trust_env = False  # ignore proxies and .netrc from the environment
         session.requests.max_redirects = 0  # a redirect would send the token elsewhere
-        self._adapter = BoundedAdapter(TIMEOUT_SECONDS[1], MAX_BYTES)
+        adapter = BoundedAdapter(MAX_BYTES)
         for scheme in ("https://", "http://"):
-            session.requests.mount(scheme, self._adapter)
+            session.requests.mount(scheme, adapter)
         session.requests.hooks["response"].append(self._record_response)
         self._session = session
         self._api = FacebookAdsApi(session, api_version=API_VERSION)
@@ -302,7 +302,6 @@ class GraphApi:
         token = _answers.set(answers)
         self.quota.count(sum(_POINTS[method] for method in methods))
         self._session.timeout = tuple(map(self.clock.bounded_timeout, TIMEOUT_SECONDS))
-        self._adapter.seconds = self._session.timeout[1]
         started = self.clock.now()
         try:
             with self.quota.calls:

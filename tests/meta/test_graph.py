@@ -749,7 +749,6 @@ def test_time_outs_shrink_with_the_invocation(
     api.get(adset, FIELDS)
 
     assert api._api._session.timeout == pytest.approx((connect, whole))
-    assert api._adapter.seconds == pytest.approx(whole)
 
 
 @pytest.mark.parametrize("remaining", [5, 4.9, 0, -3])

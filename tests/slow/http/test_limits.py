@@ -1,59 +1,99 @@
-"""Answers that never end, which no time-out between two bytes stops, and hosts that cannot be reached."""
+"""Answers that never end, and hosts that cannot be reached."""
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from io import StringIO
+from pathlib import Path
 
 import pytest
+import requests
 
 from closrads import clock
 from closrads.domain.settings import ClosrtechLogin
 from closrads.errors import ClosradsError, ClosrtechError, MetaLostAnswerError
+from closrads.http import BoundedAdapter
 from closrads.meta import graph as graph_api
 from closrads.redaction import Secret
 from sandbox import closrtech
 from sandbox.server import Delivery, Reply
 from tests.meta.test_graph import PAUSE
+from tests.slow.http.tls import served_by_tls
 from tests.test_closrtech_client import ask
 from tests.world import World
 
+SLOW = pytest.mark.parametrize("delivery", [Delivery.TRICKLED, Delivery.DRIPPED], ids=["body", "headers"])
+"""A byte every few milliseconds, for ever: no timeout between two bytes ever comes."""
 
-def test_an_answer_that_trickles_does_not_hold_up_the_run(
-    world: World, adset: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A byte now and then keeps the time-out between bytes from ever coming; the whole answer has a limit too."""
+
+@pytest.fixture
+def ended_after(monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[Callable[[], float]]:
+    """Let 0.2 s suffice for an answer; return a way to tell the seconds since. After 2 s the servers give up."""
     monkeypatch.setattr(graph_api, "TIMEOUT_SECONDS", (1, 0.2))
+    monkeypatch.setattr("closrads.closrtech_client.TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(clock, "MIN_TIMEOUT_SECONDS", 0.2)
-    world.meta.fail(Reply(delivery=Delivery.TRICKLED), on="POST adset")
     ended = threading.Event()
 
     def end() -> None:
-        ended.wait(1.5)
+        ended.wait(2)
         while not ended.wait(0.05):
             world.meta.release()
+            world.sandbox.closrtech.release()
 
     guard = threading.Thread(target=end)
     guard.start()
     started = time.monotonic()
-
-    try:
-        with pytest.raises(MetaLostAnswerError):
-            world.api().post(adset, PAUSE)
-    finally:
-        taken = time.monotonic() - started
-        ended.set()
-        guard.join()
-
-    assert taken < 1
+    yield lambda: time.monotonic() - started
+    ended.set()
+    guard.join()
 
 
-def test_an_endless_trickle_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte now and then keeps no connection open for ever."""
-    monkeypatch.setattr("closrads.closrtech_client.TIMEOUT_SECONDS", 0.05)
-    world.sandbox.closrtech.misbehave(closrtech.TRICKLED)
+@SLOW
+def test_metas_answer_has_one_deadline(
+    world: World, adset: str, ended_after: Callable[[], float], delivery: Delivery
+) -> None:
+    """It applies to the whole answer, headers included."""
+    world.meta.fail(Reply(delivery=delivery), on="POST adset", times=1)
 
-    with pytest.raises(ClosrtechError, match="gave no answer"):
+    with pytest.raises(MetaLostAnswerError, match="ReadTimeout"):
+        world.api().post(adset, PAUSE)
+
+    assert ended_after() < 1.5
+    assert world.api().get(adset, {"fields": "id"})["id"] == adset
+
+
+@SLOW
+def test_closrtechs_answer_has_one_deadline(world: World, ended_after: Callable[[], float], delivery: Delivery) -> None:
+    """Each of the three attempts is cut off."""
+    world.sandbox.closrtech.misbehave(Reply(delivery=delivery))
+
+    with pytest.raises(ClosrtechError, match="ReadTimeout"):
         ask(world)
+
+    assert ended_after() < 1.5
+
+
+@SLOW
+def test_an_encrypted_answer_has_one_deadline(tmp_path: Path, delivery: Delivery) -> None:
+    """TLS has a read of its own."""
+    with (
+        served_by_tls(lambda _: Reply(delivery=delivery), tmp_path) as (url, certificate),
+        requests.Session() as session,
+    ):
+        session.mount("https://", BoundedAdapter(1_000))
+        started = time.monotonic()
+        with pytest.raises(requests.ReadTimeout):
+            session.get(url, timeout=0.2, verify=str(certificate))
+    assert time.monotonic() - started < 1.5
+
+
+def test_a_connection_is_used_again(world: World, adset: str) -> None:
+    """What is left of one answer's time does not limit the next."""
+    api = world.api()
+    for _ in range(3):
+        api.get(adset, {"fields": "id"})
+    (pool,) = api._session.requests.adapters["http://"].poolmanager.pools._container.values()
+    assert (pool.num_connections, pool.num_requests) == (1, 3)
 
 
 @pytest.mark.parametrize("trouble", ["refused", "dropped", "unresolved"])

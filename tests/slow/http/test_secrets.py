@@ -1,20 +1,13 @@
 """No secret goes where it should not: other hosts, proxies, and the logs of boto3."""
 
 import logging
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from closrads import config, notifier
 from closrads.closrtech_client import get_demand
@@ -26,6 +19,7 @@ from closrads.meta import graph
 from closrads.meta.graph import Operation, is_confirmed
 from closrads.redaction import Secret
 from sandbox.server import HttpRequest, Reply, Server
+from tests.slow.http.tls import served_by_tls
 from tests.test_secrets import APP_SECRET, EMAIL, PASSWORD, TOKEN, Leaks
 from tests.world import LIVE, FakeTime, World
 
@@ -33,30 +27,9 @@ from tests.world import LIVE, FakeTime, World
 @contextmanager
 def self_signed(folder: Path) -> Iterator[tuple[str, Path, list[str]]]:
     """Serve https with a certificate that nobody vouches for; yield address, certificate and the requests seen."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "self-signed.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
     seen: list[str] = []
-    server = Server(answering(seen))
-    server.start()
-    assert server._listener is not None
-    server._listener.socket = context.wrap_socket(server._listener.socket, server_side=True)
-    try:
-        yield server.url.replace("http://", "https://"), path, seen
-    finally:
-        server.stop()
+    with served_by_tls(answering(seen), folder) as (url, certificate):
+        yield url, certificate, seen
 
 
 def answering(seen: list[str]) -> Callable[[HttpRequest], Reply]:
