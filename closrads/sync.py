@@ -140,7 +140,7 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
             if ledger.open_changes(campaign.slug):
                 return True
             since = recheck_since(ledger, campaign.slug, table.clock.now())
-            return request.action is Action.RECHECK and bool(ledger.newest_changes(campaign.slug, since))
+            return request.action is Action.RECHECK and bool(ledger.changes_in_effect(campaign.slug, since))
         except LedgerError as error:  # included, so that the campaign reports the error
             logger.error("ledger.open_changes_unread", extra={"campaign": campaign.slug, "error": str(error)})
             return True
@@ -377,7 +377,7 @@ def _rechecked(
     since = recheck_since(job.ledger, job.campaign, run.clock.now())
     changes = [
         change
-        for change in job.ledger.newest_changes(job.campaign, since)
+        for change in job.ledger.changes_in_effect(job.campaign, since)
         if change.before.id in now and not change.state.is_open and change.run_id != job.run_id
     ]
     if not changes:
@@ -432,7 +432,7 @@ def _undo_decision(change: Change, now: AdSetSnapshot | MetaError) -> Decision:
 
 
 def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done) -> Iterator[SyncReport]:
-    """Recheck the changes of the requested run, or each ad set's newest change of the last day."""
+    """Recheck the changes of the requested run, or those of the last day that are in effect."""
     began = run.clock.now()
     found = changes_to_recheck(run, job.campaign)
     report = replace(report, about_run=run.request.run_id or max((change.run_id for change in found), default=""))
@@ -456,7 +456,7 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
 
 
 def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:
-    """Return the changes of the requested run, or each ad set's newest change of the last day.
+    """Return the changes of the requested run, or those of the last day that are in effect.
 
     Raises
     ------
@@ -465,7 +465,7 @@ def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:
     """
     if run.request.run_id:
         return _changes_of(run.request.run_id, run, slug)
-    return run.ledger.newest_changes(slug, recheck_since(run.ledger, slug, run.clock.now()))
+    return run.ledger.changes_in_effect(slug, recheck_since(run.ledger, slug, run.clock.now()))
 
 
 def recheck_since(ledger: Ledger, slug: str, now: datetime) -> datetime:

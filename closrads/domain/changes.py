@@ -168,6 +168,12 @@ class Change:
         """The keys of the regions that are sent."""
         return region_keys(self.after)
 
+    @property
+    def was_never_seen(self) -> bool:
+        """Whether the change was rolled back without its regions ever having been seen at Meta."""
+        unseen = self.reason in {RollbackReason.ALREADY_BACK, RollbackReason.OUTCOME_UNKNOWN}
+        return unseen and self.state is ChangeState.ROLLED_BACK
+
     def moved(self, state: ChangeState, at: datetime) -> "Change":
         """Return the change in `state`, which it reached at the time `at`.
 

@@ -130,15 +130,20 @@ class Ledger:
         """Return the changes in a campaign by the runs from id `first` to id `last`, in the order of the runs."""
         return tuple(map(change_of, self._table.query(campaign_key(slug), "CHANGE#", since=first, until=last)))
 
-    def newest_changes(self, slug: str, since: datetime) -> tuple[Change, ...]:
-        """Return each ad set's newest change that may have been written, if its state has changed since `since`.
+    def changes_in_effect(self, slug: str, since: datetime) -> tuple[Change, ...]:
+        """Return each ad set's last change that may have been written, if its state has changed since `since`.
 
-        Its rollback by a later run counts as well: the write of a rollback may break ads, too.
+        Its rollback by a later run counts as well: the write of a rollback may break ads, too. A change that was rolled
+        back without ever having been seen at Meta is followed by the ad set's change before it, which is in effect
+        unless the write of the last one takes effect late.
         """
         items = self._table.query(campaign_key(slug), "CHANGE#", since=f"{since - ROLLED_BACK_WITHIN:{RUN_ID_TIME}}")
-        changes = sorted(map(change_of, items), key=lambda change: change.prepared_at)
-        newest = {change.before.id: change for change in changes if change.state is not ChangeState.NOT_WRITTEN}
-        return tuple(change for change in newest.values() if change.changed_at >= since)
+        by_adset: dict[str, list[Change]] = {}
+        for change in map(change_of, items):
+            if change.state is not ChangeState.NOT_WRITTEN:
+                by_adset.setdefault(change.before.id, []).append(change)
+        in_effect = map(_in_effect, by_adset.values())
+        return tuple(change for changes in in_effect if changes[0].changed_at >= since for change in changes)
 
     def last_recheck(self, slug: str) -> datetime | None:
         """Return the start of the campaign's last complete recheck; None if there was none."""
@@ -212,3 +217,12 @@ class Ledger:
             operations.append(self._table.delete_operation(key))
         refusal = f"The change of {change.before.id} is not {change.state} any more: another run has it"
         return AtomicWrite(operations, max_bytes(change), refusal)
+
+
+def _in_effect(changes: Sequence[Change]) -> Sequence[Change]:
+    """Return the last of an ad set's changes, and before it those that it may have left in effect."""
+    last_first = sorted(changes, key=lambda change: (change.changed_at, change.prepared_at), reverse=True)
+    count = 1
+    while count < len(last_first) and last_first[count - 1].was_never_seen:
+        count += 1
+    return last_first[:count]

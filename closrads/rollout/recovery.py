@@ -109,17 +109,24 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
 
     Parameters
     ----------
+    changes
+        If there are several of an ad set, newest first: the one whose regions are in place is checked.
     known
         Ids of ads whose unexplained pause has already been reported, by ad set id.
     now
         The ad sets by id, if they have just been read; None to read them.
     """
     results: list[AdSetResult] = []
-    for batch, why_none in _batches(job, changes, wave_size):
+    by_adset: dict[str, list[Change]] = {}
+    for change in changes:
+        by_adset.setdefault(change.before.id, []).append(change)
+    for batch, why_none in _batches(job, [newest for newest, *_ in by_adset.values()], wave_size):
         if why_none:
             results += (_result(change, Result.DEFERRED, (why_none,)) for change in batch)
         else:
-            results += _recheck_batch(job, batch, known, now, dry_run=dry_run)
+            results += _recheck_batch(
+                job, [by_adset[change.before.id] for change in batch], known, now, dry_run=dry_run
+            )
     return tuple(results)
 
 
@@ -160,6 +167,12 @@ class _Seen:
     def findings(self) -> tuple[AdFinding, ...]:
         """The health of the ads."""
         return compare_ads(self.change.before.active_ads, self.now.ads, self.log, self.change.prepared_at)
+
+    def of_change_in_place(self, older: Sequence[Change]) -> "_Seen":
+        """Return the same with the newest of the changes whose regions are in place; with this one if there is none."""
+        present = region_keys(self.now.targeting)
+        in_place = (change for change in (self.change, *older) if change.new_regions == present)
+        return replace(self, change=next(in_place, self.change))
 
     @property
     def run(self) -> ChangeRun:
@@ -250,39 +263,38 @@ def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Re
 
 def _recheck_batch(
     job: Job,
-    changes: Sequence[Change],
+    adsets: Sequence[Sequence[Change]],
     known: Mapping[str, frozenset[str]],
     now: Mapping[str, AdSetSnapshot] | None,
     *,
     dry_run: bool,
 ) -> list[AdSetResult]:
-    looked_up = _look_up(job, changes, now)
+    looked_up = _look_up(job, [newest for newest, *_ in adsets], now)
     results: dict[str, AdSetResult] = {}
+    runs: list[ChangeRun] = []
     to_restore: list[ChangeRun] = []
-    for change in changes:
+    for change, *older in adsets:
         seen = looked_up[change.before.id]
         if isinstance(seen, MetaError):
             issue = f"Its ads could not be read: {seen}"
             results[change.before.id] = _result(change, Result.UNVERIFIED, (issue,))
             continue
+        seen = seen.of_change_in_place(older)
         run = replace(seen.run, findings=seen.findings)
+        runs.append(run)
         if why := _why_to_restore(seen):
             to_restore.append(run.failed(RollbackReason.ADS_BROKEN, *why))
-            results[change.before.id] = _result(change, Result.REVERTED, why)
+            results[run.id] = _result(run.change, Result.REVERTED, why)
         else:
-            results[change.before.id] = _rechecked(run, known.get(change.before.id, frozenset()))
+            results[run.id] = _rechecked(run, known.get(run.id, frozenset()))
     if not dry_run:
         # A rollback starts only if it is recorded: otherwise no later run would finish it if this one is cut off.
         announced = announce_rollback(job, to_restore)
         done = roll_back(job, [run for run in announced if run.unrecorded is None])
         done += [run for run in announced if run.unrecorded is not None]
-        keep_unexplained_pauses(job, [*done, *(run for run in map(_run_of, looked_up.values()) if run is not None)])
+        keep_unexplained_pauses(job, [*done, *runs])
         results |= {run.id: _restored(run) for run in done}
-    return [results[change.before.id] for change in changes]
-
-
-def _run_of(seen: _Seen | MetaError) -> ChangeRun | None:
-    return None if isinstance(seen, MetaError) else replace(seen.run, findings=seen.findings)
+    return [results[newest.before.id] for newest, *_ in adsets]
 
 
 def _why_to_restore(seen: _Seen) -> tuple[str, ...]:

@@ -432,13 +432,13 @@ class TestReading:
             prepare(ledger(world), change)
 
         def newest(hours: float) -> dict[str, timedelta]:
-            found = ledger(world).newest_changes("veterans", START - timedelta(hours=hours))
+            found = ledger(world).changes_in_effect("veterans", START - timedelta(hours=hours))
             return {change.before.id: START - change.prepared_at for change in found}
 
         assert newest(24) == {"501": timedelta(hours=1), "502": timedelta(hours=2), "503": timedelta(0)}
         assert newest(1) == {"501": timedelta(hours=1), "503": timedelta(0)}
         assert newest(-0.1) == {}
-        assert ledger(world).newest_changes("truckers", START - timedelta(days=2)) == ()
+        assert ledger(world).changes_in_effect("truckers", START - timedelta(days=2)) == ()
 
     def test_a_change_of_an_earlier_day_that_was_rolled_back_since_is_among_them(self, world: World) -> None:
         """That rollback was a write too, and its ads may break as late as after any other."""
@@ -446,7 +446,7 @@ class TestReading:
         change = a_change(run_id=f"{prepared_at:%Y%m%dT%H%M%SZ}-0000000a", prepared_at=prepared_at)
         change = recorded(world, change, ChangeState.ROLLED_BACK)
 
-        assert ledger(world).newest_changes("veterans", START - timedelta(hours=1)) == (change,)
+        assert ledger(world).changes_in_effect("veterans", START - timedelta(hours=1)) == (change,)
 
     @pytest.mark.parametrize("later", ChangeState)
     def test_what_was_not_written_hides_no_older_change(self, world: World, later: ChangeState) -> None:
@@ -454,8 +454,31 @@ class TestReading:
         recorded(world, a_change(), ChangeState.VERIFIED)
         recorded(world, a_change(run_id=THIRD, prepared_at=START + timedelta(seconds=9)), later)
 
-        (found,) = ledger(world).newest_changes("veterans", START)
+        (found,) = ledger(world).changes_in_effect("veterans", START)
         assert found.run_id == (ME if later is ChangeState.NOT_WRITTEN else THIRD)
+
+    @pytest.mark.parametrize("reason", RollbackReason)
+    def test_what_was_never_seen_at_meta_comes_with_the_change_before_it(
+        self, world: World, reason: RollbackReason
+    ) -> None:
+        """Either may be in effect. A change that was really rolled back is looked at alone."""
+        recorded(world, a_change(), ChangeState.VERIFIED)
+        newer = a_change(run_id=THIRD, prepared_at=START + timedelta(seconds=9))
+        recorded(world, replace(newer, reason=reason), ChangeState.ROLLED_BACK)
+
+        found = [change.run_id for change in ledger(world).changes_in_effect("veterans", START)]
+
+        unseen = {RollbackReason.ALREADY_BACK, RollbackReason.OUTCOME_UNKNOWN}
+        assert found == ([THIRD, ME] if reason in unseen else [THIRD])
+
+    def test_only_the_newest_change_has_to_be_recent(self, world: World) -> None:
+        """The write that was never seen may have broken the ads just now."""
+        older = a_change(prepared_at=START - timedelta(days=2), changed_at=START - timedelta(days=2))
+        prepare(ledger(world), older)
+        newer = replace(a_change(run_id=THIRD), reason=RollbackReason.ALREADY_BACK)
+        recorded(world, newer, ChangeState.ROLLED_BACK)
+
+        assert [change.run_id for change in ledger(world).changes_in_effect("veterans", START)] == [THIRD, ME]
 
     def test_when_a_recheck_has_last_looked_at_all(self, world: World) -> None:
         """The last time counts, of the campaign that it was about; it is not kept for ever."""

@@ -50,10 +50,10 @@ class TestReading:
         [
             lambda book: book.changes_of("veterans", ME),
             lambda book: book.open_changes("veterans"),
-            lambda book: book.newest_changes("veterans", START)[:7],
+            lambda book: book.changes_in_effect("veterans", START)[:7],
             lambda book: tuple(book.previous_outcomes("veterans").reverted),
         ],
-        ids=["changes_of", "open_changes", "newest_changes", "previous_outcomes"],
+        ids=["changes_of", "open_changes", "changes_in_effect", "previous_outcomes"],
     )
     def test_no_page_is_the_last_until_dynamodb_says_so(self, world: World, read: Callable[[Ledger], Any]) -> None:
         """However few items DynamoDB answers with at a time, all come."""
@@ -77,7 +77,7 @@ class TestReading:
         book.changes_of("veterans", ME)
         book.previous_outcomes("veterans")
         leases(world).last_sync("veterans")
-        book.newest_changes("veterans", START)
+        book.changes_in_effect("veterans", START)
         book.last_recheck("veterans")
         runs(world).exists(ME)
 
@@ -98,7 +98,7 @@ class TestTrouble:
         ("UpdateItem", "written", lambda world: leases(world).complete_time("key", ME)),
         ("DeleteItem", "written", lambda world: leases(world).release_time("key", ME)),
         ("GetItem", "read", lambda world: leases(world).last_sync("veterans")),
-        ("Query", "read", lambda world: ledger(world).newest_changes("veterans", START)),
+        ("Query", "read", lambda world: ledger(world).changes_in_effect("veterans", START)),
         ("TransactWriteItems", "written", lambda world: prepare(ledger(world), a_change(id="502"))),
         ("TransactWriteItems", "written", lambda world: move(ledger(world), a_change(), ChangeState.WRITTEN)),
         ("Query", "read", lambda world: ledger(world).open_changes("veterans")),

@@ -433,6 +433,21 @@ class TestWhatIsLookedAt:
         assert (one_adset(result)["result"], result["mail"]) == ("unchanged", "not_asked")
         assert {operation.method for operation in world.meta.operations} == {"GET"}
 
+    @pytest.mark.parametrize("arrives", [False, True], ids=["never", "late"])
+    def test_a_write_that_was_never_seen_hides_nothing(self, world: World, *, arrives: bool) -> None:
+        """A killed run left Georgia prepared: broken ads are the sync's matter, unless Georgia comes after all."""
+        _, (adset,) = updated(world, None if arrives else Breakage.late(HOUR + 60))
+        lost = left_behind(world, adset, ChangeState.PREPARED, "as before", run_id=LATER, states="GA")
+        assert world.run(RECHECK)["recovered"][0]["state"] == "rolled_back"
+        if arrives:
+            world.api().post(adset, {"targeting": lost.after})
+        later(world, HOUR)
+
+        result = world.run(RECHECK)
+
+        assert one_adset(result)["result"] == "reverted"
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"FL"} if arrives else {"TX"}, ["ACTIVE"] * 2)
+
     def test_what_was_never_written_is_not_looked_at(self, world: World) -> None:
         """Meta refused the write: nothing of it is there."""
         world.campaign("FL")

@@ -313,4 +313,36 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Answer(run="day 2 sync", on="POST adset", skip=0, times=1, answer="HTML 400", applied=True),),
         calm=172800.0,
     ),
+    "an undo that was never written covers a change whose ad breaks late": Story(
+        seed=558,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="AL FL SC TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Birch",
+                            states="CA GA NY OH",
+                            ads=(AdSpec(name="Birch 2", fate=Fate(seconds=10800.0, stubborn=True)),),
+                        ),
+                    ),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 undo", at=38709.2, action="undo"),
+            Run(name="day 1 recheck 3", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=126000.0, action="recheck", scheduled=126000.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(Answer(run="day 1 undo", on="POST adset", skip=0, times=99, answer="truncated"),),
+        calm=86400.0,
+    ),
 }

@@ -15,10 +15,3 @@ def test_stories_from_seeds(first: int) -> None:
     with player() as play:
         clauses = {seed: play(draw(seed)).judge.clauses for seed in range(first, first + TOGETHER)}
     assert {seed: violated for seed, violated in clauses.items() if violated} == {}
-
-
-@pytest.mark.xfail(reason="an undo that was never written hides the change before it, whose ad broke late", strict=True)
-def test_a_story_that_still_goes_wrong() -> None:
-    """The ad set is named as needing attention, but its broken ad is not mended."""
-    with player() as play:
-        assert play(draw(558)).judge.clauses == set()
