@@ -31,6 +31,9 @@ class Clock:
     remaining: Callable[[], float] = _no_deadline
     """Returns the seconds until the invocation's deadline."""
 
-    def bounded_timeout(self, seconds: float) -> float:
-        """Return a timeout of at most `seconds` that spares `REPORT_SECONDS`, but at least `MIN_TIMEOUT_SECONDS`."""
-        return max(min(seconds, self.remaining() - REPORT_SECONDS), MIN_TIMEOUT_SECONDS)
+    def bounded_timeout(self, seconds: float, reserve: float = REPORT_SECONDS) -> float:
+        """Return a timeout of at most `seconds` that spares the invocation's last `reserve` seconds.
+
+        It is never shorter than `MIN_TIMEOUT_SECONDS`.
+        """
+        return max(min(seconds, self.remaining() - reserve), MIN_TIMEOUT_SECONDS)

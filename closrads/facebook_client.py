@@ -244,7 +244,7 @@ def republish_ads(
         is_first = False
         todo = [(adset_id, ad) for adset_id, each in pending.items() for ad in each]
         operations = [Operation("POST", ad.id, {"status": "ACTIVE"}, is_confirmed) for _, ad in todo]
-        outcomes = api.batch(operations, reserve=math.inf)
+        outcomes = api.batch(operations, reserve=math.inf, call_reserve=reserve)
         passing: list[MetaError] = []
         pending = {}
         failed.clear()

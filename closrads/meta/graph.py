@@ -154,7 +154,7 @@ class GraphApi:
 
     def get_once(self, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
         """Read one object or page, without retries."""
-        return self._once("GET", path, params, expects)
+        return self._once("GET", path, params, expects, REPORT_SECONDS)
 
     def get_all(
         self, path: str, params: Mapping[str, Any], page_size: int, *, reserve: float = RESERVED_SECONDS
@@ -183,21 +183,36 @@ class GraphApi:
             if cursor is None or cursor in seen:
                 raise MetaTransientError(f"Meta's list {path} goes on, but not to a new page")
 
-    def post(self, path: str, params: Mapping[str, Any]) -> JsonObject:
-        """Write without retries: after a lost response, only the caller can find out whether the write took effect."""
-        return self._once("POST", path, params, is_confirmed)
+    def post(self, path: str, params: Mapping[str, Any], *, call_reserve: float = REPORT_SECONDS) -> JsonObject:
+        """Write without retries: after a lost response, only the caller can find out whether the write took effect.
+
+        With `call_reserve`, the call itself spares these last seconds of the invocation: see `batch`.
+        """
+        return self._once("POST", path, params, is_confirmed, call_reserve)
 
     def batch(
-        self, operations: Sequence[Operation], *, reserve: float = RESERVED_SECONDS
+        self,
+        operations: Sequence[Operation],
+        *,
+        reserve: float = RESERVED_SECONDS,
+        call_reserve: float = REPORT_SECONDS,
     ) -> list[JsonObject | MetaError]:
         """Send independent calls in batches and return the outcome of each, in the order of the operations.
 
         Items that fail with a transient error or a rate limit are retried. Writes must therefore be idempotent, and no
         two may update ad sets of the same Meta campaign (Graph API "Batch Requests", limitations).
+
+        Parameters
+        ----------
+        reserve
+            Last seconds of the invocation, which waits must spare.
+        call_reserve
+            Last seconds of the invocation, which a call that Meta does not answer must spare, so that the time for a
+            rollback is left. A call may always take twice the average.
         """
         outcomes: list[JsonObject | MetaError] = []
         for start in range(0, len(operations), MAX_BATCH):
-            outcomes += self._batch_with_retries(operations[start : start + MAX_BATCH], reserve)
+            outcomes += self._batch_with_retries(operations[start : start + MAX_BATCH], reserve, call_reserve)
         return outcomes
 
     def retrying(
@@ -241,14 +256,16 @@ class GraphApi:
             },
         )
 
-    def _batch_with_retries(self, operations: Sequence[Operation], reserve: float) -> list[JsonObject | MetaError]:
+    def _batch_with_retries(
+        self, operations: Sequence[Operation], reserve: float, call_reserve: float
+    ) -> list[JsonObject | MetaError]:
         outcomes: dict[int, JsonObject | MetaError] = {}
         pending = list(range(len(operations)))
 
         def attempt() -> None:
             nonlocal pending
             try:
-                answers = self._batch_once([operations[index] for index in pending])
+                answers = self._batch_once([operations[index] for index in pending], call_reserve)
             except MetaError as error:
                 answers = [error] * len(pending)
             outcomes.update(zip(pending, answers, strict=True))
@@ -261,11 +278,11 @@ class GraphApi:
             self.retrying(attempt, reserve=reserve)
         return [outcomes[index] for index in range(len(operations))]
 
-    def _batch_once(self, operations: Sequence[Operation]) -> list[JsonObject | MetaError]:
+    def _batch_once(self, operations: Sequence[Operation], call_reserve: float) -> list[JsonObject | MetaError]:
         batch = self._api.new_batch()
         for operation in operations:
             batch.add(operation.method, operation.path, params=dict(operation.params))
-        answer = self._exchange(batch.execute, [operation.method for operation in operations])
+        answer = self._exchange(batch.execute, [operation.method for operation in operations], call_reserve)
         items = parse_json(answer.text)
         if not isinstance(items, list):
             parse_answer("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
@@ -287,21 +304,24 @@ class GraphApi:
         except MetaError as error:
             return error
 
-    def _once(self, method: str, path: str, params: Mapping[str, Any], expects: Shape) -> JsonObject:
+    def _once(
+        self, method: str, path: str, params: Mapping[str, Any], expects: Shape, call_reserve: float
+    ) -> JsonObject:
         answer = self._exchange(
-            lambda: self._api.call(method, tuple(path.split("/")), params=dict(params)),
-            [method],
+            lambda: self._api.call(method, tuple(path.split("/")), params=dict(params)), [method], call_reserve
         )
         return parse_answer(path, answer.status_code, answer.headers, answer.text, expects)
 
-    def _exchange(self, send: Callable[[], Any], methods: Sequence[str]) -> requests.Response:
+    def _exchange(self, send: Callable[[], Any], methods: Sequence[str], call_reserve: float) -> requests.Response:
         """Send through the SDK and return the raw response, however the SDK interprets it."""
-        if self.clock.remaining() <= REPORT_SECONDS:
+        remaining = self.clock.remaining()
+        if remaining <= REPORT_SECONDS:
             raise MetaTransientError("No time is left for another call to Meta: the report is still to be sent")
         answers: list[requests.Response] = []
         token = _answers.set(answers)
         self.quota.count(sum(_POINTS[method] for method in methods))
-        self._session.timeout = tuple(map(self.clock.bounded_timeout, TIMEOUT_SECONDS))
+        spared = max(min(call_reserve, remaining - 2 * self.seconds_per_call), REPORT_SECONDS)
+        self._session.timeout = tuple(self.clock.bounded_timeout(seconds, spared) for seconds in TIMEOUT_SECONDS)
         started = self.clock.now()
         try:
             with self.quota.calls:

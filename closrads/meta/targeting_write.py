@@ -80,7 +80,7 @@ class TargetingWriter:
         Parameters
         ----------
         reserve
-            Last seconds of the invocation, which waits must spare.
+            Last seconds of the invocation, which waits and an unanswered write must spare.
         retried
             Exceptions that are retried.
 
@@ -94,13 +94,13 @@ class TargetingWriter:
             The write had no effect.
         """
         try:
-            return self._api.retrying(self._attempt, reserve=reserve, errors=retried)
+            return self._api.retrying(lambda: self._attempt(reserve), reserve=reserve, errors=retried)
         except MetaError as error:
             if not self._sent:
                 raise
             return self._find_out(error, reserve, (*retried, MetaRateLimitError) if retried else ())
 
-    def _attempt(self) -> AdSetSnapshot:
+    def _attempt(self, reserve: float) -> AdSetSnapshot:
         self._refresh()
         latest, write = self._latest, self._write
         present = region_keys(latest.targeting)
@@ -109,7 +109,7 @@ class TargetingWriter:
         self._refuse_foreign_regions()
         if conflicts := geo_conflicts(latest.targeting, write.wanted):
             raise MetaInvalidError("; ".join(conflicts))
-        answer = self._send(_build_new_targeting(latest.targeting, write.regions))
+        answer = self._send(_build_new_targeting(latest.targeting, write.regions), reserve)
         if not has_targeting(answer):
             raise MetaLostAnswerError(f"Meta confirms the write to {latest.id} without showing it")
         stored = region_keys(answer["targeting"])
@@ -126,9 +126,10 @@ class TargetingWriter:
             if not self._sent and (why_not := self._write.accepts(self._latest)):
                 raise MetaInvalidError(why_not)
 
-    def _send(self, targeting: JsonObject) -> JsonObject:
+    def _send(self, targeting: JsonObject, reserve: float) -> JsonObject:
+        params = {"targeting": targeting, "fields": "id,targeting"}
         try:
-            answer = self._api.post(self._latest.id, {"targeting": targeting, "fields": "id,targeting"})
+            answer = self._api.post(self._latest.id, params, call_reserve=reserve)
         except MetaTransientError:
             self._sent = True
             raise

@@ -751,6 +751,35 @@ def test_time_outs_shrink_with_the_invocation(
     assert api._api._session.timeout == pytest.approx((connect, whole))
 
 
+@pytest.mark.parametrize(
+    ("remaining", "reserve", "seconds_per_call", "whole"),
+    [
+        (900, 20, 0, 30),
+        (30, 20, 0, 10),
+        (30, 20, 4, 10),
+        (30, 20, 6, 12),  # a call may take twice the average
+        (12, 20, 4, 7),  # but not what the report needs
+        (12, 20, 0, 1),
+        (30, 0, 0, 25),
+    ],
+)
+@pytest.mark.parametrize("is_batch", [False, True], ids=["alone", "in a batch"])
+def test_a_write_spares_the_time_of_what_follows_it(  # noqa: PLR0913 - a row of the table
+    world: World, adset: str, *, remaining: float, reserve: float, seconds_per_call: float, whole: float, is_batch: bool
+) -> None:
+    """If Meta does not answer it, there is time to look and to put it back."""
+    api = world.api()
+    api._meter.count(["GET"], seconds_per_call)
+    world.time.deadline = world.time.seconds() + remaining
+
+    if is_batch:
+        api.batch([Operation("POST", adset, PAUSE, is_confirmed)], call_reserve=reserve)
+    else:
+        api.post(adset, PAUSE, call_reserve=reserve)
+
+    assert api._api._session.timeout[1] == pytest.approx(whole, abs=0.01)
+
+
 @pytest.mark.parametrize("remaining", [5, 4.9, 0, -3])
 @pytest.mark.parametrize(
     "call",
