@@ -126,13 +126,16 @@ class Quota:
         wait = math.ceil(self._calls.seconds_to_less(now) / 60) if calls > 1 else 0
         cpu = min(100, math.ceil(50 * calls))
         use_case = _USE_CASE % (min(100, math.ceil(100 * calls)), cpu, cpu, wait, self.tier.header)
-        entries = {account_id.removeprefix("act_"): [use_case]}
-        for object_id, more in others.items():
-            entries.setdefault(object_id, []).extend(map(json.dumps, more))
-        use_cases = ", ".join(f'"{object_id}": [{", ".join(each)}]' for object_id, each in entries.items())
+        number = account_id.removeprefix("act_")
+        use_cases = f'{{"{number}": [{use_case}]}}'
+        if others:
+            entries = {number: [json.loads(use_case)]}
+            for object_id, more in others.items():
+                entries.setdefault(object_id, []).extend(more)
+            use_cases = json.dumps(entries)
         return (
             ("X-Ad-Account-Usage", _ACCOUNT % (round(100 * score, 2), reset, self.tier.header)),
-            ("X-Business-Use-Case-Usage", f"{{{use_cases}}}"),
+            ("X-Business-Use-Case-Usage", use_cases),
         )
 
     def _call_limit(self, active_ads: int) -> int:

@@ -29,6 +29,8 @@ STATUSES = frozenset(
 )  # fmt: skip
 
 
+_PARENTS = (Campaign, AdSet)
+
 Row = TypeVar("Row")
 
 
@@ -236,13 +238,14 @@ class Reader:
         for each in fields:
             read = readers.get(each.name)
             value = self._nested(node, each) if read is None else read(node)
-            if isinstance(value, Campaign | AdSet):
+            if value is None:
+                continue
+            if isinstance(value, _PARENTS):
                 value = self.rendered(value, each.children)
             elif each.children and read is not None and isinstance(value, dict):
                 names = {child.name for child in each.children}
                 value = {key: part for key, part in value.items() if key in names}
-            if value is not None:
-                result[each.name] = value
+            result[each.name] = value
         result["id"] = node.id
         return result
 
