@@ -171,6 +171,15 @@ class TestOff:
         clock.advance(DELAY // 2)
         assert shown(client, off) == "WITH_ISSUES"
 
+    def test_a_review_of_another_ad_puts_no_link_in_doubt(
+        self, linked: MetaWorld, client: InProcess, adset: str, on: str, off: str
+    ) -> None:
+        """An ad switched on meanwhile has nothing to wait for."""
+        linked.ads[on].breakage = Breakage.long_review()
+        client.set_states(adset, "OH")
+        linked.person_activates(off)
+        assert linked.link_is_confirmed(off)
+
     def test_an_ad_added_in_between_is_pending_too(
         self, linked: MetaWorld, client: InProcess, clock: Clock, adset: str
     ) -> None:

@@ -42,6 +42,7 @@ class TestEnded:
         assert row == {"id": adset, "effective_status": "ACTIVE"}
         client.set_states(adset, "OH")
         assert client.error("POST", ad, status="ACTIVE") == (400, 100, 1487007)
+        assert client.post(ad) == {"success": True}  # it asks for nothing
         quiet_meta.adsets[adset].end_time = quiet_meta.campaigns[CAMPAIGN].stop_time = clock() + 1
         client.republish(ad)
 

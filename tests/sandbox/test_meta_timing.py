@@ -81,6 +81,16 @@ class TestLate:
         clock.advance(5)
         assert quiet_meta.states(adset) == {"FL"}
 
+    def test_a_token_that_is_not_accepted_writes_nothing_late(
+        self, quiet_meta: MetaWorld, client: InProcess, clock: Clock, adset: str
+    ) -> None:
+        """A lost answer hides a refusal as well as a success."""
+        quiet_meta.dead_tokens[quiet_meta.token] = faults.PASSWORD_CHANGED
+        quiet_meta.fail(faults.DROPPED, on="POST adset", later=5)
+        write(client, adset)
+        clock.advance(5)
+        assert quiet_meta.states(adset) == {"FL"}
+
     def test_a_late_republish(self, quiet_meta: MetaWorld, client: InProcess, clock: Clock) -> None:
         """Ads are written late like ad sets."""
         adset = quiet_meta.add_adset(CAMPAIGN, "Broad", "FL", ads=1, breakage=Breakage.lost_link(60))
@@ -174,6 +184,14 @@ class TestLag:
             clock.advance(4)
         assert seen == ["Texas", "Georgia", "Georgia"]
         assert quiet_meta.states(adset) == {"GA"}
+
+    def test_two_writes_within_the_lag(self, client: InProcess, clock: Clock, adset: str) -> None:
+        """Shortly after both, reads show neither."""
+        for key in ("3878", "3886"):
+            write(client, adset, key)
+            clock.advance(3)
+        shown = client.get(adset, fields="targeting")["targeting"]["geo_locations"]["regions"]
+        assert shown[0]["name"] == "Florida"
 
     def test_an_ad(self, quiet_meta: MetaWorld, client: InProcess, clock: Clock, adset: str) -> None:
         """A person's pause is not seen at once, in lists filtered by status neither."""
