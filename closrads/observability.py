@@ -66,8 +66,10 @@ def begin_invocation(**keys: Any) -> None:
     """Reset the logger for an invocation: put `keys` on every line, and limit other libraries to warnings."""
     logger.structure_logs(**keys)
     for name in (*_NOISY_LOGGERS, *logging.root.manager.loggerDict):
-        if name.partition(".")[0] in _NOISY_LOGGERS:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        other = logging.getLogger(name)
+        # Each setLevel makes the logging module forget what it knows of all loggers.
+        if name.partition(".")[0] in _NOISY_LOGGERS and other.level != logging.WARNING:
+            other.setLevel(logging.WARNING)
     for handler in (*logging.root.handlers, logging.lastResort):
         if handler and not any(isinstance(known, _RedactingFilter) for known in handler.filters):
             handler.addFilter(_RedactingFilter())

@@ -1,11 +1,7 @@
-"""Days on which anything may go wrong, in any order: the promise holds, and the report tells the truth.
-
-`FAULT_SCHEDULES` in the environment sets how many schedules are tried.
-"""
+"""Days on which anything may go wrong, in any order: the promise holds, and the report tells the truth."""
 
 import copy
 import json
-import os
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,7 +21,6 @@ from tests.world import LIVE, FakeTime, World
 
 OLD, WANTED = "TX FL GA", "FL GA OH NY"
 SERVER_ERROR = 500
-SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "60"))
 
 REFUSALS = [
     faults.THROTTLED_ACCOUNT, faults.THROTTLED_USE_CASE, faults.TOO_MANY_CALLS, faults.APP_LIMIT, faults.POLICY_BLOCK,
@@ -193,8 +188,7 @@ def lies(world: World, result: dict[str, Any], before: dict[str, Any]) -> Iterat
 
 
 @settings(
-    max_examples=SCHEDULES,
-    derandomize="FAULT_SCHEDULES" not in os.environ,
+    max_examples=min(settings().max_examples, 60),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
