@@ -16,6 +16,7 @@ MAX_TEXT_CHARS = 600
 MAX_ERROR_CHARS = 20_000
 _URL_SECRETS = re.compile(r"\b(access_token|appsecret_proof|input_token|pass|password)=[^&\s\"'\\]+", re.IGNORECASE)
 _known: dict[str, re.Pattern[str]] = {}
+"""The pattern of each secret, longest secret first: it may contain a shorter one."""
 
 
 class Secret:
@@ -29,7 +30,7 @@ class Secret:
     def __init__(self, value: str) -> None:
         self._value = value
         if len(value) >= MIN_SECRET_CHARS and value not in _known:
-            _known[value] = _pattern(value)
+            _register(value)
 
     def reveal(self) -> str:
         """Return the secret value."""
@@ -45,6 +46,12 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+
+def _register(secret: str) -> None:
+    global _known  # noqa: PLW0603 - replaced as a whole, for other threads may be going through it
+    known = {**_known, secret: _pattern(secret)}
+    _known = dict(sorted(known.items(), key=lambda entry: len(entry[0]), reverse=True))
 
 
 def _pattern(secret: str) -> re.Pattern[str]:
@@ -67,8 +74,8 @@ def _encodings(char: str) -> str:
 
 def redact(text: str) -> str:
     """Return `text` with secrets replaced by `***`: the values of all `Secret`s, and those in a URL's query."""
-    for secret in sorted(_known, key=len, reverse=True):
-        text = _known[secret].sub(HIDDEN, text)
+    for pattern in _known.values():
+        text = pattern.sub(HIDDEN, text)
     return _URL_SECRETS.sub(rf"\1={HIDDEN}", text) if "=" in text else text  # the search is slow, and most have none
 
 
