@@ -43,8 +43,6 @@ class Task:
     def __init__(self, kernel: "Kernel", process: Process, function: Callable[[], None]) -> None:
         self.kernel = kernel
         self.process = process
-        self.locals: dict[tuple[int, str], Any] = {}
-        """What `Local` keeps for this task."""
         self._greenlet = greenlet.greenlet(function, kernel.hub)
         self._greenlet.task = self
         self._ticket = 0
@@ -170,22 +168,3 @@ class Pool:
             self._free -= 1
             self._running += 1
             self._owner.kernel.spawn(self._owner.process, self._waiting.popleft())
-
-
-class Local:
-    """Stand-in for `threading.local`: attributes that each task has of its own."""
-
-    _number: int
-    _numbers = itertools.count()
-
-    def __init__(self) -> None:
-        object.__setattr__(self, "_number", next(Local._numbers))
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return current_task().locals[self._number, name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        current_task().locals[self._number, name] = value

@@ -57,7 +57,7 @@ TRANSITIONS: Mapping[str, frozenset[str]] = {
     "verified": frozenset({"rolling_back"}),
     "rolling_back": frozenset({"rolled_back", "rollback_failed", "superseded"}),
     "rolled_back": frozenset({"rolling_back"}),
-    "rollback_failed": frozenset({"rolling_back", "superseded"}),
+    "rollback_failed": frozenset({"rolling_back"}),
     "superseded": frozenset({"rolling_back"}),
     "not_written": frozenset({"prepared"}),
 }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulation.kernel import Kernel, Killed, Local, Pool, Process, sleep
+from tests.simulation.kernel import Kernel, Killed, Pool, Process, sleep
 
 
 def run(*bodies: Callable[[], None], seed: int = 0, process: Process | None = None) -> Kernel:
@@ -145,22 +145,6 @@ class TestPool:
         kernel.spawn(Process("a process"), body)
         kernel.run()
         assert woken == [5]
-
-
-def test_each_task_has_attributes_of_its_own() -> None:
-    """As `threading.local` has them for each thread."""
-    local, seen = Local(), []
-
-    def body(name: str) -> Callable[[], None]:
-        def write_and_read() -> None:
-            local.name = name
-            sleep(1)
-            seen.append(local.name)
-
-        return write_and_read
-
-    run(body("a"), body("b"))
-    assert sorted(seen) == ["a", "b"]
 
 
 def _slow_square(number: int) -> int:
