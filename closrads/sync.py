@@ -22,7 +22,7 @@ from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
 from closrads.ledger.runs import Runs
-from closrads.meta.graph import UsageMeter
+from closrads.meta.graph import RESERVED_SECONDS, UsageMeter
 from closrads.meta.rate_limit import AccountQuota
 from closrads.observability import log_defect, logger
 from closrads.redaction import redact_all
@@ -208,12 +208,12 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
 def _acquire(slugs: Sequence[str], run: Run, until: datetime) -> dict[str, str]:
     """Lease the free campaigns; return the id of the run that holds each of the others, by slug.
 
-    A scheduled sync retries: a recheck in progress must not cost it the day.
+    A scheduled sync retries, if time allows: a recheck in progress must not cost it the day.
     """
     busy = run.leases.acquire(slugs, run.run_id, until, run.request.action)
     if run.request.scheduled and run.request.action is Action.SYNC:
         for _ in range(BUSY_ATTEMPTS - 1):
-            if not busy:
+            if not busy or run.clock.remaining() - BUSY_WAIT_SECONDS < RESERVED_SECONDS:
                 break
             run.clock.sleep(BUSY_WAIT_SECONDS)
             busy = run.leases.acquire(list(busy), run.run_id, until, run.request.action)

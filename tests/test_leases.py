@@ -234,6 +234,19 @@ class TestScheduledTime:
         business.world.time.pass_by(101)
         assert business.run(SCHEDULED) == {"updated": "A"}
 
+    @pytest.mark.parametrize(("remaining", "waits"), [(900, 3), (40, 2), (25, 1), (24, 0)])
+    def test_it_waits_for_a_campaign_only_while_time_allows(
+        self, business: Business, remaining: float, waits: int
+    ) -> None:
+        """What another run holds may come free within a quarter of a minute; the report still has to go out."""
+        world = business.world
+        leases(world).acquire(["veterans"], OTHER, world.time.clock.now() + timedelta(days=1), Action.SYNC)
+        began = world.time.seconds()
+        world.time.deadline = began + remaining
+
+        assert world.run(SCHEDULED)["left_to"] == OTHER
+        assert (world.time.seconds() - began) // 15 == waits
+
     def test_an_end_that_cannot_be_noted_is_no_failure(self, business: Business) -> None:
         """Nothing is lost but the proof: a delivery after the lease's end looks again, and finds all done."""
         business.adsets("A")
