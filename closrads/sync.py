@@ -286,7 +286,7 @@ def _stages(campaign: CampaignConfig, run: Run, report: SyncReport, resume: Call
             yield from _recheck(campaign, run, job, report, done)
         case Action.UNDO:
             yield from _undo(campaign, run, job, report, done)
-        case Action.SYNC:
+        case _:
             yield from _sync(campaign, run, job, report, done)
 
 

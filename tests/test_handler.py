@@ -3,6 +3,7 @@
 import ast
 import json
 import logging
+import runpy
 import zlib
 from io import StringIO
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 import pytest
 
 import handler
-from closrads import observability
+from closrads import config, notifier, observability
 from closrads.domain.changes import ChangeState
 from closrads.errors import ClosradsError, ConfigError, EventError, SyncFailed
+from closrads.ledger import dynamodb
 from closrads.redaction import Secret, redact, redact_all
 from sandbox.meta import Breakage, faults
 from tests.ledger_world import RECHECK, UNDO, entries, left_behind, result_of
@@ -56,6 +58,22 @@ class TestEntrance:
         has_florida = path.stem in live_syncs or (about_a_run and path.stem != "undo")
         assert (answer["success"], answer["dry_run"]) == (True, dry)
         assert world.meta.states(adset) == ({"FL"} if has_florida else {"TX"})
+
+    @pytest.mark.usefixtures("world")
+    @pytest.mark.parametrize("in_lambda", [False, True])
+    def test_clients_are_made_while_the_function_starts(
+        self, monkeypatch: pytest.MonkeyPatch, *, in_lambda: bool
+    ) -> None:
+        """Later, each would cost a tenth of a second of the run; elsewhere nothing needs them yet."""
+        clients = (config._parameter_store, dynamodb._dynamodb, notifier._ses)
+        for client in clients:
+            client.cache_clear()
+        if in_lambda:
+            monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "closrads")
+
+        runpy.run_path(str(Path(handler.__file__)))
+
+        assert [client.cache_info().currsize for client in clients] == [int(in_lambda)] * 3
 
     @pytest.mark.parametrize(("seconds", "count"), [(10.5, "adsets_deferred"), (60, "adsets_updated")])
     def test_the_deadline_is_the_invocations(self, world: World, seconds: float, count: str) -> None:

@@ -546,6 +546,21 @@ class TestLedgerTrouble:
 
         assert (world.meta.writes, recorded_state(world, run_id, adset)) == ([], "verified")
 
+    def test_a_pause_that_cannot_be_written_down_is_told_again(self, world: World) -> None:
+        """Nothing is lost: the next recheck finds it anew."""
+        _, (adset,) = updated(world, None)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        world.meta.person_pauses(world.meta.ads_of(adset)[0].id)
+        world.sandbox.aws.fail("dynamodb", "PutItem", "InternalServerError", 500, None, skip=1)
+
+        assert result_of(world, RECHECK)["mail"] == "sent"
+        assert ledger(world).previous_outcomes("veterans").unexplained == ()
+        world.sandbox.aws.clear_faults()
+        later(world, HALF_AN_HOUR)
+
+        assert world.run(RECHECK)["mail"] == "sent"
+        assert [pause.adset_id for pause in ledger(world).previous_outcomes("veterans").unexplained] == [adset]
+
     def test_an_end_that_cannot_be_written_down_is_told(self, world: World) -> None:
         """It was put back; that the ledger does not know of it is an error, and has its end later."""
         run_id, (adset,) = updated(world, Breakage.late(600))
