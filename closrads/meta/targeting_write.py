@@ -73,6 +73,7 @@ class TargetingWriter:
         self._write = write
         self._read = read
         self._sent = may_be_sent
+        self._confirmed = False
 
     def run(self, reserve: float, retried: tuple[type[MetaError], ...]) -> AdSetSnapshot:
         """Set the regions; return the ad set as read right before the write, with the regions that Meta now stores.
@@ -104,19 +105,27 @@ class TargetingWriter:
         self._refresh()
         latest, write = self._latest, self._write
         present = region_keys(latest.targeting)
-        if present == write.wanted and not write.repeats:
+        if present == write.wanted and (self._confirmed or not write.repeats):
             return latest
         self._refuse_foreign_regions()
         if conflicts := geo_conflicts(latest.targeting, write.wanted):
             raise MetaInvalidError("; ".join(conflicts))
         answer = self._send(_build_new_targeting(latest.targeting, write.regions), reserve)
         if not has_targeting(answer):
-            raise MetaLostAnswerError(f"Meta confirms the write to {latest.id} without showing it")
+            return self._read_confirmed()
         stored = region_keys(answer["targeting"])
         if stored != write.wanted and stored in write.replaces:
             raise MetaLostAnswerError(f"Meta confirms the write to {latest.id}, but shows the states from before")
         # Only the regions are taken from the response: it may spell the rest differently than a read does.
         return replace(latest, targeting=with_regions_of(latest.targeting, answer["targeting"]))
+
+    def _read_confirmed(self) -> AdSetSnapshot:
+        """Read back a write that Meta has confirmed without showing it: at once, for the ads wait for a re-publish."""
+        self._confirmed = True
+        self._latest = self._read(self._latest)
+        if region_keys(self._latest.targeting) != self._write.wanted:
+            raise MetaLostAnswerError(f"Meta confirms the write to {self._latest.id} without showing it")
+        return self._latest
 
     def _refresh(self) -> None:
         """Read the ad set again before a retry, or if the snapshot is too old."""

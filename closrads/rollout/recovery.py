@@ -298,10 +298,14 @@ def _recheck_batch(
 
 
 def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
-    """Return why the original regions must be restored; empty if the current ones may stay."""
+    """Return why the original regions must be restored; empty if the current ones may stay.
+
+    If somebody else has set the regions since, the rollback leaves them alone and re-publishes the ads: once.
+    """
     present = region_keys(seen.now.targeting)
     broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
-    if seen.now.effective_status in _GONE or present not in {seen.change.new_regions, seen.change.old_regions}:
+    is_foreign = present not in {seen.change.new_regions, seen.change.old_regions}
+    if seen.now.effective_status in _GONE or (is_foreign and seen.change.state is ChangeState.SUPERSEDED):
         return ()
     if seen.change.state is ChangeState.ROLLED_BACK and present == seen.change.new_regions:
         return ("The states that had been rolled back are there again: Meta has done the write late", *broken)

@@ -460,6 +460,29 @@ class TestContradictions:
         assert written.targeting == world.meta.targeting(before.id)
         assert calls(world) == WRITE + LOOK
 
+    @pytest.mark.parametrize("repeats", [False, True])
+    def test_it_is_looked_up_at_once_and_not_written_again(
+        self, world: World, before: AdSetSnapshot, *, repeats: bool
+    ) -> None:
+        """While somebody waits, the ads wait too: for the re-publish that keeps their forms."""
+        world.meta.fail(faults.SUCCESS, on="POST adset", applied=True, times=None)
+        began = world.time.seconds()
+
+        write(world, before, repeats=repeats)
+
+        assert (calls(world), world.time.seconds()) == (WRITE + LOOK, began)
+
+    def test_once_confirmed_it_is_not_written_again_for_a_failed_look(
+        self, world: World, before: AdSetSnapshot
+    ) -> None:
+        """The next look shows it."""
+        world.meta.fail(faults.SUCCESS, on="POST adset", applied=True, times=None)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=1)
+
+        write(world, before, repeats=True)
+
+        assert len(sent(world)) == 1
+
     @pytest.mark.parametrize("shown", [False, True], ids=["a flag", "the old regions"])
     def test_a_write_that_is_confirmed_and_not_made_is_not_called_made(
         self, world: World, before: AdSetSnapshot, *, shown: bool

@@ -119,17 +119,26 @@ class TestBrokenSince:
         assert paused.id not in {operation.object_id for operation in world.meta.writes}
 
     def test_states_that_a_person_has_changed_since_stay(self, world: World) -> None:
-        """The ads are broken all the same, and that is told; the change stays what it was."""
+        """Its broken ads are re-published, once; that they stay broken is told, and no reason to do it again."""
         run_id, (adset,) = updated(world, Breakage.late(600))
         world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3853"}]}})
 
-        result = result_of(world, RECHECK)
+        results = [one_adset(result_of(world, RECHECK))["result"] for _ in range(2)]
 
-        assert world.meta.states(adset) == {"GA"}
-        assert world.written_adsets() == []
-        assert world.meta.writes == []
-        assert (one_adset(result)["result"], recorded_state(world, run_id, adset)) == ("unchanged", "verified")
-        assert "3390001" in world.sandbox.aws.mails[-1].text
+        assert (world.meta.states(adset), world.written_adsets()) == ({"GA"}, [])
+        assert len(world.meta.writes) == 2  # each ad
+        assert (results, recorded_state(world, run_id, adset)) == (["superseded", "unchanged"], "superseded")
+        assert "3390001" in world.sandbox.aws.mails[0].text
+
+    def test_an_ad_that_meta_paused_is_switched_on_where_a_person_has_set_the_states(self, world: World) -> None:
+        """Tomorrow nobody would know any more that it was Meta."""
+        _, (adset,) = updated(world, None)
+        for ad in world.meta.ads_of(adset):
+            world.meta.meta_pauses(ad.id, with_issue=False)
+        world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3853"}]}})
+
+        assert becomes_of(world, RECHECK) == {"Ad set 0": "superseded"}
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"GA"}, ["ACTIVE"] * 2)
 
     def test_a_rollback_that_fails_is_loud_and_tried_again(self, world: World) -> None:
         """The recheck fails, first thing in its mail; the next day's sync begins with it."""
