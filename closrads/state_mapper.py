@@ -14,6 +14,15 @@ from typing import TypedDict
 from closrads.observability import logger
 
 REGION_FILE = Path(__file__).resolve().parent.parent / "data" / "fb_region_keys.json"
+_NO_STATES = frozenset(
+    {
+        *("AS", "GU", "MP", "PR", "VI", "FM", "MH", "PW", "AA", "AE", "AP"),
+        *("AMERICANSAMOA", "GUAM", "NORTHERNMARIANAISLANDS", "PUERTORICO", "VIRGINISLANDS", "USVIRGINISLANDS"),
+        "TOTAL",
+    }
+)
+"""Entries that certainly mean no state: territories and military mail (USPS Publication 28, Appendix B), and a sum."""
+_SEPARATORS = str.maketrans("", "", " .,_-")
 
 
 class Region(TypedDict):
@@ -31,22 +40,36 @@ def _regions() -> dict[str, Region]:
 
 
 @cache
+def _names() -> dict[str, str]:
+    """Return the code of each state by its name and by the code itself, both without separators."""
+    names = {region["name"].upper().translate(_SEPARATORS): code for code, region in _regions().items()}
+    return {**names, **{code: code for code in _regions()}, "DISTRICTOFCOLUMBIA": "DC"}
+
+
+@cache
 def _codes() -> dict[str, str]:
     return {region["key"]: code for code, region in _regions().items()}
 
 
 def normalised(code: str) -> str:
-    """Return a USPS code, given in any case, in the form of the table."""
-    return code.strip().upper()
+    """Return the USPS code of a state, given as a code or a full name in any case; upper case for anything else."""
+    plain = code.strip().upper()
+    return plain if plain in _regions() else _names().get(plain.translate(_SEPARATORS), plain)
 
 
 def is_state(code: str) -> bool:
-    """Return whether `code`, in any case, is one of the 50 states or DC."""
+    """Return whether `code`, or the full name in its place, is one of the 50 states or DC."""
     return normalised(code) in _regions()
 
 
+def is_unreadable(code: str) -> bool:
+    """Return whether `code` may mean a state without saying which: no state, no territory, and no total."""
+    plain = normalised(code)
+    return plain not in _regions() and plain.translate(_SEPARATORS) not in _NO_STATES
+
+
 def usps_to_fb_region(code: str) -> Region | None:
-    """Return Meta's region for a USPS code in any case; log a warning and return None if there is none."""
+    """Return Meta's region for a USPS code or a full name; log a warning and return None if there is none."""
     region = _regions().get(normalised(code))
     if region is None:
         logger.warning("state.unmapped", extra={"code": code})

@@ -326,6 +326,12 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         unmapped_states=tuple(sorted(code for code in demand if not is_state(code))),
     )
     yield report
+    keeps = bool(report.unreadable_states)
+    if keeps:
+        logger.warning(
+            "demand.unreadable",
+            extra={"campaign": job.campaign, "entries": report.unreadable_states, "hint": "No state will be removed"},
+        )
     regions = build_fb_regions(demand)
     if not regions:
         raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
@@ -336,7 +342,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     unexplained = _unexplained(run, job, previous.unexplained, adsets)
     report = replace(report, unexplained=unexplained, adsets=tuple(done.completed.values()))
     yield report
-    decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset)) for adset in adsets]
+    decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset), keeps=keeps) for adset in adsets]
     refuse_implausible(decisions, campaign.limits, run.request.force)
     decisions = hold(remaining(decisions, done.completed), _still_open(report))
     decisions = prioritize(decisions, previous, run.request.force)

@@ -13,6 +13,8 @@ from closrads.state_mapper import (
     build_fb_regions,
     fb_region_to_usps,
     is_state,
+    is_unreadable,
+    normalised,
     usps_to_fb_region,
 )
 from sandbox.meta import faults
@@ -48,6 +50,35 @@ def test_keys_follow_the_names_with_dc_between_delaware_and_florida() -> None:
 def test_anchors(code: str, key: str, name: str) -> None:
     """Keys that Meta's own documentation shows."""
     assert usps_to_fb_region(code) == {"key": key, "name": name, "country": "US"}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_full_name_is_as_good_as_a_code(code: str) -> None:
+    """In any case, with spaces around it and between its words."""
+    region = usps_to_fb_region(code)
+
+    assert region is not None
+    for name in (region["name"], f"  {region['name'].lower()}\t", region["name"].upper().replace(" ", "  ")):
+        assert normalised(name) == code
+        assert usps_to_fb_region(name) == region
+
+
+@pytest.mark.parametrize("name", ["District of Columbia", "Washington, D.C.", "washington dc", "D.C."])
+def test_the_capital_has_several_names(name: str) -> None:
+    """None of them is the state of Washington."""
+    assert normalised(name) == "DC"
+
+
+@pytest.mark.parametrize("code", ["PR", "gu", "Puerto Rico", "U.S. Virgin Islands", "AE", "Total", "TX", "Texas"])
+def test_states_territories_and_totals_can_be_read(code: str) -> None:
+    """None of them can mean another state."""
+    assert not is_unreadable(code)
+
+
+@pytest.mark.parametrize("code", ["XX", "Texs", "US", "All", "TX2", "", "78701"])
+def test_what_may_mean_any_state_cannot_be_read(code: str) -> None:
+    """Not even a word for all of them."""
+    assert is_unreadable(code)
 
 
 @given(st.sampled_from(CODES), st.booleans())

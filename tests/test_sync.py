@@ -1,6 +1,7 @@
 """The daily job from the event to the result, against the sandbox."""
 
 import json
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -164,6 +165,63 @@ class TestUpdate:
         assert world.meta.states(adset) == {"FL"}
         assert answer["campaigns"][0]["unmapped_states"] == ["PR"]
         assert "PR" in last_report(world)
+
+    @pytest.mark.parametrize("name", ["Texas", " texas ", "TEXAS", "tx"])
+    def test_a_full_name_is_the_state(self, world: World, name: str) -> None:
+        """A feed that names a state in words neither loses it nor has it removed."""
+        world.campaign({"OH": 5, name: 3})
+        adset = world.adset("Broad", "TX UT")
+
+        answer = world.run(LIVE)
+
+        assert world.meta.states(adset) == {"OH", "TX"}
+        assert answer["campaigns"][0]["active_states"] == ["OH", "TX"]
+        assert answer["campaigns"][0]["unmapped_states"] == []
+
+    def test_a_name_that_cannot_be_read_removes_nothing(self, world: World, log: StringIO) -> None:
+        """It may mean any of the states that are missing: they stay, others are added, and both are told."""
+        world.campaign({"OH": 5, "Texs": 3, "PR": 1})
+        adset, covered = world.adset("Broad", "TX UT"), world.adset("Covered", "OH TX")
+        world.campaign("FL", slug="mortgage", meta_campaigns=(MORTGAGE_1,))
+        other = world.adset("Other", "TX", campaign=MORTGAGE_1)
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"Broad": "updated", "Covered": "unchanged"}
+        assert world.meta.states(adset) == {"OH", "TX", "UT"}
+        assert world.meta.states(covered) == {"OH", "TX"}
+        assert world.meta.states(other) == {"FL"}
+        assert answer["success"]
+        assert "no state is taken out of an ad set" in last_report(world)
+        assert "TEXS" in last_report(world)
+        (line,) = (
+            line for line in map(json.loads, log.getvalue().splitlines()) if line["message"] == "demand.unreadable"
+        )
+        assert (line["campaign"], line["entries"]) == ("veterans", ["TEXS"])
+
+    def test_what_cannot_be_read_keeps_only_what_is_there_at_the_write(self, world: World) -> None:
+        """A state that a person has removed after the plan was made is not added again."""
+        world.campaign({"OH": 5, "Texs": 3})
+        adset = world.adset("Broad", "TX UT")
+
+        def remove(_: str) -> None:
+            if any(request.path.endswith("/adsets") for request in world.meta.requests):
+                world.meta.on_exchange = None
+                world.meta.person_edits_targeting(adset, states="TX", published=True)
+                world.time.pass_by(6)
+
+        world.meta.on_exchange = remove
+        world.run(LIVE)
+
+        assert world.meta.states(adset) == {"OH", "TX"}
+
+    def test_a_plan_that_removes_nothing_is_not_implausible(self, world: World) -> None:
+        """Only what would really be removed counts for max_removed_pct."""
+        world.campaign({"OH": 5, "Texs": 3})
+        adset = world.adset("Broad", "AL AK AZ AR CA CO CT DE FL GA HI")
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+        assert len(world.meta.states(adset)) == 12
 
     def test_an_app_secret_is_used(self, world: World) -> None:
         """With the secret every call carries its proof."""

@@ -87,6 +87,8 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
             notes.append(f"and {len(unchanged)} ad sets {usual}")
         if campaign.unmapped_states:
             notes.append(f"Meta has no region for: {', '.join(campaign.unmapped_states)}")
+        if campaign.unreadable_states:
+            notes.append(f"no state is removed, for these cannot be read: {', '.join(campaign.unreadable_states)}")
         if campaign.about_run:
             notes.append(f"about run {campaign.about_run}")
         if campaign.left_to:

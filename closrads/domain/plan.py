@@ -1,13 +1,14 @@
 """PURE: the decision for each ad set, and which plans are refused."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from closrads.domain.adsets import AdFinding, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
-from closrads.domain.targeting import geo_conflicts, reaches_beyond_states, region_keys, states
+from closrads.domain.targeting import geo_conflicts, reaches_beyond_states, region_keys, regions_besides, states
 from closrads.errors import PlanRefusedError
 from closrads.state_mapper import Region
 
@@ -25,16 +26,26 @@ class Decision:
     adset: AdSetSnapshot
     result: Result
     regions: tuple[Region, ...]
+    """The regions that are asked for."""
     issues: tuple[str, ...] = ()
     replaces: frozenset[str] | None = None
     """Region keys that the ad set must still target for the decision to apply; None for any."""
     reverts: RevertStreak | None = None
     """The ad set's revert streak; None if its last change was kept."""
+    keeps: bool = False
+    """Whether regions are only added, and none of those that the ad set targets is removed."""
+
+    @property
+    def new_regions(self) -> tuple[Region, ...]:
+        """The regions that the ad set is to target: those that are asked for, and those that it keeps."""
+        if not self.keeps:
+            return self.regions
+        return (*self.regions, *regions_besides(self.adset.targeting, _keys(self.regions)))
 
     @property
     def wanted(self) -> frozenset[str]:
-        """The keys of the wanted regions."""
-        return frozenset(str(region["key"]) for region in self.regions)  # Meta may return numbers
+        """The keys of the regions that the ad set is to target."""
+        return _keys(self.new_regions)
 
     @property
     def is_change(self) -> bool:
@@ -56,25 +67,33 @@ class Decision:
         )
 
 
+def _keys(regions: Iterable[Any]) -> frozenset[str]:
+    return frozenset(str(region["key"]) for region in regions)  # Meta may return numbers
+
+
 def decide(
     adset: AdSetSnapshot,
     regions: Sequence[Region],
     unhealthy_ads: Collection[AdFinding],
     replaces: frozenset[str] | None = None,
+    *,
+    keeps: bool = False,
 ) -> Decision:
     """Return the decision for one ad set.
 
     Parameters
     ----------
     regions
-        The wanted regions.
+        The regions that are asked for.
     unhealthy_ads
         Findings of layer 1; with any, the ad set is skipped.
     replaces
         Region keys that the ad set must still target to be changed; None for any.
+    keeps
+        Whether regions are only added, and none of those that the ad set targets is removed.
     """
     notes = (BEYOND_STATES,) if reaches_beyond_states(adset.targeting) else ()
-    decision = Decision(adset, Result.UPDATED, tuple(regions), notes, replaces)
+    decision = Decision(adset, Result.UPDATED, tuple(regions), notes, replaces, keeps=keeps)
     present = region_keys(adset.targeting)
     if adset.effective_status != "ACTIVE":
         return replace(decision, result=Result.NOT_ACTIVE, issues=(f"Meta says {adset.effective_status}",))
@@ -142,7 +161,7 @@ def refuse_implausible(decisions: Sequence[Decision], limits: Limits, force: Col
     """
     considered = [decision for decision in decisions if decision.result in {Result.UPDATED, Result.UNCHANGED}]
     targeted = frozenset[str]().union(*(region_keys(decision.adset.targeting) for decision in considered))
-    wanted = {region["key"] for decision in considered for region in decision.regions}
+    wanted = frozenset[str]().union(*(decision.wanted for decision in considered))
     removed = targeted - wanted
     if len(targeted) < MIN_STATES_FOR_PERCENTAGE or "max_removed_pct" in force:
         return

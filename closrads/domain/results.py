@@ -11,6 +11,7 @@ from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.errors import ClosradsError
 from closrads.redaction import MAX_NAME_CHARS, one_line
+from closrads.state_mapper import is_unreadable
 
 MAX_RESULT_BYTES = 5_500_000
 """Bytes; Lambda takes answers of 6 MB (Lambda Developer Guide, "Quotas")."""
@@ -127,7 +128,7 @@ class SyncReport:
     active_states: tuple[str, ...] = ()
     """USPS codes with demand that Meta has a region for."""
     unmapped_states: tuple[str, ...] = ()
-    """Codes with demand that Meta has no region for."""
+    """Entries with demand that Meta has no region for, as CLOSRTECH names them."""
     campaign_errors: tuple[str, ...] = ()
     """Why the campaign was aborted, refused or stopped."""
     recovered: tuple[Recovery, ...] = ()
@@ -232,6 +233,11 @@ class SyncReport:
     def still_open(self) -> tuple[Recovery, ...]:
         """Earlier changes that are neither finished nor undone."""
         return tuple(recovery for recovery in self.recovered if recovery.state.is_open)
+
+    @property
+    def unreadable_states(self) -> tuple[str, ...]:
+        """Entries with demand that may mean any state: with one of them, no state is removed."""
+        return tuple(filter(is_unreadable, self.unmapped_states))
 
     @property
     def errors(self) -> tuple[str, ...]:

@@ -23,6 +23,11 @@ def region_keys(targeting: Targeting) -> frozenset[str]:
     return _keys(_entries(targeting, "geo_locations", "regions"))
 
 
+def regions_besides(targeting: Targeting, keys: Collection[str]) -> tuple[Any, ...]:
+    """Return the entries of the targeted regions whose keys are not among `keys`, each unmodified."""
+    return tuple(entry for entry in _entries(targeting, "geo_locations", "regions") if not _keys([entry]) <= set(keys))
+
+
 def states(keys: Collection[str]) -> tuple[str, ...]:
     """Return the sorted USPS codes of region keys."""
     return tuple(sorted(map(fb_region_to_usps, keys)))

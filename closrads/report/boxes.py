@@ -37,7 +37,15 @@ def _boxes(result: RunResult) -> Iterator[Box]:
     for kind in WORDINGS[result.action].kinds:
         if entries := _entries(result, kind):
             yield Box(kind.tone, kind.title, kind.advice, entries)
-    if unmapped := _campaign_entries(result, lambda c: [", ".join(c.unmapped_states)] if c.unmapped_states else []):
+    if unreadable := _campaign_entries(result, lambda c: _listed(c.unreadable_states)):
+        advice = (
+            "CLOSRTECH named these, and nobody can tell which states are meant. So no state is taken out of an ad set "
+            "of these campaigns; states with demand are added as always. Ask CLOSRTECH to correct its answer."
+        )
+        yield Box("orange", "Names that could not be read", advice, unreadable)
+    if unmapped := _campaign_entries(
+        result, lambda c: _listed([code for code in c.unmapped_states if code not in c.unreadable_states])
+    ):
         advice = (
             "CLOSRTECH named these; Meta has no region for them, so they were left out. Ask CLOSRTECH what is meant."
         )
@@ -55,6 +63,11 @@ def _boxes(result: RunResult) -> Iterator[Box]:
     if result.campaigns and result.success and not _has_warnings(result):
         action = WORDINGS[result.action].name
         yield Box("green", f"{f'The {action}' if action else 'All campaigns'} ran without issues", "")
+
+
+def _listed(codes: Sequence[str]) -> list[str]:
+    """Return one line of all codes; no line if there are none."""
+    return [", ".join(codes)] if codes else []
 
 
 def _pause_lines(pause: UnexplainedPause) -> list[str]:

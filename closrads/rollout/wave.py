@@ -57,7 +57,7 @@ class Outcome:
 def validate_change(api: GraphApi, change: Decision) -> Outcome:
     """Have Meta validate a planned change without applying it."""
     try:
-        validate_adset_geo(api, change.adset, change.regions)
+        validate_adset_geo(api, change.adset, change.new_regions)
     except MetaError as error:
         return _not_done(change, error)
     return Outcome(change.to_result())
@@ -158,7 +158,7 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
             not_read = _not_begun if isinstance(adset, MetaRateLimitError) else _not_done
             looks.append(not_read(planned, adset))
             continue
-        decision = decide(adset, planned.regions, check_ad_health(adset), planned.replaces)
+        decision = decide(adset, planned.regions, check_ad_health(adset), planned.replaces, keeps=planned.keeps)
         decision = replace(decision, reverts=planned.reverts)
         looks.append(decision if decision.is_change else Outcome(decision.to_result()))
     return looks
@@ -173,7 +173,7 @@ def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Chang
                 run_id=job.run_id,
                 action=job.action,
                 before=change.adset,
-                after=_build_new_targeting(change.adset.targeting, change.regions),
+                after=_build_new_targeting(change.adset.targeting, change.new_regions),
                 state=ChangeState.PREPARED,
                 prepared_at=now,
                 changed_at=now,

@@ -124,6 +124,16 @@ def test_what_earlier_runs_left_is_told() -> None:
     assert campaign.notes == ("from run earlier: Broad was written, is rolled back",)
 
 
+def test_what_has_no_region_and_what_cannot_be_read_is_told() -> None:
+    """The second also says that nothing is removed."""
+    (campaign,) = summary.campaigns(result(unmapped_states=("PR", "TEXS")))
+
+    assert campaign.notes == (
+        "Meta has no region for: PR, TEXS",
+        "no state is removed, for these cannot be read: TEXS",
+    )
+
+
 def test_nothing_is_known_before_the_first_run() -> None:
     """A change that no known run made has no later story."""
     assert Aftermath((), {})._at_work("veterans", datetime(2026, 5, 4, tzinfo=UTC)) is None

@@ -49,6 +49,18 @@ class TestDecide:
         assert set(result.removed) <= present
         assert result.result is (Result.UNCHANGED if present == wanted else Result.UPDATED)
 
+    @given(some_states, some_states)
+    def test_what_keeps_its_states_only_gains(self, present: set[str], wanted: set[str]) -> None:
+        """Nothing is removed, each entry that is kept stays as it is, and what is covered already is no change."""
+        decision = decide(adset(present), build_fb_regions(wanted), (), keeps=True)
+        result = decision.to_result()
+
+        assert set(result.added) == wanted - present
+        assert result.removed == ()
+        assert result.result is (Result.UNCHANGED if wanted <= present else Result.UPDATED)
+        new = [*map(str, decision.new_regions)]
+        assert sorted(new) == sorted(map(str, build_fb_regions(present | wanted)))
+
     @given(some_states, st.randoms())
     def test_the_order_of_regions_is_no_change(self, wanted: set[str], random: Any) -> None:
         """The same states in another order are not written: each write restarts learning."""
