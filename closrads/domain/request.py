@@ -103,7 +103,7 @@ def parse_event(event: Any, *, default_dry_run: bool, enabled: Mapping[str, bool
     """
     if not isinstance(event, dict):
         raise EventError(["The event must be a JSON object; {} is a run with all defaults"])
-    if event.get("detail-type") == "Scheduled Event" and event.get("source") in {"aws.events", "aws.scheduler"}:
+    if event.get("detail-type") == "Scheduled Event" and event.get("source") in ("aws.events", "aws.scheduler"):
         event = {"scheduled": event["time"]} if "time" in event else {}
     return _EventReader(event).request(default_dry_run=default_dry_run, enabled=enabled)
 

@@ -1,15 +1,16 @@
 """Events → requests."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from closrads.domain.request import Action, RunRequest, parse_event
+from closrads.domain.request import Action, RunRequest, parse_event, parse_step
 from closrads.errors import EventError
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -153,6 +154,39 @@ def test_another_event_of_eventbridge_is_refused() -> None:
     event = json.loads((EVENTS / "eventbridge.json").read_text()) | {"detail-type": "EC2 Instance Launch"}
 
     assert "detail-type: unknown key" in problems(event)
+
+
+@pytest.mark.parametrize("source", [[], {}, ["aws.events"], None, 5])
+def test_a_scheduled_event_of_no_source_is_refused(source: Any) -> None:
+    """A value of another type is a problem of the event, and no defect."""
+    event = json.loads((EVENTS / "eventbridge.json").read_text()) | {"source": source}
+
+    assert "source: unknown key" in problems(event)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda values: st.lists(values, max_size=2) | st.dictionaries(st.text(max_size=5), values, max_size=2),
+    max_leaves=4,
+)
+said_values = st.sampled_from(
+    ["sync", "undo", "open", "part", "close", "aws.events", "Scheduled Event", ["veterans"], ""]
+)
+event_keys = st.sampled_from(
+    [*("action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled", "step"),
+     *("source", "detail-type", "time", "detail", "odd")]
+)  # fmt: skip
+
+
+@given(json_values | st.dictionaries(event_keys, said_values | json_values))
+@example({"source": [], "detail-type": "Scheduled Event"})
+@example({"source": "aws.events", "detail-type": "Scheduled Event", "time": {}})
+@example({"step": "part", "run_id": [], "campaigns": [[]]})
+@example({"scheduled": "0001-01-01T00:00:00+14:00"})
+def test_no_json_is_a_defect(event: Any) -> None:
+    """Whatever type stands anywhere in an event, it is a request or an error that names the problem."""
+    with suppress(EventError):
+        assert parse_step(event) or parse(event)
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
