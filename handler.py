@@ -87,7 +87,8 @@ def _take_step(step: StepRequest, clock: Clock) -> dict[str, Any]:
 def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
     """Report and record a run that has ended; raise `SyncFailed` if it failed."""
     if request.notify and result.is_news:
-        result = replace(result, mail=notify(result, settings.email, settings.timezone))
+        mail, refused = notify(result, settings.email, settings.timezone)
+        result = replace(result, mail=mail, mail_refused=tuple(refused))
     end_run(result, request, settings, clock)
     emit_metrics(run_metrics(result, is_shared=request.opens), settings.stage)
     logger.info(

@@ -135,7 +135,8 @@ def close_run(
         rest = math.ceil((others_until - clock.now()).total_seconds())
         return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
     result = finish(_gather(opened, parts, clock.now()), opened.request)
-    return {"run_id": run_id, "has_ended": True, "again_in_seconds": None, "mail": result.mail.value, **result.totals()}
+    mail = {"mail": result.mail.value, "mail_refused": list(result.mail_refused)}
+    return {"run_id": run_id, "has_ended": True, "again_in_seconds": None, **mail, **result.totals()}
 
 
 def _invocation() -> str:

@@ -1,5 +1,6 @@
 """Sends the report through SES. A failure to send is a warning and never fails the run."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10, proxies={})
 _UTF8 = "UTF-8"
+_REFUSALS = frozenset({"MessageRejected", "BadRequestException"})
+"""Error codes of a mail that no recipient gets because of one of them (SES API v2, "SendEmail")."""
 
 
 @cache
@@ -31,27 +34,54 @@ def prepare() -> None:
     _ses()
 
 
-def notify(result: RunResult, email: EmailConfig | None, timezone: ZoneInfo) -> MailOutcome:
-    """Mail the report of a run, or log its text if `email` is None; return the outcome."""
+def notify(result: RunResult, email: EmailConfig | None, timezone: ZoneInfo) -> tuple[MailOutcome, Sequence[str]]:
+    """Mail the report of a run, or log its text if `email` is None.
+
+    Return the outcome, and the recipients whom SES refused although others got the report.
+    """
     try:
         report = build_report(result, timezone)
         if email is None:
             logger.info("report.text", extra={"subject": report.subject, "text": report.text})
-            return MailOutcome.NOT_CONFIGURED
-        _send(report, email)
+            return MailOutcome.NOT_CONFIGURED, ()
+        refused = _send(report, email)
     except (BotoCoreError, ClientError) as error:
         logger.warning("mail.failed", extra={"error": str(error), "subject": report.subject, "text": report.text})
-        return MailOutcome.FAILED
+        return MailOutcome.FAILED, ()
     except Exception:  # noqa: BLE001 - ads may have changed: a defect in the report must not hide the run's result
         logger.exception("mail.defect")
-        return MailOutcome.FAILED
-    return MailOutcome.SENT
+        return MailOutcome.FAILED, ()
+    return MailOutcome.SENT, refused
 
 
-def _send(report: Report, email: EmailConfig) -> None:
+def _send(report: Report, email: EmailConfig) -> Sequence[str]:
+    """Send the report to all recipients at once, or to each alone if SES refuses that; return the refused ones."""
+    try:
+        _send_to(email.recipients, report, email.sender)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _REFUSALS or len(email.recipients) == 1:
+            raise
+        refused = [recipient for recipient in email.recipients if not _is_sent_to(recipient, report, email)]
+        if len(refused) == len(email.recipients):
+            raise
+        return refused
+    return ()
+
+
+def _is_sent_to(recipient: str, report: Report, email: EmailConfig) -> bool:
+    """Send the report to one of several recipients; log it and return False if that fails."""
+    try:
+        _send_to([recipient], report, email.sender)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("mail.refused", extra={"recipient": recipient, "error": str(error)})
+        return False
+    return True
+
+
+def _send_to(recipients: Sequence[str], report: Report, sender: str) -> None:
     answer = _ses().send_email(
-        FromEmailAddress=email.sender,
-        Destination={"ToAddresses": list(email.recipients)},
+        FromEmailAddress=sender,
+        Destination={"ToAddresses": list(recipients)},
         Content={
             "Simple": {
                 "Subject": {"Data": report.subject, "Charset": _UTF8},
@@ -62,4 +92,4 @@ def _send(report: Report, email: EmailConfig) -> None:
             }
         },
     )
-    logger.info("mail.sent", extra={"message_id": answer["MessageId"], "recipients": len(email.recipients)})
+    logger.info("mail.sent", extra={"message_id": answer["MessageId"], "recipients": len(recipients)})

@@ -212,6 +212,11 @@ class _Recorder:
         if request.operation == "Query" and self._world.query_limit is not None:
             body = json.dumps({**request.params, "Limit": self._world.query_limit}).encode()
             environ["CONTENT_LENGTH"] = str(len(body))
+        if request == AwsRequest("sesv2", "SendEmail") and (
+            refusal := self._world.ses.refusal(mail_of(_decoded(request.params)).recipients)
+        ):
+            start_response("400 Bad Request", [("Content-Type", "application/json"), ("x-amzn-errortype", refusal[0])])
+            return [json.dumps({"message": refusal[1]}).encode()]
         environ["wsgi.input"] = BytesIO(body)
         with self._world.lock, _light_backups():
             answer = self._application(environ, note_status)

@@ -5,11 +5,15 @@ The shapes are those of the Amazon SES API v2 reference: `GetAccount`, which mot
 """
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from http import HTTPStatus
 from urllib.parse import unquote
 
 _PREFIX = "/v2/email/"
+_ADDRESS = re.compile(r"[!-~]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 @dataclass
@@ -25,6 +29,29 @@ class SesAccount:
     """Names of configuration sets by identity."""
     configuration_sets: dict[str, bool] = field(default_factory=dict)
     """Existing configuration sets, and whether each may send."""
+
+    def refusal(self, recipients: Iterable[str]) -> tuple[str, str] | None:
+        """Return the error code and message with which SES refuses a whole mail because of some recipients, or None.
+
+        An address that cannot be one is a bad request. In the sandbox, a recipient must be verified by its address or
+        its domain (SES Developer Guide, "Request production access"); the message names those that are not, as in
+        hashicorp/consul-alerts #18 and tendenci #1198.
+        """
+        addresses = [parseaddr(recipient)[1] for recipient in recipients]
+        if bad := [address for address in addresses if not _ADDRESS.fullmatch(address)]:
+            return "BadRequestException", f"Illegal address: {bad[0]}"
+        unverified = [
+            address
+            for address in addresses
+            if not (self.identities.get(address) or self.identities.get(address.rpartition("@")[2]))
+        ]
+        if self.production_access or not unverified:
+            return None
+        return (
+            "MessageRejected",
+            "Email address is not verified. The following identities failed the check in region US-EAST-1: "
+            + ", ".join(unverified),
+        )
 
     def answer(self, method: str, path: str) -> tuple[HTTPStatus, bytes] | None:
         """Answer a read call; return None for any other call."""

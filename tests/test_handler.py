@@ -315,6 +315,49 @@ class TestMail:
 
         assert world.run()["mail"] == "failed"
 
+    @pytest.mark.parametrize(
+        ("refused", "in_sandbox"),
+        [("buyer@example.test", True), ("buyer@nowhere", False)],
+        ids=["not verified", "invalid"],
+    )
+    def test_one_refused_recipient_costs_the_others_nothing(
+        self, world: World, log: StringIO, refused: str, *, in_sandbox: bool
+    ) -> None:
+        """SES refuses the whole mail then; the others get it, and the refused one is named."""
+        world.campaign("FL")
+        ses = world.sandbox.aws.ses
+        ses.production_access = not in_sandbox
+        ses.identities |= {"owner@example.test": True, "media.test": True}
+        world.put({"email/recipients": ["owner@example.test", refused, "Media <team@media.test>"]})
+
+        answer = world.run(LIVE)
+
+        assert (answer["mail"], answer["mail_refused"]) == ("sent", [refused])
+        mails = world.sandbox.aws.mails
+        assert [mail.recipients for mail in mails] == [("owner@example.test",), ("Media <team@media.test>",)]
+        (warning,) = (line for line in lines(log) if line["message"] == "mail.refused")
+        assert (warning["level"], warning["recipient"]) == ("WARNING", refused)
+
+    def test_if_all_recipients_are_refused_the_mail_has_failed(self, world: World, log: StringIO) -> None:
+        """The report is in the log then."""
+        world.campaign("FL")
+        world.sandbox.aws.ses.production_access = False
+        world.put({"email/recipients": ["owner@example.test", "buyer@example.test"]})
+
+        answer = world.run(LIVE)
+
+        assert (answer["mail"], answer["mail_refused"]) == ("failed", [])
+        assert "mail.failed" in {line["message"] for line in lines(log)}
+
+    def test_trouble_of_ses_is_no_refusal(self, world: World) -> None:
+        """Nothing is sent to each alone, which could not help."""
+        world.campaign("FL")
+        world.put({"email/recipients": ["owner@example.test", "buyer@example.test"]})
+        world.sandbox.aws.fail("sesv2", "SendEmail", "SendingPausedException", 400)
+
+        assert world.run(LIVE)["mail"] == "failed"
+        assert [call.operation for call in world.sandbox.aws.requests if call.service == "sesv2"] == ["SendEmail"]
+
     def test_a_defect_of_the_report_is_no_failure_of_the_run(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:

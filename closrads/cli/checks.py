@@ -380,8 +380,8 @@ def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]
 # --- SES
 
 
-def check_account_of_ses(clients: Clients) -> Iterator[Finding]:
-    """Check whether SES accepts mail to any recipient."""
+def check_account_of_ses(recipients: Sequence[str], clients: Clients) -> Iterator[Finding]:
+    """Check whether SES accepts mail to any recipient; if it does not, name those whom it refuses."""
     name = "SES account"
     account = clients["sesv2"].get_account()
     region = clients["sesv2"].meta.region_name
@@ -391,6 +391,7 @@ def check_account_of_ses(clients: Clients) -> Iterator[Finding]:
             f"is in the SES sandbox in {region}: mail goes to verified addresses only",
             "request production access in the SES console",
         )
+        yield from _recipients(recipients, clients)
     elif not account.get("SendingEnabled"):
         yield failed(
             name,
@@ -406,10 +407,8 @@ def check_sender(sender: str, clients: Clients) -> Iterator[Finding]:
     name = "SES sender"
     address = parseaddr(sender)[1]
     domain = address.rpartition("@")[2]
-    labels = domain.split(".")
-    candidates = [address, *(".".join(labels[index:]) for index in range(len(labels) - 1))]
     state = "is no identity of SES here"
-    for identity in candidates:
+    for identity in _identities(address):
         found = _identity(identity, clients)
         if found and found.get("VerifiedForSendingStatus"):
             yield ok(name, f"{address} is verified" + ("" if identity == address else f", by {identity}"))
@@ -419,6 +418,26 @@ def check_sender(sender: str, clients: Clients) -> Iterator[Finding]:
         if found:
             state = "is not verified yet"
     yield failed(name, f"{address} {state}", f"verify it, or {domain}, in the SES console of this Region")
+
+
+def _recipients(recipients: Sequence[str], clients: Clients) -> Iterator[Finding]:
+    """Name the recipients whom SES refuses in its sandbox, for neither their address nor a domain of it is verified."""
+    refused = [address for _, address in map(parseaddr, recipients) if not any(_verified(address, clients))]
+    if refused:
+        remedy = "verify each in the SES console, or take it out of email/recipients"
+        yield failed("SES recipients", f"SES refuses {', '.join(refused)}: not verified", remedy)
+
+
+def _verified(address: str, clients: Clients) -> Iterator[bool]:
+    """Yield whether the address can be used in the sandbox of SES: by itself, by its domain, or by one above that."""
+    for identity in _identities(address):
+        yield bool((_identity(identity, clients) or {}).get("VerifiedForSendingStatus"))
+
+
+def _identities(address: str) -> Sequence[str]:
+    """Return the identities that an address may have: itself, its domain, and the domains above that."""
+    labels = address.rpartition("@")[2].split(".")
+    return [address, *(".".join(labels[index:]) for index in range(len(labels) - 1))]
 
 
 def _identity(identity: str, clients: Clients) -> Mapping[str, Any] | None:
@@ -546,7 +565,9 @@ def checks_of(place: Place, state: ParameterState, clients: Clients, clock: Cloc
     else:
         yield from _checks_of_closrtech(settings, state, clock)
         yield from _checks_of_meta(settings, state, clock) if meta_is_known else [_not_checked("Meta", GRAPH_URL)]
-    yield Check("SES account", partial(check_account_of_ses, clients), "ses:GetAccount")
+    recipients = settings.email.recipients if settings and settings.email else ()
+    rights = "ses:GetAccount and ses:GetEmailIdentity"
+    yield Check("SES account", partial(check_account_of_ses, recipients, clients), rights)
     sender = settings.email.sender if settings and settings.email else state.values.get("email/sender", "")
     if not state.values:
         yield _not_checked("SES sender", f"parameters below {place.path}")

@@ -71,6 +71,8 @@ def footline(result: RunResult, *, is_kept: bool) -> str:
     """Return the last line: how to find the run again, and what it cost."""
     kept = ", in the history" if is_kept else ""
     mail = "no mail" if result.mail is MailOutcome.NOT_ASKED else f"mail {result.mail.replace('_', ' ')}"
+    if result.mail_refused:
+        mail += f", but SES refuses {', '.join(result.mail_refused)}"
     return f"Run {result.run_id}{kept} · {mail} · {several(result.graph.round_trips, 'call')} to Meta"
 
 

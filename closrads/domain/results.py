@@ -303,6 +303,8 @@ class RunResult:
     campaigns: tuple[SyncReport, ...]
     graph: GraphUsage = GraphUsage()
     mail: MailOutcome = MailOutcome.NOT_ASKED
+    mail_refused: tuple[str, ...] = ()
+    """Recipients whom SES refused although others got the report."""
     force: frozenset[str] = frozenset()
     """Names of the limits that were lifted."""
     left_to: str = ""
@@ -394,6 +396,7 @@ class RunResult:
                 for pause in campaign.unexplained
             ],
             "mail": self.mail.value,
+            "mail_refused": list(self.mail_refused),
             "graph": asdict(self.graph),
             "force": sorted(self.force),
             "left_to": self.left_to,

@@ -20,12 +20,14 @@ class Ses:
         self._ids = count(1)
 
     def send_email(self, **call: Any) -> dict[str, Any]:
-        """Accept a mail if its sender or the sender's domain is verified."""
+        """Accept a mail if its sender or the sender's domain is verified, and SES refuses no recipient."""
         mail = mail_of(call)
         address = mail.sender.rpartition("<")[2].rstrip(">")
         identities = self._account().identities
         if not (identities.get(address) or identities.get(address.rpartition("@")[2])):
             raise AwsError("MessageRejected", f"Email address is not verified: {address}")
+        if refusal := self._account().refusal(mail.recipients):
+            raise AwsError(*refusal)
         self._mails.append(mail)
         return {"MessageId": f"memory-{next(self._ids)}"}
 

@@ -322,6 +322,13 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "SES sandbox",
         "production access",
     ),
+    "SES refuses a recipient": (
+        ses(production_access=False),
+        "SES recipients",
+        Verdict.FAILED,
+        "SES refuses ",
+        "verify each",
+    ),
     "SES has stopped the account": (
         ses(sending_enabled=False),
         "SES account",
@@ -543,6 +550,21 @@ def test_parameters_that_say_nothing_together(call: Call, business: Sandbox) -> 
     assert findings["clock"]["verdict"] == "ok"
 
 
+@pytest.mark.parametrize("identity", ["media.test", "team@news.media.test", "elsewhere.test"])
+def test_recipients_in_the_sandbox_of_ses(call: Call, business: Sandbox, identity: str) -> None:
+    """An address is as good as verified if a domain of it is; the others are named."""
+    business.aws.put_parameters({"email/recipients": ["Media <team@news.media.test>"]})
+    business.aws.ses.production_access = False
+    business.aws.ses.identities[identity] = True
+
+    _, findings = found(call)
+
+    refused = identity == "elsewhere.test"
+    assert ("SES recipients" in findings) is refused
+    if refused:
+        assert findings["SES recipients"]["said"] == "SES refuses team@news.media.test: not verified"
+
+
 def test_a_campaign_that_is_off_is_not_looked_at(call: Call, business: Sandbox) -> None:
     """It may be incomplete, and that is said."""
     business.aws.put_parameters({"campaigns/truckers/enabled": "false", "campaigns/truckers/fb_campaign_ids": "9"})
@@ -756,7 +778,7 @@ class TestWhatAPersonSees:
 
         assert result.exit_code == 1
         assert "→ request production access" in result.output
-        assert "Stage sandbox: 17 ok, 1 failed" in result.output
+        assert "Stage sandbox: 17 ok, 2 failed" in result.output
 
     @pytest.mark.parametrize(("names", "said"), [(1, "1 warning"), (2, "2 warnings")])
     def test_warnings_are_counted(self, call: Call, business: Sandbox, names: int, said: str) -> None:

@@ -116,6 +116,13 @@ def test_many_unchanged_ad_sets_are_a_number(number: int, lines: int, notes: tup
     assert (len(campaign.lines), campaign.notes) == (lines + 2, notes)
 
 
+def test_a_refused_recipient_is_named() -> None:
+    """Beside what became of the mail for the others."""
+    one = replace(result(), mail=MailOutcome.SENT, mail_refused=("buyer@example.test",))
+
+    assert "mail sent, but SES refuses buyer@example.test" in summary.footline(one, is_kept=True)
+
+
 def test_what_earlier_runs_left_is_told() -> None:
     """With the run that left it, and what has become of it."""
     recovery = Recovery("earlier", "1", "Broad", ChangeState.WRITTEN, ChangeState.ROLLED_BACK)

@@ -70,6 +70,7 @@ runs = st.builds(
     campaigns=st.lists(listed | omitting, max_size=3, unique_by=lambda campaign: campaign.slug).map(tuple),
     graph=st.builds(GraphUsage, st.integers(0), st.integers(0), st.integers(0)),
     mail=st.sampled_from(MailOutcome),
+    mail_refused=st.lists(texts, max_size=2).map(tuple),
     force=st.frozensets(texts, max_size=2),
     left_to=texts,
 )
