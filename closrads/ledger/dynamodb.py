@@ -24,6 +24,8 @@ MAX_TRANSACTION_OPERATIONS = 100
 MAX_TRANSACTION_BYTES = 3_900_000
 """Maximum size of all items in a transaction; DynamoDB accepts 4 MB (Developer Guide, "Quotas")."""
 TRANSACTION_ATTEMPTS = 5
+_PASSING_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+"""Cancellation reasons after which a later attempt may succeed (API Reference, "TransactWriteItems")."""
 
 LAST_KEY = "\N{DEL}"
 """Sorts after every character of a key."""
@@ -231,7 +233,7 @@ class Table:
                     codes = {reason["Code"] for reason in reasons} - {"None"}
                     if "ConditionalCheckFailed" in codes:
                         return reasons
-                    if codes != {"TransactionConflict"} or attempt == TRANSACTION_ATTEMPTS:
+                    if not codes <= _PASSING_REASONS or attempt == TRANSACTION_ATTEMPTS:
                         raise
                 else:
                     return []

@@ -225,7 +225,11 @@ class DynamoDb:
         return self._written(self._update(call), ReturnValues)
 
     def transact_write_items(self, *, TransactItems: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Apply all writes or none."""
+        """Apply all writes or none.
+
+        A cancellation for want of capacity, in which a single reason is a `ThrottlingError` or
+        `ProvisionedThroughputExceeded` (guregu/dynamo #203), is scripted with `AwsWorld.fail`.
+        """
         if len(TransactItems) > LARGEST_TRANSACTION:
             invalid(
                 "1 validation error detected at 'transactItems' failed to satisfy constraint: Member must have length "

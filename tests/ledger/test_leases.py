@@ -78,9 +78,17 @@ class TestLease:
         assert leases(world).acquire([], ME, SOON, Action.SYNC) == {}
         assert calls(world, "TransactWriteItems") == 0
 
-    @pytest.mark.parametrize("reasons", [["TransactionConflict"], ["None", "TransactionConflict"]])
+    @pytest.mark.parametrize(
+        "reasons",
+        [
+            ["TransactionConflict"],
+            ["None", "TransactionConflict"],
+            ["ThrottlingError", "None"],
+            ["TransactionConflict", "ProvisionedThroughputExceeded"],
+        ],
+    )
     def test_a_conflict_is_tried_again_soon(self, world: World, reasons: list[str]) -> None:
-        """Two runs at the same instant: the later one waits a little longer each time."""
+        """Two runs at the same instant, or a table that is busy: it waits a little longer each time."""
         cancel(world, *[reasons] * (TRANSACTION_ATTEMPTS - 1))
 
         assert leases(world).acquire(["a", "b"], ME, SOON, Action.SYNC) == {}
@@ -92,7 +100,8 @@ class TestLease:
         "answers",
         [
             pytest.param([["TransactionConflict"]] * TRANSACTION_ATTEMPTS, id="conflict without end"),
-            pytest.param([["ThrottlingError"]], id="no capacity"),
+            pytest.param([["ThrottlingError"]] * TRANSACTION_ATTEMPTS, id="no capacity without end"),
+            pytest.param([["ThrottlingError", "ItemCollectionSizeLimitExceeded"]], id="no capacity and worse"),
             pytest.param([["TransactionConflict", "ValidationError"]], id="conflict and worse"),
         ],
     )

@@ -333,9 +333,10 @@ class TestTransactions:
 
         assert table.sort_keys() == ["s"]
 
-    def test_a_conflict_is_scripted(self, table: Table, sandbox: Sandbox) -> None:
-        """It says so for the part that another call was at."""
-        reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]}
+    @pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+    def test_a_cancellation_is_scripted(self, table: Table, sandbox: Sandbox, code: str) -> None:
+        """It gives its reason for the part that another call was at, or that came too fast (guregu/dynamo #203)."""
+        reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": code}]}
         sandbox.aws.fail("dynamodb", "TransactWriteItems", "TransactionCanceledException", members=reasons)
         parts = self.parts({"Put": {"Item": KEY}}, {"Put": {"Item": KEY | {"sk": {"S": "t"}}}})
         with pytest.raises(table.client.exceptions.TransactionCanceledException) as caught:
