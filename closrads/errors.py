@@ -57,7 +57,17 @@ class EventError(_ProblemsError):
 
 
 class ClosrtechError(ClosradsError):
-    """CLOSRTECH could not be read: network error, timeout, HTTP 429 or 5xx."""
+    """CLOSRTECH could not be read: network error, timeout, HTTP 408, 425, 429 or 5xx.
+
+    Attributes
+    ----------
+    retry_after
+        Seconds that CLOSRTECH asks to wait before the next request; 0 if it does not say.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 0) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class ClosrtechAccessError(ClosrtechError):

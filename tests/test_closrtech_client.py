@@ -1,5 +1,6 @@
 """CLOSRTECH's answers and silences, over HTTP."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,9 @@ def test_returns_only_states_with_demand(world: World) -> None:
     [
         ({"fl": "5", " Ga ": 7}, {"FL": 5, "GA": 7}),
         ({"FL": 5.0}, {"FL": 5}),
+        ({"FL": "5.00", "GA": " 3.0 ", "OH": "0.0"}, {"FL": 5, "GA": 3}),
+        ({"FL": "1,200", "GA": "1,234,567.0"}, {"FL": 1200, "GA": 1_234_567}),
+        ({"Florida": 5, " new york ": 7}, {"FL": 5, "NY": 7}),
         ({"FL": 1, "PR": 4, "xx": 0}, {"FL": 1, "PR": 4}),
         ({"FL": 10**12}, {"FL": 10**12}),
     ],
@@ -69,6 +73,14 @@ def test_accepts_what_is_meant_as_a_number_of_a_state(world: World, body: Any, e
         ({"FL": "-1"}, "'FL'"),
         ({"FL": 1.5}, "'FL'"),
         ({"FL": "1.5"}, "'FL'"),
+        ({"FL": "1,2"}, "'FL'"),
+        ({"FL": ",200"}, "'FL'"),
+        ({"FL": "1200,000"}, "'FL'"),
+        ({"FL": "1.200"}, "'FL'"),
+        ({"FL": "-3.0"}, "'FL'"),
+        ({"FL": "1e3"}, "'FL'"),
+        ({"FL": "0x5"}, "'FL'"),
+        ({"FL": 5, "Florida": 6}, "twice"),
         ({"FL": "many"}, "'FL'"),
         ({"FL": ""}, "'FL'"),
         ({"FL": "٣"}, "'FL'"),
@@ -77,7 +89,7 @@ def test_accepts_what_is_meant_as_a_number_of_a_state(world: World, body: Any, e
         ({"FL": [1]}, "'FL'"),
         ('{"FL": NaN}', "'FL'"),
         ('{"FL": 1e999}', "'FL'"),
-        ({"demand": {"FL": 5}}, "'demand'"),
+        ({"demand": {"FL": 5}}, '“{"demand": {"FL": 5}}”'),
         ({"FL": 5, "fl": 6}, "twice"),
         ('{"FL": 0, "FL": 5}', "twice"),
         ({"FL": "9" * 5000}, "'FL'"),
@@ -94,7 +106,83 @@ def test_refuses_what_cannot_be_an_instruction(world: World, body: Any, said: st
     assert len(world.sandbox.closrtech.requests) == 1
 
 
-@pytest.mark.parametrize("reply", [closrtech.DOWN, closrtech.DROPPED, Reply(429), Reply(500)])
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (closrtech.SUSPENDED, "Account suspended"),
+        (Reply(200, b"Your account\r\nis suspended", "text/plain"), "“Your account is suspended”"),
+        (closrtech.HTML, "“Scheduled maintenance”"),
+        (Reply(200, b'["Over your limit"]'), "Over your limit"),
+        (Reply(200, b'{"FL": 5, "error": "Over your limit"}'), "Over your limit"),
+        (Reply(403, b"Account suspended", "text/plain"), "“Account suspended”"),
+        (Reply(200, b"pass=FAKE-feed-password is wrong " + b"x" * 9999), "“pass=*** is wrong xxxxx"),
+    ],
+)
+def test_the_partners_own_words_are_quoted(world: World, reply: Reply, words: str) -> None:
+    """They say what is wrong; on one line, in short, and without the password."""
+    world.sandbox.closrtech.misbehave(reply)
+
+    with pytest.raises((ClosrtechDataError, ClosrtechAccessError)) as caught:
+        ask(world)
+
+    said = str(caught.value)
+    assert words in said
+    assert len(said) < 400
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"5"])
+def test_what_says_nothing_is_not_quoted(world: World, body: bytes) -> None:
+    """Signs without a word explain nothing."""
+    world.sandbox.closrtech.misbehave(Reply(200, body))
+
+    with pytest.raises(ClosrtechDataError) as caught:
+        ask(world)
+
+    assert "says" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reply", [closrtech.REQUEST_TIMEOUT, closrtech.TOO_EARLY, Reply(429), Reply(503)])
+@pytest.mark.parametrize(
+    ("retry_after", "waits"),
+    [
+        ("30", [30, 30]),
+        ("Mon, 04 May 2026 10:30:20 GMT", [20, 8]),
+        ("Mon, 04 May 2026 10:30:20 -0000", [20, 8]),
+        ("2", [4, 8]),
+        ("Mon, 04 May 2026 10:29:00 GMT", [4, 8]),
+        ("soon", [4, 8]),
+        ("-5", [4, 8]),
+        ("9" * 5000, [4, 8]),
+        ("3600", []),
+    ],
+)
+def test_the_partner_says_when_to_ask_again(world: World, reply: Reply, retry_after: str, waits: list[float]) -> None:
+    """In seconds or as a date: no attempt is made before, and none that would be too late."""
+    world.sandbox.closrtech.misbehave(replace(reply, headers=(("Retry-After", retry_after),)))
+
+    with pytest.raises(ClosrtechError) as caught:
+        ask(world)
+
+    assert type(caught.value) is ClosrtechError
+    assert world.time.waits == waits
+
+
+def test_no_wait_that_the_partner_asks_for_outlasts_the_invocation(world: World) -> None:
+    """With too little time left the first error stands."""
+    world.sandbox.closrtech.misbehave(Reply(429, headers=(("Retry-After", "60"),)))
+    world.time.deadline = world.time.seconds() + 80
+
+    with pytest.raises(ClosrtechError):
+        ask(world)
+
+    assert world.time.waits == []
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [closrtech.DOWN, closrtech.DROPPED, closrtech.REQUEST_TIMEOUT, closrtech.TOO_EARLY, Reply(429), Reply(500)],
+)
 def test_three_attempts_four_and_eight_seconds_apart(world: World, reply: Reply) -> None:
     """Trouble of the network or the server is worth two more attempts, and then it is an error."""
     world.sandbox.closrtech.misbehave(reply)
