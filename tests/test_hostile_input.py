@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from io import StringIO
 from typing import Any
+from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from closrads.closrtech_client import MAX_CODE_CHARS, MAX_ENTRIES
@@ -34,7 +35,7 @@ from closrads.observability import MAX_LINE_BYTES, logger
 from closrads.redaction import MAX_ERROR_CHARS, MAX_NAME_CHARS, MAX_TEXT_CHARS, one_line
 from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, build_report, encoded_size
 from closrads.report.subject import MAX_OUTCOME_CHARS
-from closrads.state_mapper import is_state
+from closrads.state_mapper import is_unreadable
 from sandbox.meta import Breakage, faults
 from sandbox.server import Reply
 from tests.ledger_world import entries, result_of, runs
@@ -573,13 +574,26 @@ def mail_about(name: str, issue: str, count: int = 1) -> Report:
 PLAIN = mail_about("Broad", "x")
 
 
-@given(st.text(max_size=25).filter(lambda name: not is_state(name)), st.text(max_size=25))  # with more, lists are cut
-def test_a_report_is_safe_whatever_the_names(name: str, issue: str) -> None:
-    """Any characters there are: no markup but our own, nothing unseen, one line for a subject."""
-    mail = mail_about(name, issue)
+ASTRAL = "𝕊0𝕒𝌀0𝌀0𝕒0𝕊𝌀𝌀𝕒𝕕𝕚𝕜𝕛𝕝𝕞𝕟𝕞𝕞𝕞𝕡𝕢𝕡𝕡𝕤𝕥𝕤𝕤𝕧𝕨𝕩𝕪𝕫"  # noqa: RUF001
+"""Characters of twelve bytes each in a mail."""
 
-    assert_fit_to_read(mail.subject, mail.html, mail.text)
-    assert Markup(mail.html).tags == Markup(PLAIN.html).tags
+
+@given(st.text(max_size=60).filter(is_unreadable), st.text(max_size=60))
+@example(ASTRAL, ASTRAL)
+@example(ASTRAL * 5, ASTRAL * 50)
+def test_a_report_is_safe_whatever_the_names(name: str, issue: str) -> None:
+    """Any characters there are: no markup but our own, nothing unseen, one line for a subject.
+
+    The structure is that of any other report if the lists are not cut, which they are by the size of the names.
+    """
+    mail = mail_about(name, issue)
+    with patch("closrads.report.render.MAX_HTML_BYTES", sys.maxsize):
+        uncut = mail_about(name, issue)
+
+    assert encoded_size(mail.html) <= MAX_HTML_BYTES
+    for each in (mail, uncut):
+        assert_fit_to_read(each.subject, each.html, each.text)
+    assert Markup(uncut.html).tags == Markup(PLAIN.html).tags
     assert len(mail.text.splitlines()) == len(PLAIN.text.splitlines())
 
 
