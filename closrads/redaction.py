@@ -2,6 +2,10 @@
 
 import json
 import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -9,14 +13,23 @@ HIDDEN = "***"
 MIN_SECRET_CHARS = 4
 """Shorter secrets are not searched for: that would redact half of every text."""
 MIN_PREFIX_CHARS = 12
-"""A prefix of this length is redacted too, for secrets at least twice as long: texts may arrive truncated."""
+"""A prefix of this length is redacted too, for secrets at least twice as long: texts may arrive truncated.
+
+So is a suffix, if nothing in it is encoded.
+"""
+MIN_ENCODED_CHARS = 8
+"""Shorter secrets are not searched for in hexadecimal and Base64, which are no longer than a word then."""
 MAX_NAME_CHARS = 200
 MAX_TEXT_CHARS = 600
 """Maximum length of a single text from outside."""
 MAX_ERROR_CHARS = 20_000
 _URL_SECRETS = re.compile(r"\b(access_token|appsecret_proof|input_token|pass|password)=[^&\s\"'\\]+", re.IGNORECASE)
-_known: dict[str, re.Pattern[str]] = {}
-"""The pattern of each secret, longest secret first: it may contain a shorter one."""
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|&(?:amp;)*#")
+_RUN = re.compile(r"[A-Za-z0-9]+")
+_known: dict[str, "_Forms"] = {}
+"""The forms of each secret, longest secret first: it may contain a shorter one."""
+_needles = re.compile(r"(?!)")
+"""Matches in every text without escapes that contains a known secret in any form; in most others it does not."""
 
 
 class Secret:
@@ -49,16 +62,63 @@ class Secret:
 
 
 def _register(secret: str) -> None:
-    global _known  # noqa: PLW0603 - replaced as a whole, for other threads may be going through it
-    known = {**_known, secret: _pattern(secret)}
+    global _known, _needles  # noqa: PLW0603 - replaced as a whole, for other threads may be going through them
+    known = {**_known, secret: _forms(secret)}
     _known = dict(sorted(known.items(), key=lambda entry: len(entry[0]), reverse=True))
+    needles = (needle for forms in _known.values() for needle in (forms.run, *forms.literals, forms.tail or forms.run))
+    _needles = re.compile("|".join(map(re.escape, needles)))
 
 
-def _pattern(secret: str) -> re.Pattern[str]:
-    """Return a pattern that matches a secret verbatim, URL-encoded, HTML-escaped, in JSON, or in any mixture."""
-    chars = [f"(?:{_encodings(char)})" for char in secret]
-    required = MIN_PREFIX_CHARS if len(secret) >= 2 * MIN_PREFIX_CHARS else len(secret)
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """What to search a text for to find one secret; see docs/decisions/0007."""
+
+    run: str
+    """Characters that a text must contain for `plain` to match; letters and digits, which need no escape."""
+    plain: re.Pattern[str]
+    """The secret verbatim, URL-encoded, HTML-escaped, in JSON, or in any mixture."""
+    literals: tuple[str, ...]
+    """The secret in hexadecimal and Base64."""
+    tail: str
+    """The end of the secret that is redacted without its beginning; empty if the secret is too short for that."""
+
+
+def _forms(secret: str) -> _Forms:
+    literals = _literals(secret) if len(secret) >= MIN_ENCODED_CHARS else ()
+    return _Forms(
+        run=max(_RUN.findall(secret[: _required(secret)]), key=len, default=""),
+        plain=_pattern(secret, _encodings),
+        literals=literals,
+        tail=secret[-MIN_PREFIX_CHARS:] if _required(secret) < len(secret) else "",
+    )
+
+
+@cache
+def _escaped(secret: str) -> re.Pattern[str]:
+    """Return the pattern of a secret in which letters and digits may be escaped, too; it takes long to compile."""
+    return _pattern(secret, _escapes)
+
+
+def _required(secret: str) -> int:
+    """Return how many of its first characters are enough to recognize a secret."""
+    return MIN_PREFIX_CHARS if len(secret) >= 2 * MIN_PREFIX_CHARS else len(secret)
+
+
+def _pattern(secret: str, forms_of: Callable[[str], str]) -> re.Pattern[str]:
+    """Return a pattern of a secret whose characters have these forms."""
+    chars, required = [f"(?:{forms_of(char)})" for char in secret], _required(secret)
     return re.compile("".join(chars[:required]) + "".join(f"{char}?" for char in chars[required:]))
+
+
+def _literals(secret: str) -> tuple[str, ...]:
+    """Return a secret in hexadecimal, and in both alphabets of Base64 as the text before it may shift it."""
+    raw = secret.encode(errors="surrogatepass")
+    shifted = [
+        encode(bytes(shift) + raw)[-(-8 * shift // 6) : 8 * (shift + len(raw)) // 6].decode()
+        for encode in (b64encode, urlsafe_b64encode)
+        for shift in range(3)
+    ]
+    return tuple(dict.fromkeys([raw.hex(), raw.hex().upper(), *shifted]))
 
 
 def _encodings(char: str) -> str:
@@ -72,11 +132,49 @@ def _encodings(char: str) -> str:
     return f"(?i:{in_url}|{in_html}|{in_json}|{verbatim})"
 
 
+def _escapes(char: str) -> str:
+    """Return a pattern that also matches the escapes that a character does not need in a URL, HTML or JSON."""
+    in_url = "".join(f"%(?:25)*{byte:02x}" for byte in char.encode(errors="surrogatepass"))
+    units = char.encode("utf-16-be", errors="surrogatepass").hex()
+    in_json = "".join(rf"\\{{1,3}}u{units[place : place + 4]}" for place in range(0, len(units), 4))
+    return f"{_encodings(char)}|(?i:{in_url}|&(?:amp;)*#(?:{ord(char)}|x{ord(char):x});|{in_json})"
+
+
 def redact(text: str) -> str:
     """Return `text` with secrets replaced by `***`: the values of all `Secret`s, and those in a URL's query."""
-    for pattern in _known.values():
-        text = pattern.sub(HIDDEN, text)
+    is_escaped = ("%" in text or "\\" in text or "&" in text) and _ESCAPE.search(text) is not None
+    if is_escaped or _needles.search(text):
+        text = _without_known(text, is_escaped=is_escaped)
     return _URL_SECRETS.sub(rf"\1={HIDDEN}", text) if "=" in text else text  # the search is slow, and most have none
+
+
+def _without_known(text: str, *, is_escaped: bool) -> str:
+    """Return the text with all known secrets replaced."""
+    for secret, forms in _known.items():
+        if is_escaped:
+            text = _escaped(secret).sub(HIDDEN, text)
+        elif forms.run in text:
+            text = forms.plain.sub(HIDDEN, text)
+        for literal in forms.literals:
+            text = text.replace(literal, HIDDEN)
+        if forms.tail and forms.tail in text:
+            text = _without_tail(text, secret, forms.tail)
+    return text
+
+
+def _without_tail(text: str, secret: str, tail: str) -> str:
+    """Return the text without the ends of a secret, each as much of it as there is."""
+    *parts, left = text.split(tail)
+    shown = [f"{part[: len(part) - _common_end(part, secret[: -len(tail)])]}{HIDDEN}" for part in parts]
+    return "".join(shown) + left
+
+
+def _common_end(one: str, other: str) -> int:
+    """Return the number of characters in which two texts end alike."""
+    return next(
+        (count for count, pair in enumerate(zip(reversed(one), reversed(other), strict=False)) if pair[0] != pair[1]),
+        min(len(one), len(other)),
+    )
 
 
 def one_line(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:

@@ -63,6 +63,7 @@ def _refused(*_: object, **__: object) -> NoReturn:
 def no_known_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have each test begin without the secrets of others, for every text is searched for each of them."""
     monkeypatch.setattr(redaction, "_known", {})
+    monkeypatch.setattr(redaction, "_needles", redaction._needles)
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import html
 import json
 import re
-from collections.abc import Callable, Iterator
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -13,17 +14,14 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from closrads import redaction
-from closrads.redaction import MIN_PREFIX_CHARS, Secret, one_line, redact, redact_all, shorten
+from closrads.redaction import MIN_ENCODED_CHARS, MIN_PREFIX_CHARS, Secret, one_line, redact, redact_all, shorten
 
 
 @pytest.fixture(autouse=True)
-def no_other_secrets() -> Iterator[None]:
+def no_other_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the secrets of a test before and after it: other tests have their own."""
-    known = dict(redaction._known)
-    redaction._known.clear()
-    yield
-    redaction._known.clear()
-    redaction._known.update(known)
+    monkeypatch.setattr(redaction, "_known", {})
+    monkeypatch.setattr(redaction, "_needles", redaction._needles)
 
 
 def lower_hex(text: str) -> str:
@@ -88,6 +86,90 @@ def test_the_beginning_of_a_long_secret_is_enough(
     part = secret[: data.draw(st.integers(MIN_PREFIX_CHARS, len(secret)))]
 
     assert written(part) not in redact(f"it begins with {written(part)}")
+
+
+def escaped(escape: Callable[[str], str]) -> Callable[[str], str]:
+    """Return what escapes every character of a text, whether it has to be or not."""
+    return lambda text: "".join(map(escape, text))
+
+
+def in_utf16(char: str) -> str:
+    """Return a character as JSON may always write it."""
+    units = char.encode("utf-16-be").hex()
+    return "".join(rf"\u{units[place : place + 4]}" for place in range(0, len(units), 4))
+
+
+ESCAPED: list[Callable[[str], str]] = [
+    escaped(lambda char: "".join(f"%{byte:02X}" for byte in char.encode())),
+    escaped(lambda char: "".join(f"%25{byte:02x}" for byte in char.encode())),
+    escaped(in_utf16),
+    escaped(lambda char: in_utf16(char).upper().replace("U", "u")),
+    escaped(lambda char: json.dumps(in_utf16(char))[1:-1]),
+    escaped(lambda char: f"&#{ord(char)};"),
+    escaped(lambda char: f"&#x{ord(char):X};"),
+    escaped(lambda char: f"&amp;#{ord(char)};"),
+]
+
+
+@given(any_secret, st.sampled_from(ESCAPED), any_text, any_text)
+def test_a_secret_is_found_if_every_character_is_escaped(
+    secret: str, written: Callable[[str], str], before: str, after: str
+) -> None:
+    """No encoder has to do that, and some do."""
+    redaction._known.clear()
+    Secret(secret)
+
+    assert written(secret) not in redact(before + written(secret) + after)
+
+
+@given(
+    st.text(secret_characters, min_size=MIN_ENCODED_CHARS, max_size=60),
+    st.sampled_from([b64encode, urlsafe_b64encode]),
+    st.binary(max_size=7),
+    st.binary(max_size=7),
+)
+def test_a_secret_is_found_in_base64(
+    secret: str, encode: Callable[[bytes], bytes], before: bytes, after: bytes
+) -> None:
+    """In both alphabets and wherever it begins; of its first and its last character a few bits may remain."""
+    redaction._known.clear()
+    Secret(secret)
+    raw = secret.encode()
+
+    left = redact(encode(before + raw + after).decode())
+
+    first, last = -(-8 * len(before) // 6), 8 * (len(before) + len(raw)) // 6
+    assert encode(before + raw + after).decode()[first:last] not in left
+    assert len(left) <= len(encode(before + after)) + len(redaction.HIDDEN) + 8
+
+
+@given(st.text(secret_characters, min_size=MIN_ENCODED_CHARS, max_size=60), any_text, any_text)
+def test_a_secret_is_found_in_hexadecimal(secret: str, before: str, after: str) -> None:
+    """In either case."""
+    redaction._known.clear()
+    Secret(secret)
+    written = secret.encode().hex()
+
+    assert written not in redact(before + written + after)
+    assert written.upper() not in redact(before + written.upper() + after)
+
+
+@given(any_long_secret, st.data())
+def test_the_end_of_a_long_secret_is_enough(secret: str, data: st.DataObject) -> None:
+    """As it is written, wherever its beginning was cut."""
+    redaction._known.clear()
+    Secret(secret)
+    part = secret[data.draw(st.integers(0, len(secret) - MIN_PREFIX_CHARS)) :]
+
+    assert part not in redact(f"it ends with {part} {part}")
+
+
+def test_the_end_of_a_secret_takes_nothing_else_along() -> None:
+    """What stands before and behind is shown."""
+    Secret("EAAFAKE0123456789abcdefghijkl")
+
+    assert redact("a 456789abcdefghijkl, Xabcdefghijkl") == "a ***, X***"
+    assert redact("Xbcdefghijkl") == "Xbcdefghijkl"
 
 
 def test_one_secret_in_another_leaves_no_rest() -> None:

@@ -23,7 +23,7 @@ from closrads.domain.settings import ClosrtechLogin
 from closrads.errors import ClosradsError, ClosrtechError
 from closrads.facebook_client import init_api
 from closrads.meta import graph
-from closrads.redaction import Secret
+from closrads.redaction import Secret, redact
 from sandbox import SCENARIOS, closrtech
 from sandbox.meta import Breakage, faults
 from sandbox.server import Delivery, Reply
@@ -350,6 +350,14 @@ def test_the_planted_secrets_are_those_that_are_sent(business: Leaks) -> None:
 
     assert "'success': True" in business.texts[0]
     assert business.world.meta.app_secret == APP_SECRET
+
+
+def test_the_proof_of_the_app_secret_is_a_secret(world: World) -> None:
+    """Whoever has it and the token calls as this app does; it is hidden also where no name stands before it."""
+    api = world.api(app_secret=Secret(APP_SECRET))
+    proof = api._session.appsecret_proof
+
+    assert redact(f"wrong proof: {proof}") == "wrong proof: ***"
 
 
 def test_nothing_switches_the_check_of_certificates_off() -> None:

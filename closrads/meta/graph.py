@@ -119,6 +119,8 @@ class GraphApi:
             app_secret=app_secret.reveal() if app_secret else None,
             timeout=TIMEOUT_SECONDS,
         )
+        if app_secret:
+            Secret(session.appsecret_proof)  # registers it with `redact`
         if graph_url:
             session.GRAPH = graph_url
         session.requests.trust_env = False  # ignore proxies and .netrc from the environment
