@@ -84,10 +84,12 @@ class Runs:
         Return how many earlier invocations have started since the last saved progress, and that progress.
         """
         now = self._table.clock.now()
-        update = "SET begun_at = :now, expires_at = :expires_at ADD begun_times :one"
-        values = {":now": now.isoformat(), ":expires_at": expiry(now), ":one": 1}
+        update = "SET begun_at = :now, expires_at = :expires_at, begun_by = :me ADD begun_times :one"
+        values = {":now": now.isoformat(), ":expires_at": expiry(now), ":me": self._table.writer, ":one": 1}
         before = self._table.update(progress_key(run_id, slug), update, values)
-        return int(before.get("begun_times", 0)), progress_of(before)
+        # If the response was lost and the write is retried, this invocation is counted already.
+        is_repetition = before.get("begun_by") == self._table.writer
+        return int(before.get("begun_times", 0)) - is_repetition, progress_of(before)
 
     def save_progress(self, run_id: str, progress: CampaignProgress) -> None:
         """Save the progress of a campaign of a shared run."""
@@ -109,9 +111,10 @@ class Runs:
             run_key(run_id),
             "SET ended_by = :me, ending_until = :until ADD ends_begun :one",
             "attribute_exists(pk) AND attribute_not_exists(ended_at) AND "
-            "(attribute_not_exists(ended_by) OR ended_by = :me OR ending_until < :now)",
+            "(attribute_not_exists(ended_by) OR ending_until < :now)",
             {":me": invocation, ":now": now, ":until": seconds_of(until), ":one": 1},
         )
-        if there is None:
+        # If the response was lost and the write is retried, this invocation has the claim already.
+        if there is None or ("ended_at" not in there and there.get("ended_by") == invocation):
             return None
         return LONG_AGO if "ended_at" in there else datetime.fromtimestamp(int(there["ending_until"]), UTC)

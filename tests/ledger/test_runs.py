@@ -2,7 +2,9 @@
 
 import random
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +17,8 @@ from closrads.ledger.records import KEPT_FOR, MAX_KEPT
 from closrads.ledger.runs import Runs
 from closrads.redaction import Secret
 from sandbox import Sandbox
-from sandbox.aws import LEDGER_TABLE
-from tests.ledger.conftest import ME, OTHER, SOON, a_progress, a_shared_run
+from sandbox.aws import DROPPED, LEDGER_TABLE
+from tests.ledger.conftest import ME, OTHER, SERVER_ERROR, SOON, a_progress, a_shared_run
 from tests.ledger.strategies import names, outcomes, recoveries, requests, texts
 from tests.ledger_world import entries, runs
 from tests.world import START, FakeTime, World
@@ -129,6 +131,19 @@ class TestSharedRuns:
         assert runs(world).claim_end(ME, SOON, "two") == SOON
         world.time.reach(SOON.timestamp() + 1)
         assert runs(world).claim_end(ME, SOON + timedelta(minutes=15), "two") is None
+
+    @pytest.mark.parametrize("fault", [SERVER_ERROR, (DROPPED,)])
+    def test_a_lost_answer_is_no_other_invocation(self, retrying: World, fault: Any) -> None:
+        """The write was done and boto3 repeats it: nobody else has it, and no death is counted."""
+        runs(retrying).open(a_shared_run())
+        retrying.sandbox.aws.fail("dynamodb", "UpdateItem", *fault, applied=True)
+        assert runs(retrying).claim_end(ME, SOON, "one") is None
+        retrying.sandbox.aws.fail("dynamodb", "UpdateItem", *fault, applied=True)
+        assert runs(retrying).begin_campaign(ME, "veterans") == (0, None)
+
+        run = runs(retrying).opened(ME)
+        assert run is not None
+        assert run.ends_begun == 1
 
     def test_what_has_ended_is_not_ended_again(self, world: World) -> None:
         """Whoever asks is told that it was long ago."""
