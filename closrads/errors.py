@@ -13,9 +13,12 @@ ClosradsError
 │   │   ├── MetaLostAnswerError       outcome of the call unknown: read back
 │   │   └── MetaTooMuchDataError      retry with smaller pages
 │   ├── MetaRateLimitError        retry after `retry_after` seconds
-│   ├── MetaAccessError           token or permission: no retry; stop the campaign
-│   ├── MetaPolicyError           blocked by policy: no retry; stop the campaign
-│   ├── MetaInvalidError          this object or request: no retry; continue with the next ad set
+│   ├── MetaFatalError            all further changes would be refused as well: no retry; stop the campaign
+│   │   ├── MetaAccessError           token or permission
+│   │   ├── MetaAccountError          the ad account, until a person has acted
+│   │   └── MetaPolicyError           blocked by policy
+│   ├── MetaInvalidError          this request: no retry; continue with the next ad set, but not after equal refusals
+│   │   └── MetaObjectError           this object: no retry; continue with the next ad set
 │   └── MetaOutcomeUnknownError   outcome of a write unknown, and reading back failed: roll back
 ├── LedgerError               the ledger cannot be read or written: no write at Meta without it
 │   └── LedgerItemTooLargeError   one ad set's item is too large: leave that ad set unchanged
@@ -122,7 +125,11 @@ class MetaRateLimitError(MetaError):
     """The rate limit is reached; the call had no effect."""
 
 
-class MetaAccessError(MetaError):
+class MetaFatalError(MetaError):
+    """Meta would refuse every further change of the campaign as well."""
+
+
+class MetaAccessError(MetaFatalError):
     """The token is invalid or lacks a permission."""
 
     remedy = (
@@ -130,32 +137,24 @@ class MetaAccessError(MetaError):
     )
 
 
-_SINGLE_OBJECT_CODES = frozenset(
-    {
-        33,  # missing, or no access to it
-        1487007, 1487033, 1487056, 1487566, 1885088,  # ended, a date in the past, deleted, archived
-        2490427, 2490468,  # a rejected ad
-        1487756, 1487694, 2446394, 1870199, 1870189, 1870227, 1815946, 2641,  # its targeting
-        1885502, 2446289, 2490155, 1885557, 1815869, 2446880, 3858152, 3390001,  # one of its ads
-        1870034, 1870065, 1870088, 1870090, 1870092, 1870165, 246003, 246004,  # its audience
-    }
-)  # fmt: skip
-"""Codes and subcodes that concern a single object (Marketing API "Error Codes")."""
+class MetaAccountError(MetaFatalError):
+    """Meta refuses changes in the ad account until a person has acted, and says what is to be done."""
+
+    remedy = "Nothing in this ad account can be changed until a person has settled that in Ads Manager"
 
 
-class MetaPolicyError(MetaError):
+class MetaPolicyError(MetaFatalError):
     """Meta blocks the action by policy; further calls prolong the block."""
 
     remedy = "Do not retry: look at the account in Meta Business Support first"
 
 
 class MetaInvalidError(MetaError):
-    """Meta refuses this request, or this object in its current state."""
+    """Meta refuses this request; it may refuse the same for every other object, too."""
 
-    @property
-    def is_about_one_object(self) -> bool:
-        """Whether the reason concerns only this ad set or ad, and implies nothing about others."""
-        return not _SINGLE_OBJECT_CODES.isdisjoint({self.code, self.subcode})
+
+class MetaObjectError(MetaInvalidError):
+    """The reason concerns a single ad set or ad, and implies nothing about others."""
 
 
 class MetaOutcomeUnknownError(MetaError):
@@ -199,6 +198,6 @@ class SyncFailed(ClosradsError):  # noqa: N818 - the name that the console and t
 
 
 def most_severe(errors: Iterable[MetaError]) -> MetaError | None:
-    """Return the most severe error, by class: policy, access, rate limit, any other; None if there is none. PURE."""
-    kinds = (MetaPolicyError, MetaAccessError, MetaRateLimitError)
+    """Return the most severe error, by class: policy, fatal, rate limit, any other; None if there is none. PURE."""
+    kinds = (MetaPolicyError, MetaFatalError, MetaRateLimitError)
     return max(errors, key=lambda error: [isinstance(error, kind) for kind in kinds], default=None)

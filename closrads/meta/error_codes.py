@@ -1,15 +1,17 @@
 """Classification of Meta's responses: an object of the expected shape, or an error by its code."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from closrads.errors import (
     MetaAccessError,
+    MetaAccountError,
     MetaError,
     MetaInvalidError,
     MetaLostAnswerError,
+    MetaObjectError,
     MetaPolicyError,
     MetaRateLimitError,
     MetaTooMuchDataError,
@@ -19,21 +21,56 @@ from closrads.meta.rate_limit import seconds_to_regain_access
 from closrads.observability import logger
 from closrads.redaction import one_line
 
-# Marketing API "Error Codes" and Graph API "Handling Errors". The code decides, never the message.
-# Some responses have these numbers as the code, others as the subcode.
-_POLICY_NUMBERS = frozenset({368, 1404078, 2859015})
-_RATE_LIMIT_NUMBERS = frozenset({2446079})
-_TRANSIENT_NUMBERS = frozenset({3910001})
-_RATE_LIMIT_CODES = frozenset({4, 17, 32, 341, 613, *range(80000, 80007), 80008, 80009, 80014})
-_ACCESS_CODES = frozenset({3, 10, 102, 104, 190, 2635, *range(200, 300)})
-_TRANSIENT_CODES = frozenset({1, 2, 960})
-_EXCEPTIONS_TO_THE_CODE: Mapping[tuple[int, int | None], type[MetaError]] = {
-    (1, 2853001): MetaAccessError,  # profile not linked to its page
-    (17, 1885172): MetaInvalidError,  # too many changes of the spend limit: waiting does not help
-    (613, 1487632): MetaInvalidError,  # too many changes of the budget: waiting does not help
-    (613, 1487225): MetaInvalidError,  # too many ads created: waiting does not help
-    (613, None): MetaPolicyError,  # abuse prevention has lowered the quota for hours
+# What each of Meta's numbers is about; the code decides, never the message. Unless a line names another source, it is
+# Marketing API "Error Codes", or Graph API "Handling Errors" for numbers below 1,000.
+_BY_PAIR: Mapping[tuple[int, int | None], type[MetaError]] = {
+    (1, 2853001): MetaAccessError,  # profile not linked to its page (observed)
+    (17, 1885172): MetaInvalidError,  # too many changes of the spend limit: waiting does not help ("Rate Limiting")
+    (613, 1487632): MetaInvalidError,  # too many changes of the budget: waiting does not help ("Rate Limiting")
+    (613, 1487225): MetaInvalidError,  # too many ads created: waiting does not help ("Rate Limiting")
+    (613, None): MetaPolicyError,  # abuse prevention has lowered the quota for hours ("Rate Limiting")
 }
+"""Codes with exactly this subcode."""
+_BY_NUMBER: Mapping[type[MetaError], frozenset[int]] = {
+    MetaPolicyError: frozenset(
+        {
+            368, 1404078, 2859015,  # blocked from the action
+            1404163,  # no longer allowed to advertise
+        }
+    ),
+    MetaAccountError: frozenset(
+        {
+            31, 3858385,  # the token's owner must authenticate in Ads Manager (observed since May 2026)
+            1359188,  # no payment method (observed)
+            2708008,  # not authorized for ads about politics
+        }
+    ),
+    MetaRateLimitError: frozenset({2446079}),  # "Rate Limiting"
+    MetaTransientError: frozenset({3910001}),  # trouble with the account, which passes
+    MetaObjectError: frozenset(
+        {
+            33,  # missing, or no access to it
+            1487007, 1487033, 1487056, 1487566, 1885088,  # ended, a date in the past, deleted, archived
+            2490427, 2490468,  # a rejected ad
+            1487694, 2446394, 1870088,  # a retired option of its targeting
+            1870199, 1815946, 2641,  # its locations ("Basic Targeting", reference "Ad Set")
+            1487756, 1487851,  # its locations overlap, or there are none (observed)
+            1870189, 1870227,  # its Advantage+ audience ("Advantage+ audience")
+            1870034, 1870090, 1870092,  # its audience: terms that are not accepted, with the code of a permission
+            1870065, 1870165, 246003, 246004,  # its audience: disabled, too young, flagged
+            2446289, 2490155, 1885557, 1815869, 2446880, 3858152,  # what one of its ads promotes
+            1885502,  # a format of one of its ads (observed)
+            3390001,  # the lead form of one of its ads (observed)
+        }
+    ),
+}  # fmt: skip
+"""Numbers that some responses have as the code, others as the subcode; the first match counts, before the code."""
+_BY_CODE: Mapping[type[MetaError], frozenset[int]] = {
+    MetaRateLimitError: frozenset({4, 17, 32, 341, 613, *range(80000, 80007), 80008, 80009, 80014}),  # "Rate Limiting"
+    MetaAccessError: frozenset({3, 10, 102, 104, 190, 2635, *range(200, 300)}),
+    MetaTransientError: frozenset({1, 2, 960}),  # 960: a batch timed out (observed)
+}
+"""Codes, whatever the subcode."""
 JsonObject = dict[str, Any]
 Shape = Callable[[JsonObject], bool]
 
@@ -77,21 +114,17 @@ def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
     return kind(f"Meta refuses {path}: {said}", code=code, subcode=subcode, retry_after=retry_after)
 
 
-def _kind(code: int | None, subcode: int | None, *, transient: bool) -> type[MetaError]:  # noqa: PLR0911 - one return per class
+def _kind(code: int | None, subcode: int | None, *, transient: bool) -> type[MetaError]:
     if code is None:
         return MetaTransientError
-    if exception := _EXCEPTIONS_TO_THE_CODE.get((code, subcode)):
-        return exception
-    numbers = {code, subcode}
-    if numbers & _POLICY_NUMBERS:
-        return MetaPolicyError
-    if code in _RATE_LIMIT_CODES or numbers & _RATE_LIMIT_NUMBERS:
-        return MetaRateLimitError
-    if code in _ACCESS_CODES:
-        return MetaAccessError
-    if transient or code in _TRANSIENT_CODES or numbers & _TRANSIENT_NUMBERS or code < 0:
-        return MetaTransientError
-    return MetaInvalidError
+    kind = _BY_PAIR.get((code, subcode)) or next(_matches(code, subcode), MetaInvalidError)
+    passes = issubclass(kind, MetaInvalidError) and (transient or code < 0)
+    return MetaTransientError if passes else kind
+
+
+def _matches(code: int, subcode: int | None) -> Iterator[type[MetaError]]:
+    yield from (kind for kind, numbers in _BY_NUMBER.items() if numbers & {code, subcode})
+    yield from (kind for kind, codes in _BY_CODE.items() if code in codes)
 
 
 def parse_json(text: Any) -> Any:

@@ -8,9 +8,9 @@ from closrads.domain.results import AdSetResult, Result
 from closrads.errors import (
     ClosradsError,
     LedgerError,
-    MetaAccessError,
+    MetaFatalError,
     MetaInvalidError,
-    MetaPolicyError,
+    MetaObjectError,
     MetaRateLimitError,
 )
 from closrads.observability import logger
@@ -140,7 +140,7 @@ def _refusals(
     for outcome in outcomes:
         error = outcome.error
         if outcome.result.result is Result.FAILED and isinstance(error, MetaInvalidError):
-            if not error.is_about_one_object:
+            if not isinstance(error, MetaObjectError):
                 codes = (error.code, error.subcode)
                 row = (*row, codes) if row[-1:] in {(), (codes,)} else (codes,)
         elif outcome.result.result is Result.UPDATED:
@@ -150,7 +150,7 @@ def _refusals(
 
 def _consequence(errors: Sequence[ClosradsError | None], stop: str) -> tuple[Result, str, str]:
     """Return the result and reason for the remaining ad sets (no reason: continue), and why the campaign stops."""
-    severe = [error for error in errors if isinstance(error, MetaAccessError | MetaPolicyError | LedgerError)]
+    severe = [error for error in errors if isinstance(error, MetaFatalError | LedgerError)]
     if severe or stop:
         stop = stop or f"Stopped: {severe[0]}"
         return Result.HELD, _STOPPED_BEFORE, stop

@@ -16,10 +16,9 @@ from closrads.errors import (
     ClosradsError,
     LedgerError,
     LedgerItemTooLargeError,
-    MetaAccessError,
     MetaError,
+    MetaFatalError,
     MetaInvalidError,
-    MetaPolicyError,
     MetaRateLimitError,
     MetaTransientError,
 )
@@ -91,7 +90,7 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
 
 def concerns_all(error: ClosradsError | None) -> bool:
     """Return whether an error for one ad set would also occur for all others of its campaign."""
-    return isinstance(error, LedgerError | MetaAccessError | MetaPolicyError | MetaRateLimitError)
+    return isinstance(error, LedgerError | MetaFatalError | MetaRateLimitError)
 
 
 def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:

@@ -134,6 +134,11 @@ POLICY_BLOCK = error(368, None, "The action attempted has been deemed abusive or
 ACCOUNT_HOLD_400 = error(31, 3858385, "The account must be authenticated", user_message="Open Ads Manager to verify")
 ACCOUNT_HOLD = replace(ACCOUNT_HOLD_400, status=HTTPStatus.OK)
 """Writes are refused until the token's owner has visited Ads Manager; observed with HTTP 200 in 2026."""
+PAYMENT_MISSING = error(100, 1359188, "No payment method", user_message="Add a payment method to the ad account")
+"""Observed by a user of the API; every change of the ad account is refused until a person has added one."""
+ADVERTISING_FORBIDDEN = error(1404163, None, "You are no longer allowed to advertise or to manage ads")
+NOT_AUTHORIZED_FOR_POLITICS = error(2708008, None, "The token's owner is not authorised for ads about politics")
+"""Marketing API "Error Codes"."""
 
 # --- versions and features that have gone
 
@@ -171,7 +176,13 @@ OBJECT_MISSING = error(100, 33, "Unsupported request: object does not exist", ki
 ADSET_ENDED = error(100, 1487007, "The ad set has ended: change its end date first")
 ADSET_DELETED = error(100, 1487056, "The ad set was deleted and cannot be edited")
 CAMPAIGN_DELETED = error(100, 1487566, "The campaign was deleted and cannot be edited")
-TERMS_NOT_ACCEPTED = error(200, 1870034, "The terms for custom audiences have not been accepted")
+TERMS_NOT_ACCEPTED = error(
+    200,
+    1870034,
+    "The terms for custom audiences have not been accepted",
+    user_message="Accept the terms for custom audiences in Ads Manager",
+)
+"""Marketing API "Error Codes": it has the code of a missing permission, but only ad sets with audiences meet it."""
 FORMATS_UNAVAILABLE = error(100, 1885502, "An ad of this ad set cannot be shown in any of its formats")
 POST_UNAVAILABLE = error(100, 2446289, "The post that this ad promotes is not available")
 INTEREST_RETIRED = error(100, 1487694, "The targeting option is no longer available")

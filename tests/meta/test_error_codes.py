@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from closrads.errors import (
     MetaAccessError,
+    MetaAccountError,
     MetaError,
     MetaInvalidError,
     MetaLostAnswerError,
+    MetaObjectError,
     MetaPolicyError,
     MetaRateLimitError,
     MetaTooMuchDataError,
@@ -132,9 +134,9 @@ def test_a_text_that_is_no_json_is_nothing(text: Any, value: Any) -> None:
         pytest.param(faults.answer({"error": {"code": True}}), (MetaTransientError, None, None), id="code a flag"),
         pytest.param(faults.answer({"error": {"code": "190"}}), (MetaTransientError, None, None), id="code a text"),
         pytest.param(faults.answer({"id": "1", "error": {"code": 190}}), (MetaAccessError, 190, None), id="with an id"),
-        pytest.param(faults.ERROR_DATA_OBJECT, (MetaInvalidError, 100, 1487694), id="error_data an object"),
-        pytest.param(faults.ERROR_DATA_TEXT, (MetaInvalidError, 100, 1487694), id="error_data JSON text"),
-        pytest.param(faults.ERROR_DATA_NOT_JSON, (MetaInvalidError, 100, 1487694), id="error_data plain text"),
+        pytest.param(faults.ERROR_DATA_OBJECT, (MetaObjectError, 100, 1487694), id="error_data an object"),
+        pytest.param(faults.ERROR_DATA_TEXT, (MetaObjectError, 100, 1487694), id="error_data JSON text"),
+        pytest.param(faults.ERROR_DATA_NOT_JSON, (MetaObjectError, 100, 1487694), id="error_data plain text"),
     ],
 )
 def test_an_error_is_known_by_its_numbers_whatever_its_status(
@@ -179,10 +181,11 @@ def test_the_message_for_people_is_preferred() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "remedy"), [(190, "Check meta/access_token"), (368, "Do not retry"), (100, ""), (2, "")]
+    ("kind", "remedy"),
+    [(190, "Check meta/access_token"), (368, "Do not retry"), (31, "until a person has settled"), (100, ""), (2, "")],
 )
 def test_where_a_person_has_to_act_the_text_says_how(kind: int, remedy: str) -> None:
-    """For a token and for a policy block."""
+    """For a token, a policy block and an ad account that is held."""
     assert remedy in str(error_of(faults.error(kind)))
 
 
@@ -206,22 +209,39 @@ CLASSES: list[tuple[type[MetaError], list[tuple[int, int | None]]]] = [
         [
             *[(3, None), (10, None), (102, None), (104, None), (2635, None), (1, 2853001)],
             *[(190, None), (190, 458), (190, 460), (190, 463), (190, 492)],
-            *[(200, None), (200, 1870034), (270, None), (294, None), (299, None)],
+            *[(200, None), (200, 1870035), (270, None), (294, None), (299, None)],
         ],
+    ),
+    (
+        MetaAccountError,
+        [(31, 3858385), (31, None), (100, 1359188), (1359188, None), (2708008, None), (100, 2708008)],
     ),
     (
         MetaPolicyError,
         [
             *[(368, None), (368, 1404078), (1404078, None), (2859015, None), (613, None)],
             *[(100, 368), (100, 1404078), (100, 2859015), (200, 368), (17, 2859015), (2, 368)],
+            *[(1404163, None), (100, 1404163), (200, 1404163)],
         ],
     ),
     (
         MetaInvalidError,
         [
             *[(0, None), (5, None), (80007, None), (80010, None), (194, None), (199, None), (300, None), (2500, None)],
-            *[(100, None), (100, 33), (100, 1487756), (100, 1487694), (100, 1870199), (100, 3390001), (100, 246003)],
-            *[(105, None), (2641, None), (1487901, None), (17, 1885172), (613, 1487632), (613, 1487225)],
+            *[(100, None), (105, None), (1487901, None), (17, 1885172), (613, 1487632), (613, 1487225)],
+            (100, 1870035),
+        ],
+    ),
+    (
+        MetaObjectError,
+        [
+            *[(100, 33), (100, 1487007), (100, 1487033), (100, 1487056), (100, 1487566), (100, 1885088)],
+            *[(100, 2490427), (2490468, None), (100, 1487756), (100, 1487851), (100, 1487694), (100, 2446394)],
+            *[(100, 1870199), (100, 1870189), (100, 1870227), (100, 1815946), (2641, None), (100, 2641)],
+            *[(100, 1885502), (100, 2446289), (100, 2490155), (100, 1885557), (100, 1815869), (100, 2446880)],
+            *[(100, 3858152), (100, 3390001), (3390001, None), (100, 246003), (100, 246004)],
+            *[(200, 1870034), (100, 1870034), (1870034, None), (200, 1870090), (200, 1870092), (294, 1870065)],
+            *[(100, 1870065), (100, 1870088), (100, 1870165)],
         ],
     ),
 ]
@@ -247,7 +267,8 @@ def test_code_and_subcode_decide_the_class(kind: type[MetaError], code: int, sub
     [
         pytest.param(faults.error(100, 33, transient=True), MetaTransientError, id="unknown trouble"),
         pytest.param(faults.error(999999, transient=True), MetaTransientError, id="an unknown code"),
-        pytest.param(faults.error(100, 33, transient=False), MetaInvalidError, id="expressly not"),
+        pytest.param(faults.error(100, 33, transient=False), MetaObjectError, id="expressly not"),
+        pytest.param(faults.error(100, 1359188, transient=True), MetaAccountError, id="a payment method missing"),
         pytest.param(faults.error(190, transient=True), MetaAccessError, id="a dead token"),
         pytest.param(faults.error(368, transient=True), MetaPolicyError, id="a policy block"),
         pytest.param(faults.error(613, transient=True), MetaPolicyError, id="abuse prevention"),
@@ -280,18 +301,20 @@ def test_a_page_that_is_too_large_has_no_code_of_its_own(reply: Reply) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "subcode", "about_one"),
-    [
-        *[(100, 33, True), (100, 1487007, True), (100, 1487056, True), (100, 1487756, True), (100, 1885502, True)],
-        *[(100, 2446289, True), (100, 246003, True), (2641, None, True), (100, 3390001, True), (2490427, None, True)],
-        *[(100, None, False), (31, 3858385, False), (2500, None, False), (100, 1359188, False), (None, None, False)],
-    ],
+    "reply",
+    ids(
+        [
+            ("terms of an audience", faults.TERMS_NOT_ACCEPTED),
+            ("hold", faults.ACCOUNT_HOLD),
+            ("payment", faults.PAYMENT_MISSING),
+            ("advertising forbidden", faults.ADVERTISING_FORBIDDEN),
+            ("politics", faults.NOT_AUTHORIZED_FOR_POLITICS),
+        ]
+    ),
 )
-def test_a_refusal_of_one_object_says_nothing_about_others(
-    code: int | None, subcode: int | None, *, about_one: bool
-) -> None:
-    """The others are still tried; after three equal ones of another kind the campaign stops."""
-    assert MetaInvalidError("refused", code=code, subcode=subcode).is_about_one_object is about_one
+def test_a_sound_token_is_not_blamed(reply: Reply) -> None:
+    """Meta's own text says what to do; a search for a fault of the token would be in vain."""
+    assert "access_token" not in str(error_of(reply))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from closrads.errors import (
     MetaError,
     MetaInvalidError,
     MetaLostAnswerError,
+    MetaObjectError,
     MetaRateLimitError,
     MetaTooMuchDataError,
     MetaTransientError,
@@ -510,7 +511,7 @@ def test_items_fail_one_by_one(world: World, ads: list[str]) -> None:
 
     outcomes = world.api().batch(look_at(ads))
 
-    assert named(outcomes) == [ads[0], MetaInvalidError, ads[2], MetaAccessError, ads[4]]
+    assert named(outcomes) == [ads[0], MetaObjectError, ads[2], MetaAccessError, ads[4]]
     assert world.meta.round_trips == 1
 
 
@@ -561,7 +562,7 @@ def test_items_recover_at_different_times(world: World, ads: list[str]) -> None:
 
     outcomes = world.api().batch(look_at(ads))
 
-    assert named(outcomes) == [ads[0], ads[1], MetaInvalidError, ads[3], ads[4]]
+    assert named(outcomes) == [ads[0], ads[1], MetaObjectError, ads[3], ads[4]]
     assert sent_ids(world) == [ads, ads[:3], [ads[1]]]
 
 

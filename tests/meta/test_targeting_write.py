@@ -15,6 +15,7 @@ from closrads.errors import (
     MetaError,
     MetaInvalidError,
     MetaLostAnswerError,
+    MetaObjectError,
     MetaOutcomeUnknownError,
     MetaPolicyError,
     MetaRateLimitError,
@@ -379,8 +380,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("reply", "kind"),
         [
-            pytest.param(faults.INTEREST_RETIRED, MetaInvalidError, id="data"),
-            pytest.param(faults.LOCATION_RESTRICTED, MetaInvalidError, id="location"),
+            pytest.param(faults.INTEREST_RETIRED, MetaObjectError, id="data"),
+            pytest.param(faults.LOCATION_RESTRICTED, MetaObjectError, id="location"),
             pytest.param(faults.TOKEN_EXPIRED, MetaAccessError, id="token"),
             pytest.param(faults.PERMISSION_MISSING, MetaAccessError, id="permission"),
             pytest.param(faults.POLICY_BLOCK, MetaPolicyError, id="policy"),

@@ -489,9 +489,9 @@ class TestSmallerOnes:
         assert unwell(world, adset) == []
 
     def test_the_same_refusal_for_each(self, world: World, adset: str) -> None:
-        """The account must be verified by a person: after three it is told once, and the rest is not tried."""
+        """A reason that Meta's reference does not list: after three it is told once, and the rest is not tried."""
         rest = [world.adset(name) for name in "ABCDEFG"]
-        world.meta.fail(faults.ACCOUNT_HOLD_400, on="POST adset", times=None)
+        world.meta.fail(faults.error(100, 7654321, "Invalid parameter"), on="POST adset", times=None)
 
         result = result_of(world, LIVE)
 

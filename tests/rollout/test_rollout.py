@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.results import AdSetResult, Result
-from closrads.errors import ClosradsError, LedgerError, MetaInvalidError
+from closrads.errors import ClosradsError, LedgerError, MetaInvalidError, MetaObjectError
 from closrads.rollout.rollout import Caution
 from closrads.rollout.wave import Outcome
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.server import Reply
 from tests.business import Business
 from tests.ledger_world import RECHECK, entries, only_reads
-from tests.world import LIVE, MORTGAGE_1, World
+from tests.world import LIVE, MORTGAGE_1, World, ids
 
 GOOD = Result.UPDATED
 BAD = (Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED)
@@ -30,7 +30,8 @@ def outcome(result: Result, error: ClosradsError | None = None, *, is_of_its_own
 
 def refused(code: int, subcode: int | None = None) -> Outcome:
     """Return an ad set that Meta refused with these codes."""
-    return outcome(Result.FAILED, MetaInvalidError("Meta refuses it", code=code, subcode=subcode))
+    kind = MetaObjectError if (code, subcode) == ENDED else MetaInvalidError
+    return outcome(Result.FAILED, kind("Meta refuses it", code=code, subcode=subcode))
 
 
 def cautious(*history: Sequence[Result | Outcome], wave_size: int = 25) -> Caution:
@@ -113,7 +114,7 @@ class TestCaution:
             assert not stop or f"{bad} of the {good + bad} ad sets" in stop
 
 
-ACCOUNT, OTHER_REASON = (31, 3858385), (100, 1234567)
+REASON, OTHER_REASON = (100, 7654321), (100, 1234567)
 """Codes that are not about one ad set."""
 ENDED = (100, 1487007)
 
@@ -124,18 +125,18 @@ class TestEqualRefusals:
     @pytest.mark.parametrize("waves", [(1, 1, 1), (3,), (2, 1)], ids=str)
     def test_three_in_a_row_for_the_same_reason_stop_the_campaign(self, waves: tuple[int, ...]) -> None:
         """Whether they went alone or together; the reason is told once."""
-        stop = cautious(*([refused(*ACCOUNT)] * size for size in waves)).stop
+        stop = cautious(*([refused(*REASON)] * size for size in waves)).stop
 
         assert stop.startswith("Stopped: 3 ad sets in a row were refused for the same reason")
-        assert "[Meta 31/3858385]" in stop
+        assert "[Meta 100/7654321]" in stop
 
     @pytest.mark.parametrize(
         "wave",
         [
-            pytest.param([refused(*ACCOUNT)] * 2, id="two"),
+            pytest.param([refused(*REASON)] * 2, id="two"),
             pytest.param([refused(*ENDED)] * 9, id="each for a reason of its own"),
-            pytest.param([refused(*ACCOUNT), refused(*OTHER_REASON)] * 4, id="in turn for two reasons"),
-            pytest.param([*[refused(*ACCOUNT)] * 2, outcome(GOOD)] * 4, id="one of three was updated"),
+            pytest.param([refused(*REASON), refused(*OTHER_REASON)] * 4, id="in turn for two reasons"),
+            pytest.param([*[refused(*REASON)] * 2, outcome(GOOD)] * 4, id="one of three was updated"),
             pytest.param([outcome(Result.FAILED, LedgerError("too large"))] * 5, id="not refused by Meta"),
             pytest.param([outcome(Result.NEEDS_ATTENTION)] * 5, id="not tried"),
         ],
@@ -148,19 +149,55 @@ class TestEqualRefusals:
 
     def test_one_that_has_ended_in_between_does_not_part_them(self) -> None:
         """What is about itself says nothing about the others."""
-        wave = [refused(*ACCOUNT), refused(*ENDED), refused(*ACCOUNT), outcome(Result.SKIPPED_PREFLIGHT)]
+        wave = [refused(*REASON), refused(*ENDED), refused(*REASON), outcome(Result.SKIPPED_PREFLIGHT)]
 
-        assert cautious(wave, [refused(*ACCOUNT)]).stop
+        assert cautious(wave, [refused(*REASON)]).stop
 
     def test_the_count_is_that_of_the_last_reason(self) -> None:
         """Two for one reason, and three for another."""
-        history = [refused(*OTHER_REASON)] * 2 + [refused(*ACCOUNT)] * 2
+        history = [refused(*OTHER_REASON)] * 2 + [refused(*REASON)] * 2
 
         assert cautious(history).stop == ""
-        assert cautious(history, [refused(*ACCOUNT)]).stop
+        assert cautious(history, [refused(*REASON)]).stop
 
 
 # --- through the handler
+
+
+class TestWhatARefusalIsAbout:
+    """One ad set, or everything in the ad account."""
+
+    def test_the_terms_of_an_audience_concern_the_ad_sets_that_use_it(self, business: Business) -> None:
+        """They come with the code of a missing permission: the others are updated, and Meta's text is the advice."""
+        business.adsets("ABCDEFGHIJKLMN")
+        business.world.meta.adsets[business.ids["G"]].targeting["custom_audiences"] = [{"id": "1"}]
+        business.world.meta.accounts["act_111"].audience_terms_accepted = False
+
+        assert business.run() == {"failed": "G", "updated": "A B C D E F H I J K L M N"}
+        assert "Accept the terms for custom audiences in Ads Manager" in business.issues("G")
+        assert "access_token" not in business.errors
+
+    @pytest.mark.parametrize(
+        "reply",
+        ids(
+            [
+                ("hold", faults.ACCOUNT_HOLD),
+                ("payment", faults.PAYMENT_MISSING),
+                ("advertising forbidden", faults.ADVERTISING_FORBIDDEN),
+                ("politics", faults.NOT_AUTHORIZED_FOR_POLITICS),
+                ("dead token", faults.TOKEN_INVALID),
+            ]
+        ),
+    )
+    def test_what_concerns_all_stops_the_campaign_at_the_first(self, business: Business, reply: Reply) -> None:
+        """Nothing else is tried, and it is told once."""
+        business.adsets("ABCDE")
+        business.world.meta.fail(reply, on="POST adset", times=None)
+
+        assert business.run() == {"failed": "A", "held": "B C D E"}
+        assert sum(call.method == "POST" for call in business.world.meta.operations) == 1
+        assert business.errors.count("Stopped: ") == 1
+        business.assert_nothing_half_done()
 
 
 class TestWaves:
