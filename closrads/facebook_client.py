@@ -87,7 +87,7 @@ def init_api(  # noqa: PLR0913 - credentials, and the dependencies that a caller
         graph_url=graph_url,
         clock=clock,
         meter=meter or UsageMeter(),
-        quota=quota or AccountQuota(clock.now),
+        quota=quota or AccountQuota(ad_account_id, clock.now),
     )
 
 

@@ -77,7 +77,7 @@ class Run:
 
     def quota(self, account: str) -> AccountQuota:
         """Return the quota of an ad account, which campaigns may share."""
-        return self._quotas.setdefault(account, AccountQuota(self.clock.now, self.max_quota_wait_seconds))
+        return self._quotas.setdefault(account, AccountQuota(account, self.clock.now, self.max_quota_wait_seconds))
 
     @property
     def ledger(self) -> Ledger:

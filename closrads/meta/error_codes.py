@@ -75,8 +75,10 @@ JsonObject = dict[str, Any]
 Shape = Callable[[JsonObject], bool]
 
 
-def parse_answer(path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
-    """Return the response's JSON object.
+def parse_answer(  # noqa: PLR0913, PLR0917 - the call, and the parts of its response
+    path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape, account_id: str
+) -> JsonObject:
+    """Return the JSON object of a response to a call for an ad account.
 
     Only Meta's own error object means that the call was refused. An HTML page, an empty body or anything else that is
     not JSON of the expected shape does not come from the API, whatever its status (facebook-python-business-sdk #675).
@@ -90,13 +92,13 @@ def parse_answer(path: str, status: int, headers: Mapping[str, str], body: Any, 
     """
     answer = parse_json(body)
     if isinstance(answer, dict) and "error" in answer:
-        raise _classify(path, answer["error"], headers)
+        raise _classify(path, answer["error"], headers, account_id)
     if not (HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and isinstance(answer, dict) and expects(answer)):
         raise MetaLostAnswerError(f"Meta answered HTTP {status} for {path} with something unexpected")
     return answer
 
 
-def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
+def _classify(path: str, error: Any, headers: Mapping[str, str], account_id: str) -> MetaError:
     """Return the exception for one of Meta's error objects."""
     if not isinstance(error, dict):
         return MetaTransientError(f"Meta reports an error for {path}: {one_line(str(error))}")
@@ -110,7 +112,7 @@ def _classify(path: str, error: Any, headers: Mapping[str, str]) -> MetaError:
     logger.info(
         "meta.error", extra={"path": path, "code": code, "subcode": subcode, "kind": kind.__name__, "trace": trace}
     )
-    retry_after = seconds_to_regain_access(headers) if kind is MetaRateLimitError else None
+    retry_after = seconds_to_regain_access(headers, account_id) if kind is MetaRateLimitError else None
     return kind(f"Meta refuses {path}: {said}", code=code, subcode=subcode, retry_after=retry_after)
 
 

@@ -287,7 +287,7 @@ class GraphApi:
         answer = self._exchange(batch.execute, [operation.method for operation in operations], call_reserve)
         items = parse_json(answer.text)
         if not isinstance(items, list):
-            parse_answer("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
+            self._parse("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
         items += [None] * (len(operations) - len(items))
         return [self._parse_item(operation, item) for operation, item in zip(operations, items, strict=False)]
 
@@ -302,7 +302,7 @@ class GraphApi:
         }
         self.quota.update(headers)
         try:
-            return parse_answer(operation.path, item["code"], headers, item.get("body"), operation.expects)
+            return self._parse(operation.path, item["code"], headers, item.get("body"), operation.expects)
         except MetaError as error:
             return error
 
@@ -312,7 +312,10 @@ class GraphApi:
         answer = self._exchange(
             lambda: self._api.call(method, tuple(path.split("/")), params=dict(params)), [method], call_reserve
         )
-        return parse_answer(path, answer.status_code, answer.headers, answer.text, expects)
+        return self._parse(path, answer.status_code, answer.headers, answer.text, expects)
+
+    def _parse(self, path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
+        return parse_answer(path, status, headers, body, expects, self.ad_account_id)
 
     def _exchange(self, send: Callable[[], Any], methods: Sequence[str], call_reserve: float) -> requests.Response:
         """Send through the SDK and return the raw response, however the SDK interprets it."""

@@ -32,6 +32,7 @@ _BATCH_WINDOW = timedelta(seconds=1)
 _MAX_AMOUNT = 1_000_000
 """Maximum plausible number of percent, seconds or minutes; anything above is ignored."""
 _HEADERS = ("x-ad-account-usage", "x-business-use-case-usage", "x-app-usage")
+_USE_CASE = "ads_management"
 _HOURLY = ("call_count", "total_cputime", "total_time")
 _REGAIN_MINUTES = "estimated_time_to_regain_access"
 _RESET_SECONDS = "reset_time_duration"
@@ -53,7 +54,8 @@ class AccountQuota:
     Meta sends usage headers only after enough calls (Graph API "Rate Limits"); without any, no limit is near.
     """
 
-    def __init__(self, now: Callable[[], datetime], max_wait_seconds: float = math.inf) -> None:
+    def __init__(self, account_id: str, now: Callable[[], datetime], max_wait_seconds: float = math.inf) -> None:
+        self._account_id = account_id
         self._now = now
         self.max_wait_seconds = max_wait_seconds
         """Maximum time to wait for quota; work that would have to wait longer is deferred."""
@@ -77,7 +79,7 @@ class AccountQuota:
 
     def update(self, headers: Mapping[str, str]) -> None:
         """Update the usage from the headers of a response, or of one item of a batch."""
-        account, use_cases, app = _usage(headers)
+        account, use_cases, app = _usage(headers, self._account_id)
         with self._lock:
             now = self._now()
             while self._own and self._own[0][0] <= now:
@@ -150,23 +152,30 @@ def _hourly_block(entries: Sequence[JsonObject], now: datetime) -> _Unavailable 
     return _Unavailable(math.inf if blocked else 0, now + (regain or WINDOW), now)
 
 
-def seconds_to_regain_access(headers: Mapping[str, str]) -> float | None:
-    """Return the longest time until access is regained in Meta's usage headers; None if they state none.
+def seconds_to_regain_access(headers: Mapping[str, str], account_id: str) -> float | None:
+    """Return the longest time until the ad account regains access in Meta's usage headers; None if they state none.
 
     See Marketing API "Rate Limiting".
     """
-    account, use_cases, _ = _usage(headers)
+    account, use_cases, _ = _usage(headers, account_id)
     full = (_maximum([account], "acc_id_util_pct") or 0) >= _FULL_PCT
     seconds = _maximum([account], _RESET_SECONDS) if full else None
     return max(seconds or 0, 60 * (_maximum(use_cases, _REGAIN_MINUTES) or 0)) or None
 
 
-def _usage(headers: Mapping[str, str]) -> tuple[JsonObject, list[JsonObject], JsonObject]:
-    """Return the usage of the account, of each use case of any business object, and of the app."""
+def _usage(headers: Mapping[str, str], account_id: str) -> tuple[JsonObject, list[JsonObject], JsonObject]:
+    """Return the usage of the ad account's score, of its `ads_management` use case, and of the app.
+
+    The header of the use cases lists each type of up to 32 objects, by id. Each type of each object is a quota of its
+    own, and all of our calls are of `ads_management` (Graph API "Rate Limits"). The ids are documented as businesses',
+    and were observed to be ad accounts', too: if this account is not among them, all objects count.
+    """
     lowered = {str(name).lower(): value for name, value in headers.items()}
     account, objects, app = (_json_object(lowered.get(name)) for name in _HEADERS)
-    lists = (entries for entries in objects.values() if isinstance(entries, list))
-    return account, [entry for entries in lists for entry in entries if isinstance(entry, dict)], app
+    own = account_id.removeprefix("act_")
+    lists = [objects[own]] if own in objects else list(objects.values())
+    entries = (entry for each in lists if isinstance(each, list) for entry in each if isinstance(entry, dict))
+    return account, [entry for entry in entries if entry.get("type", _USE_CASE) == _USE_CASE], app
 
 
 def _maximum(entries: Iterable[JsonObject], *names: str) -> float | None:

@@ -39,7 +39,7 @@ def _outcome(result: RunResult) -> str:
     if failed := _failed(result):
         return f"✗ {prefix}{_names(failed, _MAX_SUBJECT_NAME_CHARS)} failed"
     counts = [f"{count} {word}" for word, count in _change_counts(result).items()] or [WORDINGS[result.action].nothing]
-    sign = "⚠" if _has_warnings(_without_deferred(result)) else "✓"
+    sign = "⚠" if _has_warnings(_without_deferred(result)) or _only_deferred(result) else "✓"
     return f"{sign} {prefix}{_short(counts, list(_secondary_facts(result)))}"
 
 
@@ -184,6 +184,13 @@ def _without_deferred(result: RunResult) -> RunResult:
         for campaign in result.campaigns
     )
     return replace(result, campaigns=tuple(campaigns))
+
+
+def _only_deferred(result: RunResult) -> bool:
+    """Return whether a live sync had ad sets to change and had to leave all of them for the next run."""
+    found = {adset.result for campaign in result.campaigns for adset in campaign.adsets}
+    is_live_sync = result.action is Action.SYNC and not result.dry_run
+    return is_live_sync and Result.DEFERRED in found and Result.UPDATED not in found
 
 
 def _has_warnings(result: RunResult) -> bool:

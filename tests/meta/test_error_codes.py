@@ -30,7 +30,7 @@ from tests.world import VETERANS, World, ids
 def judged(reply: Reply, expects: Callable[[JsonObject], bool] = has_id) -> JsonObject | MetaError:
     """Return what is made of an answer."""
     try:
-        return parse_answer("501", reply.status, dict(reply.headers), reply.body, expects)
+        return parse_answer("501", reply.status, dict(reply.headers), reply.body, expects, "act_111")
     except MetaError as error:
         return error
 

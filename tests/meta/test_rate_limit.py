@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.meta.rate_limit import AccountQuota, seconds_to_regain_access
+from sandbox.meta import quota as stand_in
 from sandbox.meta.quota import Quota
 from tests.world import START, FakeTime
 
@@ -37,6 +38,12 @@ def use_case(percent: float = 0, minutes: float = 0, name: str = "call_count") -
     return {USE_CASE: json.dumps({"1": [calm], "2": [calm, entry]})}
 
 
+def kind(name: str, percent: int = 100) -> dict[str, Any]:
+    """Give a use case's entry by its type; a full one says when it has access again."""
+    minutes = 0 if percent < 100 else 5
+    return stand_in.use_case(name, percent, minutes)
+
+
 def app(percent: float, name: str = "call_count") -> dict[str, str]:
     """Give the header of the app's hour."""
     return {APP: json.dumps({"call_count": 1, "total_time": 1, "total_cputime": 1} | {name: percent})}
@@ -44,7 +51,7 @@ def app(percent: float, name: str = "call_count") -> dict[str, str]:
 
 def meter(time: FakeTime, *answers: Headers) -> AccountQuota:
     """Return a meter that has learned from these answers, two seconds apart."""
-    quota = AccountQuota(time.clock.now)
+    quota = AccountQuota("act_111", time.clock.now)
     for headers in answers:
         time.sleep(2)
         quota.update(headers)
@@ -129,7 +136,7 @@ class TestTheScore:
     )
     def test_the_larger_of_our_count_and_metas_holds(self, time: FakeTime, own: int, percent: float, free: int) -> None:
         """What Meta's percentage shows beyond our own points is somebody else's."""
-        quota = AccountQuota(time.clock.now)
+        quota = AccountQuota("act_111", time.clock.now)
         quota.count(own)
         time.sleep(10)
         quota.update(score(percent))
@@ -146,7 +153,7 @@ class TestTheScore:
 
     def test_our_expired_calls_are_not_taken_for_others(self, time: FakeTime) -> None:
         """Nor do they hide any: what Meta counts now is spent by somebody else."""
-        quota = AccountQuota(time.clock.now)
+        quota = AccountQuota("act_111", time.clock.now)
         quota.count(30)
         time.sleep(300)
         quota.update(score(50))
@@ -172,7 +179,7 @@ class TestTheScore:
     def test_the_items_of_a_batch_may_come_in_any_order(self, time: FakeTime) -> None:
         """The one done last shows most of what others have spent, wherever in the answer it stands."""
         for items in permutations((score(40), score(60), score(55))):
-            quota = AccountQuota(time.clock.now)
+            quota = AccountQuota("act_111", time.clock.now)
             quota.count(20)
             for headers in items:
                 quota.update(headers)
@@ -199,7 +206,7 @@ class TestTheScore:
 
     def test_a_block_outlasts_the_items_that_were_done_before_it(self, time: FakeTime) -> None:
         """The item that met the limit may stand before one that did not."""
-        quota = AccountQuota(time.clock.now)
+        quota = AccountQuota("act_111", time.clock.now)
         quota.update(score(100, 60))
         quota.update(score(97, 300))
 
@@ -227,6 +234,32 @@ class TestTheHour:
 
         time.sleep(300)
         assert quota.seconds_until(1) == 0
+
+    @pytest.mark.parametrize(
+        ("objects", "wait"),
+        [
+            pytest.param({"111": [kind("ads_insights")], "222": [kind("pages")]}, 0, id="other kinds"),
+            pytest.param(
+                {"111": [kind("ads_management", 3)], "222": [kind("ads_management")]}, 0, id="another account"
+            ),
+            pytest.param({"111": [kind("ads_insights"), kind("ads_management")]}, 300, id="ours among others"),
+            pytest.param({"222": [kind("ads_management")]}, 300, id="nothing by the account's number"),
+        ],
+    )
+    def test_only_ads_management_of_this_account_counts(
+        self, time: FakeTime, objects: dict[str, list[Any]], wait: float
+    ) -> None:
+        """By its number; Meta documents the key as a business, so without our number any of ads_management counts."""
+        headers = {USE_CASE: json.dumps(objects)}
+
+        assert meter(time, headers).seconds_until(1) == wait
+        assert seconds_to_regain_access(headers, "act_111") == (wait or None)
+
+    def test_the_tier_of_another_quota_says_nothing(self, time: FakeTime) -> None:
+        """Each of them may have a tier of its own."""
+        entries = [kind("ads_insights") | {"ads_api_access_tier": LIMITED}]
+
+        assert meter(time, {USE_CASE: json.dumps({"111": entries})}).limit is None
 
     @pytest.mark.parametrize("percent", [0, 90, 100])
     def test_a_stated_time_to_regain_access_is_the_block(self, time: FakeTime, percent: float) -> None:
@@ -266,7 +299,7 @@ histories = st.lists(st.one_of(answers, st.integers(0, 40), st.sampled_from([0.5
 def lived(history: list[Any]) -> tuple[AccountQuota, FakeTime]:
     """Return a meter after answers (headers), calls of our own (points) and pauses (seconds, as float)."""
     time = FakeTime()
-    quota = AccountQuota(time.clock.now)
+    quota = AccountQuota("act_111", time.clock.now)
     for event in history:
         if isinstance(event, int):
             quota.count(event)
@@ -328,7 +361,7 @@ class TestProperties:
     def test_who_waits_as_told_is_never_refused(self, tier: str, days: list[tuple[int, float, list[int]]]) -> None:
         """With others at work on the account too, as long as they rest between Meta's last answer and our calls."""
         time = FakeTime()
-        meta, quota = Quota(tier, time.seconds), AccountQuota(time.clock.now)
+        meta, quota = Quota(tier, time.seconds), AccountQuota("act_111", time.clock.now)
         for others, pause, calls in days:
             meta.spend(others)
             time.sleep(pause)
@@ -380,7 +413,7 @@ class TestGarbage:
         for points in (0, 31, 61):
             assert after.seconds_until(points) == before.seconds_until(points)
         assert (fresh.limit, fresh.seconds_until(9_001)) == (None, 0)
-        assert seconds_to_regain_access(headers) is None
+        assert seconds_to_regain_access(headers, "act_111") is None
 
     @given(
         st.dictionaries(
@@ -392,7 +425,7 @@ class TestGarbage:
     def test_nothing_raises(self, headers: Any) -> None:
         """Not even what no header can be: a batch's items are JSON of any shape."""
         quota, _ = lived([headers])
-        seconds = seconds_to_regain_access(headers)
+        seconds = seconds_to_regain_access(headers, "act_111")
 
         assert quota.seconds_until(1) >= 0
         assert seconds is None or 0 < seconds < math.inf
@@ -424,7 +457,7 @@ class TestGarbage:
 )
 def test_the_time_to_regain_access(headers: Headers, seconds: float | None) -> None:
     """Only a time that Meta states is one to wait for after a refusal."""
-    assert seconds_to_regain_access(headers) == seconds
+    assert seconds_to_regain_access(headers, "act_111") == seconds
 
 
 def test_several_threads_share_a_meter() -> None:
@@ -437,7 +470,7 @@ def test_several_threads_share_a_meter() -> None:
         inside.release()
         return START
 
-    quota = AccountQuota(now)
+    quota = AccountQuota("act_111", now)
 
     def work(_: int) -> None:
         for _ in range(10):

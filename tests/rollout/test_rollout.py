@@ -12,6 +12,7 @@ from closrads.errors import ClosradsError, LedgerError, MetaInvalidError, MetaOb
 from closrads.rollout.rollout import Caution
 from closrads.rollout.wave import Outcome
 from sandbox.meta import Breakage, Operation, faults
+from sandbox.meta.quota import use_case
 from sandbox.server import Reply
 from tests.business import Business
 from tests.ledger_world import RECHECK, entries, only_reads
@@ -657,6 +658,26 @@ class TestQuota:
         assert business.run() == {"updated": "A B"}
         assert business.world.time.waits[0] == pytest.approx(300, abs=10)
         assert business.refused == []
+
+    @pytest.mark.parametrize("percent", [97, 100])
+    def test_other_quotas_in_the_same_header_do_not_count(self, business: Business, percent: int) -> None:
+        """The header has up to 32 objects and several kinds; only ads_management of this account is ours."""
+        full = [use_case(kind, percent, minutes=40) for kind in ("ads_insights", "pages", "custom_audience")]
+        others = {"111": full, "222": [use_case("ads_management", percent, minutes=40), *full]}
+        business.world.meta.accounts["act_111"].other_usage = others
+        business.adsets("ABC")
+
+        assert business.run() == {"updated": "A B C"}
+        assert business.world.time.waits == [3, 3]
+
+    def test_a_run_that_could_do_nothing_warns(self, business: Business) -> None:
+        """All that was to be done was deferred: that is not what a tick means."""
+        business.world.meta.accounts["act_111"].other_usage = {"111": [use_case("ads_management", 100, minutes=40)]}
+        business.adsets("ABC")
+
+        assert business.run() == {"deferred": "A B C"}
+        (mail,) = business.world.sandbox.aws.mails
+        assert "⚠ 3 deferred" in mail.subject
 
     def test_two_campaigns_of_one_account_share_its_quota(self, business: Business) -> None:
         """What one has used the other does not have."""
