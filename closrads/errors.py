@@ -118,7 +118,7 @@ class MetaLostAnswerError(MetaTransientError):
 
 
 class MetaTooMuchDataError(MetaTransientError):
-    """The requested page is too large: retry with a smaller `limit`; waiting does not help."""
+    """The requested page of a list is too large: retry with a smaller `limit`; waiting does not help."""
 
 
 class MetaRateLimitError(MetaError):

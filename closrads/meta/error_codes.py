@@ -46,6 +46,7 @@ _BY_NUMBER: Mapping[type[MetaError], frozenset[int]] = {
         }
     ),
     MetaRateLimitError: frozenset({2446079}),  # "Rate Limiting"
+    MetaTooMuchDataError: frozenset({1504018}),  # it took Meta too long, with the code 2 or 100 (observed)
     MetaTransientError: frozenset({3910001}),  # trouble with the account, which passes
     MetaObjectError: frozenset(
         {
@@ -108,6 +109,8 @@ def _classify(path: str, error: Any, headers: Mapping[str, str], account_id: str
     kind = _kind(code, subcode, transient=error.get("is_transient") is True)
     if kind is MetaTransientError and "reduce the amount of data" in texts:
         kind = MetaTooMuchDataError  # the only error that is recognized by its message: it has no distinct code
+    if kind is MetaTooMuchDataError and "/" not in path:
+        kind = MetaTransientError  # only an edge of an object can be read in smaller pages
     trace = one_line(str(error.get("fbtrace_id")))
     logger.info(
         "meta.error", extra={"path": path, "code": code, "subcode": subcode, "kind": kind.__name__, "trace": trace}

@@ -8,7 +8,8 @@ if the status is 2xx *and* the body is an object of the expected shape.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
 from typing import Any, TypeGuard, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -137,6 +138,8 @@ class GraphApi:
         self.version_warning = ""
         """Meta's latest warning about the end of `API_VERSION`; empty if there is none."""
         self._meter = meter
+        self._page_sizes: dict[str, int] = {}
+        """The largest pages that Meta may still answer, by edge; an edge is missing until a page of it has failed."""
 
     @property
     def wait_reserve(self) -> float:
@@ -161,22 +164,34 @@ class GraphApi:
     def get_all(
         self, path: str, params: Mapping[str, Any], page_size: int, *, reserve: float = RESERVED_SECONDS
     ) -> list[JsonObject]:
-        """Read every row of a list, halving the page size if Meta reports too much data.
+        """Read every row of a list, in smaller pages if Meta does not answer a larger one.
+
+        Meta reports a page that is too large in many ways, also as an unknown error or as an HTML page
+        (facebook-python-business-sdk #675). Each page that keeps failing is therefore halved, down to a single row: a
+        list that cannot be read at all takes ten round trips, three for a page of 200 and one for each smaller size.
+        The size is kept for later lists of the same edge. Without time to wait, a page is halved only if the error says
+        that it is too large.
 
         Only a missing `paging.next` ends a list: any page may be short or empty (Graph API "Paginated Results").
         """
         rows: list[JsonObject] = []
         cursor: str | None = None
         seen: set[str | None] = set()
+        retried: tuple[type[MetaError], ...] = (MetaTransientError, MetaRateLimitError)
         while True:
             position = {"after": cursor} if cursor else {}
+            query = self._in_pages(Operation("GET", path, {**params, "limit": page_size, **position}, has_data))
+            attempt = partial(self.get_once, path, query.params, has_data)
             try:
-                page = self.get(path, {**params, "limit": page_size, **position}, has_data, reserve=reserve)
-            except MetaTooMuchDataError:
-                if page_size == 1:
+                page = self.retrying(attempt, reserve=reserve, errors=retried)
+            except MetaTransientError as error:
+                may_be_too_large = isinstance(error, MetaTooMuchDataError) or self.clock.remaining() > reserve
+                if query.params["limit"] == 1 or not may_be_too_large:
                     raise
-                page_size //= 2
+                self._halve_pages(query)
+                retried = (MetaRateLimitError,)
                 continue
+            retried = (MetaTransientError, MetaRateLimitError)
             rows += page["data"]
             if not (page.get("paging") or {}).get("next"):
                 return rows
@@ -266,10 +281,14 @@ class GraphApi:
 
         def attempt() -> None:
             nonlocal pending
+            sent = [self._in_pages(operations[index]) for index in pending]
             try:
-                answers = self._batch_once([operations[index] for index in pending], call_reserve)
+                answers = self._batch_once(sent, call_reserve)
             except MetaError as error:
                 answers = [error] * len(pending)
+            for operation, answer in zip(sent, answers, strict=True):
+                if isinstance(answer, MetaTransientError):
+                    self._halve_pages(operation)
             outcomes.update(zip(pending, answers, strict=True))
             pending = [index for index in pending if _is_retryable(outcomes[index])]
             errors = [answer for answer in answers if _is_retryable(answer)]
@@ -279,6 +298,18 @@ class GraphApi:
         with suppress(MetaError):  # `outcomes` has the error of each item
             self.retrying(attempt, reserve=reserve)
         return [outcomes[index] for index in range(len(operations))]
+
+    def _in_pages(self, operation: Operation) -> Operation:
+        """Return a read of a list with pages as small as they have had to be for its edge; others as they are."""
+        limit = operation.params.get("limit", 0)
+        size = min(limit, self._page_sizes.get(_edge(operation), limit))
+        return replace(operation, params={**operation.params, "limit": size}) if limit else operation
+
+    def _halve_pages(self, operation: Operation) -> None:
+        """Read lists of an operation's edge in pages of at most half the size of this one, from now on."""
+        if limit := operation.params.get("limit"):
+            edge = _edge(operation)
+            self._page_sizes[edge] = min(self._page_sizes.get(edge, limit), max(limit // 2, 1))
 
     def _batch_once(self, operations: Sequence[Operation], call_reserve: float) -> list[JsonObject | MetaError]:
         batch = self._api.new_batch()
@@ -360,6 +391,10 @@ def _wait(state: RetryCallState) -> float:
 def _is_retryable(outcome: object) -> TypeGuard[MetaError]:
     is_temporary = isinstance(outcome, MetaTransientError | MetaRateLimitError)
     return is_temporary and not isinstance(outcome, MetaTooMuchDataError)
+
+
+def _edge(operation: Operation) -> str:
+    return operation.path.rpartition("/")[2]
 
 
 def _next_cursor(paging: Mapping[str, Any]) -> str | None:

@@ -27,10 +27,10 @@ from sandbox.server import Reply
 from tests.world import VETERANS, World, ids
 
 
-def judged(reply: Reply, expects: Callable[[JsonObject], bool] = has_id) -> JsonObject | MetaError:
+def judged(reply: Reply, expects: Callable[[JsonObject], bool] = has_id, path: str = "501") -> JsonObject | MetaError:
     """Return what is made of an answer."""
     try:
-        return parse_answer("501", reply.status, dict(reply.headers), reply.body, expects, "act_111")
+        return parse_answer(path, reply.status, dict(reply.headers), reply.body, expects, "act_111")
     except MetaError as error:
         return error
 
@@ -194,7 +194,17 @@ def test_where_a_person_has_to_act_the_text_says_how(kind: int, remedy: str) -> 
 CLASSES: list[tuple[type[MetaError], list[tuple[int, int | None]]]] = [
     (
         MetaTransientError,
-        [(1, None), (1, 99), (2, None), (960, None), (3910001, None), (-1, None), (-3, 1487756)],
+        [
+            (1, None),
+            (1, 99),
+            (2, None),
+            (2, 1504018),
+            (100, 1504018),
+            (960, None),
+            (3910001, None),
+            (-1, None),
+            (-3, 1487756),
+        ],
     ),
     (
         MetaRateLimitError,
@@ -289,15 +299,26 @@ def test_is_transient_is_believed_where_the_code_says_nothing_graver(reply: Repl
 )
 def test_the_text_does_not_decide(code: int, kind: type[MetaError]) -> None:
     """Texts are translated and change, so even the one telling phrase counts only with the code it belongs to."""
-    error = error_of(faults.error(code, 1, "Reduce the amount of data. Unknown error, rate limit"))
+    error = judged(faults.error(code, 1, "Reduce the amount of data. Unknown error, rate limit"), path="501/ads")
 
     assert type(error) is kind
 
 
-@pytest.mark.parametrize("reply", ids([("plain", faults.REDUCE_DATA), ("for people", faults.REDUCE_DATA_HIDDEN)]))
-def test_a_page_that_is_too_large_has_no_code_of_its_own(reply: Reply) -> None:
-    """Only the phrase tells it from other trouble, wherever it stands."""
-    assert type(error_of(reply)) is MetaTooMuchDataError
+@pytest.mark.parametrize(
+    "reply",
+    ids(
+        [
+            ("plain", faults.REDUCE_DATA),
+            ("for people", faults.REDUCE_DATA_HIDDEN),
+            ("timed out", faults.REQUEST_TIMED_OUT),
+            ("timed out, code 100", faults.REQUEST_TIMED_OUT_100),
+        ]
+    ),
+)
+def test_only_a_list_can_be_too_large(reply: Reply) -> None:
+    """Told by a phrase, wherever it stands, or by a subcode; of an object it is trouble that passes."""
+    assert type(judged(reply, path="501/ads")) is MetaTooMuchDataError
+    assert type(judged(reply)) is MetaTransientError
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The door to Meta's Graph API: which answers count, which errors are retried, how lists and batches are read."""
 
 import json
+import math
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -429,7 +430,26 @@ def test_a_next_address_that_leads_nowhere_is_refused(world: World, names: set[s
         read_names(world)
 
 
-@pytest.mark.parametrize("reply", ids([("plain", faults.REDUCE_DATA), ("hidden", faults.REDUCE_DATA_HIDDEN)]))
+TOLD_AT_ONCE = ids(
+    [
+        ("plain", faults.REDUCE_DATA),
+        ("hidden", faults.REDUCE_DATA_HIDDEN),
+        ("timed out", faults.REQUEST_TIMED_OUT),
+        ("timed out, code 100", faults.REQUEST_TIMED_OUT_100),
+    ]
+)
+NOT_TOLD = ids(
+    [
+        ("unknown error", faults.UNKNOWN_ERROR),
+        ("subcode 99", faults.UNKNOWN_ERROR_99),
+        ("page 400", faults.ERROR_PAGE_400),
+        ("page 500", faults.SERVER_ERROR_HTML),
+        ("empty 500", faults.SERVER_ERROR_EMPTY),
+    ]
+)
+
+
+@pytest.mark.parametrize("reply", TOLD_AT_ONCE)
 def test_pages_that_are_too_large_are_asked_for_smaller(world: World, names: set[str], reply: Reply) -> None:
     """Meta does not like more than two rows at once: no waiting, smaller pages, nothing lost and nothing twice."""
     world.meta.max_rows, world.meta.too_much_data = 2, reply
@@ -438,6 +458,82 @@ def test_pages_that_are_too_large_are_asked_for_smaller(world: World, names: set
 
     assert (len(found), set(found)) == (7, names)
     assert (limits(world), world.time.waits) == ([8, 4, 2, 2, 2, 2], [])
+
+
+@pytest.mark.parametrize("reply", NOT_TOLD)
+def test_pages_that_keep_failing_are_asked_for_smaller(world: World, names: set[str], reply: Reply) -> None:
+    """Meta does not say that a page is too large: first it may be an outage, then pages that are ever smaller."""
+    world.meta.max_rows, world.meta.too_much_data = 2, reply
+
+    found = read_names(world, 8)
+
+    assert (len(found), set(found)) == (7, names)
+    assert (limits(world), world.time.waits) == ([8, 8, 8, 4, 2, 2, 2, 2], [5, 10])
+
+
+@pytest.mark.parametrize("reply", NOT_TOLD)
+def test_a_list_that_fails_at_any_size_takes_ten_round_trips(world: World, names: set[str], reply: Reply) -> None:
+    """Three for a page of 200, and one for each of the seven smaller sizes."""
+    assert names
+    world.meta.max_rows, world.meta.too_much_data = 0, reply
+
+    with pytest.raises(MetaTransientError):
+        read_names(world, 200)
+
+    assert (limits(world), world.time.waits) == ([200, 200, 200, 100, 50, 25, 12, 6, 3, 1], [5, 10])
+
+
+def test_a_throttle_between_smaller_pages_is_waited_for(world: World, names: set[str]) -> None:
+    """It says nothing about their size."""
+    world.meta.fail(faults.UNKNOWN_ERROR_99, on="GET adsets", times=3)
+    world.meta.fail(faults.throttled_account(60), on="GET adsets")
+
+    assert set(read_names(world, 8)) == names
+    assert (limits(world)[:5], world.time.waits) == ([8, 8, 8, 4, 4], [5, 10, 60])
+
+
+def test_without_time_to_wait_a_list_is_asked_for_once(world: World, names: set[str]) -> None:
+    """Only an error that names the size is worth another call then."""
+    assert names
+    world.meta.fail(faults.UNKNOWN_ERROR_99, on="GET adsets", times=None)
+
+    with pytest.raises(MetaTransientError):
+        world.api().get_all(f"{VETERANS}/adsets", FIELDS, 8, reserve=math.inf)
+
+    assert limits(world) == [8]
+
+
+def test_the_size_that_was_found_is_kept(world: World, names: set[str]) -> None:
+    """For the rest of the run, and for each list of the kind, in batches too."""
+    world.meta.max_rows = 2
+    api = world.api()
+    for _ in range(2):
+        assert len(api.get_all(f"{VETERANS}/adsets", FIELDS, 8)) == len(names)
+    (answer,) = api.batch([Operation("GET", f"{VETERANS}/adsets", {**FIELDS, "limit": 8}, has_data)])
+
+    assert limits(world) == [8, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2]
+    assert not isinstance(answer, MetaError)
+
+
+@pytest.mark.parametrize("reply", NOT_TOLD)
+def test_a_list_in_a_batch_is_repeated_in_smaller_pages(world: World, names: set[str], reply: Reply) -> None:
+    """The repetitions that there are anyway ask for less."""
+    assert names
+    world.meta.max_rows, world.meta.too_much_data = 2, reply
+    (answer,) = world.api().batch([Operation("GET", f"{VETERANS}/adsets", {**FIELDS, "limit": 8}, has_data)])
+
+    assert not isinstance(answer, MetaError)
+    assert (limits(world), len(answer["data"])) == ([8, 4, 2], 2)
+
+
+@pytest.mark.parametrize("reply", TOLD_AT_ONCE)
+def test_an_object_cannot_be_asked_for_in_smaller_pages(world: World, names: set[str], reply: Reply) -> None:
+    """So the same words are trouble that passes."""
+    assert names
+    world.meta.fail(reply, on="GET campaign")
+
+    assert world.api().get(VETERANS, {"fields": "id"})["id"] == VETERANS
+    assert world.time.waits == [5]
 
 
 def test_smaller_pages_go_on_from_where_the_list_was(world: World, names: set[str]) -> None:
@@ -449,7 +545,7 @@ def test_smaller_pages_go_on_from_where_the_list_was(world: World, names: set[st
     assert (len(found), set(found), limits(world)) == (7, names, [4, 4, 2, 2])
 
 
-@pytest.mark.parametrize("reply", ids([("plain", faults.REDUCE_DATA), ("hidden", faults.REDUCE_DATA_HIDDEN)]))
+@pytest.mark.parametrize("reply", TOLD_AT_ONCE)
 def test_a_single_row_that_is_too_large_is_given_up(world: World, names: set[str], reply: Reply) -> None:
     """Less than one row cannot be asked for."""
     assert names
