@@ -16,7 +16,8 @@ ClosradsError
 │   ├── MetaFatalError            all further changes would be refused as well: no retry; stop the campaign
 │   │   ├── MetaAccessError           token or permission
 │   │   ├── MetaAccountError          the ad account, until a person has acted
-│   │   └── MetaPolicyError           blocked by policy
+│   │   ├── MetaPolicyError           blocked by policy
+│   │   └── MetaVersionError          the version of Meta's API has ended
 │   ├── MetaInvalidError          this request: no retry; continue with the next ad set, but not after equal refusals
 │   │   └── MetaObjectError           this object: no retry; continue with the next ad set
 │   └── MetaOutcomeUnknownError   outcome of a write unknown, and reading back failed: roll back
@@ -147,6 +148,12 @@ class MetaPolicyError(MetaFatalError):
     """Meta blocks the action by policy; further calls prolong the block."""
 
     remedy = "Do not retry: look at the account in Meta Business Support first"
+
+
+class MetaVersionError(MetaFatalError):
+    """Meta no longer serves the version of its API that this package uses."""
+
+    remedy = "A newer CLOSRADS is needed: get its latest state, then deploy it as README.md says under “Deploy”"
 
 
 class MetaInvalidError(MetaError):

@@ -16,6 +16,7 @@ from closrads.errors import (
     MetaRateLimitError,
     MetaTooMuchDataError,
     MetaTransientError,
+    MetaVersionError,
 )
 from closrads.meta.rate_limit import seconds_to_regain_access
 from closrads.observability import logger
@@ -45,6 +46,7 @@ _BY_NUMBER: Mapping[type[MetaError], frozenset[int]] = {
             2708008,  # not authorized for ads about politics
         }
     ),
+    MetaVersionError: frozenset({2635}),  # ("Versioning")
     MetaRateLimitError: frozenset({2446079}),  # "Rate Limiting"
     MetaTooMuchDataError: frozenset({1504018}),  # it took Meta too long, with the code 2 or 100 (observed)
     MetaTransientError: frozenset({3910001}),  # trouble with the account, which passes
@@ -68,7 +70,7 @@ _BY_NUMBER: Mapping[type[MetaError], frozenset[int]] = {
 """Numbers that some responses have as the code, others as the subcode; the first match counts, before the code."""
 _BY_CODE: Mapping[type[MetaError], frozenset[int]] = {
     MetaRateLimitError: frozenset({4, 17, 32, 341, 613, *range(80000, 80007), 80008, 80009, 80014}),  # "Rate Limiting"
-    MetaAccessError: frozenset({3, 10, 102, 104, 190, 2635, *range(200, 300)}),
+    MetaAccessError: frozenset({3, 10, 102, 104, 190, *range(200, 300)}),
     MetaTransientError: frozenset({1, 2, 960}),  # 960: a batch timed out (observed)
 }
 """Codes, whatever the subcode."""

@@ -19,6 +19,7 @@ from closrads.errors import (
     MetaRateLimitError,
     MetaTooMuchDataError,
     MetaTransientError,
+    MetaVersionError,
 )
 from closrads.meta.error_codes import JsonObject, parse_answer, parse_json
 from closrads.meta.graph import GraphApi, has_data, has_id, is_confirmed
@@ -182,10 +183,17 @@ def test_the_message_for_people_is_preferred() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "remedy"),
-    [(190, "Check meta/access_token"), (368, "Do not retry"), (31, "until a person has settled"), (100, ""), (2, "")],
+    [
+        (190, "Check meta/access_token"),
+        (368, "Do not retry"),
+        (31, "until a person has settled"),
+        (100, ""),
+        (2, ""),
+        (2635, "A newer CLOSRADS is needed"),
+    ],
 )
 def test_where_a_person_has_to_act_the_text_says_how(kind: int, remedy: str) -> None:
-    """For a token, a policy block and an ad account that is held."""
+    """For a token, a policy block, an ad account that is held, and a version of Meta's API that has ended."""
     assert remedy in str(error_of(faults.error(kind)))
 
 
@@ -217,11 +225,12 @@ CLASSES: list[tuple[type[MetaError], list[tuple[int, int | None]]]] = [
     (
         MetaAccessError,
         [
-            *[(3, None), (10, None), (102, None), (104, None), (2635, None), (1, 2853001)],
+            *[(3, None), (10, None), (102, None), (104, None), (1, 2853001)],
             *[(190, None), (190, 458), (190, 460), (190, 463), (190, 492)],
             *[(200, None), (200, 1870035), (270, None), (294, None), (299, None)],
         ],
     ),
+    (MetaVersionError, [(2635, None), (100, 2635)]),
     (
         MetaAccountError,
         [(31, 3858385), (31, None), (100, 1359188), (1359188, None), (2708008, None), (100, 2708008)],
@@ -330,6 +339,7 @@ def test_only_a_list_can_be_too_large(reply: Reply) -> None:
             ("payment", faults.PAYMENT_MISSING),
             ("advertising forbidden", faults.ADVERTISING_FORBIDDEN),
             ("politics", faults.NOT_AUTHORIZED_FOR_POLITICS),
+            ("version", faults.VERSION_RETIRED),
         ]
     ),
 )

@@ -187,6 +187,7 @@ class TestWhatARefusalIsAbout:
                 ("advertising forbidden", faults.ADVERTISING_FORBIDDEN),
                 ("politics", faults.NOT_AUTHORIZED_FOR_POLITICS),
                 ("dead token", faults.TOKEN_INVALID),
+                ("retired version", faults.VERSION_RETIRED),
             ]
         ),
     )
