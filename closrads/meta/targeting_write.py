@@ -8,8 +8,8 @@ from closrads.domain.targeting import _build_new_targeting, geo_conflicts, regio
 from closrads.errors import (
     AdSetChangedError,
     MetaError,
-    MetaInvalidError,
     MetaLostAnswerError,
+    MetaObjectError,
     MetaOutcomeUnknownError,
     MetaRateLimitError,
     MetaTransientError,
@@ -109,7 +109,7 @@ class TargetingWriter:
             return latest
         self._refuse_foreign_regions()
         if conflicts := geo_conflicts(latest.targeting, write.wanted):
-            raise MetaInvalidError("; ".join(conflicts))
+            raise MetaObjectError("; ".join(conflicts))
         answer = self._send(_build_new_targeting(latest.targeting, write.regions), reserve)
         if not has_targeting(answer):
             return self._read_confirmed()
@@ -133,7 +133,7 @@ class TargetingWriter:
         if self._sent or age > FRESH_SECONDS:
             self._latest = self._read(self._latest)
             if not self._sent and (why_not := self._write.accepts(self._latest)):
-                raise MetaInvalidError(why_not)
+                raise MetaObjectError(why_not)
 
     def _send(self, targeting: JsonObject, reserve: float) -> JsonObject:
         params = {"targeting": targeting, "fields": "id,targeting"}

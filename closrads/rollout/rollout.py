@@ -10,20 +10,17 @@ from closrads.errors import (
     LedgerError,
     MetaFatalError,
     MetaInvalidError,
-    MetaObjectError,
     MetaRateLimitError,
 )
 from closrads.observability import logger
 from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import Job
-from closrads.rollout.wave import Outcome, apply_wave, validate_change
+from closrads.rollout.wave import MAX_EQUAL_REFUSALS, Outcome, Reason, apply_wave, common_reason, validate_change
 
 MAX_FAILED_CANARIES = 2
 """Consecutive failed canaries that stop the rollout: Meta may break every ad set today."""
 MAX_FAILED_SHARE = 0.5
 """Share of failed ad sets in a wave that stops the rollout."""
-MAX_EQUAL_REFUSALS = 3
-"""Consecutive ad sets, refused with the same codes for a reason that is not specific to them, that stop the rollout."""
 _COULD_NOT = "had to be put back or could not be verified"
 _STOPPED_BEFORE = "The campaign was stopped before its turn"
 _FAILED = frozenset({Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED})
@@ -40,8 +37,8 @@ class Caution:
     """Whether an update has been verified in this run."""
     failed_canaries: int = 0
     """Consecutive failed canaries."""
-    refusals: tuple[tuple[int | None, int | None], ...] = ()
-    """Meta's codes and subcodes for the latest consecutive refusals that are not specific to an ad set."""
+    refusals: tuple[Reason, ...] = ()
+    """Meta's reasons for the latest consecutive refusals that are not specific to an ad set."""
     stop: str = ""
     """Why the campaign must be stopped; empty if it may continue."""
 
@@ -132,19 +129,14 @@ def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResu
     return results, ""
 
 
-def _refusals(
-    before: tuple[tuple[int | None, int | None], ...], outcomes: Sequence[Outcome]
-) -> tuple[tuple[int | None, int | None], ...]:
-    """Return the codes of the latest consecutive equal refusals; those specific to one ad set are ignored."""
+def _refusals(before: tuple[Reason, ...], outcomes: Sequence[Outcome]) -> tuple[Reason, ...]:
+    """Return the reasons of the latest consecutive equal refusals; those specific to one ad set are ignored."""
     row = before
     for outcome in outcomes:
-        error = outcome.error
-        if outcome.result.result is Result.FAILED and isinstance(error, MetaInvalidError):
-            if not isinstance(error, MetaObjectError):
-                codes = (error.code, error.subcode)
-                row = (*row, codes) if row[-1:] in {(), (codes,)} else (codes,)
-        elif outcome.result.result is Result.UPDATED:
+        if outcome.result.result is Result.UPDATED:
             row = ()
+        elif outcome.result.result is Result.FAILED and (reason := common_reason(outcome.error, outcome.result.name)):
+            row = (*row, reason) if row[-1:] in {(), (reason,)} else (reason,)
     return row
 
 

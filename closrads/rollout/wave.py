@@ -1,6 +1,7 @@
 """A wave of planned changes: read again, record, write, complete."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from closrads.errors import (
     MetaError,
     MetaFatalError,
     MetaInvalidError,
+    MetaObjectError,
     MetaRateLimitError,
     MetaTransientError,
 )
@@ -37,6 +39,12 @@ from closrads.rollout.change_run import (
     write,
 )
 
+MAX_EQUAL_REFUSALS = 3
+"""Ad sets, refused for the same reason that is not specific to them, after which no further one is tried."""
+_OF_ITS_OWN = re.compile(r"\d+|“[^”]*”|\"[^\"]*\"")
+"""Ids and quoted names in a message of Meta's."""
+Reason = tuple[int | None, str]
+"""What equal refusals have in common: Meta's code, and its subcode or what it says."""
 FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
 
 
@@ -93,6 +101,17 @@ def concerns_all(error: ClosradsError | None) -> bool:
     return isinstance(error, LedgerError | MetaFatalError | MetaRateLimitError)
 
 
+def common_reason(error: ClosradsError | None, name: str) -> Reason | None:
+    """Return what Meta's refusals of several ad sets have in common if they are equal; None if it is specific to one.
+
+    Without a subcode a code may mean anything, so the message decides, except for ids and the ad set's name.
+    """
+    if not isinstance(error, MetaInvalidError) or isinstance(error, MetaObjectError):
+        return None
+    said = _OF_ITS_OWN.sub("", str(error).replace(name, "")) if error.subcode is None else str(error.subcode)
+    return error.code, said
+
+
 def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     changes: dict[str, Decision] = {}
@@ -123,13 +142,16 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
 
 def _send(job: Job, prepared: Sequence[ChangeRun], refused: list[ClosradsError]) -> list[ChangeRun]:
     """Write changes concurrently; after an error that concerns the whole campaign, no further write is started."""
+    reasons: list[Reason | None] = []
 
     def send(run: ChangeRun) -> ChangeRun:
-        if any(map(concerns_all, list(refused))):
+        equal = max(map(reasons.count, set(reasons) - {None}), default=0)
+        if equal >= MAX_EQUAL_REFUSALS or any(map(concerns_all, list(refused))):
             return run.in_state(ChangeState.NOT_WRITTEN)
         done = write(job, run)
         if done.state is ChangeState.NOT_WRITTEN and done.error is not None:
             refused.append(done.error)
+            reasons.append(common_reason(done.error, done.change.before.name))
         return done
 
     return map_concurrently(send, prepared, WRITES_AT_ONCE)

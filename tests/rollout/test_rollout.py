@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from closrads.domain.results import AdSetResult, Result
 from closrads.errors import ClosradsError, LedgerError, MetaInvalidError, MetaObjectError
+from closrads.rollout.change_run import WRITES_AT_ONCE
 from closrads.rollout.rollout import Caution
 from closrads.rollout.wave import Outcome
 from sandbox.meta import Breakage, Operation, faults
@@ -148,6 +149,22 @@ class TestEqualRefusals:
         assert cautious(wave).stop == ""
         assert cautious([GOOD], wave).stop == ""
 
+    @pytest.mark.parametrize(
+        ("sentences", "stops"),
+        [
+            pytest.param([f"Meta refuses {number}: Budget too low" for number in (501, 502, 503)], True, id="ids"),
+            pytest.param([f"“{name}” has too low a budget" for name in "ABC"], True, id="names in quotes"),
+            pytest.param(["Broad (501) has no pixel"] * 3, True, id="names"),
+            pytest.param([f"Invalid {field}" for field in ("pixel", "bid", "budget")], False, id="other reasons"),
+        ],
+    )
+    def test_without_a_subcode_the_sentences_are_compared(self, sentences: list[str], *, stops: bool) -> None:
+        """Code 100 alone may mean anything; ids and names do not make another reason of it."""
+        errors = [MetaInvalidError(sentence, code=100) for sentence in sentences]
+        caution = cautious(*([outcome(Result.FAILED, error)] for error in errors))
+
+        assert bool(caution.stop) is stops
+
     def test_one_that_has_ended_in_between_does_not_part_them(self) -> None:
         """What is about itself says nothing about the others."""
         wave = [refused(*REASON), refused(*ENDED), refused(*REASON), outcome(Result.SKIPPED_PREFLIGHT)]
@@ -177,6 +194,26 @@ class TestWhatARefusalIsAbout:
         assert business.run() == {"failed": "G", "updated": "A B C D E F H I J K L M N"}
         assert "Accept the terms for custom audiences in Ads Manager" in business.issues("G")
         assert "access_token" not in business.errors
+
+    def test_equal_refusals_after_a_good_update_stop_the_campaign_too(self, business: Business) -> None:
+        """A wave of many does not try each of them, and the reason is told once."""
+        business.world.put({"limits/wave_size": "25"})
+        names = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        business.adsets(names)
+        reply = faults.error(100, 7654321, "Invalid parameter")
+        business.world.meta.fail(
+            reply,
+            on=lambda call: (call.method, call.kind) == ("POST", "adset") and call.path != business.ids["A"],
+            times=None,
+        )
+
+        came_to = business.run()
+
+        assert came_to["updated"] == "A"
+        assert 3 <= len(came_to["failed"].split()) <= 3 + WRITES_AT_ONCE
+        assert came_to["held"].split()[-1] == "Z"
+        assert business.errors.count("for the same reason") == 1
+        business.assert_nothing_half_done()
 
     @pytest.mark.parametrize(
         "reply",
