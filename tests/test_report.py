@@ -208,6 +208,15 @@ class TestTrouble:
         """On a bad day it does not say that there was nothing to change."""
         assert f"{words}.\n" in report(ended(result)).text
 
+    def test_an_ad_set_that_has_ended_is_no_trouble(self) -> None:
+        """It is listed in a grey box of its own, and counted neither in the subject nor among those that ran."""
+        mail = report(UNCHANGED, ended(Result.ENDED))
+
+        assert boxes(mail)["Ended"] == "grey"
+        assert "ran without issues" in seen(mail.html)
+        assert "1 ad set: 0 updated, 1 unchanged," in mail.text
+        assert mail.subject.startswith("CLOSRADS ✓ nothing to change ·")
+
     def test_a_reach_beyond_the_states_is_mentioned(self) -> None:
         """It is no trouble: the box is grey and the run is still a good one."""
         mail = report(replace(UPDATED, issues=("Its location setting lets Meta reach people outside the states",)))
@@ -223,8 +232,9 @@ class TestTrouble:
         mail = report(ended(result, "a reason"), action=action)
 
         assert "a reason" in mail.text
-        assert set(boxes(mail).values()) <= {"red", "orange", "grey"}
-        assert "✓" not in mail.subject
+        assert {"red", "orange", "grey"} & set(boxes(mail).values())
+        assert ("green" in boxes(mail).values()) == (result is Result.ENDED)
+        assert ("✓" in mail.subject) == (result is Result.ENDED)
 
     def test_the_graver_box_stands_higher(self) -> None:
         """Red, then orange, then grey."""

@@ -1035,3 +1035,100 @@ def test_ads_of_other_campaigns_are_never_touched(world: World) -> None:
     assert world.meta.states(stranger) == {"TX"}
     assert not [operation for operation in world.meta.operations if stranger in operation.path]
     assert VETERANS in {operation.object_id for operation in world.meta.operations}
+
+
+class TestEnded:
+    """Ad sets whose end is past stay ACTIVE at Meta, which refuses to switch their ads on."""
+
+    @pytest.fixture
+    def ended(self, world: World) -> list[str]:
+        """Return two ad sets that have ended; they come before four that run."""
+        world.campaign("FL")
+        ended = [world.adset(f"Ended {number}") for number in range(2)]
+        for adset in ended:
+            world.meta.adsets[adset].end_time = world.time.seconds() - 3600
+        for number in range(4):
+            world.adset(f"Running {number}")
+        return ended
+
+    def test_they_are_left_alone_and_the_others_run(self, world: World, ended: list[str]) -> None:
+        """No write, no re-publish, no sign against the rest: the day is a good one."""
+        answer = world.run(LIVE)
+
+        assert results(answer) == {
+            **dict.fromkeys(["Ended 0", "Ended 1"], "ended"),
+            **{f"Running {number}": "updated" for number in range(4)},
+        }
+        ads = {ad.id for adset in ended for ad in world.meta.ads_of(adset)}
+        assert not {operation.object_id for operation in world.meta.operations} & {*ended, *ads}
+        (campaign,) = answer["campaigns"]
+        assert (campaign["adsets_processed"], campaign["adsets_ended"]) == (4, 2)
+        mail = world.sandbox.aws.mails[-1]
+        assert mail.subject.startswith("CLOSRADS ✓ 4 updated ·")
+        assert "ran without issues" in mail.html
+        assert "Veterans, 2 ad sets, ended" in mail.text
+
+    def test_their_campaign_may_have_ended_instead(self, world: World) -> None:
+        """A campaign past its end reads ACTIVE as well."""
+        world.campaign("FL", slug="mortgage", meta_campaigns=(MORTGAGE_1, MORTGAGE_2))
+        world.meta.campaigns[MORTGAGE_1].stop_time = world.time.seconds() - 3600
+        world.adset("One", campaign=MORTGAGE_1)
+        world.adset("Two", campaign=MORTGAGE_2)
+
+        assert results(world.run(LIVE), "mortgage") == {"One": "ended", "Two": "updated"}
+
+    def test_their_states_say_nothing_of_a_plan(self, world: World) -> None:
+        """What they still target would not be taken away, so it is no part of the share that may be."""
+        world.campaign("FL")
+        adset = world.adset("Ended", "AL AK AZ AR CA CO CT DE GA HI ID")
+        world.meta.adsets[adset].end_time = world.time.seconds() - 3600
+        world.adset("Running", "FL GA")
+
+        assert results(world.run(LIVE)) == {"Ended": "ended", "Running": "updated"}
+
+    @pytest.mark.parametrize(("seconds", "result"), [(600, "ended"), (3600, "updated")])
+    def test_one_that_is_about_to_end(self, world: World, seconds: int, result: str) -> None:
+        """It might end before its ads are re-published, or put back."""
+        world.campaign("FL")
+        world.meta.adsets[world.adset()].end_time = world.time.seconds() + seconds
+
+        assert results(world.run(LIVE)) == {"Broad": result}
+
+    def test_an_end_in_1969_is_none(self, world: World) -> None:
+        """Old ad sets without an end are read with the time zero."""
+        world.campaign("FL")
+        world.meta.adsets[world.adset()].end_time = 0
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+
+    def test_one_that_is_ended_after_the_plan(self, world: World) -> None:
+        """What is read again right before the write decides."""
+        world.campaign("FL")
+        adset = world.adset()
+        let_the_plan_grow_old(world)
+        old = world.meta.on_exchange
+
+        def end(moment: str) -> None:
+            old(moment)
+            if world.time.seconds() > world.meta.adsets[adset].created_time + 5:
+                world.meta.adsets[adset].end_time = world.time.seconds()
+
+        world.meta.on_exchange = end
+
+        assert results(world.run(LIVE)) == {"Broad": "ended"}
+        assert world.meta.writes == []
+
+    def test_an_ad_that_broke_before_the_end_is_named_and_nothing_is_written(self, world: World) -> None:
+        """Nothing delivers there any more, and Meta would refuse the re-publish of a rollback."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.run(LIVE)
+        world.meta.ads_of(adset)[0].issues = [MISSING_LEAD_FORM]
+        world.meta.adsets[adset].end_time = world.time.seconds()
+        world.meta.requests.clear()
+
+        answer = world.run({"action": "recheck", "dry_run": False})
+
+        assert results(answer) == {"Broad": "unchanged"}
+        assert "3390001" in str(answer["campaigns"][0]["adsets"][0]["issues"])
+        assert world.meta.writes == []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -51,11 +51,17 @@ class AdSetSnapshot:
     ads: tuple[Ad, ...] = ()
     read_at: datetime = LONG_AGO
     """When the read started."""
+    end_time: datetime | None = None
+    """When the ad set or its campaign ends, whichever is earlier; None if neither does. No status reflects it."""
 
     @property
     def active_ads(self) -> tuple[Ad, ...]:
         """The ads whose configured status is ACTIVE."""
         return tuple(ad for ad in self.ads if ad.status == "ACTIVE")
+
+    def is_ended(self, margin: timedelta = timedelta(0)) -> bool:
+        """Return whether the ad set had ended when it was read, or would within `margin` from then."""
+        return self.end_time is not None and self.end_time <= self.read_at + margin
 
 
 class AdHealth(StrEnum):

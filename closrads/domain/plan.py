@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from closrads.domain.adsets import AdFinding, AdSetSnapshot
@@ -15,6 +16,11 @@ from closrads.state_mapper import Region
 BEYOND_STATES = "Its location setting lets Meta reach people outside the states (targeting_automation)"
 MIN_STATES_FOR_PERCENTAGE = 10
 """A percentage of fewer targeted states is meaningless."""
+END_MARGIN = timedelta(minutes=15)
+"""Time before its end in which an ad set is no longer changed; no invocation lasts longer.
+
+Meta refuses to re-publish the ads of an ended one (Marketing API "Error Codes", 1487007), so a rollback must be over.
+"""
 MAX_REVERT_STREAK = 2
 """Consecutive reverts after which an ad set is left alone: each attempt restarts its learning phase."""
 
@@ -71,7 +77,7 @@ def _keys(regions: Iterable[Any]) -> frozenset[str]:
     return frozenset(str(region["key"]) for region in regions)  # Meta may return numbers
 
 
-def decide(
+def decide(  # noqa: PLR0911 - one return per decision
     adset: AdSetSnapshot,
     regions: Sequence[Region],
     unhealthy_ads: Collection[AdFinding],
@@ -95,6 +101,8 @@ def decide(
     notes = (BEYOND_STATES,) if reaches_beyond_states(adset.targeting) else ()
     decision = Decision(adset, Result.UPDATED, tuple(regions), notes, replaces, keeps=keeps)
     present = region_keys(adset.targeting)
+    if adset.is_ended(END_MARGIN):
+        return replace(decision, result=Result.ENDED, issues=())
     if adset.effective_status != "ACTIVE":
         return replace(decision, result=Result.NOT_ACTIVE, issues=(f"Meta says {adset.effective_status}",))
     if unhealthy_ads:

@@ -30,6 +30,8 @@ class Result(StrEnum):
     """Cannot be set to the states without losing what a person set up, or was reverted too often; left alone."""
     NOT_ACTIVE = "not_active"
     """`IN_PROCESS` or `WITH_ISSUES` itself; left alone."""
+    ENDED = "ended"
+    """Its end date, or that of its campaign, is past; left alone."""
     DEFERRED = "deferred"
     """Not started, for want of time or quota or because of `max_adsets`; the next run takes it."""
     HELD = "held"
@@ -111,6 +113,7 @@ _COUNTED_RESULTS = {
     "adsets_held": Result.HELD,
     "adsets_needs_attention": Result.NEEDS_ATTENTION,
     "adsets_not_active": Result.NOT_ACTIVE,
+    "adsets_ended": Result.ENDED,
     "adsets_failed": Result.FAILED,
 }
 """By the name of its count, each result; `adsets_failed` counts all `ERROR_RESULTS`."""
@@ -182,7 +185,7 @@ class SyncReport:
     @property
     def adsets_processed(self) -> int:
         """Ad sets that were active, whatever became of them."""
-        return self.count(*Result) - self.adsets_not_active
+        return self.count(*Result) - self.adsets_not_active - self.adsets_ended
 
     @property
     def adsets_updated(self) -> int:
@@ -223,6 +226,11 @@ class SyncReport:
     def adsets_not_active(self) -> int:
         """Ad sets that Meta is still processing or reports issues on."""
         return self.count(Result.NOT_ACTIVE)
+
+    @property
+    def adsets_ended(self) -> int:
+        """Ad sets whose end date is past."""
+        return self.count(Result.ENDED)
 
     @property
     def adsets_failed(self) -> int:

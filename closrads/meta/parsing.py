@@ -31,6 +31,7 @@ def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_a
         targeting=row["targeting"],
         ads=tuple(ads.values()),
         read_at=read_at,
+        end_time=_end_time(row),
     )
 
 
@@ -44,6 +45,14 @@ def parse_ad(row: JsonObject) -> Ad:
         issues=tuple(map(_issue, _list_of_objects(row, "issues_info"))),
         review_feedback=one_line("; ".join(_leaves(row.get("ad_review_feedback")))),
     )
+
+
+def _end_time(row: JsonObject) -> datetime | None:
+    """Return when an ad set or its campaign ends; None if neither does, which old objects show as the time zero."""
+    campaign = row.get("campaign")
+    texts = (row.get("end_time"), campaign.get("stop_time") if isinstance(campaign, dict) else None)
+    ends = (time for text in texts if (time := _time(text)) is not None and time.timestamp() > 0)
+    return min(ends, default=None)
 
 
 def _time(text: Any) -> datetime | None:

@@ -16,6 +16,7 @@ MAX_OUTCOME_CHARS = 70
 """Maximum length of the outcome in a subject: about what a phone shows."""
 MAX_PREVIEW_CHARS = 160
 _QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
+_NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
 _TOKEN_IS_DEAD = re.compile(r"\[Meta 190[]/]")
 _MAX_NAMES = 2
 """Maximum number of names before “and N more”; a single further name is listed as well."""
@@ -199,15 +200,16 @@ def _has_warnings(result: RunResult) -> bool:
         or campaign.recovered
         or campaign.unexplained
         or campaign.left_to
-        or any(adset.result not in _QUIET or _note_label(result, adset) for adset in campaign.adsets)
+        or any(adset.result not in {*_QUIET, Result.ENDED} or _note_label(result, adset) for adset in campaign.adsets)
         for campaign in result.campaigns
     )
 
 
 def _change_counts(result: RunResult) -> dict[str, int]:
-    """Return the counts of the whole run, without unchanged ad sets."""
+    """Return the counts of the whole run, without unchanged and ended ad sets."""
     counts = _counts(result, [adset for campaign in result.campaigns for adset in campaign.adsets])
-    counts.pop(WORDINGS[result.action].counted[Result.UNCHANGED], None)
+    for outcome in (Result.UNCHANGED, Result.ENDED):
+        counts.pop(WORDINGS[result.action].counted[outcome], None)
     return counts
 
 
@@ -229,7 +231,7 @@ def _label(result: RunResult, adset: AdSetResult) -> str:
 def _counted(result: RunResult, campaigns: Iterable[SyncReport]) -> str:
     """Return the number of ad sets, and the counts that are always shown or not zero."""
     wording = WORDINGS[result.action]
-    adsets = [adset for campaign in campaigns for adset in campaign.adsets if adset.result is not Result.NOT_ACTIVE]
+    adsets = [adset for campaign in campaigns for adset in campaign.adsets if adset.result not in _NOT_RUNNING]
     counts = {would_be(result, wording.counted[outcome]): 0 for outcome in wording.always} | _counts(result, adsets)
     in_full = {wording.counted[Result.SKIPPED_PREFLIGHT]: wording.labels[Result.SKIPPED_PREFLIGHT]}
     return f"{_adsets(len(adsets))}: {enumerated({in_full.get(word, word): n for word, n in counts.items()})}"

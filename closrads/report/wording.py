@@ -24,6 +24,7 @@ LABELS = {
     Result.SKIPPED_PREFLIGHT: "skipped before the run",
     Result.NEEDS_ATTENTION: "needs attention",
     Result.NOT_ACTIVE: "not active now",
+    Result.ENDED: "ended",
     Result.DEFERRED: "deferred to the next run",
     Result.HELD: "held",
     Result.REVERTED: "put back as before",
@@ -44,6 +45,7 @@ COUNTED = {
     Result.DEFERRED: "deferred",
     Result.HELD: "held",
     Result.NOT_ACTIVE: "not active",
+    Result.ENDED: "ended",
     Result.UNCHANGED: "unchanged",
 }
 ROLLBACK_FAILED_KIND = Kind(
@@ -104,6 +106,13 @@ KINDS = (
         "Left alone",
         "These ad sets were not touched, for the reason below.",
         (Result.HELD, Result.NOT_ACTIVE),
+    ),
+    Kind(
+        "grey",
+        "Ended",
+        "The end date of these ad sets, or of their Meta campaign, is past, so they were left alone. If one is to run "
+        "again, give it a later end in Ads Manager; the next run takes it.",
+        (Result.ENDED,),
     ),
 )
 

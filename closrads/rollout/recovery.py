@@ -305,6 +305,8 @@ def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
     present = region_keys(seen.now.targeting)
     broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
     is_foreign = present not in {seen.change.new_regions, seen.change.old_regions}
+    if seen.now.is_ended():  # it does not deliver, and Meta refuses the re-publish after a rollback
+        return ()
     if seen.now.effective_status in _GONE or (is_foreign and seen.change.state is ChangeState.SUPERSEDED):
         return ()
     if seen.change.state is ChangeState.ROLLED_BACK and present == seen.change.new_regions:

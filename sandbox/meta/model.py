@@ -152,9 +152,9 @@ class AdSet(_Delivering):
         return self.campaign.account
 
     def is_ended(self, now: float) -> bool:
-        """Return whether the end of the ad set or of its campaign is past."""
+        """Return whether the end of the ad set or of its campaign is past; the time zero is none."""
         ends = (self.end_time, self.campaign.stop_time)
-        return any(end is not None and end <= now for end in ends)
+        return any(end is not None and 0 < end <= now for end in ends)
 
     def _inherited(self) -> str | None:
         return _imposed(self.campaign.effective_status, "CAMPAIGN")

@@ -58,7 +58,7 @@ class TestCounts:
         """What was active is the sum of all that became of it."""
         counts = report(*map(adset, found)).counts()
 
-        processed, inactive = counts.pop("adsets_processed"), counts["adsets_not_active"]
+        processed, inactive = counts.pop("adsets_processed"), counts["adsets_not_active"] + counts["adsets_ended"]
         assert sum(counts.values()) == len(found)
         assert processed + inactive == len(found)
 
@@ -74,6 +74,7 @@ class TestCounts:
                 Result.SKIPPED_PREFLIGHT: "adsets_skipped_preflight",
                 Result.NEEDS_ATTENTION: "adsets_needs_attention",
                 Result.NOT_ACTIVE: "adsets_not_active",
+                Result.ENDED: "adsets_ended",
                 Result.DEFERRED: "adsets_deferred",
                 Result.HELD: "adsets_held",
                 Result.REVERTED: "adsets_reverted",

@@ -24,7 +24,7 @@ LONG = "Veterans | Leads | US | 2026 | Q2 | Lookalike 1-3 % | Closed won | No pu
 
 
 _AS_FOUND = frozenset(
-    {Result.UNCHANGED, Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.HELD, Result.NOT_ACTIVE}
+    {Result.UNCHANGED, Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.HELD, Result.NOT_ACTIVE, Result.ENDED}
 )
 """Of a sync: what tells of no states."""
 
