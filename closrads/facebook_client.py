@@ -36,7 +36,7 @@ from closrads.meta.graph import (
     has_id,
     is_confirmed,
 )
-from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change, text_of
+from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change, parse_whole_adset, text_of
 from closrads.meta.rate_limit import AccountQuota
 from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, TargetingWriter
 from closrads.observability import logger
@@ -49,7 +49,7 @@ ACTIVITIES_PER_PAGE = 100
 FURTHER_LOOKS = 2
 """Maximum number of further verifications of ads that are in process; a review takes hours and is not awaited."""
 
-_ADSET_FIELDS = "id,name,effective_status,targeting,end_time,campaign{stop_time}"
+_ADSET_FIELDS = "id,name,account_id,effective_status,targeting,end_time,campaign{stop_time}"
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
 _ACTIVITY_FIELDS = "event_time,event_type,object_id,actor_name,extra_data"
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
@@ -394,7 +394,7 @@ def _read_once(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdSe
             if isinstance(row, MetaError):
                 raise row
             ads = {ad.id: ad for ad in map(parse_ad, _all_rows(api, f"{adset.id}/ads", page, math.inf))}
-            now[adset.id] = parse_adset(row, adset.meta_campaign_id, ads, started)
+            now[adset.id] = parse_whole_adset(row, adset.meta_campaign_id, ads, started)
         except MetaError as error:
             now[adset.id] = error
     return now

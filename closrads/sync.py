@@ -379,7 +379,7 @@ def _rechecked(
     """
     if run.request.dry_run or not run.settings.ledger_table:
         return {}, previous
-    now = {adset.id: adset for adset in adsets}
+    now = {adset.id: adset for adset in adsets if not adset.flaw}
     since = recheck_since(job.ledger, job.campaign, run.clock.now())
     changes = [
         change

@@ -9,7 +9,7 @@ import pytest
 from closrads.errors import SyncFailed
 from closrads.rollout import change_run
 from sandbox import closrtech
-from sandbox.meta import MISSING_LEAD_FORM, Breakage, Effect, Operation, faults
+from sandbox.meta import MISSING_LEAD_FORM, Breakage, Effect, Operation, faults, oddities
 from sandbox.server import Reply
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import later, ledger, result_of
@@ -1132,3 +1132,55 @@ class TestEnded:
         assert results(answer) == {"Broad": "unchanged"}
         assert "3390001" in str(answer["campaigns"][0]["adsets"][0]["issues"])
         assert world.meta.writes == []
+
+
+UNUSABLE: dict[str, Any] = {
+    "none": None,
+    "a list": [],
+    "a text": "US",
+    "locations that are a list": {"geo_locations": [{"key": "3886"}]},
+    "locations that are a text": {"geo_locations": "US"},
+}
+
+
+class TestUnusableTargeting:
+    """Meta lists an ad set in a form that cannot be used."""
+
+    @pytest.mark.parametrize("shown", UNUSABLE.values(), ids=UNUSABLE)
+    def test_it_needs_attention_and_the_others_run(self, world: World, shown: Any) -> None:
+        """One that cannot be read is no reason to leave the others for a day."""
+        world.campaign("FL")
+        odd = world.adset("Odd")
+        world.adset("Right")
+        world.meta.read_oddity = oddities.replaced(odd, "targeting", shown)
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"Odd": "needs_attention", "Right": "updated"}
+        assert odd not in world.written_adsets()
+        assert "open it in Ads Manager" in last_report(world)
+
+    def test_what_it_had_before_is_not_taken_for_somebody_elses(self, world: World) -> None:
+        """Neither the recheck before a run nor the next recovery may decide by states that are not seen."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.run(LIVE)
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"GA": 5}
+        world.meta.ads_of(adset)[0].issues = [MISSING_LEAD_FORM]
+        world.meta.read_oddity = oddities.replaced(adset, "targeting")
+
+        assert results(world.run(LIVE)) == {"Broad": "needs_attention"}
+        assert world.meta.states(adset) == {"FL"}
+        world.meta.read_oddity = None
+        result_of(world, LIVE)
+        assert world.meta.states(adset) == {"TX"}
+
+    @pytest.mark.parametrize("automation", [[], ["geo"], "geo", {"individual_setting": ["geo"]}], ids=str)
+    def test_other_parts_of_a_wrong_type_stop_nobody(self, world: World, automation: Any) -> None:
+        """What is written back as it came need not be understood."""
+        world.campaign("FL")
+        adset = world.adset()
+        shown = {**world.meta.targeting(adset), "targeting_automation": automation}
+        world.meta.read_oddity = oddities.replaced(adset, "targeting", shown)
+
+        assert results(world.run({})) == {"Broad": "updated"}

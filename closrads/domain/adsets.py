@@ -53,6 +53,10 @@ class AdSetSnapshot:
     """When the read started."""
     end_time: datetime | None = None
     """When the ad set or its campaign ends, whichever is earlier; None if neither does. No status reflects it."""
+    account_id: str = ""
+    """The ad account's number, without `act_`; empty if Meta omits it."""
+    flaw: str = ""
+    """Why the targeting cannot be used, which is then empty here; empty if it can."""
 
     @property
     def active_ads(self) -> tuple[Ad, ...]:

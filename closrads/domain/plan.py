@@ -103,6 +103,8 @@ def decide(  # noqa: PLR0911 - one return per decision
     present = region_keys(adset.targeting)
     if adset.is_ended(END_MARGIN):
         return replace(decision, result=Result.ENDED, issues=())
+    if adset.flaw:
+        return replace(decision, result=Result.NEEDS_ATTENTION, issues=(adset.flaw,))
     if adset.effective_status != "ACTIVE":
         return replace(decision, result=Result.NOT_ACTIVE, issues=(f"Meta says {adset.effective_status}",))
     if unhealthy_ads:

@@ -76,8 +76,7 @@ def _exclusion_conflicts(targeting: Targeting, wanted: Collection[str]) -> Itera
 
 def reaches_beyond_states(targeting: Targeting) -> bool:
     """Return whether Meta may also show ads outside the regions ("Advanced targeting", `targeting_automation`)."""
-    automation = targeting.get("targeting_automation") or {}
-    return bool((automation.get("individual_setting") or {}).get("geo"))
+    return bool(_group(_group(targeting, "targeting_automation"), "individual_setting").get("geo"))
 
 
 def with_regions_of(targeting: Targeting, other: Targeting) -> dict[str, Any]:
@@ -97,7 +96,7 @@ def without_computed(targeting: Targeting) -> dict[str, Any]:
 
 
 def _group(targeting: Targeting, name: str) -> Mapping[str, Any]:
-    """Return a group of locations, empty if it cannot be read."""
+    """Return an object within the targeting, such as a group of locations; empty if it cannot be read."""
     group = targeting.get(name) or {}
     return group if isinstance(group, Mapping) else {}
 

@@ -19,20 +19,42 @@ _META = frozenset({"meta", "facebook"})
 
 
 def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
-    """Return an ad set with its ads; raise a `MetaInvalidError` if the row is not usable."""
+    """Return an ad set with its ads; raise a `MetaInvalidError` if the row is not usable.
+
+    Only a targeting that is not usable becomes a `flaw` of the ad set: a campaign's other ad sets need not wait for it.
+    """
     adset_id = text_of(row, "id")
-    if not has_targeting(row):
-        raise MetaInvalidError(f"Meta lists ad set {adset_id} without its targeting")
+    flaw = _flaw(row)
     return AdSetSnapshot(
         id=adset_id,
         name=_name(row, adset_id),
         meta_campaign_id=campaign_id,
         effective_status=text_of(row, "effective_status"),
-        targeting=row["targeting"],
+        targeting={} if flaw else row["targeting"],
         ads=tuple(ads.values()),
         read_at=read_at,
         end_time=_end_time(row),
+        account_id=str(account) if isinstance(account := row.get("account_id"), str | int) else "",
+        flaw=flaw,
     )
+
+
+def parse_whole_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
+    """Return an ad set as `parse_adset` does, but raise a `MetaInvalidError` for a flaw, too."""
+    adset = parse_adset(row, campaign_id, ads, read_at)
+    if adset.flaw:
+        raise MetaInvalidError(adset.flaw)
+    return adset
+
+
+def _flaw(row: JsonObject) -> str:
+    """Return why a row's targeting is not usable; empty if it is."""
+    what = ""
+    if not has_targeting(row):
+        what = "without a targeting that can be read"
+    elif not isinstance(row["targeting"].get("geo_locations") or {}, dict):
+        what = "with locations that cannot be read"
+    return what and f"Meta lists ad set {row['id']} {what}: open it in Ads Manager, check its audience and publish it"
 
 
 def parse_ad(row: JsonObject) -> Ad:

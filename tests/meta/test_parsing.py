@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
 from closrads.domain.health import Actor, StatusChange
 from closrads.errors import MetaInvalidError
-from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change
+from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change, parse_whole_adset
 from closrads.redaction import MAX_NAME_CHARS
 from tests.world import START, ids
 
+NO_OBJECTS: list[Any] = [None, [], [{}], "US", 1, True]
 ADSET_ROW = {"id": "1", "name": "A", "effective_status": "ACTIVE", "targeting": {"age_min": None}}
 AD_ROW = {"id": "11", "adset_id": "1", "name": "Ad", "status": "ACTIVE", "effective_status": "ACTIVE"}
 json_values = st.recursive(
@@ -50,13 +51,11 @@ class TestAdSets:
         "row",
         ids(
             [
-                *[(f"without {key}", without(ADSET_ROW, key)) for key in ("id", "effective_status", "targeting")],
+                *[(f"without {key}", without(ADSET_ROW, key)) for key in ("id", "effective_status")],
                 ("id a number", {**ADSET_ROW, "id": 1}),
                 ("id empty", {**ADSET_ROW, "id": ""}),
                 ("id with a line break", {**ADSET_ROW, "id": "1\n2"}),
                 ("id too long", {**ADSET_ROW, "id": "1" * (MAX_NAME_CHARS + 1)}),
-                ("targeting null", {**ADSET_ROW, "targeting": None}),
-                ("targeting a list", {**ADSET_ROW, "targeting": []}),
                 ("status null", {**ADSET_ROW, "effective_status": None}),
             ]
         ),
@@ -65,6 +64,52 @@ class TestAdSets:
         """A guess at what is not there could wipe a targeting."""
         with pytest.raises(MetaInvalidError, match="Meta lists"):
             parse_adset(row, "900", {}, START)
+
+    @pytest.mark.parametrize(
+        "row",
+        ids(
+            [
+                ("none", without(ADSET_ROW, "targeting")),
+                *[(repr(value), {**ADSET_ROW, "targeting": value}) for value in NO_OBJECTS],
+                *[
+                    (f"locations {value!r}", {**ADSET_ROW, "targeting": {"geo_locations": value}})
+                    for value in NO_OBJECTS
+                    if value
+                ],
+            ]
+        ),
+    )
+    def test_a_targeting_that_cannot_be_used_is_a_flaw_of_one_ad_set(self, row: dict[str, Any]) -> None:
+        """In a list it says nothing of the others; of one that is read by itself, it must not look like no regions."""
+        found = parse_adset(row, "900", {}, START)
+
+        assert found.targeting == {}
+        assert found.flaw.startswith("Meta lists ad set 1 with")
+        with pytest.raises(MetaInvalidError, match="Meta lists ad set 1 with"):
+            parse_whole_adset(row, "900", {}, START)
+
+    @pytest.mark.parametrize(("value", "number"), [("111", "111"), (111, "111"), (None, ""), ({"id": "111"}, "")])
+    def test_its_account(self, value: Any, number: str) -> None:
+        """A number without `act_`; what is none is as if it were not there."""
+        assert parse_adset({**ADSET_ROW, "account_id": value}, "900", {}, START).account_id == number
+
+    @pytest.mark.parametrize(
+        ("row", "end"),
+        [
+            ({}, None),
+            ({"end_time": "2026-05-04T06:30:00-0400"}, START),
+            ({"campaign": {"id": "900", "stop_time": "2026-05-04T10:30:00+0000"}}, START),
+            ({"end_time": "2027-01-01T00:00:00+0000", "campaign": {"stop_time": "2026-05-04T10:30:00+0000"}}, START),
+            ({"end_time": "2026-05-04T10:30:00+0000", "campaign": {"stop_time": "1969-12-31T16:00:00-0800"}}, START),
+            ({"end_time": "1969-12-31T16:00:00-0800"}, None),
+            ({"end_time": "soon", "campaign": []}, None),
+            ({"end_time": 0, "campaign": {"stop_time": {}}}, None),
+        ],
+        ids=str,
+    )
+    def test_its_end(self, row: dict[str, Any], end: datetime | None) -> None:
+        """The earlier one of its own and of its campaign's; the time zero is none, and neither is what is no time."""
+        assert parse_adset({**ADSET_ROW, **row}, "900", {}, START).end_time == end
 
     @given(hostile(ADSET_ROW))
     def test_whatever_a_row_holds_it_is_used_or_refused(self, row: dict[str, Any]) -> None:
