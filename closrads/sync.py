@@ -336,6 +336,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     if not regions:
         raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
     adsets = [adset for of_campaign in reading.result() for adset in of_campaign]
+    _refuse_other_account(campaign, adsets)
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
     restored, previous = _rechecked(campaign, run, job, previous, adsets)
     done = replace(done, completed={**done.completed, **restored})
@@ -352,6 +353,25 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     report = _carried_out(campaign, run, job, report, done, decisions)
     _record_deferred(run, job, report, previous)
     yield _with_new_pauses(run, job, report)
+
+
+def _refuse_other_account(campaign: CampaignConfig, adsets: Sequence[AdSetSnapshot]) -> None:
+    """Refuse ad sets of another ad account: its quota and its activity log are not the ones that a run looks at.
+
+    Raises
+    ------
+    ConfigError
+        Names the ad account, and the parameters to check.
+    """
+    parameters = f"campaigns/{campaign.slug}"
+    for adset in adsets:
+        if adset.account_id and f"act_{adset.account_id}" != campaign.fb_ad_account_id:
+            said = (
+                f"is {campaign.fb_ad_account_id}, but “{adset.name}” ({adset.id}) of Meta campaign "
+                f"{adset.meta_campaign_id} belongs to act_{adset.account_id}. Nothing was changed: correct it, or "
+                f"{parameters}/fb_campaign_ids"
+            )
+            raise ConfigError([f"{parameters}/fb_ad_account_id: {said}"])
 
 
 def _with_new_pauses(run: Run, job: Job, report: SyncReport) -> SyncReport:
@@ -419,6 +439,7 @@ def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     yield report
     read = read_adsets(job.api, [change.before for change in changes])
     adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
+    _refuse_other_account(campaign, adsets)
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
     restored, previous = _rechecked(campaign, run, job, previous, adsets)
     done = replace(done, completed={**done.completed, **restored})

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from closrads import config
 from closrads.errors import SyncFailed
 from closrads.rollout import change_run
 from sandbox import closrtech
@@ -1184,3 +1185,43 @@ class TestUnusableTargeting:
         world.meta.read_oddity = oddities.replaced(adset, "targeting", shown)
 
         assert results(world.run({})) == {"Broad": "updated"}
+
+
+class TestOtherAccount:
+    """The parameter names an ad account that the campaign does not belong to."""
+
+    @pytest.mark.parametrize("event", [LIVE, {}], ids=["live", "dry run"])
+    def test_nothing_is_written(self, world: World, event: Any) -> None:
+        """Quota, activity log and links would be another account's; the error names the parameter."""
+        world.campaign("FL")
+        world.adset()
+        world.put({"campaigns/veterans/fb_ad_account_id": "act_222"})
+
+        said = failed(world, event)
+
+        assert "campaigns/veterans/fb_ad_account_id" in said
+        assert "act_111" in said
+        assert "act_222" in said
+        assert world.meta.writes == []
+
+    def test_one_meta_campaign_of_two_is_enough(self, world: World) -> None:
+        """Before the first write it is all or nothing."""
+        world.campaign("FL", slug="mortgage", meta_campaigns=(MORTGAGE_1,))
+        world.meta.add_campaign(MORTGAGE_2, account="act_222")
+        world.put({"campaigns/mortgage/fb_campaign_ids": [MORTGAGE_1, MORTGAGE_2]})
+        world.adset("One", campaign=MORTGAGE_1)
+        world.adset("Two", campaign=MORTGAGE_2)
+
+        assert "act_222" in failed(world)
+        assert world.meta.writes == []
+
+    def test_an_undo_is_refused_as_well(self, world: World) -> None:
+        """It writes like any other run."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.run(LIVE)
+        world.put({"campaigns/veterans/fb_ad_account_id": "act_222"})
+        config._parameter_store.cache_clear()
+
+        assert "fb_ad_account_id" in failed(world, {"action": "undo", "dry_run": False})
+        assert world.meta.states(adset) == {"FL"}
