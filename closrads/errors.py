@@ -17,6 +17,7 @@ ClosradsError
 │   │   ├── MetaAccessError           token or permission
 │   │   ├── MetaAccountError          the ad account, until a person has acted
 │   │   ├── MetaPolicyError           blocked by policy
+│   │   ├── MetaRegionNameError       a region is another place than we think
 │   │   └── MetaVersionError          the version of Meta's API has ended
 │   ├── MetaInvalidError          this request: no retry; continue with the next ad set, but not after equal refusals
 │   │   └── MetaObjectError           this object: no retry; continue with the next ad set
@@ -150,6 +151,15 @@ class MetaPolicyError(MetaFatalError):
     remedy = "Do not retry: look at the account in Meta Business Support first"
 
 
+CHECK_REGIONS = "Have whoever runs CLOSRADS compare the table of regions with Meta's: `python -m closrads doctor`"
+
+
+class MetaRegionNameError(MetaFatalError):
+    """Meta shows a written region under another name than our table: the table or Meta has changed, for all ad sets."""
+
+    remedy = CHECK_REGIONS
+
+
 class MetaVersionError(MetaFatalError):
     """Meta no longer serves the version of its API that this package uses."""
 
@@ -205,6 +215,9 @@ class SyncFailed(ClosradsError):  # noqa: N818 - the name that the console and t
 
 
 def most_severe(errors: Iterable[MetaError]) -> MetaError | None:
-    """Return the most severe error, by class: policy, fatal, rate limit, any other; None if there is none. PURE."""
-    kinds = (MetaPolicyError, MetaFatalError, MetaRateLimitError)
+    """Return the most severe error, or None if there is none. PURE.
+
+    The order by class: region name, policy, fatal, rate limit, any other.
+    """
+    kinds = (MetaRegionNameError, MetaPolicyError, MetaFatalError, MetaRateLimitError)
     return max(errors, key=lambda error: [isinstance(error, kind) for kind in kinds], default=None)

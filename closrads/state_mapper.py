@@ -24,6 +24,8 @@ _NO_STATES = frozenset(
 """Entries that certainly mean no state: territories and military mail (USPS Publication 28, Appendix B), and a sum."""
 _SEPARATORS = str.maketrans("", "", " .,_-")
 
+_NAMES_OF_DC = ("District of Columbia", "Washington, District of Columbia")
+
 
 class Region(TypedDict):
     """One entry of Meta's `geo_locations.regions`."""
@@ -75,6 +77,22 @@ def usps_to_fb_region(code: str) -> Region | None:
         logger.warning("state.unmapped", extra={"code": code})
         return None
     return region.copy()
+
+
+def is_region_name(key: str, name: str) -> bool:
+    """Return whether `name`, however spelled, fits our region with this key; True if the key is not in our table.
+
+    Meta spells DC's name in several ways (Washington D. C., District of Columbia, …).
+    """
+    code = _codes().get(key)
+    if code is None:
+        return True
+    names = {_regions()[code]["name"], *(_NAMES_OF_DC if code == "DC" else ())}
+    return _letters(name) in set(map(_letters, names))
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def build_fb_regions(states: Iterable[str]) -> list[Region]:

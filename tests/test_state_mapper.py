@@ -12,6 +12,7 @@ from closrads.state_mapper import (
     REGION_FILE,
     build_fb_regions,
     fb_region_to_usps,
+    is_region_name,
     is_state,
     is_unreadable,
     normalised,
@@ -197,3 +198,22 @@ class TestCheckRegions:
 
         assert check_regions.main() == 2
         assert "META_ACCESS_TOKEN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "fits"),
+    [
+        ("3878", "Ohio", True),
+        ("3878", "OHIO ", True),
+        ("3878", "North Dakota", False),
+        ("3851", "Washington D. C.", True),
+        ("3851", "washington dc", True),
+        ("3851", "District of Columbia", True),
+        ("3851", "Washington", False),
+        ("3890", "District of Columbia", False),
+        ("1", "Guam", True),
+    ],
+)
+def test_a_name_fits_however_it_is_spelled(key: str, name: str, *, fits: bool) -> None:
+    """Another state's name does not, and of a region that is none of ours nothing is known."""
+    assert is_region_name(key, name) is fits

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from closrads import config
+from closrads.domain.changes import ChangeState
 from closrads.errors import SyncFailed
 from closrads.rollout import change_run
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Effect, Operation, faults, oddities
+from sandbox.meta import targeting as sandbox_targeting
 from sandbox.server import Reply
 from tests.fleet_world import OPEN, Workflow
-from tests.ledger_world import later, ledger, result_of
+from tests.ledger_world import later, ledger, left_behind, result_of
 from tests.world import LIVE, MORTGAGE_1, MORTGAGE_2, VETERANS, World
 
 
@@ -1225,3 +1227,71 @@ class TestOtherAccount:
 
         assert "fb_ad_account_id" in failed(world, {"action": "undo", "dry_run": False})
         assert world.meta.states(adset) == {"FL"}
+
+
+class TestRegionNames:
+    """Meta shows a region key under another name than our table (kai-cmo-harness #48)."""
+
+    @pytest.fixture
+    def adsets(self, world: World) -> list[str]:
+        """Return three ad sets in Texas; Florida and Ohio are wanted."""
+        world.campaign("FL OH")
+        return [world.adset(name) for name in ("First", "Second", "Third")]
+
+    def test_a_write_that_reads_back_as_another_state_is_put_back(self, world: World, adsets: list[str]) -> None:
+        """The key alone would be a ✓; the campaign stops at once, for the same would happen to every ad set."""
+        world.meta.echo_oddity = oddities.wrong_region_name("OH", "North Dakota")
+
+        said = failed(world)
+
+        assert "3878" in said
+        assert "“North Dakota”" in said
+        assert "should be OH" in said
+        assert [world.meta.states(adset) for adset in adsets] == [{"TX"}] * 3
+        assert set(world.written_adsets()) == {adsets[0]}
+        assert "First (120210000000010007)" in last_report(world)
+        assert "put back as before" in last_report(world)
+
+    def test_one_that_was_there_before_is_left_alone(self, world: World, adsets: list[str]) -> None:
+        """What it targets is not known, so it is neither right nor to be written."""
+        world.meta.adsets[adsets[0]].targeting = sandbox_targeting.realistic("FL OH")
+        world.meta.read_oddity = oddities.wrong_region_name("OH", "North Dakota")
+
+        assert results(world.run({}))["First"] == "needs_attention"
+        assert "should be OH" in last_report(world)
+
+    def test_an_undo_takes_it_away(self, world: World) -> None:
+        """The way back is never barred by what is there now."""
+        world.campaign("OH")
+        adset = world.adset()
+        world.run(LIVE)
+        world.meta.read_oddity = oddities.wrong_region_name("OH", "North Dakota")
+
+        assert results(world.run({"action": "undo", "dry_run": False})) == {"Broad": "updated"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_a_run_that_died_before_it_looked_is_put_back_by_the_next(self, world: World) -> None:
+        """A recovery reads the names as well."""
+        world.campaign("OH")
+        adset = world.adset()
+        left_behind(world, adset, ChangeState.PREPARED, states="OH")
+        world.meta.read_oddity = oddities.wrong_region_name("OH", "North Dakota")
+
+        answer = result_of(world, LIVE)
+
+        (recovery,) = answer["recovered"]
+        assert recovery["state"] == "rolled_back"
+        assert "“North Dakota”" in str(recovery["issues"])
+
+    @pytest.mark.parametrize(
+        ("state", "name"),
+        [("OH", "OHIO"), ("OH", " ohio "), ("DC", "District of Columbia"), ("DC", "Washington, D.C."), ("OH", "")],
+    )
+    def test_another_spelling_is_the_same_name(self, world: World, state: str, name: str) -> None:
+        """Case and dots vary, and so does what the District of Columbia is called; no name says nothing."""
+        world.campaign(f"FL {state}")
+        world.adset()
+        world.meta.echo_oddity = world.meta.read_oddity = oddities.wrong_region_name(state, name)
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
+        assert results(world.run(LIVE)) == {"Broad": "unchanged"}

@@ -97,7 +97,7 @@ class RollbackReason(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     """Whether the write took effect is unknown."""
     STORED_DIFFERENTLY = "stored_differently"
-    """Meta stored different regions than were sent."""
+    """Meta stored different regions than were sent, or shows them under the names of other places."""
     ALREADY_BACK = "already_back"
     """The original regions are already restored; only the ads must be re-published."""
     DEFECT = "defect"

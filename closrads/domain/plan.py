@@ -9,8 +9,15 @@ from closrads.domain.adsets import AdFinding, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
-from closrads.domain.targeting import geo_conflicts, reaches_beyond_states, region_keys, regions_besides, states
-from closrads.errors import PlanRefusedError
+from closrads.domain.targeting import (
+    geo_conflicts,
+    misnamed_regions,
+    reaches_beyond_states,
+    region_keys,
+    regions_besides,
+    states,
+)
+from closrads.errors import CHECK_REGIONS, PlanRefusedError
 from closrads.state_mapper import Region
 
 BEYOND_STATES = "Its location setting lets Meta reach people outside the states (targeting_automation)"
@@ -109,6 +116,8 @@ def decide(  # noqa: PLR0911 - one return per decision
         return replace(decision, result=Result.NOT_ACTIVE, issues=(f"Meta says {adset.effective_status}",))
     if unhealthy_ads:
         return replace(decision, result=Result.SKIPPED_PREFLIGHT, issues=tuple(map(str, unhealthy_ads)))
+    if replaces is None and (misnamed := misnamed_regions(adset.targeting)):  # an undo may take such a region away
+        return replace(decision, result=Result.NEEDS_ATTENTION, issues=(*misnamed, CHECK_REGIONS))
     if conflicts := geo_conflicts(adset.targeting, decision.wanted):
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=conflicts)
     if present == decision.wanted:

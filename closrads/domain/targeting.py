@@ -4,7 +4,7 @@ import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from closrads.state_mapper import Region, fb_region_to_usps, is_state
+from closrads.state_mapper import Region, fb_region_to_usps, is_region_name, is_state
 
 Targeting = Mapping[str, Any]
 _DESCRIPTIONS = {
@@ -31,6 +31,20 @@ def regions_besides(targeting: Targeting, keys: Collection[str]) -> tuple[Any, .
 def states(keys: Collection[str]) -> tuple[str, ...]:
     """Return the sorted USPS codes of region keys."""
     return tuple(sorted(map(fb_region_to_usps, keys)))
+
+
+def misnamed_regions(targeting: Targeting) -> tuple[str, ...]:
+    """Return what is wrong with targeted regions that Meta shows under the name of another place than our table.
+
+    Then their keys do not mean what we take them for. An entry without a name says nothing.
+    """
+    return tuple(
+        f"Meta shows region {region['key']}, which should be {states({str(region['key'])})[0]}, as “{region['name']}”"
+        for region in _entries(targeting, "geo_locations", "regions")
+        if isinstance(region, Mapping)
+        and region.get("name")
+        and not is_region_name(str(region.get("key")), str(region["name"]))
+    )
 
 
 def geo_conflicts(targeting: Targeting, wanted: Collection[str]) -> tuple[str, ...]:

@@ -17,13 +17,14 @@ from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackRe
 from closrads.domain.health import StatusChange, switched_off_by_meta
 from closrads.domain.request import Action
 from closrads.domain.results import Result
-from closrads.domain.targeting import region_keys
+from closrads.domain.targeting import misnamed_regions, region_keys
 from closrads.errors import (
     AdSetChangedError,
     ClosradsError,
     LedgerError,
     MetaError,
     MetaOutcomeUnknownError,
+    MetaRegionNameError,
     most_severe,
 )
 from closrads.facebook_client import (
@@ -269,10 +270,17 @@ def _write(job: Job, run: ChangeRun, *, patient: bool) -> ChangeRun:
         return run.failed(RollbackReason.OUTCOME_UNKNOWN, str(error))
     except MetaError as error:
         return run.refused(error).in_state(ChangeState.NOT_WRITTEN).with_issues(str(error))
-    written = run.written(adset).in_state(ChangeState.WRITTEN)
-    if region_keys(adset.targeting) != run.change.new_regions:
-        return written.failed(RollbackReason.STORED_DIFFERENTLY, "Meta stored different states than were sent")
-    return written
+    return _judged_write(run.written(adset).in_state(ChangeState.WRITTEN))
+
+
+def _judged_write(run: ChangeRun) -> ChangeRun:
+    """Decide on a write by the regions that Meta has returned: their keys, and the names that it gives them."""
+    if run.stored != run.change.new_regions:
+        return run.failed(RollbackReason.STORED_DIFFERENTLY, "Meta stored different states than were sent")
+    if misnamed := misnamed_regions(run.now.targeting):
+        error = MetaRegionNameError("; ".join(misnamed))
+        return run.refused(error).failed(RollbackReason.STORED_DIFFERENTLY, str(error))
+    return run
 
 
 def _republish_forward(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:

@@ -10,7 +10,7 @@ from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result
-from closrads.domain.targeting import region_keys, states
+from closrads.domain.targeting import misnamed_regions, region_keys, states
 from closrads.errors import MetaError
 from closrads.facebook_client import read_adsets, read_status_changes
 from closrads.observability import log_defect, logger
@@ -52,7 +52,8 @@ def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding])
     if now.effective_status in _GONE:
         return Course.CLOSE
     if present == change.new_regions:
-        return Course.RESTORE if is_broken or change.state in _ROLLING_BACK else Course.FINISH
+        cannot_stay = is_broken or change.state in _ROLLING_BACK or misnamed_regions(now.targeting)
+        return Course.RESTORE if cannot_stay else Course.FINISH
     if present == change.old_regions:
         return Course.RESTORE if is_broken else Course.CONFIRM
     return Course.LEAVE
@@ -233,7 +234,10 @@ def _take_over(seen: _Seen) -> ChangeRun:
         run = run.foreign("Somebody changed its states meanwhile: they stay as they are now")
     elif course is Course.RESTORE:
         broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
-        run = run.failed(_reason_to_restore(seen.change, is_broken=bool(broken)), *broken)
+        misnamed = misnamed_regions(seen.now.targeting)
+        otherwise = RollbackReason.STORED_DIFFERENTLY if misnamed and not broken else RollbackReason.ADS_BROKEN
+        reason = _reason_to_restore(seen.change, otherwise, is_broken=bool(broken))
+        run = run.failed(reason, *misnamed, *broken)
     elif course is Course.CONFIRM:
         run = run.failed(RollbackReason.ALREADY_BACK)
     elif run.state is ChangeState.PREPARED:
@@ -241,10 +245,10 @@ def _take_over(seen: _Seen) -> ChangeRun:
     return run
 
 
-def _reason_to_restore(change: Change, *, is_broken: bool) -> RollbackReason:
+def _reason_to_restore(change: Change, otherwise: RollbackReason, *, is_broken: bool) -> RollbackReason:
     """Return why regions are put back: if nothing is broken now, what an earlier run had against them stands."""
     known = change.reason not in {None, RollbackReason.ALREADY_BACK}
-    return change.reason if change.reason and known and not is_broken else RollbackReason.ADS_BROKEN
+    return change.reason if change.reason and known and not is_broken else otherwise
 
 
 def _state_and_issues(run: ChangeRun) -> tuple[ChangeState, tuple[str, ...]]:
