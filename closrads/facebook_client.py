@@ -20,6 +20,7 @@ from closrads.domain.health import (
 from closrads.domain.targeting import _build_new_targeting, region_keys
 from closrads.errors import (
     MetaError,
+    MetaInvalidError,
     MetaRateLimitError,
     MetaTooMuchDataError,
     MetaTransientError,
@@ -40,7 +41,7 @@ from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change, pa
 from closrads.meta.rate_limit import AccountQuota
 from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, TargetingWriter
 from closrads.observability import logger
-from closrads.redaction import Secret
+from closrads.redaction import Secret, one_line
 from closrads.state_mapper import Region
 
 ADSETS_PER_PAGE = 100
@@ -58,6 +59,7 @@ _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 __all__ = [
     "check_ad_health",
     "get_active_adsets",
+    "identify",
     "init_api",
     "read_adsets",
     "read_status_changes",
@@ -106,9 +108,14 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
         ("adsets", {"fields": _ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE),
         ("ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE),
     ]
-    adset_rows, ad_rows = map_concurrently(
-        lambda query: api.get_all(f"{campaign_id}/{query[0]}", query[1], query[2], reserve=reserve), lists, len(lists)
-    )
+    try:
+        adset_rows, ad_rows = map_concurrently(
+            lambda query: api.get_all(f"{campaign_id}/{query[0]}", *query[1:], reserve=reserve), lists, len(lists)
+        )
+    except MetaInvalidError as error:
+        if said := identify(api, campaign_id):
+            raise MetaInvalidError(said, code=error.code, subcode=error.subcode) from None
+        raise
     ads: dict[str, dict[str, Ad]] = {}
     for row in ad_rows:
         ad = parse_ad(row)
@@ -116,6 +123,24 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
     snapshots = (parse_adset(row, campaign_id, ads.get(text_of(row, "id"), {}), started) for row in adset_rows)
     by_id = {snapshot.id: snapshot for snapshot in snapshots}
     return tuple(by_id[adset_id] for adset_id in sorted(by_id))
+
+
+def identify(api: GraphApi, object_id: str) -> str:
+    """Return what an id that Meta refuses as a campaign's belongs to, and what to do; empty if it is unknown.
+
+    An ad set has no `adset_id`, and neither an ad set nor an ad has a list of ad sets (Marketing API references).
+    """
+    fields = {"ad": "id,name,adset_id,campaign_id", "ad set": "id,name,campaign_id"}
+    reads = [Operation("GET", object_id, {"fields": each}, has_id) for each in fields.values()]
+    answers = api.batch(reads, reserve=math.inf)
+    for kind, answer in zip(fields, answers, strict=True):
+        if not isinstance(answer, MetaError):
+            name, campaign = one_line(str(answer.get("name"))), one_line(str(answer.get("campaign_id")))
+            return (
+                f"{object_id} is the id of the {kind} “{name}”, not of a Meta campaign. Put its campaign's id into "
+                f"fb_campaign_ids: {campaign}"
+            )
+    return ""
 
 
 def read_adsets(

@@ -1295,3 +1295,30 @@ class TestRegionNames:
 
         assert results(world.run(LIVE)) == {"Broad": "updated"}
         assert results(world.run(LIVE)) == {"Broad": "unchanged"}
+
+
+class TestNoCampaign:
+    """An id in `fb_campaign_ids` is not a Meta campaign's; Meta says no more than that a path is unknown."""
+
+    @pytest.mark.parametrize("kind", ["ad set", "ad"])
+    def test_it_is_told_what_it_is_and_what_to_put_instead(self, world: World, kind: str) -> None:
+        """Ads Manager shows the ids of all three in the same way."""
+        world.campaign("FL")
+        adset = world.adset("Broad")
+        ad = world.meta.ads_of(adset)[0].id
+        wrong = adset if kind == "ad set" else ad
+        world.put({"campaigns/veterans/fb_campaign_ids": [wrong]})
+
+        said = failed(world)
+
+        name = "Broad" if kind == "ad set" else "Broad: ad 1"
+        assert f"{wrong} is the id of the {kind} “{name}”, not of a Meta campaign" in said
+        assert f"fb_campaign_ids: {VETERANS}" in said
+        assert world.meta.writes == []
+
+    def test_what_is_unknown_stays_metas_words(self, world: World) -> None:
+        """A campaign that is gone is neither an ad set nor an ad."""
+        world.campaign("FL")
+        world.put({"campaigns/veterans/fb_campaign_ids": ["120200000000000999"]})
+
+        assert "object does not exist" in failed(world)

@@ -29,7 +29,7 @@ from closrads.errors import (
     MetaError,
     MetaInvalidError,
 )
-from closrads.facebook_client import init_api
+from closrads.facebook_client import identify, init_api
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import API_VERSION, GraphApi, Operation, has_id
 from closrads.redaction import Secret, one_line
@@ -317,7 +317,8 @@ def check_account(account: str, api: GraphApi) -> Iterator[Finding]:
 def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api: GraphApi) -> Iterator[Finding]:
     """Check the Meta campaigns of an ad account, in one batch."""
     owners = {meta_id: campaign.slug for campaign in campaigns for meta_id in campaign.fb_campaign_ids}
-    query = {"fields": "id,name,account_id,effective_status"}
+    # Only campaigns have an objective, so Meta refuses the id of an ad set or an ad.
+    query = {"fields": "id,name,account_id,effective_status,objective"}
     answers = api.batch([Operation("GET", meta_id, query, has_id) for meta_id in owners], reserve=math.inf)
     for (meta_id, slug), answer in zip(owners.items(), answers, strict=True):
         name = f"Meta campaign {meta_id}"
@@ -325,7 +326,8 @@ def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api:
         if isinstance(answer, MetaError):
             if answer.code == TOKEN_DEAD:
                 raise answer
-            yield failed(name, f"of {slug}: {answer}", f"correct {parameter}, or let the token's owner see it")
+            said = identify(api, meta_id) if isinstance(answer, MetaInvalidError) else ""
+            yield failed(name, f"of {slug}: {said or answer}", f"correct {parameter}, or let the token's owner see it")
             continue
         title, status = one_line(str(answer.get("name"))), one_line(str(answer.get("effective_status")))
         if f"act_{answer.get('account_id')}" != account:

@@ -89,6 +89,12 @@ def moved_florida(sandbox: Sandbox) -> None:
     sandbox.meta.fail(faults.answer({"data": rows}), on="GET search")
 
 
+def adset_for_campaign(sandbox: Sandbox) -> None:
+    """Put an ad set's id where a Meta campaign's belongs."""
+    adset = sandbox.meta.add_adset(VETERANS, "Wrong", "FL", adset_id="120210000000000501")
+    put(campaigns__veterans__fb_campaign_ids=adset)(sandbox)
+
+
 BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
     "nothing is there": (
         nothing,
@@ -268,6 +274,13 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "Meta campaign 120210000000009900",
         Verdict.FAILED,
         "of veterans: ",
+        "campaigns/veterans/fb_campaign_ids",
+    ),
+    "a Meta campaign is an ad set": (
+        adset_for_campaign,
+        "Meta campaign 120210000000000501",
+        Verdict.FAILED,
+        "of veterans: 120210000000000501 is the id of the ad set “Wrong”, not of a Meta campaign",
         "campaigns/veterans/fb_campaign_ids",
     ),
     "a Meta campaign is another account's": (
