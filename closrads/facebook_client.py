@@ -8,7 +8,7 @@ from datetime import datetime
 
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.health import (
     CLOCK_TOLERANCE,
     StatusChange,
@@ -120,7 +120,10 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
     for row in ad_rows:
         ad = parse_ad(row)
         ads.setdefault(text_of(row, "adset_id"), {})[ad.id] = ad
-    snapshots = (parse_adset(row, campaign_id, ads.get(text_of(row, "id"), {}), started) for row in adset_rows)
+    # Meta has listed no ads of a campaign that has some (facebook-python-business-sdk #112), so an ad set without any
+    # counts as unread: before a write, its own list is read.
+    listed = ((row, ads.get(text_of(row, "id"), {})) for row in adset_rows)
+    snapshots = (parse_adset(row, campaign_id, own, started if own else LONG_AGO) for row, own in listed)
     by_id = {snapshot.id: snapshot for snapshot in snapshots}
     return tuple(by_id[adset_id] for adset_id in sorted(by_id))
 

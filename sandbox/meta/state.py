@@ -65,6 +65,9 @@ class State:
         """Maximum page size, regardless of `limit`."""
         self.empty_pages = 0
         """Number of empty pages before each page with rows."""
+        self.unlisted: set[str] = set()
+        """Ids of objects that the lists of their campaign omit, although those of their ad set have them: Meta has
+        returned empty lists for a campaign that has ads (facebook-python-business-sdk #112)."""
         self.max_rows: int | None = None
         """Maximum number of rows in a response, including nested ones; beyond it, the response is `too_much_data`."""
         self.too_much_data = faults.REDUCE_DATA

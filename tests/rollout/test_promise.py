@@ -436,6 +436,29 @@ class TestPageInsteadOfAnAnswer:
         assert world.meta.states(adset) == {"FL"}
 
 
+class TestAdsThatAreNotListed:
+    """The list of a campaign's ads omits some of an ad set, or all."""
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_they_are_republished(self, world: World, adset: str, count: int) -> None:
+        """The ad set's own list has them, so none keeps a pending link."""
+        world.meta.unlisted |= {ad.id for ad in world.meta.ads_of(adset)[:count]}
+
+        assert becomes_of(world, LIVE) == {"Broad": "updated"}
+
+        later(world, 2 * HOUR)
+        assert (world.meta.states(adset), unwell(world, adset)) == ({"FL"}, [])
+
+    def test_one_that_is_broken_protects_its_ad_set(self, world: World, adset: str) -> None:
+        """Layer 1 looks at it before the write."""
+        world.meta.unlisted |= {ad.id for ad in world.meta.ads_of(adset)}
+        world.meta.ads_of(adset)[0].issues.append(MISSING_LEAD_FORM)
+
+        assert becomes_of(world, LIVE) == {"Broad": "skipped_preflight"}
+
+        assert world.meta.writes == []
+
+
 class TestSmallerOnes:
     """Of the same family."""
 
