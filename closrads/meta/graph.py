@@ -21,7 +21,14 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from closrads.clock import REPORT_SECONDS, Clock
 from closrads.domain.results import GraphUsage
-from closrads.errors import MetaError, MetaLostAnswerError, MetaRateLimitError, MetaTooMuchDataError, MetaTransientError
+from closrads.errors import (
+    MetaError,
+    MetaInvalidError,
+    MetaLostAnswerError,
+    MetaRateLimitError,
+    MetaTooMuchDataError,
+    MetaTransientError,
+)
 from closrads.http import BoundedAdapter
 from closrads.meta.error_codes import JsonObject, Shape, parse_answer, parse_json
 from closrads.meta.rate_limit import AccountQuota
@@ -40,6 +47,8 @@ RESERVED_SECONDS = 10.0
 READ_POINTS, WRITE_POINTS = 1, 3
 """Cost of a call in points of the ad account's score (Marketing API "Rate Limiting")."""
 _POINTS = {"GET": READ_POINTS, "POST": WRITE_POINTS}
+_INVALID_CURSOR = 2642
+"""Code for a cursor that no longer exists (facebook-java-business-sdk #292); cursors die when items change."""
 T = TypeVar("T")
 
 _answers: ContextVar[list[requests.Response]] = ContextVar("answers")
@@ -172,8 +181,17 @@ class GraphApi:
         The size is kept for later lists of the same edge. Without time to wait, a page is halved only if the error says
         that it is too large.
 
-        Only a missing `paging.next` ends a list: any page may be short or empty (Graph API "Paginated Results").
+        Only a missing `paging.next` ends a list: any page may be short or empty (Graph API "Paginated Results"). If
+        Meta refuses a later page because the list has changed since the first, the list is read from the start once.
         """
+        try:
+            return self._pages(path, params, page_size, reserve)
+        except MetaInvalidError as error:
+            if error.code != _INVALID_CURSOR:
+                raise
+            return self._pages(path, params, page_size, reserve)
+
+    def _pages(self, path: str, params: Mapping[str, Any], page_size: int, reserve: float) -> list[JsonObject]:
         rows: list[JsonObject] = []
         cursor: str | None = None
         seen: set[str | None] = set()

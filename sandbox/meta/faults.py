@@ -185,6 +185,8 @@ TERMS_NOT_ACCEPTED = error(
 """Marketing API "Error Codes": it has the code of a missing permission, but only ad sets with audiences meet it."""
 FORMATS_UNAVAILABLE = error(100, 1885502, "An ad of this ad set cannot be shown in any of its formats")
 POST_UNAVAILABLE = error(100, 2446289, "The post that this ad promotes is not available")
+CURSOR_INVALID = error(2642, None, "Invalid cursors values")
+"""The cursor of a list that has changed since (facebook-java-business-sdk #292, Graph API "Paginated Results")."""
 INTEREST_RETIRED = error(100, 1487694, "The targeting option is no longer available")
 AUDIENCE_FLAGGED = error(100, 246003, "The custom audience can no longer be used")
 LOCATION_RESTRICTED = error(2641, None, "The location is restricted")

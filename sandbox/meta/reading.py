@@ -329,4 +329,4 @@ def _read_cursor(text: str | None) -> tuple[int, int]:
         blanks, start = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().split(":")
         return int(blanks), int(start)
     except ValueError:
-        raise Refused(faults.error(100, None, "Invalid cursors values were provided")) from None
+        raise Refused(faults.CURSOR_INVALID) from None

@@ -566,6 +566,26 @@ def test_trouble_in_the_middle_of_a_list_costs_no_row(world: World, names: set[s
     assert (len(found), set(found), world.meta.round_trips) == (7, names, 4)
 
 
+def test_a_list_whose_cursor_has_died_is_read_from_the_start_once(world: World, names: set[str]) -> None:
+    """A cursor dies when the list changes; what was read with it is thrown away, so that no row is there twice."""
+    world.meta.fail(faults.CURSOR_INVALID, on=lambda operation: "after" in operation.params)
+
+    found = read_names(world, 4)
+
+    assert (len(found), set(found), limits(world)) == (7, names, [4, 4, 4, 4])
+
+
+def test_a_list_whose_cursors_keep_dying_is_refused(world: World, names: set[str]) -> None:
+    """A list that changes that often is left to the next run."""
+    assert names
+    world.meta.fail(faults.CURSOR_INVALID, on=lambda operation: "after" in operation.params, times=None)
+
+    with pytest.raises(MetaInvalidError, match="2642"):
+        read_names(world, 4)
+
+    assert limits(world) == [4, 4, 4, 4]
+
+
 def test_a_list_that_cannot_be_read_to_its_end_is_not_handed_out(world: World, names: set[str]) -> None:
     """Half a picture is no picture."""
     assert names

@@ -83,7 +83,7 @@ class TestNodes:
             (CAMPAIGN, {"fields": "id}"}, (400, 2500, None)),
             (f"{CAMPAIGN}/insights", {}, (400, 2500, None)),
             (f"{CAMPAIGN}/adsets", {"limit": "0"}, (400, 100, None)),
-            (f"{CAMPAIGN}/adsets", {"after": "no cursor"}, (400, 100, None)),
+            (f"{CAMPAIGN}/adsets", {"after": "no cursor"}, (400, 2642, None)),
             (f"{CAMPAIGN}/adsets", {"effective_status": "ACTIVE"}, (400, 100, None)),
             (f"{CAMPAIGN}/adsets", {"effective_status": '["DELETED"]'}, (400, 100, None)),
             ("", {}, (400, 100, None)),
