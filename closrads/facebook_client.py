@@ -37,7 +37,14 @@ from closrads.meta.graph import (
     has_id,
     is_confirmed,
 )
-from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change, parse_whole_adset, text_of
+from closrads.meta.parsing import (
+    parse_ad,
+    parse_adset,
+    parse_listed_ad,
+    parse_status_change,
+    parse_whole_adset,
+    text_of,
+)
 from closrads.meta.rate_limit import AccountQuota
 from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, TargetingWriter
 from closrads.observability import logger
@@ -118,7 +125,7 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
         raise
     ads: dict[str, dict[str, Ad]] = {}
     for row in ad_rows:
-        ad = parse_ad(row)
+        ad = parse_listed_ad(row)
         ads.setdefault(text_of(row, "adset_id"), {})[ad.id] = ad
     # Meta has listed no ads of a campaign that has some (facebook-python-business-sdk #112), so an ad set without any
     # counts as unread: before a write, its own list is read.

@@ -36,7 +36,7 @@ from closrads.redaction import MAX_ERROR_CHARS, MAX_NAME_CHARS, MAX_TEXT_CHARS, 
 from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, build_report, encoded_size
 from closrads.report.subject import MAX_OUTCOME_CHARS
 from closrads.state_mapper import is_unreadable
-from sandbox.meta import Breakage, faults
+from sandbox.meta import Breakage, faults, oddities
 from sandbox.server import Reply
 from tests.ledger_world import entries, result_of, runs
 from tests.world import LIVE, VETERANS, World, ids
@@ -280,6 +280,39 @@ def test_deeply_nested_answers_stop_one_campaign_at_most(world: World, log: Stri
 
     assert world.meta.states(other) == {"GA"}
     assert len(world.sandbox.aws.mails) == 1
+    assert_fit_to_keep(world, log)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("issues_info", "Missing lead form"),
+        ("issues_info", {"data": []}),
+        ("issues_info", ["3390001"]),
+        ("status", None),
+        ("status", ["ACTIVE"]),
+        ("effective_status", None),
+        ("effective_status", "ACT\u202eIVE"),
+    ],
+    ids=str,
+)
+def test_an_ad_that_cannot_be_read_costs_only_its_own_ad_set_the_day(
+    world: World, log: StringIO, field: str, value: Any
+) -> None:
+    """Whether it is broken cannot be told, so its ad set is left alone; the others get their states."""
+    world.campaign("FL")
+    odd, well = world.adset(), world.adset()
+    world.meta.read_oddity = oddities.replaced(world.meta.ads_of(odd)[0].id, field, value)
+
+    result = result_of(world, LIVE)
+
+    found = {adset["id"]: adset for adset in result["campaigns"][0]["adsets"]}
+    assert {adset_id: adset["result"] for adset_id, adset in found.items()} == {
+        odd: "skipped_preflight",
+        well: "updated",
+    }
+    assert (world.meta.states(odd), world.meta.states(well)) == ({"TX"}, {"FL"})
+    assert field in found[odd]["issues"][0]
     assert_fit_to_keep(world, log)
 
 

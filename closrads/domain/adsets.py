@@ -36,6 +36,8 @@ class Ad:
     """The actual status, which also reflects the parents, review and processing."""
     issues: tuple[AdIssue, ...] = ()
     review_feedback: str = ""
+    unreadable: str = ""
+    """Why Meta's row of the ad is not usable; empty if it is."""
 
 
 @dataclass(frozen=True, slots=True)

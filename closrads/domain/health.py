@@ -160,6 +160,8 @@ def _has_lost_its_form(ad: Ad) -> bool:
 
 
 def _examine(ad: Ad) -> AdFinding:
+    if ad.unreadable:
+        return AdFinding(ad, AdHealth.UNREADABLE, ad.unreadable)
     serious = [issue for issue in ad.issues if issue.type == "HARD_ERROR" or issue.code == MISSING_LEAD_FORM]
     if serious or ad.effective_status in _BROKEN:
         reason = _reasons(serious or ad.issues) or ad.review_feedback or "Meta gives no reason"

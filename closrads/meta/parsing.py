@@ -69,6 +69,22 @@ def parse_ad(row: JsonObject) -> Ad:
     )
 
 
+def parse_listed_ad(row: JsonObject) -> Ad:
+    """Return an ad of a campaign's list, marked as unreadable if its row is not usable: that concerns one ad set only.
+
+    Raises
+    ------
+    MetaInvalidError
+        The row has no usable id.
+    """
+    try:
+        return parse_ad(row)
+    except MetaInvalidError as error:
+        ad_id = text_of(row, "id")
+        status = next((known for known in ("ACTIVE", "PAUSED") if row.get("status") == known), "UNKNOWN")
+        return Ad(ad_id, _name(row, ad_id), status, "UNKNOWN", unreadable=str(error))
+
+
 def _end_time(row: JsonObject) -> datetime | None:
     """Return when an ad set or its campaign ends; None if neither does, which old objects show as the time zero."""
     campaign = row.get("campaign")
