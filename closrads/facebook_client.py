@@ -57,7 +57,7 @@ ACTIVITIES_PER_PAGE = 100
 FURTHER_LOOKS = 2
 """Maximum number of further verifications of ads that are in process; a review takes hours and is not awaited."""
 
-_ADSET_FIELDS = "id,name,account_id,effective_status,targeting,end_time,campaign{stop_time}"
+_ADSET_FIELDS = "id,name,account_id,effective_status,targeting,end_time,campaign{stop_time,special_ad_categories}"
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
 _ACTIVITY_FIELDS = "event_time,event_type,object_id,actor_name,extra_data"
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
@@ -69,6 +69,7 @@ __all__ = [
     "identify",
     "init_api",
     "read_adsets",
+    "read_audience_controls",
     "read_status_changes",
     "republish_ads",
     "rollback_geo",
@@ -133,6 +134,19 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
     snapshots = (parse_adset(row, campaign_id, own, started if own else LONG_AGO) for row, own in listed)
     by_id = {snapshot.id: snapshot for snapshot in snapshots}
     return tuple(by_id[adset_id] for adset_id in sorted(by_id))
+
+
+def read_audience_controls(api: GraphApi) -> JsonObject:
+    """Return the `audience_controls` of the ad account, which bind all of its ad sets; empty if there are none.
+
+    Raises
+    ------
+    MetaError
+        They could not be read.
+    """
+    page = api.get_once(f"{api.ad_account_id}/account_controls", {"fields": "audience_controls"}, has_data)
+    controls = [row.get("audience_controls") for row in page["data"]]
+    return next((each for each in controls if isinstance(each, dict)), {})
 
 
 def identify(api: GraphApi, object_id: str) -> str:

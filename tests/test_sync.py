@@ -1322,3 +1322,83 @@ class TestNoCampaign:
         world.put({"campaigns/veterans/fb_campaign_ids": ["120200000000000999"]})
 
         assert "object does not exist" in failed(world)
+
+
+CONTROLS: dict[str, Any] = {
+    "excluded": {"excluded_geo_locations": {"regions": [{"key": "3878", "name": "Ohio"}]}},
+    "not among the allowed": {"geo_locations": {"regions": [{"key": "3852"}, {"key": "3886"}]}},
+}
+
+
+class TestRestrictions:
+    """What is above the ad sets and forbids what is wanted is told once, with what it means."""
+
+    @pytest.mark.parametrize("event", [LIVE, {"validate": True}], ids=["live", "validation"])
+    @pytest.mark.parametrize("controls", CONTROLS.values(), ids=CONTROLS)
+    def test_audience_controls_of_the_account(self, world: World, controls: Any, event: Any) -> None:
+        """The first refusal is explained and stops the campaign: every other ad set would meet with the same."""
+        world.campaign("FL OH")
+        adsets = [world.adset(f"Broad {number}") for number in range(3)]
+        world.meta.accounts["act_111"].controls = {"audience_controls": controls, "status": "ACTIVE"}
+
+        said = failed(world, event)
+
+        assert said.count("audience controls of the ad account") >= 1
+        assert "OH" in said
+        assert "Account controls" in said
+        refused = [each for each in world.meta.operations if each.kind == "adset" and each.method == "POST"]
+        assert [each.object_id for each in refused] == adsets[:1]
+        assert [world.meta.states(adset) for adset in adsets] == [{"TX"}] * 3
+
+    @pytest.mark.parametrize(
+        "controls",
+        [None, {}, {"geo_locations": {"countries": ["US"]}}, {"geo_locations": "US"}, "none"],
+        ids=str,
+    )
+    def test_a_refusal_that_they_do_not_explain_stays_one(self, world: World, controls: Any) -> None:
+        """Then three equal ones stop the campaign, as ever; they are read once."""
+        world.campaign("FL OH")
+        for number in range(4):
+            world.adset(f"Broad {number}")
+        world.meta.accounts["act_111"].controls = None if controls is None else {"audience_controls": controls}
+        world.meta.fail(faults.error(100, None, "Invalid parameter"), on="POST adset", times=None)
+
+        assert "3 ad sets in a row were refused for the same reason" in failed(world)
+        assert sum(each.kind == "account_controls" for each in world.meta.operations) == 1
+
+    def test_controls_that_cannot_be_read_explain_nothing(self, world: World) -> None:
+        """The refusal itself is told all the same."""
+        world.campaign("FL")
+        world.adset()
+        world.meta.fail(faults.error(100, None, "Invalid parameter"), on="POST adset", times=None)
+        world.meta.fail(faults.PERMISSION_MISSING, on="GET account_controls", times=None)
+
+        assert "Invalid parameter" in failed(world)
+
+    @pytest.mark.parametrize("category", ["HOUSING", "EMPLOYMENT", "FINANCIAL_PRODUCTS_SERVICES", "CREDIT"])
+    def test_a_special_ad_category_that_allows_no_exclusion(self, world: World, category: str) -> None:
+        """It is known before the write, so Meta is not asked; ad sets with the same trouble share an entry."""
+        world.campaign("FL")
+        world.meta.campaigns[VETERANS].special_ad_categories = (category,)
+        excluding = [world.adset(f"Excluding {number}") for number in range(2)]
+        for adset in excluding:
+            world.meta.adsets[adset].targeting["excluded_geo_locations"] = {"regions": [{"key": "3847"}]}
+        world.adset("Free")
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {
+            "Excluding 0": "needs_attention",
+            "Excluding 1": "needs_attention",
+            "Free": "updated",
+        }
+        assert last_report(world).count(category) == 1
+
+    def test_any_other_category_allows_it(self, world: World) -> None:
+        """Politics is a label; so is none."""
+        world.campaign("FL")
+        world.meta.campaigns[VETERANS].special_ad_categories = ("ISSUES_ELECTIONS_POLITICS", "NONE")
+        adset = world.adset()
+        world.meta.adsets[adset].targeting["excluded_geo_locations"] = {"regions": [{"key": "3847"}]}
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}

@@ -20,6 +20,7 @@ from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.config import META_GRAPH_URL, is_safe_address, parse_settings
 from closrads.domain.settings import CampaignConfig, Settings
+from closrads.domain.targeting import RESTRICTED_CATEGORIES, control_conflicts
 from closrads.errors import (
     ClosradsError,
     ClosrtechAccessError,
@@ -29,7 +30,7 @@ from closrads.errors import (
     MetaError,
     MetaInvalidError,
 )
-from closrads.facebook_client import identify, init_api
+from closrads.facebook_client import identify, init_api, read_audience_controls
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import API_VERSION, GraphApi, Operation, has_id
 from closrads.redaction import Secret, one_line
@@ -314,11 +315,29 @@ def check_account(account: str, api: GraphApi) -> Iterator[Finding]:
         yield warning(name, f"Meta says it is not active (status {status})", "look at it in Ads Manager, Billing")
 
 
+def check_audience_controls(account: str, api: GraphApi) -> Iterator[Finding]:
+    """Check whether the audience controls of an ad account forbid any state."""
+    name = f"audience controls {account}"
+    try:
+        controls = read_audience_controls(api)
+    except MetaError as error:
+        if error.code == TOKEN_DEAD:
+            raise
+        yield warning(name, f"not checked: {error}", "look at the audience controls in Ads Manager by hand")
+        return
+    regions = json.loads(REGION_FILE.read_text(encoding="utf-8")).values()
+    conflicts = control_conflicts(controls, [region["key"] for region in regions])
+    for said in conflicts:
+        yield warning(name, said, "if there is demand there, have the audience controls changed")
+    if not conflicts:
+        yield ok(name, "allow all states")
+
+
 def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api: GraphApi) -> Iterator[Finding]:
     """Check the Meta campaigns of an ad account, in one batch."""
     owners = {meta_id: campaign.slug for campaign in campaigns for meta_id in campaign.fb_campaign_ids}
     # Only campaigns have an objective, so Meta refuses the id of an ad set or an ad.
-    query = {"fields": "id,name,account_id,effective_status,objective"}
+    query = {"fields": "id,name,account_id,effective_status,objective,special_ad_categories"}
     answers = api.batch([Operation("GET", meta_id, query, has_id) for meta_id in owners], reserve=math.inf)
     for (meta_id, slug), answer in zip(owners.items(), answers, strict=True):
         name = f"Meta campaign {meta_id}"
@@ -335,6 +354,12 @@ def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api:
             yield failed(name, one_line(said), f"correct {parameter} or campaigns/{slug}/fb_ad_account_id")
         elif status in {"ARCHIVED", "DELETED"}:
             yield failed(name, f"of {slug}: “{title}” is {status.lower()}", f"take it out of {parameter}")
+        elif status == "ACTIVE" and (restricted := _restricted_categories(answer)):
+            yield warning(
+                name,
+                f"of {slug}: “{title}” is in a special ad category ({', '.join(restricted)})",
+                "runs leave alone its ad sets with excluded locations, which Meta does not allow there",
+            )
         elif status == "ACTIVE":
             yield ok(name, f"of {slug}: “{title}”")
         else:
@@ -343,6 +368,13 @@ def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api:
                 f"of {slug}: “{title}” is {status.lower()}",
                 "its ad sets are not active, so runs leave them alone",
             )
+
+
+def _restricted_categories(campaign: JsonObject) -> list[str]:
+    categories = campaign.get("special_ad_categories")
+    return (
+        [each for each in map(str, categories) if each in RESTRICTED_CATEGORIES] if isinstance(categories, list) else []
+    )
 
 
 def check_regions(api: GraphApi) -> Iterator[Finding]:
@@ -607,6 +639,7 @@ def _checks_of_meta(settings: Settings, state: ParameterState, clock: Clock) -> 
     for (_, account), campaigns in by_account.items():
         api = api_for(campaigns[0], settings, clock)
         yield Check(f"ad account {account}", partial(check_account, account, api))
+        yield Check(f"audience controls {account}", partial(check_audience_controls, account, api))
         yield Check(f"Meta campaigns of {account}", partial(check_meta_campaigns, account, campaigns, api))
     for campaign, *_ in list(by_token.values())[:1]:
         api = api_for(campaign, settings, clock)

@@ -57,6 +57,8 @@ class AdSetSnapshot:
     """When the ad set or its campaign ends, whichever is earlier; None if neither does. No status reflects it."""
     account_id: str = ""
     """The ad account's number, without `act_`; empty if Meta omits it."""
+    special_ad_categories: tuple[str, ...] = ()
+    """The campaign's, such as `HOUSING`."""
     flaw: str = ""
     """Why the targeting cannot be used, which is then empty here; empty if it can."""
 

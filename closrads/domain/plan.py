@@ -10,6 +10,7 @@ from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import (
+    category_conflicts,
     geo_conflicts,
     misnamed_regions,
     reaches_beyond_states,
@@ -122,6 +123,8 @@ def decide(  # noqa: PLR0911 - one return per decision
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=conflicts)
     if present == decision.wanted:
         return replace(decision, result=Result.UNCHANGED)
+    if conflicts := category_conflicts(adset.targeting, adset.special_ad_categories):
+        return replace(decision, result=Result.NEEDS_ATTENTION, issues=conflicts)
     if replaces is not None and present != replaces:
         issue = "Its states were changed since, by a later run or a person: it stays as it is now"
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=(issue,))

@@ -7,6 +7,8 @@ from typing import Any
 from closrads.state_mapper import Region, fb_region_to_usps, is_region_name, is_state
 
 Targeting = Mapping[str, Any]
+RESTRICTED_CATEGORIES = frozenset({"HOUSING", "EMPLOYMENT", "FINANCIAL_PRODUCTS_SERVICES", "CREDIT"})
+"""Special ad categories that forbid to exclude locations (Marketing API "Special Ad Categories")."""
 _DESCRIPTIONS = {
     "countries": "takes in the whole country",
     "country_groups": "takes in a group of countries",
@@ -86,6 +88,35 @@ def _exclusion_conflicts(targeting: Targeting, wanted: Collection[str]) -> Itera
     groups = _entries(targeting, "excluded_geo_locations", "country_groups")
     if groups or not all(map(_is_abroad, countries)):
         yield "It excludes the whole country: take the exclusion out in Ads Manager"
+
+
+def category_conflicts(targeting: Targeting, categories: Collection[str]) -> tuple[str, ...]:
+    """Return why Meta would refuse to write this targeting in a campaign of these special ad categories."""
+    restricted = sorted(RESTRICTED_CATEGORIES.intersection(categories))
+    excluded = _group(targeting, "excluded_geo_locations")
+    if not restricted or not any(value for kind, value in excluded.items() if kind != "location_types"):
+        return ()
+    named = ", ".join(restricted)
+    said = f"It excludes locations, which the special ad category of its Meta campaign ({named}) does not allow"
+    return (f"{said}: take the exclusion out in Ads Manager",)
+
+
+def control_conflicts(controls: Mapping[str, Any], wanted: Collection[str]) -> tuple[str, ...]:
+    """Return why `audience_controls`, which bind all ad sets of an ad account, forbid some of the wanted regions.
+
+    Marketing API reference "Ad Account, Account Controls": their locations have the form of a targeting's.
+    """
+    excluded = _keys(_entries(controls, "excluded_geo_locations", "regions")) & set(wanted)
+    allowed = _group(controls, "geo_locations")
+    countries = _entries(controls, "geo_locations", "countries")
+    everywhere = not any(allowed.values()) or not all(map(_is_abroad, countries)) or allowed.get("country_groups")
+    missing = frozenset[str]() if everywhere else set(wanted) - region_keys(controls)
+    return tuple(
+        f"The audience controls of the ad account {what} {', '.join(states(keys))}: whoever manages the ad account can "
+        "change that in Ads Manager, Advertising settings, Account controls"
+        for what, keys in (("exclude", excluded), ("do not include", missing))
+        if keys
+    )
 
 
 def reaches_beyond_states(targeting: Targeting) -> bool:

@@ -35,6 +35,7 @@ def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_a
         read_at=read_at,
         end_time=_end_time(row),
         account_id=str(account) if isinstance(account := row.get("account_id"), str | int) else "",
+        special_ad_categories=_categories(row),
         flaw=flaw,
     )
 
@@ -83,6 +84,12 @@ def parse_listed_ad(row: JsonObject) -> Ad:
         ad_id = text_of(row, "id")
         status = next((known for known in ("ACTIVE", "PAUSED") if row.get("status") == known), "UNKNOWN")
         return Ad(ad_id, _name(row, ad_id), status, "UNKNOWN", unreadable=str(error))
+
+
+def _categories(row: JsonObject) -> tuple[str, ...]:
+    campaign = row.get("campaign")
+    categories = campaign.get("special_ad_categories") if isinstance(campaign, dict) else None
+    return tuple(each for each in categories if isinstance(each, str)) if isinstance(categories, list) else ()
 
 
 def _end_time(row: JsonObject) -> datetime | None:

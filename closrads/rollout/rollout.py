@@ -5,13 +5,18 @@ from dataclasses import dataclass, replace
 
 from closrads.domain.plan import Decision
 from closrads.domain.results import AdSetResult, Result
+from closrads.domain.targeting import control_conflicts
 from closrads.errors import (
     ClosradsError,
     LedgerError,
+    MetaError,
     MetaFatalError,
     MetaInvalidError,
+    MetaObjectError,
     MetaRateLimitError,
 )
+from closrads.facebook_client import read_audience_controls
+from closrads.meta.error_codes import JsonObject
 from closrads.observability import logger
 from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import Job
@@ -21,6 +26,8 @@ MAX_FAILED_CANARIES = 2
 """Consecutive failed canaries that stop the rollout: Meta may break every ad set today."""
 MAX_FAILED_SHARE = 0.5
 """Share of failed ad sets in a wave that stops the rollout."""
+RESTRICTED_LOCATION = 2641
+"""Marketing API "Error Codes"."""
 _COULD_NOT = "had to be put back or could not be verified"
 _STOPPED_BEFORE = "The campaign was stopped before its turn"
 _FAILED = frozenset({Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED})
@@ -83,6 +90,7 @@ def carry_out(
         The results of the waves that earlier invocations of the same run have applied.
     """
     results: dict[str, AdSetResult] = {}
+    restrictions = _Restrictions(job)
     caution = Caution(wave_size)
     for wave_before in earlier:
         caution = caution.after([Outcome(result) for result in wave_before])
@@ -109,7 +117,8 @@ def carry_out(
             _log(outcome.result)
             results[outcome.result.id] = outcome.result
         caution = caution.after(list(outcomes.values()))
-        rest, why, stop = _consequence([outcome.error for outcome in outcomes.values()], caution.stop if queue else "")
+        stop = restrictions.explain(wave, list(outcomes.values())) or (caution.stop if queue else "")
+        rest, why, stop = _consequence([outcome.error for outcome in outcomes.values()], stop)
         if why:
             return results | _leave(queue, rest, why), stop
         if set(outcomes) != {change.adset.id for change in wave}:
@@ -120,13 +129,45 @@ def carry_out(
 def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResult], str]:
     """Have Meta validate the changes without applying them; return the same as `carry_out`."""
     results: dict[str, AdSetResult] = {}
+    restrictions = _Restrictions(job)
     for number, change in enumerate(changes, start=1):
         outcome = validate_change(job.api, change)
         results[change.adset.id] = outcome.result
-        rest, why, stop = _consequence([outcome.error], "")
+        rest, why, stop = _consequence([outcome.error], restrictions.explain([change], [outcome]))
         if why:
             return results | _leave(changes[number:], rest, why), stop
     return results, ""
+
+
+@dataclass(slots=True)
+class _Restrictions:
+    """The audience controls of the ad account, which are read once Meta has refused an update."""
+
+    job: Job
+    _controls: JsonObject | None = None
+    """None until they have been read."""
+
+    def explain(self, changes: Sequence[Decision], outcomes: Sequence[Outcome]) -> str:
+        """Return why the campaign must be stopped, if these controls are why Meta has refused an update; else empty."""
+        if not any(map(_may_be_restricted, outcomes)):
+            return ""
+        if self._controls is None:
+            try:
+                self._controls = read_audience_controls(self.job.api)
+            except MetaError as error:
+                logger.warning("meta.no_account_controls", extra={"error": str(error)})
+                self._controls = {}
+        wanted = frozenset[str]().union(*(change.wanted for change in changes))
+        conflicts = control_conflicts(self._controls, wanted)
+        return f"Stopped: {'; '.join(conflicts)}" if conflicts else ""
+
+
+def _may_be_restricted(outcome: Outcome) -> bool:
+    """Return whether Meta has refused an update for a reason that may lie above the ad set."""
+    error = outcome.error
+    if outcome.result.result is not Result.FAILED or not isinstance(error, MetaInvalidError):
+        return False
+    return not isinstance(error, MetaObjectError) or error.code == RESTRICTED_LOCATION
 
 
 def _refusals(before: tuple[Reason, ...], outcomes: Sequence[Outcome]) -> tuple[Reason, ...]:

@@ -290,6 +290,27 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "belongs to act_111, not to act_222",
         "fb_ad_account_id",
     ),
+    "a Meta campaign is in a special ad category": (
+        campaign(special_ad_categories=("HOUSING",)),
+        f"Meta campaign {VETERANS}",
+        Verdict.WARNING,
+        "HOUSING",
+        "excluded locations",
+    ),
+    "the account's audience controls exclude states": (
+        account(controls={"audience_controls": {"excluded_geo_locations": {"regions": [{"key": "3878"}]}}}),
+        "audience controls act_111",
+        Verdict.WARNING,
+        "exclude OH",
+        "audience controls",
+    ),
+    "the account's audience controls cannot be read": (
+        lambda sandbox: sandbox.meta.fail(faults.PERMISSION_MISSING, on="GET account_controls", times=None),
+        "audience controls act_111",
+        Verdict.WARNING,
+        "not checked",
+        "audience controls",
+    ),
     "a Meta campaign is paused": (
         campaign(status="PAUSED"),
         f"Meta campaign {VETERANS}",
@@ -489,7 +510,8 @@ def test_all_is_well(call: Call) -> None:
     assert findings["CLOSRTECH: truckers"]["said"] == "14 states with demand"
     assert findings.keys() == {
         "parameters", "CLOSRTECH: mortgage", "CLOSRTECH: truckers", "CLOSRTECH: veterans", "token meta/access_token",
-        "ad account act_111", "ad account act_222", f"Meta campaign {VETERANS}", "Meta campaign 120210000000002100",
+        "ad account act_111", "ad account act_222", "audience controls act_111",
+        "audience controls act_222", f"Meta campaign {VETERANS}", "Meta campaign 120210000000002100",
         "Meta campaign 120210000000003100", "Meta campaign 120210000000003200", "regions", f"Graph API {API_VERSION}",
         "SES account", "SES sender", f"ledger {LEDGER_TABLE}", "ledger backup", "clock",
     }  # fmt: skip
@@ -776,7 +798,7 @@ class TestWhatAPersonSees:
         output = call("doctor").output
 
         assert "CLOSRTECH: truckers" in output
-        assert "Stage sandbox: 18 ok" in output
+        assert "Stage sandbox: 20 ok" in output
 
     def test_a_narrow_terminal(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         """Names and findings share a column."""
@@ -791,7 +813,7 @@ class TestWhatAPersonSees:
 
         assert result.exit_code == 1
         assert "→ request production access" in result.output
-        assert "Stage sandbox: 17 ok, 2 failed" in result.output
+        assert "Stage sandbox: 19 ok, 2 failed" in result.output
 
     @pytest.mark.parametrize(("names", "said"), [(1, "1 warning"), (2, "2 warnings")])
     def test_warnings_are_counted(self, call: Call, business: Sandbox, names: int, said: str) -> None:

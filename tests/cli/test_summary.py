@@ -39,7 +39,7 @@ EVERY = tuple(adset(word, word) for word in Result)
 def test_every_word_is_counted() -> None:
     """In the order of the words, which is by importance; nothing is left out."""
     assert summary.counted(result(*EVERY)) == (
-        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 deferred, 1 held, "
+        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 deferred, 1 held, "
         "1 put back as before, 1 failed, 2 to be looked at, 1 with a failed rollback"
     )
 
@@ -49,7 +49,7 @@ def test_a_result_without_details_is_counted() -> None:
     kept = RunResult.from_json(without_details(result(*EVERY).to_json()))
 
     assert summary.counted(kept) == (
-        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 deferred, 1 held, "
+        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 deferred, 1 held, "
         "1 put back as before, 4 failed"
     )
 

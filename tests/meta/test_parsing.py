@@ -111,6 +111,22 @@ class TestAdSets:
         """The earlier one of its own and of its campaign's; the time zero is none, and neither is what is no time."""
         assert parse_adset({**ADSET_ROW, **row}, "900", {}, START).end_time == end
 
+    @pytest.mark.parametrize(
+        ("campaign", "found"),
+        [
+            (None, ()),
+            ([], ()),
+            ({}, ()),
+            ({"special_ad_categories": None}, ()),
+            ({"special_ad_categories": "HOUSING"}, ()),
+            ({"special_ad_categories": ["HOUSING", None, {}]}, ("HOUSING",)),
+        ],
+        ids=str,
+    )
+    def test_the_special_ad_categories_of_its_campaign(self, campaign: Any, found: tuple[str, ...]) -> None:
+        """What is no list of words is as if it were not there."""
+        assert parse_adset({**ADSET_ROW, "campaign": campaign}, "900", {}, START).special_ad_categories == found
+
     @given(hostile(ADSET_ROW))
     def test_whatever_a_row_holds_it_is_used_or_refused(self, row: dict[str, Any]) -> None:
         """No row ends a campaign as a defect of this package."""

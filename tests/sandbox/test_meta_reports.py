@@ -106,6 +106,24 @@ class TestAccount:
         assert client.get(f"{ACCOUNT}/account_controls") == {"data": [controls]}
         assert client.error("GET", f"{CAMPAIGN}/account_controls") == (400, 2500, None)
 
+    @pytest.mark.parametrize(
+        "controls",
+        [
+            {"excluded_geo_locations": {"regions": [{"key": "3878"}]}},
+            {"geo_locations": {"regions": [{"key": "3886"}]}},
+            {"geo_locations": {"countries": ["CA"]}},
+        ],
+    )
+    def test_audience_controls_bind_every_ad_set(
+        self, quiet_meta: MetaWorld, client: InProcess, adset: str, controls: dict[str, Any]
+    ) -> None:
+        """A state that they exclude or do not include is refused (assumed: Meta documents no error for it)."""
+        quiet_meta.accounts[ACCOUNT].controls = {"audience_controls": controls}
+        targeting = json.dumps({"geo_locations": {"regions": [{"key": "3878"}]}})
+        assert client.error("POST", adset, targeting=targeting) == (400, 100, None)
+        quiet_meta.accounts[ACCOUNT].controls = {"audience_controls": {"geo_locations": {"countries": ["US"]}}}
+        client.set_states(adset, "OH")
+
     def test_terms_that_were_not_accepted(self, quiet_meta: MetaWorld, client: InProcess, adset: str) -> None:
         """They concern the ad sets with such an audience alone (Marketing API "Error Codes", 200/1870034)."""
         raw: dict[str, Any] = {"geo_locations": {"regions": [{"key": "3852"}]}, "custom_audiences": [{"id": "1"}]}
