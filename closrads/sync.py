@@ -17,7 +17,7 @@ from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.errors import ClosradsError, ConfigError, LedgerError, MetaError, MetaRateLimitError, PlanRefusedError
-from closrads.facebook_client import get_active_adsets, init_api, read_adsets, read_status_changes
+from closrads.facebook_client import find_gone_campaigns, get_active_adsets, init_api, read_adsets, read_status_changes
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
@@ -337,6 +337,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
     adsets = [adset for of_campaign in reading.result() for adset in of_campaign]
     _refuse_other_account(campaign, adsets)
+    gone = _gone_campaigns(campaign, job, adsets)
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
     restored, previous = _rechecked(campaign, run, job, previous, adsets)
     done = replace(done, completed={**done.completed, **restored})
@@ -352,7 +353,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     decisions = defer_beyond(decisions, most and max(most - changed, 0))
     report = _carried_out(campaign, run, job, report, done, decisions)
     _record_deferred(run, job, report, previous)
-    yield _with_new_pauses(run, job, report)
+    yield _with_new_pauses(run, job, replace(report, campaign_errors=report.campaign_errors + gone))
 
 
 def _refuse_other_account(campaign: CampaignConfig, adsets: Sequence[AdSetSnapshot]) -> None:
@@ -381,6 +382,14 @@ def _with_new_pauses(run: Run, job: Job, report: SyncReport) -> SyncReport:
     known = {pause.adset_id: pause for pause in report.unexplained}
     kept = {pause.adset_id: pause for pause in job.ledger.previous_outcomes(job.campaign).unexplained}
     return replace(report, unexplained=tuple((known | kept).values()))
+
+
+def _gone_campaigns(campaign: CampaignConfig, job: Job, adsets: Sequence[AdSetSnapshot]) -> tuple[str, ...]:
+    """Return why Meta campaigns without ad sets will never have any again; usually, Meta need not be asked."""
+    have_adsets = {adset.meta_campaign_id for adset in adsets}
+    empty = [campaign_id for campaign_id in campaign.fb_campaign_ids if campaign_id not in have_adsets]
+    remedy = f"take it out of campaigns/{campaign.slug}/fb_campaign_ids, and put the id of its successor there"
+    return tuple(f"{what}: {remedy}" for what in find_gone_campaigns(job.api, empty).values()) if empty else ()
 
 
 def _demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> Collection[str]:

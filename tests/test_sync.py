@@ -139,6 +139,32 @@ class TestUpdate:
         assert answer["campaigns"][0]["adsets_processed"] == 0
         assert world.meta.writes == []
 
+    @pytest.mark.parametrize("status", ["ARCHIVED", "DELETED"])
+    def test_a_meta_campaign_that_is_gone_is_an_error(self, world: World, status: str) -> None:
+        """Its successor has another id and follows no demand; the campaign's other Meta campaigns get their states."""
+        world.campaign("FL", meta_campaigns=(VETERANS, MORTGAGE_1))
+        world.adset()
+        other = world.adset(campaign=MORTGAGE_1)
+        world.meta.campaigns[VETERANS].status = status
+
+        result = result_of(world, LIVE)
+
+        (error,) = result["campaigns"][0]["errors"]
+        assert f"Meta campaign {VETERANS} (veterans leads) is {status.lower()}" in error
+        assert "campaigns/veterans/fb_campaign_ids" in error
+        assert world.meta.states(other) == {"FL"}
+
+    @pytest.mark.parametrize("status", ["PAUSED", "ACTIVE"])
+    def test_a_meta_campaign_that_is_only_off_is_quiet(self, world: World, status: str) -> None:
+        """A person switches it on again; nor is it an error if its status cannot be read."""
+        world.campaign("FL")
+        world.meta.campaigns[VETERANS].status = status
+        if status == "ACTIVE":
+            world.meta.fail(faults.OBJECT_MISSING, on="GET campaign", times=None)
+
+        assert world.run(LIVE)["success"]
+        assert [operation.path for operation in world.meta.operations if operation.kind == "campaign"] == [VETERANS]
+
     def test_an_ad_set_without_ads_is_updated(self, world: World) -> None:
         """There is nothing to re-publish, and nothing that could break."""
         world.campaign("FL")
