@@ -26,6 +26,8 @@ PLAIN_HTTP_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.inte
 """Hosts for which plain http is accepted: a test server on this machine, or on the host of the function's container."""
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
+_UNSEEN_AT_THE_ENDS = re.compile(r"^[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+$")
+"""Blanks, zero-width characters and byte order marks, which editors and web pages leave around a pasted value."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SHARED_PARAMETERS = frozenset(
     {
@@ -125,12 +127,16 @@ def is_safe_address(url: str) -> bool:
     return bool(parts.hostname) and port_is_valid and is_base_url and (parts.scheme == "https" or is_local_http)
 
 
+def _trimmed(value: str) -> str:
+    return _UNSEEN_AT_THE_ENDS.sub("", value)
+
+
 class _Reader:
     """Parses settings and collects every problem, instead of stopping at the first."""
 
     def __init__(self, path: str, values: Mapping[str, str], environment: Mapping[str, str]) -> None:
         self._path = path
-        self._values = {name: value.strip() for name, value in values.items()}
+        self._values = {name: _trimmed(value) for name, value in values.items()}
         self._environment = environment
         self._problems: list[str] = []
 
@@ -179,7 +185,7 @@ class _Reader:
 
     def _list(self, name: str, *, required: bool) -> tuple[str, ...]:
         text = self._required(name) if required else self._optional(name)
-        items = tuple(item.strip() for item in text.split(",")) if text else ()
+        items = tuple(map(_trimmed, text.split(","))) if text else ()
         if not all(items):
             self._problem(name, "has an empty entry (StringList: a,b,c)")
         if len(set(items)) != len(items):

@@ -148,6 +148,21 @@ def test_a_blank_value_is_a_problem_of_that_parameter(sandbox: Sandbox, name: st
     assert f"/closrads/sandbox/{name}: is empty" in problems(sandbox, {name: " "})
 
 
+@pytest.mark.parametrize("unseen", ["\n", "\u00a0", "\u200b", "\u2060", "\ufeff", "\ufeff \n"])
+def test_what_cannot_be_seen_around_a_value_is_no_part_of_it(sandbox: Sandbox, unseen: str) -> None:
+    """Editors and web pages add it: Meta would refuse such a token, and nobody could see why."""
+    changes = {
+        "meta/access_token": f"{unseen}EAAFAKE{unseen}",
+        "campaigns/veterans/fb_ad_account_id": f"{unseen}act_111{unseen}",
+        "campaigns/veterans/fb_campaign_ids": [f"{unseen}1{unseen}", f"{unseen}2{unseen}"],
+    }
+
+    _, veterans = settings(sandbox, changes).campaigns
+
+    assert veterans.fb_access_token.reveal() == "EAAFAKE"
+    assert (veterans.fb_ad_account_id, veterans.fb_campaign_ids) == ("act_111", ("1", "2"))
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -104,7 +104,7 @@ def confirm(question: str) -> bool:
 def read_text(file: Path) -> str:
     """Return the content of a file that the user named; raise a `UsageError` if it cannot be read."""
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")  # editors put a byte order mark first
     except UnicodeDecodeError:
         raise UsageError(f"{file} is no text in UTF-8") from None
     except OSError as error:

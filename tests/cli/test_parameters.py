@@ -66,6 +66,16 @@ class TestPush:
         secure = {name for name, kind in kinds.items() if kind == "SecureString"}
         assert secure == {"closrtech/email", "closrtech/password", "campaigns/veterans/fb_access_token"}
 
+    def test_a_byte_order_mark_is_no_part_of_a_file(self, legacy: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+        """Editors put one before the first line."""
+        assert run("push-config", legacy, "--yes").exit_code == 0
+        file = tmp_path / "closrads.toml"
+        file.write_text('[limits]\nwave_size = "5"\n', encoding="utf-8-sig")
+
+        result = run("push-config", file, "--yes")
+
+        assert (result.exit_code, puts(sandbox)) == (0, 10)
+
     def test_what_happens_is_shown_before(self, legacy: Path) -> None:
         """Each name, with what is no secret; what was left out is named."""
         output = run("push-config", legacy, "--dry-run").output
