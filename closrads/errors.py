@@ -87,6 +87,9 @@ class PlanRefusedError(ClosradsError):
     """The plan for a campaign is implausible; none of it is carried out."""
 
 
+_MISSING = 33
+
+
 class MetaError(ClosradsError):
     """Meta returned an error, or no response.
 
@@ -109,6 +112,11 @@ class MetaError(ClosradsError):
         numbers = "/".join(str(number) for number in (code, subcode) if number is not None)
         text = message + (f" [Meta {numbers}]" if numbers else "")
         super().__init__(f"{text}. {self.remedy}" if self.remedy else text)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the object does not exist, or not for this token, which Meta does not tell apart."""
+        return _MISSING in {self.code, self.subcode}
 
 
 class MetaTransientError(MetaError):

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
-from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.health import (
     CLOCK_TOLERANCE,
     StatusChange,
@@ -62,8 +62,6 @@ _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_fee
 _ACTIVITY_FIELDS = "event_time,event_type,object_id,actor_name,extra_data"
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 """Only active ad sets are changed; the others are read so that the report lists them."""
-_GONE_STATUSES = frozenset({"ARCHIVED", "DELETED"})
-"""Statuses from which no campaign comes back (Marketing API "Manage Your Ad Object's Status")."""
 
 __all__ = [
     "check_ad_health",
@@ -182,7 +180,7 @@ def find_gone_campaigns(api: GraphApi, campaign_ids: Sequence[str]) -> dict[str,
         if isinstance(answer, MetaError):
             continue
         status = str(answer.get("effective_status"))
-        if status in _GONE_STATUSES:
+        if status in GONE_STATUSES:
             name = one_line(str(answer.get("name") or campaign_id), MAX_NAME_CHARS)
             gone[campaign_id] = f"Meta campaign {campaign_id} ({name}) is {status.lower()}"
     return gone

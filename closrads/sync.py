@@ -9,9 +9,9 @@ from functools import partial
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.concurrency import in_background, map_concurrently
-from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, UnexplainedPause
-from closrads.domain.health import check_ad_health, still_unexplained
+from closrads.domain.health import StatusChange, check_ad_health, still_unexplained
 from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible, remaining
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
@@ -429,13 +429,25 @@ def _unexplained(
     """Return the pauses that are still unexplained, and delete the others from the ledger."""
     if not pauses:
         return ()
-    ads = {adset.id: adset.ads for adset in adsets}
+    now: dict[str, AdSetSnapshot | MetaError] = {adset.id: adset for adset in adsets if adset.ads}
+    unlisted = [pause for pause in pauses if pause.adset_id not in now]  # such as one that a person has switched off
+    stubs = [AdSetSnapshot(each.adset_id, each.adset_name, "", "", {}) for each in unlisted]
+    now |= read_adsets(job.api, stubs, reserve=math.inf)
     log = read_status_changes(job.api, min(pause.since for pause in pauses))
-    still = {pause.adset_id: still_unexplained(pause, ads.get(pause.adset_id, ()), log) for pause in pauses}
+    still = {pause.adset_id: _still_unexplained(pause, now[pause.adset_id], log) for pause in pauses}
     for adset_id, pause in still.items():
         if pause is None and not run.request.dry_run:
             job.ledger.forget_unexplained(job.campaign, adset_id)
     return tuple(pause for pause in still.values() if pause is not None)
+
+
+def _still_unexplained(
+    pause: UnexplainedPause, now: AdSetSnapshot | MetaError, log: Sequence[StatusChange]
+) -> UnexplainedPause | None:
+    """Return the pause as far as it is still unexplained; unchanged if its ad set exists but cannot be read."""
+    if isinstance(now, MetaError):
+        return None if now.is_missing else pause
+    return None if now.effective_status in GONE_STATUSES else still_unexplained(pause, now.ads, log)
 
 
 def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done) -> Iterator[SyncReport]:

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+GONE_STATUSES = frozenset({"ARCHIVED", "DELETED"})
+"""Statuses from which nothing comes back (Marketing API "Manage Your Ad Object's Status"); only people set them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
 from closrads.redaction import one_line
 
@@ -18,8 +18,7 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
 _IN_PROCESS = "IN_PROCESS"
 _PENDING = frozenset({"PENDING_REVIEW", _IN_PROCESS, "PREAPPROVED", "PENDING_BILLING_INFO"})
-_TAKEN_AWAY = frozenset({"ARCHIVED", "DELETED"})  # only by people, and such an ad cannot be re-published
-_OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED"}) | _TAKEN_AWAY
+_OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED"}) | GONE_STATUSES
 
 
 class Actor(StrEnum):
@@ -133,7 +132,7 @@ def is_in_process(finding: AdFinding) -> bool:
 
 
 def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime) -> AdFinding:
-    if now is None or now.status in _TAKEN_AWAY:
+    if now is None or now.status in GONE_STATUSES:
         return AdFinding(before, AdHealth.HEALTHY)
     if now.status == "ACTIVE" and now.effective_status == "PAUSED":
         # "Ads Webhooks", effective_status: the configured status distinguishes a user's pause from one by the system.

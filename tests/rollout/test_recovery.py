@@ -950,6 +950,39 @@ class TestWhosePause:
         assert result_of(world, LIVE)["unexplained"] == []
         assert entries(world, "MEMORY#") == []
 
+    @pytest.mark.parametrize("trouble", [None, faults.SERVICE_UNAVAILABLE], ids=["read", "unreadable"])
+    def test_it_is_still_told_while_its_ad_set_is_off(self, world: World, adset: str, trouble: Any) -> None:
+        """The list of running ad sets does not have it then, which explains nothing; once it is deleted, it is gone."""
+        left_behind(world, adset, ChangeState.WRITTEN)
+        paused_by_somebody(world, adset)
+        world.time.next_day()
+        result_of(world, LIVE)
+        world.meta.person_pauses(adset)
+        if trouble:
+            world.meta.fail(trouble, on="GET adset", times=None)
+        for _ in range(2):
+            world.time.next_day()
+
+            assert [pause["adset_id"] for pause in result_of(world, LIVE)["unexplained"]] == [adset]
+
+        world.meta.clear_faults()
+        world.meta.person_deletes(adset)
+        world.time.next_day()
+        assert result_of(world, LIVE)["unexplained"] == []
+        assert entries(world, "MEMORY#") == []
+
+    def test_it_is_told_no_more_once_meta_does_not_know_its_ad_set(self, world: World, adset: str) -> None:
+        """There is nothing left that anybody could switch on."""
+        left_behind(world, adset, ChangeState.WRITTEN)
+        paused_by_somebody(world, adset)
+        world.time.next_day()
+        result_of(world, LIVE)
+        world.meta.person_pauses(adset)
+        world.meta.fail(faults.OBJECT_MISSING, on="GET adset", times=None)
+        world.time.next_day()
+
+        assert result_of(world, LIVE)["unexplained"] == []
+
     def test_without_the_right_to_read_the_log_nothing_is_switched_on(self, world: World, adset: str) -> None:
         """The rule still holds, more cautiously: the regions stay, the ad stays off, and it is told."""
         left_behind(world, adset, ChangeState.WRITTEN)
