@@ -179,6 +179,18 @@ def test_ads_are_given_to_their_own_ad_set(world: World) -> None:
     assert {each.meta_campaign_id for each in found.values()} == {VETERANS}
 
 
+def test_an_ad_that_two_pages_list_is_one_ad(world: World, adset: str) -> None:
+    """A list that changes while it is read shows a row again (Graph API "Paginated Results")."""
+    one, two = ({**AD_ROW, "id": ad.id, "adset_id": adset} for ad in world.meta.ads_of(adset))
+    more = {"cursors": {"after": "X"}, "next": "https://x/?after=X"}
+    world.meta.fail(faults.answer({"data": [one, two], "paging": more}), on="GET ads")
+    world.meta.fail(faults.answer({"data": [two]}), on="GET ads")
+
+    (found,) = world.snapshots()
+
+    assert [ad.id for ad in found.ads] == [one["id"], two["id"]]
+
+
 def test_archived_ads_are_left_out(world: World, adset: str) -> None:
     """They cannot be re-published and must not look lost."""
     for status in ("ARCHIVED", "DELETED", "PAUSED"):

@@ -436,6 +436,26 @@ class TestPageInsteadOfAnAnswer:
         assert world.meta.states(adset) == {"FL"}
 
 
+class TestGoneAmidTheRun:
+    """A person archives or deletes something right after the first write."""
+
+    @pytest.mark.parametrize("status", ["ARCHIVED", "DELETED"])
+    @pytest.mark.parametrize("what", ["ad set", "campaign"])
+    def test_it_is_let_go(self, world: World, adset: str, what: str, status: str) -> None:
+        """No ad of it is touched again, nothing is rolled back or left open, and the others go on if they run."""
+        world.adset("Other")
+        there: Any = world.meta.adsets[adset] if what == "ad set" else world.meta.adsets[adset].campaign
+        at_first(world, "POST ad", lambda: setattr(there, "status", status))
+
+        found = becomes_of(world, LIVE)
+
+        assert found == {"Broad": "updated", "Other": "updated" if what == "ad set" else "not_active"}
+        assert adset not in world.written_adsets()[1:]
+        assert not any(ad.id in {call.object_id for call in world.meta.writes} for ad in world.meta.ads_of(adset))
+        assert world.sandbox.aws.ledger()
+        assert [item for item in world.sandbox.aws.ledger() if "open_since" in item] == []
+
+
 class TestAdsThatAreNotListed:
     """The list of a campaign's ads omits some of an ad set, or all."""
 
