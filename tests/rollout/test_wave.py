@@ -10,7 +10,7 @@ from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import SyncFailed
 from closrads.ledger.changes import Ledger
 from sandbox.aws import DROPPED
-from sandbox.meta import Breakage, faults
+from sandbox.meta import Breakage, Operation, faults
 from sandbox.server import Reply
 from tests.business import Business
 from tests.ledger_world import entries, recorded_state
@@ -45,6 +45,22 @@ class TestTrouble:
         assert refused == rest or business.names(business.refused) == came_to["failed"]
         assert {"F", "G", "H"} <= left & set(came_to[rest])
         assert business.errors.startswith("Stopped: Meta refuses") is (rest == "held")
+        business.assert_nothing_half_done()
+
+    def test_a_look_that_takes_the_time_of_the_write_defers_it(self, business: Business) -> None:
+        """Nothing is begun that could not be put back."""
+        business.world.put({"limits/verify_wait_seconds": "6"})
+        business.adsets("AB")
+        time = business.world.time
+
+        def take_long(asked: Operation) -> None:
+            if (asked.method, asked.path) == ("GET", business.ids["B"]):
+                time.deadline = time.seconds() + 12
+
+        business.world.meta.on_request = take_long
+
+        assert business.run() == {"updated": "A", "deferred": "B"}
+        assert business.written == "A"
         business.assert_nothing_half_done()
 
     def test_of_a_large_wave_only_those_under_way_are_refused(self, business: Business) -> None:
