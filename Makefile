@@ -24,10 +24,10 @@ demo: .venv/demo.ready  ## the daily job against a local stand-in for Meta, CLOS
 
 cli: .venv/cli.ready    ## set up the operator's commands: .venv/bin/python -m closrads
 
-# In one call with `test-all`, the fast tests run once: with coverage, and with all examples of each property.
+# In one call with `test-all`, the fast tests run once, and with coverage.
 test: .venv/test.ready  ## the fast tests: everything that proves behaviour
 	@$(BIN)/python -m pytest --ignore tests/slow --numprocesses auto --dist worksteal \
-	    $(if $(filter test-all,$(MAKECMDGOALS)),--durations 10 --cov --cov-report= --cov-fail-under 0,--hypothesis-profile quick)
+	    $(if $(filter test-all,$(MAKECMDGOALS)),--durations 10 --cov --cov-report= --cov-fail-under 0)
 
 # Each file in one process, because the slow tests share what takes long to start.
 test-all: test .venv/sam/ready .venv/ministack/ready ## and those that need a real server, process or browser; 100 % coverage

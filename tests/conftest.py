@@ -24,10 +24,9 @@ LIBRARIES = ("aws_lambda_powertools", "boto3", "botocore", "facebook_business", 
 FIGURE = "figure"
 """A property of a test that is printed at the end of the test run."""
 
-# Neither chance nor what else the machine does decides whether a test passes. `make test` takes the first examples of
-# each property, `make test test-all` a hundred; the search for more is `pytest --hypothesis-profile random`.
+# Neither chance nor what else the machine does decides whether a test passes. Others are for the search for more:
+# pytest --hypothesis-profile random
 settings.register_profile("repeatable", deadline=None, derandomize=True)
-settings.register_profile("quick", settings.get_profile("repeatable"), max_examples=25)
 settings.register_profile("random", deadline=None)
 settings.register_profile(  # one failing case is enough to notice a mutant
     "mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate)

@@ -188,7 +188,7 @@ def lies(world: World, result: dict[str, Any], before: dict[str, Any]) -> Iterat
 
 
 @settings(
-    max_examples=min(settings().max_examples, 60),
+    max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -19,6 +19,7 @@ from closrads.cli.regions import meta_regions, region_differences
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.config import META_GRAPH_URL, is_safe_address, parse_settings
+from closrads.domain.adsets import GONE_STATUSES
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.targeting import RESTRICTED_CATEGORIES, control_conflicts
 from closrads.errors import (
@@ -352,7 +353,7 @@ def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api:
         if f"act_{answer.get('account_id')}" != account:
             said = f"of {slug}: “{title}” belongs to act_{answer.get('account_id')}, not to {account}"
             yield failed(name, one_line(said), f"correct {parameter} or campaigns/{slug}/fb_ad_account_id")
-        elif status in {"ARCHIVED", "DELETED"}:
+        elif status in GONE_STATUSES:
             yield failed(name, f"of {slug}: “{title}” is {status.lower()}", f"take it out of {parameter}")
         elif status == "ACTIVE" and (restricted := _restricted_categories(answer)):
             yield warning(

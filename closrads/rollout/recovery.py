@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
-from closrads.domain.adsets import AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain
 from closrads.domain.request import Action
@@ -26,7 +26,6 @@ from closrads.rollout.change_run import (
     roll_back,
 )
 
-_GONE = frozenset({"ARCHIVED", "DELETED"})
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
 
 
@@ -49,7 +48,7 @@ def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding])
     """Return the course of a change: region keys alone decide who set the regions, ad health whether they stay."""
     present = region_keys(now.targeting)
     is_broken = any(finding.health is AdHealth.BROKEN for finding in findings)
-    if now.effective_status in _GONE:
+    if now.effective_status in GONE_STATUSES:
         return Course.CLOSE
     if present == change.new_regions:
         cannot_stay = is_broken or change.state in _ROLLING_BACK or misnamed_regions(now.targeting)
@@ -168,6 +167,11 @@ class _Seen:
     def findings(self) -> tuple[AdFinding, ...]:
         """The health of the ads."""
         return compare_ads(self.change.before.active_ads, self.now.ads, self.log, self.change.prepared_at)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else has set the current regions."""
+        return region_keys(self.now.targeting) not in {self.change.new_regions, self.change.old_regions}
 
     def of_change_in_place(self, older: Sequence[Change]) -> "_Seen":
         """Return the same with the newest of the changes whose regions are in place; with this one if there is none."""
@@ -288,7 +292,7 @@ def _recheck_batch(
         runs.append(run)
         if why := _why_to_restore(seen):
             to_restore.append(run.failed(RollbackReason.ADS_BROKEN, *why))
-            results[run.id] = _result(run.change, Result.REVERTED, why)
+            results[run.id] = _result(run.change, Result.SUPERSEDED if seen.is_foreign else Result.REVERTED, why)
         else:
             results[run.id] = _rechecked(run, known.get(run.id, frozenset()))
     if not dry_run:
@@ -308,10 +312,10 @@ def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
     """
     present = region_keys(seen.now.targeting)
     broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
-    is_foreign = present not in {seen.change.new_regions, seen.change.old_regions}
     if seen.now.is_ended():  # it does not deliver, and Meta refuses the re-publish after a rollback
         return ()
-    if seen.now.effective_status in _GONE or (is_foreign and seen.change.state is ChangeState.SUPERSEDED):
+    is_protected = seen.is_foreign and seen.change.state is ChangeState.SUPERSEDED
+    if is_protected or seen.now.effective_status in GONE_STATUSES:
         return ()
     if seen.change.state is ChangeState.ROLLED_BACK and present == seen.change.new_regions:
         return ("The states that had been rolled back are there again: Meta has done the write late", *broken)

@@ -359,6 +359,18 @@ class TestDryRun:
         assert "would be put back" in world.sandbox.aws.mails[-1].subject
         assert world.meta.states(sick) == {"FL"}
 
+    def test_it_does_not_say_that_states_of_somebody_else_would_be_put_back(self, world: World) -> None:
+        """They would stay; only the ads would be re-published."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3853"}]}})
+
+        with only_reads(world):
+            result = result_of(world, {"action": "recheck"})
+
+        assert one_adset(result)["result"] == "superseded"
+        assert "3390001" in world.sandbox.aws.mails[-1].text
+        assert "would be put back" not in world.sandbox.aws.mails[-1].subject
+
     def test_the_environment_decides_where_the_event_does_not(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -32,8 +32,6 @@ from tests.slow.crash.harness import (
 
 KILLS_IN_A_ROW = 2
 """With six, no new state turns up any more; that takes minutes."""
-EVERY = 4
-"""Only one in so many of the states that a second kill leaves is gone on from; the simulation goes on from all."""
 
 
 def kill_everywhere(workers: Workers, whole: Watched, state: Any, event: Any, seconds: float) -> list[Killed]:
@@ -85,8 +83,7 @@ def mended(workers: Workers, runs: list[Watched], known: set[str]) -> tuple[int,
         points += sum(len(run.seen) for run in runs)
         new = {seen.rough: seen.state for run in runs for seen in run.seen if seen.state is not None}
         known.update(new)
-        chosen = list(new.values())[::EVERY]
-        runs = workers.each(watched, [(state, SYNC, day * DAY, frozenset(known)) for state in chosen])
+        runs = workers.each(watched, [(state, SYNC, day * DAY, frozenset(known)) for state in new.values()])
         problems += [problem for run in runs for problem in run.problems]
     return points, problems
 
