@@ -220,6 +220,16 @@ class Fleet:
         """Wait for the end of an execution and return its final status."""
         return self.eventually(lambda: self._status_once_over(execution), patience)
 
+    def failures(self, execution: str) -> list[str]:
+        """Return the error and cause of each failed call of an execution, and of the execution itself."""
+        details = (
+            value
+            for event in self._history(execution)
+            for key, value in event.items()
+            if key in {"taskFailedEventDetails", "executionFailedEventDetails"}
+        )
+        return [f"{each.get('error')}: {each.get('cause')}" for each in details]
+
     def executions(self) -> list[str]:
         """Return the executions so far, in the order of their start."""
         answer = self._workflow.list_executions(stateMachineArn=self.outputs["FleetArn"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from io import BytesIO
+from socket import socketpair
 
 import pytest
 import requests
@@ -9,7 +10,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 from urllib3.exceptions import ProtocolError
 
-from closrads.http import AnswerTooLargeError, BoundedAdapter
+from closrads.http import AnswerTooLargeError, BoundedAdapter, _Response
 
 SECRET_URL = "https://example.test/?access_token=EAAFAKE"
 
@@ -82,3 +83,15 @@ def test_a_body_that_breaks_off_shows_no_address(send: Callable[[BytesIO], reque
     assert str(caught.value) == "ProtocolError"
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_what_comes_after_the_deadline_is_not_read() -> None:
+    """Even if it has arrived: something always does while an answer trickles."""
+    ours, theirs = socketpair()
+    with ours, theirs:
+        theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        ours.settimeout(0)
+        answer = _Response(ours)
+        with pytest.raises(TimeoutError):
+            answer.begin()
+        answer.close()

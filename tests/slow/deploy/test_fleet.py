@@ -163,7 +163,7 @@ def test_started_twice_at_the_same_moment(fleet: Fleet) -> None:
     executions = [fleet.start(event) for _ in range(2)]
     endings = [fleet.end_of(execution) for execution in executions]
 
-    assert endings == ["SUCCEEDED"] * 2
+    assert endings == ["SUCCEEDED"] * 2, [fleet.failures(execution) for execution in executions]
     assert sum(fleet.stats(execution).waits for execution in executions) > 0
     assert fleet.adset_writes() == once_each(fleet)
     assert fleet.violations() == []
