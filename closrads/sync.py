@@ -14,7 +14,7 @@ from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, Unexp
 from closrads.domain.health import StatusChange, check_ad_health, still_unexplained
 from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible, remaining
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.errors import ClosradsError, ConfigError, LedgerError, MetaError, MetaRateLimitError, PlanRefusedError
 from closrads.facebook_client import find_gone_campaigns, get_active_adsets, init_api, read_adsets, read_status_changes
@@ -160,12 +160,23 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
     try:
         if result.is_news:
             Runs(table).end(result.run_id, redact_all(result.to_json()))
+            _mark_reported_pauses(result, Ledger(table))
         else:
             Runs(table).forget(result.run_id)
         if request.scheduled and not request.opens:
             Leases(table).complete_time(_time_key(request), result.run_id)
     except LedgerError as error:
         logger.error("ledger.run_not_ended", extra={"error": str(error)})
+
+
+def _mark_reported_pauses(result: RunResult, ledger: Ledger) -> None:
+    """Record which unexplained pauses have been reported: a recheck that dies before its report leaves them as news."""
+    if result.mail is MailOutcome.FAILED:
+        return
+    for campaign in result.campaigns:
+        for pause in campaign.unexplained:
+            if not pause.is_reported:
+                ledger.keep_unexplained(campaign.slug, replace(pause, is_reported=True))
 
 
 def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) -> RunResult:
@@ -417,8 +428,7 @@ def _rechecked(
     ]
     if not changes:
         return {}, previous
-    known = {pause.adset_id: frozenset(pause.ads) for pause in previous.unexplained}
-    results = recheck(job, changes, campaign.limits.wave_size, known, dry_run=False, now=now)
+    results = recheck(job, changes, campaign.limits.wave_size, previous.reported_pauses, dry_run=False, now=now)
     restored = {each.id: each for each in results if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED}}
     return restored, job.ledger.previous_outcomes(job.campaign)
 
@@ -493,8 +503,7 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
     ]
     previous = job.ledger.previous_outcomes(job.campaign) if changes else PreviousOutcomes({})
     report = replace(report, unexplained=previous.unexplained)
-    known = {pause.adset_id: frozenset(pause.ads) for pause in previous.unexplained}
-    results = recheck(job, changes, campaign.limits.wave_size, known, dry_run=run.request.dry_run)
+    results = recheck(job, changes, campaign.limits.wave_size, previous.reported_pauses, dry_run=run.request.dry_run)
     report = replace(report, adsets=(*done.completed.values(), *results))
     report = _with_next_try(job, report, {change.before.id: change.before for change in changes})
     yield _with_new_pauses(run, job, report)

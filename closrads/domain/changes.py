@@ -124,6 +124,8 @@ class UnexplainedPause:
     """Ad names by ad id."""
     since: datetime
     """When the change was prepared."""
+    is_reported: bool = False
+    """Whether a report that has left has named these ads; a recheck names them only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,11 @@ class PreviousOutcomes:
     deferred: frozenset[str] = frozenset()
     """Ids of the ad sets that the last run deferred."""
     unexplained: tuple[UnexplainedPause, ...] = ()
+
+    @property
+    def reported_pauses(self) -> dict[str, frozenset[str]]:
+        """Ids of the ads whose unexplained pause has been reported, by ad set id."""
+        return {pause.adset_id: frozenset(pause.ads) for pause in self.unexplained if pause.is_reported}
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,14 @@ def switched_off_by_meta(
     )
 
 
+def ran_meanwhile(before: Collection[Ad], now: Iterable[Ad], log: Iterable[StatusChange], since: datetime) -> list[Ad]:
+    """Return the ads that were off before the change, and that Meta has paused since: somebody had switched them on."""
+    ran = {ad.id for ad in before}
+    rows = tuple(log)
+    pauses = {ad.id: who_paused(ad.id, rows, since) for ad in now if ad.status == "PAUSED" and ad.id not in ran}
+    return [ad for ad in now if (row := pauses.get(ad.id)) is not None and row.actor is Actor.META]
+
+
 def still_unexplained(
     pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange]
 ) -> UnexplainedPause | None:

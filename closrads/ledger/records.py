@@ -187,13 +187,20 @@ def next_reverts(change: Change) -> RevertStreak:
 def unexplained_item(pause: UnexplainedPause) -> Item:
     """Return unexplained pauses of an ad set."""
     ads = [{"id": ad_id, "name": name} for ad_id, name in pause.ads.items()]
-    return {"adset": pause.adset_id, "name": pause.adset_name, "ads": ads, "since": pause.since.isoformat()}
+    return {
+        "adset": pause.adset_id,
+        "name": pause.adset_name,
+        "ads": ads,
+        "since": pause.since.isoformat(),
+        "is_reported": pause.is_reported,
+    }
 
 
 def unexplained_of(item: Item) -> UnexplainedPause:
     """Return the unexplained pauses that an item holds."""
     ads = {ad["id"]: ad["name"] for ad in item["ads"]}
-    return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]))
+    is_reported = item.get("is_reported", False)  # older items lack it: reported once more
+    return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported)
 
 
 # --- runs

@@ -145,6 +145,11 @@ class ChangeRun:
         return tuple({ad.id: ad for ad in (*self.unconfirmed, *off)}.values())
 
     @property
+    def overlooked(self) -> tuple[Ad, ...]:
+        """The ads to re-publish without a confirmed re-publish, such as one whose pause the log explains only now."""
+        return tuple(ad for ad in self.to_republish if ad.id not in self.confirmed)
+
+    @property
     def unconfirmed(self) -> tuple[Ad, ...]:
         """The running ads whose re-publish Meta has not confirmed since the last write."""
         # A disapproved ad does not run, and Meta refuses its re-publish (Marketing API "Error Codes", 2490427).
@@ -471,7 +476,7 @@ def _republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[Chan
 
 
 def _verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
-    """Verify the ads; those that were switched on meanwhile are re-published and verified once more."""
+    """Verify the ads; re-publish and verify once more those that turn out to need a re-publish they have not had."""
     done = {run.id: run for run in runs}
     pending = [run for run in runs if run.now.ads or run.protected]
     for _ in range(VERIFY_ROUNDS):
@@ -481,7 +486,7 @@ def _verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeR
         before = [replace(run.change.before, ads=run.protected) for run in pending]
         seen = verify_ads_after_republish(job.api, before, job.wait_seconds, since=since, reserve=reserve)
         done |= {run.id: run.verified(seen[run.id]) for run in pending}
-        late = [done[run.id] for run in pending if done[run.id].unconfirmed and not done[run.id].failures]
+        late = [done[run.id] for run in pending if done[run.id].overlooked and not done[run.id].failures]
         pending = _republish(job, late, reserve) if late else []
         done |= {run.id: run for run in pending}
     return [done[run.id] for run in runs]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
-from closrads.domain.adsets import GONE_STATUSES, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
-from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain
+from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain, ran_meanwhile
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import misnamed_regions, region_keys, states
@@ -164,9 +164,16 @@ class _Seen:
     log: tuple[StatusChange, ...]
 
     @property
+    def protected(self) -> tuple[Ad, ...]:
+        """The ads that the change is responsible for."""
+        before = self.change.before.active_ads
+        meanwhile = ran_meanwhile(before, self.now.ads, self.log, self.change.prepared_at)
+        return (*before, *(replace(ad, status="ACTIVE") for ad in meanwhile))
+
+    @property
     def findings(self) -> tuple[AdFinding, ...]:
         """The health of the ads."""
-        return compare_ads(self.change.before.active_ads, self.now.ads, self.log, self.change.prepared_at)
+        return compare_ads(self.protected, self.now.ads, self.log, self.change.prepared_at)
 
     @property
     def is_foreign(self) -> bool:
@@ -182,19 +189,22 @@ class _Seen:
     @property
     def run(self) -> ChangeRun:
         """The run of the change, to be resumed."""
-        return replace(begin(self.change, self.now), log=self.log)
+        return replace(begin(self.change, self.now), protected=self.protected, log=self.log)
 
 
 def _look_up(
     job: Job, changes: Sequence[Change], known: Mapping[str, AdSetSnapshot] | None = None
 ) -> dict[str, _Seen | MetaError]:
-    """Read the ad sets of changes with all their ads, and the activity log if an ad's pause has to be explained."""
+    """Read the ad sets of changes with all their ads, and the activity log if an ad's pause has to be explained.
+
+    Of an open change, every pause has to be: the run that died may not have seen an ad that somebody had switched on.
+    """
     read: Mapping[str, AdSetSnapshot | MetaError] = known or read_adsets(job.api, [change.before for change in changes])
     paused = [
         change
         for change in changes
         if isinstance(now := read[change.before.id], AdSetSnapshot)
-        and pauses_to_explain(change.before.active_ads, now.ads)
+        and pauses_to_explain(now.ads if change.state.is_open else change.before.active_ads, now.ads)
     ]
     log = read_status_changes(job.api, min(change.prepared_at for change in paused)) if paused else ()
     return {
@@ -294,13 +304,13 @@ def _recheck_batch(
             to_restore.append(run.failed(RollbackReason.ADS_BROKEN, *why))
             results[run.id] = _result(run.change, Result.SUPERSEDED if seen.is_foreign else Result.REVERTED, why)
         else:
-            results[run.id] = _rechecked(run, known.get(run.id, frozenset()))
+            results[run.id] = _rechecked(run, known)
     if not dry_run:
         # A rollback starts only if it is recorded: otherwise no later run would finish it if this one is cut off.
         announced = announce_rollback(job, to_restore)
         done = roll_back(job, [run for run in announced if run.unrecorded is None])
         done += [run for run in announced if run.unrecorded is not None]
-        keep_unexplained_pauses(job, [*done, *runs])
+        keep_unexplained_pauses(job, [run for run in (*done, *runs) if _new_pauses(run, known)])
         results |= {run.id: _restored(run) for run in done}
     return [results[newest.before.id] for newest, *_ in adsets]
 
@@ -322,9 +332,15 @@ def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
     return tuple(broken)
 
 
-def _rechecked(run: ChangeRun, known: frozenset[str]) -> AdSetResult:
+def _new_pauses(run: ChangeRun, known: Mapping[str, frozenset[str]]) -> tuple[AdFinding, ...]:
+    """Return the unexplained pauses that no report has named yet."""
+    reported = known.get(run.id, frozenset())
+    return tuple(each for each in run.unexplained if each.ad.id not in reported)
+
+
+def _rechecked(run: ChangeRun, known: Mapping[str, frozenset[str]]) -> AdSetResult:
     """Return the result of an ad set that a recheck leaves unchanged."""
-    issues = run.with_health(AdHealth.BROKEN) + tuple(each for each in run.unexplained if each.ad.id not in known)
+    issues = run.with_health(AdHealth.BROKEN) + _new_pauses(run, known)
     unreadable = run.with_health(AdHealth.UNREADABLE)
     result = Result.UNVERIFIED if unreadable else Result.UNCHANGED
     return _result(run.change, result, tuple(map(str, (*issues, *unreadable))))

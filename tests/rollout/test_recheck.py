@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from closrads import config
 from closrads.domain.changes import ChangeState, RevertStreak
 from closrads.domain.request import Action
+from closrads.domain.results import MailOutcome
 from closrads.errors import SyncFailed
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
@@ -288,6 +290,24 @@ class TestQuiet:
             later(world, HALF_AN_HOUR)
         assert ad.name in world.sandbox.aws.mails[-1].text
         assert len(world.sandbox.aws.mails) == 1
+
+    @pytest.mark.parametrize("failure", ["dies before its mail", "is refused by SES"])
+    def test_a_report_that_never_left_is_made_up_for(self, world: World, failure: str) -> None:
+        """Only what a report has told is known; the next recheck tells it, and the one after that is silent."""
+        _, (adset,) = updated(world, None)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        ad = world.meta.ads_of(adset)[0]
+        world.meta.person_pauses(ad.id)
+        if failure == "is refused by SES":
+            with patch("handler.notify", return_value=(MailOutcome.FAILED, [])):
+                world.run(RECHECK)
+        else:
+            with patch("handler.notify", side_effect=SystemExit), pytest.raises(SystemExit):
+                world.run(RECHECK)
+        later(world, HALF_AN_HOUR)
+
+        assert [world.run(RECHECK)["mail"] for _ in range(2)] == ["sent", "not_asked"]
+        assert ad.name in world.sandbox.aws.mails[-1].text
 
     @pytest.mark.parametrize("seconds", [30, 1200])
     def test_an_ad_that_meta_paused(self, world: World, seconds: float) -> None:

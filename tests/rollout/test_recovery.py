@@ -932,6 +932,23 @@ class TestWhosePause:
 
         assert new not in {operation.object_id for operation in world.meta.writes}
 
+    @pytest.mark.parametrize("shown", [True, False], ids=["in the log", "without a trace"])
+    def test_an_ad_that_ran_only_after_the_run_had_died(self, world: World, adset: str, *, shown: bool) -> None:
+        """Our write has broken it too: it runs again, if the log shows that Meta paused it, and else stays as it is."""
+        world.meta.accounts["act_111"].activities.missing = lambda _: not shown
+        late = world.meta.add_ad(adset, "Late", status="PAUSED")
+        left_behind(world, adset, ChangeState.WRITTEN)
+        world.meta.person_activates(late)
+        world.time.pass_by(HOUR)
+        world.meta.meta_pauses(late, with_issue=True)
+        world.time.next_day()
+
+        result = result_of(world, RECHECK)
+
+        (status,) = (ad.status for ad in world.meta.ads_of(adset) if ad.id == late)
+        expected = ("rolled_back", OLD, "ACTIVE") if shown else ("verified", WANTED, "PAUSED")
+        assert (recovered(result)["state"], world.meta.states(adset), status) == expected
+
     def test_what_nobody_can_explain_is_told_until_it_is_on_again(self, world: World, adset: str) -> None:
         """In each run's result and mail, and in no revert streak; then not a word more."""
         left_behind(world, adset, ChangeState.WRITTEN)

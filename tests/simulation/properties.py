@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from closrads.errors import ClosradsError
 from sandbox.aws import Mail
 from sandbox.meta import Ad, AdSet
-from tests.simulation.meta import Link, Regions, apart_from_regions, regions_in, regions_of, states_of
+from tests.simulation.meta import Hand, Link, Regions, apart_from_regions, regions_in, regions_of, states_of
 from tests.simulation.story import DAY, START, Effect, Fate
 from tests.simulation.unobservable import FRESH_SECONDS, REPUBLISH_SECONDS, Unobservable
 
@@ -147,6 +147,8 @@ class _AdSetFile:
     has_late_write: bool = False
     """Unobservable.APPLIED_LATE: the last write took effect when nobody waited for it any more."""
     told: _Told = field(default_factory=_Told)
+    is_held: bool = False
+    """Whether the last sync stopped before it, because ads of others of its campaign broke."""
 
     @property
     def is_open(self) -> bool:
@@ -165,6 +167,8 @@ class Judge:
         """By campaign, the invocations that wrote to it, each time one followed another."""
         self._seen: dict[tuple[str, str], set[Ailment]] = {}
         """By invocation and ad set, what was wrong when it last read the ads."""
+        self._seen_running: dict[str, float] = {}
+        """By ad, of when what is that a run has last seen it switched on."""
         self._at_begin: dict[str, dict[str, set[Ailment]]] = {}
         self._last_look = 0.0
 
@@ -199,15 +203,20 @@ class Judge:
         found = set()
         for ad in adset.ads:
             hand, link = meta.people.ads_on.get(ad.id), meta.links[ad.id]
-            if hand is None or not hand.wanted:
+            if hand is None or not hand.wanted or self._ran_unseen(ad, hand):
                 continue
             if link.broken_since is not None and (ad.issues or ad.status != "ACTIVE"):
                 is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
                 is_unexplained = is_silent and not meta.tells_of_pause(ad)
-                found.add(Ailment(ad.name, "broken", link.broken_since, is_unexplained))
+                found.add(Ailment(ad.name, "broken", link.broke_at, is_unexplained))
             elif link.pending_since is not None:
                 found.add(Ailment(ad.name, "pending", link.pending_since))
         return found
+
+    def _ran_unseen(self, ad: Ad, hand: Hand) -> bool:
+        """Unobservable.RAN_UNSEEN."""
+        is_seen = self._seen_running.get(ad.id, START) >= hand.at
+        return not is_seen and ad.status == "PAUSED" and not self._simulation.meta.tells_of_pause(ad)
 
     # --- at every step
 
@@ -219,6 +228,8 @@ class Judge:
         """Note of when what is that an invocation has last seen of an ad set's ads, and what was wrong with them."""
         invocation, seen = self._call.invocation, self._now - self._lag
         invocation.views[f"{adset.id} ads"] = seen
+        running = [ad.id for ad in adset.ads if ad.status == "ACTIVE"]
+        self._seen_running.update(dict.fromkeys(running, self._now))
         ailments = {ailment for ailment in self._ailments(adset) if ailment.since <= seen}
         self._seen[invocation.name, adset.id] = ailments
 
@@ -249,6 +260,8 @@ class Judge:
             else:
                 age = f"edited {call.sent - edit.at:.1f} s before the write was sent"
                 self._violated(Clause.EDITS_STAND, adset.name, f"{call.invocation.name} overwrites {setting}, {age}")
+        if new == wanted:  # rightly in place of a person's: what they had set is history from now on
+            self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
         file.has_late_write, file.went_back = call.is_late, new != wanted
         file.written_at = self._now
         self._one_writer(call, file.campaign)
@@ -352,6 +365,8 @@ class Judge:
             file.told.ill_at = None
         if not said.concerns(file.campaign, invocation.run.campaigns) or self._somebody_works_on(file.campaign):
             return
+        if invocation.run.action == "sync":
+            file.is_held = said.result(adset_id) == "held"
         adset = self._simulation.meta.adsets[adset_id]
         known = self._seen.get((invocation.name, adset_id))
         if known is None:
@@ -408,7 +423,7 @@ class Judge:
             if ad.status == "ACTIVE" and not is_pardoned:
                 self._violated(Clause.STAYS_OFF, ad.name, "a person paused it, and it runs")
             return
-        if link.is_sound:
+        if link.is_sound or self._ran_unseen(ad, hand):
             return
         if link.broken_since is not None and self._is_excused(ad, link, link.broken_since, file):
             return
@@ -457,12 +472,17 @@ class Judge:
             )
 
     def _nothing_stands_against(self, adset: AdSet, file: _AdSetFile) -> bool:
-        links = [self._simulation.meta.links[ad.id] for ad in adset.ads]
-        is_easy = all(link.is_sound and _is_easy(link.fate) for link in links) and not any(
-            ad.issues for ad in adset.ads
-        )
+        is_easy = self._is_easy(adset)
+        if file.is_held:
+            others = [each for each, other in self._files.items() if other.campaign == file.campaign]
+            is_easy = is_easy and all(self._is_easy(self._simulation.meta.adsets[each]) for each in others)
         edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
         return is_easy and self._delivers(adset) and self._simulation.is_enabled(file.campaign) and edit is None
+
+    def _is_easy(self, adset: AdSet) -> bool:
+        links = [self._simulation.meta.links[ad.id] for ad in adset.ads]
+        is_calm = all(link.is_sound and _is_easy(link.fate) for link in links)
+        return is_calm and not any(ad.issues for ad in adset.ads)
 
 
 def _is_easy(fate: Fate) -> bool:

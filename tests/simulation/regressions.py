@@ -18,6 +18,7 @@ from tests.simulation.story import (
     Echo,
     Effect,
     Fate,
+    Log,
     Operator,
     Person,
     Run,
@@ -343,6 +344,101 @@ REGRESSIONS: Mapping[str, Story] = {
             Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
         ),
         events=(Answer(run="day 1 undo", on="POST adset", skip=0, times=99, answer="truncated"),),
+        calm=86400.0,
+    ),
+    "a recheck dies after it has noted an unexplained pause, and before its mail": Story(
+        seed=2795,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL CA FL NY TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL GA OH",
+                            ads=(
+                                AdSpec(name="Alder 3", fate=Fate(effect=Effect.PAUSED_WITH_ISSUE, stubborn=True)),
+                                AdSpec(name="Alder 4", fate=Fate(seconds=1.0)),
+                            ),
+                            echo=Echo.BARE,
+                        ),
+                    ),
+                ),
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="FL NY SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Dogwood",
+                            states="AL FL GA SC",
+                            ads=(AdSpec(name="Dogwood 4", fate=Fate(effect=Effect.PAUSED_SILENTLY, relapses=2)),),
+                            meta_campaign=1,
+                            echo=Echo.BARE,
+                        ),
+                    ),
+                    meta_campaigns=2,
+                ),
+            ),
+            log=Log.FORBIDDEN,
+            read_lag=2.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=39600.0, action="recheck", scheduled=39600.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=298800.0, action="recheck", scheduled=298800.0),
+            Run(name="day 4 recheck 2", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Crash(run="day 1 recheck 1", call="meta", nth=11, after=True),
+            Answer(run="day 1 sync", on="POST adset", skip=4, times=99, answer="200 {}"),
+        ),
+        calm=172800.0,
+    ),
+    "the activity log explains a pause only after the rollback has re-published the other ads": Story(
+        seed=2947,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="FL GA OH SC TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Birch",
+                            states="FL GA OH SC TX",
+                            ads=(
+                                AdSpec(
+                                    name="Birch 2",
+                                    fate=Fate(seconds=1200.0, effect=Effect.PAUSED_SILENTLY, stubborn=True),
+                                ),
+                                AdSpec(name="Birch 3", fate=Fate(stubborn=True)),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+            log=Log.DELAYED,
+        ),
+        runs=(
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=126000.0, action="recheck", scheduled=126000.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Operator(when=At(seconds=86400.0), change=Change.DEMAND, value="AL FL GA NY OH SC TX", campaign="veterans"),
+        ),
         calm=86400.0,
     ),
 }

@@ -43,3 +43,9 @@ class Unobservable(StrEnum):
 
     PAUSED_WITHOUT_REASON = "Meta paused the ad and shows neither an issue nor, in the activity log, that it was Meta"
     """It looks exactly like a person's pause, which must stand. It has to be told of until it is over."""
+
+    RAN_UNSEEN = (
+        "a person switched the ad on, no run saw it run before Meta paused it, and the activity log has no row of that"
+    )
+    """The run that might have seen it died after its write. The ad was off before and is off now, so nothing says that
+    it ever ran."""
