@@ -62,6 +62,8 @@ def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     if step := parse_step(event):
         return _take_step(step, clock)
     settings = load_settings()
+    for notice in settings.notices:
+        logger.warning("settings.notice", extra={"notice": notice})
     enabled = {campaign.slug: campaign.enabled for campaign in settings.campaigns}
     request = parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
     logger.info(

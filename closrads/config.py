@@ -5,7 +5,8 @@ A campaign is added by adding parameters below `campaigns/<slug>/`, without a co
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from email.utils import parseaddr
 from functools import cache
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ _SHARED_FOLDERS = ("closrtech/", "meta/", "email/", "limits/")
 _CAMPAIGN_PARAMETERS = frozenset(
     {"name", "closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids", "fb_access_token", "enabled"}
 )
+_SWITCHES = ("enabled",)
+"""Parameters that are written to stop a campaign, in a hurry; alone below a slug, they are about none."""
 
 
 def starts_in_lambda() -> bool:
@@ -131,6 +134,13 @@ def _trimmed(value: str) -> str:
     return _UNSEEN_AT_THE_ENDS.sub("", value)
 
 
+def _nothing_but(switches: Sequence[str], slug: str, known: Collection[str]) -> str:
+    names = " and ".join(f"`{switch}`" for switch in switches)
+    near = get_close_matches(slug.lower(), sorted(known), 1)
+    guess = f"did you mean {near[0]}?" if near else f"there is no campaign {slug}"
+    return f"has nothing but {names}, which switches no campaign on or off: {guess}"
+
+
 class _Reader:
     """Parses settings and collects every problem, instead of stopping at the first."""
 
@@ -141,7 +151,8 @@ class _Reader:
         self._problems: list[str] = []
 
     def settings(self, *, needs_campaigns: bool) -> Settings:
-        slugs = sorted({name.split("/")[1] for name in self._values if re.match(r"campaigns/[^/]+/", name)})
+        notices = self._take_out_stray_switches()
+        slugs = sorted(self._below_slugs())
         self._refuse_unknown_names(slugs)
         shared_limits = self._limits("limits", Limits())
         settings = Settings(
@@ -158,6 +169,7 @@ class _Reader:
             campaigns=tuple(self._campaign(slug, shared_limits) for slug in slugs),
             email=self._email(),
             ledger_table=self._environment.get("CLOSRADS_LEDGER_TABLE", ""),
+            notices=notices,
         )
         if needs_campaigns and not slugs:
             self._problem("campaigns/<slug>/closrtech_campaign", "is missing: no campaign is set up")
@@ -165,6 +177,29 @@ class _Reader:
         if self._problems:
             raise ConfigError(sorted(set(self._problems)))
         return settings
+
+    def _below_slugs(self) -> dict[str, set[str]]:
+        """Return the names of the parameters below each campaign's slug."""
+        below: dict[str, set[str]] = {}
+        for name in self._values:
+            if found := re.fullmatch(r"campaigns/([^/]+)/(.+)", name, re.DOTALL):
+                below.setdefault(found[1], set()).add(found[2])
+        return below
+
+    def _take_out_stray_switches(self) -> tuple[str, ...]:
+        """Take out the slugs that have nothing but a switch, and return a notice of each.
+
+        Such a slug is misspelt: its switch stops nothing, and must not stop everything.
+        """
+        below = self._below_slugs()
+        strays = sorted(slug for slug, names in below.items() if names <= {*_SWITCHES})
+        for slug in strays:
+            for switch in below[slug]:
+                del self._values[f"campaigns/{slug}/{switch}"]
+        known = below.keys() - {*strays}
+        return tuple(
+            f"{self._full(f'campaigns/{slug}')}: {_nothing_but(sorted(below[slug]), slug, known)}" for slug in strays
+        )
 
     def _full(self, name: str) -> str:
         return f"{self._path}/{name}"

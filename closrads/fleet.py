@@ -70,7 +70,7 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     campaigns = chosen_campaigns(request, settings, table)
     names = {campaign.slug: campaign.name for campaign in campaigns}
     runs = Runs(table)
-    run = runs.open(SharedRun(_run_id(request, now), request, now, names))
+    run = runs.open(SharedRun(_run_id(request, now), request, now, names, notices=settings.notices))
     parts = runs.parts(run.run_id)
     over = {slug for slug, part in parts.items() if part.is_over} if not run.has_ended else set(names)
     left = [campaign for campaign in campaigns if campaign.slug in run.campaigns and campaign.slug not in over]
@@ -261,4 +261,5 @@ def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], now: datet
         campaigns=tuple(reports),
         graph=sum((part.graph for part in parts.values()), GraphUsage()),
         force=opened.request.force,
+        notices=opened.notices,
     )

@@ -218,6 +218,42 @@ def test_a_campaign_that_is_switched_off_may_be_incomplete(sandbox: Sandbox) -> 
     assert [campaign.enabled for campaign in loaded.campaigns] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("slug", "value", "guess"),
+    [
+        ("vetrans", "false", "did you mean veterans?"),
+        ("vetrans", "true", "did you mean veterans?"),
+        ("Veterans", "false", "did you mean veterans?"),
+        ("homeloans", "off", "did you mean home-loans?"),
+        ("zzz", "false", "there is no campaign zzz"),
+    ],
+)
+def test_a_switch_below_a_misspelt_slug_stops_nobody(sandbox: Sandbox, slug: str, value: str, guess: str) -> None:
+    """Neither the other campaigns, nor, as somebody believes, one that it was meant for: so it is named."""
+    loaded = settings(sandbox, {f"campaigns/{slug}/enabled": value})
+
+    assert [campaign.slug for campaign in loaded.campaigns if campaign.enabled] == ["home-loans", "veterans"]
+    assert [campaign.slug for campaign in loaded.campaigns if not campaign.enabled] == []
+    assert loaded.notices == (
+        f"/closrads/sandbox/campaigns/{slug}: has nothing but `enabled`, which switches no campaign on or off: {guess}",
+    )
+
+
+def test_a_campaign_that_is_off_and_has_more_than_its_switch_is_no_mistake(sandbox: Sandbox) -> None:
+    """It is being set up, or taken apart."""
+    loaded = settings(sandbox, {"campaigns/soon/enabled": "false", "campaigns/soon/name": "Soon"})
+
+    assert loaded.notices == ()
+    assert {campaign.slug: campaign.enabled for campaign in loaded.campaigns}["soon"] is False
+
+
+def test_a_misspelt_slug_alone_is_no_campaign(sandbox: Sandbox) -> None:
+    """A stage that has nothing else has nothing to run."""
+    changes: dict[str, Any] = {name: None for name in FULL if name.startswith("campaigns/")}
+
+    assert "no campaign is set up" in problems(sandbox, changes | {"campaigns/vetrans/enabled": "false"})
+
+
 def test_without_any_campaign_there_is_nothing_to_do(sandbox: Sandbox) -> None:
     """No campaign at all is a mistake, not a quiet day."""
     assert "no campaign is set up" in problems(sandbox, {name: None for name in FULL if name.startswith("campaigns/")})

@@ -107,6 +107,16 @@ class TestWholeRun:
         assert world.run(OPEN)["accounts"] == [["mortgage"], ["veterans"]]
         assert world.run({**OPEN, "campaigns": ["mortgage"]})["accounts"] == [["mortgage"]]
 
+    def test_a_switch_below_a_misspelt_slug_is_told_of(self, world: World) -> None:
+        """The invocation that writes the report does not read it, so that which opens the run hands it on."""
+        world.put({"campaigns/vetrans/enabled": "false"})
+
+        Workflow(world).run(OPEN)
+
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject.startswith("CLOSRADS ⚠ 6 updated")
+        assert "did you mean veterans?" in mail.text
+
     def test_looking_is_the_default(self, world: World, adsets: dict[str, list[str]]) -> None:
         """A workflow that is started with {} writes nothing at Meta, keeps no lease, and says that it is a dry run."""
         answer = Workflow(world).run({"step": "open"})

@@ -274,6 +274,22 @@ class TestMail:
         assert mail.text.startswith("CLOSRADS")
         assert mail.subject == "CLOSRADS ✗ Truckers, Veterans failed · Mon 4 May"
 
+    def test_a_switch_below_a_misspelt_slug_is_told_of(self, world: World, log: StringIO) -> None:
+        """Somebody believes that the campaign is off; it runs, and the others do."""
+        world.campaign("FL")
+        adset = world.adset("Broad", "TX")
+        world.put({"campaigns/vetrans/enabled": "false"})
+
+        result = world.run(LIVE)
+
+        assert (result["success"], world.meta.states(adset)) == (True, {"FL"})
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject.startswith("CLOSRADS ⚠ 1 updated")
+        assert "PARAMETERS THAT DO NOTHING" in mail.text
+        assert "/closrads/sandbox/campaigns/vetrans\n    has nothing but `enabled`" in mail.text
+        assert "did you mean veterans?" in mail.text
+        assert [line["notice"] for line in lines(log) if line["message"] == "settings.notice"] == result["notices"]
+
     def test_not_configured_means_logged(self, world: World, log: StringIO) -> None:
         """Without sender and recipients the text part is in the log."""
         world.campaign("FL")

@@ -187,7 +187,9 @@ def check_parameters(place: Place, read: Callable[[], Mapping[str, str]], state:
             what = full.removeprefix(f"{place.path}/")
             yield failed(what, said, _remedy_for(what, said, place.path))
         state.settings, state.broken = _valid_settings(place.path, values, error.problems)
+        yield from _stray_switches(place.path, state)
         return
+    yield from _stray_switches(place.path, state)
     enabled = [campaign.slug for campaign in state.settings.campaigns if campaign.enabled]
     off = [campaign.slug for campaign in state.settings.campaigns if not campaign.enabled]
     said = f"{len(values)} below {place.path}; campaigns: {', '.join(enabled) or 'none'}"
@@ -197,6 +199,16 @@ def check_parameters(place: Place, read: Callable[[], Mapping[str, str]], state:
         yield ok(name, said)
     else:
         yield warning(name, f"{said}: a run does nothing", "set a campaign's `enabled` to true")
+
+
+def _stray_switches(path: str, state: ParameterState) -> Iterator[Finding]:
+    """Name the switches that were meant for a campaign and are below no campaign's slug."""
+    for notice in state.settings.notices if state.settings else ():
+        folder, _, said = notice.partition(": ")
+        below = folder.removeprefix(f"{path}/")
+        names = " ".join(f"{path}/{name}" for name in sorted(state.values) if name.startswith(f"{below}/"))
+        remedy = f"put it below the right campaign, and delete this: aws ssm delete-parameters --names {names}"
+        yield failed(below, said, remedy)
 
 
 def _valid_settings(

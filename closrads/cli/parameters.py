@@ -1,7 +1,7 @@
 """`push-config` and `pull-config`: copy a stage's parameters from a file and to a file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +51,12 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bo
         store: SSMClient = boto3.client("ssm", config=AWS_CLIENT)
         there = read_parameters(store, path)
     try:
-        parse_settings(path, {**there, **wanted.values}, {})
+        settings = parse_settings(path, {**there, **wanted.values}, {})
     except ConfigError as error:
         is_incomplete = any(problem.endswith("is missing") for problem in error.problems)
         hint = ": what is missing has to stand in the file, in an .env CLOSRTECH_BASE_URL too" if is_incomplete else ""
         raise CommandError(f"{error}\nNothing was put{hint}") from None
+    _refuse_stray_switches(path, wanted, settings.notices)
     changes = differences(there, wanted.values)
     puts_unasked = yes and changes and not dry_run
     if puts_unasked:  # before any output, because writing to a closed pipe, as with `| head`, ends the command
@@ -71,6 +72,16 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bo
         return FAILED
     _put(store, path, changes)
     return 0
+
+
+def _refuse_stray_switches(path: str, wanted: ParameterFile, notices: Sequence[str]) -> None:
+    """Refuse a file that would switch a campaign which does not exist; only mention those that are there already."""
+    names = [f"{path}/{name}" for name in wanted.values]
+    refused = [notice for notice in notices if any(name.startswith(f"{notice.partition(': ')[0]}/") for name in names)]
+    if refused:
+        raise CommandError("\n".join([*refused, "Nothing was put"]))
+    for notice in notices:
+        say(notice)
 
 
 def pull_config(stage: str, file: Path | None, *, to_json: bool) -> None:

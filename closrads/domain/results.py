@@ -317,6 +317,8 @@ class RunResult:
     """Names of the limits that were lifted."""
     left_to: str = ""
     """The run to which everything was left: it has the same scheduled time, or is at work on all campaigns."""
+    notices: tuple[str, ...] = ()
+    """As in `Settings`."""
     omitted_failed: bool = False
     """Whether a campaign failed that was left out of a result that was too large."""
 
@@ -408,6 +410,7 @@ class RunResult:
             "graph": asdict(self.graph),
             "force": sorted(self.force),
             "left_to": self.left_to,
+            "notices": list(self.notices),
         }
         return answer if len(json.dumps(answer)) <= MAX_RESULT_BYTES else without_details(answer)
 

@@ -23,6 +23,8 @@ class SharedRun:
     has_ended: bool = False
     ends_begun: int = 0
     """Number of invocations that have started to close the run."""
+    notices: tuple[str, ...] = ()
+    """As in `Settings`, of which the other invocations read only a part."""
 
 
 @dataclass(frozen=True, slots=True)

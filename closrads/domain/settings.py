@@ -71,6 +71,8 @@ class Settings:
     email: EmailConfig | None
     ledger_table: str = ""
     """Name of the ledger's DynamoDB table; if empty, only a dry run of a sync is possible."""
+    notices: tuple[str, ...] = ()
+    """What is wrong with the parameters and stops no run: a parameter or folder by its full name, and the problem."""
 
     def chosen(self, slugs: Collection[str] | None) -> list[CampaignConfig]:
         """Return the enabled campaigns: those in `slugs`, or all of them if it is None."""

@@ -239,6 +239,7 @@ def shared_run_item(run: SharedRun) -> Item:
         "campaigns": list(run.campaigns),
         "names": _packed(list(run.campaigns.values())),
         "request": _packed(run.request.to_json()),
+        "notices": list(run.notices),
         "started_at": run.started_at.isoformat(),
         "expires_at": expiry(run.started_at),
     }
@@ -263,6 +264,7 @@ def shared_run_of(item: Item) -> SharedRun | None:
         campaigns=dict(zip(item["campaigns"], _unpacked(item["names"]), strict=True)),
         has_ended="ended_at" in item,
         ends_begun=int(item.get("ends_begun", 0)),
+        notices=tuple(item.get("notices", ())),
     )
 
 

@@ -37,6 +37,9 @@ def _boxes(result: RunResult) -> Iterator[Box]:
     for kind in WORDINGS[result.action].kinds:
         if entries := _entries(result, kind):
             yield Box(kind.tone, kind.title, kind.advice, entries)
+    if result.notices:
+        advice = "The campaigns ran as if these were not there. Correct them, or delete them with the AWS CLI."
+        yield Box("orange", "Parameters that do nothing", advice, tuple(map(_notice_entry, result.notices)))
     if unreadable := _campaign_entries(result, lambda c: _listed(c.unreadable_states)):
         advice = (
             "CLOSRTECH named these, and nobody can tell which states are meant. So no state is taken out of an ad set "
@@ -63,6 +66,11 @@ def _boxes(result: RunResult) -> Iterator[Box]:
     if result.campaigns and result.success and not _has_warnings(result):
         action = WORDINGS[result.action].name
         yield Box("green", f"{f'The {action}' if action else 'All campaigns'} ran without issues", "")
+
+
+def _notice_entry(notice: str) -> Entry:
+    name, _, said = notice.partition(": ")
+    return Entry(_redacted_line(name), "", (_redacted_line(said),))
 
 
 def _listed(codes: Sequence[str]) -> list[str]:

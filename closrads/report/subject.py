@@ -195,7 +195,7 @@ def _only_deferred(result: RunResult) -> bool:
 
 
 def _has_warnings(result: RunResult) -> bool:
-    return any(
+    return bool(result.notices) or any(
         campaign.unmapped_states
         or campaign.recovered
         or campaign.unexplained

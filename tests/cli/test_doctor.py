@@ -117,6 +117,20 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "misspelt?",
         "aws ssm delete-parameter --name /closrads/sandbox/meta/acces_token",
     ),
+    "a switch is below a misspelt slug": (
+        put(campaigns__vetrans__enabled="false"),
+        "campaigns/vetrans",
+        Verdict.FAILED,
+        "did you mean veterans?",
+        "aws ssm delete-parameters --names /closrads/sandbox/campaigns/vetrans/enabled",
+    ),
+    "a switch is below a misspelt slug, and more is wrong": (
+        put(campaigns__vetrans__enabled="false", meta__acces_token="x"),
+        "campaigns/vetrans",
+        Verdict.FAILED,
+        "did you mean veterans?",
+        "/closrads/sandbox/campaigns/vetrans/enabled",
+    ),
     "all campaigns are off": (
         put(campaigns__veterans__enabled="no", campaigns__truckers__enabled="no", campaigns__mortgage__enabled="no"),
         "parameters",

@@ -126,6 +126,34 @@ class TestPush:
         ):
             assert said in result.stderr
 
+    def test_a_campaign_that_does_not_exist_is_not_stopped(
+        self, legacy: Path, tmp_path: Path, sandbox: Sandbox
+    ) -> None:
+        """Whoever misspells a slug in a hurry would believe that its campaign is off."""
+        run("push-config", legacy, "--yes")
+        file = tmp_path / "stop.toml"
+        file.write_text("[campaigns.vetrans]\nenabled = false\n")
+
+        result = run("push-config", file, "--yes")
+
+        assert (result.exit_code, puts(sandbox)) == (1, 9)
+        assert "campaigns/vetrans: has nothing but `enabled`" in result.stderr
+        assert "did you mean veterans?\nNothing was put" in result.stderr
+
+    def test_a_switch_that_is_misspelt_already_is_mentioned(
+        self, legacy: Path, tmp_path: Path, sandbox: Sandbox
+    ) -> None:
+        """It does not keep a file about something else from being put."""
+        run("push-config", legacy, "--yes")
+        sandbox.aws.put_parameters({"campaigns/vetrans/enabled": "false"})
+        file = tmp_path / "limits.toml"
+        file.write_text('[limits]\nwave_size = "5"\n')
+
+        result = run("push-config", file, "--yes")
+
+        assert (result.exit_code, puts(sandbox)) == (0, 10)
+        assert "did you mean veterans?" in result.stderr
+
     def test_what_is_only_wrong_is_not_called_missing(self, legacy: Path, sandbox: Sandbox) -> None:
         """The hint about what is missing would lead astray."""
         legacy.write_text(LEGACY.replace("=111", "=one"))

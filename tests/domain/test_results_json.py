@@ -73,6 +73,7 @@ runs = st.builds(
     mail_refused=st.lists(texts, max_size=2).map(tuple),
     force=st.frozensets(texts, max_size=2),
     left_to=texts,
+    notices=several,
 )
 
 RUN: dict[str, Any] = {
