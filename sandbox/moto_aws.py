@@ -19,6 +19,7 @@ from io import BytesIO
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+from urllib.parse import parse_qs
 
 import moto.dynamodb.models
 from moto.backends import get_backend
@@ -44,6 +45,8 @@ from sandbox.server import POLL_SECONDS
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+_FORM = "application/x-www-form-urlencoded"
+"""Content type of the query protocol."""
 _SES_LOOKS = {"account": "GetAccount", "identities": "GetEmailIdentity", "configuration-sets": "GetConfigurationSet"}
 
 
@@ -251,7 +254,7 @@ def _nobody(*_: Any) -> None:
 
 
 def _injected(fault: ScriptedFault, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):  # the query protocol
+    if environ.get("CONTENT_TYPE", "").startswith(_FORM):
         start_response(f"{fault.status} Injected", [("Content-Type", "text/xml")])
         error = f"<Error><Type>Sender</Type><Code>{fault.code}</Code><Message>injected by the sandbox</Message></Error>"
         return [f"<ErrorResponse>{error}<RequestId>injected</RequestId></ErrorResponse>".encode()]
@@ -261,7 +264,7 @@ def _injected(fault: ScriptedFault, environ: "WSGIEnvironment", start_response: 
 
 
 def _named(environ: "WSGIEnvironment", body: bytes) -> AwsRequest:
-    """Return the call, named by its target header or else, except for SES, by its method and path."""
+    """Return the call, named by its target header or its form's action, else, except for SES, by method and path."""
     credential = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/")
     service = credential[3] if len(credential) > 3 else "unknown"  # noqa: PLR2004 - key/date/region/service
     path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
@@ -271,7 +274,9 @@ def _named(environ: "WSGIEnvironment", body: bytes) -> AwsRequest:
         look = _SES_LOOKS.get(kind) if method == "GET" else "SendEmail" if kind == "outbound-emails" else None
         return AwsRequest("sesv2", look or f"{method} {path}", params)
     target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-    return AwsRequest(service, target or f"{method} {path}", params)
+    is_form = environ.get("CONTENT_TYPE", "").startswith(_FORM)
+    action = parse_qs(body.decode()).get("Action", [""])[0] if is_form else ""
+    return AwsRequest(service, target or action or f"{method} {path}", params)
 
 
 def _decoded(call: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,9 +21,11 @@ from closrads.cli.checks import (
 )
 from closrads.cli.log import logged_to
 from closrads.cli.parameters import read_parameters
+from closrads.cli.stack_checks import StackState, check_stack, checks_of_stack
 from closrads.cli.terminal import FAILED, stdout_console, table, waiting
 from closrads.concurrency import map_concurrently
 
+SERVICES = ("ssm", "sesv2", "dynamodb", "cloudformation", "scheduler", "sqs", "cloudwatch", "sns")
 MAX_CONCURRENT_CHECKS = 10
 CALL_SECONDS = 30.0
 """Time limit of a single call; calls are not retried."""
@@ -34,7 +36,7 @@ _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold
 
 def doctor(stage: str, *, to_json: bool) -> int:
     """Run all checks, show their findings, and return the exit status."""
-    with waiting("Looking at the parameters, CLOSRTECH, Meta, SES and the ledger"):
+    with waiting("Looking at the parameters, CLOSRTECH, Meta, SES, the ledger and the stack"):
         findings = run_checks(stage)
     healthy = not any(finding.verdict is Verdict.FAILED for finding in findings)
     if to_json:
@@ -47,15 +49,17 @@ def doctor(stage: str, *, to_json: bool) -> int:
 def run_checks(stage: str) -> list[Finding]:
     """Run all checks of a stage and return their findings."""
     place = environment.place_of(stage)
-    clients = {name: boto3.client(name, config=environment.AWS_CLIENT) for name in ("ssm", "sesv2", "dynamodb")}
+    clients = {name: boto3.client(name, config=environment.AWS_CLIENT) for name in SERVICES}
     clock = replace(environment.clock(), remaining=lambda: CALL_SECONDS)
-    state = ParameterState()
+    state, stack = ParameterState(), StackState()
     with environment.function_environment(place), logged_to(StringIO()):
         read = partial(read_parameters, clients["ssm"], place.path)
-        findings = run_check(
-            Check("parameters", partial(check_parameters, place, read, state), "ssm:GetParametersByPath")
-        )
-        checks = list(checks_of(place, state, clients, clock))
+        first = [
+            Check("parameters", partial(check_parameters, place, read, state), "ssm:GetParametersByPath"),
+            Check("stack", partial(check_stack, place, clients, stack), "cloudformation:DescribeStackResources"),
+        ]
+        findings = [finding for found in map_concurrently(run_check, first, len(first)) for finding in found]
+        checks = [*checks_of(place, state, clients, clock), *checks_of_stack(place, stack, clients, clock.now())]
         for found in map_concurrently(run_check, checks, MAX_CONCURRENT_CHECKS):
             findings += found
     return merge_token_findings(findings)

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sandbox.aws import DROPPED, LEDGER_TABLE, REGION, AwsRequest, AwsWorld
 from sandbox.memory_aws.cloudformation import CloudFormation
+from sandbox.memory_aws.deployed import CloudWatch, Scheduler, Sns, Sqs
 from sandbox.memory_aws.dynamodb import DynamoDb
 from sandbox.memory_aws.errors import AwsError, ClientExceptions
 from sandbox.memory_aws.ses import Ses
@@ -91,8 +92,10 @@ class MemoryAws(AwsWorld):
         return self._services[name]
 
     def _empty(self) -> None:
+        deployed = {"scheduler": Scheduler(), "sqs": Sqs(), "cloudwatch": CloudWatch(), "sns": Sns()}
         self._services = {
-            "cloudformation": CloudFormation(),
+            **deployed,
+            "cloudformation": CloudFormation(deployed),
             "dynamodb": DynamoDb(),
             "ssm": Ssm(),
             "sesv2": Ses(lambda: self.ses, self.mails),

@@ -18,7 +18,16 @@ from tests.cli.conftest import Call
 from tests.world import FakeTime
 
 Breaking = Callable[[Sandbox], object]
+STACK = "stack closrads-sandbox"
 VETERANS = "120210000000001100"
+
+
+@pytest.fixture(autouse=True)
+def empty_stack(business: Sandbox) -> None:
+    """Deploy a stack; what is in it, `test_doctor_stack` looks at."""
+    template = {"Parameters": {}, "Resources": {"Other": {"Type": "AWS::SQS::Queue"}}, "Outputs": {}}
+    client = business.aws.client("cloudformation")
+    client.create_stack(StackName="closrads-sandbox", TemplateBody=json.dumps(template))
 
 
 def put(**parameters: str) -> Breaking:
@@ -527,7 +536,7 @@ def test_all_is_well(call: Call) -> None:
         "ad account act_111", "ad account act_222", "audience controls act_111",
         "audience controls act_222", f"Meta campaign {VETERANS}", "Meta campaign 120210000000002100",
         "Meta campaign 120210000000003100", "Meta campaign 120210000000003200", "regions", f"Graph API {API_VERSION}",
-        "SES account", "SES sender", f"ledger {LEDGER_TABLE}", "ledger backup", "clock",
+        STACK, "SES account", "SES sender", f"ledger {LEDGER_TABLE}", "ledger backup", "clock",
     }  # fmt: skip
 
 
@@ -779,6 +788,7 @@ def test_a_defect_in_a_check_is_a_warning() -> None:
 
 READS = {
     AwsRequest("ssm", "GetParametersByPath"),
+    AwsRequest("cloudformation", "DescribeStackResources"),
     AwsRequest("sesv2", "GetAccount"),
     AwsRequest("sesv2", "GetEmailIdentity"),
     AwsRequest("sesv2", "GetConfigurationSet"),
@@ -812,7 +822,7 @@ class TestWhatAPersonSees:
         output = call("doctor").output
 
         assert "CLOSRTECH: truckers" in output
-        assert "Stage sandbox: 20 ok" in output
+        assert "Stage sandbox: 21 ok" in output
 
     def test_a_narrow_terminal(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         """Names and findings share a column."""
@@ -827,7 +837,7 @@ class TestWhatAPersonSees:
 
         assert result.exit_code == 1
         assert "→ request production access" in result.output
-        assert "Stage sandbox: 19 ok, 2 failed" in result.output
+        assert "Stage sandbox: 20 ok, 2 failed" in result.output
 
     @pytest.mark.parametrize(("names", "said"), [(1, "1 warning"), (2, "2 warnings")])
     def test_warnings_are_counted(self, call: Call, business: Sandbox, names: int, said: str) -> None:

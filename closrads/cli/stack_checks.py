@@ -1,0 +1,186 @@
+"""The checks of `doctor` on what is deployed: schedules, failed runs, alarms, and who gets those."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from botocore.exceptions import ClientError
+
+from closrads.cli.checks import Check, Clients, Finding, _not_checked, failed, ok, summarize_names, warning
+from closrads.cli.environment import Place
+from closrads.cli.schedule_times import parse_schedule
+from closrads.redaction import one_line
+
+PROD = "prod"
+"""The only stage whose schedules are on (template.yaml)."""
+PENDING = "PendingConfirmation"
+"""In place of a subscription's ARN until its owner has confirmed it (SNS API reference, "Subscribe")."""
+DEPLOY = "deploy the stack: README, “Deploy”"
+_SCHEDULES = {"SyncFunctionDaily": "schedule daily run", "SyncFunctionRecheck": "schedule recheck"}
+_SCHEDULES_OF_FLEET = {"FleetRunDaily": "schedule daily run"}
+"""The workflow rechecks by itself, and the function's own schedules are off."""
+_QUEUES = {
+    "MissedRuns": ("runs that a schedule could not start", "start them by hand, a sync before its recheck"),
+    "FailedRuns": ("runs that failed, or that Lambda never began", "do what the alarm LostRun says"),
+}
+
+
+@dataclass(slots=True)
+class StackState:
+    """The resources of the stage's stack; filled in by `check_stack`."""
+
+    resources: Mapping[str, Mapping[str, str]] | None = None
+    """By type, the physical ids by logical id; None if they are unknown."""
+
+    def of_type(self, kind: str) -> Mapping[str, str]:
+        """Return the physical ids of the resources of a type, by logical id."""
+        return (self.resources or {}).get(kind, {})
+
+
+def stack_name(place: Place) -> str:
+    """Return the name of a stage's stack."""
+    return f"closrads-{place.stage}"
+
+
+def check_stack(place: Place, clients: Clients, state: StackState) -> Iterator[Finding]:
+    """List the resources of the stage's stack, and store them in `state`."""
+    name = f"stack {stack_name(place)}"
+    cloudformation = clients["cloudformation"]
+    try:
+        found = cloudformation.describe_stack_resources(StackName=stack_name(place))["StackResources"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        said = f"does not exist in {cloudformation.meta.region_name}: nothing begins by itself"
+        yield warning(name, said, f"check --stage and the Region; {DEPLOY}")
+        return
+    by_type: dict[str, dict[str, str]] = {}
+    for each in found:
+        by_type.setdefault(each["ResourceType"], {})[each["LogicalResourceId"]] = each.get("PhysicalResourceId", "")
+    state.resources = by_type
+    yield ok(name, f"{len(found)} resources")
+
+
+def checks_of_stack(place: Place, state: StackState, clients: Clients, now: datetime) -> Iterator[Check]:
+    """Yield the checks of what is deployed, except that of the stack, which must have run before."""
+    if state.resources is None:
+        yield _not_checked("schedules, queues, alarms", f"the stack {stack_name(place)}")
+        return
+    schedules = state.of_type("AWS::Scheduler::Schedule")
+    for logical, name in (_SCHEDULES_OF_FLEET if "FleetRunDaily" in schedules else _SCHEDULES).items():
+        if physical := schedules.get(logical):
+            run = partial(check_schedule, name, physical, clients, now, is_prod=place.stage == PROD)
+            yield Check(name, run, "scheduler:GetSchedule")
+    for logical, url in state.of_type("AWS::SQS::Queue").items():
+        if logical in _QUEUES:
+            yield Check(f"queue {logical}", partial(check_queue, logical, url, clients), "sqs:GetQueueAttributes")
+    if alarms := state.of_type("AWS::CloudWatch::Alarm"):
+        yield Check("alarms", partial(check_alarms, alarms, clients), "cloudwatch:DescribeAlarms")
+    for topic in state.of_type("AWS::SNS::Topic").values():
+        yield Check("alerts", partial(check_alerts, topic, clients), "sns:ListSubscriptionsByTopic")
+
+
+def check_schedule(name: str, schedule: str, clients: Clients, now: datetime, *, is_prod: bool) -> Iterator[Finding]:
+    """Check whether a schedule is on, and when it begins next."""
+    try:
+        found = clients["scheduler"].get_schedule(Name=schedule)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        yield _gone(name, "EventBridge Scheduler")
+        return
+    expression = one_line(found["ScheduleExpression"])
+    if found.get("State", "ENABLED") != "ENABLED":
+        if is_prod:
+            remedy = "if nobody wants that, enable it in EventBridge Scheduler"
+            yield warning(name, f"is off: nothing begins by itself ({expression})", remedy)
+        else:
+            yield ok(name, f"is off, as in every stage but {PROD}")
+        return
+    if not is_prod:
+        remedy = "disable it in EventBridge Scheduler, unless somebody wants it"
+        said = f"is on, and begins live runs by itself ({expression}): it should be on in {PROD} only"
+        yield warning(name, said, remedy)
+        return
+    try:
+        zone = ZoneInfo(found.get("ScheduleExpressionTimezone", "UTC"))
+        times = parse_schedule(expression)
+    except (LookupError, OSError, ValueError):
+        remedy = "look at it in EventBridge Scheduler"
+        yield warning(name, f"is on, and nobody can tell here when it begins next: {expression}", remedy)
+        return
+    if isinstance(times, timedelta):
+        yield ok(name, f"every {expression.removeprefix('rate(').removesuffix(')')}")
+    elif moment := times.next_time(zone, now):
+        yield ok(name, f"next on {moment:%a} {moment.day} {moment:%b %Y, %H:%M} ({zone.key})")
+    else:
+        yield failed(name, f"never begins again: {expression}", f"give another schedule, and {DEPLOY}")
+
+
+def check_queue(queue: str, url: str, clients: Clients) -> Iterator[Finding]:
+    """Check whether a queue of runs that did not come to a good end is empty."""
+    name = f"queue {queue}"
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = clients["sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
+    what, remedy = _QUEUES[queue]
+    if number := sum(int(found[count]) for count in counts):
+        yield warning(
+            name, f"{number} waiting: {what}", f"read each in the SQS console; {remedy}; then purge the queue"
+        )
+    else:
+        yield ok(name, "empty")
+
+
+def check_alarms(alarms: Mapping[str, str], clients: Clients) -> Iterator[Finding]:
+    """Check whether an alarm rings, and whether each would tell somebody; `alarms` are physical by logical names."""
+    answer = clients["cloudwatch"].describe_alarms(AlarmNames=list(alarms.values()), MaxRecords=100)
+    found = {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}
+    findings = [finding for logical, name in alarms.items() if (finding := _trouble_of(logical, found.get(name)))]
+    yield from findings or [ok("alarms", f"none of {len(alarms)} rings")]
+
+
+def _trouble_of(logical: str, alarm: Mapping[str, Any] | None) -> Finding | None:
+    name = f"alarm {logical}"
+    if alarm is None:
+        return _gone(name, "CloudWatch")
+    if alarm["StateValue"] == "ALARM":
+        said = f"rings since {alarm['StateUpdatedTimestamp'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return failed(name, said, "do what its text says: docs/runbook.md, “By alarm”")
+    if not alarm.get("ActionsEnabled", True):
+        return warning(name, "tells nobody when it rings: its actions are off", "enable them in the CloudWatch console")
+    return None
+
+
+def check_alerts(topic: str, clients: Clients) -> Iterator[Finding]:
+    """Check whether somebody gets the alarms: a subscription counts once its owner has confirmed it."""
+    name = "alerts"
+    found = clients["sns"].list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    confirmed = [_recipient(each) for each in found if each["SubscriptionArn"].startswith("arn:")]
+    pending = [_recipient(each) for each in found if each["SubscriptionArn"] == PENDING]
+    confirm = (
+        "have it confirmed by the link in the mail from AWS; if that is gone, subscribe once more: aws sns subscribe "
+        f"--topic-arn {topic} --protocol email --notification-endpoint ADDRESS"
+    )
+    if not confirmed and not pending:
+        yield warning(name, "nobody gets the alarms", f"deploy with AlertEmail=ADDRESS; {confirm}")
+    elif not confirmed:
+        yield warning(name, f"nobody gets the alarms: not confirmed by {summarize_names(pending)}", confirm)
+    elif pending:
+        said = f"the alarms go to {summarize_names(confirmed)}; not confirmed by {summarize_names(pending)}"
+        yield warning(name, said, confirm)
+    else:
+        yield ok(name, f"the alarms go to {summarize_names(confirmed)}")
+
+
+def _recipient(subscription: Mapping[str, str]) -> str:
+    """Return an address, or only the protocol of what may hold a secret, such as the URL of a chat."""
+    is_mail = subscription["Protocol"] == "email"
+    return one_line(subscription["Endpoint"]) if is_mail else f"a subscription by {subscription['Protocol']}"
+
+
+def _gone(name: str, service: str) -> Finding:
+    said = f"does not exist: the stack has it, but {service} does not know it"
+    return failed(name, said, "somebody has deleted it: detect the stack's drift in the CloudFormation console")
