@@ -18,8 +18,10 @@ from closrads.cli.environment import ACCESS_DENIED_CODES, Place
 from closrads.cli.regions import meta_regions, region_differences
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
+from closrads.concurrency import map_concurrently
 from closrads.config import META_GRAPH_URL, is_safe_address, parse_settings
 from closrads.domain.adsets import GONE_STATUSES
+from closrads.domain.changes import Change, ChangeState
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.targeting import RESTRICTED_CATEGORIES, control_conflicts
 from closrads.errors import (
@@ -27,11 +29,14 @@ from closrads.errors import (
     ClosrtechAccessError,
     ClosrtechDataError,
     ConfigError,
+    LedgerError,
     MetaAccessError,
     MetaError,
     MetaInvalidError,
 )
 from closrads.facebook_client import identify, init_api, read_audience_controls
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import API_VERSION, GraphApi, Operation, has_id
 from closrads.redaction import Secret, one_line
@@ -51,6 +56,7 @@ GRAPH_URL = "CLOSRADS_GRAPH_URL"
 TOKEN_DEAD, VERSION_GONE = 190, 2635
 """Marketing API "Error Codes"."""
 BEHIND_TOKEN = "not checked: Meta does not accept the token"  # noqa: S105 - a message
+MAX_CONCURRENT_QUERIES = 10
 MAX_NAMES = 3
 """Maximum number of names in a list of parameters or checks."""
 
@@ -121,6 +127,8 @@ def run_check(check: Check) -> list[Finding]:
 
 def _error_finding(check: Check, error: Exception) -> Finding:
     """Return the finding for a check that raised an exception."""
+    if isinstance(error, LedgerError) and isinstance(error.__context__, ClientError):
+        error = error.__context__  # it tells a missing right
     said = one_line(str(error))
     match error:
         case ClientError() if (code := error.response["Error"]["Code"]) in ACCESS_DENIED_CODES:
@@ -546,6 +554,29 @@ def check_ledger(place: Place, clients: Clients) -> Iterator[Finding]:
     yield ok(name, f"can be read; about {table.get('ItemCount', 0)} items")
 
 
+def check_open_changes(slugs: Sequence[str], table: Table) -> Iterator[Finding]:
+    """Look for changes that earlier runs have begun and neither finished nor undone, of campaigns that are off, too."""
+    name = "open changes"
+    found = map_concurrently(Ledger(table).open_changes, slugs, MAX_CONCURRENT_QUERIES)
+    changes = sorted((change for of_campaign in found for change in of_campaign), key=lambda each: each.prepared_at)
+    failed_ones = [change for change in changes if change.state is ChangeState.ROLLBACK_FAILED]
+    others = [change for change in changes if change.state is not ChangeState.ROLLBACK_FAILED]
+    if failed_ones:
+        said = f"{len(failed_ones)} not proven to be as before: {_adsets(failed_ones)}"
+        yield failed(name, said, "look at Ads Manager now: docs/runbook.md, “rollback_failed”")
+    if others:
+        said = f"{len(others)} neither finished nor undone: {_adsets(others)}"
+        yield warning(name, said, "the next live run does that, unless one is at it just now; its report says more")
+    if not changes:
+        yield ok(name, "none")
+
+
+def _adsets(changes: Sequence[Change]) -> str:
+    return summarize_names(
+        [one_line(f"“{each.before.name}” ({each.before.id}) of {each.campaign}, {each.run_id}") for each in changes]
+    )
+
+
 def check_backup(place: Place, clients: Clients) -> Iterator[Finding]:
     """Check whether the ledger has point-in-time recovery."""
     name = "ledger backup"
@@ -625,6 +656,10 @@ def checks_of(place: Place, state: ParameterState, clients: Clients, clock: Cloc
         said = "no email/sender: the report goes to the log, and nobody gets it by mail"
         yield _check_returning(warning("SES sender", said, PUSH))
     yield Check("ledger", partial(check_ledger, place, clients), "dynamodb:DescribeTable and dynamodb:Query")
+    if place.table and settings is not None:
+        slugs = [campaign.slug for campaign in settings.campaigns]
+        run = partial(check_open_changes, slugs, Table(place.table, clock))
+        yield Check("open changes", run, "dynamodb:Query and dynamodb:GetItem")
     if place.table:
         yield Check("ledger backup", partial(check_backup, place, clients), "dynamodb:DescribeContinuousBackups")
     yield Check("clock", partial(check_clock, graph_url, clock)) if meta_is_known else _not_checked("clock", GRAPH_URL)

@@ -6,9 +6,12 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from closrads.cli import checks
+from closrads.cli.app import app
 from closrads.cli.checks import RELEASE_DATES, Check, Verdict, run_check
+from closrads.domain.changes import ChangeState
 from closrads.meta.graph import API_VERSION
 from closrads.state_mapper import REGION_FILE
 from sandbox import Sandbox, faults
@@ -102,6 +105,24 @@ def adset_for_campaign(sandbox: Sandbox) -> None:
     """Put an ad set's id where a Meta campaign's belongs."""
     adset = sandbox.meta.add_adset(VETERANS, "Wrong", "FL", adset_id="120210000000000501")
     put(campaigns__veterans__fb_campaign_ids=adset)(sandbox)
+
+
+def open_change(state: ChangeState, **parameters: str) -> Breaking:
+    """Return what has a live run leave a change of Veterans open, in a state, and then puts parameters."""
+
+    def breaking(sandbox: Sandbox) -> None:
+        assert CliRunner().invoke(app, ["run", '{"dry_run": false, "campaigns": ["veterans"]}', "--yes"]).exit_code == 0
+        item = next(item for item in sandbox.aws.ledger() if item["sk"].startswith("CHANGE#"))
+        sandbox.aws.client("dynamodb").update_item(
+            TableName=LEDGER_TABLE,
+            Key={"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}},
+            UpdateExpression="SET #state = :state, open_since = :since",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={":state": {"S": state.value}, ":since": {"S": item["prepared_at"]}},
+        )
+        sandbox.aws.put_parameters(parameters)
+
+    return breaking
 
 
 BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
@@ -445,11 +466,46 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
     ),
     "the ledger has no backup": (no_backup, "ledger backup", Verdict.FAILED, "is off", "switch it on"),
     "the ledger cannot be queried": (
-        lambda sandbox: sandbox.aws.fail("dynamodb", "Query", "AccessDeniedException"),
+        lambda sandbox: sandbox.aws.fail("dynamodb", "Query", "AccessDeniedException", times=None),
         "ledger",
         Verdict.WARNING,
         "not checked: you have no right to it",
         "dynamodb:Query",
+    ),
+    "the open changes may not be seen": (
+        lambda sandbox: sandbox.aws.fail("dynamodb", "Query", "AccessDeniedException", times=None),
+        "open changes",
+        Verdict.WARNING,
+        "not checked: you have no right to it",
+        "dynamodb:Query and dynamodb:GetItem",
+    ),
+    "the open changes cannot be read": (
+        lambda sandbox: sandbox.aws.fail("dynamodb", "Query", DROPPED, times=None),
+        "open changes",
+        Verdict.FAILED,
+        "The ledger cannot be read",
+        "try again",
+    ),
+    "a change is open": (
+        open_change(ChangeState.WRITTEN),
+        "open changes",
+        Verdict.WARNING,
+        "1 neither finished nor undone: “",
+        "the next live run",
+    ),
+    "a rollback has failed": (
+        open_change(ChangeState.ROLLBACK_FAILED),
+        "open changes",
+        Verdict.FAILED,
+        "1 not proven to be as before: “",
+        "Ads Manager now",
+    ),
+    "a change of a campaign that is off is open": (
+        open_change(ChangeState.WRITTEN, **{"campaigns/veterans/enabled": "false"}),
+        "open changes",
+        Verdict.WARNING,
+        "of veterans, ",
+        "the next live run",
     ),
     "the right to see SES is missing": (
         lambda sandbox: sandbox.aws.fail("sesv2", "GetAccount", "AccessDeniedException", 403),
@@ -536,7 +592,7 @@ def test_all_is_well(call: Call) -> None:
         "ad account act_111", "ad account act_222", "audience controls act_111",
         "audience controls act_222", f"Meta campaign {VETERANS}", "Meta campaign 120210000000002100",
         "Meta campaign 120210000000003100", "Meta campaign 120210000000003200", "regions", f"Graph API {API_VERSION}",
-        STACK, "SES account", "SES sender", f"ledger {LEDGER_TABLE}", "ledger backup", "clock",
+        STACK, "SES account", "SES sender", f"ledger {LEDGER_TABLE}", "open changes", "ledger backup", "clock",
     }  # fmt: skip
 
 
@@ -822,7 +878,7 @@ class TestWhatAPersonSees:
         output = call("doctor").output
 
         assert "CLOSRTECH: truckers" in output
-        assert "Stage sandbox: 21 ok" in output
+        assert "Stage sandbox: 22 ok" in output
 
     def test_a_narrow_terminal(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         """Names and findings share a column."""
@@ -837,7 +893,7 @@ class TestWhatAPersonSees:
 
         assert result.exit_code == 1
         assert "→ request production access" in result.output
-        assert "Stage sandbox: 20 ok, 2 failed" in result.output
+        assert "Stage sandbox: 21 ok, 2 failed" in result.output
 
     @pytest.mark.parametrize(("names", "said"), [(1, "1 warning"), (2, "2 warnings")])
     def test_warnings_are_counted(self, call: Call, business: Sandbox, names: int, said: str) -> None:
