@@ -45,7 +45,10 @@ from closrads.sync import LEASE_MARGIN
 
 PUSH = "put the right one with `push-config`"
 RELEASE_DATES: Mapping[str, date] = {"v26.0": date(2026, 7, 29)}
-"""Release dates of the Marketing API's versions; the end of this one has not been announced."""
+"""Release dates of the Marketing API's versions."""
+ANNOUNCED_ENDS: Mapping[str, date] = {"v25.0": date(2027, 2, 23)}
+"""Days on which versions of the Marketing API end (its changelog, "Versions"); that of v26.0 is not announced yet."""
+END_IS_NEAR, END_IS_IN_SIGHT = timedelta(days=30), timedelta(days=90)
 OLD_AFTER = timedelta(days=300)
 """Age at which a version may end soon: v21.0 to v24.0 ended 11 to 13 months after their release (API changelog)."""
 TASKS = frozenset({"ADVERTISE", "MANAGE"})
@@ -408,10 +411,15 @@ def check_regions(api: GraphApi) -> Iterator[Finding]:
         yield ok("regions", f"all {len(theirs)} are as Meta has them")
 
 
+def announced_end(version: str) -> date | None:
+    """Return the day on which a version of the Marketing API ends; None if Meta has not announced it."""
+    return ANNOUNCED_ENDS.get(version)
+
+
 def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]:
     """Check whether the version of Meta's API has ended or may end soon.
 
-    Meta's header warns only once the end has come; before that, only the version's age is known.
+    Meta's header warns only once the end has come; before that there is what Meta has announced, or the version's age.
     """
     name = f"Graph API {API_VERSION}"
     remedy = "read Meta's changelog, update facebook-business and API_VERSION in closrads/meta/graph.py, test, deploy"
@@ -424,8 +432,18 @@ def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]
     if api.version_warning:
         yield failed(name, f"Meta warns: {api.version_warning}", remedy)
         return
+    if end := announced_end(API_VERSION):
+        rest = end - today
+        said = f"Meta has announced its end for {end}, {rest.days} days from today"
+        if rest <= END_IS_NEAR:
+            yield failed(name, said, remedy)
+        elif rest <= END_IS_IN_SIGHT:
+            yield warning(name, said, remedy)
+        else:
+            yield ok(name, said)
+        return
     age = today - RELEASE_DATES[API_VERSION]
-    said = f"released {RELEASE_DATES[API_VERSION]}, no warning from Meta"
+    said = f"released {RELEASE_DATES[API_VERSION]}, no end announced, no warning from Meta"
     if age > OLD_AFTER:
         yield warning(name, f"{said}; but {age.days} days old, and versions have ended after 11 to 13 months", remedy)
     else:

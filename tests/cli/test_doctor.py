@@ -826,6 +826,23 @@ def test_an_old_version_is_a_warning(monkeypatch: pytest.MonkeyPatch, call: Call
     assert "301 days old" in findings[f"Graph API {API_VERSION}"]["said"]
 
 
+@pytest.mark.parametrize(
+    ("days", "verdict"), [(-1, "failed"), (30, "failed"), (31, "warning"), (90, "warning"), (91, "ok")]
+)
+def test_an_announced_end_counts_more_than_the_age(
+    monkeypatch: pytest.MonkeyPatch, call: Call, fake_time: FakeTime, days: int, verdict: str
+) -> None:
+    """The day is said while it is far away, and becomes a failure when it is near."""
+    today = fake_time.clock.now().date()
+    monkeypatch.setattr(checks, "RELEASE_DATES", {API_VERSION: today - timedelta(days=301)})
+    monkeypatch.setattr(checks, "ANNOUNCED_ENDS", {API_VERSION: today + timedelta(days=days)})
+
+    finding = found(call)[1][f"Graph API {API_VERSION}"]
+
+    assert finding["verdict"] == verdict
+    assert f"{today + timedelta(days=days)}, {days} days from today" in finding["said"]
+
+
 def test_the_release_of_the_version_in_use_is_known() -> None:
     """Who raises API_VERSION writes down when it came out."""
     assert RELEASE_DATES[API_VERSION] > date(2026, 1, 1)
