@@ -25,7 +25,7 @@ from closrads.cli.stack_checks import StackState, check_stack, checks_of_stack
 from closrads.cli.terminal import FAILED, stdout_console, table, waiting
 from closrads.concurrency import map_concurrently
 
-SERVICES = ("ssm", "sesv2", "dynamodb", "cloudformation", "scheduler", "sqs", "cloudwatch", "sns")
+SERVICES = ("ssm", "sesv2", "dynamodb", "cloudformation", "scheduler", "sqs", "cloudwatch", "sns", "lambda")
 MAX_CONCURRENT_CHECKS = 10
 CALL_SECONDS = 30.0
 """Time limit of a single call; calls are not retried."""

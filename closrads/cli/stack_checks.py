@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from botocore.exceptions import ClientError
 
 from closrads.cli.checks import Check, Clients, Finding, _not_checked, failed, ok, summarize_names, warning
+from closrads.cli.deployed_code import NAME, check_code
 from closrads.cli.environment import Place
 from closrads.cli.schedule_times import parse_schedule
 from closrads.redaction import one_line
@@ -69,6 +70,8 @@ def checks_of_stack(place: Place, state: StackState, clients: Clients, now: date
     if state.resources is None:
         yield _not_checked("schedules, queues, alarms", f"the stack {stack_name(place)}")
         return
+    if function := state.of_type("AWS::Lambda::Function").get("SyncFunction"):
+        yield Check(NAME, partial(check_code, function, clients), "lambda:GetFunction")
     schedules = state.of_type("AWS::Scheduler::Schedule")
     for logical, name in (_SCHEDULES_OF_FLEET if "FleetRunDaily" in schedules else _SCHEDULES).items():
         if physical := schedules.get(logical):

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sandbox.aws import DROPPED, LEDGER_TABLE, REGION, AwsRequest, AwsWorld
 from sandbox.memory_aws.cloudformation import CloudFormation
-from sandbox.memory_aws.deployed import CloudWatch, Scheduler, Sns, Sqs
+from sandbox.memory_aws.deployed import CloudWatch, Lambda, Scheduler, Sns, Sqs
 from sandbox.memory_aws.dynamodb import DynamoDb
 from sandbox.memory_aws.errors import AwsError, ClientExceptions
 from sandbox.memory_aws.ses import Ses
@@ -92,7 +92,9 @@ class MemoryAws(AwsWorld):
         return self._services[name]
 
     def _empty(self) -> None:
-        deployed = {"scheduler": Scheduler(), "sqs": Sqs(), "cloudwatch": CloudWatch(), "sns": Sns()}
+        deployed = {
+            "cloudwatch": CloudWatch(), "lambda": Lambda(), "scheduler": Scheduler(), "sns": Sns(), "sqs": Sqs(),
+        }  # fmt: skip
         self._services = {
             **deployed,
             "cloudformation": CloudFormation(deployed),

@@ -8,6 +8,7 @@ from sandbox.memory_aws.errors import AwsError
 
 _SERVICES = {
     "AWS::CloudWatch::Alarm": "cloudwatch",
+    "AWS::Lambda::Function": "lambda",
     "AWS::SNS::Topic": "sns",
     "AWS::SQS::Queue": "sqs",
     "AWS::Scheduler::Schedule": "scheduler",

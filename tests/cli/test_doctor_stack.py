@@ -19,7 +19,7 @@ ON_CALL = "oncall@example.test"
 DAILY = {"ScheduleExpression": "cron(30 6 * * ? *)", "ScheduleExpressionTimezone": "America/New_York"}
 RECHECK = {**DAILY, "ScheduleExpression": "cron(15/30 * * * ? *)"}
 RESOURCES: dict[str, dict[str, Any]] = {
-    "SyncFunction": {"Type": "AWS::Lambda::Function"},
+    "SyncFunctionRole": {"Type": "AWS::IAM::Role"},
     "SyncFunctionDaily": {"Type": "AWS::Scheduler::Schedule", "Properties": DAILY},
     "SyncFunctionRecheck": {"Type": "AWS::Scheduler::Schedule", "Properties": RECHECK},
     "MissedRuns": {"Type": "AWS::SQS::Queue"},

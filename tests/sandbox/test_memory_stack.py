@@ -13,7 +13,8 @@ RESOURCES = {
     "Missed": {"Type": "AWS::SQS::Queue"},
     "Alerts": {"Type": "AWS::SNS::Topic"},
     "Failed": {"Type": "AWS::CloudWatch::Alarm"},
-    "Function": {"Type": "AWS::Lambda::Function"},
+    "Function": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "https://s3.example.test/code"}},
+    "Role": {"Type": "AWS::IAM::Role"},
 }
 
 
@@ -33,6 +34,7 @@ def shaped(value: Any, shape: Any) -> None:
     [
         ("cloudformation", "DescribeStackResources", lambda _: {"StackName": "s"}),
         ("cloudformation", "DescribeStacks", lambda _: {"StackName": "s"}),
+        ("lambda", "GetFunction", lambda ids: {"FunctionName": ids["Function"]}),
         ("scheduler", "GetSchedule", lambda ids: {"Name": ids["Daily"]}),
         ("sqs", "GetQueueAttributes", lambda ids: {"QueueUrl": ids["Missed"], "AttributeNames": ["All"]}),
         ("sns", "ListSubscriptionsByTopic", lambda ids: {"TopicArn": ids["Alerts"]}),

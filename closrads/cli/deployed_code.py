@@ -1,0 +1,73 @@
+"""Whether the deployed function has the code that is here, by the checksums in the directory of its package."""
+
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+from zlib import crc32
+
+import requests
+
+from closrads.cli.checks import Clients, Finding, ok, summarize_names, warning
+from closrads.cli.completion import ROOT
+from closrads.redaction import one_line
+
+NAME = "deployed code"
+DIRECTORY_BYTES = 1_000_000
+"""The end of the package that is read: its directory has about 300 kB, all of it 6 MB."""
+_NOT_PACKED = ("closrads/cli/", "closrads/__main__.py")
+"""The Makefile takes these out."""
+
+
+def check_code(function: str, clients: Clients) -> Iterator[Finding]:
+    """Compare the files of the function's package with those here; the libraries in it are not compared."""
+    found = clients["lambda"].get_function(FunctionName=function)
+    try:
+        there = _ours(packed_checksums(_end_of(found["Code"]["Location"])))
+    except (requests.RequestException, BadZipFile) as error:  # whose message may have the address, which is a key
+        yield warning(NAME, f"not checked: the package cannot be read ({type(error).__name__})", "try again later")
+        return
+    here = _ours(checksums_of(ROOT))
+    when = one_line(found["Configuration"]["LastModified"])[: len("2026-11-28")]
+    if differing := sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name)):
+        said = f"of {when} is not what is here: {summarize_names(differing)} differ"
+        yield warning(NAME, said, "deploy what is here: README, “Deploy”; or check out what is deployed")
+    else:
+        yield ok(NAME, f"of {when} is what is here")
+
+
+def packed_checksums(end: bytes) -> dict[str, int]:
+    """Return the CRC-32 of each file of a package by name, given its end with the whole directory.
+
+    Raises
+    ------
+    BadZipFile
+        It is none, or more of it is needed.
+    """
+    with ZipFile(BytesIO(end)) as package:
+        return {each.filename: each.CRC for each in package.infolist()}
+
+
+def checksums_of(folder: Path) -> dict[str, int]:
+    """Return the CRC-32 of each file that the Makefile packs from a folder, by name."""
+    files = [folder / "handler.py", *(path for name in ("closrads", "data") for path in (folder / name).rglob("*"))]
+    return {path.relative_to(folder).as_posix(): crc32(path.read_bytes()) for path in files if path.is_file()}
+
+
+def _ours(checksums: Mapping[str, int]) -> dict[str, int]:
+    """Leave out libraries, folders, byte-code, and what is not packed."""
+    return {
+        name: checksum
+        for name, checksum in checksums.items()
+        if (name == "handler.py" or name.startswith(("closrads/", "data/")))
+        and not name.startswith(_NOT_PACKED)
+        and not name.endswith(("/", ".pyc"))
+    }
+
+
+def _end_of(address: str) -> bytes:
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.get(address, headers={"Range": f"bytes=-{DIRECTORY_BYTES}"}, timeout=10)
+        answer.raise_for_status()
+        return answer.content
