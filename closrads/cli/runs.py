@@ -197,6 +197,8 @@ def _show(result: RunResult, place: Place, manner: Manner) -> None:
     out.print(headline(result), style="bold" if result.success else "bold red")
     if result.left_to:
         out.print(f"Everything was left to run {result.left_to}, which has the same time or is at work")
+    for notice in result.notices:
+        out.print(notice, style="yellow")
     if signs := meaning_of_signs(result):
         out.print(signs)
     for campaign in campaigns(result):

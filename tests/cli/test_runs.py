@@ -51,6 +51,12 @@ class TestRun:
 
         assert "2 would be updated, 1 unchanged" in call("run", file).stdout
 
+    def test_a_switch_below_a_misspelt_slug_is_told_of(self, call: Call, business: Sandbox) -> None:
+        """Whoever looks before the leap sees that a campaign goes on."""
+        business.aws.put_parameters({"campaigns/vetrans/enabled": "false"})
+
+        assert "did you mean veterans?" in call("run", "dry-run").stdout
+
     def test_machines_get_the_result(self, call: Call) -> None:
         """Whole, and nothing beside it; the log is elsewhere."""
         result = call("run", "dry-run", "--json")
