@@ -92,7 +92,7 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
         mail, refused = notify(result, settings.email, settings.timezone)
         result = replace(result, mail=mail, mail_refused=tuple(refused))
     end_run(result, request, settings, clock)
-    emit_metrics(run_metrics(result, is_shared=request.opens), settings.stage)
+    emit_metrics(run_metrics(result, request), settings.stage)
     logger.info(
         "run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": result.mail.value}
     )

@@ -72,7 +72,7 @@ def localized(
     its `MaxConcurrencyPath`        the number itself: ministack's Distributed Map does not support paths
     `<aws.scheduler.…>` in events   a time: only the real EventBridge Scheduler fills it in
     the schedules' AllowedPattern   nothing, so that they can be `AT_ONCE` instead of after a minute
-    the metrics of `FleetFailed`    the first of them: ministack does not support metric math
+    the metrics of each alarm       the first of them: ministack does not support metric math
     `Resource` of two actions       `*` in addition, the only resource that ministack checks (`_CHECKED_BY_ACTION`)
     ==============================  ===================================================================================
     """
@@ -85,9 +85,11 @@ def localized(
         properties = event["Properties"]
         properties["Input"] = properties["Input"].replace("<aws.scheduler.scheduled-time>", SCHEDULED_TIME)
         local["Parameters"][properties["ScheduleExpression"]["Ref"]].pop("AllowedPattern", None)
-    alarm = local["Resources"]["FleetFailed"]["Properties"]
-    stated = next(each["MetricStat"] for each in alarm.pop("Metrics") if "MetricStat" in each)
-    alarm |= {**stated["Metric"], "Period": stated["Period"], "Statistic": stated["Stat"]}
+    for resource in local["Resources"].values():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            alarm = resource["Properties"]
+            stated = next(each["MetricStat"] for each in alarm.pop("Metrics") if "MetricStat" in each)
+            alarm |= {**stated["Metric"], "Period": stated["Period"], "Statistic": stated["Stat"]}
     for policy in function["Policies"]:
         for statement in policy["Statement"]:
             if statement["Action"] in _CHECKED_BY_ACTION:

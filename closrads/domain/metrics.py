@@ -1,10 +1,11 @@
 """The CloudWatch metrics of a run."""
 
 from closrads.domain.changes import ChangeState
-from closrads.domain.request import Action
+from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import MailOutcome, Result, RunResult, SyncReport
 
 RUN_SUCCEEDED = "RunSucceeded"
+RECHECK_SUCCEEDED = "RecheckSucceeded"
 RUN_FAILED = "RunFailed"
 DRY_RUN_COMPLETED = "DryRunCompleted"
 ADSETS_UPDATED = "AdSetsUpdated"
@@ -15,12 +16,10 @@ STATES_WITH_DEMAND = "StatesWithDemand"
 MAIL_FAILED = "MailFailed"
 
 
-def run_metrics(result: RunResult, *, is_shared: bool = False) -> dict[str, int]:
+def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
     """Return a run's counts by metric name; empty if the run was left to another one.
 
-    `RunSucceeded` counts live syncs only: the silence alarm fires when it is missing. With `is_shared` (several
-    invocations share the run), one successful campaign makes the run a success, and failed rollbacks are left out
-    because `new_failed_rollbacks` has already counted them.
+    If several invocations share the run, failed rollbacks are left out: `new_failed_rollbacks` has counted them.
     """
     if result.left_to:
         return {}
@@ -28,17 +27,46 @@ def run_metrics(result: RunResult, *, is_shared: bool = False) -> dict[str, int]
     if result.dry_run:
         return {DRY_RUN_COMPLETED: 1, MAIL_FAILED: mail_failed}
     campaigns = result.campaigns
-    succeeded = any(campaign.success for campaign in campaigns) if is_shared else result.success
     return {
-        **({RUN_SUCCEEDED: int(succeeded)} if result.action is Action.SYNC else {}),
+        **_signs_of_life(result, request),
         RUN_FAILED: int(not result.success),
         ADSETS_UPDATED: sum(campaign.adsets_updated for campaign in campaigns),
         ADSETS_SKIPPED_PREFLIGHT: sum(campaign.adsets_skipped_preflight for campaign in campaigns),
         ADSETS_REVERTED: sum(campaign.adsets_reverted for campaign in campaigns),
-        ROLLBACK_FAILED: 0 if is_shared else sum(map(_failed_rollbacks, campaigns)),
+        ROLLBACK_FAILED: 0 if request.opens else sum(map(_failed_rollbacks, campaigns)),
         STATES_WITH_DEMAND: sum(len(campaign.active_states) for campaign in campaigns),
         MAIL_FAILED: mail_failed,
     }
+
+
+def _signs_of_life(result: RunResult, request: RunRequest) -> dict[str, int]:
+    """Return the metric whose absence rings; empty for a run that is not about everything.
+
+    A sync is a sign of life if it could follow the demand of at least one campaign, for the failure of the others rings
+    by itself: an alarm that stays on because of one of them would not say that the schedule has stopped as well. A full
+    sync by hand counts like a scheduled one, or nobody could silence the alarm. A recheck must have looked at all that
+    it should, unless several invocations share it: among hundreds of campaigns, one fails every day.
+    """
+    if request.campaigns is not None or request.run_id is not None:
+        return {}
+    match result.action:
+        case Action.SYNC:
+            return {RUN_SUCCEEDED: int(any(map(_was_worked_on, result.campaigns)))}
+        case Action.RECHECK:
+            enough = any if request.opens and result.campaigns else all
+            return {RECHECK_SUCCEEDED: int(enough(map(_was_looked_at, result.campaigns)))}
+    return {}
+
+
+def _was_worked_on(campaign: SyncReport) -> bool:
+    """Tell whether a sync could follow a campaign's demand, for at least one ad set if there is any."""
+    put_off = campaign.count(Result.DEFERRED, Result.HELD)
+    return campaign.success and not campaign.left_to and (not put_off or put_off < campaign.adsets_processed)
+
+
+def _was_looked_at(campaign: SyncReport) -> bool:
+    """Tell whether a recheck looked at everything in a campaign that it should."""
+    return campaign.success and not campaign.left_to and not campaign.count(Result.DEFERRED, Result.HELD)
 
 
 def new_failed_rollbacks(report: SyncReport, earlier: SyncReport | None) -> dict[str, int]:

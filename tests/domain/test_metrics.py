@@ -6,7 +6,7 @@ import pytest
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.metrics import new_failed_rollbacks, run_metrics
-from closrads.domain.request import Action
+from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
 from tests.world import START
 
@@ -24,16 +24,24 @@ def run(*campaigns: SyncReport, **more: Any) -> RunResult:
     return RunResult(**{**usual, "duration_ms": 1, "campaigns": campaigns, **more})
 
 
+def counts(result: RunResult, **asked: Any) -> dict[str, int]:
+    """Count a run for which `asked` was asked: by default, for everything and by the schedule."""
+    usual: dict[str, Any] = {"action": result.action, "dry_run": result.dry_run, "scheduled": START}
+    return run_metrics(result, RunRequest(**{**usual, **asked}))
+
+
 BAD = report(Result.FAILED)
 GOOD = report(
     *[Result.UPDATED] * 3, *[Result.SKIPPED_PREFLIGHT] * 2, Result.REVERTED, active_states=("FL", "GA"),
     recovered=(ChangeState.VERIFIED,),
 )  # fmt: skip
+LEFT = report(left_to="other")
+PUT_OFF = report(Result.DEFERRED, Result.HELD, Result.ENDED)
 
 
 def test_a_sync_counts_what_it_did() -> None:
     """Over all campaigns."""
-    assert run_metrics(run(GOOD, GOOD, mail=MailOutcome.SENT)) == {
+    assert counts(run(GOOD, GOOD, mail=MailOutcome.SENT)) == {
         "RunSucceeded": 1,
         "RunFailed": 0,
         "AdSetsUpdated": 6,
@@ -45,44 +53,90 @@ def test_a_sync_counts_what_it_did() -> None:
     }
 
 
-def test_a_failure_is_no_sign_of_life() -> None:
-    """The silence alarm waits for a sync that succeeded."""
-    counts = run_metrics(run(GOOD, BAD, mail=MailOutcome.FAILED))
+@pytest.mark.parametrize(
+    ("campaigns", "succeeded"),
+    [
+        pytest.param([BAD], 0, id="failed"),
+        pytest.param([BAD, GOOD], 1, id="one failed, which rings by itself"),
+        pytest.param([report(Result.UNCHANGED)], 1, id="nothing to change"),
+        pytest.param([report()], 1, id="no ad set"),
+        pytest.param([report(Result.SKIPPED_PREFLIGHT)], 1, id="looked at and left alone"),
+        pytest.param([PUT_OFF], 0, id="everything put off"),
+        pytest.param([report(Result.DEFERRED, Result.UPDATED)], 1, id="something put off"),
+        pytest.param([LEFT], 0, id="left to another run"),
+        pytest.param([LEFT, PUT_OFF, BAD, GOOD], 1, id="one campaign is enough"),
+        pytest.param([report(campaign_errors=("refused",))], 0, id="aborted"),
+        pytest.param([], 0, id="no campaign is switched on"),
+    ],
+)
+@pytest.mark.parametrize("asked", [{}, {"scheduled": None}, {"opens": True}], ids=["scheduled", "by hand", "shared"])
+def test_a_full_sync_in_which_something_could_be_done_is_a_sign_of_life(
+    campaigns: list[SyncReport], succeeded: int, asked: dict[str, Any]
+) -> None:
+    """The silence alarm waits for it, and a person must be able to silence it by hand."""
+    assert counts(run(*campaigns), **asked)["RunSucceeded"] == succeeded
 
-    assert (counts["RunSucceeded"], counts["RunFailed"], counts["MailFailed"]) == (0, 1, 1)
+
+@pytest.mark.parametrize(
+    ("campaigns", "succeeded", "of_shared"),
+    [
+        pytest.param([report(Result.UNCHANGED), report(Result.REVERTED)], 1, 1, id="all was looked at"),
+        pytest.param([report()], 1, 1, id="there was nothing to look at"),
+        pytest.param([], 1, 1, id="no campaign is switched on"),
+        pytest.param([report(), BAD], 0, 1, id="one failed"),
+        pytest.param([report(), LEFT], 0, 1, id="one was left to another run"),
+        pytest.param([report(), report(Result.UNCHANGED, Result.DEFERRED)], 0, 1, id="not looked at all of one"),
+        pytest.param([BAD], 0, 0, id="failed"),
+    ],
+)
+def test_a_recheck_that_looked_at_all_it_should_is_a_sign_of_life(
+    campaigns: list[SyncReport], succeeded: int, of_shared: int
+) -> None:
+    """Of its own; among the hundreds of a shared run, one fails every day."""
+    recheck = run(*campaigns, action=Action.RECHECK)
+
+    assert counts(recheck)["RecheckSucceeded"] == succeeded
+    assert counts(recheck, opens=True)["RecheckSucceeded"] == of_shared
+    assert "RunSucceeded" not in counts(recheck)
 
 
-@pytest.mark.parametrize("action", [Action.RECHECK, Action.UNDO])
-def test_only_a_sync_is_a_sign_of_life(action: Action) -> None:
-    """A recheck every half hour would keep the silence alarm quiet for ever."""
-    assert "RunSucceeded" not in run_metrics(run(GOOD, action=action))
+@pytest.mark.parametrize(
+    ("action", "asked"),
+    [
+        (Action.SYNC, {"campaigns": ("a",)}),
+        (Action.RECHECK, {"campaigns": ("a",)}),
+        (Action.RECHECK, {"run_id": "r"}),
+        (Action.UNDO, {}),
+    ],
+)
+def test_a_run_about_something_is_no_sign_of_life(action: Action, asked: dict[str, Any]) -> None:
+    """It says nothing of all the rest, neither good nor bad."""
+    assert counts(run(GOOD, action=action), **asked).keys() & {"RunSucceeded", "RecheckSucceeded"} == set()
+
+
+def test_what_went_wrong_counts() -> None:
+    """Whatever else went well."""
+    found = counts(run(GOOD, BAD, mail=MailOutcome.FAILED))
+
+    assert (found["RunFailed"], found["MailFailed"]) == (1, 1)
 
 
 def test_a_dry_run_counts_as_one_and_as_nothing_else() -> None:
     """It has changed nothing."""
-    assert run_metrics(run(GOOD, BAD, dry_run=True)) == {"DryRunCompleted": 1, "MailFailed": 0}
+    assert counts(run(GOOD, BAD, dry_run=True)) == {"DryRunCompleted": 1, "MailFailed": 0}
 
 
 def test_what_was_left_to_another_run_counts_nothing() -> None:
     """The other one counts."""
-    assert run_metrics(run(left_to="other")) == {}
+    assert counts(run(left_to="other")) == {}
 
 
 def test_each_failed_rollback_counts_whichever_run_began_it() -> None:
-    """Of this run's ad sets and of earlier changes."""
+    """Of this run's ad sets and of earlier changes; of a shared run they have been counted as they happened."""
     failed = report(Result.ROLLBACK_FAILED, recovered=(ChangeState.ROLLBACK_FAILED, ChangeState.ROLLED_BACK))
 
-    assert run_metrics(run(GOOD, failed))["RollbackFailed"] == 2
-
-
-def test_of_a_shared_run_one_campaign_that_succeeded_is_a_sign_of_life() -> None:
-    """Among hundreds one fails every day; its failed rollbacks have been counted as they happened."""
-    failed = report(Result.ROLLBACK_FAILED)
-
-    counts = run_metrics(run(GOOD, failed), is_shared=True)
-
-    assert (counts["RunSucceeded"], counts["RunFailed"], counts["RollbackFailed"]) == (1, 1, 0)
-    assert run_metrics(run(failed), is_shared=True)["RunSucceeded"] == 0
+    assert counts(run(GOOD, failed))["RollbackFailed"] == 2
+    assert counts(run(GOOD, failed), opens=True)["RollbackFailed"] == 0
 
 
 @pytest.mark.parametrize(

@@ -104,11 +104,14 @@ def as_text(value: Json) -> str:
 
 def heard_by(alarm: Json) -> list[Series]:
     """Name the metrics that an alarm listens to."""
-    stated = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", [alarm]) if "MetricStat" in each] or [alarm]
-    return [
-        series(each["Namespace"], each["MetricName"], {name["Name"]: name["Value"] for name in each["Dimensions"]})
-        for each in stated
-    ]
+    return [series_of(each["MetricStat"]) for each in alarm["Metrics"] if "MetricStat" in each]
+
+
+def series_of(stated: Json) -> Series:
+    """Name the metric of a `MetricStat`."""
+    metric = stated["Metric"]
+    dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+    return series(metric["Namespace"], metric["MetricName"], dimensions)
 
 
 def series(namespace: str, name: str, dimensions: Mapping[str, Json]) -> Series:
@@ -120,8 +123,8 @@ AWS_EMITS = frozenset(
     {
         series("AWS/Lambda", "Errors", {"FunctionName": "${SyncFunction}"}),
         series("AWS/Lambda", "Duration", {"FunctionName": "${SyncFunction}"}),
-        series("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "${MissedRuns.QueueName}"}),
-        series("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "${FailedRuns.QueueName}"}),
+        series("AWS/SQS", "NumberOfMessagesSent", {"QueueName": "${MissedRuns.QueueName}"}),
+        series("AWS/SQS", "NumberOfMessagesSent", {"QueueName": "${FailedRuns.QueueName}"}),
         *(
             series("AWS/States", f"Executions{ending}", {"StateMachineArn": "${FleetRun}"})
             for ending in ("Succeeded", "Failed", "TimedOut", "Aborted")

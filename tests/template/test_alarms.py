@@ -1,18 +1,33 @@
 """The alarms: what they listen to, when they ring, and whom they tell what."""
 
+import re
+
 import pytest
 
-from closrads.domain.metrics import MAIL_FAILED, ROLLBACK_FAILED, RUN_SUCCEEDED
+from closrads.domain.metrics import MAIL_FAILED, RECHECK_SUCCEEDED, ROLLBACK_FAILED, RUN_SUCCEEDED
 from closrads.observability import NAMESPACE
-from tests.template.stack import AWS_EMITS, Deploy, Json, Series, alarms_of, heard_by, series
+from tests.template.stack import AWS_EMITS, ROOT, Deploy, Json, Series, alarms_of, heard_by, series
 
 ONE_IS_ENOUGH = {
     "RunFailed": ("AWS/Lambda", "Errors", "Sum"),
-    "MissedRun": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
-    "LostRun": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
+    "MissedRun": ("AWS/SQS", "NumberOfMessagesSent", "Sum"),
+    "LostRun": ("AWS/SQS", "NumberOfMessagesSent", "Sum"),
     "RollbackFailed": (NAMESPACE, ROLLBACK_FAILED, "Sum"),
     "MailFailed": (NAMESPACE, MAIL_FAILED, "Sum"),
 }
+SILENCES = {"Silence": RUN_SUCCEEDED, "RecheckSilence": RECHECK_SUCCEEDED}
+
+
+def heard(alarm: Json) -> Json:
+    """Give the only `MetricStat` of an alarm."""
+    (stated,) = (each["MetricStat"] for each in alarm["Metrics"] if "MetricStat" in each)
+    return stated
+
+
+def metric(alarm: Json) -> tuple[str, str, str]:
+    """Name the metric of an alarm, and its statistic."""
+    stated = heard(alarm)
+    return stated["Metric"]["Namespace"], stated["Metric"]["MetricName"], stated["Stat"]
 
 
 def test_every_alarm_reaches_a_person_and_says_what_to_do_first(stack: dict[str, Json]) -> None:
@@ -44,33 +59,44 @@ def test_each_queue_has_its_alarm(stack: dict[str, Json], alarm: str, queue: str
     """What could not be started and what failed are two things, and each alarm sends its reader to the right queue."""
     watching = stack[alarm]["Properties"]
 
-    assert watching["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}]
+    assert heard_by(watching) == [series("AWS/SQS", "NumberOfMessagesSent", {"QueueName": f"${{{queue}.QueueName}}"})]
     assert f"${{{queue}.QueueName}}" in watching["AlarmDescription"]
 
 
-def test_silence_rings_after_a_day_and_not_at_the_first_deploy(deploy: Deploy) -> None:
-    """Missing data is bad news, over the 25 hours of an autumn day and one more, once the first of them have passed."""
-    silence = deploy(Stage="prod")["Silence"]["Properties"]
-    hours = silence["EvaluationPeriods"] * silence["Period"] / 3600
+@pytest.mark.parametrize("name", SILENCES)
+@pytest.mark.parametrize(
+    ("fleet", "hours"),
+    [("false", {"Silence": 26, "RecheckSilence": 3}), ("true", {"Silence": 30, "RecheckSilence": 36})],
+)
+def test_silence_rings_in_time_and_not_at_the_first_deploy(
+    deploy: Deploy, name: str, fleet: str, hours: dict[str, int]
+) -> None:
+    """Missing data is bad news, once as much time has passed as the alarm looks back, or all that CloudWatch allows."""
+    silence = deploy(Stage="prod", Fleet=fleet)[name]["Properties"]
+    period = heard(silence)["Period"]
 
-    assert (silence["MetricName"], silence["Statistic"]) == (RUN_SUCCEEDED, "Sum")
-    assert silence["Period"] >= 3600, "CloudWatch lets shorter periods look back one day at most"
-    assert hours == 26
+    assert metric(silence) == (NAMESPACE, SILENCES[name], "Sum")
+    assert silence["EvaluationPeriods"] * period == hours[name] * 3600
+    assert period >= 3600 or hours[name] <= 24, "CloudWatch lets shorter periods look back one day at most"
     assert silence["TreatMissingData"] == "breaching"
     assert (silence["ComparisonOperator"], silence["Threshold"]) == ("LessThanThreshold", 1)
-    assert silence["WarmUpConfiguration"] == {"WarmUpPeriodDurationInMinutes": hours * 60}
+    minutes = 2880 if (name, fleet) == ("RecheckSilence", "true") else hours[name] * 60
+    assert silence["WarmUpConfiguration"] == {
+        "WarmUpPeriodDurationInMinutes": minutes,
+        "OnlyStartEvaluatingAfterWarmUpPeriodEnds": True,
+    }
 
 
 def test_one_sign_of_trouble_is_enough_and_none_is_fine(stack: dict[str, Json]) -> None:
     """An alarm rings at the first error, lost run or failed rollback, and not for want of data between daily runs."""
     alarms = alarms_of(stack)
-    alarms.pop("Silence", None)
-    alarms.pop("FleetFailed", None)
+    for other in (*SILENCES, "FleetFailed"):
+        alarms.pop(other, None)
 
     assert alarms.keys() == {*ONE_IS_ENOUGH, "NearTimeout"}
-    for name, metric in ONE_IS_ENOUGH.items():
+    for name, expected in ONE_IS_ENOUGH.items():
         alarm = alarms[name]
-        assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == metric
+        assert metric(alarm) == expected
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
     assert {(each["EvaluationPeriods"], each["TreatMissingData"]) for each in alarms.values()} == {(1, "notBreaching")}
 
@@ -81,12 +107,12 @@ def test_a_workflow_that_does_not_end_well_is_noticed(deploy: Deploy) -> None:
     (shown,) = (each for each in alarm["Metrics"] if each["ReturnData"])
     added = [each["MetricStat"] for each in alarm["Metrics"] if not each["ReturnData"]]
 
-    assert shown["Expression"] == "SUM(METRICS())"
+    assert shown["Expression"] == "SUM(FILL(METRICS(), 0))"
     assert heard_by(alarm) == [
         series("AWS/States", name, {"StateMachineArn": "${FleetRun}"})
         for name in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted")
     ]
-    assert {(each["Stat"], each["Period"]) for each in added} == {("Sum", 300)}
+    assert {(each["Stat"], each["Period"]) for each in added} == {("Sum", 900)}
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
     assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "notBreaching")
 
@@ -95,7 +121,7 @@ def test_a_long_run_is_noticed_before_it_is_cut_off(stack: dict[str, Json]) -> N
     """The alarm stands at four fifths of the time-out, whatever that is."""
     alarm = stack["NearTimeout"]["Properties"]
 
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Duration", "Maximum")
+    assert metric(alarm) == ("AWS/Lambda", "Duration", "Maximum")
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
     assert alarm["Threshold"] == 0.8 * stack["SyncFunction"]["Properties"]["Timeout"] * 1000
 
@@ -109,4 +135,12 @@ def test_what_is_told_late_is_still_heard(stack: dict[str, Json], alarm: str) ->
     """
     timeout = stack["SyncFunction"]["Properties"]["Timeout"]
 
-    assert timeout + 300 <= stack[alarm]["Properties"]["Period"] < 30 * 60
+    assert timeout + 300 <= heard(stack[alarm]["Properties"])["Period"] < 30 * 60
+
+
+def test_every_alarm_is_in_the_runbook(deploy: Deploy) -> None:
+    """Whoever is woken by its name finds it there."""
+    page = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", page.partition("## By word")[0], re.MULTILINE)
+
+    assert sorted(rows) == sorted(alarms_of(deploy(Stage="prod", Fleet="true")))

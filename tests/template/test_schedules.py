@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.template.stack import ROOT, Deploy, Json, Stack, of_type
+from tests.template.stack import ROOT, Deploy, Json, Stack, heard_by, of_type, series
 
 SCHEDULES = ["SyncFunctionDaily", "SyncFunctionRecheck"]
 TWO_YEARS = 2 * 366
@@ -113,6 +113,6 @@ def test_a_run_that_cannot_start_is_kept(deploy: Deploy, schedule: str) -> None:
 
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600}
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["MissedRuns", "Arn"]}
-    assert stack["MissedRun"]["Properties"]["Dimensions"] == [
-        {"Name": "QueueName", "Value": {"Fn::GetAtt": ["MissedRuns", "QueueName"]}}
+    assert heard_by(stack["MissedRun"]["Properties"]) == [
+        series("AWS/SQS", "NumberOfMessagesSent", {"QueueName": "${MissedRuns.QueueName}"})
     ]

@@ -28,7 +28,7 @@ RESOURCES = {
     "NearTimeout": "AWS::CloudWatch::Alarm",
     "Dashboard": "AWS::CloudWatch::Dashboard",
 }
-ONLY_IN_PROD = {"Silence": "AWS::CloudWatch::Alarm"}
+ONLY_IN_PROD = dict.fromkeys(["Silence", "RecheckSilence"], "AWS::CloudWatch::Alarm")
 ONLY_WITH_FLEET = {
     "FleetRun": "AWS::StepFunctions::StateMachine",
     "FleetRunRole": "AWS::IAM::Role",
