@@ -16,7 +16,7 @@ from typing import Any
 from closrads.clock import Clock
 from closrads.domain.adsets import LONG_AGO
 from closrads.domain.changes import Change, ChangeState
-from closrads.domain.metrics import new_failed_rollbacks
+from closrads.domain.metrics import API_DAYS_LEFT, new_failed_rollbacks
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, GraphUsage, Result, RunResult, SyncReport
 from closrads.domain.runs import RUN_ID_TIME, CampaignProgress, SharedRun
@@ -25,6 +25,8 @@ from closrads.errors import ClosradsError, ConfigError, EventError
 from closrads.ledger.changes import STARTED_AGAIN_WITHIN
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.runs import Runs
+from closrads.meta.graph import API_VERSION
+from closrads.meta.versions import days_left
 from closrads.observability import emit_metrics, logger
 from closrads.rollout.recovery import outcome_of
 from closrads.sync import (
@@ -202,7 +204,8 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
     again = report.again_in_seconds
     graph = run.meter.reading() + before.graph if before else run.meter.reading()
     part = CampaignProgress(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
-    emit_metrics(new_failed_rollbacks(report, earlier), run.settings.stage)
+    warned = {API_DAYS_LEFT: 0} if run.meter.version_warning else {}
+    emit_metrics({**new_failed_rollbacks(report, earlier), **warned}, run.settings.stage)
     run.runs.save_progress(run.run_id, part)
     return _answer(run.run_id, slug, part)
 
@@ -262,4 +265,5 @@ def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], now: datet
         graph=sum((part.graph for part in parts.values()), GraphUsage()),
         force=opened.request.force,
         notices=opened.notices,
+        api_days_left=days_left(API_VERSION, now.date()),
     )

@@ -22,8 +22,9 @@ from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
 from closrads.ledger.runs import Runs
-from closrads.meta.graph import RESERVED_SECONDS, UsageMeter
+from closrads.meta.graph import API_VERSION, RESERVED_SECONDS, UsageMeter
 from closrads.meta.rate_limit import AccountQuota
+from closrads.meta.versions import days_left
 from closrads.observability import log_defect, logger
 from closrads.redaction import redact_all
 from closrads.rollout.budget import points_needed
@@ -124,7 +125,8 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     else:
         result = _run_live(result, campaigns, run)
     took = round((clock.now() - started).total_seconds() * 1000)
-    return replace(result, duration_ms=took, graph=run.meter.reading())
+    left = days_left(API_VERSION, started.date(), run.meter.version_warning)
+    return replace(result, duration_ms=took, graph=run.meter.reading(), api_days_left=left)
 
 
 def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> list[CampaignConfig]:

@@ -536,6 +536,18 @@ class TestTrouble:
         assert metric(closed, "RunSucceeded") == metric(closed, "RunFailed") == 1, "it failed, and it is not silent"
         assert kept(world, answer["run_id"])["success"] is False
 
+    def test_each_call_tells_of_metas_warning_of_the_end_of_its_api(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The one that closes the run asks Meta nothing; it tells what the calendar says."""
+        run_id = world.run(OPEN)["run_id"]
+        capsys.readouterr()
+        world.meta.version_warning = "The call has been auto-upgraded to v27.0"
+
+        world.run(part(run_id))
+
+        assert metric(capsys.readouterr().out, "DaysUntilApiVersionEnds") == 0
+
     def test_a_call_that_never_came_back_is_told_of(self, world: World) -> None:
         """The report does not pass over a campaign of which nothing is known."""
         run_id = world.run(OPEN)["run_id"]

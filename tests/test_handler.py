@@ -17,10 +17,12 @@ from closrads import config, notifier, observability
 from closrads.domain.changes import ChangeState
 from closrads.errors import ClosradsError, ConfigError, EventError, SyncFailed
 from closrads.ledger import dynamodb
+from closrads.meta.graph import API_VERSION
+from closrads.meta.versions import days_left
 from closrads.redaction import Secret, redact, redact_all
 from sandbox.meta import Breakage, faults
 from tests.ledger_world import RECHECK, UNDO, entries, left_behind, result_of
-from tests.world import LIVE, World
+from tests.world import LIVE, START, World
 
 EVENTS = Path(__file__).parent.parent / "events"
 
@@ -440,7 +442,18 @@ class TestMetrics:
         assert counts == {
             "RunSucceeded": 1, "RunFailed": 0, "AdSetsUpdated": 1, "AdSetsSkippedPreflight": 0, "AdSetsReverted": 1,
             "RollbackFailed": 0, "StatesWithDemand": 2, "MailFailed": 0,
+            "DaysUntilApiVersionEnds": days_left(API_VERSION, START.date()),
         }  # fmt: skip
+
+    def test_metas_warning_of_the_end_of_its_api(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each run that saw it says so, and its report."""
+        world.campaign("FL")
+        world.meta.version_warning = "The call has been auto-upgraded to v27.0"
+
+        world.run(LIVE)
+
+        assert metrics(capsys.readouterr().out)["DaysUntilApiVersionEnds"] == [0.0]
+        assert "the version of Meta's API that it uses has come to its end" in world.sandbox.aws.mails[0].text
 
     def test_a_failed_run_counts_too(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
         """The metrics are out before SyncFailed is raised."""

@@ -887,3 +887,26 @@ class TestNames:
 
         for part in (mail.subject, mail.html, unescape(mail.html), mail.text):
             assert "PLANTED" not in part
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (119, "ends in about 119 days"),
+        (1, "ends in about 1 day."),
+        (0, "has come to its end"),
+        (-3, "has come to its end"),
+        (120, ""),
+        (None, ""),
+    ],
+)
+def test_the_end_of_metas_api_is_told_at_the_end(days: int | None, words: str) -> None:
+    """To whoever runs CLOSRADS, while there is time, and after everything that concerns the ads."""
+    mail = build_report(replace(RUN, api_days_left=days), NEW_YORK)
+
+    for part in (mail.text, mail.html):
+        before, said, after = part.partition("For whoever runs CLOSRADS: the version of Meta")
+        assert bool(said) == bool(words)
+        assert words in after
+        assert "Broad" in before
+    assert "✗" not in mail.subject

@@ -14,6 +14,7 @@ ADSETS_REVERTED = "AdSetsReverted"
 ROLLBACK_FAILED = "RollbackFailed"
 STATES_WITH_DEMAND = "StatesWithDemand"
 MAIL_FAILED = "MailFailed"
+API_DAYS_LEFT = "DaysUntilApiVersionEnds"
 
 
 def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
@@ -36,6 +37,7 @@ def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
         ROLLBACK_FAILED: 0 if request.opens else sum(map(_failed_rollbacks, campaigns)),
         STATES_WITH_DEMAND: sum(len(campaign.active_states) for campaign in campaigns),
         MAIL_FAILED: mail_failed,
+        **({} if result.api_days_left is None else {API_DAYS_LEFT: result.api_days_left}),
     }
 
 

@@ -319,6 +319,8 @@ class RunResult:
     """The run to which everything was left: it has the same scheduled time, or is at work on all campaigns."""
     notices: tuple[str, ...] = ()
     """As in `Settings`."""
+    api_days_left: int | None = None
+    """Days until Meta no longer serves the version of its API that this CLOSRADS uses; None if it is not known."""
     omitted_failed: bool = False
     """Whether a campaign failed that was left out of a result that was too large."""
 

@@ -90,6 +90,8 @@ class UsageMeter:
     points: int = 0
     seconds: float = 0.0
     """Total duration of all exchanges."""
+    version_warning: str = ""
+    """Meta's latest warning about the end of `API_VERSION`; empty if there is none."""
     _lock: Lock = field(default_factory=Lock)
 
     def count(self, methods: Sequence[str], seconds: float) -> None:
@@ -396,7 +398,7 @@ class GraphApi:
         _answers.get().append(response)
         self.quota.update(response.headers)
         if warning := response.headers.get("x-ad-api-version-warning"):
-            self.version_warning = one_line(warning)
+            self.version_warning = self._meter.version_warning = one_line(warning)
             logger.warning("meta.version_warning", extra={"warning": warning, "api_version": API_VERSION})
 
 

@@ -110,4 +110,6 @@ class Content:
     """Campaigns that get a table row instead of a section."""
     more_rows: int
     """Number of rows that are not listed."""
+    notice: str
+    """For whoever runs CLOSRADS; empty if there is nothing to do."""
     footer: str

@@ -243,6 +243,8 @@ HAD_BEEN_SET = "States that had been set: {}"
 """For an ad set that may still have the states of a failed change."""
 NOT_CHANGED = "Not changed; + and − are what was wanted:"
 NOT_CERTAIN = "Not known to be as before, nor as wanted; + and − are what had been tried:"
+API_NOTICE_DAYS = 120
+"""Days before the end of a version of Meta's API from which the report names it, as the alarm ApiVersionEnds does."""
 RECOVERY_LABELS = {
     ChangeState.VERIFIED: "finished and healthy",
     ChangeState.ROLLED_BACK: "put back, its ads are healthy",
@@ -259,3 +261,14 @@ def would_be(result: RunResult, word: str) -> str:
 def enumerated(counts: Mapping[str, int]) -> str:
     """Return counts by their words as part of a sentence."""
     return ", ".join(f"{count} {word}" for word, count in counts.items())
+
+
+def api_notice(days_left: int | None) -> str:
+    """Return what whoever runs CLOSRADS has to do about the version of Meta's API; empty while there is time."""
+    if days_left is None or days_left >= API_NOTICE_DAYS:
+        return ""
+    when = f"ends in about {days_left} day{'' if days_left == 1 else 's'}" if days_left > 0 else "has come to its end"
+    return (
+        f"For whoever runs CLOSRADS: the version of Meta's API that it uses {when}. Get the latest state of CLOSRADS, "
+        "deploy it, and run its command doctor."
+    )

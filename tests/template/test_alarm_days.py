@@ -6,12 +6,14 @@ What a run tells is what the real handler prints. CloudWatch hears it late, as A
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from closrads.domain.metrics import API_DAYS_LEFT
+from closrads.report.wording import API_NOTICE_DAYS
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import RECHECK, later, result_of
@@ -83,6 +85,8 @@ class Days:
     first: datetime
     """Local midnight of the first day."""
     metrics: Metrics = field(default_factory=Metrics)
+    api_days_left: Callable[[date], int] = lambda _: 300
+    """Until Meta ends the version of its API, by the day."""
 
     def at(self, day: int, hour: int = 6, minute: int = 30) -> float:
         """Return a local time of a day in seconds."""
@@ -97,7 +101,9 @@ class Days:
         end = start + seconds
         for name, value in self.emitted[kind].items():
             dimensions = {"service": "closrads", "stage": "prod"}
-            self.tell("CLOSRADS", name, dimensions, Point(end, value, end + EMF_LATE))
+            today = datetime.fromtimestamp(start, UTC).date()
+            told = self.api_days_left(today) if name == API_DAYS_LEFT else value
+            self.tell("CLOSRADS", name, dimensions, Point(end, told, end + EMF_LATE))
         self.invocation(start, seconds, failed=bool(self.emitted[kind].get("RunFailed")))
         return end
 
@@ -302,6 +308,21 @@ def workflow_does_not_come(days: Days) -> Troubles:
     }
 
 
+def api_comes_to_its_end(days: Days) -> Troubles:
+    """Come within 120 days of the end, update, and then have Meta warn of the next end."""
+    near = days.first.date() + timedelta(2)
+    end = near + timedelta(API_NOTICE_DAYS - 1)
+    updated, warned = near + timedelta(4), near + timedelta(6)
+    days.api_days_left = lambda day: (end - day).days if day < updated else 300 if day < warned else 0
+    for day in range(12):
+        days.run("change", days.at(day))
+    days.rechecks(days.at(0, 0, 0), days.at(1, 20, 0))
+    return {
+        "ApiVersionEnds": [days.at(2) + 40, days.at(8) + 40],
+        "RecheckSilence": [days.at(1, 19, 45) + 3],
+    }
+
+
 STORIES: Mapping[Story, tuple[int, bool]] = {
     dies: (5, False),
     fails_at_once: (4, False),
@@ -313,6 +334,7 @@ STORIES: Mapping[Story, tuple[int, bool]] = {
     rollbacks_fail: (4, False),
     mail_is_refused: (4, False),
     is_almost_cut_off: (4, False),
+    api_comes_to_its_end: (12, False),
     workflow_fails: (4, True),
     workflow_does_not_come: (12, True),
 }

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from closrads.domain.metrics import MAIL_FAILED, RECHECK_SUCCEEDED, ROLLBACK_FAILED, RUN_SUCCEEDED
+from closrads.domain.metrics import API_DAYS_LEFT, MAIL_FAILED, RECHECK_SUCCEEDED, ROLLBACK_FAILED, RUN_SUCCEEDED
 from closrads.observability import NAMESPACE
+from closrads.report.wording import API_NOTICE_DAYS
 from tests.template.stack import AWS_EMITS, ROOT, Deploy, Json, Series, alarms_of, heard_by, series
 
 ONE_IS_ENOUGH = {
@@ -90,7 +91,7 @@ def test_silence_rings_in_time_and_not_at_the_first_deploy(
 def test_one_sign_of_trouble_is_enough_and_none_is_fine(stack: dict[str, Json]) -> None:
     """An alarm rings at the first error, lost run or failed rollback, and not for want of data between daily runs."""
     alarms = alarms_of(stack)
-    for other in (*SILENCES, "FleetFailed"):
+    for other in (*SILENCES, "FleetFailed", "ApiVersionEnds"):
         alarms.pop(other, None)
 
     assert alarms.keys() == {*ONE_IS_ENOUGH, "NearTimeout"}
@@ -136,6 +137,15 @@ def test_what_is_told_late_is_still_heard(stack: dict[str, Json], alarm: str) ->
     timeout = stack["SyncFunction"]["Properties"]["Timeout"]
 
     assert timeout + 300 <= heard(stack[alarm]["Properties"])["Period"] < 30 * 60
+
+
+def test_the_end_of_the_api_is_told_by_alarm_and_mail_from_the_same_day(stack: dict[str, Json]) -> None:
+    """Once it is so, it stays so until a run says otherwise, whether runs come or not."""
+    alarm = stack["ApiVersionEnds"]["Properties"]
+
+    assert metric(alarm) == (NAMESPACE, API_DAYS_LEFT, "Minimum")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", API_NOTICE_DAYS)
+    assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "ignore")
 
 
 def test_every_alarm_is_in_the_runbook(deploy: Deploy) -> None:

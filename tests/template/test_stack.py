@@ -26,6 +26,7 @@ RESOURCES = {
     "RollbackFailed": "AWS::CloudWatch::Alarm",
     "MailFailed": "AWS::CloudWatch::Alarm",
     "NearTimeout": "AWS::CloudWatch::Alarm",
+    "ApiVersionEnds": "AWS::CloudWatch::Alarm",
     "Dashboard": "AWS::CloudWatch::Dashboard",
 }
 ONLY_IN_PROD = dict.fromkeys(["Silence", "RecheckSilence"], "AWS::CloudWatch::Alarm")

@@ -1,0 +1,37 @@
+"""How long Meta serves the versions of the Marketing API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class VersionLife:
+    """The life of a version."""
+
+    released: date
+    ends: date | None = None
+    """The last day on which Meta serves it; None until Meta has announced it."""
+
+
+LIVES: Mapping[str, VersionLife] = {
+    "v21.0": VersionLife(date(2024, 10, 2), date(2025, 9, 9)),
+    "v22.0": VersionLife(date(2025, 1, 21), date(2026, 2, 19)),
+    "v23.0": VersionLife(date(2025, 5, 29), date(2026, 6, 9)),
+    "v24.0": VersionLife(date(2025, 10, 8), date(2026, 11, 10)),
+    "v25.0": VersionLife(date(2026, 2, 18), date(2027, 2, 23)),
+    "v26.0": VersionLife(date(2026, 7, 29)),
+    "v27.0": VersionLife(date(2026, 11, 4)),
+}
+"""By version (Marketing API changelog, "Versions", as of 2026-11-27)."""
+SHORTEST_LIFE = min(life.ends - life.released for life in LIVES.values() if life.ends)
+"""Of a version whose end is known; Meta promises no more than 90 days after the next release ("Versioning")."""
+
+
+def days_left(version: str, today: date, warning: str = "") -> int:
+    """Return the days until a version ends; an end that is not announced comes after `SHORTEST_LIFE`.
+
+    Meta warns only when it already answers calls with a newer version ("Versioning"), so with a `warning` it is 0.
+    """
+    life = LIVES[version]
+    return 0 if warning else ((life.ends or life.released + SHORTEST_LIFE) - today).days
