@@ -28,10 +28,14 @@ SHORTEST_LIFE = min(life.ends - life.released for life in LIVES.values() if life
 """Of a version whose end is known; Meta promises no more than 90 days after the next release ("Versioning")."""
 
 
-def days_left(version: str, today: date, warning: str = "") -> int:
-    """Return the days until a version ends; an end that is not announced comes after `SHORTEST_LIFE`.
+def days_left(version: str, today: date, warning: str = "") -> int | None:
+    """Return the days until a version ends; None if the version is not in `LIVES`.
+
+    An end that is not announced is expected after `SHORTEST_LIFE`.
 
     Meta warns only when it already answers calls with a newer version ("Versioning"), so with a `warning` it is 0.
     """
-    life = LIVES[version]
-    return 0 if warning else ((life.ends or life.released + SHORTEST_LIFE) - today).days
+    if warning:
+        return 0
+    life = LIVES.get(version)
+    return ((life.ends or life.released + SHORTEST_LIFE) - today).days if life else None

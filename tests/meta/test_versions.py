@@ -27,6 +27,11 @@ def test_a_warning_says_that_the_end_has_come() -> None:
     assert days_left("v26.0", TODAY, "The call has been auto-upgraded to v27.0") == 0
 
 
+def test_of_a_version_that_somebody_has_set_by_hand_nothing_is_known() -> None:
+    """It must not cost a run its report."""
+    assert days_left("v99.0", TODAY) is None
+
+
 @pytest.mark.parametrize("version", LIVES)
 def test_no_version_ends_before_it_is_released(version: str) -> None:
     """A slip in the dates would ring for nothing, or never."""
