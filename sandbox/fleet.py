@@ -123,6 +123,7 @@ class Fleet:
         """Deploy with `Fleet` enabled; by default, no schedule fires, and the recheck follows immediately."""
         values = {
             "Stage": _STAGE,
+            "Schedules": "ON",
             "Fleet": "true",
             "FleetAccountsAtOnce": "2",
             "FleetRecheckSeconds": "0",

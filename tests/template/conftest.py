@@ -69,8 +69,8 @@ def fleet(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def stack(deploy: Deploy, stage: str, fleet: bool) -> dict[str, Json]:  # noqa: FBT001 - pytest gives it by its name
-    """Give the resources of that stage, all other parameters left alone."""
-    return deploy(Stage=stage, Fleet=str(fleet).lower())
+    """Give the resources of that stage, as each usually is: prod with its schedules on; all else left alone."""
+    return deploy(Stage=stage, Schedules={"dev": "OFF", "prod": "ON"}[stage], Fleet=str(fleet).lower())
 
 
 @pytest.fixture

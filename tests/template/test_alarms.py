@@ -73,7 +73,7 @@ def test_silence_rings_in_time_and_not_at_the_first_deploy(
     deploy: Deploy, name: str, fleet: str, hours: dict[str, int]
 ) -> None:
     """Missing data is bad news, once as much time has passed as the alarm looks back, or all that CloudWatch allows."""
-    silence = deploy(Stage="prod", Fleet=fleet)[name]["Properties"]
+    silence = deploy(Schedules="ON", Fleet=fleet)[name]["Properties"]
     period = heard(silence)["Period"]
 
     assert metric(silence) == (NAMESPACE, SILENCES[name], "Sum")

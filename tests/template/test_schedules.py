@@ -28,11 +28,19 @@ def odd_days(at: time, zone: str) -> int:
     return sum(moment.utcoffset() != moment.replace(fold=1).utcoffset() for moment in moments)
 
 
-def test_the_schedules_run_in_prod_only(stack: dict[str, Json], stage: str, fleet: bool) -> None:  # noqa: FBT001
-    """A deployment to dev can never write to Meta by itself, and in prod the function or the workflow is started."""
+@pytest.mark.parametrize("schedules", ["ON", "OFF", None])
+def test_nothing_runs_by_itself_until_a_deploy_says_so(
+    deploy: Deploy,
+    stage: str,
+    fleet: bool,  # noqa: FBT001 - pytest gives it by its name
+    schedules: str | None,
+) -> None:
+    """A first deploy starts nothing in any stage; daily run and recheck, or the workflow, are on together."""
+    given = {"Schedules": schedules} if schedules else {}
+    stack = deploy(Stage=stage, Fleet=str(fleet).lower(), **given)
     states = {name: schedule["State"] for name, schedule in of_type(stack, "AWS::Scheduler::Schedule").items()}
 
-    awake = {"dev": "DISABLED", "prod": "ENABLED"}[stage]
+    awake = "ENABLED" if schedules == "ON" else "DISABLED"
     expected = dict.fromkeys(SCHEDULES, "DISABLED" if fleet else awake)
     assert states == (expected | {"FleetRunDaily": awake} if fleet else expected)
 

@@ -29,7 +29,7 @@ RESOURCES = {
     "ApiVersionEnds": "AWS::CloudWatch::Alarm",
     "Dashboard": "AWS::CloudWatch::Dashboard",
 }
-ONLY_IN_PROD = dict.fromkeys(["Silence", "RecheckSilence"], "AWS::CloudWatch::Alarm")
+ONLY_WITH_SCHEDULES = dict.fromkeys(["Silence", "RecheckSilence"], "AWS::CloudWatch::Alarm")
 ONLY_WITH_FLEET = {
     "FleetRun": "AWS::StepFunctions::StateMachine",
     "FleetRunRole": "AWS::IAM::Role",
@@ -49,7 +49,7 @@ REPLACEABLE = {  # what may go with the stack, each with its reason; all else mu
 
 def test_the_stack_holds_exactly_these_resources(stack: dict[str, Json], stage: str, fleet: bool) -> None:  # noqa: FBT001
     """A resource that is lost, or one that nobody asked for, is noticed before it is deployed."""
-    expected = RESOURCES | (ONLY_IN_PROD if stage == "prod" else {}) | (ONLY_WITH_FLEET if fleet else {})
+    expected = RESOURCES | (ONLY_WITH_SCHEDULES if stage == "prod" else {}) | (ONLY_WITH_FLEET if fleet else {})
 
     assert {name: resource["Type"] for name, resource in stack.items()} == expected
 

@@ -27,6 +27,7 @@ NAME = SAM_CONFIG["global"]["parameters"]["stack_name"]
 PARAMETERS = {
     **dict(pair.split("=") for pair in SAM_CONFIG["deploy"]["parameters"]["parameter_overrides"]),
     "AlertEmail": "oncall@example.test",
+    "Schedules": "ON",
     "ScheduleExpression": HARDLY_EVER,
     "RecheckScheduleExpression": HARDLY_EVER,
 }
