@@ -82,10 +82,18 @@ def test_boto3_gives_up_in_time(stack: dict[str, Json], service: str, monkeypatc
 def test_runs_do_not_overlap_unless_they_have_to(
     deploy: Deploy, one_at_a_time: str, fleet: str, expected: int | None
 ) -> None:
-    """One at a time is the default; not where the account's limit leaves no choice, nor where a workflow calls many."""
+    """Where it is asked for there is one at a time, but not where a workflow calls many."""
     function = deploy(OneAtATime=one_at_a_time, Fleet=fleet)["SyncFunction"]["Properties"]
 
     assert function.get("ReservedConcurrentExecutions") == expected
+
+
+def test_it_deploys_in_an_account_that_can_reserve_nothing(stack: dict[str, Json]) -> None:
+    """Lambda leaves 10 of an account's concurrent executions unreserved, and a new account may have no more than those.
+
+    Source: Lambda Developer Guide, "Configuring reserved concurrency".
+    """
+    assert "ReservedConcurrentExecutions" not in stack["SyncFunction"]["Properties"]
 
 
 def test_a_failed_run_is_kept_and_not_repeated(stack: dict[str, Json]) -> None:
