@@ -90,8 +90,8 @@ def localized(
             alarm = resource["Properties"]
             stated = next(each["MetricStat"] for each in alarm.pop("Metrics") if "MetricStat" in each)
             alarm |= {**stated["Metric"], "Period": stated["Period"], "Statistic": stated["Stat"]}
-    for policy in function["Policies"]:
-        for statement in policy["Statement"]:
+    for policy in local["Resources"]["SyncFunctionRole"]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
             if statement["Action"] in _CHECKED_BY_ACTION:
                 statement["Resource"].append("*")
     return local

@@ -177,7 +177,7 @@ def alarms(deploy: Deploy) -> Callable[[bool], dict[str, Alarm]]:
     """Give the alarms of a production stack, without or with Fleet."""
     return lambda fleet: {
         name: Alarm(properties)
-        for name, properties in alarms_of(deploy(Stage="prod", Fleet=str(fleet).lower())).items()
+        for name, properties in alarms_of(deploy(Stage="prod", Schedules="ON", Fleet=str(fleet).lower())).items()
     }
 
 

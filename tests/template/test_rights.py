@@ -17,14 +17,6 @@ from tests.world import LIVE, START, World
 Right: TypeAlias = tuple[str, str]
 """An action and what it is done to, as the template spells that."""
 
-NO_SID = {  # SAM writes these itself, without a name for their statements
-    "SyncFunctionEventInvokeConfigOnFailureSQSPolicy",
-    "SyncFunctionDailyLambdaPolicy",
-    "SyncFunctionDailySQSPolicy",
-    "SyncFunctionRecheckLambdaPolicy",
-    "SyncFunctionRecheckSQSPolicy",
-}
-NO_SID_WITH_FLEET = {"FleetRunDailyStartExecutionPolicy", "FleetRunDailySQSPolicy"}
 SETTINGS = ARN % ("ssm", "parameter/closrads/{stage}/*")
 ANY_SENDER = ARN % ("ses", "identity/*")
 CONFIGURATION_SETS = ARN % ("ses", "configuration-set/*")
@@ -40,15 +32,10 @@ PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Cond
 DAILY = {"dry_run": False, "scheduled": f"{START:%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def policies_of(stack: Stack) -> dict[str, Json]:
-    """Give the statements of every policy that a role of the stack has of its own, by the policy's name."""
-    roles = of_type(stack, "AWS::IAM::Role").values()
-    return {each["PolicyName"]: each["PolicyDocument"]["Statement"] for role in roles for each in role["Policies"]}
-
-
 def statements(stack: Stack) -> list[Json]:
     """Give every permission that any role of the stack has by a policy of its own."""
-    return [statement for policy in policies_of(stack).values() for statement in policy]
+    roles = of_type(stack, "AWS::IAM::Role").values()
+    return [each for role in roles for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
 
 
 def rights_of(stack: Stack, role: str) -> set[Right]:
@@ -126,6 +113,8 @@ def test_the_function_can_do_what_its_code_calls_and_nothing_more(deploy: Deploy
     spare = {
         ("ses:SendEmail", CONFIGURATION_SETS),
         ("sqs:SendMessage", "${FailedRuns.Arn}"),
+        ("logs:CreateLogStream", "${SyncLogs.Arn}"),
+        ("logs:PutLogEvents", "${SyncLogs.Arn}"),
     }
 
     called = set().union(*life(world))
@@ -139,8 +128,8 @@ def test_a_schedule_can_start_the_function_and_keep_what_it_could_not(stack: dic
     """It needs no more: not another function, not another queue."""
     role = stack[schedule]["Properties"]["Target"]["RoleArn"]
 
-    assert role == {"Fn::GetAtt": [f"{schedule}Role", "Arn"]}
-    assert rights_of(stack, f"{schedule}Role") == {
+    assert role == {"Fn::GetAtt": ["ScheduleRole", "Arn"]}
+    assert rights_of(stack, "ScheduleRole") == {
         ("lambda:InvokeFunction", "${SyncFunction.Arn}"),
         ("sqs:SendMessage", "${MissedRuns.Arn}"),
     }
@@ -165,8 +154,8 @@ def test_the_workflows_schedule_can_start_it_and_keep_what_it_could_not(deploy: 
     """It needs no more, and not the function."""
     stack = deploy(Fleet="true")
 
-    assert stack["FleetRunDaily"]["Properties"]["Target"]["RoleArn"] == {"Fn::GetAtt": ["FleetRunDailyRole", "Arn"]}
-    assert rights_of(stack, "FleetRunDailyRole") == {
+    assert stack["FleetRunDaily"]["Properties"]["Target"]["RoleArn"] == {"Fn::GetAtt": ["FleetScheduleRole", "Arn"]}
+    assert rights_of(stack, "FleetScheduleRole") == {
         ("states:StartExecution", "${FleetRun}"),
         ("sqs:SendMessage", "${MissedRuns.Arn}"),
     }
@@ -179,28 +168,43 @@ def test_a_role_can_be_taken_by_its_own_service_only(stack: dict[str, Json], fle
         for name, role in of_type(stack, "AWS::IAM::Role").items()
     }
 
-    services = {
-        "SyncFunctionRole": "lambda",
-        "SyncFunctionDailyRole": "scheduler",
-        "SyncFunctionRecheckRole": "scheduler",
-    }
+    services = {"SyncFunctionRole": "lambda", "ScheduleRole": "scheduler"}
     if fleet:
-        services |= {"FleetRunRole": "states", "FleetRunDailyRole": "scheduler"}
+        services |= {"FleetRunRole": "states", "FleetScheduleRole": "scheduler"}
     assert trusted == {
-        name: [(["sts:AssumeRole"], {"Service": [f"{service}.amazonaws.com"]})] for name, service in services.items()
+        name: [("sts:AssumeRole", {"Service": f"{service}.amazonaws.com"})] for name, service in services.items()
     }
+
+
+def test_a_service_takes_a_role_for_this_account_only(deploy: Deploy) -> None:
+    """A schedule or workflow of another account that names the role's ARN cannot have the service act as it.
+
+    Sources: EventBridge Scheduler User Guide, "Confused deputy prevention", which has the group of the schedule for
+    `aws:SourceArn`; Step Functions Developer Guide, "Prevent cross-service confused deputy issue". Lambda offers neither.
+    """
+    stack = deploy(Fleet="true")
+    roles = of_type(stack, "AWS::IAM::Role")
+    conditions = {name: role["AssumeRolePolicyDocument"]["Statement"][0].get("Condition") for name, role in roles.items()}
+    account = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    group = {"StringEquals": account | {"aws:SourceArn": ARN % ("scheduler", "schedule-group/default")}}
+    itself = ARN % ("states", "stateMachine:${AWS::StackName}-fleet")
+
+    assert conditions == {
+        "SyncFunctionRole": None,
+        "ScheduleRole": group,
+        "FleetScheduleRole": group,
+        "FleetRunRole": {"StringEquals": account, "ArnLike": {"aws:SourceArn": [itself, f"{itself}/*"]}},
+    }
+    assert {each.get("GroupName") for each in of_type(stack, "AWS::Scheduler::Schedule").values()} == {None}
 
 
 def test_every_statement_says_what_it_is_for(stack: dict[str, Json], fleet: bool) -> None:  # noqa: FBT001
     """Permissions are written out under a name, never taken from a ready-made policy that grants more."""
-    policies = policies_of(stack)
-    without = NO_SID | (NO_SID_WITH_FLEET if fleet else set())
-    named = {each.get("Sid") for name, policy in policies.items() if name not in without for each in policy}
+    named = {each.get("Sid") for each in statements(stack)}
 
-    assert policies.keys() > without
-    assert named == {"ReadParameters", "SendReport", "KeepLedger", "FindOpenChanges"} | (
-        {"CallTheFunction", "StartItems", "FollowItems"} if fleet else set()
-    )
+    of_function = {"ReadParameters", "SendReport", "KeepLedger", "FindOpenChanges", "WriteLog", "KeepFailedRuns"}
+    of_fleet = {"CallTheFunction", "StartItems", "FollowItems", "StartTheWorkflow"} if fleet else set()
+    assert named == of_function | {"StartTheFunction", "KeepMissedRuns"} | of_fleet
 
 
 def test_no_permission_is_wider_than_its_reason(stack: dict[str, Json], stage: str, fleet: bool) -> None:  # noqa: FBT001
@@ -213,11 +217,11 @@ def test_no_permission_is_wider_than_its_reason(stack: dict[str, Json], stage: s
     assert {text for text in resources if "*" in text} == {each.replace("{stage}", stage) for each in reasoned}
 
 
-def test_the_only_managed_policy_is_the_one_for_logs(stack: dict[str, Json]) -> None:
-    """No broad permission comes in by a policy that somebody else maintains."""
+def test_there_is_no_managed_policy(stack: dict[str, Json]) -> None:
+    """No broad permission comes in by a policy that somebody else maintains, such as that to write every log there is."""
     managed = [arn for role in of_type(stack, "AWS::IAM::Role").values() for arn in role.get("ManagedPolicyArns", [])]
 
-    assert managed == ["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"]
+    assert managed == []
 
 
 def test_secrets_are_put_under_the_key_that_needs_no_right() -> None:

@@ -12,9 +12,8 @@ RESOURCES = {
     "SyncFunctionRole": "AWS::IAM::Role",
     "SyncFunctionEventInvokeConfig": "AWS::Lambda::EventInvokeConfig",
     "SyncFunctionDaily": "AWS::Scheduler::Schedule",
-    "SyncFunctionDailyRole": "AWS::IAM::Role",
+    "ScheduleRole": "AWS::IAM::Role",
     "SyncFunctionRecheck": "AWS::Scheduler::Schedule",
-    "SyncFunctionRecheckRole": "AWS::IAM::Role",
     "Ledger": "AWS::DynamoDB::Table",
     "SyncLogs": "AWS::Logs::LogGroup",
     "MissedRuns": "AWS::SQS::Queue",
@@ -34,7 +33,7 @@ ONLY_WITH_FLEET = {
     "FleetRun": "AWS::StepFunctions::StateMachine",
     "FleetRunRole": "AWS::IAM::Role",
     "FleetRunDaily": "AWS::Scheduler::Schedule",
-    "FleetRunDailyRole": "AWS::IAM::Role",
+    "FleetScheduleRole": "AWS::IAM::Role",
     "FleetFailed": "AWS::CloudWatch::Alarm",
 }
 REPLACEABLE = {  # what may go with the stack, each with its reason; all else must outlive it
