@@ -2,7 +2,8 @@
 
 from sandbox import Sandbox
 from sandbox.aws import LEDGER_TABLE
-from tests.template.stack import Json
+from tests.template.stack import ARN, Deploy, Json
+from tests.template.test_rights import rights_of
 
 
 def test_it_has_the_shape_that_everything_is_tested_with(stack: dict[str, Json], sandbox: Sandbox) -> None:
@@ -52,6 +53,20 @@ def test_the_ledger_outlives_accidents(stack: dict[str, Json], stage: str) -> No
     assert ledger["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert ledger["Properties"]["DeletionProtectionEnabled"] is (stage == "prod")
     assert "TableName" not in ledger["Properties"], "a second stack, or a table left behind, would collide with it"
+
+
+def test_a_table_that_is_there_is_taken_instead_of_a_new_one(deploy: Deploy) -> None:
+    """The function is told its name, and may do with it, and with no other, what it may do with one that the stack made."""
+    new, old = deploy(), deploy(LedgerTable="left-behind")
+    arn = ARN % ("dynamodb", "table/left-behind")
+
+    def rights(stack: dict[str, Json]) -> set[tuple[str, str]]:
+        all_rights = rights_of(stack, "SyncFunctionRole")
+        return {(action, resource) for action, resource in all_rights if action.startswith("dynamodb:")}
+
+    assert new.keys() - old.keys() == {"Ledger"}
+    assert old["SyncFunction"]["Properties"]["Environment"]["Variables"]["CLOSRADS_LEDGER_TABLE"] == "left-behind"
+    assert rights(old) == {(action, resource.replace("${Ledger.Arn}", arn)) for action, resource in rights(new)}
 
 
 def test_the_ledger_costs_by_use_and_forgets(stack: dict[str, Json]) -> None:

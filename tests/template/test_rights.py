@@ -184,7 +184,9 @@ def test_a_service_takes_a_role_for_this_account_only(deploy: Deploy) -> None:
     """
     stack = deploy(Fleet="true")
     roles = of_type(stack, "AWS::IAM::Role")
-    conditions = {name: role["AssumeRolePolicyDocument"]["Statement"][0].get("Condition") for name, role in roles.items()}
+    conditions = {
+        name: role["AssumeRolePolicyDocument"]["Statement"][0].get("Condition") for name, role in roles.items()
+    }
     account = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
     group = {"StringEquals": account | {"aws:SourceArn": ARN % ("scheduler", "schedule-group/default")}}
     itself = ARN % ("states", "stateMachine:${AWS::StackName}-fleet")

@@ -93,6 +93,11 @@ NO_SCHEDULES = [
         ("RecheckScheduleExpression", ["cron(30 7 * * ? *)", "cron(30 7 ? * 2-6 *)", "rate(12 hours)"], NO_SCHEDULES),
         ("ScheduleTimezone", ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"], ["", "America/New York"]),
         ("AlertEmail", ["", "on-call@example.com"], ["on-call", "a@b", "a@example.com, b@example.com"]),
+        (
+            "LedgerTable",
+            ["", "closrads-prod-Ledger-1A2B3C"],
+            ["a", "*", "table/closrads", "arn:aws:dynamodb:::table/a"],
+        ),
         ("SenderIdentity", ["*", "example.com", "reports@mail.example.com"], ["", "*.com", "example", "a@*"]),
     ],
 )
