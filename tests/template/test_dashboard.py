@@ -50,7 +50,7 @@ def test_it_shows_what_is_emitted_all_of_it_and_nothing_else(
 
 
 def test_it_shows_every_alarm_of_its_stage(body: Json, stack: dict[str, Json]) -> None:
-    """Also the one that exists only with the schedules on, and there alone: an unknown name would keep the stack from deploying."""
+    """Also the one that exists with the schedules on only: an unknown name would keep the stack from deploying."""
     (widget,) = of_kind(body, "alarm")
 
     assert sorted(widget["alarms"]) == sorted(f"${{{name}.Arn}}" for name in alarms_of(stack))

@@ -56,7 +56,7 @@ def test_the_ledger_outlives_accidents(stack: dict[str, Json], stage: str) -> No
 
 
 def test_a_table_that_is_there_is_taken_instead_of_a_new_one(deploy: Deploy) -> None:
-    """The function is told its name, and may do with it, and with no other, what it may do with one that the stack made."""
+    """The function is told its name, and may do with it what it may do with one that the stack made."""
     new, old = deploy(), deploy(LedgerTable="left-behind")
     arn = ARN % ("dynamodb", "table/left-behind")
 

@@ -180,7 +180,7 @@ def test_a_service_takes_a_role_for_this_account_only(deploy: Deploy) -> None:
     """A schedule or workflow of another account that names the role's ARN cannot have the service act as it.
 
     Sources: EventBridge Scheduler User Guide, "Confused deputy prevention", which has the group of the schedule for
-    `aws:SourceArn`; Step Functions Developer Guide, "Prevent cross-service confused deputy issue". Lambda offers neither.
+    `aws:SourceArn`; Step Functions Developer Guide, "Prevent cross-service confused deputy issue". Lambda has neither.
     """
     stack = deploy(Fleet="true")
     roles = of_type(stack, "AWS::IAM::Role")
@@ -220,7 +220,7 @@ def test_no_permission_is_wider_than_its_reason(stack: dict[str, Json], stage: s
 
 
 def test_there_is_no_managed_policy(stack: dict[str, Json]) -> None:
-    """No broad permission comes in by a policy that somebody else maintains, such as that to write every log there is."""
+    """No broad permission comes in by a policy that somebody else maintains, such as one to write every log."""
     managed = [arn for role in of_type(stack, "AWS::IAM::Role").values() for arn in role.get("ManagedPolicyArns", [])]
 
     assert managed == []

@@ -1,4 +1,4 @@
-"""The ledger outlives its stack: what a deleted stack has recorded, the next one goes on with, by the runbook's command."""
+"""The ledger outlives its stack: the next one goes on with what a deleted one recorded, by the runbook's command."""
 
 import json
 import re
@@ -37,7 +37,7 @@ PARAMETERS = """
 
 @pytest.fixture
 def stacks(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SamStacks]:
-    """Start an AWS that holds nothing yet, and a business with one campaign that targets Texas and has demand in Florida."""
+    """Start an AWS that holds nothing yet, and a business whose ad set targets Texas while demand is in Florida."""
     if reason := why_not_here() or why_no_sam():
         pytest.skip(reason)
     package = request.getfixturevalue("package")  # built only where it can run

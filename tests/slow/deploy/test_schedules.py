@@ -27,7 +27,7 @@ def stacks(tmp_path: Path) -> Iterator[SamStacks]:
 
 
 def test_a_stack_runs_by_itself_only_when_told_so(stacks: SamStacks) -> None:
-    """From the first deploy to the last, both schedules are in the same state, and only a deploy that says so turns it."""
+    """From the first deploy to the last, both schedules are in one state, and only a deploy that says so turns it."""
     later = CHANGED_HOUR.replace("cron(0 5", "cron(0 7")
     assert later != CHANGED_HOUR
     off, on = (dict.fromkeys(("SyncFunctionDaily", "SyncFunctionRecheck"), state) for state in ("DISABLED", "ENABLED"))
