@@ -132,3 +132,15 @@ def test_the_runbooks_commands_are_among_them() -> None:
 
     assert len(ways) == 6
     assert [way.splitlines()[0] for way in ways if "```bash" not in way] == []
+
+
+def test_moving_takes_few_commands_and_says_what_one_sees() -> None:
+    """From the old script's file to the first live run; and the old one is off before the new one writes."""
+    text = (ROOT / "docs" / "moving.md").read_text()
+    steps = re.split(r"^\*\*\d", text, flags=re.MULTILINE)[1:]
+    commands = [line for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+
+    assert len(commands) <= 10
+    assert [step[:30] for step in steps if "```bash" not in step or "You see" not in step] == []
+    live = [command for command in commands if re.search("Schedules=ON|live|resync", command)]
+    assert (commands[0], live) == ("crontab -l", [commands[-1]])

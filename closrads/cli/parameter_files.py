@@ -40,6 +40,23 @@ _VARIABLES_OF_A_CAMPAIGN = {
 }
 
 
+_FREE_MAILBOXES = frozenset(
+    {
+        "aol.com",
+        "gmail.com",
+        "googlemail.com",
+        "hotmail.com",
+        "icloud.com",
+        "live.com",
+        "msn.com",
+        "outlook.com",
+        "yahoo.com",
+        "ymail.com",
+    }
+)
+"""Domains of mail providers, which only their own servers may sign for."""
+
+
 class ParameterType(StrEnum):
     """The Parameter Store's types."""
 
@@ -140,6 +157,27 @@ def _normalized(name: str, value: str) -> str:
     if name.endswith("fb_ad_account_id") and value.isdecimal():
         return f"act_{value}"
     return value
+
+
+def warnings_about(file: ParameterFile) -> list[str]:
+    """Return what a file's author may not expect of it: values that are valid and yet do not do what they seem to.
+
+    A mail from a provider's domain that SES sends is signed by SES, not by the provider, and so fails DMARC (Amazon SES
+    Developer Guide, "Complying with DMARC authentication protocol").
+    """
+    warnings = []
+    domain = file.values.get("email/sender", "").rpartition("@")[2].lower()
+    if domain in _FREE_MAILBOXES:
+        warnings.append(
+            f"email/sender: {domain} does not let Amazon SES send in its name, so the report would land in spam or be "
+            "refused: take an address of a domain of your own. The recipients may stay: docs/moving.md"
+        )
+    if "DRY_RUN" in file.left_out:
+        warnings.append(
+            "DRY_RUN has no effect here: a run is dry unless its event says otherwise, and nothing runs by itself "
+            "until a deploy says Schedules=ON: docs/moving.md"
+        )
+    return warnings
 
 
 def shown_values(values: Mapping[str, str]) -> dict[str, str]:

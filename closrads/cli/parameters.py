@@ -19,6 +19,7 @@ from closrads.cli.parameter_files import (
     read_toml,
     shown_values,
     type_of,
+    warnings_about,
 )
 from closrads.cli.summary import several
 from closrads.cli.terminal import (
@@ -66,6 +67,8 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bo
         print(json.dumps({**names, "left_out": wanted.left_out}))  # noqa: T201 - for machines
     else:
         _show(path, changes, wanted, there)
+    for warning in warnings_about(wanted):
+        say(warning, style="yellow")
     if puts_unasked or not changes or dry_run:
         return 0
     if not confirm(f"Put {several(len(changes), 'parameter')} below {path}?"):

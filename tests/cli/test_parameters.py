@@ -221,6 +221,35 @@ class TestPush:
         assert said in result.stderr
 
 
+class TestMoving:
+    """What the old system's file holds that means something else here."""
+
+    @pytest.mark.parametrize("domain", ["gmail.com", "Outlook.com", "yahoo.com"])
+    def test_a_free_mailbox_as_sender_is_warned_of(self, legacy: Path, sandbox: Sandbox, domain: str) -> None:
+        """SES can verify the address, but not sign for its provider; it is put all the same, for it is no mistake."""
+        legacy.write_text(LEGACY.replace("reports@example.test", f"owner@{domain}"))
+
+        result = run("push-config", legacy, "--yes")
+
+        assert (result.exit_code, puts(sandbox)) == (0, 9)
+        assert f"email/sender: {domain.lower()} does not let Amazon SES send in its name" in result.stderr
+        assert "docs/moving.md" in result.stderr
+
+    @pytest.mark.parametrize("sender", ["reports@example.test", "reports@mail.gmail.com.example.test"])
+    def test_an_address_of_a_domain_of_ones_own_is_not(self, legacy: Path, sender: str) -> None:
+        """Nor one whose name only looks like it."""
+        legacy.write_text(LEGACY.replace("reports@example.test", sender))
+
+        assert "Amazon SES" not in run("push-config", legacy, "--dry-run").stderr
+
+    def test_the_old_switch_is_explained(self, legacy: Path) -> None:
+        """Who relied on it learns what decides now; without it nothing is said."""
+        assert "DRY_RUN has no effect here" in run("push-config", legacy, "--dry-run").stderr
+        legacy.write_text(LEGACY.replace("DRY_RUN=true", ""))
+
+        assert "DRY_RUN" not in run("push-config", legacy, "--dry-run").stderr
+
+
 class TestPull:
     """Into a file."""
 
