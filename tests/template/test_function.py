@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 from closrads.observability import NAMESPACE, SERVICE
-from tests.template.stack import REGION, Deploy, Json, of_type
+from tests.template.stack import REGION, Deploy, Json, as_text, of_type
 
 ENVIRONMENT = {
     "CLOSRADS_STAGE",
@@ -104,6 +104,13 @@ def test_a_failed_run_is_kept_and_not_repeated(stack: dict[str, Json]) -> None:
     assert config["MaximumRetryAttempts"] == 0
     assert config["MaximumEventAgeInSeconds"] == 3600
     assert config["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedRuns", "Arn"]}
+
+
+def test_a_result_goes_to_the_default_bus(stack: dict[str, Json]) -> None:
+    """So that a chat or a ticket is a rule away; Lambda sends it after the run, which never waits for it."""
+    destination = stack["SyncFunctionEventInvokeConfig"]["Properties"]["DestinationConfig"]["OnSuccess"]
+
+    assert as_text(destination["Destination"]).endswith(":${AWS::AccountId}:event-bus/default")
 
 
 def test_queues_keep_what_they_hold_safely_for_two_weeks(stack: dict[str, Json]) -> None:

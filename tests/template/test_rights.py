@@ -113,6 +113,7 @@ def test_the_function_can_do_what_its_code_calls_and_nothing_more(deploy: Deploy
     spare = {
         ("ses:SendEmail", CONFIGURATION_SETS),
         ("sqs:SendMessage", "${FailedRuns.Arn}"),
+        ("events:PutEvents", ARN % ("events", "event-bus/default")),
         ("logs:CreateLogStream", "${SyncLogs.Arn}"),
         ("logs:PutLogEvents", "${SyncLogs.Arn}"),
     }
@@ -204,7 +205,15 @@ def test_every_statement_says_what_it_is_for(stack: dict[str, Json], fleet: bool
     """Permissions are written out under a name, never taken from a ready-made policy that grants more."""
     named = {each.get("Sid") for each in statements(stack)}
 
-    of_function = {"ReadParameters", "SendReport", "KeepLedger", "FindOpenChanges", "WriteLog", "KeepFailedRuns"}
+    of_function = {
+        "ReadParameters",
+        "SendReport",
+        "KeepLedger",
+        "FindOpenChanges",
+        "WriteLog",
+        "TellResult",
+        "KeepFailedRuns",
+    }
     of_fleet = {"CallTheFunction", "StartItems", "FollowItems", "StartTheWorkflow"} if fleet else set()
     assert named == of_function | {"StartTheFunction", "KeepMissedRuns"} | of_fleet
 
