@@ -1,5 +1,6 @@
 """Who may do what: each role can do what is called for, and nothing more."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -23,7 +24,7 @@ CONFIGURATION_SETS = ARN % ("ses", "configuration-set/*")
 EXECUTIONS = [ARN % ("states", f"execution:${{AWS::StackName}}-fleet{mark}*") for mark in ":/"]
 WILDCARDS = {  # the only resources with a `*`, each with its reason
     SETTINGS: "all settings of the stage are read with one call, those of a campaign with four",
-    ANY_SENDER: "the default of SenderIdentity: no address has a default",
+    ANY_SENDER: "the default of SenderIdentity: in the SES sandbox, where an account begins, recipients count as well",
     CONFIGURATION_SETS: "which set is an identity's default is not known here, and it grants no sending",
 }
 WILDCARDS_WITH_FLEET = dict.fromkeys(EXECUTIONS, "executions have names that nobody knows before")
@@ -226,6 +227,15 @@ def test_no_permission_is_wider_than_its_reason(stack: dict[str, Json], stage: s
     assert [action for action in actions if "*" in action] == []
     reasoned = WILDCARDS | (WILDCARDS_WITH_FLEET if fleet else {})
     assert {text for text in resources if "*" in text} == {each.replace("{stage}", stage) for each in reasoned}
+
+
+def test_once_out_of_the_sandbox_the_sender_is_one(deploy: Deploy) -> None:
+    """The README's last step leaves no identity but one, and the deploys after it keep that."""
+    (identity,) = re.findall(r"^ +sam deploy .* SenderIdentity=(\S+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    stack = deploy(SenderIdentity=identity)
+
+    senders = {resource for action, resource in rights_of(stack, "SyncFunctionRole") if action == "ses:SendEmail"}
+    assert senders == {ARN % ("ses", f"identity/{identity}"), CONFIGURATION_SETS}
 
 
 def test_there_is_no_managed_policy(stack: dict[str, Json]) -> None:
