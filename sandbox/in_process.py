@@ -38,7 +38,7 @@ class InProcessSandbox(Sandbox):
     """
 
     def __init__(self, now: Callable[[], float], wait: Wait) -> None:
-        self.memory_aws = MemoryAws()
+        self.memory_aws = MemoryAws(now)
         super().__init__(now, aws=self.memory_aws)
         self._servers: list[InProcessServer] = []
 

@@ -1,6 +1,7 @@
 """The clients, and the scripting of their calls."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -48,14 +49,17 @@ class MemoryAws(AwsWorld):
 
     Attributes
     ----------
+    now
+        Returns the time in seconds.
     before, after
         Called with service and operation around each attempt of a call, without `lock` held: they may wait, and change
         anything. A `ConnectionError` that they raise loses the call or its response; any other exception propagates to
         the caller.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
         super().__init__()
+        self.now = now
         self.before: Hook = _nothing
         self.after: Hook = _nothing
         self.reset()
@@ -99,7 +103,7 @@ class MemoryAws(AwsWorld):
             **deployed,
             "cloudformation": CloudFormation(deployed),
             "dynamodb": DynamoDb(),
-            "ssm": Ssm(),
+            "ssm": Ssm(lambda: self.now()),  # noqa: PLW0108 - `now` may be replaced
             "sesv2": Ses(lambda: self.ses, self.mails),
         }
         self.before = self.after = _nothing

@@ -1,6 +1,7 @@
 """The Parameter Store in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.memory_aws.errors import AwsError
@@ -13,9 +14,14 @@ LARGEST_VALUE = 4096
 
 
 class Ssm:
-    """The operations of SSM on parameters, with boto3's names, parameters and responses."""
+    """The operations of SSM on parameters, with boto3's names, parameters and responses.
 
-    def __init__(self) -> None:
+    `LastModifiedDate` is when a parameter was last put, even with the same value (API reference, "Parameter"); `now`
+    returns the time in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._parameters: dict[str, dict[str, Any]] = {}
 
     def put_parameter(
@@ -38,6 +44,7 @@ class Ssm:
         version = there["Version"] + 1 if there else 1
         self._parameters[Name] = {
             "Name": Name, "Type": kind, "Value": Value, "Version": version, "DataType": "text",
+            "LastModifiedDate": datetime.fromtimestamp(self._now(), UTC),
         }  # fmt: skip
         return {"Version": version, "Tier": "Standard"}
 
