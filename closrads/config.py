@@ -6,9 +6,12 @@ A campaign is added by adding parameters below `campaigns/<slug>/`, without a co
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from email.utils import parseaddr
 from functools import cache
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -16,12 +19,18 @@ import boto3
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads.domain.settings import CampaignConfig, ClosrtechLogin, EmailConfig, Limits, Settings
-from closrads.errors import ConfigError, ConfigUnavailableError
+from closrads.errors import ConfigError, ConfigUnavailableError, PausedError
 from closrads.redaction import Secret
 
+if TYPE_CHECKING:
+    from types_boto3_ssm import SSMClient
+
 CACHE_SECONDS = 300
+PAUSED = "paused"
+"""Name of the parameter that keeps anything new from being begun."""
 META_GRAPH_URL = "https://graph.facebook.com"
 PLAIN_HTTP_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
 """Hosts for which plain http is accepted: a test server on this machine, or on the host of the function's container."""
@@ -34,6 +43,7 @@ _SHARED_PARAMETERS = frozenset(
     {
         "closrtech/base_url", "closrtech/email", "closrtech/password",
         "meta/access_token", "meta/app_secret", "email/sender", "email/recipients",
+        "paused",
     }
 )  # fmt: skip
 _SHARED_FOLDERS = ("closrtech/", "meta/", "email/", "limits/")
@@ -54,10 +64,51 @@ def prepare() -> None:
     _parameter_store()
 
 
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    value: str
+    changed_at: datetime
+
+
+class _ParameterStore(SSMProvider):
+    """Powertools' cached reads, with what those leave out: when each parameter was last changed."""
+
+    client: "SSMClient"
+
+    def _get_multiple(self, path: str, decrypt: bool | None = None, recursive: bool = False, **_: Any) -> Any:  # noqa: FBT001, FBT002 - Powertools' signature
+        pages = self.client.get_paginator("get_parameters_by_path").paginate(
+            Path=path, Recursive=recursive, WithDecryption=bool(decrypt)
+        )
+        return {
+            found["Name"].removeprefix(path).lstrip("/"): _Parameter(found["Value"], found["LastModifiedDate"])
+            for page in pages
+            for found in page["Parameters"]
+        }
+
+    def read_now(self, path: str, *names: str) -> dict[str, _Parameter]:
+        """Return those of the named parameters that exist, past the cache.
+
+        Raises
+        ------
+        ConfigUnavailableError
+            They cannot be read.
+        """
+        try:
+            answer = self.client.get_parameters(Names=[f"{path}/{name}" for name in names])
+        except (BotoCoreError, ClientError) as error:
+            what = "It could not be read whether CLOSRADS is paused"
+            raise ConfigUnavailableError([f"{what} ({path}/paused), so nothing new is begun: {error}"]) from None
+        return {
+            found["Name"].removeprefix(f"{path}/"): _Parameter(found["Value"], found["LastModifiedDate"])
+            for found in answer["Parameters"]
+        }
+
+
 @cache
-def _parameter_store() -> SSMProvider:
-    # boto3's default session, which the other clients use too, loads its data only once.
-    return SSMProvider(boto3_client=boto3.client("ssm", config=Config(proxies={})))
+def _parameter_store() -> _ParameterStore:
+    # boto3's default session, which the other clients use too, loads its data only once. A wave waits for its read.
+    config = Config(proxies={}, connect_timeout=1, read_timeout=3)
+    return _ParameterStore(boto3_client=boto3.client("ssm", config=config))
 
 
 def load_settings(only: Sequence[str] | None = None) -> Settings:
@@ -74,30 +125,67 @@ def load_settings(only: Sequence[str] | None = None) -> Settings:
     ConfigError
         Lists every problem. Invalid parameters are not cached: the next call reads them again.
     """
+    path = _path()
+    store = _parameter_store()
+    folders = [""] if only is None else [*_SHARED_FOLDERS, *(f"campaigns/{slug}/" for slug in only)]
+    found: dict[str, _Parameter] = {} if only is None else store.read_now(path, PAUSED)
+    try:
+        for folder in folders:
+            below: Mapping[str, Any] = store.get_multiple(
+                f"{path}/{folder}".rstrip("/"), max_age=CACHE_SECONDS, recursive=True, decrypt=True
+            )
+            found |= {folder + name: parameter for name, parameter in below.items()}
+    except GetParameterError as error:
+        raise ConfigUnavailableError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
+    values = {name: parameter.value for name, parameter in found.items()}
+    changed = {name: parameter.changed_at for name, parameter in found.items()}
+    settings = None
+    try:
+        settings = parse_settings(path, values, os.environ, changed, needs_campaigns=only is None)
+    finally:
+        if settings is None or settings.paused_since:  # whoever mends or resumes it need not wait for the cache
+            store.clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+    return settings
+
+
+def refuse_if_switched_off(slug: str | None = None) -> None:
+    """Read, past the cache, whether anything new may be begun: at all, and in the campaign if one is given.
+
+    Raises
+    ------
+    PausedError
+        Everything is paused, or the campaign is switched off.
+    ConfigError
+        That cannot be read, or one of the two parameters is neither true nor false.
+    """
+    path, enabled = _path(), f"campaigns/{slug}/enabled"
+    found = _parameter_store().read_now(path, PAUSED, *([enabled] if slug else []))
+    for name, what, usual in ((PAUSED, "CLOSRADS is paused", False), (enabled, "the campaign is switched off", True)):
+        if name not in found:
+            continue
+        is_on = truth_of(_trimmed(found[name].value))
+        if is_on is None:
+            raise ConfigError([f"{path}/{name}: {NO_TRUTH}; nothing new is begun until it is"])
+        if is_on is not usual:
+            since = found[name].changed_at
+            said = f"Not begun: {what}, since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            raise PausedError(said, since, is_of_campaign=name == enabled)
+
+
+def _path() -> str:
     path = os.environ.get("CLOSRADS_PARAMETER_PATH", "").rstrip("/")
     if not path.startswith("/"):
         raise ConfigError(["CLOSRADS_PARAMETER_PATH: must be set to the parameters' path, such as /closrads/prod"])
-    store = _parameter_store()
-    folders = [""] if only is None else [*_SHARED_FOLDERS, *(f"campaigns/{slug}/" for slug in only)]
-    try:
-        values = {
-            folder + name: str(text)
-            for folder in folders
-            for name, text in store.get_multiple(
-                f"{path}/{folder}".rstrip("/"), max_age=CACHE_SECONDS, recursive=True, decrypt=True
-            ).items()
-        }
-    except GetParameterError as error:
-        raise ConfigUnavailableError([f"{path}: the Parameter Store cannot be read: {error}"]) from None
-    try:
-        return parse_settings(path, values, os.environ, needs_campaigns=only is None)
-    except ConfigError:
-        store.clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
-        raise
+    return path
 
 
 def parse_settings(
-    path: str, values: Mapping[str, str], environment: Mapping[str, str], *, needs_campaigns: bool = True
+    path: str,
+    values: Mapping[str, str],
+    environment: Mapping[str, str],
+    changed: Mapping[str, datetime] | None = None,
+    *,
+    needs_campaigns: bool = True,
 ) -> Settings:
     """Return the settings.
 
@@ -107,6 +195,8 @@ def parse_settings(
         Parameters, by name below `path`.
     environment
         Environment variables.
+    changed
+        When each parameter was last changed, by name; None if nobody needs to know since when something is off.
     needs_campaigns
         Whether it is an error if there is no campaign.
 
@@ -115,7 +205,7 @@ def parse_settings(
     ConfigError
         Lists every problem.
     """
-    return _Reader(path, values, environment).settings(needs_campaigns=needs_campaigns)
+    return _Reader(path, values, environment, changed or {}).settings(needs_campaigns=needs_campaigns)
 
 
 def is_safe_address(url: str) -> bool:
@@ -141,11 +231,23 @@ def _nothing_but(switches: Sequence[str], slug: str, known: Collection[str]) -> 
     return f"has nothing but {names}, which switches no campaign on or off: {guess}"
 
 
+NO_TRUTH = "must be true, 1, yes, false, 0 or no"
+
+
+def truth_of(value: str) -> bool | None:
+    """Return what a switch says; None if it is neither true nor false."""
+    word = value.strip().lower()
+    return word in _TRUE if word in _TRUE | _FALSE else None
+
+
 class _Reader:
     """Parses settings and collects every problem, instead of stopping at the first."""
 
-    def __init__(self, path: str, values: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: str, values: Mapping[str, str], environment: Mapping[str, str], changed: Mapping[str, datetime]
+    ) -> None:
         self._path = path
+        self._changed = changed
         self._values = {name: _trimmed(value) for name, value in values.items()}
         self._environment = environment
         self._problems: list[str] = []
@@ -170,6 +272,7 @@ class _Reader:
             email=self._email(),
             ledger_table=self._environment.get("CLOSRADS_LEDGER_TABLE", ""),
             notices=notices,
+            paused_since=self._changed.get(PAUSED) if self._is_paused() else None,
         )
         if needs_campaigns and not slugs:
             self._problem("campaigns/<slug>/closrtech_campaign", "is missing: no campaign is set up")
@@ -258,6 +361,7 @@ class _Reader:
             fb_ad_account_id=account,
             fb_campaign_ids=meta_campaigns,
             enabled=enabled,
+            off_since=None if enabled else self._changed.get(f"{below}/enabled"),
             limits=self._limits(f"{below}/limits", shared_limits),
         )
         if not enabled:
@@ -309,11 +413,14 @@ class _Reader:
     def _dry_run(self) -> bool:
         return self._switch("DRY_RUN", self._environment.get("DRY_RUN", "true"))
 
+    def _is_paused(self) -> bool:
+        return self._switch(self._full(PAUSED), self._optional(PAUSED) or "false")
+
     def _switch(self, name: str, value: str) -> bool:
-        word = value.strip().lower()
-        if word not in _TRUE | _FALSE:
-            self._problems.append(f"{name}: must be true, 1, yes, false, 0 or no")
-        return word not in _FALSE
+        truth = truth_of(value)
+        if truth is None:
+            self._problems.append(f"{name}: {NO_TRUTH}")
+        return truth is not False
 
     def _number(self, name: str, minimum: float, maximum: float, default: float) -> float:
         text = self._optional(name)

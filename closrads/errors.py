@@ -8,6 +8,7 @@ ClosradsError
 │   ├── ClosrtechAccessError      request refused: no retry; fix what the message names
 │   └── ClosrtechDataError        invalid response: no retry; leave the campaign unchanged
 ├── PlanRefusedError          the plan is implausible or empty: leave the campaign unchanged
+├── PausedError               a person has switched it off: begin nothing new, finish what was begun; no failure
 ├── MetaError                 Meta, by code and subcode:
 │   ├── MetaTransientError        retry
 │   │   ├── MetaLostAnswerError       outcome of the call unknown: read back
@@ -29,6 +30,7 @@ ClosradsError
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from closrads.redaction import MAX_ERROR_CHARS, redact, shorten
@@ -85,6 +87,23 @@ class ClosrtechDataError(ClosrtechError):
 
 class PlanRefusedError(ClosradsError):
     """The plan for a campaign is implausible; none of it is carried out."""
+
+
+class PausedError(ClosradsError):
+    """Everything is paused, or the campaign is switched off: nothing new may be begun.
+
+    Attributes
+    ----------
+    since
+        When the switch was last changed.
+    is_of_campaign
+        Whether it is the campaign's switch.
+    """
+
+    def __init__(self, message: str, since: datetime, *, is_of_campaign: bool = False) -> None:
+        self.since = since
+        self.is_of_campaign = is_of_campaign
+        super().__init__(message)
 
 
 _MISSING = 33

@@ -21,6 +21,7 @@ from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, GraphUsage, Result, RunResult, SyncReport
 from closrads.domain.runs import RUN_ID_TIME, CampaignProgress, SharedRun
 from closrads.domain.settings import CampaignConfig, Settings
+from closrads.domain.switches import latest
 from closrads.errors import ClosradsError, ConfigError, EventError
 from closrads.ledger.changes import STARTED_AGAIN_WITHIN
 from closrads.ledger.dynamodb import Table
@@ -36,6 +37,7 @@ from closrads.sync import (
     _sync_campaign,
     changes_to_recheck,
     chosen_campaigns,
+    refuse_undo_while_paused,
     release,
 )
 
@@ -62,7 +64,10 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     ------
     EventError
         The scheduled time is too long ago.
+    PausedError
+        The request is an undo, and everything is paused.
     """
+    refuse_undo_while_paused(request)
     now = clock.now()
     if request.action is Action.UNDO and request.run_id is None:
         raise EventError(["run_id: must name the run to undo, for another sync may come between two campaigns"])
@@ -72,7 +77,8 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     campaigns = chosen_campaigns(request, settings, table)
     names = {campaign.slug: campaign.name for campaign in campaigns}
     runs = Runs(table)
-    run = runs.open(SharedRun(_run_id(request, now), request, now, names, notices=settings.notices))
+    off = tuple(switch for switch in settings.switched_off if switch.slug)
+    run = runs.open(SharedRun(_run_id(request, now), request, now, names, off, notices=settings.notices))
     parts = runs.parts(run.run_id)
     over = {slug for slug, part in parts.items() if part.is_over} if not run.has_ended else set(names)
     left = [campaign for campaign in campaigns if campaign.slug in run.campaigns and campaign.slug not in over]
@@ -136,7 +142,7 @@ def close_run(
     if others_until := run.runs.claim_end(run_id, run.lease_until(), _invocation()):
         rest = math.ceil((others_until - clock.now()).total_seconds())
         return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
-    result = finish(_gather(opened, parts, clock.now()), opened.request)
+    result = finish(_gather(opened, parts, settings, clock.now()), opened.request)
     mail = {"mail": result.mail.value, "mail_refused": list(result.mail_refused)}
     return {"run_id": run_id, "has_ended": True, "again_in_seconds": None, **mail, **result.totals()}
 
@@ -184,9 +190,7 @@ def _opened(run_id: str, runs: Runs) -> SharedRun:
 
 
 def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
-    campaign = next(
-        (each for each in chosen_campaigns(run.request, run.settings, run.table) if each.slug == slug), None
-    )
+    campaign = next((each for each in run.settings.campaigns if each.slug == slug), None)
     times, before = run.runs.begin_campaign(run.run_id, slug)
     if before and before.is_over:
         return _answer(run.run_id, slug, before)
@@ -199,8 +203,8 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
         resume = partial(_done_before, slug, run, known) if known else Done
         report = _sync_campaign(campaign, run, known, resume)
     else:
-        switched_off = ("It was switched off or taken away since the run was opened",)
-        report = replace(earlier or report, campaign_errors=switched_off, again_in_seconds=None)
+        taken_away = ("Its parameters were taken away since the run was opened",)
+        report = replace(earlier or report, campaign_errors=taken_away, again_in_seconds=None)
     again = report.again_in_seconds
     graph = run.meter.reading() + before.graph if before else run.meter.reading()
     part = CampaignProgress(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
@@ -247,7 +251,7 @@ def _answer(run_id: str, slug: str, part: CampaignProgress | None) -> dict[str, 
     return {"run_id": run_id, "campaign": slug, "again_in_seconds": again, **counts}
 
 
-def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], now: datetime) -> RunResult:
+def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], settings: Settings, now: datetime) -> RunResult:
     """Return the whole run's result; PURE."""
     reports = []
     for slug, name in opened.campaigns.items():
@@ -255,6 +259,7 @@ def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], now: datet
         report = part.report if part else SyncReport(slug, name, opened.request.dry_run)
         unknown = () if part and part.is_over else (NO_RESULT,)
         reports.append(replace(report, campaign_errors=report.campaign_errors + unknown))
+    found = (report.switched_off for report in reports)
     return RunResult(
         run_id=opened.run_id,
         action=opened.request.action,
@@ -266,4 +271,5 @@ def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], now: datet
         force=opened.request.force,
         notices=opened.notices,
         api_days_left=days_left(API_VERSION, now.date()),
+        switched_off=latest((*opened.switched_off, *found, *settings.switched_off)),
     )

@@ -9,6 +9,7 @@ from functools import partial
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.concurrency import in_background, map_concurrently
+from closrads.config import refuse_if_switched_off
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, UnexplainedPause
 from closrads.domain.health import StatusChange, check_ad_health, still_unexplained
@@ -16,7 +17,16 @@ from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritiz
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
 from closrads.domain.settings import CampaignConfig, Settings
-from closrads.errors import ClosradsError, ConfigError, LedgerError, MetaError, MetaRateLimitError, PlanRefusedError
+from closrads.domain.switches import SwitchedOff, latest
+from closrads.errors import (
+    ClosradsError,
+    ConfigError,
+    LedgerError,
+    MetaError,
+    MetaRateLimitError,
+    PausedError,
+    PlanRefusedError,
+)
 from closrads.facebook_client import find_gone_campaigns, get_active_adsets, init_api, read_adsets, read_status_changes
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
@@ -30,7 +40,7 @@ from closrads.redaction import redact_all
 from closrads.rollout.budget import points_needed
 from closrads.rollout.change_run import Job
 from closrads.rollout.recovery import recheck, recover, report_open
-from closrads.rollout.rollout import carry_out, validate
+from closrads.rollout.rollout import Ending, carry_out, validate
 from closrads.state_mapper import build_fb_regions, is_state
 
 WITHOUT_REASON_SECONDS = 60
@@ -110,7 +120,10 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     ------
     ConfigError
         No ledger table is configured, and the request requires one.
+    PausedError
+        The request is an undo, and everything is paused.
     """
+    refuse_undo_while_paused(request)
     if not settings.ledger_table and not (request.dry_run and request.action is Action.SYNC):
         raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: only a dry run of a sync can do without the ledger"])
     started = clock.now()
@@ -126,7 +139,36 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
         result = _run_live(result, campaigns, run)
     took = round((clock.now() - started).total_seconds() * 1000)
     left = days_left(API_VERSION, started.date(), run.meter.version_warning)
-    return replace(result, duration_ms=took, graph=run.meter.reading(), api_days_left=left)
+    found = (campaign.switched_off for campaign in result.campaigns)
+    return replace(
+        result,
+        duration_ms=took,
+        graph=run.meter.reading(),
+        api_days_left=left,
+        switched_off=latest((*settings.switched_off, *found)),
+    )
+
+
+def refuse_undo_while_paused(request: RunRequest) -> None:
+    """Refuse a live undo while everything is paused: it writes because a person asks for it, not to mend anything.
+
+    Raises
+    ------
+    PausedError
+        Says what to do.
+    ConfigError
+        It is unknown whether everything is paused.
+    """
+    if request.action is not Action.UNDO or request.dry_run:
+        return
+    try:
+        refuse_if_switched_off()
+    except PausedError as error:
+        raise PausedError(
+            f"Nothing was undone: CLOSRADS is paused since {error.since:%Y-%m-%d %H:%M} UTC, by the parameter "
+            "`paused`. First `python -m closrads resume`, then undo",
+            error.since,
+        ) from None
 
 
 def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> list[CampaignConfig]:
@@ -271,7 +313,10 @@ def _sync_campaign(
     """
     logger.info("campaign.start", extra={"campaign": campaign.slug})
     report = replace(
-        earlier or _nothing_yet(campaign, dry_run=run.request.dry_run), campaign_errors=(), again_in_seconds=None
+        earlier or _nothing_yet(campaign, dry_run=run.request.dry_run),
+        campaign_errors=(),
+        again_in_seconds=None,
+        switched_off=None,
     )
     try:
         for stage in _stages(campaign, run, report, resume):
@@ -293,7 +338,8 @@ def _stages(campaign: CampaignConfig, run: Run, report: SyncReport, resume: Call
     job = _job(campaign, run)
     report = replace(report, recovered=_recovered(campaign, run, job, report))
     yield report
-    if not campaign.enabled and run.request.action is not Action.RECHECK:
+    if run.request.action is not Action.RECHECK and (off := _switched_off(campaign, run)):
+        yield replace(report, switched_off=off)
         return
     done = resume()
     match run.request.action:
@@ -303,6 +349,12 @@ def _stages(campaign: CampaignConfig, run: Run, report: SyncReport, resume: Call
             yield from _undo(campaign, run, job, report, done)
         case _:
             yield from _sync(campaign, run, job, report, done)
+
+
+def _switched_off(campaign: CampaignConfig, run: Run) -> SwitchedOff | None:
+    """Return what keeps anything new from being begun in a campaign; while all is paused, a dry run still looks."""
+    applies = (each for each in run.settings.switched_off if each.slug == campaign.slug or not run.request.dry_run)
+    return next((each for each in applies if each.slug in {"", campaign.slug}), None)
 
 
 def _job(campaign: CampaignConfig, run: Run) -> Job:
@@ -316,7 +368,15 @@ def _job(campaign: CampaignConfig, run: Run) -> Job:
         meter=run.meter,
         quota=run.quota(account),
     )
-    return Job(campaign.slug, run.run_id, run.request.action, api, run.ledger, campaign.limits.verify_wait_seconds)
+    return Job(
+        campaign.slug,
+        run.run_id,
+        run.request.action,
+        api,
+        run.ledger,
+        campaign.limits.verify_wait_seconds,
+        partial(refuse_if_switched_off, campaign.slug),
+    )
 
 
 def _recovered(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport) -> tuple[Recovery, ...]:
@@ -555,19 +615,27 @@ def _carried_out(  # noqa: PLR0913, PLR0917 - the context, the report, and the d
 ) -> SyncReport:
     """Apply the changes, have Meta validate them, or only list them; return the report with the results."""
     changes = [decision for decision in decisions if decision.is_change]
-    results: dict[str, AdSetResult] = {}
-    stopped = ""
+    end = Ending({})
     if not run.request.dry_run:
-        results, stopped = carry_out(job, changes, campaign.limits.wave_size, done.waves)
+        end = carry_out(job, changes, campaign.limits.wave_size, done.waves)
     elif run.request.validate:
-        results, stopped = validate(job, changes)
-    adsets = [results.get(decision.adset.id) or decision.to_result() for decision in decisions]
+        end = validate(job, changes)
+    adsets = [end.results.get(decision.adset.id) or decision.to_result() for decision in decisions]
     report = replace(
         report,
         adsets=tuple(sorted((*done.completed.values(), *adsets), key=lambda each: (each.meta_campaign_id, each.id))),
-        campaign_errors=(stopped,) if stopped else (),
+        campaign_errors=(end.stopped,) if end.stopped else (),
+        switched_off=_switch_of(campaign, end.paused),
     )
-    return report if stopped else _with_next_try(job, report, {change.adset.id: change.adset for change in changes})
+    if end.stopped or end.paused:
+        return report
+    return _with_next_try(job, report, {change.adset.id: change.adset for change in changes})
+
+
+def _switch_of(campaign: CampaignConfig, error: PausedError | None) -> SwitchedOff | None:
+    if error is None:
+        return None
+    return SwitchedOff(error.since, campaign.slug, campaign.name) if error.is_of_campaign else SwitchedOff(error.since)
 
 
 def _with_next_try(job: Job, report: SyncReport, tried: Mapping[str, AdSetSnapshot]) -> SyncReport:

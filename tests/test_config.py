@@ -262,7 +262,7 @@ def test_without_any_campaign_there_is_nothing_to_do(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("slug", ["Veterans", "-x", "a b"])
 def test_a_slug_must_be_usable(slug: str) -> None:
     """Events and logs name campaigns by slug, so a slug is a plain lower-case word."""
-    reader = config._Reader("/p", {f"campaigns/{slug}/name": "x"}, {})
+    reader = config._Reader("/p", {f"campaigns/{slug}/name": "x"}, {}, {})
 
     with pytest.raises(ConfigError) as caught:
         reader.settings(needs_campaigns=True)

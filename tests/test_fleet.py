@@ -143,7 +143,7 @@ class TestWholeRun:
         assert max(len(json.dumps(answer)) for answer in workflow.answers) < 500
 
     def test_a_campaign_costs_one_page_of_parameters_however_many_there_are(self, world: World) -> None:
-        """A page holds ten, and Parameter Store answers only forty requests a second."""
+        """A page holds ten, and Parameter Store answers only forty requests a second; what is paused is read anew."""
         for number in range(30):
             world.campaign("FL", f"more-{number}", [f"1202000000000007{number:02}"], f"act_9{number}")
         run_id = world.run(OPEN)["run_id"]
@@ -153,7 +153,8 @@ class TestWholeRun:
         world.run(part(run_id, "mortgage"))
 
         asked = [call for call in world.sandbox.aws.requests[before:] if call.service == "ssm"]
-        assert len(asked) == 1
+        of_two_waves = ["GetParameters"] * 2
+        assert [call.operation for call in asked] == ["GetParameters", "GetParametersByPath", *of_two_waves]
 
     def test_the_recheck_is_announced_by_the_opening(self, world: World) -> None:
         """Of a live sync only, for the same scheduled time, so that it too runs once; a campaign may be off by then."""
@@ -600,10 +601,23 @@ class TestTrouble:
         run_id = world.run(OPEN)["run_id"]
         world.put({"campaigns/veterans/enabled": "false"})
 
+        assert world.run(part(run_id))["again_in_seconds"] is None
+
+        assert world.meta.requests == []
+        Workflow(world).run(OPEN)
+        (mail,) = world.sandbox.aws.mails
+        assert "Veterans, since 4 May" in mail.text
+
+    def test_a_campaign_that_was_taken_away_meanwhile_is_an_error(self, world: World) -> None:
+        """Nobody can tell whether that was meant."""
+        run_id = world.run(OPEN)["run_id"]
+        names = ("closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids")
+        world.sandbox.aws.delete_parameters(*(f"campaigns/veterans/{name}" for name in names))
+
         world.run(part(run_id))
 
         assert world.meta.requests == []
-        with pytest.raises(SyncFailed, match="Veterans: It was switched off or taken away since the run was opened"):
+        with pytest.raises(SyncFailed, match="Veterans: Its parameters were taken away since the run was opened"):
             world.run(close(run_id))
 
     def test_what_was_done_before_it_was_switched_off_is_told(self, world: World, adsets: dict[str, list[str]]) -> None:

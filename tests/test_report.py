@@ -229,7 +229,7 @@ class TestTrouble:
     @pytest.mark.parametrize("result", [each for each in Result if each not in {Result.UPDATED, Result.UNCHANGED}])
     def test_every_result_but_the_quiet_two_has_a_box(self, action: Action, result: Result) -> None:
         """A new result word cannot be forgotten here, whatever was asked for."""
-        mail = report(ended(result, "a reason"), action=action)
+        mail = report(ended(result, "a reason"), ended(Result.UNCHANGED), action=action)
 
         assert "a reason" in mail.text
         assert {"red", "orange", "grey"} & set(boxes(mail).values())

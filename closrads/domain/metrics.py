@@ -52,6 +52,8 @@ def _signs_of_life(result: RunResult, request: RunRequest) -> dict[str, int]:
     if request.campaigns is not None or request.run_id is not None:
         return {}
     match result.action:
+        case Action.SYNC if result.is_paused:  # neither a success nor a failure
+            return {}
         case Action.SYNC:
             return {RUN_SUCCEEDED: int(any(map(_was_worked_on, result.campaigns)))}
         case Action.RECHECK:
@@ -63,7 +65,8 @@ def _signs_of_life(result: RunResult, request: RunRequest) -> dict[str, int]:
 def _was_worked_on(campaign: SyncReport) -> bool:
     """Tell whether a sync could follow a campaign's demand, for at least one ad set if there is any."""
     put_off = campaign.count(Result.DEFERRED, Result.HELD)
-    return campaign.success and not campaign.left_to and (not put_off or put_off < campaign.adsets_processed)
+    is_free = not campaign.left_to and campaign.switched_off is None
+    return campaign.success and is_free and (not put_off or put_off < campaign.adsets_processed)
 
 
 def _was_looked_at(campaign: SyncReport) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.request import Action
+from closrads.domain.switches import SwitchedOff
 from closrads.errors import ClosradsError
 from closrads.redaction import MAX_NAME_CHARS, one_line
 from closrads.state_mapper import is_unreadable
@@ -33,7 +34,7 @@ class Result(StrEnum):
     ENDED = "ended"
     """Its end date, or that of its campaign, is past; left alone."""
     DEFERRED = "deferred"
-    """Not started, for want of time or quota or because of `max_adsets`; the next run takes it."""
+    """Not started, for want of time or quota, because of `max_adsets` or a pause; the next run takes it."""
     HELD = "held"
     """Not started, because the campaign was stopped or an earlier change of it is still open."""
     REVERTED = "reverted"
@@ -144,6 +145,8 @@ class SyncReport:
     fb_ad_account_id: str = ""
     again_in_seconds: int | None = None
     """When what was deferred for want of time or quota can be gone on with; None if nothing was."""
+    switched_off: SwitchedOff | None = None
+    """What kept this run from beginning anything new, or anything more; None if nothing did."""
     omitted: Mapping[Result, int] = field(default_factory=dict)
     """Number of ad sets by result, if `adsets` was left out of a result that was too large; all errors are FAILED."""
 
@@ -164,6 +167,7 @@ class SyncReport:
                 "adsets": tuple(map(AdSetResult.from_json, campaign.get("adsets", ()))),
                 "recovered": tuple(map(Recovery.from_json, campaign.get("recovered", ()))),
                 "unexplained": tuple(map(_pause_of, campaign.get("unexplained", ()))),
+                "switched_off": SwitchedOff.from_json(off) if (off := campaign.get("switched_off")) else None,
             }
         )
         if not listed.adsets:
@@ -321,6 +325,8 @@ class RunResult:
     """As in `Settings`."""
     api_days_left: int | None = None
     """Days until Meta no longer serves the version of its API that this CLOSRADS uses; None if it is not known."""
+    switched_off: tuple[SwitchedOff, ...] = ()
+    """What is off, whether or not this run had to do with it."""
     omitted_failed: bool = False
     """Whether a campaign failed that was left out of a result that was too large."""
 
@@ -360,6 +366,7 @@ class RunResult:
                 "graph": GraphUsage.from_json(result.get("graph", {})),
                 "mail": MailOutcome(result.get("mail", MailOutcome.NOT_ASKED)),
                 "force": frozenset(result.get("force", ())),
+                "switched_off": tuple(map(SwitchedOff.from_json, result.get("switched_off", ()))),
                 "omitted_failed": not result.get("success", True) and all(campaign.success for campaign in campaigns),
             }
         )
@@ -368,6 +375,19 @@ class RunResult:
     def success(self) -> bool:
         """Whether every campaign went without an error."""
         return not self.omitted_failed and all(campaign.success for campaign in self.campaigns)
+
+    @property
+    def paused_since(self) -> datetime | None:
+        """When everything was paused; None if it is not."""
+        return next((switch.since for switch in self.switched_off if not switch.slug), None)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a live run was kept from what it was for, so that it is neither a success nor a failure by that."""
+        if not self.switched_off or self.dry_run or self.action is Action.RECHECK:
+            return False
+        kept = [campaign.switched_off for campaign in self.campaigns]
+        return all(kept) or any(switch is not None and not switch.slug for switch in kept)
 
     @property
     def is_news(self) -> bool:
@@ -411,6 +431,7 @@ class RunResult:
             "mail_refused": list(self.mail_refused),
             "graph": asdict(self.graph),
             "force": sorted(self.force),
+            "switched_off": [switch.to_json() for switch in self.switched_off],
             "left_to": self.left_to,
             "notices": list(self.notices),
         }
@@ -452,6 +473,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         "about_run": campaign.about_run,
         "left_to": campaign.left_to,
         "again_in_seconds": campaign.again_in_seconds,
+        "switched_off": campaign.switched_off and campaign.switched_off.to_json(),
         "adsets": [asdict(adset) for adset in campaign.adsets],
     }
 

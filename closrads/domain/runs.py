@@ -6,6 +6,7 @@ from datetime import datetime
 
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import GraphUsage, RunResult, SyncReport
+from closrads.domain.switches import SwitchedOff
 
 RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
 """Format of the start of a run id, so that run ids sort by time."""
@@ -20,6 +21,8 @@ class SharedRun:
     started_at: datetime
     campaigns: Mapping[str, str]
     """Names of the run's campaigns, by slug."""
+    switched_off: tuple[SwitchedOff, ...] = ()
+    """The campaigns that were off when the run was opened."""
     has_ended: bool = False
     ends_begun: int = 0
     """Number of invocations that have started to close the run."""

@@ -5,8 +5,10 @@ A *campaign* is one CLOSRADS campaign: a CLOSRTECH feed, one ad account and one 
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from closrads.domain.switches import SwitchedOff
 from closrads.redaction import Secret
 
 
@@ -35,6 +37,8 @@ class CampaignConfig:
     fb_ad_account_id: str
     fb_campaign_ids: tuple[str, ...]
     enabled: bool = True
+    off_since: datetime | None = None
+    """When it was switched off; None if it is enabled."""
     limits: Limits = Limits()
 
 
@@ -73,6 +77,16 @@ class Settings:
     """Name of the ledger's DynamoDB table; if empty, only a dry run of a sync is possible."""
     notices: tuple[str, ...] = ()
     """What is wrong with the parameters and stops no run: a parameter or folder by its full name, and the problem."""
+    paused_since: datetime | None = None
+    """When everything was paused; None if it is not."""
+
+    @property
+    def switched_off(self) -> tuple[SwitchedOff, ...]:
+        """What keeps new changes from being begun."""
+        everything = (SwitchedOff(self.paused_since),) if self.paused_since else ()
+        return everything + tuple(
+            SwitchedOff(each.off_since, each.slug, each.name) for each in self.campaigns if each.off_since
+        )
 
     def chosen(self, slugs: Collection[str] | None) -> list[CampaignConfig]:
         """Return the enabled campaigns: those in `slugs`, or all of them if it is None."""

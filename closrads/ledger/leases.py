@@ -1,7 +1,7 @@
 """Leases of campaigns, and claims of scheduled times."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from closrads.domain.request import Action
 from closrads.ledger.dynamodb import MAX_TRANSACTION_OPERATIONS, Item, Table
@@ -38,9 +38,14 @@ class Leases:
 
     def is_held(self, slug: str, run_id: str) -> bool:
         """Return whether an invocation of this run holds the campaign's lease."""
+        held = self.holder_of(slug)
+        return held is not None and held[0] == run_id
+
+    def holder_of(self, slug: str) -> tuple[str, datetime] | None:
+        """Return the run that holds the campaign's lease, and until when at the latest; None if none does."""
         lease = self._table.get(lease_key(slug)) or {}
         holder, until = str(lease.get("holder", "")), int(lease.get("until", 0))
-        return holder.partition("#")[0] == run_id and until >= self._now
+        return (holder.partition("#")[0], datetime.fromtimestamp(until, UTC)) if holder and until >= self._now else None
 
     def last_sync(self, slug: str) -> str:
         """Return the id of the last live sync that leased the campaign; empty if there was none."""

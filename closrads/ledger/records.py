@@ -12,6 +12,7 @@ from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackR
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import GraphUsage, RunResult, SyncReport, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
+from closrads.domain.switches import SwitchedOff
 from closrads.redaction import redact_all
 
 KEPT_FOR = timedelta(days=400)
@@ -240,6 +241,7 @@ def shared_run_item(run: SharedRun) -> Item:
         "names": _packed(list(run.campaigns.values())),
         "request": _packed(run.request.to_json()),
         "notices": list(run.notices),
+        "off": _packed([switch.to_json() for switch in run.switched_off]),
         "started_at": run.started_at.isoformat(),
         "expires_at": expiry(run.started_at),
     }
@@ -262,6 +264,7 @@ def shared_run_of(item: Item) -> SharedRun | None:
         ),
         started_at=_time(item["started_at"]),
         campaigns=dict(zip(item["campaigns"], _unpacked(item["names"]), strict=True)),
+        switched_off=tuple(map(SwitchedOff.from_json, _unpacked(item["off"]) if "off" in item else ())),
         has_ended="ended_at" in item,
         ends_begun=int(item.get("ends_begun", 0)),
         notices=tuple(item.get("notices", ())),
@@ -287,7 +290,9 @@ def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
 def _report_item(report: SyncReport) -> Item:
     """Return a report's own fields: an invocation of an older version may read the item while a new one is deployed."""
     item = {**asdict(report), "unexplained": [unexplained_item(pause) for pause in report.unexplained]}
-    del item["omitted"]
+    del item["omitted"], item["switched_off"]
+    if report.switched_off is not None:
+        item["switched_off"] = report.switched_off.to_json()
     return item
 
 

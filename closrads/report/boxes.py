@@ -11,13 +11,28 @@ from closrads.report.subject import (
     _MAX_ID_CHARS,
     _QUIET,
     _TOKEN_IS_DEAD,
+    _empty_campaigns,
     _has_warnings,
     _is_failed_rollback,
     _label,
     _names,
     _redacted_line,
 )
-from closrads.report.wording import HAD_BEEN_SET, RECOVERY_LABELS, RENEW_TOKEN, ROLLBACK_FAILED_KIND, WORDINGS, Kind
+from closrads.report.wording import (
+    EMPTY_ADVICE,
+    HAD_BEEN_SET,
+    OFF_ADVICE,
+    PAUSED_ADVICE,
+    PAUSED_TITLE,
+    RECOVERY_LABELS,
+    RENEW_TOKEN,
+    ROLLBACK_FAILED_KIND,
+    WORDINGS,
+    Kind,
+    day_of,
+    how_long,
+    is_long_off,
+)
 
 _UNCERTAIN = frozenset({Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED})
 _STATUS_WORDS = {": WITH_ISSUES: ": ": ", ": DISAPPROVED: ": ": disapproved: "}
@@ -33,6 +48,7 @@ def _boxes(result: RunResult) -> Iterator[Box]:
     if aborted := _failed_campaign_entries(result):
         advice = "See to the reason below. What had not begun was left as it was, and the next run tries again."
         yield Box("red", "Campaigns with errors", advice, aborted)
+    yield from _switched_off(result)
     yield from _recovered(result)
     for kind in WORDINGS[result.action].kinds:
         if entries := _entries(result, kind):
@@ -63,7 +79,7 @@ def _boxes(result: RunResult) -> Iterator[Box]:
     if left := _campaign_entries(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
         advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
         yield Box("grey", "Left to another run", advice, left)
-    if result.campaigns and result.success and not _has_warnings(result):
+    if result.campaigns and result.success and not (_has_warnings(result) or _empty_campaigns(result)):
         action = WORDINGS[result.action].name
         yield Box("green", f"{f'The {action}' if action else 'All campaigns'} ran without issues", "")
 
@@ -71,6 +87,22 @@ def _boxes(result: RunResult) -> Iterator[Box]:
 def _notice_entry(notice: str) -> Entry:
     name, _, said = notice.partition(": ")
     return Entry(_redacted_line(name), "", (_redacted_line(said),))
+
+
+def _switched_off(result: RunResult) -> Iterator[Box]:
+    """Yield the boxes of what is paused or off, and of campaigns that have nothing to run."""
+    if result.paused_since:
+        yield Box("orange", PAUSED_TITLE.format(day_of(result.paused_since, result)), PAUSED_ADVICE)
+    off = [switch for switch in result.switched_off if switch.slug]
+    for tone, is_long in (("orange", True), ("grey", False)):
+        if entries := tuple(
+            Entry(_redacted_line(each.name), how_long(each, result), ())
+            for each in off
+            if is_long_off(each, result) is is_long
+        ):
+            yield Box(tone, "Off", OFF_ADVICE, entries)
+    if empty := tuple(Entry(_redacted_line(each.campaign_name), "", ()) for each in _empty_campaigns(result)):
+        yield Box("orange", "No active ad set", EMPTY_ADVICE, empty)
 
 
 def _listed(codes: Sequence[str]) -> list[str]:

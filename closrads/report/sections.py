@@ -4,6 +4,7 @@ Every text from outside is a redacted line, so it may be truncated.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from closrads.domain.request import Action
@@ -33,6 +34,8 @@ _TONES = ("red", "orange", "grey", "green")
 def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
     """Return the complete content of the report on a run; dates are in `timezone`."""
     local = result.started_at.astimezone(timezone)
+    switches = (replace(switch, since=switch.since.astimezone(timezone)) for switch in result.switched_off)
+    result = replace(result, switched_off=tuple(switches))
     day = f"{local:%a} {local.day} {local:%b}"
     boxes = tuple(sorted(_boxes(result), key=lambda box: _TONES.index(box.tone)))
     sections = [_section(result, campaign) for campaign in result.campaigns]
@@ -63,9 +66,14 @@ def _section(result: RunResult, campaign: SyncReport) -> Section:
         _redacted_line(campaign.campaign_name),
         tuple(_lines(result, campaign)),
         _summary(result, campaign),
-        _demand(campaign) if _follows_demand(result, campaign) else None,
+        _demand(campaign) if _shows_demand(result, campaign) else None,
         tuple(_listings(result, campaign)),
     )
+
+
+def _shows_demand(result: RunResult, campaign: SyncReport) -> bool:
+    """Return whether the demand is shown: a campaign that was off from the start did not ask for it."""
+    return _follows_demand(result, campaign) and bool(campaign.active_states or not campaign.switched_off)
 
 
 def _listings(result: RunResult, campaign: SyncReport) -> Iterator[Listing]:
@@ -109,6 +117,8 @@ def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:
         yield WORDINGS[result.action].about.format(one_line(campaign.about_run, _MAX_ID_CHARS))
     if campaign.adsets:
         yield _counted(result, [campaign])
+    elif campaign.switched_off:
+        yield "Nothing new was begun in it."
     elif campaign.campaign_errors:
         yield "Its ad sets were not looked at."
     else:
@@ -121,4 +131,6 @@ def _summary(result: RunResult, campaign: SyncReport) -> str:
     counts = enumerated(_counts(result, campaign.adsets))
     if campaign.campaign_errors:
         return f"had errors, {counts}" if counts else "had errors"
+    if campaign.switched_off:
+        return f"nothing new was begun{counts and f', {counts}'}"
     return counts or "no active ad set"

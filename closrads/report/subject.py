@@ -10,7 +10,16 @@ from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Box, Entry
-from closrads.report.wording import DEAD_TOKEN, WORDINGS, enumerated, would_be
+from closrads.report.wording import (
+    DEAD_TOKEN,
+    PAUSED,
+    PAUSED_TITLE,
+    WORDINGS,
+    day_of,
+    enumerated,
+    how_long,
+    would_be,
+)
 
 MAX_OUTCOME_CHARS = 70
 """Maximum length of the outcome in a subject: about what a phone shows."""
@@ -39,8 +48,12 @@ def _outcome(result: RunResult) -> str:
     prefix = f"{action}: " if action else ""
     if failed := _failed(result):
         return f"✗ {prefix}{_names(failed, _MAX_SUBJECT_NAME_CHARS)} failed"
-    counts = [f"{count} {word}" for word, count in _change_counts(result).items()] or [WORDINGS[result.action].nothing]
-    sign = "⚠" if _has_warnings(_without_deferred(result)) or _only_deferred(result) else "✓"
+    counts = [f"{count} {word}" for word, count in _change_counts(result).items()]
+    if result.paused_since and result.is_paused:
+        counts = [PAUSED.format(day_of(result.paused_since, result)), *counts]
+    counts = counts or [WORDINGS[result.action].nothing]
+    warns = _has_warnings(_without_deferred(result)) or _only_deferred(result) or _empty_campaigns(result)
+    sign = "⚠" if warns else "✓"
     return f"{sign} {prefix}{_short(counts, list(_secondary_facts(result)))}"
 
 
@@ -108,7 +121,7 @@ def _headline(result: RunResult) -> str:
     if result.left_to:
         run_id = one_line(result.left_to, _MAX_ID_CHARS)
         return f"Everything was left to run {run_id}, which is at work on it or has done it."
-    if not result.campaigns:
+    if not (result.campaigns or result.paused_since):
         return "No campaign is switched on, so nothing was done."
     action = WORDINGS[result.action].name
     of = f"{action.capitalize()} of " if action else ""
@@ -123,6 +136,9 @@ def _headline(result: RunResult) -> str:
         mine = [campaign.campaign_name for campaign in result.campaigns if not campaign.left_to]
         everyone = len(mine) == len(result.campaigns) > 1
         lead, sign = f"{of}{('all campaigns' if of else 'All campaigns') if everyone else _names(mine)} ran", ": "
+    if result.paused_since and result.is_paused and not failed:
+        lead, sign = PAUSED_TITLE.format(day_of(result.paused_since, result)), "; "
+        facts = [_counts_sentence(result)] * bool(_change_counts(result)) + list(_secondary_facts(result))
     return f"{sign.join([lead, '; '.join(facts)]) if facts else lead}."
 
 
@@ -152,6 +168,13 @@ def _secondary_facts(result: RunResult) -> Iterator[str]:
             yield f"{recovered.count(is_open)} {word} from an earlier run"
     if left := [campaign.campaign_name for campaign in result.campaigns if campaign.left_to]:
         yield f"left to another run: {_names(left)}"
+    if result.paused_since and not result.is_paused:
+        yield PAUSED.format(day_of(result.paused_since, result))
+    off = [switch for switch in result.switched_off if switch.slug]
+    if len(off) <= _MAX_NAMES:
+        yield from (f"off: {one_line(each.name, _MAX_NAME_CHARS)}, {how_long(each, result)}" for each in off)
+    else:
+        yield f"off: {_names([each.name for each in off])}"
 
 
 # --- results and counts
@@ -195,11 +218,12 @@ def _only_deferred(result: RunResult) -> bool:
 
 
 def _has_warnings(result: RunResult) -> bool:
-    return bool(result.notices) or any(
+    return bool(result.notices or result.switched_off) or any(
         campaign.unmapped_states
         or campaign.recovered
         or campaign.unexplained
         or campaign.left_to
+        or campaign.switched_off
         or any(adset.result not in {*_QUIET, Result.ENDED} or _note_label(result, adset) for adset in campaign.adsets)
         for campaign in result.campaigns
     )
@@ -235,6 +259,17 @@ def _counted(result: RunResult, campaigns: Iterable[SyncReport]) -> str:
     counts = {would_be(result, wording.counted[outcome]): 0 for outcome in wording.always} | _counts(result, adsets)
     in_full = {wording.counted[Result.SKIPPED_PREFLIGHT]: wording.labels[Result.SKIPPED_PREFLIGHT]}
     return f"{_adsets(len(adsets))}: {enumerated({in_full.get(word, word): n for word, n in counts.items()})}"
+
+
+def _empty_campaigns(result: RunResult) -> list[SyncReport]:
+    """Return the campaigns that are to follow demand and have no ad set that could, now or later."""
+    return [
+        campaign
+        for campaign in result.campaigns
+        if _follows_demand(result, campaign)
+        and not (campaign.switched_off or campaign.campaign_errors)
+        and campaign.count(*Result) == campaign.adsets_ended
+    ]
 
 
 def _follows_demand(result: RunResult, campaign: SyncReport) -> bool:

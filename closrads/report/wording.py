@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import Result, RunResult
+from closrads.domain.switches import SwitchedOff
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ KINDS = (
     Kind(
         "grey",
         "Left for the next run",
-        "Nothing is wrong with these ad sets: this run had no room for them. They are as they were, and the next run "
-        "takes them first.",
+        "Nothing is wrong with these ad sets: this run did not get to them, for the reason below. They are as they "
+        "were, and the next run takes them first.",
         (Result.DEFERRED,),
     ),
     Kind(
@@ -237,6 +239,22 @@ LIFTED = {
     "reverted_before": "ad sets that were put back twice are tried again",
 }
 """What a run may do, by the limit that was lifted."""
+PAUSED = "paused since {}"
+PAUSED_TITLE = "Paused since {}: no targeting is changed"
+PAUSED_ADVICE = (
+    "What has been begun is brought to its end, and ads that break are still put right. The ad sets keep the states "
+    "that they have until whoever runs CLOSRADS resumes it."
+)
+OFF_ADVICE = (
+    "The ad sets of these campaigns keep the states that they have, whatever the demand, until whoever runs CLOSRADS "
+    "switches them on."
+)
+EMPTY_ADVICE = (
+    "No ad set of these campaigns is active in Ads Manager, so nothing follows the demand there. If that is not "
+    "wanted, switch the ad sets on, or their Meta campaign."
+)
+LONG_OFF = timedelta(days=7)
+"""Time after which a campaign that is off is told more visibly: it may have been forgotten."""
 DEAD_TOKEN = "Meta no longer accepts the access token"  # noqa: S105 - no secret
 RENEW_TOKEN = f"{DEAD_TOKEN}: ask whoever runs CLOSRADS to renew it (code 190)."
 HAD_BEEN_SET = "States that had been set: {}"
@@ -251,6 +269,23 @@ RECOVERY_LABELS = {
     ChangeState.SUPERSEDED: "changed by somebody else since, left so",
     ChangeState.NOT_WRITTEN: "had not been changed",
 }
+
+
+def day_of(moment: datetime, result: RunResult) -> str:
+    """Return the day of a moment, with its year if that is not the run's."""
+    return f"{moment.day} {moment:%b}" + (f" {moment.year}" if moment.year != result.started_at.year else "")
+
+
+def is_long_off(switch: SwitchedOff, result: RunResult) -> bool:
+    """Return whether a campaign has been off for so long that somebody may have forgotten it."""
+    return bool(switch.slug) and result.started_at - switch.since > LONG_OFF
+
+
+def how_long(switch: SwitchedOff, result: RunResult) -> str:
+    """Return since when, or for how many days, a campaign has been off."""
+    if is_long_off(switch, result):
+        return f"for {(result.started_at - switch.since).days} days"
+    return f"since {day_of(switch.since, result)}"
 
 
 def would_be(result: RunResult, word: str) -> str:

@@ -69,6 +69,8 @@ class Job:
     ledger: Ledger
     wait_seconds: float
     """Seconds between a re-publish and its verification."""
+    refuse_if_switched_off: Callable[[], None]
+    """Called before each wave: raises a `PausedError` if nothing new may be begun, a `ConfigError` if it is unknown."""
 
     def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
         """Return the seconds that these ad sets may take in total, including their rollback and the mail."""

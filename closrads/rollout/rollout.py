@@ -1,6 +1,6 @@
 """The rollout of a campaign's changes: a canary, then waves, and the rules that stop it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.domain.plan import Decision
@@ -8,12 +8,14 @@ from closrads.domain.results import AdSetResult, Result
 from closrads.domain.targeting import control_conflicts
 from closrads.errors import (
     ClosradsError,
+    ConfigError,
     LedgerError,
     MetaError,
     MetaFatalError,
     MetaInvalidError,
     MetaObjectError,
     MetaRateLimitError,
+    PausedError,
 )
 from closrads.facebook_client import read_audience_controls
 from closrads.meta.error_codes import JsonObject
@@ -32,6 +34,18 @@ _COULD_NOT = "had to be put back or could not be verified"
 _STOPPED_BEFORE = "The campaign was stopped before its turn"
 _FAILED = frozenset({Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED})
 """Results of changes that were started but are not in place and verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a rollout ended."""
+
+    results: Mapping[str, AdSetResult]
+    """By ad set id."""
+    stopped: str = ""
+    """Why the campaign was stopped; empty if it was not."""
+    paused: PausedError | None = None
+    """What kept the deferred ad sets from being begun, if a person did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +95,8 @@ class Caution:
 
 def carry_out(
     job: Job, changes: Sequence[Decision], wave_size: int, earlier: Sequence[Sequence[AdSetResult]] = ()
-) -> tuple[dict[str, AdSetResult], str]:
-    """Apply the changes in waves; return the results by ad set id, and why the campaign was stopped (empty if not).
+) -> Ending:
+    """Apply the changes in waves, until nothing new may be begun.
 
     Parameters
     ----------
@@ -95,7 +109,7 @@ def carry_out(
     for wave_before in earlier:
         caution = caution.after([Outcome(result) for result in wave_before])
         if caution.stop:
-            return _leave(changes, Result.HELD, _STOPPED_BEFORE), caution.stop
+            return Ending(_leave(changes, Result.HELD, _STOPPED_BEFORE), caution.stop)
     queue = list(changes)
     while queue:
         adsets = [change.adset for change in queue[: caution.size]]
@@ -105,10 +119,12 @@ def carry_out(
             results[change.adset.id] = change.to_result(Result.NEEDS_ATTENTION, (capacity.why_none,))
             continue
         if not capacity.size:
-            return results | _leave(queue, Result.DEFERRED, capacity.why_none), ""
+            return Ending(results | _leave(queue, Result.DEFERRED, capacity.why_none))
         wave = queue[: capacity.size]
         try:
             outcomes = apply_wave(job, wave)
+        except (PausedError, ConfigError) as error:
+            return _not_begun(results, queue, error)
         finally:
             job.api.quota.release(points_needed(adsets[: capacity.size]))
         outcomes = {key: outcome for key, outcome in outcomes.items() if len(wave) == 1 or not outcome.will_pass}
@@ -120,14 +136,21 @@ def carry_out(
         stop = restrictions.explain(wave, list(outcomes.values())) or (caution.stop if queue else "")
         rest, why, stop = _consequence([outcome.error for outcome in outcomes.values()], stop)
         if why:
-            return results | _leave(queue, rest, why), stop
+            return Ending(results | _leave(queue, rest, why), stop)
         if set(outcomes) != {change.adset.id for change in wave}:
             caution = replace(caution, proven=False)  # a single ad set can wait for Meta
-    return results, ""
+    return Ending(results)
 
 
-def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResult], str]:
-    """Have Meta validate the changes without applying them; return the same as `carry_out`."""
+def _not_begun(results: dict[str, AdSetResult], queue: Sequence[Decision], error: PausedError | ConfigError) -> Ending:
+    """Return the end of a rollout that may begin nothing more; not to know whether it may is a failure."""
+    if isinstance(error, PausedError):
+        return Ending(results | _leave(queue, Result.DEFERRED, str(error)), paused=error)
+    return Ending(results | _leave(queue, Result.HELD, _STOPPED_BEFORE), f"Stopped: {error}")
+
+
+def validate(job: Job, changes: Sequence[Decision]) -> Ending:
+    """Have Meta validate the changes without applying them."""
     results: dict[str, AdSetResult] = {}
     restrictions = _Restrictions(job)
     for number, change in enumerate(changes, start=1):
@@ -135,8 +158,8 @@ def validate(job: Job, changes: Sequence[Decision]) -> tuple[dict[str, AdSetResu
         results[change.adset.id] = outcome.result
         rest, why, stop = _consequence([outcome.error], restrictions.explain([change], [outcome]))
         if why:
-            return results | _leave(changes[number:], rest, why), stop
-    return results, ""
+            return Ending(results | _leave(changes[number:], rest, why), stop)
+    return Ending(results)
 
 
 @dataclass(slots=True)

@@ -75,6 +75,11 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
 
     An ad set without an outcome was not started, for a temporary reason or one that concerns the whole campaign. Only a
     single ad set waits for Meta: in a larger wave, that would delay the re-publish of all the others.
+
+    Raises
+    ------
+    PausedError, ConfigError
+        Nothing new may be begun, or that is unknown; nothing of the wave was.
     """
     if len(wave) > 1:
         return _apply_together(job, wave)
@@ -120,6 +125,8 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
             outcomes[read.result.id] = read
         else:
             changes[read.adset.id] = read
+    if changes:
+        job.refuse_if_switched_off()
     if job.api.clock.remaining() < job.seconds_needed([change.adset for change in changes.values()]):
         return outcomes
     prepared: list[ChangeRun] = []

@@ -24,6 +24,7 @@ from closrads.domain.results import (
     SyncReport,
     without_details,
 )
+from closrads.domain.switches import SwitchedOff
 from closrads.errors import ClosradsError
 from closrads.redaction import one_line
 
@@ -37,6 +38,7 @@ adsets = st.builds(
     AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 9), several, texts
 )
 pauses = st.builds(UnexplainedPause, texts, texts, st.dictionaries(texts, texts, max_size=2), moments)
+switches = st.builds(SwitchedOff, moments, texts, texts)
 details: Mapping[str, st.SearchStrategy[Any]] = {
     "slug": texts,
     "campaign_name": texts,
@@ -50,6 +52,7 @@ details: Mapping[str, st.SearchStrategy[Any]] = {
     "left_to": texts,
     "fb_ad_account_id": texts,
     "again_in_seconds": st.none() | st.integers(0),
+    "switched_off": st.none() | switches,
 }
 listed = st.builds(SyncReport, **details, adsets=st.lists(adsets, max_size=4).map(tuple))
 omitting = st.builds(
@@ -74,6 +77,7 @@ runs = st.builds(
     force=st.frozensets(texts, max_size=2),
     left_to=texts,
     notices=several,
+    switched_off=st.lists(switches, max_size=2).map(tuple),
 )
 
 RUN: dict[str, Any] = {

@@ -38,7 +38,7 @@ def adset(ads: int, paused: int = 0) -> AdSetSnapshot:
 def job(world: World, pace: float = 0) -> Job:
     """Return a job on the veterans, at a pace that Meta has kept so far."""
     api = world.api(meter=UsageMeter(round_trips=1000, seconds=1000 * pace))
-    return Job("veterans", "run", Action.SYNC, api, Ledger(Table(LEDGER_TABLE, world.time.clock)), WAIT)
+    return Job("veterans", "run", Action.SYNC, api, Ledger(Table(LEDGER_TABLE, world.time.clock)), WAIT, lambda: None)
 
 
 def go(job: Job, adsets: Sequence[AdSetSnapshot]) -> set[Result]:

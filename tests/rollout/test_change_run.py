@@ -165,7 +165,7 @@ class TestMachine:
 
 def job(world: World) -> Job:
     """Return a job on the veterans."""
-    return Job("veterans", EARLIER, Action.SYNC, world.api(), ledger(world), WAIT)
+    return Job("veterans", EARLIER, Action.SYNC, world.api(), ledger(world), WAIT, lambda: None)
 
 
 def begun(world: World, *adsets: str) -> list[ChangeRun]:

@@ -19,12 +19,14 @@ Right: TypeAlias = tuple[str, str]
 """An action and what it is done to, as the template spells that."""
 
 SETTINGS = ARN % ("ssm", "parameter/closrads/{stage}/*")
+ENABLED = ARN % ("ssm", "parameter/closrads/{stage}/campaigns/*/enabled")
 ANY_SENDER = ARN % ("ses", "identity/*")
 CONFIGURATION_SETS = ARN % ("ses", "configuration-set/*")
 EXECUTIONS = [ARN % ("states", f"execution:${{AWS::StackName}}-fleet{mark}*") for mark in ":/"]
 WILDCARDS = {  # the only resources with a `*`, each with its reason
     SETTINGS: "all settings of the stage are read with one call, those of a campaign with four",
     ANY_SENDER: "the default of SenderIdentity: in the SES sandbox, where an account begins, recipients count as well",
+    ENABLED: "campaigns are added without a deploy, and of each this one parameter is read before a wave",
     CONFIGURATION_SETS: "which set is an identity's default is not known here, and it grants no sending",
 }
 WILDCARDS_WITH_FLEET = dict.fromkeys(EXECUTIONS, "executions have names that nobody knows before")
@@ -66,6 +68,10 @@ def rights_for(call: AwsRequest) -> Iterator[Right]:
             path = PARAMETER_PATH if call.params["Path"] == PARAMETER_PATH else f"{PARAMETER_PATH}/*"
             assert call.params["Path"].startswith(path.rstrip("*"))
             yield f"{service}:{call.operation}", ARN % (service, f"parameter{path}")
+        case "GetParameters":
+            for name in call.params["Names"]:
+                of_any = re.sub(r"(?<=/campaigns/)[a-z]+(?=/)", "*", name)
+                yield f"{service}:{call.operation}", ARN % (service, f"parameter{of_any}")
         case _:
             assert call.params["TableName"] == LEDGER_TABLE
             index = f"/index/{call.params['IndexName']}" if "IndexName" in call.params else ""
@@ -208,6 +214,7 @@ def test_every_statement_says_what_it_is_for(stack: dict[str, Json], fleet: bool
 
     of_function = {
         "ReadParameters",
+        "SeeWhatIsPaused",
         "SendReport",
         "KeepLedger",
         "FindOpenChanges",
