@@ -48,6 +48,14 @@ Campaign = Annotated[
 ]
 
 
+OneCampaign = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CAMPAIGN", help="The slug of one; without it everything.", autocompletion=completion.campaigns
+    ),
+]
+
+
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
@@ -194,6 +202,27 @@ def undo(  # noqa: PLR0913 - a command's options
 
         manner = runs.Manner(yes=yes, to_json=to_json, verbose=verbose)
         raise typer.Exit(runs.undo(run_id, campaign or (), stage, manner, dry_run=dry_run))
+
+
+@app.command(epilog=_examples("pause", "pause veterans --stage prod"))
+def pause(campaign: OneCampaign = None, stage: Stage = completion.DEFAULT_STAGE) -> None:
+    """Begin nothing new from now on, in all of the stage or in one campaign; says what is at work and ends when.
+
+    Recovery, rollback, rechecks and reports go on.
+    """
+    with report_errors():
+        from closrads.cli import switches
+
+        switches.pause(campaign, stage)
+
+
+@app.command(epilog=_examples("resume", "resume veterans --stage prod"))
+def resume(campaign: OneCampaign = None, stage: Stage = completion.DEFAULT_STAGE) -> None:
+    """Undo a pause: the next run goes on. It starts none."""
+    with report_errors():
+        from closrads.cli import switches
+
+        switches.resume(campaign, stage)
 
 
 @app.command("completion", epilog=_examples("completion bash"))

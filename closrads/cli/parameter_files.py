@@ -187,13 +187,14 @@ def shown_values(values: Mapping[str, str]) -> dict[str, str]:
 
 def as_toml(values: Mapping[str, str]) -> str:
     """Return the parameters as TOML, with secrets hidden."""
-    tables: dict[str, list[str]] = {}
+    tables: dict[str, list[str]] = {"": []}  # TOML has what is in no table first
     for name, value in shown_values(values).items():
         table, _, key = name.rpartition("/")
         is_list = type_of(name) is ParameterType.STRING_LIST
         shown = "[" + ", ".join(map(_quoted, value.split(","))) + "]" if is_list else _quoted(value)
         tables.setdefault(".".join(table.split("/")), []).append(f"{key} = {shown}")
-    return "\n\n".join("\n".join((f"[{table}]", *lines)) for table, lines in tables.items()) + "\n"
+    texts = {table: "\n".join((f"[{table}]", *lines) if table else lines) for table, lines in tables.items() if lines}
+    return "\n\n".join(texts.values()) + "\n"
 
 
 def _quoted(text: str) -> str:

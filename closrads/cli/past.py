@@ -28,7 +28,9 @@ def end_of(run: RunRecord) -> str:
     """Return how a run ended."""
     if run.result is None:
         return "not ended"
-    return "ok" if run.result.success else "FAILED"
+    if not run.result.success:
+        return "FAILED"
+    return "paused" if run.result.is_paused else "ok"
 
 
 def of_campaign(run: RunRecord, slug: str) -> RunRecord:

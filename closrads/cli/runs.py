@@ -14,7 +14,7 @@ from closrads.cli import environment
 from closrads.cli.completion import EVENTS, ROOT, event_names
 from closrads.cli.environment import Place
 from closrads.cli.log import Tee, logged_to
-from closrads.cli.summary import campaigns, footline, headline, meaning_of_signs, several
+from closrads.cli.summary import campaigns, footline, headline, meaning_of_signs, several, switches
 from closrads.cli.terminal import (
     FAILED,
     INTERRUPTED,
@@ -33,6 +33,7 @@ from closrads.domain.results import RunResult
 from closrads.domain.settings import Settings
 from closrads.errors import LedgerError, SyncFailed
 from closrads.ledger.runs import Runs
+from closrads.sync import refuse_undo_while_paused
 
 LOGS = ROOT / "build/log"
 WHERE_IDS_ARE = "ids stand at the foot of each report, and in `python -m closrads history`"
@@ -58,6 +59,10 @@ def run(event: str, stage: str, manner: Manner) -> int:
             settings = load_settings()
         request = _request(content, settings)
         _refuse_without_ledger(request, place)
+        refuse_undo_while_paused(request)
+        if settings.paused_since:
+            since = f"{settings.paused_since:%Y-%m-%d %H:%M} UTC"
+            say(f"Paused since {since}: nothing new is begun, only what is open is brought to its end", style="yellow")
         if not request.dry_run and not manner.yes:
             say(_intent(request, settings, place), style="bold")
             if not confirm("Go on?"):
@@ -74,6 +79,7 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
         with waiting("Looking the run up", quiet=manner.verbose):
             record = next(Runs(place.ledger_table()).newest(run_id, run_id), None)
             settings = load_settings()
+        refuse_undo_while_paused(RunRequest(Action.UNDO, dry_run))
         if record is None:
             raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}: {WHERE_IDS_ARE}")
         if strangers := [slug for slug in slugs if slug not in record.campaigns]:
@@ -201,6 +207,8 @@ def _show(result: RunResult, place: Place, manner: Manner) -> None:
         out.print(notice, style="yellow")
     if signs := meaning_of_signs(result):
         out.print(signs)
+    for switch in switches(result):
+        out.print(switch, style="yellow")
     for campaign in campaigns(result):
         out.print(f"\n{campaign.title}", style="bold")
         if campaign.lines:

@@ -67,6 +67,13 @@ def meaning_of_signs(result: RunResult) -> str:
     return WORDINGS[result.action].signs.rstrip(":") if any(changes) else ""
 
 
+def switches(result: RunResult) -> Iterator[str]:
+    """Yield what is paused or off, and since when."""
+    for switch in result.switched_off:
+        since = f"since {switch.since:%Y-%m-%d %H:%M} UTC"
+        yield f"Off {since}: {switch.slug}" if switch.slug else f"Paused {since}: nothing new is begun"
+
+
 def footline(result: RunResult, *, is_kept: bool) -> str:
     """Return the last line: how to find the run again, and what it cost."""
     kept = ", in the history" if is_kept else ""
@@ -99,6 +106,8 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
             f"from run {change.run_id}: {change.name} was {change.found}, is {change.state}".replace("_", " ")
             for change in campaign.recovered
         ]
+        if campaign.switched_off:
+            notes.append("nothing new was begun")
         if not (campaign.count(*Result) or notes or campaign.errors):
             notes.append(wording.no_adsets)
         yield CampaignSummary(campaign.campaign_name, tuple(lines), tuple(notes), campaign.errors)

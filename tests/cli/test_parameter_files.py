@@ -108,7 +108,7 @@ class TestToml:
 
     @given(
         st.dictionaries(
-            st.from_regex(r"(campaigns/[a-z0-9_-]{1,8}|limits|closrtech)/[a-z_]{1,8}", fullmatch=True),
+            st.from_regex(r"paused|(campaigns/[a-z0-9_-]{1,8}|limits|closrtech)/[a-z_]{1,8}", fullmatch=True),
             st.text(min_size=1).filter(lambda text: text == text.strip() and text != HIDDEN),
         )
     )

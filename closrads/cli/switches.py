@@ -1,0 +1,126 @@
+"""`pause` and `resume`: what keeps anything new from being begun, in a stage or in one campaign."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import TYPE_CHECKING, NamedTuple
+
+import boto3
+
+from closrads.cli import environment
+from closrads.cli.environment import AWS_CLIENT, parameter_path
+from closrads.cli.parameters import read_parameters
+from closrads.cli.terminal import CommandError, UsageError, say, stdout_console, waiting
+from closrads.config import PAUSED, parse_settings, truth_of
+from closrads.domain.settings import Limits
+from closrads.errors import ConfigError, LedgerError
+from closrads.ledger.leases import Leases
+
+if TYPE_CHECKING:
+    from types_boto3_ssm import SSMClient
+
+
+class _Switch(NamedTuple):
+    """The parameter that stops everything, or one campaign."""
+
+    name: str
+    stops: bool
+    """The value at which it stops."""
+    what: str
+
+    @classmethod
+    def of(cls, slug: str | None, stage: str) -> "_Switch":
+        """Return the switch of a campaign, or of the stage."""
+        if slug is None:
+            return cls(PAUSED, stops=True, what=f"stage {stage}")
+        return cls(f"campaigns/{slug}/enabled", stops=False, what=f"campaign {slug} of stage {stage}")
+
+    def since(self, store: "SSMClient", path: str) -> str:
+        """Return since when it stops; empty if it does not."""
+        found = store.get_parameters(Names=[f"{path}/{self.name}"])["Parameters"]
+        if not found or truth_of(found[0]["Value"]) is not self.stops:
+            return ""
+        return f"since {found[0]['LastModifiedDate'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+    def put(self, store: "SSMClient", path: str, *, stop: bool) -> None:
+        """Stop, or go on."""
+        value = "true" if stop is self.stops else "false"
+        store.put_parameter(Name=f"{path}/{self.name}", Value=value, Type="String", Overwrite=True)
+
+
+def pause(slug: str | None, stage: str) -> None:
+    """Stop everything or one campaign, and print what is at work."""
+    path, switch, store = parameter_path(stage), _Switch.of(slug, stage), boto3.client("ssm", config=AWS_CLIENT)
+    out = stdout_console()
+    with waiting("Pausing"):
+        if slug is not None:
+            _refuse_unknown(slug, stage, read_parameters(store, path))
+        since = switch.since(store, path)
+        if not since:
+            switch.put(store, path, stop=True)
+    out.print(f"Paused already, {since}: {switch.what}" if since else f"Paused: {switch.what} begins nothing new")
+    with waiting("Looking what is at work"):
+        lines = _at_work(slug, stage, read_parameters(store, path))
+    for line in lines:
+        out.print(line)
+
+
+def resume(slug: str | None, stage: str) -> None:
+    """Let everything or one campaign go on, and print what is still off."""
+    path, switch, store = parameter_path(stage), _Switch.of(slug, stage), boto3.client("ssm", config=AWS_CLIENT)
+    with waiting("Resuming"):
+        there = read_parameters(store, path)
+        if slug is not None:
+            _refuse_unknown(slug, stage, there)
+            _refuse_incomplete(path, {**there, switch.name: "true"})
+        since = switch.since(store, path)
+        if since:
+            switch.put(store, path, stop=False)
+    out = stdout_console()
+    if since:
+        warm = "" if slug is None else ", which a warm function learns within five minutes"
+        out.print(f"Resumed: {switch.what}, paused {since}. The next run goes on{warm}")
+    else:
+        out.print(f"Not paused: {switch.what}")
+    if slug is not None and (still := _Switch.of(None, stage).since(store, path)):
+        out.print(f"But all of stage {stage} is paused, {still}: resume that too", style="yellow")
+    elif slug is None:
+        for off in (
+            each for each in _slugs(there) if truth_of(there.get(f"campaigns/{each}/enabled", "true")) is False
+        ):
+            out.print(f"Still off: campaign {off}, {_Switch.of(off, stage).since(store, path)}", style="yellow")
+
+
+def _slugs(there: Mapping[str, str]) -> list[str]:
+    return sorted({name.split("/")[1] for name in there if name.startswith("campaigns/")})
+
+
+def _refuse_unknown(slug: str, stage: str, there: Mapping[str, str]) -> None:
+    if slug not in (known := _slugs(there)):
+        raise UsageError(f"Stage {stage} has no campaign {slug}: there are {', '.join(known) or 'none'}")
+
+
+def _refuse_incomplete(path: str, wanted: Mapping[str, str]) -> None:
+    """Refuse what would stop every run: a campaign that is off may be incomplete, one that is on may not."""
+    try:
+        parse_settings(path, wanted, {})
+    except ConfigError as error:
+        raise CommandError(f"{error}\nNothing was resumed: a run would refuse that") from None
+
+
+def _at_work(slug: str | None, stage: str, there: Mapping[str, str]) -> list[str]:
+    """Return what runs are at work, and when each will have stopped."""
+    usual = there.get("limits/wave_size", str(Limits().wave_size))
+    lines = []
+    try:
+        leases = Leases(environment.place_of(stage).ledger_table())
+        for each in [slug] if slug else _slugs(there):
+            if held := leases.holder_of(each):
+                size = there.get(f"campaigns/{each}/limits/wave_size", usual)
+                lines.append(
+                    f"At work on {each}: run {held[0]}. What it has begun, at most {size} ad sets, it brings to its "
+                    f"end, by {held[1]:%H:%M:%S} UTC at the latest"
+                )
+    except (CommandError, LedgerError) as error:
+        say(f"Whether a run is at work cannot be seen. {error}", style="yellow")
+        return []
+    return lines or ["No run is at work"]
