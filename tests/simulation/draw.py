@@ -281,13 +281,14 @@ class _Author:
 
     def _operator(self, calm: float) -> list[Event]:
         slug = self._pick(list(self._demand))
-        if self._chance(0.5):
-            off = At(round(self._run().at + self._random.uniform(0, 4 * HOUR), 1))
-            events: list[Event] = [Operator(off, Change.ENABLED, "false", slug)]
+        if self._chance(0.6):
+            off = self._when(calm)
+            on = At(round(min(calm, self._run().at + self._random.uniform(0, 2 * DAY)), 1))
+            is_back = self._chance(0.6)
             if self._chance(0.5):
-                on = At(round(min(calm, off.seconds + self._random.uniform(HOUR, 2 * DAY)), 1))
-                events.append(Operator(on, Change.ENABLED, "true", slug))
-            return events
+                return [Operator(off, Change.PAUSED, "true"), *[Operator(on, Change.PAUSED, "false")] * is_back]
+            events: list[Event] = [Operator(off, Change.ENABLED, "false", slug)]
+            return [*events, *[Operator(on, Change.ENABLED, "true", slug)] * is_back]
         dead = self._when(calm)
         alive = At(round(min(calm, self._run().at + self._random.uniform(0, DAY)), 1))
         return [Operator(dead, Change.TOKEN, "dead"), Operator(alive, Change.TOKEN, "alive")]

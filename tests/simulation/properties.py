@@ -32,11 +32,13 @@ class Clause(StrEnum):
     PAUSES_STAND = "no ad is switched on that a person had paused before the read on which that is based"
     ONE_WRITER = "never two invocations write the same campaign at once"
     TRANSITIONS = "a change goes from state to state only as the table says"
+    STOP = "once everything is paused, or a campaign is off, no ad set's change is begun"
     LEDGER_TRUE = "a final state in the ledger is the truth at Meta"
 
     # at the end of each run
     TOLD = "what is not as it should be is named in the run's mail, or was named before and nothing else was said since"
     TRUTHFUL = "no mail calls an ad set updated, unchanged or restored whose state is otherwise"
+    STOP_TOLD = "a mail says that everything is paused, and which campaigns are off"
     NO_DEFECT = "no run ends with an unexpected error"
     IN_TIME = "no run is cut off at its deadline"
 
@@ -69,6 +71,10 @@ GOOD = frozenset({"updated", "unchanged", "reverted"})
 """Results that say of an ad set that all is well with it."""
 SLOW_ENOUGH = 600.0
 """Who re-publishes within so many seconds of a write is in time."""
+UNDER_WAY_SECONDS = 12.0
+"""What is begun was allowed so long before at most: a read of the switch and two writes of the ledger may time out."""
+MEMORY_SECONDS = 300.0
+"""How long a warm container remembers parameters."""
 LOOKED_AT_FOR = DAY
 """How long rechecks look at what was written."""
 
@@ -311,6 +317,9 @@ class Judge:
         file.changes[key] = state
         file.begun.setdefault(key, self._now)
         self._simulation.note(invocation.name, f"  ledger: {file.name} {before or 'nothing'} → {state}")
+        stopped_at = self._simulation.stopped_at(file.campaign)
+        if not before and stopped_at is not None and self._now - stopped_at > UNDER_WAY_SECONDS:
+            self._violated(Clause.STOP, file.name, f"begun {self._now - stopped_at:.0f} s after it was stopped")
         if state not in TRANSITIONS[before]:
             self._violated(Clause.TRANSITIONS, file.name, f"{before} → {state}")
         if state not in OPEN and state != "superseded":
@@ -351,9 +360,20 @@ class Judge:
         if result is None or result["left_to"]:
             return
         self._last_look = max(self._last_look, invocation.started)
+        self._judge_stop_told(invocation, outcome.mails)
         said = _Said(result, outcome.mails)
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
+
+    def _judge_stop_told(self, invocation: "Invocation", mails: tuple[Mail, ...]) -> None:
+        """Judge whether a mail names what was off before the run could have remembered anything else."""
+        for slug in ("", *sorted({file.campaign for file in self._files.values()})):
+            since = self._simulation.switched_off_at(slug)
+            if since is None or since > invocation.started - MEMORY_SECONDS:
+                continue
+            for mail in mails:
+                if (slug or "paused since") not in mail.text.lower():
+                    self._violated(Clause.STOP_TOLD, invocation.name, f"its mail does not say so of {slug or 'all'}")
 
     def _judge_telling(
         self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile, at_begin: set[Ailment]

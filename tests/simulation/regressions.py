@@ -441,4 +441,39 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "everything is paused during the canary, and stays so": Story(
+        seed=1,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL FL",
+                    adsets=(
+                        AdSetSpec(name="Alder", states="TX", ads=(AdSpec(name="Alder 1"),)),
+                        AdSetSpec(
+                            name="Birch",
+                            states="TX",
+                            ads=(AdSpec(name="Birch 1", fate=Fate(seconds=2700.0, stubborn=True)),),
+                        ),
+                        AdSetSpec(name="Cedar", states="TX", ads=(AdSpec(name="Cedar 1"),)),
+                        AdSetSpec(name="Dogwood", states="TX", ads=(AdSpec(name="Dogwood 1"),)),
+                        AdSetSpec(name="Elder", states="TX", ads=(AdSpec(name="Elder 1"),)),
+                    ),
+                ),
+            ),
+            wave_size=2,
+            pace=3.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=41400.0, action="recheck", scheduled=41400.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=126000.0, action="recheck", scheduled=126000.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+        ),
+        events=(Operator(During("day 1 sync", "POST adset", 2, after=True), Change.PAUSED, "true"),),
+        calm=86400.0,
+    ),
 }

@@ -80,7 +80,8 @@ class Simulation:
         """The call that is taking effect."""
         self.judge = Judge(self)
         self._parameters_read_at = -1.0
-        self._switched_off: set[str] = set()
+        self._switched_off: dict[str, float] = {}
+        """Since when each campaign is off; under the empty name since when everything is paused."""
         self._ledger: dict[str, object] = {}
         """The items of changes as they were seen last; whoever writes one makes a new object of it."""
         self._deeds: dict[str, list[tuple[During, Person | Operator]]] = {}
@@ -117,6 +118,7 @@ class Simulation:
     def _build(self) -> None:
         world = self.story.world
         self.cloud.reset()
+        self.cloud.now = lambda: self.kernel.now
         self.cloud.verify_sender("reports@example.test")
         parameters: dict[str, Any] = {
             "closrtech/base_url": CLOSRTECH,
@@ -216,8 +218,16 @@ class Simulation:
         return " ".join(self.closrtech.demand[f"VND_{slug.upper()}_LEADS"])
 
     def is_enabled(self, slug: str) -> bool:
-        """Tell whether a campaign is switched on."""
-        return slug not in self._switched_off
+        """Tell whether a campaign is switched on, and nothing is paused."""
+        return self.stopped_at(slug) is None
+
+    def switched_off_at(self, slug: str) -> float | None:
+        """Return since when a campaign is off, or everything is paused if it is the empty name; None if it is not."""
+        return self._switched_off.get(slug)
+
+    def stopped_at(self, slug: str) -> float | None:
+        """Return since when nothing new may be begun in a campaign; None if it may."""
+        return min((self._switched_off[each] for each in ("", slug) if each in self._switched_off), default=None)
 
     # --- the outside
 
@@ -380,11 +390,18 @@ class Simulation:
                 self.note("an operator", f"the token is {deed.value}")
             case Operator(change=Change.ENABLED):
                 self.cloud.put_parameters({f"campaigns/{deed.campaign}/enabled": deed.value})
-                (self._switched_off.discard if deed.value == "true" else self._switched_off.add)(deed.campaign)
+                self._switch(deed.campaign, is_off=deed.value == "false")
                 self.note("an operator", f"{deed.campaign} enabled={deed.value}")
             case Operator(change=Change.PAUSED):
                 self.cloud.put_parameters({"paused": deed.value})
+                self._switch("", is_off=deed.value == "true")
                 self.note("an operator", f"paused={deed.value}")
+
+    def _switch(self, slug: str, *, is_off: bool) -> None:
+        if is_off:
+            self._switched_off.setdefault(slug, self.kernel.now)
+        else:
+            self._switched_off.pop(slug, None)
 
 
 class _Acting:

@@ -25,9 +25,11 @@ from tests.simulation.story import (
     AdSpec,
     At,
     CampaignSpec,
+    Change,
     Deed,
     Event,
     Fate,
+    Operator,
     Person,
     Run,
     Story,
@@ -271,6 +273,32 @@ class TestLedger:
 
     def test_nothing_stays_open(self) -> None:
         assert violated(lambda product: product.note("prepared"), states="FL", says="failed") == {Clause.CLOSED}
+
+
+class TestStop:
+    """What must not begin any more, and what must be said."""
+
+    @pytest.mark.parametrize(
+        "switch", [(Change.PAUSED, "true", ""), (Change.ENABLED, "false", "veterans")], ids=["paused", "off"]
+    )
+    @pytest.mark.parametrize(("after", "is_forbidden"), [(5, False), (30, True)])
+    def test_nothing_begins_once_it_is_stopped(
+        self,
+        switch: tuple[Change, str, str],
+        after: float,
+        is_forbidden: bool,  # noqa: FBT001 - a parameter
+    ) -> None:
+        def steps(product: Product) -> None:
+            product.wait(after)
+            product.change()
+
+        stop = Operator(At(BEGIN), *switch)
+        assert (Clause.STOP in violated(steps, stop, states="TX")) == is_forbidden
+
+    def test_the_mail_says_so(self) -> None:
+        paused = Operator(At(0), Change.PAUSED, "true")
+        assert violated(Product.read, paused, says="unchanged") == {Clause.STOP_TOLD}
+        assert violated(Product.read, paused, says="unchanged, paused since then") == set()
 
 
 class TestReports:
