@@ -50,7 +50,7 @@ def test_the_readme_lists_every_parameter() -> None:
     listed = first_words(README, "Parameters")
 
     assert {f"`{name}`" for name in Limits.__dataclass_fields__} <= set(re.findall(r"`\w+`", text))
-    assert {name for name in listed if "/" in name} == {
+    assert {name for name in listed if "/" in name or name in _SHARED_PARAMETERS} == {
         *_SHARED_PARAMETERS,
         *(f"campaigns/<slug>/{name}" for name in _CAMPAIGN_PARAMETERS),
         "limits/<name>",

@@ -203,12 +203,10 @@ def _show(result: RunResult, place: Place, manner: Manner) -> None:
     out.print(headline(result), style="bold" if result.success else "bold red")
     if result.left_to:
         out.print(f"Everything was left to run {result.left_to}, which has the same time or is at work")
-    for notice in result.notices:
-        out.print(notice, style="yellow")
+    for warning in (*result.notices, *switches(result)):
+        out.print(warning, style="yellow")
     if signs := meaning_of_signs(result):
         out.print(signs)
-    for switch in switches(result):
-        out.print(switch, style="yellow")
     for campaign in campaigns(result):
         out.print(f"\n{campaign.title}", style="bold")
         if campaign.lines:
