@@ -336,6 +336,16 @@ def _sync_campaign(
 def _stages(campaign: CampaignConfig, run: Run, report: SyncReport, resume: Callable[[], Done]) -> Iterator[SyncReport]:
     """Carry out the request for one campaign, and yield the report after each stage."""
     job = _job(campaign, run)
+    try:
+        yield from _stages_of(job, campaign, run, report, resume)
+    finally:
+        if not run.request.dry_run:
+            job.keep_tier()
+
+
+def _stages_of(
+    job: Job, campaign: CampaignConfig, run: Run, report: SyncReport, resume: Callable[[], Done]
+) -> Iterator[SyncReport]:
     report = replace(report, recovered=_recovered(campaign, run, job, report))
     yield report
     if run.request.action is not Action.RECHECK and (off := _switched_off(campaign, run)):

@@ -12,6 +12,7 @@ pk                     sk                               item
 ``CAMPAIGN#<slug>``    ``MEMORY#deferred``              the ad sets that the last run deferred
 ``CAMPAIGN#<slug>``    ``RECHECKED``                    the start of the last complete recheck
 ``CAMPAIGN#<slug>``    ``MEMORY#unexplained#<ad set>``  the ad set's ads that were paused by an unknown actor
+``ACCOUNT#<id>``       ``TIER``                         what is known of an ad account's access tier at Meta
 ``RUN``                ``<run>``                        a live run and, once it has ended, its result; a dry run only if
                                                         several invocations share it
 ``PARTS#<run>``        ``<slug>``                       the progress of one campaign in such a run
@@ -25,6 +26,7 @@ from datetime import datetime, timedelta
 from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME
+from closrads.domain.tiers import KnownTier
 from closrads.errors import LedgerError, LedgerItemTooLargeError
 from closrads.ledger.dynamodb import AtomicWrite, Item, Table
 from closrads.ledger.records import (
@@ -45,6 +47,9 @@ from closrads.ledger.records import (
     reverts_key,
     reverts_of,
     size_of,
+    tier_item,
+    tier_key,
+    tier_of,
     unexplained_item,
     unexplained_key,
     unexplained_of,
@@ -178,6 +183,15 @@ class Ledger:
         """Record the ids of the ad sets that the next run should change first; an empty list clears them."""
         item = {**deferred_key(slug), "adsets": list(adsets), "expires_at": expiry(self._table.clock.now())}
         self._table.put(item)
+
+    def known_tier(self, account: str) -> KnownTier | None:
+        """Return what earlier runs have learned of an ad account's access tier at Meta; None if nothing is known."""
+        item = self._table.get(tier_key(account))
+        return tier_of(item) if item else None
+
+    def keep_tier(self, account: str, tier: KnownTier) -> None:
+        """Record what a run has learned of an ad account's access tier at Meta."""
+        self._table.put({**tier_key(account), **tier_item(tier), "expires_at": expiry(tier.proven_at)})
 
     def _insertion(self, change: Change, item: Item) -> AtomicWrite:
         put = self._table.put_operation(

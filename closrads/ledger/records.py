@@ -13,6 +13,7 @@ from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import GraphUsage, RunResult, SyncReport, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
 from closrads.domain.switches import SwitchedOff
+from closrads.domain.tiers import KnownTier
 from closrads.redaction import redact_all
 
 KEPT_FOR = timedelta(days=400)
@@ -86,6 +87,11 @@ def rechecked_key(slug: str) -> Item:
 def unexplained_key(slug: str, adset_id: str) -> Item:
     """Return where the unexplained pauses of an ad set stand."""
     return {"pk": campaign_key(slug), "sk": f"{UNEXPLAINED}{adset_id}"}
+
+
+def tier_key(account: str) -> Item:
+    """Return where it stands what is known of an ad account's access tier."""
+    return {"pk": f"ACCOUNT#{account}", "sk": "TIER"}
 
 
 # --- times and sizes
@@ -202,6 +208,16 @@ def unexplained_of(item: Item) -> UnexplainedPause:
     ads = {ad["id"]: ad["name"] for ad in item["ads"]}
     is_reported = item.get("is_reported", False)  # older items lack it: reported once more
     return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported)
+
+
+def tier_item(tier: KnownTier) -> Item:
+    """Return what is known of an ad account's access tier."""
+    return {"points": tier.points, "proven_at": tier.proven_at.isoformat()}
+
+
+def tier_of(item: Item) -> KnownTier:
+    """Return the access tier that an item holds."""
+    return KnownTier(int(item["points"]), _time(item["proven_at"]))
 
 
 # --- runs

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from threading import Lock
 from typing import Any, TypeGuard, TypeVar
@@ -47,6 +48,8 @@ RESERVED_SECONDS = 10.0
 READ_POINTS, WRITE_POINTS = 1, 3
 """Cost of a call in points of the ad account's score (Marketing API "Rate Limiting")."""
 _POINTS = {"GET": READ_POINTS, "POST": WRITE_POINTS}
+_SCORE_LIMIT, _SCORE_LIMIT_PAIR = 17, (613, 1487742)
+"""Code, and code with subcode, for an ad account's score that is used up (Marketing API "Rate Limiting")."""
 _INVALID_CURSOR = 2642
 """Code for a cursor that no longer exists (facebook-java-business-sdk #292); cursors die when items change."""
 T = TypeVar("T")
@@ -252,6 +255,31 @@ class GraphApi:
             outcomes += self._batch_with_retries(operations[start : start + MAX_BATCH], reserve, call_reserve)
         return outcomes
 
+    def prove_tier(self, object_id: str) -> bool:
+        """Find out the ad account's access tier by reads of one of its objects; return whether something was found out.
+
+        Nothing is done if the tier is known, or while anything is in progress. Otherwise, one point more is read than
+        the smallest tier allows within its window. Only the larger one answers that, and a read that is refused leaves
+        nothing half done.
+        """
+        read = Operation("GET", object_id, {"fields": "id"}, has_id)
+        is_new = False
+        with self.quota.proof() as points_to_prove:
+            while points := points_to_prove():
+                try:
+                    answers = self._batch_once([read] * min(points, MAX_BATCH), RESERVED_SECONDS)
+                except MetaError as error:
+                    answers = [error]
+                failures = [answer for answer in answers if isinstance(answer, MetaError)]
+                is_new = not points_to_prove()
+                if failures and not is_new:
+                    logger.warning("quota.tier_unknown", extra={"error": str(failures[0])})
+                    break
+        if is_new:
+            found = {"ad_account_id": self.ad_account_id, "points": self.quota.limit}
+            logger.info("quota.tier_proven", extra=found)
+        return is_new
+
     def retrying(
         self,
         attempt: Callable[[], T],
@@ -335,14 +363,15 @@ class GraphApi:
         batch = self._api.new_batch()
         for operation in operations:
             batch.add(operation.method, operation.path, params=dict(operation.params))
+        sent_at = self.clock.now()
         answer = self._exchange(batch.execute, [operation.method for operation in operations], call_reserve)
         items = parse_json(answer.text)
         if not isinstance(items, list):
             self._parse("batch", answer.status_code, answer.headers, answer.text, lambda _: False)
         items += [None] * (len(operations) - len(items))
-        return [self._parse_item(operation, item) for operation, item in zip(operations, items, strict=False)]
+        return [self._parse_item(operation, item, sent_at) for operation, item in zip(operations, items, strict=False)]
 
-    def _parse_item(self, operation: Operation, item: Any) -> JsonObject | MetaError:
+    def _parse_item(self, operation: Operation, item: Any, sent_at: datetime) -> JsonObject | MetaError:
         """Return the outcome of one item of a batch; a null or missing item counts as a lost response."""
         if not isinstance(item, dict) or not isinstance(item.get("code"), int):
             return MetaLostAnswerError(f"Meta left {operation.path} out of its answer to a batch")
@@ -353,20 +382,31 @@ class GraphApi:
         }
         self.quota.update(headers)
         try:
-            return self._parse(operation.path, item["code"], headers, item.get("body"), operation.expects)
+            answer = self._parse(operation.path, item["code"], headers, item.get("body"), operation.expects)
         except MetaError as error:
             return error
+        self.quota.answered(_POINTS[operation.method], sent_at)
+        return answer
 
     def _once(
         self, method: str, path: str, params: Mapping[str, Any], expects: Shape, call_reserve: float
     ) -> JsonObject:
+        sent_at = self.clock.now()
         answer = self._exchange(
             lambda: self._api.call(method, tuple(path.split("/")), params=dict(params)), [method], call_reserve
         )
-        return self._parse(path, answer.status_code, answer.headers, answer.text, expects)
+        found = self._parse(path, answer.status_code, answer.headers, answer.text, expects)
+        self.quota.answered(_POINTS[method], sent_at)
+        return found
 
     def _parse(self, path: str, status: int, headers: Mapping[str, str], body: Any, expects: Shape) -> JsonObject:
-        return parse_answer(path, status, headers, body, expects, self.ad_account_id)
+        try:
+            return parse_answer(path, status, headers, body, expects, self.ad_account_id)
+        except MetaRateLimitError as error:
+            if error.code == _SCORE_LIMIT or (error.code, error.subcode) == _SCORE_LIMIT_PAIR:
+                block = self.quota.refused()
+                error.retry_after = error.retry_after or block  # any call during the block would lengthen it
+            raise
 
     def _exchange(self, send: Callable[[], Any], methods: Sequence[str], call_reserve: float) -> requests.Response:
         """Send through the SDK and return the raw response, however the SDK interprets it."""

@@ -6,18 +6,25 @@ Meta states only percentages: there a share is kept in reserve.
 
 import json
 import math
-import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore, RLock
 from typing import Any
 
+from closrads.domain.tiers import KnownTier
+
 WINDOW = timedelta(seconds=300)
 """Sliding window over which points are counted (Marketing API "Rate Limiting")."""
 POINTS_BY_TIER: Mapping[str, int] = {"development_access": 60, "standard_access": 9_000}
 """Points per window, by the tier's name in the headers (Marketing API "Rate Limiting")."""
+SMALLEST, LARGEST = min(POINTS_BY_TIER.values()), max(POINTS_BY_TIER.values())
+BLOCKED_FOR: Mapping[int, timedelta] = {SMALLEST: timedelta(seconds=300), LARGEST: timedelta(seconds=60)}
+"""Duration of the block once the score is used up, by points per window (Marketing API "Rate Limiting")."""
+PROVEN_FOR = timedelta(days=7)
+"""Time after which a small tier that is remembered is put to the test again, for it may have been raised."""
 MAX_USAGE_PCT = 90.0
 """Usage, of a quota that is known as a percentage only, at which nothing new is started. An hour allows at least 300
 calls and 40 per active ad (Marketing API "Rate Limiting"); the last tenth is reserved for rollbacks."""
@@ -51,7 +58,9 @@ class _Unavailable:
 class AccountQuota:
     """The remaining quota of one ad account (Marketing API "Rate Limiting"); thread-safe.
 
-    Meta sends usage headers only after enough calls (Graph API "Rate Limits"); without any, no limit is near.
+    Meta sends usage headers only after enough calls (Graph API "Rate Limits"). The tier is what a header of this run
+    states; else what the run itself has proven; else what an earlier run has learned. As long as none of these is
+    known, no more is begun than the smallest tier allows.
     """
 
     def __init__(self, account_id: str, now: Callable[[], datetime], max_wait_seconds: float = math.inf) -> None:
@@ -64,13 +73,99 @@ class AccountQuota:
         self.calls = BoundedSemaphore(MAX_CONCURRENT_CALLS)
         """Must be held during each call."""
         self._limit: int | None = None
+        self._is_told = False
+        self._proven_at: datetime | None = None
+        self._recalled: KnownTier | None = None
+        self._has_recalled = False
+        self._is_proving = False
+        self._answered: deque[tuple[datetime, int]] = deque()
         self._own: deque[tuple[datetime, int]] = deque()
         self._unavailable: dict[str, _Unavailable] = {}
 
     @property
     def limit(self) -> int | None:
-        """The tier's points per window; None until a header has stated the tier."""
+        """The tier's points per window; None as long as the tier is unknown."""
         return self._limit
+
+    @property
+    def needs_recall(self) -> bool:
+        """Whether what earlier runs have learned of the tier could be of use."""
+        return not (self._is_told or self._has_recalled)
+
+    def recall(self, tier: KnownTier | None) -> None:
+        """Take over what earlier runs have learned of the tier; this run may know better already."""
+        with self._lock:
+            self._recalled, self._has_recalled = tier, True
+            if tier is not None and self._limit is None:
+                self._limit = tier.points
+
+    @property
+    def news(self) -> KnownTier | None:
+        """What later runs should recall instead of what was recalled; None if there is nothing new."""
+        with self._lock:
+            was_refused = self._limit == SMALLEST and self._proven_at is not None
+            if self._limit is None or not (self._has_recalled or was_refused):
+                return None
+            is_same = self._recalled is not None and self._recalled.points == self._limit
+            if is_same and (self._proven_at is None or not self._is_outdated):
+                return None
+            return KnownTier(self._limit, self._proven_at or self._now())
+
+    def answered(self, points: int, sent_at: datetime) -> None:
+        """Learn from a call that Meta has not refused: a window with enough of them proves the larger tier."""
+        with self._lock:
+            self._answered.append((sent_at + WINDOW, points))
+            if not self._is_told and self._limit != LARGEST and self._points_answered() > SMALLEST:
+                self._limit, self._proven_at = LARGEST, self._now()
+
+    def refused(self) -> float | None:
+        """Learn from a call that Meta has refused because the score is used up; return the seconds of the block.
+
+        If Meta has answered more in this window than the smallest tier allows, the larger one is used up. Nothing is
+        learned, and the block is unknown (None), if headers have stated the tier: then they state the block, too.
+        """
+        with self._lock:
+            if self._is_told:
+                return None
+            if self._points_answered() <= SMALLEST:
+                self._limit, self._proven_at = SMALLEST, self._now()
+                self._answered.clear()
+            now, block = self._now(), BLOCKED_FOR[self._limit or SMALLEST]
+            self._set_unavailable("score", _Unavailable(math.inf, now + block, now))
+            return block.total_seconds()
+
+    @contextmanager
+    def proof(self) -> Iterator[Callable[[], int]]:
+        """Keep others from beginning anything while the tier is put to the test.
+
+        Yield a function that returns the points that have yet to be answered as a proof of the larger tier: 0 if the
+        tier is known, or if anything is in progress, which a block would leave half done.
+        """
+        with self._lock:
+            is_due = self._points_to_prove() > 0 and not (self._is_proving or self._reserved)
+            self._is_proving = self._is_proving or is_due
+        try:
+            yield self._points_to_prove if is_due else lambda: 0
+        finally:
+            if is_due:
+                self._is_proving = False
+
+    def _points_to_prove(self) -> int:
+        with self._lock:
+            is_open = self._limit is None or (self._proven_at is None and self._is_outdated)
+            return 0 if self._is_told or not is_open else SMALLEST + 1 - self._points_answered()
+
+    @property
+    def _is_outdated(self) -> bool:
+        tier = self._recalled
+        return tier is not None and tier.points == SMALLEST and self._now() - tier.proven_at >= PROVEN_FOR
+
+    def _points_answered(self) -> int:
+        """Return the points of the calls sent within the last window that Meta has answered."""
+        now = self._now()
+        while self._answered and self._answered[0][0] <= now:
+            self._answered.popleft()
+        return sum(points for _, points in self._answered)
 
     def count(self, points: int) -> None:
         """Count the points of one of our own calls, when it is sent."""
@@ -85,10 +180,11 @@ class AccountQuota:
             while self._own and self._own[0][0] <= now:
                 self._own.popleft()
             # An unknown tier counts as the smallest one: slow is better than blocked during a rollback.
-            known = self._limit or min(POINTS_BY_TIER.values())
+            known = self._limit or SMALLEST
             tiers = [entry.get("ads_api_access_tier") for entry in (account, *use_cases)]
             limits = [POINTS_BY_TIER.get(tier, known) for tier in tiers if isinstance(tier, str)]
             self._limit = min(limits, default=self._limit)
+            self._is_told = self._is_told or bool(limits)
             self._set_unavailable("score", self._used_by_others(account, now))
             self._set_unavailable("use case", _hourly_block(use_cases, now))
             self._set_unavailable("app", _hourly_block([app], now))
@@ -96,10 +192,13 @@ class AccountQuota:
     def seconds_until(self, points: int) -> float:
         """Return the seconds until `points` may be spent; infinity if the tier never allows so many in one window.
 
+        While the tier is unknown, it counts as the smallest one.
         A block without a stated end lasts for one window; the next response after it updates the usage.
         """
         with self._lock:
-            limit: float = sys.maxsize if self._limit is None else self._limit
+            if self._is_proving:
+                return RESERVATION_RETRY_SECONDS
+            limit: float = self._limit or SMALLEST
             if points > limit:
                 return math.inf
             free = limit - points - self._reserved

@@ -9,6 +9,10 @@ from closrads.meta.graph import MAX_BATCH, READ_POINTS, RESERVED_SECONDS, WRITE_
 from closrads.observability import logger
 
 TOO_LITTLE_TIME = "Too little time was left to do it safely"
+TIER_UNKNOWN = (
+    "To change it and, if need be, put it back takes {} points of Meta's quota, and whether the access tier of {} "
+    "allows so many could not be found out"
+)
 CALLS_PER_ADSET = 3
 """The write, and the read and write of a rollback; all other calls are batched."""
 POINTS_PER_ADSET = 6 * READ_POINTS + 2 * WRITE_POINTS
@@ -26,7 +30,7 @@ class Capacity:
     why_none: str = ""
     """Why `size` is 0; empty otherwise."""
     never: bool = False
-    """Whether the first ad set can never be started."""
+    """Whether the first ad set can never be started, or not until the access tier is known."""
 
 
 def seconds_needed(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: float) -> float:
@@ -50,6 +54,10 @@ def reserve_capacity(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_second
     first = adsets[:1]
     while True:
         wait = api.quota.seconds_until(points_needed(first))
+        if wait and api.prove_tier(first[0].id):
+            continue
+        if math.isinf(wait) and api.quota.limit is None:
+            return Capacity(0, TIER_UNKNOWN.format(points_needed(first), api.ad_account_id), never=True)
         if math.isinf(wait):
             why = (
                 f"To change it and, if need be, put it back takes {points_needed(first)} points of Meta's quota; the "

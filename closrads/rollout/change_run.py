@@ -76,6 +76,26 @@ class Job:
         """Return the seconds that these ad sets may take in total, including their rollback and the mail."""
         return seconds_needed(self.api, adsets, self.wait_seconds)
 
+    def recall_tier(self, adsets: Sequence[AdSetSnapshot]) -> None:
+        """Have the quota recall what earlier runs have learned of the access tier, if these ad sets depend on it."""
+        quota = self.api.quota
+        if quota.needs_recall and quota.seconds_until(points_needed(adsets)):
+            try:
+                quota.recall(self.ledger.known_tier(self.api.ad_account_id))
+            except LedgerError as error:
+                logger.warning("ledger.tier_unread", extra={"error": str(error)})
+
+    def keep_tier(self) -> None:
+        """Have later runs recall what this one has learned of the ad account's access tier, if that is new."""
+        quota = self.api.quota
+        if tier := quota.news:
+            try:
+                self.ledger.keep_tier(self.api.ad_account_id, tier)
+            except LedgerError as error:
+                logger.warning("ledger.tier_not_kept", extra={"error": str(error)})
+            else:
+                quota.recall(tier)
+
     def has_capacity(self, adsets: Sequence[AdSetSnapshot]) -> bool:
         """Return whether time and quota suffice to write these ad sets, and to roll them back."""
         in_time = self.api.clock.remaining() >= self.seconds_needed(adsets)

@@ -142,6 +142,7 @@ def _batches(job: Job, changes: Sequence[Change], wave_size: int) -> Iterator[tu
     rest = list(changes)
     while rest:
         adsets = [change.before for change in rest[:wave_size]]
+        job.recall_tier(adsets)
         capacity = reserve_capacity(job.api, adsets, job.wait_seconds)
         if not capacity.size:
             size = 1 if capacity.never else len(rest)

@@ -113,10 +113,12 @@ def carry_out(
     queue = list(changes)
     while queue:
         adsets = [change.adset for change in queue[: caution.size]]
+        job.recall_tier(adsets)
         capacity = reserve_capacity(job.api, adsets, job.wait_seconds)
         if capacity.never:
             change = queue.pop(0)
-            results[change.adset.id] = change.to_result(Result.NEEDS_ATTENTION, (capacity.why_none,))
+            result = Result.DEFERRED if job.api.quota.limit is None else Result.NEEDS_ATTENTION
+            results[change.adset.id] = change.to_result(result, (capacity.why_none,))
             continue
         if not capacity.size:
             return Ending(results | _leave(queue, Result.DEFERRED, capacity.why_none))

@@ -199,7 +199,6 @@ MOMENTARY = ids(
         ("edge page", faults.BAD_GATEWAY_HTML),
         ("dropped", faults.DROPPED),
         ("4", faults.APP_LIMIT),
-        ("613/1487742", faults.TOO_MANY_CALLS),
         ("613/5044001", faults.TOO_MANY_MUTATIONS),
     ]
 )
@@ -984,6 +983,35 @@ def test_a_refusal_for_want_of_quota_is_learned_from(world: World, limited: str)
         api.get(limited, FIELDS)
 
     assert api.quota.seconds_until(1) == pytest.approx(300)
+
+
+@pytest.mark.parametrize("reply", [faults.THROTTLED_ACCOUNT_BARE, faults.TOO_MANY_CALLS], ids=["17", "613/1487742"])
+@pytest.mark.parametrize("in_batch", [False, True], ids=["alone", "batch"])
+def test_a_refusal_for_want_of_quota_that_tells_nothing(
+    world: World, limited: str, reply: Reply, *, in_batch: bool
+) -> None:
+    """It is that of the smallest tier, whose block is sat out: a call in between would lengthen it."""
+    world.meta.accounts["act_111"].shows_usage = False
+    world.meta.fail(reply, on="GET adset")
+    api = world.api()
+
+    if in_batch:
+        api.batch(look_at([limited]))
+    else:
+        api.get(limited, FIELDS)
+
+    assert (api.quota.limit, world.time.waits) == (60, [300])
+
+
+def test_another_quota_that_is_used_up_tells_nothing_of_the_tier(world: World, limited: str) -> None:
+    """Such as the hour of the app."""
+    world.meta.accounts["act_111"].shows_usage = False
+    world.meta.fail(faults.APP_LIMIT, on="GET adset")
+    api = world.api()
+
+    api.get(limited, FIELDS)
+
+    assert (api.quota.limit, world.time.waits) == (None, [5])
 
 
 def test_one_account_has_one_quota(world: World, limited: str) -> None:

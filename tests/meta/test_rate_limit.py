@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.meta.rate_limit import AccountQuota, seconds_to_regain_access
+from closrads.domain.tiers import KnownTier
+from closrads.meta.rate_limit import PROVEN_FOR, RESERVATION_RETRY_SECONDS, AccountQuota, seconds_to_regain_access
 from sandbox.meta import quota as stand_in
 from sandbox.meta.quota import Quota
 from tests.world import START, FakeTime
@@ -67,12 +68,13 @@ def time() -> FakeTime:
 class TestTheTier:
     """What the account is allowed at all."""
 
-    def test_without_headers_there_is_no_limit(self, time: FakeTime) -> None:
-        """Headers come only after enough calls."""
+    def test_without_headers_the_smallest_is_assumed(self, time: FakeTime) -> None:
+        """Headers come only after enough calls, and limits hold all the same."""
         quota = meter(time, {}, {"Content-Type": "application/json"})
-        quota.count(1_000_000)
 
-        assert (quota.limit, quota.seconds_until(1_000_000)) == (None, 0)
+        assert (quota.limit, quota.seconds_until(60), quota.seconds_until(61)) == (None, 0, math.inf)
+        quota.count(20)
+        assert (quota.seconds_until(40), quota.seconds_until(41)) == (0, 300)
 
     @pytest.mark.parametrize(("tier", "points"), [(LIMITED, 60), (FULL, 9_000)])
     @pytest.mark.parametrize("header", [SCORE, USE_CASE, "x-ad-account-usage", "X-BUSINESS-USE-CASE-USAGE"])
@@ -103,6 +105,145 @@ class TestTheTier:
         assert meter(time, score(1, tier="premium_access")).limit == 60
         assert meter(time, score(1, tier="premium_access"), score(1, tier=FULL)).limit == 9_000
         assert meter(time, score(1, tier=FULL), score(1, tier="premium_access")).limit == 9_000
+
+
+class TestAnUntoldTier:
+    """What no header tells is learned from what Meta answers and refuses, or recalled from earlier runs."""
+
+    def answer(self, time: FakeTime, quota: AccountQuota, points: int) -> None:
+        """Send a call that Meta answers at once."""
+        quota.count(points)
+        quota.answered(points, time.clock.now())
+
+    def points_to_prove(self, quota: AccountQuota) -> int:
+        """Return how many points have yet to be answered."""
+        with quota.proof() as points_to_prove:
+            return points_to_prove()
+
+    def test_more_than_the_smallest_allows_proves_the_larger_one(self, time: FakeTime) -> None:
+        """One point more is enough, if all of them are of one window."""
+        quota = meter(time)
+        self.answer(time, quota, 60)
+        assert (quota.limit, self.points_to_prove(quota)) == (None, 1)
+
+        self.answer(time, quota, 1)
+
+        assert (quota.limit, self.points_to_prove(quota)) == (9_000, 0)
+        assert quota.seconds_until(9_000 - 61) == 0
+
+    def test_what_was_sent_a_window_ago_proves_nothing(self, time: FakeTime) -> None:
+        """However late it was answered."""
+        quota = meter(time)
+        sent_at = time.clock.now()
+        time.sleep(20)
+        quota.answered(60, sent_at)
+        time.sleep(280)
+        self.answer(time, quota, 60)
+
+        assert (quota.limit, self.points_to_prove(quota)) == (None, 1)
+
+    def test_a_refusal_proves_the_smallest_one(self, time: FakeTime) -> None:
+        """It is blocked for five minutes; what was answered before proves nothing any more."""
+        quota = meter(time)
+        self.answer(time, quota, 60)
+
+        assert quota.refused() == 300
+
+        assert (quota.limit, quota.seconds_until(1), self.points_to_prove(quota)) == (60, 300, 0)
+        time.sleep(1)
+        self.answer(time, quota, 1)
+        assert quota.limit == 60
+
+    def test_a_refusal_beyond_the_smallest_is_that_of_the_larger_one(self, time: FakeTime) -> None:
+        """It is blocked for a minute."""
+        quota = meter(time)
+        self.answer(time, quota, 61)
+
+        assert [quota.refused() for _ in range(2)] == [60, 60]
+
+        assert (quota.limit, quota.seconds_until(1)) == (9_000, 60)
+
+    def test_what_a_header_tells_needs_no_proof(self, time: FakeTime) -> None:
+        """Neither answers nor refusals change it."""
+        quota = meter(time, score(0))
+        self.answer(time, quota, 61)
+        assert (quota.limit, quota.needs_recall, self.points_to_prove(quota)) == (60, False, 0)
+
+        quota = meter(time, score(0, tier=FULL))
+        assert (quota.refused(), quota.limit, quota.seconds_until(9_000)) == (None, 9_000, 0)
+
+    def test_nothing_is_begun_during_a_proof_and_none_is_begun_amid_something(self, time: FakeTime) -> None:
+        """A block would leave it half done."""
+        quota = meter(time)
+        with quota.proof() as points_to_prove:
+            assert points_to_prove() == 61
+            assert (quota.reserve(1), quota.seconds_until(70)) == (False, RESERVATION_RETRY_SECONDS)
+            assert self.points_to_prove(quota) == 0
+
+        assert quota.reserve(1)
+        assert self.points_to_prove(quota) == 0
+        quota.release(1)
+        assert self.points_to_prove(quota) == 61
+
+    @pytest.mark.parametrize("points", [60, 9_000])
+    def test_what_is_recalled_counts(self, time: FakeTime, points: int) -> None:
+        """It is no news, unless this run knows better."""
+        quota = meter(time)
+        assert quota.needs_recall
+        tier = KnownTier(points, time.clock.now())
+
+        quota.recall(tier)
+
+        assert (quota.limit, quota.needs_recall, quota.news) == (points, False, None)
+        assert self.points_to_prove(quota) == 0
+
+    def test_what_this_run_knows_goes_before_what_is_recalled(self, time: FakeTime) -> None:
+        """And later runs are to recall it."""
+        quota = meter(time)
+        self.answer(time, quota, 61)
+        assert quota.news is None, "nobody has asked for what was known before"
+        proven_at = time.clock.now()
+        time.sleep(10)
+
+        quota.recall(KnownTier(60, START))
+
+        assert quota.limit == 9_000
+        assert quota.news == KnownTier(9_000, proven_at)
+
+    def test_nothing_recalled_and_nothing_learned_is_no_news(self, time: FakeTime) -> None:
+        """The next run begins as this one did."""
+        quota = meter(time)
+        quota.recall(None)
+
+        assert (quota.limit, quota.news) == (None, None)
+
+    @pytest.mark.parametrize("recalled", [None, KnownTier(60, START)])
+    def test_a_header_that_comes_late_is_news(self, time: FakeTime, recalled: KnownTier | None) -> None:
+        """The next run has none at its start either."""
+        quota = meter(time)
+        quota.recall(recalled)
+
+        quota.update(score(0, tier=FULL))
+
+        assert quota.news == KnownTier(9_000, time.clock.now())
+
+    def test_the_smallest_is_put_to_the_test_again_after_a_week(self, time: FakeTime) -> None:
+        """The account may have been granted more; if not, that is remembered for another week."""
+        quota = meter(time)
+        quota.recall(KnownTier(60, time.clock.now() - PROVEN_FOR))
+        assert (quota.limit, quota.news, self.points_to_prove(quota)) == (60, None, 61)
+
+        quota.refused()
+
+        assert (quota.news, self.points_to_prove(quota)) == (KnownTier(60, time.clock.now()), 0)
+
+    def test_the_larger_one_is_not(self, time: FakeTime) -> None:
+        """A refusal would show that it is no longer granted."""
+        quota = meter(time)
+        quota.recall(KnownTier(9_000, time.clock.now() - 10 * PROVEN_FOR))
+
+        assert self.points_to_prove(quota) == 0
+        assert (quota.refused(), quota.limit, quota.news) == (300, 60, KnownTier(60, time.clock.now()))
 
 
 class TestTheScore:
@@ -230,7 +371,7 @@ class TestTheHour:
 
         time.sleep(2)
         quota.update(header(90, name=name))
-        assert (quota.limit, quota.seconds_until(0), quota.seconds_until(5_000)) == (None, 300, 300)
+        assert (quota.limit, quota.seconds_until(0), quota.seconds_until(50)) == (None, 300, 300)
 
         time.sleep(300)
         assert quota.seconds_until(1) == 0
@@ -412,7 +553,7 @@ class TestGarbage:
         assert after.limit == before.limit == 60
         for points in (0, 31, 61):
             assert after.seconds_until(points) == before.seconds_until(points)
-        assert (fresh.limit, fresh.seconds_until(9_001)) == (None, 0)
+        assert (fresh.limit, fresh.seconds_until(60)) == (None, 0)
         assert seconds_to_regain_access(headers, "act_111") is None
 
     @given(

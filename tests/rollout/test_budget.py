@@ -11,6 +11,7 @@ from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.plan import decide
 from closrads.domain.request import Action
 from closrads.domain.results import Result
+from closrads.domain.tiers import KnownTier
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.meta.graph import UsageMeter
@@ -21,7 +22,7 @@ from closrads.rollout.wave import apply_wave
 from closrads.state_mapper import build_fb_regions
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import Breakage
-from tests.world import World
+from tests.world import START, World
 
 WAIT = 7.0
 COUNTS = st.lists(st.integers(0, 120), min_size=1, max_size=30)
@@ -191,7 +192,10 @@ class TestRoom:
         """With a pace that nobody knows yet: a tenth of a second for each call."""
         world.time.deadline = world.time.seconds() + seconds
 
-        room = reserve_capacity(job(world).api, [adset(2)] * 6, WAIT)
+        working = job(world)
+        working.api.quota.recall(KnownTier(9_000, START))
+
+        room = reserve_capacity(working.api, [adset(2)] * 6, WAIT)
 
         assert room.size == size
         assert bool(size) is not room.why_none.startswith("Too little time")

@@ -1,6 +1,6 @@
 """Draws a story from a seed: a small world, some days on which anything may go wrong, and two quiet days."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TypeVar
 
@@ -47,6 +47,14 @@ RECHECKS_OF_A_BAD_DAY = (0.5 * HOUR, 1 * HOUR, 3 * HOUR, 9 * HOUR)
 LAST_RECHECK = 23.4 * HOUR
 """After the sync, and before the next: it finds what broke in the course of the day."""
 MOST_HAZARDS = 7
+TIERS: Mapping[tuple[str | None, bool], float] = {
+    (None, True): 3,
+    ("full", True): 5,
+    ("limited", True): 1,
+    ("full", False): 0.3,
+    ("limited", False): 0.7,
+}
+"""How often an app has a tier, and whether Meta's answers tell it; without a tier, they never do."""
 CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
 
@@ -114,10 +122,13 @@ class _Author:
             del names[:count]
             account = "act_222" if slug == "mortgage" else "act_111"
             campaigns.append(CampaignSpec(slug, account, _text(self._demand[slug]), adsets, meta_campaigns))
+        wave_size = 25 if self._is_crowded else self._pick([25, 2])
+        tier, shows_usage = self._pick(list(TIERS), list(TIERS.values()))
         return World(
             tuple(campaigns),
-            wave_size=25 if self._is_crowded else self._pick([25, 2]),
-            tier=self._pick([None, "full", "limited"], [6, 2, 1]),
+            wave_size=wave_size,
+            tier=tier,
+            shows_usage=shows_usage,
             log=self._pick(list(Log), [5, 1, 2, 1]),
             read_lag=self._pick([0.0, 2.0], [6, 1]),
             pace=4.0 if self._is_crowded else self._pick([0.1, 0.3, 1.0, 3.0], [3, 5, 2, 1]),

@@ -89,7 +89,7 @@ def _smaller_worlds(world: World) -> Iterator[World]:
             for adsets in lists:
                 yield replace(world, campaigns=_with(world.campaigns, number, replace(campaign, adsets=adsets)))
     plain = World(())
-    for field in ("wave_size", "tier", "pace", "log", "read_lag"):
+    for field in ("wave_size", "tier", "shows_usage", "pace", "log", "read_lag"):
         if getattr(world, field) != getattr(plain, field):
             yield replace(world, **{field: getattr(plain, field)})
 

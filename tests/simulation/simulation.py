@@ -138,7 +138,7 @@ class Simulation:
                 f"campaigns/{campaign.slug}/fb_campaign_ids": ids,
             }
             self.closrtech.demand[code] = dict.fromkeys(campaign.demand.split(), 5)
-            self.meta.add_account(campaign.account, world.tier)
+            self.meta.add_account(campaign.account, world.tier).shows_usage = world.shows_usage
             for meta_campaign in ids:
                 self.meta.add_campaign(meta_campaign, campaign.account, f"{campaign.slug} leads")
             for adset in campaign.adsets:

@@ -111,6 +111,8 @@ class World:
     wave_size: int = 25
     tier: str | None = None
     """The access tier of the app, which limits the points per five minutes; None for no limit."""
+    shows_usage: bool = True
+    """Whether Meta's answers tell the tier, and how much of it is used."""
     pace: float = 0.3
     """Seconds that an ordinary exchange with Meta takes; the exact time is drawn."""
     log: Log = Log.COMPLETE
