@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parseaddr, parsedate_to_datetime
@@ -20,10 +21,11 @@ from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.concurrency import map_concurrently
 from closrads.config import META_GRAPH_URL, is_safe_address, parse_settings
-from closrads.domain.adsets import GONE_STATUSES
+from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.targeting import RESTRICTED_CATEGORIES, control_conflicts
+from closrads.domain.tiers import KnownTier
 from closrads.errors import (
     ClosradsError,
     ClosrtechAccessError,
@@ -34,12 +36,14 @@ from closrads.errors import (
     MetaError,
     MetaInvalidError,
 )
-from closrads.facebook_client import identify, init_api, read_audience_controls
+from closrads.facebook_client import get_active_adsets, identify, init_api, read_audience_controls
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import API_VERSION, GraphApi, Operation, has_id
+from closrads.meta.rate_limit import LARGEST, SMALLEST
 from closrads.redaction import Secret, one_line
+from closrads.rollout.budget import adsets_per_window, points_needed
 from closrads.state_mapper import REGION_FILE, is_state
 from closrads.sync import LEASE_MARGIN
 
@@ -54,6 +58,8 @@ OLD_AFTER = timedelta(days=300)
 TASKS = frozenset({"ADVERTISE", "MANAGE"})
 """Tasks that each allow the token's owner to change ad sets (Marketing API reference "Ad Account")."""
 ACTIVE_ACCOUNT = 1
+TIER_NAMES: Mapping[int, str] = {SMALLEST: "Limited", LARGEST: "Full"}
+"""Meta's names of the access tiers, by points in five minutes."""
 SHARED_TOKEN = "meta/access_token"  # noqa: S105 - the name of a parameter
 GRAPH_URL = "CLOSRADS_GRAPH_URL"
 TOKEN_DEAD, VERSION_GONE = 190, 2635
@@ -337,6 +343,45 @@ def check_account(account: str, api: GraphApi) -> Iterator[Finding]:
         yield ok(name, f"{title}: the token may change its ads")
     if (status := found.get("account_status")) != ACTIVE_ACCOUNT:
         yield warning(name, f"Meta says it is not active (status {status})", "look at it in Ads Manager, Billing")
+
+
+def check_tier(
+    account: str, campaigns: Sequence[CampaignConfig], api: GraphApi, recall: Callable[[], KnownTier | None]
+) -> Iterator[Finding]:
+    """Tell an ad account's access tier, and how far it reaches for the largest ad set there."""
+    name = f"access tier {account}"
+    api.quota.max_wait_seconds = 0  # no retries
+    adsets: list[AdSetSnapshot] = []
+    for campaign_id in (each for campaign in campaigns for each in campaign.fb_campaign_ids):
+        try:
+            adsets += get_active_adsets(api, campaign_id)
+        except MetaError as error:  # the check of the Meta campaign says so
+            if error.code == TOKEN_DEAD:
+                raise
+    recalled = None
+    if api.quota.limit is None:
+        with suppress(LedgerError):  # the check of the ledger says so
+            recalled = recall()
+    points = recalled.points if recalled else api.quota.limit
+    if points is None:
+        said = (
+            f"not known yet, for Meta's answers do not tell it; runs begin as with {SMALLEST} points in five minutes, "
+            "and find it out at the first changes that need more"
+        )
+    else:
+        said = f"{TIER_NAMES[points]}: {points:,} points in five minutes"
+        said += f", as a run has found out on {recalled.proven_at:%Y-%m-%d}" if recalled else ""
+    largest = max(adsets, key=lambda adset: len(adset.active_ads), default=None)
+    if largest is None:
+        yield ok(name, said)
+        return
+    count, needed = adsets_per_window(points or SMALLEST, largest), points_needed([largest])
+    said += f"; for ad sets of {len(largest.active_ads)} ads, the most there are, that is {count} changed in this time"
+    if count or points is None:
+        yield ok(name, said)
+    else:
+        said += f": one takes {needed} points with its rollback, so runs leave it alone"
+        yield warning(name, said, "ask Meta for full access, or give it fewer ads")
 
 
 def check_audience_controls(account: str, api: GraphApi) -> Iterator[Finding]:
@@ -660,7 +705,9 @@ def checks_of(place: Place, state: ParameterState, clients: Clients, clock: Cloc
         yield _not_checked("CLOSRTECH and Meta", f"parameters below {place.path}")
     else:
         yield from _checks_of_closrtech(settings, state, clock)
-        yield from _checks_of_meta(settings, state, clock) if meta_is_known else [_not_checked("Meta", GRAPH_URL)]
+        yield from (
+            _checks_of_meta(place, settings, state, clock) if meta_is_known else [_not_checked("Meta", GRAPH_URL)]
+        )
     recipients = settings.email.recipients if settings and settings.email else ()
     rights = "ses:GetAccount and ses:GetEmailIdentity"
     yield Check("SES account", partial(check_account_of_ses, recipients, clients), rights)
@@ -692,7 +739,11 @@ def _checks_of_closrtech(settings: Settings, state: ParameterState, clock: Clock
             yield Check(name, partial(check_feed, campaign, settings, clock))
 
 
-def _checks_of_meta(settings: Settings, state: ParameterState, clock: Clock) -> Iterator[Check]:
+def _known_tier(account: str, place: Place, clock: Clock) -> KnownTier | None:
+    return Ledger(Table(place.table, clock)).known_tier(account) if place.table else None
+
+
+def _checks_of_meta(place: Place, settings: Settings, state: ParameterState, clock: Clock) -> Iterator[Check]:
     by_token: dict[Secret, list[CampaignConfig]] = {}
     by_account: dict[tuple[Secret, str], list[CampaignConfig]] = {}
     for campaign in (campaign for campaign in settings.campaigns if campaign.enabled):
@@ -705,6 +756,9 @@ def _checks_of_meta(settings: Settings, state: ParameterState, clock: Clock) -> 
     for (_, account), campaigns in by_account.items():
         api = api_for(campaigns[0], settings, clock)
         yield Check(f"ad account {account}", partial(check_account, account, api))
+        recall = partial(_known_tier, account, place, clock)
+        tier_api = api_for(campaigns[0], settings, clock)
+        yield Check(f"access tier {account}", partial(check_tier, account, campaigns, tier_api, recall))
         yield Check(f"audience controls {account}", partial(check_audience_controls, account, api))
         yield Check(f"Meta campaigns of {account}", partial(check_meta_campaigns, account, campaigns, api))
     for campaign, *_ in list(by_token.values())[:1]:

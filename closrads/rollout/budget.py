@@ -46,6 +46,15 @@ def points_needed(adsets: Sequence[AdSetSnapshot]) -> int:
     return sum(POINTS_PER_ADSET + POINTS_PER_AD * len(adset.active_ads) for adset in adsets)
 
 
+def adsets_per_window(points: int, adset: AdSetSnapshot) -> int:
+    """Return how many such ad sets are changed in one window of so many points, if none has to be rolled back.
+
+    The last one must leave room for its rollback. Each costs two reads, the write, the re-publishes and a verification.
+    """
+    spent = 3 * READ_POINTS + WRITE_POINTS * (1 + len(adset.active_ads))
+    return max(0, (points - points_needed([adset])) // spent + 1)
+
+
 def reserve_capacity(api: GraphApi, adsets: Sequence[AdSetSnapshot], wait_seconds: float) -> Capacity:
     """Return how many ad sets may be started and reserve their points, after a wait for quota if time allows one.
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,11 @@ from typer.testing import CliRunner
 from closrads.cli import checks
 from closrads.cli.app import app
 from closrads.cli.checks import RELEASE_DATES, Check, Verdict, run_check
+from closrads.clock import Clock
 from closrads.domain.changes import ChangeState
+from closrads.domain.tiers import KnownTier
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
 from closrads.meta.graph import API_VERSION
 from closrads.state_mapper import REGION_FILE
 from sandbox import Sandbox, faults
@@ -589,11 +593,86 @@ def test_all_is_well(call: Call) -> None:
     assert findings["CLOSRTECH: truckers"]["said"] == "14 states with demand"
     assert findings.keys() == {
         "parameters", "CLOSRTECH: mortgage", "CLOSRTECH: truckers", "CLOSRTECH: veterans", "token meta/access_token",
-        "ad account act_111", "ad account act_222", "audience controls act_111",
+        "ad account act_111", "ad account act_222", "access tier act_111", "access tier act_222",
+        "audience controls act_111",
         "audience controls act_222", f"Meta campaign {VETERANS}", "Meta campaign 120210000000002100",
         "Meta campaign 120210000000003100", "Meta campaign 120210000000003200", "regions", f"Graph API {API_VERSION}",
         STACK, "SES account", "SES sender", f"ledger {LEDGER_TABLE}", "open changes", "ledger backup", "clock",
     }  # fmt: skip
+
+
+class TestTheAccessTier:
+    """How many changes Meta allows in five minutes, and what that is in ad sets."""
+
+    NAME = "access tier act_111"
+
+    def silent(self, business: Sandbox, points: int | None) -> None:
+        """Let no header tell the tier, which a run may have found out."""
+        business.meta.accounts["act_111"].shows_usage = False
+        if points:
+            found_out = KnownTier(points, datetime(2026, 5, 3, 10, 30, tzinfo=UTC))
+            Ledger(Table(LEDGER_TABLE, Clock())).keep_tier("act_111", found_out)
+
+    def largest(self, business: Sandbox, ads: int) -> None:
+        """Add an ad set of so many ads, more than any other has."""
+        business.meta.add_adset(VETERANS, "Largest", "FL", ads=ads)
+
+    @pytest.mark.parametrize(
+        ("tier", "said"),
+        [
+            ("full", "Full: 9,000 points in five minutes; for ad sets of 6 ads, the most there are, that is 374"),
+            ("limited", "Limited: 60 points in five minutes; for ad sets of 6 ads, the most there are, that is 1"),
+        ],
+    )
+    def test_as_meta_tells_it(self, call: Call, business: Sandbox, tier: str, said: str) -> None:
+        """By the headers of its answers."""
+        business.meta.add_account("act_111", tier)
+        self.largest(business, 6)
+
+        finding = found(call)[1][self.NAME]
+
+        assert (finding["verdict"], finding["said"]) == ("ok", f"{said} changed in this time")
+
+    def test_as_a_run_has_found_out(self, call: Call, business: Sandbox) -> None:
+        """Where Meta does not tell it."""
+        self.silent(business, 60)
+
+        said = found(call)[1][self.NAME]["said"]
+
+        assert said.startswith("Limited: 60 points in five minutes, as a run has found out on 2026-05-03; ")
+
+    @pytest.mark.parametrize("trouble", [False, True])
+    def test_not_known_yet(self, call: Call, business: Sandbox, *, trouble: bool) -> None:
+        """And what that means; the ledger may be out of reach."""
+        self.silent(business, None)
+        if trouble:
+            business.aws.fail("dynamodb", "GetItem", "AccessDeniedException", 403)
+        self.largest(business, 9)
+
+        finding = found(call)[1][self.NAME]
+
+        assert finding["verdict"] == "ok"
+        assert "not known yet" in finding["said"]
+        assert "begin as with 60 points in five minutes" in finding["said"]
+
+    def test_an_ad_set_that_is_too_large_for_it(self, call: Call, business: Sandbox) -> None:
+        """Runs leave it alone, so it is said."""
+        self.silent(business, 60)
+        self.largest(business, 9)
+
+        finding = found(call)[1][self.NAME]
+
+        assert finding["verdict"] == "warning"
+        assert "one takes 66 points with its rollback, so runs leave it alone" in finding["said"]
+        assert "ask Meta for full access" in finding["remedy"]
+
+    def test_without_ad_sets_or_a_table(self, call: Call, business: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Then there is nothing to reckon with, and nothing to look up."""
+        self.silent(business, None)
+        business.meta.fail(faults.OBJECT_MISSING, on="GET adsets", times=None)
+        monkeypatch.setenv("CLOSRADS_LEDGER_TABLE", "")
+
+        assert found(call)[1][self.NAME]["said"].endswith("that need more")
 
 
 @pytest.mark.parametrize("name", BROKEN)

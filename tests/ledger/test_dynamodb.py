@@ -8,6 +8,7 @@ import pytest
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.request import Action
+from closrads.domain.tiers import KnownTier
 from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
@@ -110,6 +111,8 @@ class TestTrouble:
         ("GetItem", "read", lambda world: ledger(world).last_recheck("veterans")),
         ("PutItem", "written", lambda world: ledger(world).keep_unexplained("veterans", PAUSE)),
         ("DeleteItem", "written", lambda world: ledger(world).forget_unexplained("veterans", "501")),
+        ("GetItem", "read", lambda world: ledger(world).known_tier("act_111")),
+        ("PutItem", "written", lambda world: ledger(world).keep_tier("act_111", KnownTier(60, START))),
         ("PutItem", "written", lambda world: runs(world).open(a_shared_run())),
         ("GetItem", "read", lambda world: runs(world).opened(ME)),
         ("UpdateItem", "written", lambda world: runs(world).begin_campaign(ME, "veterans")),
