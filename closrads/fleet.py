@@ -22,7 +22,7 @@ from closrads.domain.results import AdSetResult, GraphUsage, Result, RunResult, 
 from closrads.domain.runs import RUN_ID_TIME, CampaignProgress, SharedRun
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.switches import latest
-from closrads.errors import ClosradsError, ConfigError, EventError
+from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError
 from closrads.ledger.changes import STARTED_AGAIN_WITHIN
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.runs import Runs
@@ -105,7 +105,12 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
     if opened.request.dry_run:
         return _work_on(slug, opened, run)
     invocation = _invocation()
-    if busy := run.leases.acquire([slug], run_id, run.lease_until(), opened.request.action, invocation):
+    try:
+        busy = run.leases.acquire([slug], run_id, run.lease_until(), opened.request.action, invocation)
+    except LedgerError:
+        release([slug], run, invocation)  # it may have been acquired, and nobody else could have it until it expires
+        raise
+    if busy:
         logger.warning("campaign.busy", extra={"campaign": slug, "left_to": busy[slug]})
         again = WITHOUT_REASON_SECONDS if _is_in_time(opened, run, WITHOUT_REASON_SECONDS) else None
         return {**_answer(run_id, slug, None), "again_in_seconds": again}
@@ -132,8 +137,10 @@ def close_run(
     run = Run(run_id, opened.request, settings, clock, table)
     parts = run.runs.parts(run_id)
     unknown = [slug for slug in opened.campaigns if slug not in parts or not parts[slug].is_over]
-    if not opened.has_ended and any(run.leases.is_held(slug, run_id) for slug in unknown):
-        return {"run_id": run_id, "has_ended": False, "again_in_seconds": WITHOUT_REASON_SECONDS}
+    if unknown and not opened.has_ended:
+        if any(run.leases.is_held(slug, run_id) for slug in unknown):
+            return {"run_id": run_id, "has_ended": False, "again_in_seconds": WITHOUT_REASON_SECONDS}
+        parts = run.runs.parts(run_id)  # whoever held one may have saved its progress since
     if opened.ends_begun >= MAX_TRIES and not opened.has_ended:
         raise ClosradsError(
             f"Run {run_id} was to be closed {MAX_TRIES} times, and the function died each time: its log says why. "

@@ -198,7 +198,8 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
 def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
     """Record the result of a run, and that its scheduled time is completed.
 
-    A recheck without news is deleted instead: there are 48 per day.
+    A recheck without news is deleted instead, or kept for some days if other invocations may still ask for it: there
+    are 48 per day.
     """
     if result.left_to or (result.dry_run and not request.opens):
         return
@@ -207,6 +208,8 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
         if result.is_news:
             Runs(table).end(result.run_id, redact_all(result.to_json()))
             _mark_reported_pauses(result, Ledger(table))
+        elif request.opens:
+            Runs(table).end_quietly(result.run_id)
         else:
             Runs(table).forget(result.run_id)
         if request.scheduled and not request.opens:

@@ -12,6 +12,8 @@ from closrads.domain.results import AdSetResult, GraphUsage, Result, SyncReport
 from closrads.domain.runs import CampaignProgress
 from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError, SyncFailed
 from closrads.fleet import GOES_ON_FOR, MAX_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS
+from closrads.ledger.leases import Leases
+from sandbox.aws import DROPPED
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
@@ -704,3 +706,53 @@ class TestEvents:
 def cut_off(world: World, run_id: str, adset: str, state: str) -> None:
     """Leave an ad set's change as an invocation leaves it that was cut off when its change was in this state."""
     left_behind(world, adset, ChangeState(state), run_id=run_id, states="FL GA", campaign=META_CAMPAIGNS["veterans"])
+
+
+class TestStartedTwice:
+    """Two executions of the workflow for the same scheduled time, one always a step behind the other."""
+
+    def test_a_recheck_without_news_that_the_other_has_closed(self, world: World, adsets: dict[str, list[str]]) -> None:
+        """The other is through with it: there is nothing left to do, and nothing has failed."""
+        Workflow(world).run(OPEN)
+        event = Workflow(world).call(OPEN)["recheck"]
+        one, other = Workflow(world), Workflow(world)
+        run_id = one.call(event)["run_id"]
+        assert other.call(event)["run_id"] == run_id
+        assert one.run(event)["has_ended"]
+
+        for slug in adsets:
+            assert other.call(part(run_id, slug))["again_in_seconds"] is None
+        closed = other.call(close(run_id))
+
+        assert (closed["has_ended"], closed["again_in_seconds"]) == (True, None)
+        assert len(world.sandbox.aws.mails) == 1
+        assert other.call(event) == {**one.answers[0], "has_ended": True, "accounts": []}
+        assert run_id not in [run.run_id for run in runs(world).newest()], "there are many, and nobody looks for them"
+
+    @pytest.mark.usefixtures("adsets")
+    def test_it_is_closed_by_one_while_the_other_ends_the_last_campaign(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the other has saved between two looks counts: nothing is reported as unknown."""
+        run_id = world.run(OPEN)["run_id"]
+        world.run(part(run_id, "mortgage"))
+        world.run(part(run_id, "truckers"))
+        is_held = Leases.is_held
+
+        def end_before_the_look(self: Leases, slug: str, run_id: str) -> bool:
+            world.run(part(run_id, slug))
+            return is_held(self, slug, run_id)
+
+        monkeypatch.setattr(Leases, "is_held", end_before_the_look)
+
+        assert world.run(close(run_id))["campaigns_failed"] == 0
+
+    @pytest.mark.usefixtures("adsets")
+    def test_a_lease_whose_answer_was_lost_is_given_back(self, world: World) -> None:
+        """Else the next invocation would wait a quarter of an hour for one that has failed."""
+        run_id = world.run(OPEN)["run_id"]
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", DROPPED, applied=True)
+        with pytest.raises(LedgerError):
+            world.run(part(run_id))
+
+        assert world.run(part(run_id))["adsets_updated"] == 2

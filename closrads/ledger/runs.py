@@ -1,7 +1,7 @@
 """Live runs and their results, and the progress of runs that several invocations share."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from closrads.domain.adsets import LONG_AGO
@@ -21,6 +21,9 @@ from closrads.ledger.records import (
     shared_run_item,
     shared_run_of,
 )
+
+_QUIET_KEPT_FOR = timedelta(days=2)
+"""Longer than a workflow can be started again for the same scheduled time, and goes on then."""
 
 
 class Runs:
@@ -58,6 +61,16 @@ class Runs:
         """Delete a live run that found nothing to report."""
         self._table.delete_if(run_key(run_id), "attribute_exists(pk)", {})
 
+    def end_quietly(self, run_id: str) -> None:
+        """Record the end of a shared run that found nothing to report; it is not listed, and is deleted after days.
+
+        Invocations of another execution for the same scheduled time, or repeated ones, still find that it has ended.
+        """
+        now = self._table.clock.now()
+        values = {":ended_at": now.isoformat(), ":quiet": True, ":expires_at": seconds_of(now + _QUIET_KEPT_FOR)}
+        update = "SET ended_at = :ended_at, is_quiet = :quiet, expires_at = :expires_at"
+        self._table.update_if(run_key(run_id), update, "attribute_exists(pk)", values)
+
     def exists(self, run_id: str) -> bool:
         """Return whether there was a live run with this id."""
         item = self._table.get(run_key(run_id))
@@ -66,7 +79,7 @@ class Runs:
     def newest(self, first: str = "0", last: str = LAST_KEY) -> Iterator[RunRecord]:
         """Yield the live runs from id `first` to id `last`, newest first; pages are read lazily."""
         items = self._table.newest("RUN", first, last)
-        return (run_record_of(item) for item in items if not item.get("dry_run"))
+        return (run_record_of(item) for item in items if not (item.get("dry_run") or item.get("is_quiet")))
 
     def open(self, run: SharedRun) -> SharedRun:
         """Record a run that several invocations will share, unless it exists; return the stored run."""

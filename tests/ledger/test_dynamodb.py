@@ -93,6 +93,7 @@ class TestTrouble:
         ("PutItem", "written", lambda world: leases(world).claim_time("key", ME, SOON)),
         ("PutItem", "written", lambda world: runs(world).begin(ME, Action.SYNC, ["veterans"])),
         ("UpdateItem", "written", lambda world: runs(world).end(ME, {"success": True})),
+        ("UpdateItem", "written", lambda world: runs(world).end_quietly(ME)),
         ("GetItem", "read", lambda world: runs(world).exists(ME)),
         ("TransactWriteItems", "written", lambda world: leases(world).acquire(["veterans"], ME, SOON, Action.SYNC)),
         ("TransactWriteItems", "written", lambda world: leases(world).release(["veterans"], ME)),
