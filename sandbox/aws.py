@@ -28,6 +28,12 @@ CONTAINER_HOST = "host.docker.internal"
 
 DROPPED = "connection dropped"
 """Error code for `AwsWorld.fail`: the connection closes without a response."""
+SILENT, SILENT_SECONDS = "no response", 5.0
+"""Error code for `AwsWorld.fail`: nothing is sent for so long that the client gives up, then the connection closes.
+
+The client repeats the call although the first one may have taken effect (DynamoDB Developer Guide, "Error retries and
+exponential backoff"). In memory, no time passes.
+"""
 
 _SECURE = ("closrtech/email", "closrtech/password", "access_token", "meta/app_secret")
 _LISTS = ("fb_campaign_ids", "email/recipients")
@@ -174,9 +180,9 @@ class AwsWorld(ABC):
     ) -> None:
         """Script an error for the next `times` calls (None: all calls) of an operation.
 
-        `code` is an AWS error code, or `DROPPED`. "any" matches every service or operation. `skip` matching calls
-        succeed first. With `applied`, the operation takes effect before it fails. `members` are further fields of the
-        error response.
+        `code` is an AWS error code, `DROPPED` or `SILENT`. "any" matches every service or operation. `skip` matching
+        calls succeed first. With `applied`, the operation takes effect before it fails. `members` are further fields of
+        the error response.
         """
         with self.lock:
             self._faults.append(

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,6 +35,8 @@ from sandbox.aws import (
     DROPPED,
     LEDGER_TABLE,
     REGION,
+    SILENT,
+    SILENT_SECONDS,
     AwsRequest,
     AwsWorld,
     ScriptedFault,
@@ -189,8 +192,9 @@ class _Recorder:
                     self._do(request, environ, body, _nobody)
                 answer = _injected(fault, environ, start_response)
             tell("after")
-            if fault is not None and fault.code == DROPPED:
-                raise ConnectionAbortedError(DROPPED)
+            if fault is not None and fault.code in {DROPPED, SILENT}:
+                time.sleep(SILENT_SECONDS if fault.code == SILENT else 0)
+                raise ConnectionAbortedError(fault.code)
         except ConnectionError:
             with suppress(OSError):  # the client may have closed it first
                 # The server keeps a connection without a response open.

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from sandbox.aws import DROPPED, LEDGER_TABLE, REGION, AwsRequest, AwsWorld
+from sandbox.aws import DROPPED, LEDGER_TABLE, REGION, SILENT, AwsRequest, AwsWorld
 from sandbox.memory_aws.cloudformation import CloudFormation
 from sandbox.memory_aws.deployed import CloudWatch, Lambda, Scheduler, Sns, Sqs
 from sandbox.memory_aws.dynamodb import DynamoDb
@@ -162,8 +162,8 @@ class MemoryAws(AwsWorld):
         tell("after")
         self.after(request.service, request.operation)
         if fault is not None:
-            if fault.code == DROPPED:
-                raise ConnectionAbortedError(DROPPED)
+            if fault.code in {DROPPED, SILENT}:
+                raise ConnectionAbortedError(fault.code)
             raise AwsError(fault.code, "injected by the sandbox", fault.status, **fault.members)
         if refusal is not None:
             raise refusal
