@@ -180,6 +180,14 @@ class TestFull:
 
         assert (proofs(business), business.refused) == (0, [])
 
+    def test_a_proof_without_an_answer(self, business: Business) -> None:
+        """The same holds for all reads of it together."""
+        silent(business.world, "full")
+        business.adsets("A", ads=9)
+        business.world.meta.fail(faults.BAD_GATEWAY_HTML, on="batch", times=None)
+
+        assert business.run() == {"deferred": "A"}
+
 
 class TestChanged:
     """What is remembered has become wrong."""
@@ -260,7 +268,8 @@ class TestChanged:
 class TestLedgerTrouble:
     """What is known of the tier is a help, not a condition."""
 
-    def test_it_can_neither_be_read_nor_kept(self, business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("method", ["known_tier", "keep_tier"])
+    def test_it_cannot_be_read_or_kept(self, business: Business, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
         """The run goes on as one that knows nothing."""
         silent(business.world, "full")
         business.adsets(MANY)
@@ -268,7 +277,6 @@ class TestLedgerTrouble:
         def fail(*_: Any) -> None:
             raise LedgerError("The ledger cannot be reached")
 
-        monkeypatch.setattr(Ledger, "known_tier", fail)
-        monkeypatch.setattr(Ledger, "keep_tier", fail)
+        monkeypatch.setattr(Ledger, method, fail)
 
         assert business.run() == {"updated": " ".join(MANY)}
