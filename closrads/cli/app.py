@@ -68,13 +68,16 @@ def _examples(*lines: str) -> str:
 
 
 @app.command("push-config", epilog=_examples("push-config old.env --stage prod", "push-config closrads.toml --dry-run"))
-def push_config(
+def push_config(  # noqa: PLR0913 - its options
     file: Annotated[Path, typer.Argument(help="A TOML file, or the .env of the system before this one.")],
     stage: Stage = completion.DEFAULT_STAGE,
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar=FLAG, help="Show what would change, and change nothing.")
     ] = False,
+    kms_key: Annotated[
+        str, typer.Option(metavar="ARN", help="Put every secret of FILE anew, under this KMS key of your own.")
+    ] = "",
     yes: Yes = False,
     to_json: Json = False,
 ) -> None:
@@ -82,7 +85,9 @@ def push_config(
     with report_errors():
         from closrads.cli import parameters
 
-        raise typer.Exit(parameters.push_config(file, stage, dry_run=dry_run, yes=yes, to_json=to_json))
+        raise typer.Exit(
+            parameters.push_config(file, stage, dry_run=dry_run, kms_key=kms_key, yes=yes, to_json=to_json)
+        )
 
 
 @app.command("pull-config", epilog=_examples("pull-config", "pull-config closrads.toml --stage prod"))

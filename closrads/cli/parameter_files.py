@@ -216,14 +216,20 @@ class Difference:
         """The values before and after, with secrets hidden."""
         before = "" if self.before is None else self.before
         if type_of(self.name) is ParameterType.SECURE_STRING:
-            return HIDDEN if before else "", f"{HIDDEN} (another one)" if before else HIDDEN
+            new = f"{HIDDEN} (another one)" if before and before != self.after else HIDDEN
+            return HIDDEN if before else "", new
         return before, self.after
 
 
-def differences(existing: Mapping[str, str], wanted: Mapping[str, str]) -> list[Difference]:
-    """Return the parameters that `wanted` adds or changes, sorted by name; it removes none."""
+def differences(
+    existing: Mapping[str, str], wanted: Mapping[str, str], *, rewrite_secrets: bool = False
+) -> list[Difference]:
+    """Return the parameters that `wanted` adds or changes, sorted by name; it removes none.
+
+    With `rewrite_secrets`, its secrets are among them even if they are the same.
+    """
     return [
         Difference(name, existing.get(name), value)
         for name, value in sorted(wanted.items())
-        if existing.get(name) != value
+        if existing.get(name) != value or (rewrite_secrets and type_of(name) is ParameterType.SECURE_STRING)
     ]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,13 @@ if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient
 
 
-def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bool) -> int:
-    """Put the parameters of a file, after showing the changes and asking for confirmation; return the exit status."""
+def push_config(  # noqa: PLR0913 - the command's options
+    file: Path, stage: str, *, dry_run: bool, kms_key: str, yes: bool, to_json: bool
+) -> int:
+    """Put the parameters of a file, after showing the changes and asking for confirmation; return the exit status.
+
+    With a `kms_key`, every secret of the file is put under it: nothing tells which key an existing one is under.
+    """
     path = parameter_path(stage)
     wanted = _read(file)
     for name, value in wanted.values.items():
@@ -58,10 +64,10 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bo
         hint = ": what is missing has to stand in the file, in an .env CLOSRTECH_BASE_URL too" if is_incomplete else ""
         raise CommandError(f"{error}\nNothing was put{hint}") from None
     _refuse_stray_switches(path, wanted, settings.notices)
-    changes = differences(there, wanted.values)
+    changes = differences(there, wanted.values, rewrite_secrets=bool(kms_key))
     puts_unasked = yes and changes and not dry_run
     if puts_unasked:  # before any output, because writing to a closed pipe, as with `| head`, ends the command
-        _put(store, path, changes)
+        _put(store, path, changes, kms_key)
     if to_json:
         names = {"path": path, "dry_run": dry_run, "changes": [change.name for change in changes]}
         print(json.dumps({**names, "left_out": wanted.left_out}))  # noqa: T201 - for machines
@@ -73,7 +79,7 @@ def push_config(file: Path, stage: str, *, dry_run: bool, yes: bool, to_json: bo
         return 0
     if not confirm(f"Put {several(len(changes), 'parameter')} below {path}?"):
         return FAILED
-    _put(store, path, changes)
+    _put(store, path, changes, kms_key)
     return 0
 
 
@@ -141,13 +147,15 @@ def _show(path: str, changes: list[Difference], wanted: ParameterFile, there: Ma
         out.print(f"no parameters, left out: {', '.join(wanted.left_out)}")
 
 
-def _put(store: "SSMClient", path: str, changes: list[Difference]) -> None:
+def _put(store: "SSMClient", path: str, changes: list[Difference], kms_key: str) -> None:
+    put_secret = partial(store.put_parameter, KeyId=kms_key) if kms_key else store.put_parameter
     done = 0
     try:
         with waiting(f"Putting {several(len(changes), 'parameter')}"):
             for change in changes:
                 name, kind = f"{path}/{change.name}", type_of(change.name)
-                store.put_parameter(Name=name, Value=change.after, Type=kind.value, Overwrite=True)
+                put = put_secret if kind.value == ParameterType.SECURE_STRING.value else store.put_parameter
+                put(Name=name, Value=change.after, Type=kind.value, Overwrite=True)
                 done += 1
     finally:
         rest = "" if done == len(changes) else " Once more puts the rest."

@@ -31,8 +31,11 @@ class Ssm:
         Value: str,  # noqa: N803
         Type: str | None = None,  # noqa: N803
         Overwrite: bool = False,  # noqa: N803
+        KeyId: str = "",  # noqa: N803
     ) -> dict[str, Any]:
-        """Put a parameter."""
+        """Put a parameter; a key is for a secret only (API reference, `KeyId`)."""
+        if KeyId and Type != "SecureString":
+            raise AwsError("ValidationException", "KeyId is for parameters of type SecureString only.")
         there = self._parameters.get(Name)
         if there and not Overwrite:
             raise AwsError("ParameterAlreadyExists", "The parameter already exists.")

@@ -250,6 +250,24 @@ class TestMoving:
         assert "DRY_RUN" not in run("push-config", legacy, "--dry-run").stderr
 
 
+class TestKey:
+    """Secrets under a key of one's own."""
+
+    def test_each_secret_of_the_file_is_put_under_it(self, legacy: Path, sandbox: Sandbox) -> None:
+        """Also one whose value is there already, for the Parameter Store tells nobody under which key."""
+        run("push-config", legacy, "--yes")
+        key = "arn:aws:kms:us-east-1:111122223333:key/1a2b3c"
+
+        result = run("push-config", legacy, "--kms-key", key, "--yes")
+
+        assert (result.exit_code, puts(sandbox)) == (0, 12)
+        keys = {call.params["Name"]: call.params.get("KeyId") for call in sandbox.aws.requests[-3:]}
+        assert keys == {
+            f"/closrads/sandbox/{name}": key
+            for name in ("campaigns/veterans/fb_access_token", "closrtech/email", "closrtech/password")
+        }
+
+
 class TestPull:
     """Into a file."""
 

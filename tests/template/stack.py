@@ -31,7 +31,7 @@ def evaluate(  # noqa: C901 - one case for each of CloudFormation's functions
     result = node
     match node:
         case list():
-            result = [again(item) for item in node]
+            result = [item for item in map(again, node) if item != {"Ref": "AWS::NoValue"}]
         case {"Ref": str(name)}:
             result = parameters.get(name, node)
         case {"Fn::Sub": template}:

@@ -252,12 +252,41 @@ def test_there_is_no_managed_policy(stack: dict[str, Json]) -> None:
     assert managed == []
 
 
-def test_secrets_are_put_under_the_key_that_needs_no_right() -> None:
-    """Parameter Store's own key lets every role of the account decrypt; under another one no run could start.
+def test_without_a_key_of_ones_own_no_key_may_be_used(stack: dict[str, Json]) -> None:
+    """Parameter Store's own key lets every role of the account decrypt through it; queues and table have AWS's."""
+    assert of_type(stack, "AWS::IAM::Policy") == {}
 
-    The role has no `kms:Decrypt`, as the exact list above holds, so the README must not have anybody choose a key.
-    """
-    readme = (ROOT / "README.md").read_text()
 
-    assert "SecureString" in readme
-    assert "--key-id" not in readme
+def test_a_key_of_ones_own_is_used_through_the_services_that_need_it(deploy: Deploy) -> None:
+    """Nobody can use it directly, and the schedules' roles only to put a message into a queue."""
+    key = "arn:aws:kms:us-east-1:111122223333:key/1a2b3c"
+    policies = of_type(deploy(KmsKeyArn=key, Fleet="true"), "AWS::IAM::Policy")
+
+    def through(*services: str) -> Json:
+        hosts = [f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}" for service in services]
+        return {"StringEquals": {"kms:ViaService": hosts}}
+
+    found = {name: each["PolicyDocument"]["Statement"] for name, each in policies.items()}
+    assert {each["Resource"] for statements in found.values() for each in statements} == {key}
+    put, read = ["kms:Decrypt", "kms:GenerateDataKey"], ["kms:Decrypt"]
+    ledger = [f"kms:{each}" for each in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey")]
+    ledger += ["kms:ReEncryptFrom", "kms:ReEncryptTo"]
+    assert {name: [(each["Action"], each["Condition"]) for each in found[name]] for name in found} == {
+        "KeyOfFunction": [(read, through("ssm")), (ledger, through("dynamodb")), (put, through("sqs"))],
+        "KeyOfSchedules": [(put, through("sqs"))],
+    }
+    assert policies["KeyOfFunction"]["Roles"] == [{"Ref": "SyncFunctionRole"}]
+    assert policies["KeyOfSchedules"]["Roles"] == [{"Ref": "ScheduleRole"}, {"Ref": "FleetScheduleRole"}]
+
+
+def test_a_key_of_ones_own_protects_what_rests(deploy: Deploy) -> None:
+    """The ledger and the queues; not the topic and the log, whose services such a key must let in by its policy."""
+    stack = deploy(KmsKeyArn="arn:aws:kms:us-east-1:111122223333:key/1a2b3c")
+    key = "arn:aws:kms:us-east-1:111122223333:key/1a2b3c"
+
+    specification = stack["Ledger"]["Properties"]["SSESpecification"]
+    assert specification == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+    for queue in of_type(stack, "AWS::SQS::Queue").values():
+        assert queue == {"MessageRetentionPeriod": 14 * 24 * 3600, "KmsMasterKeyId": key}
+    assert "KmsMasterKeyId" not in stack["Alerts"]["Properties"]
+    assert "KmsKeyId" not in stack["SyncLogs"]["Properties"]

@@ -93,6 +93,7 @@ NO_SCHEDULES = [
         ("RecheckScheduleExpression", ["cron(30 7 * * ? *)", "cron(30 7 ? * 2-6 *)", "rate(12 hours)"], NO_SCHEDULES),
         ("ScheduleTimezone", ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"], ["", "America/New York"]),
         ("AlertEmail", ["", "on-call@example.com"], ["on-call", "a@b", "a@example.com, b@example.com"]),
+        ("KmsKeyArn", ["", "arn:aws:kms:us-east-1:111122223333:key/1a2b3c-4d"], ["alias/mine", "1a2b3c-4d", "*"]),
         (
             "LedgerTable",
             ["", "closrads-prod-Ledger-1A2B3C"],
