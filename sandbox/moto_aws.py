@@ -15,6 +15,7 @@ from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from http import HTTPStatus
 from io import BytesIO
 from types import SimpleNamespace
@@ -69,7 +70,10 @@ class MotoAws(AwsWorld):
         """Listen on 127.0.0.1, with empty services."""
         if self._server is None:
             logging.getLogger("werkzeug").setLevel(logging.ERROR)  # disables the access log
-            application = _Recorder(self, DomainDispatcherApplication(create_backend_app))
+            dispatcher = DomainDispatcherApplication(create_backend_app)
+            # It lists all of moto's folders, hundreds, to find out whether a host is one of them.
+            dispatcher.get_backend_for_host = cache(dispatcher.get_backend_for_host)
+            application = _Recorder(self, dispatcher)
             self._server = make_server(
                 "127.0.0.1", self._port, application, threaded=True, request_handler=MotoRequestHandler
             )

@@ -97,7 +97,7 @@ class Seen:
     call: str
     """The exchange in words."""
     rough: str
-    """See `Lab.prints`."""
+    """See `Lab.rough`."""
     state: State | None
     """None if whoever asked knows such a state."""
 
@@ -267,7 +267,7 @@ class Lab:
 
         def at(now: Point, _: str) -> None:
             with self.sandbox.meta.lock, self.sandbox.aws.lock:  # other exchanges may be under way
-                _, rough = self.prints()
+                rough = self.rough()
                 new = known is not None and rough not in met
                 seen.append(Seen(now, "", rough, self.take(state.expected, state.story) if new else None))
                 met.add(rough)
@@ -321,20 +321,21 @@ class Lab:
 
     # --- prints
 
-    def prints(self) -> tuple[str, str]:
-        """Tell states apart: exactly, but for times and the ids of runs; and roughly, as far as another day's run can.
+    def exact(self) -> str:
+        """Tell states apart, but for times and the ids of runs."""
+        aws = self.sandbox.aws
+        return _print(self._at_meta(), list(map(_timeless, aws.ledger())), len(aws.mails))
+
+    def rough(self) -> str:
+        """Tell states apart as far as another day's run can.
 
         By the next day leases are over, and the run that a finished change belongs to is history. What counts is what
         is at Meta, what is open, and what is remembered of ad sets.
         """
-        aws, at_meta = self.sandbox.aws, self._at_meta()
-        items = aws.ledger()
+        items = self.sandbox.aws.ledger()
         begun = [(_timeless(item), self._pauses_since(item)) for item in items if "open_since" in item]
         remembered = [_timeless(item) for item in items if item["sk"].startswith("MEMORY#")]
-        return (
-            _print(at_meta, list(map(_timeless, items)), len(aws.mails)),
-            _print(at_meta, sorted(begun), remembered),
-        )
+        return _print(self._at_meta(), sorted(begun), remembered)
 
     def _pauses_since(self, change: dict[str, Any]) -> list[tuple[bool, ...]]:
         """Tell of each paused ad whether that was long before or long after what the ledger knows of a change."""
@@ -550,7 +551,7 @@ class Killed:
     """Whether the process was killed; else it had come to its end before."""
     exact: str
     rough: str
-    """See `Lab.prints`."""
+    """See `Lab.exact` and `Lab.rough`."""
     state: State
 
 
@@ -559,7 +560,7 @@ def killed(state: State, event: Any, seconds: float, seen: Seen) -> Killed:
     lab().put(state)
     ending = lab().kill(event, seconds, seen.point)
     chapter = f"{event['action']} killed {seen.point} ({seen.call})"
-    return Killed(ending.killed, *lab().prints(), lab().take(state.expected, (*state.story, chapter)))
+    return Killed(ending.killed, lab().exact(), lab().rough(), lab().take(state.expected, (*state.story, chapter)))
 
 
 def moments(state: State, event: Any, seconds: float) -> tuple[Ran, list[State]]:
@@ -569,7 +570,7 @@ def moments(state: State, event: Any, seconds: float) -> tuple[Ran, list[State]]
 
     def at(now: Point, world: str) -> None:
         with lab().sandbox.meta.lock, lab().sandbox.aws.lock:  # other exchanges may be under way
-            exact, _ = lab().prints()
+            exact = lab().exact()
             if exact not in found:
                 chapter = f"{event['step']} killed {now} (with {world})"
                 found[exact] = lab().take(state.expected, (*state.story, chapter))
