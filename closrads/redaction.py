@@ -24,6 +24,8 @@ MAX_TEXT_CHARS = 600
 """Maximum length of a single text from outside."""
 MAX_ERROR_CHARS = 20_000
 _URL_SECRETS = re.compile(r"\b(access_token|appsecret_proof|input_token|pass|password)=[^&\s\"'\\]+", re.IGNORECASE)
+_URL_SECRETS_ENDS = ("token=", "proof=", "pass=", "word=")
+"""What each match of `_URL_SECRETS` has in it, in folded case."""
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|&(?:amp;)*#")
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _known: dict[str, "_Forms"] = {}
@@ -142,10 +144,19 @@ def _escapes(char: str) -> str:
 
 def redact(text: str) -> str:
     """Return `text` with secrets replaced by `***`: the values of all `Secret`s, and those in a URL's query."""
-    is_escaped = ("%" in text or "\\" in text or "&" in text) and _ESCAPE.search(text) is not None
+    may_be_escaped = "%" in text or "\\u" in text or ("&" in text and "#" in text)
+    is_escaped = may_be_escaped and _ESCAPE.search(text) is not None
     if is_escaped or _needles.search(text):
         text = _without_known(text, is_escaped=is_escaped)
-    return _URL_SECRETS.sub(rf"\1={HIDDEN}", text) if "=" in text else text  # the search is slow, and most have none
+    return _URL_SECRETS.sub(rf"\1={HIDDEN}", text) if _may_have_url_secrets(text) else text
+
+
+def _may_have_url_secrets(text: str) -> bool:
+    """Return False only if a search for secrets in a URL's query, which is slow, would find none."""
+    if "=" not in text:
+        return False
+    folded = text.casefold()
+    return any(end in folded for end in _URL_SECRETS_ENDS)
 
 
 def _without_known(text: str, *, is_escaped: bool) -> str:

@@ -180,7 +180,19 @@ def test_one_secret_in_another_leaves_no_rest() -> None:
     assert redact("x an-inner-secret-and-more y inner-secret") == "x *** y ***"
 
 
-@pytest.mark.parametrize("name", ["access_token", "appsecret_proof", "input_token", "pass", "password", "PASSWORD"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "access_token",
+        "appsecret_proof",
+        "input_token",
+        "pass",
+        "password",
+        "PASSWORD",
+        "pa\u017fs",
+        "input_to\u212aen",
+    ],
+)
 def test_what_stands_in_an_address_as_a_secret_is_hidden_unknown_as_it_is(name: str) -> None:
     """A token that nobody has told this process is a token all the same."""
     assert redact(f"https://x.test/1?a=b&{name}=EAAFAKE1&c=d") == f"https://x.test/1?a=b&{name}=***&c=d"

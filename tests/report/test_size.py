@@ -98,10 +98,8 @@ def test_anything_fits(text: str, campaigns: int, count: int, states: set[str]) 
 def test_the_last_fold_has_room_to_spare() -> None:
     """It is taken as it is, so the worst must fit, and well."""
     for count in (1, 9):
-        html, text = (
-            rendered(truncated(content_of(worst(HUGE, 9, count), NEW_YORK), HTML_TRUNCATIONS[-1]))
-            for rendered in (html_of, text_of)
-        )
+        least = truncated(content_of(worst(HUGE, 9, count), NEW_YORK), HTML_TRUNCATIONS[-1])
+        html, text = html_of(least), text_of(least)
 
         assert encoded_size(html) <= MAX_HTML_BYTES * 2 / 3
         assert encoded_size(text) <= MAX_TEXT_BYTES / 2

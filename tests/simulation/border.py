@@ -153,7 +153,7 @@ class _Received(HttpRequest):
         return self.fields
 
 
-def _request(
+def _request(  # noqa: PLR0913 - the parameters of requests
     session: requests.Session,
     method: str,
     url: str,
