@@ -662,6 +662,18 @@ class TestAround:
         world.time.next_day()
         assert result_of(world, LIVE)["campaigns"] == []
 
+    def test_a_campaign_that_is_off_is_taken_up_if_nobody_can_tell_what_is_open(self, world: World, adset: str) -> None:
+        """Else an open change would be forgotten on the day on which the ledger does not answer."""
+        left_behind(world, adset, ChangeState.WRITTEN)
+        world.put({"campaigns/veterans/enabled": "false"})
+        world.time.next_day()
+        world.sandbox.aws.fail("dynamodb", "Query", "InternalServerError", 500, None)
+
+        result = result_of(world, LIVE)
+
+        assert not result["success"]
+        assert result["campaigns"][0]["errors"]
+
     def test_an_open_change_of_a_campaign_that_is_off_stands_in_every_report(self, world: World, adset: str) -> None:
         """Until it has an end: each run fails, and none is a tick."""
         left_behind(world, adset, ChangeState.ROLLING_BACK)
