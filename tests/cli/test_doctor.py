@@ -974,7 +974,7 @@ class TestWhatAPersonSees:
         output = call("doctor").output
 
         assert "CLOSRTECH: truckers" in output
-        assert "Stage sandbox: 22 ok" in output
+        assert "Stage sandbox: 24 ok" in output
 
     def test_a_narrow_terminal(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         """Names and findings share a column."""
@@ -989,7 +989,7 @@ class TestWhatAPersonSees:
 
         assert result.exit_code == 1
         assert "→ request production access" in result.output
-        assert "Stage sandbox: 21 ok, 2 failed" in result.output
+        assert "Stage sandbox: 23 ok, 2 failed" in result.output
 
     @pytest.mark.parametrize(("names", "said"), [(1, "1 warning"), (2, "2 warnings")])
     def test_warnings_are_counted(self, call: Call, business: Sandbox, names: int, said: str) -> None:
