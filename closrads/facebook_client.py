@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
@@ -25,7 +25,7 @@ from closrads.errors import (
     MetaTooMuchDataError,
     MetaTransientError,
 )
-from closrads.meta.error_codes import JsonObject
+from closrads.meta.error_codes import TOKEN_DEAD, JsonObject
 from closrads.meta.graph import (
     MAX_BATCH,
     READ_POINTS,
@@ -405,6 +405,28 @@ def read_status_changes(
         logger.warning("meta.no_activity_log", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
         return ()
     return tuple(change for row in rows if (change := parse_status_change(row)) is not None)
+
+
+def read_token_end(api: GraphApi, token: Secret) -> date | None:
+    """Return the last day on which Meta accepts a token; None if it never ends, or if Meta does not say.
+
+    A time of 0 never comes (Graph API "debug_token"); some apps do not let a token inspect itself.
+    """
+    try:
+        answer = api.get_once("debug_token", {"input_token": token.reveal()}, _has_data)
+    except MetaError as error:
+        if error.code == TOKEN_DEAD:
+            return api.clock.now().date()
+        logger.warning("meta.token_not_inspected", extra={"error": str(error)})
+        return None
+    found = answer["data"]
+    times = [found.get(name) for name in ("expires_at", "data_access_expires_at")]
+    ends = [time for time in times if isinstance(time, int) and time > 0]
+    return datetime.fromtimestamp(min(ends), UTC).date() if ends else None
+
+
+def _has_data(answer: JsonObject) -> bool:
+    return isinstance(answer.get("data"), dict)
 
 
 def _why_not_to_change(adset: AdSetSnapshot) -> str:

@@ -242,7 +242,7 @@ def _changes_before(slug: str, run: Run) -> Sequence[Change]:
     if run.request.action is not Action.RECHECK:
         return run.ledger.changes_of(slug, run.run_id)
     began = run.opened_at or LONG_AGO
-    changes = changes_to_recheck(run, slug)
+    changes = changes_to_recheck(run, slug, run.ledger.last_recheck(slug))
     return [each for each in changes if each.changed_at >= began and each.state is not ChangeState.VERIFIED]
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from closrads.clock import Clock
@@ -11,7 +11,7 @@ from closrads.closrtech_client import get_demand
 from closrads.concurrency import in_background, map_concurrently
 from closrads.config import refuse_if_switched_off
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, UnexplainedPause
+from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, UnexplainedPause
 from closrads.domain.health import StatusChange, check_ad_health, still_unexplained
 from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible, remaining
 from closrads.domain.request import Action, RunRequest
@@ -27,7 +27,14 @@ from closrads.errors import (
     PausedError,
     PlanRefusedError,
 )
-from closrads.facebook_client import find_gone_campaigns, get_active_adsets, init_api, read_adsets, read_status_changes
+from closrads.facebook_client import (
+    find_gone_campaigns,
+    get_active_adsets,
+    init_api,
+    read_adsets,
+    read_status_changes,
+    read_token_end,
+)
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
@@ -185,7 +192,7 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
         try:
             if ledger.open_changes(campaign.slug):
                 return True
-            since = recheck_since(ledger, campaign.slug, table.clock.now())
+            since = recheck_since(ledger.last_recheck(campaign.slug), table.clock.now())
             return request.action is Action.RECHECK and bool(ledger.changes_in_effect(campaign.slug, since))
         except LedgerError as error:  # included, so that the campaign reports the error
             logger.error("ledger.open_changes_unread", extra={"campaign": campaign.slug, "error": str(error)})
@@ -427,8 +434,10 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     _refuse_other_account(campaign, adsets)
     gone = _gone_campaigns(campaign, job, adsets)
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
-    restored, previous = _rechecked(campaign, run, job, previous, adsets)
+    last = _last_recheck(run, job)
+    restored, previous = _rechecked(campaign, run, job, previous, adsets, last)
     done = replace(done, completed={**done.completed, **restored})
+    report = replace(report, token_ends=_iso(last.token_ends if last else None))
     unexplained = _unexplained(run, job, previous.unexplained, adsets)
     report = replace(report, unexplained=unexplained, adsets=tuple(done.completed.values()))
     yield report
@@ -487,8 +496,22 @@ def _demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> Collectio
     return get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
 
 
-def _rechecked(
-    campaign: CampaignConfig, run: Run, job: Job, previous: PreviousOutcomes, adsets: Sequence[AdSetSnapshot]
+def _last_recheck(run: Run, job: Job) -> LastRecheck | None:
+    """Return the campaign's last recheck; None in a dry run, which rechecks nothing."""
+    return None if run.request.dry_run or not run.settings.ledger_table else job.ledger.last_recheck(job.campaign)
+
+
+def _iso(day: date | None) -> str:
+    return day.isoformat() if day else ""
+
+
+def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known
+    campaign: CampaignConfig,
+    run: Run,
+    job: Job,
+    previous: PreviousOutcomes,
+    adsets: Sequence[AdSetSnapshot],
+    last: LastRecheck | None,
 ) -> tuple[dict[str, AdSetResult], PreviousOutcomes]:
     """Recheck the latest changes before new ones supersede them.
 
@@ -497,7 +520,7 @@ def _rechecked(
     if run.request.dry_run or not run.settings.ledger_table:
         return {}, previous
     now = {adset.id: adset for adset in adsets if not adset.flaw}
-    since = recheck_since(job.ledger, job.campaign, run.clock.now())
+    since = recheck_since(last, run.clock.now())
     changes = [
         change
         for change in job.ledger.changes_in_effect(job.campaign, since)
@@ -549,7 +572,7 @@ def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
     _refuse_other_account(campaign, adsets)
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
-    restored, previous = _rechecked(campaign, run, job, previous, adsets)
+    restored, previous = _rechecked(campaign, run, job, previous, adsets, _last_recheck(run, job))
     done = replace(done, completed={**done.completed, **restored})
     report = replace(report, unexplained=previous.unexplained)
     yield replace(report, adsets=tuple(done.completed.values()))
@@ -569,7 +592,13 @@ def _undo_decision(change: Change, now: AdSetSnapshot | MetaError) -> Decision:
 def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done) -> Iterator[SyncReport]:
     """Recheck the changes of the requested run, or those of the last day that are in effect."""
     began = run.clock.now()
-    found = changes_to_recheck(run, job.campaign)
+    last = run.ledger.last_recheck(job.campaign)
+    found = changes_to_recheck(run, job.campaign, last)
+    token_ends = last.token_ends if last else None
+    is_recorded = not run.request.dry_run and not run.request.run_id
+    if is_recorded and (last is None or last.at.date() < began.date()):  # once a day is enough
+        token_ends = read_token_end(job.api, campaign.fb_access_token)
+    report = replace(report, token_ends=_iso(token_ends))
     report = replace(report, about_run=run.request.run_id or max((change.run_id for change in found), default=""))
     yield report
     skipped = {*_still_open(report), *done.completed}
@@ -584,12 +613,11 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
     report = replace(report, adsets=(*done.completed.values(), *results))
     report = _with_next_try(job, report, {change.before.id: change.before for change in changes})
     yield _with_new_pauses(run, job, report)
-    could_look = not report.with_result(Result.DEFERRED, Result.UNVERIFIED)
-    if could_look and not run.request.dry_run and not run.request.run_id:
-        job.ledger.record_recheck(job.campaign, began)
+    if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
+        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends))
 
 
-def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:
+def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequence[Change]:
     """Return the changes of the requested run, or those of the last day that are in effect.
 
     Raises
@@ -599,18 +627,17 @@ def changes_to_recheck(run: Run, slug: str) -> Sequence[Change]:
     """
     if run.request.run_id:
         return _changes_of(run.request.run_id, run, slug)
-    return run.ledger.changes_in_effect(slug, recheck_since(run.ledger, slug, run.clock.now()))
+    return run.ledger.changes_in_effect(slug, recheck_since(last, run.clock.now()))
 
 
-def recheck_since(ledger: Ledger, slug: str, now: datetime) -> datetime:
+def recheck_since(last: LastRecheck | None, now: datetime) -> datetime:
     """Return the start of the period whose changes are rechecked: `RECHECKED_FOR` before the last complete recheck.
 
     Every change is therefore rechecked when it is a day old, even after a gap between rechecks of up to
     `MAX_RECHECK_GAP`, which is also assumed if there was no recheck.
     """
     earliest = now - MAX_RECHECK_GAP
-    last = ledger.last_recheck(slug) or earliest
-    return min(now, max(last, earliest)) - RECHECKED_FOR
+    return min(now, max(last.at if last else earliest, earliest)) - RECHECKED_FOR
 
 
 def _changes_of(run_id: str, run: Run, slug: str) -> Sequence[Change]:

@@ -39,7 +39,7 @@ from closrads.errors import (
 from closrads.facebook_client import get_active_adsets, identify, init_api, read_audience_controls
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
-from closrads.meta.error_codes import JsonObject
+from closrads.meta.error_codes import TOKEN_DEAD, JsonObject
 from closrads.meta.graph import API_VERSION, GraphApi, Operation, has_id
 from closrads.meta.rate_limit import LARGEST, SMALLEST
 from closrads.redaction import Secret, one_line
@@ -62,7 +62,7 @@ TIER_NAMES: Mapping[int, str] = {SMALLEST: "Limited", LARGEST: "Full"}
 """Meta's names of the access tiers, by points in five minutes."""
 SHARED_TOKEN = "meta/access_token"  # noqa: S105 - the name of a parameter
 GRAPH_URL = "CLOSRADS_GRAPH_URL"
-TOKEN_DEAD, VERSION_GONE = 190, 2635
+VERSION_GONE = 2635
 """Marketing API "Error Codes"."""
 BEHIND_TOKEN = "not checked: Meta does not accept the token"  # noqa: S105 - a message
 MAX_CONCURRENT_QUERIES = 10

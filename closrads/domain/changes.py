@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -126,6 +126,15 @@ class UnexplainedPause:
     """When the change was prepared."""
     is_reported: bool = False
     """Whether a report that has left has named these ads; a recheck names them only once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRecheck:
+    """A campaign's last complete recheck."""
+
+    at: datetime
+    token_ends: date | None = None
+    """The last day of the campaign's token; None if it never ends, or if Meta does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ ROLLBACK_FAILED = "RollbackFailed"
 STATES_WITH_DEMAND = "StatesWithDemand"
 MAIL_FAILED = "MailFailed"
 API_DAYS_LEFT = "DaysUntilApiVersionEnds"
+TOKEN_DAYS_LEFT = "DaysUntilTokenEnds"  # noqa: S105 - the name of a metric
 
 
 def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
@@ -38,6 +39,7 @@ def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
         STATES_WITH_DEMAND: sum(len(campaign.active_states) for campaign in campaigns),
         MAIL_FAILED: mail_failed,
         **({} if result.api_days_left is None else {API_DAYS_LEFT: result.api_days_left}),
+        **({} if result.token_days_left is None else {TOKEN_DAYS_LEFT: result.token_days_left}),
     }
 
 

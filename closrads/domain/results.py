@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Self
 
@@ -145,6 +145,8 @@ class SyncReport:
     fb_ad_account_id: str = ""
     again_in_seconds: int | None = None
     """When what was deferred for want of time or quota can be gone on with; None if nothing was."""
+    token_ends: str = ""
+    """The last day of the campaign's token, as in `LastRecheck`, in ISO 8601; empty if there is none."""
     switched_off: SwitchedOff | None = None
     """What kept this run from beginning anything new, or anything more; None if nothing did."""
     omitted: Mapping[Result, int] = field(default_factory=dict)
@@ -395,6 +397,12 @@ class RunResult:
         is_quiet = self.action is Action.RECHECK and not self.dry_run and not any(map(_has_news, self.campaigns))
         return not self.left_to and not is_quiet
 
+    @property
+    def token_days_left(self) -> int | None:
+        """Days until the first of the campaigns' tokens ends, 0 if one has; None if none ends, as far as is known."""
+        ends = [date.fromisoformat(each.token_ends) for each in self.campaigns if each.token_ends]
+        return max((min(ends) - self.started_at.date()).days, 0) if ends else None
+
     def outcomes(self) -> dict[Result, int]:
         """Return the number of ad sets by result, of all campaigns, in the order of `Result` and without zeros."""
         counts = {result: sum(campaign.count(result) for campaign in self.campaigns) for result in Result}
@@ -473,6 +481,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         "about_run": campaign.about_run,
         "left_to": campaign.left_to,
         "again_in_seconds": campaign.again_in_seconds,
+        "token_ends": campaign.token_ends,
         "switched_off": campaign.switched_off and campaign.switched_off.to_json(),
         "adsets": [asdict(adset) for adset in campaign.adsets],
     }

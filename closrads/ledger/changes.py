@@ -23,7 +23,7 @@ pk                     sk                               item
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, RollbackReason, UnexplainedPause
+from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.domain.tiers import KnownTier
@@ -42,6 +42,8 @@ from closrads.ledger.records import (
     max_bytes,
     next_reverts,
     open_since,
+    recheck_item,
+    recheck_of,
     rechecked_key,
     reverts_item,
     reverts_key,
@@ -150,14 +152,14 @@ class Ledger:
         in_effect = map(_in_effect, by_adset.values())
         return tuple(change for changes in in_effect if changes[0].changed_at >= since for change in changes)
 
-    def last_recheck(self, slug: str) -> datetime | None:
-        """Return the start of the campaign's last complete recheck; None if there was none."""
+    def last_recheck(self, slug: str) -> LastRecheck | None:
+        """Return the campaign's last complete recheck; None if there was none."""
         item = self._table.get(rechecked_key(slug))
-        return datetime.fromisoformat(item["at"]) if item else None
+        return recheck_of(item) if item else None
 
-    def record_recheck(self, slug: str, at: datetime) -> None:
-        """Record a complete recheck that started at the time `at`."""
-        self._table.put({**rechecked_key(slug), "at": at.isoformat(), "expires_at": expiry(at)})
+    def record_recheck(self, slug: str, recheck: LastRecheck) -> None:
+        """Record a complete recheck."""
+        self._table.put({**rechecked_key(slug), **recheck_item(recheck)})
 
     def previous_outcomes(self, slug: str) -> PreviousOutcomes:
         """Return what earlier runs recorded about the campaign's ad sets."""

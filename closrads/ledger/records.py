@@ -4,11 +4,11 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from closrads.domain.adsets import Ad, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
+from closrads.domain.changes import Change, ChangeState, LastRecheck, RevertStreak, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import GraphUsage, RunResult, SyncReport, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
@@ -208,6 +208,18 @@ def unexplained_of(item: Item) -> UnexplainedPause:
     ads = {ad["id"]: ad["name"] for ad in item["ads"]}
     is_reported = item.get("is_reported", False)  # older items lack it: reported once more
     return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported)
+
+
+def recheck_item(recheck: LastRecheck) -> Item:
+    """Return a campaign's last complete recheck."""
+    ends = {"token_ends": recheck.token_ends.isoformat()} if recheck.token_ends else {}
+    return {"at": recheck.at.isoformat(), **ends, "expires_at": expiry(recheck.at)}
+
+
+def recheck_of(item: Item) -> LastRecheck:
+    """Return the recheck that an item holds."""
+    ends = item.get("token_ends")
+    return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None)
 
 
 def tier_item(tier: KnownTier) -> Item:

@@ -24,6 +24,8 @@ from closrads.redaction import one_line
 
 # What each of Meta's numbers is about; the code decides, never the message. Unless a line names another source, it is
 # Marketing API "Error Codes", or Graph API "Handling Errors" for numbers below 1,000.
+TOKEN_DEAD = 190
+"""The code of every refusal of a token that has expired or been revoked ("Error Codes")."""
 _BY_PAIR: Mapping[tuple[int, int | None], type[MetaError]] = {
     (1, 2853001): MetaAccessError,  # profile not linked to its page (observed)
     (17, 1885172): MetaInvalidError,  # too many changes of the spend limit: waiting does not help ("Rate Limiting")
@@ -70,7 +72,7 @@ _BY_NUMBER: Mapping[type[MetaError], frozenset[int]] = {
 """Numbers that some responses have as the code, others as the subcode; the first match counts, before the code."""
 _BY_CODE: Mapping[type[MetaError], frozenset[int]] = {
     MetaRateLimitError: frozenset({4, 17, 32, 341, 613, *range(80000, 80007), 80008, 80009, 80014}),  # "Rate Limiting"
-    MetaAccessError: frozenset({3, 10, 102, 104, 190, *range(200, 300)}),
+    MetaAccessError: frozenset({3, 10, 102, 104, TOKEN_DEAD, *range(200, 300)}),
     MetaTransientError: frozenset({1, 2, 960}),  # 960: a batch timed out (observed)
 }
 """Codes, whatever the subcode."""

@@ -298,6 +298,20 @@ def enumerated(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
+TOKEN_NOTICE_DAYS = 14
+
+
+def token_notice(days_left: int | None) -> str:
+    """Return what whoever runs CLOSRADS has to do about a token that ends; empty while there is time."""
+    if days_left is None or days_left >= TOKEN_NOTICE_DAYS:
+        return ""
+    when = f"in {days_left} day{'' if days_left == 1 else 's'}" if days_left > 0 else "today, or has ended"
+    return (
+        f"For whoever runs CLOSRADS: an access token of Meta ends {when}, and then nothing is updated or checked. Run "
+        "the command doctor, which names it, and put a new one that never expires."
+    )
+
+
 def api_notice(days_left: int | None) -> str:
     """Return what whoever runs CLOSRADS has to do about the version of Meta's API; empty while there is time."""
     if days_left is None or days_left >= API_NOTICE_DAYS:

@@ -52,6 +52,7 @@ details: Mapping[str, st.SearchStrategy[Any]] = {
     "left_to": texts,
     "fb_ad_account_id": texts,
     "again_in_seconds": st.none() | st.integers(0),
+    "token_ends": st.just("") | st.dates().map(str),
     "switched_off": st.none() | switches,
 }
 listed = st.builds(SyncReport, **details, adsets=st.lists(adsets, max_size=4).map(tuple))

@@ -3,14 +3,22 @@
 import json
 import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from closrads.domain.adsets import Ad
-from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
+from closrads.domain.changes import (
+    TRANSITIONS,
+    Change,
+    ChangeState,
+    LastRecheck,
+    RevertStreak,
+    RollbackReason,
+    UnexplainedPause,
+)
 from closrads.domain.request import Action
 from closrads.errors import LedgerError, LedgerItemTooLargeError
 from closrads.ledger.changes import Ledger
@@ -480,13 +488,14 @@ class TestReading:
 
         assert [change.run_id for change in ledger(world).changes_in_effect("veterans", START)] == [THIRD, ME]
 
-    def test_when_a_recheck_has_last_looked_at_all(self, world: World) -> None:
+    @pytest.mark.parametrize("ends", [None, date(2026, 7, 1)])
+    def test_when_a_recheck_has_last_looked_at_all(self, world: World, ends: date | None) -> None:
         """The last time counts, of the campaign that it was about; it is not kept for ever."""
         assert ledger(world).last_recheck("veterans") is None
         for minutes in (0, 30):
-            ledger(world).record_recheck("veterans", START + timedelta(minutes=minutes))
+            ledger(world).record_recheck("veterans", LastRecheck(START + timedelta(minutes=minutes), ends))
 
-        assert ledger(world).last_recheck("veterans") == START + timedelta(minutes=30)
+        assert ledger(world).last_recheck("veterans") == LastRecheck(START + timedelta(minutes=30), ends)
         assert ledger(world).last_recheck("truckers") is None
         (item,) = entries(world, "RECHECKED")
         assert item["expires_at"] == int((START + timedelta(minutes=30) + KEPT_FOR).timestamp())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.changes import ChangeState, LastRecheck, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.tiers import KnownTier
 from closrads.errors import LedgerError
@@ -108,7 +108,7 @@ class TestTrouble:
         ("Query", "read", lambda world: ledger(world).changes_of("veterans", ME)),
         ("Query", "read", lambda world: ledger(world).previous_outcomes("veterans").reverted),
         ("PutItem", "written", lambda world: ledger(world).record_deferred("veterans", ["501"])),
-        ("PutItem", "written", lambda world: ledger(world).record_recheck("veterans", START)),
+        ("PutItem", "written", lambda world: ledger(world).record_recheck("veterans", LastRecheck(START))),
         ("GetItem", "read", lambda world: ledger(world).last_recheck("veterans")),
         ("PutItem", "written", lambda world: ledger(world).keep_unexplained("veterans", PAUSE)),
         ("DeleteItem", "written", lambda world: ledger(world).forget_unexplained("veterans", "501")),

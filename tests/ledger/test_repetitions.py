@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.changes import ChangeState, LastRecheck, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.tiers import KnownTier
 from closrads.ledger.changes import Ledger
@@ -27,7 +27,7 @@ READS = {
         "open_changes", "changes_of", "changes_between", "changes_in_effect", "last_recheck", "previous_outcomes",
         "known_tier",
     },
-    "Leases": {"is_held", "last_sync"},
+    "Leases": {"is_held", "holder_of", "last_sync"},
     "Runs": {"exists", "newest", "opened", "parts"},
 }  # fmt: skip
 
@@ -84,7 +84,7 @@ WRITES: Mapping[str, tuple[Call, str, Call, Any]] = {
         ChangeState.WRITTEN,
     ),
     "Ledger.record_recheck": (
-        nothing, "PutItem", lambda world: ledger(world).record_recheck("veterans", START), None,
+        nothing, "PutItem", lambda world: ledger(world).record_recheck("veterans", LastRecheck(START)), None,
     ),
     "Ledger.keep_unexplained": (
         nothing, "PutItem", lambda world: ledger(world).keep_unexplained("veterans", PAUSE), None,

@@ -251,7 +251,7 @@ class TestQuiet:
         result = world.run(RECHECK)
 
         assert (result["success"], result["campaigns"][0]["adsets"], result["mail"]) == (True, [], "not_asked")
-        assert world.meta.operations == []
+        assert [call.path for call in world.meta.operations] == ["debug_token"]
 
     def test_a_sync_that_changed_nothing(self, world: World) -> None:
         """There is nothing to look at again."""
@@ -261,7 +261,7 @@ class TestQuiet:
         world.meta.requests.clear()
 
         assert world.run(RECHECK)["campaigns"][0]["adsets"] == []
-        assert world.meta.operations == []
+        assert [call.path for call in world.meta.operations] == ["debug_token"]
 
     @pytest.mark.parametrize("hand", ["person_pauses", "rule_pauses", "person_deletes", "person_archives"])
     def test_an_ad_that_a_person_has_done_away_with(self, world: World, hand: str) -> None:
@@ -361,6 +361,57 @@ class TestQuiet:
 
         assert (one_adset(result)["result"], world.meta.writes) == ("deferred", [])
         assert "Too little time" in world.sandbox.aws.mails[-1].text
+
+
+class TestTheTokensEnd:
+    """Once a day a recheck asks Meta when the token ends; the next report and a metric say so."""
+
+    @pytest.fixture(autouse=True)
+    def a_quiet_campaign(self, world: World) -> None:
+        """There is nothing to look at."""
+        world.campaign("TX")
+        world.adset()
+
+    def asked(self, world: World) -> int:
+        """Return how often Meta was asked."""
+        return sum(call.path == "debug_token" for call in world.meta.operations)
+
+    @pytest.mark.parametrize("field", ["token_expires_at", "token_data_access_expires_at"])
+    def test_it_is_asked_for_once_a_day_and_told_until_it_is_over(self, world: World, field: str) -> None:
+        """The report of the daily run needs no call of its own."""
+        setattr(world.meta, field, int(world.meta.now() + timedelta(days=13, hours=1).total_seconds()))
+        for _ in range(3):
+            assert world.run(RECHECK)["mail"] == "not_asked"
+            later(world, HALF_AN_HOUR)
+
+        assert self.asked(world) == 1
+        (campaign,) = world.run(LIVE)["campaigns"]
+        assert self.asked(world) == 1
+        assert campaign["token_ends"] == "2026-05-17"
+        assert "an access token of Meta ends in 13 days" in world.sandbox.aws.mails[-1].text
+        world.time.next_day()
+        setattr(world.meta, field, 0)
+        world.run(RECHECK)
+        (campaign,) = world.run(LIVE)["campaigns"]
+
+        assert (self.asked(world), campaign["token_ends"]) == (2, "")
+        assert "access token" not in world.sandbox.aws.mails[-1].text
+
+    def test_a_token_that_meta_refuses_has_ended(self, world: World) -> None:
+        """A recheck with nothing to look at sees it hours before the daily run does."""
+        world.meta.dead_tokens[world.meta.token] = faults.TOKEN_EXPIRED
+
+        (campaign,) = world.run(RECHECK)["campaigns"]
+
+        assert campaign["token_ends"] == f"{START:%Y-%m-%d}"
+
+    def test_an_app_that_does_not_let_it_be_inspected(self, world: World) -> None:
+        """Nothing is known then, and nothing is wrong."""
+        world.meta.fail(faults.PERMISSION_MISSING, on="GET debug_token", times=None)
+
+        result = world.run(RECHECK)
+
+        assert (result["success"], result["campaigns"][0]["token_ends"]) == (True, "")
 
 
 class TestDryRun:

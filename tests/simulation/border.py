@@ -23,7 +23,7 @@ from closrads.report import render
 from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH, REGION, AwsRequest, Mail
 from sandbox.memory_aws import MemoryAws
 from sandbox.memory_aws.errors import AwsError
-from sandbox.server import Delivery, HttpRequest
+from sandbox.server import Delivery, HttpRequest, decode_form
 from tests.simulation.kernel import Killed, Pool, Process, current_task, sleep
 from tests.simulation.story import Run
 
@@ -170,8 +170,9 @@ def _request(  # noqa: PLR0913 - the parameters of requests
     limit = float(timeout[1] if isinstance(timeout, tuple) else timeout)
     invocation = current_invocation()
     is_meta = url.startswith(META)
-    query = _texts({**session.params, **(params or {})})  # type: ignore[dict-item] # requests would take bytes too
-    request = _Received(method, urlsplit(url).path, query, {}, b"", _texts(data or {}))
+    address = urlsplit(url)
+    query = decode_form(address.query) | _texts({**session.params, **(params or {})})  # type: ignore[dict-item] # or bytes
+    request = _Received(method.upper(), address.path, query, {}, b"", _texts(data or {}))
     try:
         reply = invocation.simulation.http(invocation, request, limit, is_meta=is_meta)
     except TimeoutError:

@@ -83,6 +83,7 @@ def emitted(
             monkeypatch.setenv(name, value)
     world.campaign("FL")
     world.adset(states="FL")
+    world.meta.token_expires_at = int(world.meta.now() + 86_400)
     for event in ({}, LIVE, RECHECK):
         world.run(event)
     return {

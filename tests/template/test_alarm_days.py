@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from closrads.domain.metrics import API_DAYS_LEFT
-from closrads.report.wording import API_NOTICE_DAYS
+from closrads.domain.metrics import API_DAYS_LEFT, TOKEN_DAYS_LEFT
+from closrads.report.wording import API_NOTICE_DAYS, TOKEN_NOTICE_DAYS
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import RECHECK, later, result_of
@@ -45,14 +45,15 @@ def emitted(world: World, capsys: pytest.CaptureFixture[str]) -> Mapping[str, Em
     world.campaign("FL GA")
     adset = world.adset()
     found: dict[str, Emitted] = {}
+    world.meta.token_expires_at = int(world.meta.now() + 60 * 86_400)
 
     def run(name: str, event: Any) -> None:
         result_of(world, event)
         found[name] = printed(capsys)
         later(world, HOUR)
 
-    run("change", {**LIVE, "scheduled": "2026-05-04T10:30:00Z"})
     run("recheck", RECHECK)
+    run("change", {**LIVE, "scheduled": "2026-05-04T10:30:00Z"})
     run("quiet", {**LIVE, "scheduled": "2026-05-05T10:30:00Z"})
     run("by hand", LIVE)
     run("dry", {})
@@ -87,6 +88,12 @@ class Days:
     metrics: Metrics = field(default_factory=Metrics)
     api_days_left: Callable[[date], int] = lambda _: 300
     """Until Meta ends the version of its API, by the day."""
+    token_days_left: Callable[[date], int] = lambda _: 60
+    """Until a token ends, by the day."""
+
+    @property
+    def _ends(self) -> Mapping[str, Callable[[date], int]]:
+        return {API_DAYS_LEFT: self.api_days_left, TOKEN_DAYS_LEFT: self.token_days_left}
 
     def at(self, day: int, hour: int = 6, minute: int = 30) -> float:
         """Return a local time of a day in seconds."""
@@ -102,7 +109,7 @@ class Days:
         for name, value in self.emitted[kind].items():
             dimensions = {"service": "closrads", "stage": "prod"}
             today = datetime.fromtimestamp(start, UTC).date()
-            told = self.api_days_left(today) if name == API_DAYS_LEFT else value
+            told = days_left(today) if (days_left := self._ends.get(name)) else value
             self.tell("CLOSRADS", name, dimensions, Point(end, told, end + EMF_LATE))
         self.invocation(start, seconds, failed=bool(self.emitted[kind].get("RunFailed")))
         return end
@@ -323,6 +330,21 @@ def api_comes_to_its_end(days: Days) -> Troubles:
     }
 
 
+def token_comes_to_its_end(days: Days) -> Troubles:
+    """Come within 14 days of the end, be renewed for 60 days, and be called invalid by Meta."""
+    near = days.first.date() + timedelta(2)
+    end = near + timedelta(TOKEN_NOTICE_DAYS - 1)
+    renewed, invalid = near + timedelta(4), near + timedelta(6)
+    days.token_days_left = lambda day: (end - day).days if day < renewed else 60 if day < invalid else 0
+    for day in range(12):
+        days.run("change", days.at(day))
+    days.rechecks(days.at(0, 0, 0), days.at(1, 20, 0))
+    return {
+        "TokenEnds": [days.at(2) + 40, days.at(8) + 40],
+        "RecheckSilence": [days.at(1, 19, 45) + 3],
+    }
+
+
 STORIES: Mapping[Story, tuple[int, bool]] = {
     dies: (5, False),
     fails_at_once: (4, False),
@@ -335,6 +357,7 @@ STORIES: Mapping[Story, tuple[int, bool]] = {
     mail_is_refused: (4, False),
     is_almost_cut_off: (4, False),
     api_comes_to_its_end: (12, False),
+    token_comes_to_its_end: (12, False),
     workflow_fails: (4, True),
     workflow_does_not_come: (12, True),
 }

@@ -4,9 +4,16 @@ import re
 
 import pytest
 
-from closrads.domain.metrics import API_DAYS_LEFT, MAIL_FAILED, RECHECK_SUCCEEDED, ROLLBACK_FAILED, RUN_SUCCEEDED
+from closrads.domain.metrics import (
+    API_DAYS_LEFT,
+    MAIL_FAILED,
+    RECHECK_SUCCEEDED,
+    ROLLBACK_FAILED,
+    RUN_SUCCEEDED,
+    TOKEN_DAYS_LEFT,
+)
 from closrads.observability import NAMESPACE
-from closrads.report.wording import API_NOTICE_DAYS
+from closrads.report.wording import API_NOTICE_DAYS, TOKEN_NOTICE_DAYS
 from tests.template.stack import AWS_EMITS, ROOT, Deploy, Json, Series, alarms_of, heard_by, series
 
 ONE_IS_ENOUGH = {
@@ -91,7 +98,7 @@ def test_silence_rings_in_time_and_not_at_the_first_deploy(
 def test_one_sign_of_trouble_is_enough_and_none_is_fine(stack: dict[str, Json]) -> None:
     """An alarm rings at the first error, lost run or failed rollback, and not for want of data between daily runs."""
     alarms = alarms_of(stack)
-    for other in (*SILENCES, "FleetFailed", "ApiVersionEnds"):
+    for other in (*SILENCES, "FleetFailed", "ApiVersionEnds", "TokenEnds"):
         alarms.pop(other, None)
 
     assert alarms.keys() == {*ONE_IS_ENOUGH, "NearTimeout"}
@@ -139,12 +146,18 @@ def test_what_is_told_late_is_still_heard(stack: dict[str, Json], alarm: str) ->
     assert timeout + 300 <= heard(stack[alarm]["Properties"])["Period"] < 30 * 60
 
 
-def test_the_end_of_the_api_is_told_by_alarm_and_mail_from_the_same_day(stack: dict[str, Json]) -> None:
+@pytest.mark.parametrize(
+    ("name", "listens_to", "days"),
+    [("ApiVersionEnds", API_DAYS_LEFT, API_NOTICE_DAYS), ("TokenEnds", TOKEN_DAYS_LEFT, TOKEN_NOTICE_DAYS)],
+)
+def test_an_end_is_told_by_alarm_and_mail_from_the_same_day(
+    stack: dict[str, Json], name: str, listens_to: str, days: int
+) -> None:
     """Once it is so, it stays so until a run says otherwise, whether runs come or not."""
-    alarm = stack["ApiVersionEnds"]["Properties"]
+    alarm = stack[name]["Properties"]
 
-    assert metric(alarm) == (NAMESPACE, API_DAYS_LEFT, "Minimum")
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", API_NOTICE_DAYS)
+    assert metric(alarm) == (NAMESPACE, listens_to, "Minimum")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", days)
     assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "ignore")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closrads.domain.metrics import API_DAYS_LEFT
+from closrads.domain.metrics import API_DAYS_LEFT, TOKEN_DAYS_LEFT
 from tests.template.stack import AWS_EMITS, Json, Series, alarms_of, series
 
 Widget = dict[str, Any]
@@ -69,7 +69,7 @@ def test_it_shows_a_month_by_days(body: Json) -> None:
     by_day = [widget for widget in of_kind(body, "metric") if widget["view"] == "timeSeries"]
     (totals,) = (widget for widget in of_kind(body, "metric") if widget["view"] == "singleValue")
 
-    stats = {"StatesWithDemand": "Maximum", "Duration": "Maximum", API_DAYS_LEFT: "Minimum"}
+    stats = {"StatesWithDemand": "Maximum", "Duration": "Maximum", API_DAYS_LEFT: "Minimum", TOKEN_DAYS_LEFT: "Minimum"}
     assert (body["start"], body["periodOverride"]) == ("-P1M", "inherit")
     assert {widget["period"] for widget in by_day} == {24 * 3600}
     assert (totals["stat"], totals["setPeriodToTimeRange"]) == ("Sum", True)

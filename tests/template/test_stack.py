@@ -26,6 +26,7 @@ RESOURCES = {
     "MailFailed": "AWS::CloudWatch::Alarm",
     "NearTimeout": "AWS::CloudWatch::Alarm",
     "ApiVersionEnds": "AWS::CloudWatch::Alarm",
+    "TokenEnds": "AWS::CloudWatch::Alarm",
     "Dashboard": "AWS::CloudWatch::Dashboard",
 }
 ONLY_WITH_SCHEDULES = dict.fromkeys(["Silence", "RecheckSilence"], "AWS::CloudWatch::Alarm")
