@@ -27,7 +27,7 @@ if config.starts_in_lambda():  # Lambda gives a function a full CPU only while i
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Carry out an event and return the result as a JSON object; the README's "Events" documents the events.
+    """Carry out an event and return the result as a JSON object; `docs/events.md` describes both.
 
     Raises
     ------

@@ -190,7 +190,7 @@ class MetaRegionNameError(MetaFatalError):
 class MetaVersionError(MetaFatalError):
     """Meta no longer serves the version of its API that this package uses."""
 
-    remedy = "A newer CLOSRADS is needed: get its latest state, then deploy it as README.md says under “Deploy”"
+    remedy = "A newer CLOSRADS is needed: get its latest state, then deploy it as README.md says under “Go live”"
 
 
 class MetaInvalidError(MetaError):

@@ -9,11 +9,15 @@ from typer.main import get_command
 from closrads.cli.app import app
 from closrads.config import _CAMPAIGN_PARAMETERS, _SHARED_PARAMETERS
 from closrads.domain.changes import TRANSITIONS, ChangeState
+from closrads.domain.request import _KEYS
 from closrads.domain.results import Result
 from closrads.domain.settings import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
-README, RUNBOOK, LIFECYCLE = (ROOT / name for name in ("README.md", "docs/runbook.md", "docs/lifecycle.md"))
+README = ROOT / "README.md"
+RUNBOOK, LIFECYCLE, PARAMETERS, EVENTS = (
+    ROOT / "docs" / f"{name}.md" for name in ("runbook", "lifecycle", "parameters", "events")
+)
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -44,12 +48,11 @@ def test_the_lifecycle_knows_every_word(word: str) -> None:
     assert re.search(rf"\b{word}\b", LIFECYCLE.read_text())
 
 
-def test_the_readme_lists_every_parameter() -> None:
+def test_every_parameter_is_listed() -> None:
     """No more and no less than what is read."""
-    text = README.read_text()
-    listed = first_words(README, "Parameters")
+    listed = first_words(PARAMETERS, "Parameters")
 
-    assert {f"`{name}`" for name in Limits.__dataclass_fields__} <= set(re.findall(r"`\w+`", text))
+    assert first_words(PARAMETERS, "Limits") == set(Limits.__dataclass_fields__)
     assert {name for name in listed if "/" in name or name in _SHARED_PARAMETERS} == {
         *_SHARED_PARAMETERS,
         *(f"campaigns/<slug>/{name}" for name in _CAMPAIGN_PARAMETERS),
@@ -58,19 +61,33 @@ def test_the_readme_lists_every_parameter() -> None:
     }
 
 
-def test_the_readme_lists_every_event_file() -> None:
+def test_every_event_file_is_listed() -> None:
     """Each file of `events/`, and none that is gone."""
-    named = set(re.findall(r"`(events/[\w-]+\.json)`", README.read_text()))
+    named = set(re.findall(r"`(events/[\w-]+\.json)`", EVENTS.read_text()))
 
     assert named == {str(path.relative_to(ROOT)) for path in (ROOT / "events").iterdir()}
 
 
-def test_the_readme_lists_every_variable() -> None:
+def test_every_variable_is_listed() -> None:
     """What the function reads, what the template sets, and no more."""
     read = set(re.findall(r'"(CLOSRADS_\w+|DRY_RUN)"', (ROOT / "closrads" / "config.py").read_text()))
     declared = set(re.findall(r"^ {10}(CLOSRADS_\w+|DRY_RUN):", (ROOT / "template.yaml").read_text(), re.MULTILINE))
 
-    assert first_words(README, "Environment") == read == declared
+    assert first_words(PARAMETERS, "Environment") == read == declared
+
+
+def test_every_key_of_an_event_is_listed() -> None:
+    """What an event may hold, and no more."""
+    assert first_words(EVENTS, "Keys") == _KEYS - {"step"}
+
+
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    """Somebody new reads it to its end."""
+    text = README.read_text()
+    linked = set(re.findall(r"\]\((docs/[\w-]+\.md)\)", text))
+
+    assert len(text.splitlines()) <= 150
+    assert {str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")} - linked == {"docs/dependencies.md"}
 
 
 def test_the_decisions_are_listed_with_their_status() -> None:

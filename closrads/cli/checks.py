@@ -592,19 +592,19 @@ def check_ledger(place: Place, clients: Clients) -> Iterator[Finding]:
     name = f"ledger {place.table}".strip()
     if not place.table:
         how = warning if place.forbidden else failed
-        yield how(name, one_line(place.why_no_table), "deploy the stack: README, “Deploy”")
+        yield how(name, one_line(place.why_no_table), "deploy the stack: README, “Go live”")
         return
     try:
         table = clients["dynamodb"].describe_table(TableName=place.table)["Table"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
-        yield failed(name, "does not exist", "check the Region; deploy the stack: README, “Deploy”")
+        yield failed(name, "does not exist", "check the Region; deploy the stack: README, “Go live”")
         return
     indexes = {index["IndexName"] for index in table.get("LocalSecondaryIndexes", ())}
     if table["TableStatus"] not in {"ACTIVE", "UPDATING"} or "open" not in indexes:
         said = f"is {table['TableStatus'].lower()}" + ("" if "open" in indexes else ", without the index `open`")
-        yield failed(name, said, "deploy the stack anew: README, “Deploy”")
+        yield failed(name, said, "deploy the stack anew: README, “Go live”")
         return
     clients["dynamodb"].query(
         TableName=place.table,

@@ -31,7 +31,7 @@ def check_code(function: str, clients: Clients) -> Iterator[Finding]:
     when = one_line(found["Configuration"]["LastModified"])[: len("2026-11-28")]
     if differing := sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name)):
         said = f"of {when} is not what is here: {summarize_names(differing)} differ"
-        yield warning(NAME, said, "deploy what is here: README, “Deploy”; or check out what is deployed")
+        yield warning(NAME, said, "deploy what is here: README, “Go live”; or check out what is deployed")
     else:
         yield ok(NAME, f"of {when} is what is here")
 

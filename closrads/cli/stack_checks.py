@@ -19,7 +19,7 @@ PROD = "prod"
 """The only stage whose schedules are on (template.yaml)."""
 PENDING = "PendingConfirmation"
 """In place of a subscription's ARN until its owner has confirmed it (SNS API reference, "Subscribe")."""
-DEPLOY = "deploy the stack: README, “Deploy”"
+DEPLOY = "deploy the stack: README, “Go live”"
 _SCHEDULES = {"SyncFunctionDaily": "schedule daily run", "SyncFunctionRecheck": "schedule recheck"}
 _SCHEDULES_OF_FLEET = {"FleetRunDaily": "schedule daily run"}
 """The workflow rechecks by itself, and the function's own schedules are off."""
