@@ -452,7 +452,7 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         f"ledger {LEDGER_TABLE}",
         Verdict.FAILED,
         "does not exist",
-        "Deploy",
+        "deploy the stack",
     ),
     "there is no table to have a backup": (
         lambda sandbox: sandbox.aws.client("dynamodb").delete_table(TableName=LEDGER_TABLE),
