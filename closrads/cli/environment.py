@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from closrads.cli import completion
 from closrads.cli.terminal import SET_CREDENTIALS, CommandError, UsageError
 from closrads.clock import Clock
 from closrads.ledger.dynamodb import Table
@@ -68,14 +70,19 @@ def parameter_path(stage: str) -> str:
     Raises
     ------
     UsageError
-        The stage is not a valid name, or not the one that this shell is set up for.
+        The stage is not a valid name, cannot be deployed, or is not the one that this shell is set up for.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", stage):
         raise UsageError(f"{stage!r} is no stage: give its name alone, such as prod")
     named = os.environ.get(_STAGE)
     if named and named != stage:
         raise UsageError(f"This shell is set up for stage {named} ({_STAGE}): give --stage {named}, or unset it")
-    return os.environ.get(_PATH, "").rstrip("/") or f"/closrads/{stage}"
+    path, known = os.environ.get(_PATH, "").rstrip("/"), completion.stages("")
+    if not path and known and stage not in known:
+        near = get_close_matches(stage.lower(), known, 1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"There is no stage {stage}: {guess}samconfig.toml has {' and '.join(known)}")
+    return path or f"/closrads/{stage}"
 
 
 def place_of(stage: str) -> Place:

@@ -1,11 +1,12 @@
 """Where a stage has what: this shell's word first, then the stack's."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from closrads.cli import environment
+from closrads.cli import completion, environment
 from closrads.cli.environment import Place, function_environment, place_of
 from closrads.config import load_settings
 from sandbox import Sandbox
@@ -118,6 +119,36 @@ class TestStage:
     def test_no_stage(self, call: Call, stage: str) -> None:
         """A path is refused before it is put together with another."""
         assert call("pull-config", "--stage", stage).exit_code == 2
+
+    @pytest.mark.parametrize(
+        ("stage", "said"),
+        [
+            ("pord", "There is no stage pord: did you mean prod? samconfig.toml has dev and prod"),
+            ("Prod", "did you mean prod?"),
+            ("elsewhere", "There is no stage elsewhere: samconfig.toml has dev and prod"),
+        ],
+    )
+    def test_a_stage_that_nobody_deploys(
+        self, bare: Sandbox, call: Call, tmp_path: Path, stage: str, said: str
+    ) -> None:
+        """Its parameters would be read by no function, and whoever put them would wait for a change in vain."""
+        file = tmp_path / "closrads.toml"
+        file.write_text('[limits]\nwave_size = "5"\n')
+        bare.aws.requests.clear()
+        for command in (("push-config", file, "--yes"), ("pull-config",), ("doctor",), ("history",)):
+            result = call(*command, "--stage", stage)
+
+            assert (result.exit_code, bare.aws.requests) == (2, [])
+            assert said in result.stderr
+
+    def test_a_folder_without_stages(
+        self, bare: Sandbox, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where nothing says which stages there are, any may be one."""
+        assert bare.aws.requests == []
+        monkeypatch.setattr(completion, "ROOT", tmp_path)
+
+        assert "/closrads/pord: there are no parameters" in call("pull-config", "--stage", "pord").stderr
 
     def test_prod_is_the_default(self, bare: Sandbox, call: Call) -> None:
         """It is what runs every day."""
