@@ -17,7 +17,7 @@ from enum import StrEnum
 from io import StringIO
 from typing import Any
 
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 
 HIDDEN = "***"
 """Replaces secrets in output; in a file that is pushed, it leaves the parameter unchanged."""
@@ -124,19 +124,32 @@ def read_env(text: str) -> ParameterFile:
     Raises
     ------
     UnreadableFileError
-        Two variables give different values for the same parameter.
+        Two lines give different values for the same parameter.
     """
     values: dict[str, str] = {}
+    lines: dict[str, Binding] = {}
     left_out = []
-    for variable, given in dotenv_values(stream=StringIO(text), interpolate=False).items():
-        name, value = _name_of(variable), (given or "").strip()
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            left_out.append(f"line {binding.original.line}, which cannot be read")
+        if binding.key is None:
+            continue
+        name, value = _name_of(binding.key), (binding.value or "").strip()
         if name is None or not value:
-            left_out.append(variable)
+            left_out.append(binding.key)
             continue
         value = _normalized(name, value)
         if values.setdefault(name, value) != value:
-            raise UnreadableFileError(f"{variable}: contradicts another line that also means {name}")
+            raise UnreadableFileError(_contradiction(name, lines[name], binding))
+        lines.setdefault(name, binding)
     return ParameterFile(values, tuple(left_out))
+
+
+def _contradiction(name: str, one: Binding, other: Binding) -> str:
+    """Say that two lines contradict each other, without their values, which may be secret."""
+    what = f"{other.key}: line {other.original.line} contradicts line {one.original.line}, which also means {name}"
+    is_of_a_campaign = name.startswith("campaigns/")
+    return f"{what}. Give each campaign a prefix of its own" if is_of_a_campaign else f"{what}. Take one of them out"
 
 
 def _name_of(variable: str) -> str | None:

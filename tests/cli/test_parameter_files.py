@@ -66,8 +66,35 @@ class TestEnv:
         if agree:
             assert read_env(text).values == {"campaigns/a/fb_campaign_ids": "1"}
         else:
-            with pytest.raises(UnreadableFileError, match="A_FB_CAMPAIGN_IDS: contradicts"):
+            with pytest.raises(UnreadableFileError, match="A_FB_CAMPAIGN_IDS: line 2 contradicts line 1"):
                 read_env(text)
+
+    @pytest.mark.parametrize(
+        ("variable", "said"),
+        [
+            ("VETERANS_CLOSRTECH_CAMPAIGN", "Give each campaign a prefix of its own"),
+            ("CLOSRTECH_PASSWORD", "Take one of them out"),
+        ],
+    )
+    def test_a_line_that_was_copied_and_changed(self, variable: str, said: str) -> None:
+        """Whoever forgets the prefix of a second campaign would lose the first one without a word."""
+        with pytest.raises(UnreadableFileError) as refused:
+            read_env(f"# all\n{variable}=fake-one\n\nDRY_RUN=true\n{variable}=fake-two\n")
+
+        assert str(refused.value).startswith(f"{variable}: line 5 contradicts line 2, which also means ")
+        assert str(refused.value).endswith(said)
+        assert "fake" not in str(refused.value)
+
+    def test_a_line_that_stands_there_twice(self) -> None:
+        """It says the same."""
+        assert read_env("FB_ACCESS_TOKEN=a\nFB_ACCESS_TOKEN=a\n").values == {"meta/access_token": "a"}
+
+    def test_a_line_that_cannot_be_read(self) -> None:
+        """It is named by its number, for it may hold a secret."""
+        found = read_env("FB_ACCESS_TOKEN=a\nCLOSRTECH_PASSWORD='fake\nA_FB_CAMPAIGN_ID=1\n")
+
+        assert found.values == {"meta/access_token": "a", "campaigns/a/fb_campaign_ids": "1"}
+        assert found.left_out == ("line 2, which cannot be read",)
 
 
 class TestToml:

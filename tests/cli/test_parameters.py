@@ -206,7 +206,8 @@ class TestPush:
             (None, "some.env cannot be read: no such file or directory"),
             ("", "names no parameter"),
             ("just a note\n", "names no parameter"),
-            ("FB_ACCESS_TOKEN=a\nFB_ACCESS_TOKEN=b\nA_FB_CAMPAIGN_ID=1\nA_FB_CAMPAIGN_IDS=2\n", "some.env: A_FB_"),
+            ("FB_ACCESS_TOKEN=a\nA_FB_CAMPAIGN_ID=1\nA_FB_CAMPAIGN_IDS=2\n", "some.env: A_FB_CAMPAIGN_IDS: line 3"),
+            ("FB_ACCESS_TOKEN=a\nA_FB_CAMPAIGN_ID=1\nA_FB_CAMPAIGN_ID=2\n", "some.env: A_FB_CAMPAIGN_ID: line 3"),
         ],
     )
     def test_a_file_that_says_nothing(self, tmp_path: Path, sandbox: Sandbox, text: str | None, said: str) -> None:
