@@ -31,6 +31,10 @@ LAST_KEY = "\N{DEL}"
 """Sorts after every character of a key."""
 _SHORT_OF_TIME_SECONDS = 20.0
 """With less time remaining, calls are not retried: all attempts of a call without a response take about 10 seconds."""
+_NO_TABLE = (
+    "its table does not exist in this Region. Check the Region and CLOSRADS_LEDGER_TABLE; if both are right, deploy "
+    "the stack anew: README.md, “Deploy”"
+)
 _RESERVED_WORDS = ("state", "until", "result")
 """Attribute names that an expression must write as `#name` (Developer Guide, "Reserved words")."""
 
@@ -260,7 +264,8 @@ def _ledger_errors(verb: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise LedgerError(f"The ledger cannot be {verb}: {error}") from None
+        is_gone = isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException"
+        raise LedgerError(f"The ledger cannot be {verb}: {_NO_TABLE if is_gone else error}") from None
 
 
 def _serialized(item: Mapping[str, Any]) -> Any:

@@ -285,6 +285,17 @@ class TestChanges:
         assert "no day such as 2026-11-17" in " ".join(result.stderr.replace("│", "").split())
 
 
+def test_a_table_that_does_not_exist(call: Call, business: Sandbox) -> None:
+    """AWS's own word for it names neither the ledger nor what to do."""
+    business.aws.client("dynamodb").delete_table(TableName=LEDGER_TABLE)
+
+    result = call("history")
+
+    assert result.exit_code == 1
+    assert "The ledger cannot be read: its table does not exist in this Region" in result.stderr
+    assert "ResourceNotFoundException" not in result.stderr
+
+
 def test_a_year_is_read_page_by_page(call: Call, business: Sandbox) -> None:
     """A year of runs is a few pages, and twenty runs are one."""
     run_id = live_run(call)
