@@ -32,6 +32,8 @@ CACHE_SECONDS = 300
 PAUSED = "paused"
 """Name of the parameter that keeps anything new from being begun."""
 META_GRAPH_URL = "https://graph.facebook.com"
+DEMAND_PAGE = "/demand.php"
+"""Appended to CLOSRTECH's address; whoever gives the page's whole address means the same."""
 PLAIN_HTTP_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
 """Hosts for which plain http is accepted: a test server on this machine, or on the host of the function's container."""
 
@@ -240,6 +242,15 @@ def truth_of(value: str) -> bool | None:
     return word in _TRUE if word in _TRUE | _FALSE else None
 
 
+def _guess(name: str, known: Collection[str]) -> str:
+    """Return which parameter may be meant by an unknown name: one in the same folder, if there is such a folder."""
+    folder = name.rpartition("/")[0]
+    beside = {each.rpartition("/")[2]: each for each in sorted(known) if each.rpartition("/")[0] == folder}
+    others = beside or {each: each for each in sorted(known)}
+    near = get_close_matches(name.rpartition("/")[2] if beside else name, others, 1)
+    return f"did you mean {others[near[0]]}" if near else "misspelt"
+
+
 class _Reader:
     """Parses settings and collects every problem, instead of stopping at the first."""
 
@@ -263,7 +274,9 @@ class _Reader:
             timezone=self._timezone(),
             dry_run=self._dry_run(),
             closrtech=ClosrtechLogin(
-                base_url=self._url(self._full("closrtech/base_url"), self._required("closrtech/base_url")),
+                base_url=self._url(
+                    self._full("closrtech/base_url"), self._required("closrtech/base_url")
+                ).removesuffix(DEMAND_PAGE),
                 email=Secret(self._required("closrtech/email")),
                 password=Secret(self._required("closrtech/password")),
             ),
@@ -339,7 +352,7 @@ class _Reader:
             known |= {f"campaigns/{slug}/{name}" for name in _CAMPAIGN_PARAMETERS}
             known |= {f"campaigns/{slug}/limits/{limit}" for limit in limits}
         for name in self._values.keys() - known:
-            self._problem(name, "is not a parameter of this system: misspelt?")
+            self._problem(name, f"is not a parameter of this system: {_guess(name, known)}?")
 
     def _campaign(self, slug: str, shared_limits: Limits) -> CampaignConfig:
         below = f"campaigns/{slug}"

@@ -70,6 +70,29 @@ def test_reads_every_parameter_of_every_page(sandbox: Sandbox) -> None:
     assert mortgage.limits == Limits(50, 5, 0.5, 40)
 
 
+@pytest.mark.parametrize("end", ["/demand.php", "/demand.php/"])
+def test_the_address_of_the_page_itself_means_the_same(sandbox: Sandbox, end: str) -> None:
+    """Who copies it from a browser would ask for /demand.php/demand.php every day."""
+    loaded = settings(sandbox, {"closrtech/base_url": f"https://feed.example.test/api{end}"})
+
+    assert loaded.closrtech.base_url == "https://feed.example.test/api"
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("campaigns/veterans/color", "misspelt?"),
+        ("campaigns/veterans/fb_campain_id", "did you mean campaigns/veterans/fb_campaign_ids?"),
+        ("closertech/password", "did you mean closrtech/password?"),
+        ("limit/wave_size", "did you mean limits/wave_size?"),
+        ("wholly-different", "misspelt?"),
+    ],
+)
+def test_a_name_that_is_like_another(sandbox: Sandbox, name: str, guess: str) -> None:
+    """It is named only if it is likely to be meant."""
+    assert f"{name}: is not a parameter of this system: {guess}" in problems(sandbox, {name: "1"})
+
+
 def test_reads_the_parameters_with_one_decrypting_call_by_path(sandbox: Sandbox) -> None:
     """One paged read is all that the function's policy has to allow."""
     settings(sandbox)
@@ -130,7 +153,8 @@ def test_every_problem_is_listed_at_once_and_no_value(sandbox: Sandbox) -> None:
 
     assert said.splitlines() == [
         "/closrads/sandbox/campaigns/home-loans/enabled: must be true, 1, yes, false, 0 or no",
-        "/closrads/sandbox/campaigns/veterans/closrtech_campagne: is not a parameter of this system: misspelt?",
+        "/closrads/sandbox/campaigns/veterans/closrtech_campagne: "
+        "is not a parameter of this system: did you mean campaigns/veterans/closrtech_campaign?",
         "/closrads/sandbox/campaigns/veterans/fb_ad_account_id: must be act_ and digits",
         "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: has an empty entry (StringList: a,b,c)",
         "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: must be a list of ids made of digits",

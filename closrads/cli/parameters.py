@@ -62,6 +62,8 @@ def push_config(  # noqa: PLR0913 - the command's options
     except ConfigError as error:
         is_incomplete = any(problem.endswith("is missing") for problem in error.problems)
         hint = ": what is missing has to stand in the file, in an .env CLOSRTECH_BASE_URL too" if is_incomplete else ""
+        if is_incomplete and wanted.left_out:
+            hint += f". Is one of these misspelt, which stand there and are no parameters? {', '.join(wanted.left_out)}"
         raise CommandError(f"{error}\nNothing was put{hint}") from None
     _refuse_stray_switches(path, wanted, settings.notices)
     changes = differences(there, wanted.values, rewrite_secrets=bool(kms_key))

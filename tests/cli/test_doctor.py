@@ -148,7 +148,7 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         put(meta__acces_token="x"),
         "meta/acces_token",
         Verdict.FAILED,
-        "misspelt?",
+        "did you mean meta/access_token?",
         "aws ssm delete-parameter --name /closrads/sandbox/meta/acces_token",
     ),
     "a switch is below a misspelt slug": (

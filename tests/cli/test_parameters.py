@@ -121,10 +121,21 @@ class TestPush:
         assert (result.exit_code, puts(sandbox)) == (1, 0)
         for said in (
             "fb_ad_account_id: must be act_",
-            "fb_campain_ids: is not a parameter",
+            "fb_campain_ids: is not a parameter of this system: did you mean campaigns/veterans/fb_campaign_ids?",
             "Nothing was put: what is",
         ):
             assert said in result.stderr
+
+    @pytest.mark.parametrize("stray", ["VETERANS_CLOSRTECH_CAMPAGIN", "VETERANS_CLOSRTEC_CAMPAIGN"])
+    def test_a_misspelt_line_is_named_beside_what_is_missing(self, legacy: Path, sandbox: Sandbox, stray: str) -> None:
+        """Whoever has written it believes that it is there."""
+        legacy.write_text(LEGACY.replace("VETERANS_CLOSRTECH_CAMPAIGN", stray))
+
+        result = run("push-config", legacy, "--yes")
+
+        assert (result.exit_code, puts(sandbox)) == (1, 0)
+        assert "campaigns/veterans/closrtech_campaign: is missing" in result.stderr
+        assert f"no parameters? {stray}, DRY_RUN" in result.stderr
 
     def test_a_campaign_that_does_not_exist_is_not_stopped(
         self, legacy: Path, tmp_path: Path, sandbox: Sandbox
