@@ -35,6 +35,7 @@ from closrads.errors import (
     MetaAccessError,
     MetaError,
     MetaInvalidError,
+    MetaLostAnswerError,
 )
 from closrads.facebook_client import get_active_adsets, identify, init_api, read_audience_controls
 from closrads.ledger.changes import Ledger
@@ -65,6 +66,7 @@ GRAPH_URL = "CLOSRADS_GRAPH_URL"
 VERSION_GONE = 2635
 """Marketing API "Error Codes"."""
 BEHIND_TOKEN = "not checked: Meta does not accept the token"  # noqa: S105 - a message
+NO_ANSWER = "check whether this machine reaches Meta (network, CLOSRADS_GRAPH_URL); then try again in some minutes"
 MAX_CONCURRENT_QUERIES = 10
 MAX_NAMES = 3
 """Maximum number of names in a list of parameters or checks."""
@@ -151,6 +153,10 @@ def _error_finding(check: Check, error: Exception) -> Finding:
             return failed(check.name, BEHIND_TOKEN, "see to the token first")
         case MetaAccessError():
             return failed(check.name, said, "see to the token and its rights")
+        case MetaLostAnswerError():
+            return failed(check.name, said, NO_ANSWER)
+        case MetaInvalidError():
+            return failed(check.name, said, "look at Meta's reason")
         case ClosradsError():
             return failed(check.name, said, "look at the reason; try again in some minutes")
     said = one_line(f"not checked: unexpected {type(error).__name__}: {error}")
@@ -326,10 +332,18 @@ def _token_problems(data: JsonObject, now: datetime) -> Iterator[str]:
         yield "lacks the permission ads_management, so it can only look"
 
 
-def check_account(account: str, api: GraphApi) -> Iterator[Finding]:
-    """Check whether the token's owner may change the ads of an ad account."""
+def check_account(account: str, slugs: Sequence[str], api: GraphApi) -> Iterator[Finding]:
+    """Check whether the token's owner may change the ads of an ad account, which campaigns name by a parameter."""
     name = f"ad account {account}"
-    found = api.get_once(account, {"fields": "id,name,account_status,user_tasks"}, has_id)
+    try:
+        found = api.get_once(account, {"fields": "id,name,account_status,user_tasks"}, has_id)
+    except MetaInvalidError as error:
+        if not error.is_missing:
+            raise
+        names = summarize_names([f"campaigns/{slug}/fb_ad_account_id" for slug in slugs])
+        remedy = f"correct {names}, or assign the ad account to the token's system user in Business Settings"
+        yield failed(name, str(error), remedy)
+        return
     tasks, title = found.get("user_tasks"), one_line(str(found.get("name")))
     if not isinstance(tasks, list):
         yield warning(
@@ -414,8 +428,11 @@ def check_meta_campaigns(account: str, campaigns: Sequence[CampaignConfig], api:
         if isinstance(answer, MetaError):
             if answer.code == TOKEN_DEAD:
                 raise answer
-            said = identify(api, meta_id) if isinstance(answer, MetaInvalidError) else ""
-            yield failed(name, f"of {slug}: {said or answer}", f"correct {parameter}, or let the token's owner see it")
+            if not isinstance(answer, MetaInvalidError):
+                yield replace(_error_finding(Check(name, partial(iter, ())), answer), said=f"of {slug}: {answer}")
+                continue
+            said = identify(api, meta_id) or str(answer)
+            yield failed(name, f"of {slug}: {said}", f"correct {parameter}, or let the token's owner see it")
             continue
         title, status = one_line(str(answer.get("name"))), one_line(str(answer.get("effective_status")))
         if f"act_{answer.get('account_id')}" != account:
@@ -504,12 +521,16 @@ def check_account_of_ses(recipients: Sequence[str], clients: Clients) -> Iterato
     account = clients["sesv2"].get_account()
     region = clients["sesv2"].meta.region_name
     if not account.get("ProductionAccessEnabled"):
-        yield failed(
-            name,
-            f"is in the SES sandbox in {region}: mail goes to verified addresses only",
-            "request production access in the SES console",
-        )
-        yield from _recipients(recipients, clients)
+        said = f"is in the SES sandbox in {region}: mail goes to verified addresses only"
+        remedy = "request production access in the SES console"
+        refusals = list(_recipients(recipients, clients))
+        if refusals:
+            yield failed(name, said, remedy)
+        elif recipients:
+            yield warning(name, f"{said}, as all of email/recipients are", f"before there are others, {remedy}")
+        else:
+            yield warning(name, said, f"before you put email/recipients, {remedy}")
+        yield from refusals
     elif not account.get("SendingEnabled"):
         yield failed(
             name,
@@ -755,7 +776,7 @@ def _checks_of_meta(place: Place, settings: Settings, state: ParameterState, clo
     yield from _checks_of_tokens(by_token, settings, state, clock)
     for (_, account), campaigns in by_account.items():
         api = api_for(campaigns[0], settings, clock)
-        yield Check(f"ad account {account}", partial(check_account, account, api))
+        yield Check(f"ad account {account}", partial(check_account, account, [each.slug for each in campaigns], api))
         recall = partial(_known_tier, account, place, clock)
         tier_api = api_for(campaigns[0], settings, clock)
         yield Check(f"access tier {account}", partial(check_tier, account, campaigns, tier_api, recall))

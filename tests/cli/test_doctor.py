@@ -304,7 +304,31 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "ad account act_999",
         Verdict.FAILED,
         "[Meta 100/33]",
-        "",
+        "correct campaigns/veterans/fb_ad_account_id, or assign the ad account",
+    ),
+    "Meta refuses the question about the ad account": (
+        lambda sandbox: sandbox.meta.fail(
+            faults.error(100, None, "Tried accessing nonexisting field (user_tasks)"),
+            on=lambda operation: operation.path == "act_222" and "user_tasks" in operation.params["fields"],
+        ),
+        "ad account act_222",
+        Verdict.FAILED,
+        "nonexisting field",
+        "look at Meta's reason",
+    ),
+    "Meta cannot be reached, as to an ad account": (
+        lambda sandbox: sandbox.meta.refuse_connections(),
+        "ad account act_111",
+        Verdict.FAILED,
+        "Meta gave no answer",
+        "whether this machine reaches Meta",
+    ),
+    "Meta cannot be reached, as to a Meta campaign": (
+        lambda sandbox: sandbox.meta.refuse_connections(),
+        f"Meta campaign {VETERANS}",
+        Verdict.FAILED,
+        "of veterans: Meta gave no answer",
+        "check whether this machine reaches Meta",
     ),
     "the ad account is refused": (
         lambda sandbox: sandbox.meta.fail(
@@ -403,6 +427,13 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         Verdict.FAILED,
         "SES sandbox",
         "production access",
+    ),
+    "SES lets mail go to nobody, and nobody gets any": (
+        lambda sandbox: [ses(production_access=False)(sandbox), delete("email/sender", "email/recipients")(sandbox)],
+        "SES account",
+        Verdict.WARNING,
+        "SES sandbox",
+        "before you put email/recipients, request production access",
     ),
     "SES refuses a recipient": (
         ses(production_access=False),
@@ -754,6 +785,8 @@ def test_recipients_in_the_sandbox_of_ses(call: Call, business: Sandbox, identit
 
     refused = identity == "elsewhere.test"
     assert ("SES recipients" in findings) is refused
+    assert findings["SES account"]["verdict"] == ("failed" if refused else "warning")
+    assert ("as all of email/recipients are" in findings["SES account"]["said"]) is not refused
     if refused:
         assert findings["SES recipients"]["said"] == "SES refuses team@news.media.test: not verified"
 
