@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from closrads.cli import completion
 from closrads.cli.terminal import SET_CREDENTIALS, CommandError, UsageError
 from closrads.clock import Clock
-from closrads.ledger.dynamodb import Table
+from closrads.ledger.dynamodb import Table, be_patient
 from closrads.sync import MAX_RUN_SECONDS
 
 AWS_CLIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
@@ -86,7 +86,11 @@ def parameter_path(stage: str) -> str:
 
 
 def place_of(stage: str) -> Place:
-    """Return the resources of a stage, from this shell's environment variables or else from its deployed stack."""
+    """Return the resources of a stage, from this shell's environment variables or else from its deployed stack.
+
+    From then on, this process has patience with the ledger.
+    """
+    be_patient()
     path, table, timezone = parameter_path(stage), os.environ.get(_TABLE, ""), os.environ.get(_ZONE, "")
     if table:
         return Place(stage, path, table, "", timezone)

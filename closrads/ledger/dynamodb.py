@@ -47,9 +47,23 @@ Operation = dict[str, Any]
 """One entry of `TransactItems`."""
 
 
+_QUICK = Config(connect_timeout=1, read_timeout=2, proxies={})
+"""For the function, which is near the table and has little time."""
+_PATIENT = Config(connect_timeout=10, read_timeout=20, proxies={}, retries={"total_max_attempts": 3})
+"""For a person's machine, whose line may be slow."""
+_config = _QUICK
+
+
+def be_patient() -> None:
+    """Have this process wait longer for each answer of DynamoDB, from now on."""
+    global _config  # noqa: PLW0603 - it holds for the clients of all threads
+    _config = _PATIENT
+    _dynamodb.cache_clear()
+
+
 @cache
 def _dynamodb(*, short_of_time: bool = False) -> "DynamoDBClient":
-    config = Config(connect_timeout=1, read_timeout=2, proxies={})
+    config = _config
     if short_of_time:
         config = config.merge(Config(read_timeout=1, retries={"total_max_attempts": 1}))
     client: DynamoDBClient = boto3.client("dynamodb", config=config)

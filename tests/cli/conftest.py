@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from closrads.cli import environment, runs
 from closrads.cli.app import app
+from closrads.ledger import dynamodb
 from sandbox import Sandbox
 from tests.world import FakeTime
 
@@ -21,6 +22,7 @@ def business(sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(environment, "clock", lambda: fake_time.clock)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runs, "LOGS", tmp_path / "build/log")
+    monkeypatch.setattr(dynamodb, "_config", dynamodb._config)  # a command changes it for its whole process
     return sandbox
 
 

@@ -2,9 +2,12 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from closrads.cli.past import ids_of_day
 from closrads.domain.request import Action
@@ -283,6 +286,24 @@ class TestChanges:
 
         assert result.exit_code == 2
         assert "no day such as 2026-11-17" in " ".join(result.stderr.replace("│", "").split())
+
+
+@pytest.mark.parametrize("command", [("history",), ("undo", "some-run"), ("run", "{}"), ("doctor",)])
+def test_a_slow_line(call: Call, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
+    """The function's two seconds for an answer are made for a place next to the table, not for an office's line."""
+    patience = set()
+    new_client = boto3.client
+
+    def noting(name: str, *, config: Config, **more: Any) -> Any:
+        if name == "dynamodb":
+            patience.add(config.read_timeout)
+        return new_client(name, config=config, **more)
+
+    monkeypatch.setattr(boto3, "client", noting)
+    call(*command)
+
+    assert patience
+    assert min(patience) >= 10
 
 
 def test_a_table_that_does_not_exist(call: Call, business: Sandbox) -> None:

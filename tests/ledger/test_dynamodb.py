@@ -151,7 +151,7 @@ class TestTrouble:
 
     def test_a_table_that_does_not_exist(self, world: World) -> None:
         """A slip in the deployment says so."""
-        with pytest.raises(LedgerError, match="ResourceNotFound"):
+        with pytest.raises(LedgerError, match="its table does not exist in this Region"):
             Ledger(Table("somebody-elses", world.time.clock)).open_changes("veterans")
 
     def test_no_secret_in_the_text(self, world: World) -> None:
