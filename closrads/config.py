@@ -274,9 +274,9 @@ class _Reader:
             timezone=self._timezone(),
             dry_run=self._dry_run(),
             closrtech=ClosrtechLogin(
-                base_url=self._url(
-                    self._full("closrtech/base_url"), self._required("closrtech/base_url")
-                ).removesuffix(DEMAND_PAGE),
+                base_url=self._url(self._full("closrtech/base_url"), self._required("closrtech/base_url")).removesuffix(
+                    DEMAND_PAGE
+                ),
                 email=Secret(self._required("closrtech/email")),
                 password=Secret(self._required("closrtech/password")),
             ),

@@ -70,6 +70,9 @@ def test_reads_every_parameter_of_every_page(sandbox: Sandbox) -> None:
     assert mortgage.limits == Limits(50, 5, 0.5, 40)
 
 
+UNKNOWN = "is not a parameter of this system"
+
+
 @pytest.mark.parametrize("end", ["/demand.php", "/demand.php/"])
 def test_the_address_of_the_page_itself_means_the_same(sandbox: Sandbox, end: str) -> None:
     """Who copies it from a browser would ask for /demand.php/demand.php every day."""
@@ -151,10 +154,10 @@ def test_every_problem_is_listed_at_once_and_no_value(sandbox: Sandbox) -> None:
         },
     )
 
+    likely = "campaigns/veterans/closrtech_campaign"
     assert said.splitlines() == [
         "/closrads/sandbox/campaigns/home-loans/enabled: must be true, 1, yes, false, 0 or no",
-        "/closrads/sandbox/campaigns/veterans/closrtech_campagne: "
-        "is not a parameter of this system: did you mean campaigns/veterans/closrtech_campaign?",
+        f"/closrads/sandbox/campaigns/veterans/closrtech_campagne: {UNKNOWN}: did you mean {likely}?",
         "/closrads/sandbox/campaigns/veterans/fb_ad_account_id: must be act_ and digits",
         "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: has an empty entry (StringList: a,b,c)",
         "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: must be a list of ids made of digits",

@@ -67,6 +67,8 @@ VERSION_GONE = 2635
 """Marketing API "Error Codes"."""
 BEHIND_TOKEN = "not checked: Meta does not accept the token"  # noqa: S105 - a message
 NO_ANSWER = "check whether this machine reaches Meta (network, CLOSRADS_GRAPH_URL); then try again in some minutes"
+RENEW = "generate one that never expires, of a system user of the business, with ads_management, then `push-config`"
+CAN_ONLY_LOOK = "lacks the permission ads_management, so it can only look"
 MAX_CONCURRENT_QUERIES = 10
 MAX_NAMES = 3
 """Maximum number of names in a list of parameters or checks."""
@@ -151,16 +153,21 @@ def _error_finding(check: Check, error: Exception) -> Finding:
             return failed(check.name, f"{what}: {said}", remedy)
         case MetaError() if error.code == TOKEN_DEAD:
             return failed(check.name, BEHIND_TOKEN, "see to the token first")
-        case MetaAccessError():
-            return failed(check.name, said, "see to the token and its rights")
-        case MetaLostAnswerError():
-            return failed(check.name, said, NO_ANSWER)
-        case MetaInvalidError():
-            return failed(check.name, said, "look at Meta's reason")
         case ClosradsError():
-            return failed(check.name, said, "look at the reason; try again in some minutes")
+            return failed(check.name, said, _next_step(error))
     said = one_line(f"not checked: unexpected {type(error).__name__}: {error}")
     return warning(check.name, said, "this is a defect of `doctor`; all else is checked")
+
+
+def _next_step(error: ClosradsError) -> str:
+    match error:
+        case MetaAccessError():
+            return "see to the token and its rights"
+        case MetaLostAnswerError():
+            return NO_ANSWER
+        case MetaInvalidError():
+            return "look at Meta's reason"
+    return "look at the reason; try again in some minutes"
 
 
 def merge_token_findings(findings: Sequence[Finding]) -> list[Finding]:
@@ -292,20 +299,15 @@ def check_feed(campaign: CampaignConfig, settings: Settings, clock: Clock) -> It
 
 def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Iterator[Finding]:
     """Check a token's validity, owner, expiry and permissions (Graph API "debug_token")."""
-    remedy = (
-        "generate one that never expires, of a system user of the business, with ads_management, then `push-config`"
-    )
+    remedy = RENEW
     try:
-        answer = api.get_once(
-            "debug_token", {"input_token": token.reveal()}, lambda found: isinstance(found.get("data"), dict)
-        )
+        data = _debug_token(token, api)
     except (MetaAccessError, MetaInvalidError) as error:
         if error.code == TOKEN_DEAD:
             yield failed(name, str(error), remedy)
         else:  # some apps do not let a token inspect itself
             yield warning(name, f"not checked: {error}", "look at it in Meta's Access Token Debugger")
         return
-    data = answer["data"]
     if data.get("is_valid") is not True:
         reason = (data.get("error") or {}).get("message", "no reason given")
         yield failed(name, one_line(f"is not valid: {reason}"), remedy)
@@ -319,6 +321,25 @@ def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Itera
         yield ok(name, "valid, of a system user, never expires")
 
 
+def check_permissions(name: str, token: Secret, api: GraphApi) -> Iterator[Finding]:
+    """Check whether a token that can read may write, too; some apps do not let a token inspect itself."""
+    with suppress(MetaError):
+        if _can_only_look(_debug_token(token, api)):
+            yield failed(name, CAN_ONLY_LOOK, RENEW)
+
+
+def _debug_token(token: Secret, api: GraphApi) -> JsonObject:
+    answer = api.get_once(
+        "debug_token", {"input_token": token.reveal()}, lambda found: isinstance(found.get("data"), dict)
+    )
+    data: JsonObject = answer["data"]
+    return data
+
+
+def _can_only_look(data: JsonObject) -> bool:
+    return "ads_management" not in data.get("scopes", ["ads_management"])
+
+
 def _token_problems(data: JsonObject, now: datetime) -> Iterator[str]:
     kind = data.get("type")
     if kind not in {None, "SYSTEM_USER"}:
@@ -328,8 +349,8 @@ def _token_problems(data: JsonObject, now: datetime) -> Iterator[str]:
     if ends:
         end = datetime.fromtimestamp(min(ends), UTC)
         yield f"expires on {end:%Y-%m-%d}, in {(end - now).days} days: then no campaign of it is updated any more"
-    if "ads_management" not in data.get("scopes", ["ads_management"]):
-        yield "lacks the permission ads_management, so it can only look"
+    if _can_only_look(data):
+        yield CAN_ONLY_LOOK
 
 
 def check_account(account: str, slugs: Sequence[str], api: GraphApi) -> Iterator[Finding]:

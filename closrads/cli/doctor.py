@@ -27,8 +27,6 @@ from closrads.concurrency import map_concurrently
 
 SERVICES = ("ssm", "sesv2", "dynamodb", "cloudformation", "scheduler", "sqs", "cloudwatch", "sns", "lambda")
 MAX_CONCURRENT_CHECKS = 10
-CALL_SECONDS = 30.0
-"""Time limit of a single call; calls are not retried."""
 NARROW_COLUMNS = 100
 """On a narrower terminal, the names of the checks share a column with the findings."""
 _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold red"}
@@ -50,7 +48,7 @@ def run_checks(stage: str) -> list[Finding]:
     """Run all checks of a stage and return their findings."""
     place = environment.place_of(stage)
     clients = {name: boto3.client(name, config=environment.AWS_CLIENT) for name in SERVICES}
-    clock = replace(environment.clock(), remaining=lambda: CALL_SECONDS)
+    clock = replace(environment.clock(), remaining=lambda: environment.CALL_SECONDS)
     state, stack = ParameterState(), StackState()
     with environment.function_environment(place), logged_to(StringIO()):
         read = partial(read_parameters, clients["ssm"], place.path)

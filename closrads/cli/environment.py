@@ -21,6 +21,8 @@ from closrads.ledger.dynamodb import Table, be_patient
 from closrads.sync import MAX_RUN_SECONDS
 
 AWS_CLIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
+CALL_SECONDS = 30.0
+"""Time limit of a single call of a check; calls are not retried."""
 ACCESS_DENIED_CODES = frozenset(
     {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 )

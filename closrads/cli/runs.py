@@ -4,15 +4,18 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import handler
 from closrads.cli import environment
+from closrads.cli.checks import Finding
 from closrads.cli.completion import EVENTS, ROOT, event_names
-from closrads.cli.environment import Place
+from closrads.cli.environment import CALL_SECONDS, Place
+from closrads.cli.live_rights import missing_rights
 from closrads.cli.log import Tee, logged_to
 from closrads.cli.summary import campaigns, footline, headline, meaning_of_signs, several, switches
 from closrads.cli.terminal import (
@@ -68,8 +71,17 @@ def run(event: str, stage: str, manner: Manner) -> int:
             if not confirm("Go on?"):
                 return FAILED
         result = _perform(content, request, place, manner)
+        lacking = _what_a_live_run_would_lack(request, settings) if request.dry_run and result.success else []
     _show(result, place, manner)
-    return 0 if result.success else FAILED
+    for finding in lacking:
+        say(f"A live run would fail: {finding.check}: {finding.said}\n→ {finding.remedy}", style="red")
+    return 0 if result.success and not lacking else FAILED
+
+
+def _what_a_live_run_would_lack(request: RunRequest, settings: Settings) -> list[Finding]:
+    clock = replace(environment.clock(), remaining=lambda: CALL_SECONDS)
+    with waiting("Looking at the tokens' rights"), logged_to(StringIO()):
+        return missing_rights(settings.chosen(request.campaigns), settings, clock)
 
 
 def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_run: bool) -> int:

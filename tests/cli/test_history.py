@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
-from botocore.config import Config
 
 from closrads.cli.past import ids_of_day
 from closrads.domain.request import Action
@@ -294,7 +293,7 @@ def test_a_slow_line(call: Call, monkeypatch: pytest.MonkeyPatch, command: tuple
     patience = set()
     new_client = boto3.client
 
-    def noting(name: str, *, config: Config, **more: Any) -> Any:
+    def noting(name: str, *, config: Any, **more: Any) -> Any:
         if name == "dynamodb":
             patience.add(config.read_timeout)
         return new_client(name, config=config, **more)

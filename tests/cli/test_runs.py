@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -43,6 +43,37 @@ class TestRun:
         assert "Dry run, sync: 7 would be updated, 1 unchanged" in result.stdout
         assert "+NE +NY +WV −AR −CA −KS" in result.stdout
         assert business.meta.writes == []
+
+    @pytest.mark.parametrize("more", [(), ("--json",)])
+    @pytest.mark.parametrize(
+        ("rights", "said"),
+        [
+            (
+                {"token_scopes": ["ads_read"]},
+                "token of mortgage, truckers, veterans: lacks the permission ads_management, so it can only look\n",
+            ),
+            ({"tasks": ("ANALYZE",)}, "ad account act_111: "),
+        ],
+    )
+    def test_a_token_that_may_only_read_passes_no_dry_run(
+        self, call: Call, business: Sandbox, rights: dict[str, Any], said: str, more: tuple[str, ...]
+    ) -> None:
+        """A dry run writes nothing, so Meta refuses nothing; the live run after it would."""
+        for name, value in rights.items():
+            setattr(business.meta if name == "token_scopes" else business.meta.accounts["act_111"], name, value)
+
+        result = call("run", "dry-run", *more)
+
+        assert result.exit_code == 1
+        assert f"A live run would fail: {said}" in result.stderr
+        assert result.stderr.count("→") == 1
+        assert json.loads(result.stdout)["success"] if more else "7 would be updated" in result.stdout
+
+    def test_rights_that_meta_does_not_tell(self, call: Call, business: Sandbox) -> None:
+        """Some apps do not let a token inspect itself: then nothing is said."""
+        business.meta.fail(faults.PERMISSION_MISSING, on="GET debug_token", times=None)
+
+        assert call("run", "dry-run").exit_code == 0
 
     def test_a_file_is_taken_by_its_path(self, call: Call, tmp_path: Path) -> None:
         """Also one that is not in events/."""
