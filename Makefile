@@ -66,14 +66,14 @@ audit: .venv/audit/ready ## known vulnerabilities of what is packed, and of what
 
 # Each lock takes the versions of the next larger one; what is already locked stays, unless OPTIONS=--upgrade is given.
 COMPILE_LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet $(OPTIONS)
-LOCK_LAYER = $(COMPILE_LOCK) pyproject.toml --constraint requirements-mutants.txt
+LOCK_LAYER = $(COMPILE_LOCK) --constraint requirements-mutants.txt
 lock:                   ## renew all lock files from pyproject.toml (needs uv); OPTIONS=--upgrade raises the versions
-	$(COMPILE_LOCK) pyproject.toml --group mutants --output-file requirements-mutants.txt
+	$(COMPILE_LOCK) --group mutants --output-file requirements-mutants.txt
 	$(LOCK_LAYER) --group lint --output-file requirements-lint.txt
 	$(LOCK_LAYER) --group test --output-file requirements-test.txt
 	$(LOCK_LAYER) --group cli --output-file requirements-cli.txt
 	$(LOCK_LAYER) --group demo --output-file requirements-demo.txt
-	$(LOCK_LAYER) --output-file requirements.txt \
+	$(LOCK_LAYER) --group function --output-file requirements.txt \
 	    --no-emit-package boto3 --no-emit-package botocore --no-emit-package s3transfer --no-emit-package python-dateutil
 	$(COMPILE_LOCK) --group sam --output-file requirements-sam.txt
 	$(COMPILE_LOCK) --group ministack --output-file requirements-ministack.txt

@@ -250,8 +250,8 @@ def print_packages(sandbox: Sandbox) -> None:
 def install_plainly(folder: Path) -> None:
     """Install the direct dependencies with all of theirs, as `sam build` does without a build target."""
     locked = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements-demo.txt").read_text(), re.MULTILINE))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = [re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]]
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    names = [re.split(r"[^\w-]", dependency)[0] for dependency in groups["function"]]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder)]
     platform_options = ["--only-binary=:all:", "--python-version=3.13", "--platform=manylinux2014_x86_64"]
     subprocess.run([*command, *platform_options, *(f"{name}=={locked[name]}" for name in names)], check=True)  # noqa: S603 - runs pip

@@ -31,11 +31,9 @@ def locked(lock: Path) -> set[tuple[str, str]]:
     return {(canonicalize_name(each.name), str(each.specifier).removeprefix("==")) for each in requirements}
 
 
-def declared(group: str | None = None) -> list[Requirement]:
-    """Give the direct dependencies of a group, those of the groups it includes among them; None for the function's."""
+def declared(group: str) -> list[Requirement]:
+    """Give the direct dependencies of a group, those of the groups it includes among them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    if group is None:
-        return [Requirement(text) for text in project["project"]["dependencies"]]
     found: list[Requirement] = []
     for entry in project["dependency-groups"][group]:
         found += [Requirement(entry)] if isinstance(entry, str) else declared(entry["include-group"])
@@ -59,10 +57,17 @@ def test_a_layer_is_contained_in_the_larger_one(layer: str, larger: str) -> None
 @pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_meets_what_is_declared(name: str) -> None:
     """A dependency added or raised in `pyproject.toml` without `make lock` is noticed."""
-    for requirement in [*declared(name), *(declared() if name in LAYERS else [])]:
+    for requirement in declared(name):
         versions = [version for each, version in locked(LOCKS[name]) if each == canonicalize_name(requirement.name)]
         assert versions, requirement
         assert all(requirement.specifier.contains(version) for version in versions), requirement
+
+
+def test_what_is_installed_needs_what_the_commands_need() -> None:
+    """`pip install .` takes no group, so they stand in `pyproject.toml` twice."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert {Requirement(text) for text in project["dependencies"]} == {*declared("cli")}
 
 
 def test_the_demo_needs_few_packages() -> None:
@@ -72,7 +77,7 @@ def test_the_demo_needs_few_packages() -> None:
 
 def test_the_runtime_lock_holds_each_runtime_dependency() -> None:
     """All that the function declares is packed, except what the Lambda runtime brings itself."""
-    names = {canonicalize_name(requirement.name) for requirement in declared()}
+    names = {canonicalize_name(requirement.name) for requirement in declared("function")}
 
     assert names - {name for name, _ in locked(RUNTIME_LOCK)} == BROUGHT_BY_LAMBDA
 

@@ -10,14 +10,12 @@ from typing import Annotated
 import typer
 from typer._completion_classes import completion_init
 
-from closrads.cli import completion
-from closrads.cli.terminal import report_errors
+from closrads.cli import VERSION, completion
+from closrads.cli.terminal import PROGRAM, report_errors
 
+EXIT_STATUS = "Exit status: 0 it went well, 1 it did not, 2 the call makes no sense, 130 stopped by Ctrl-C."
 app = typer.Typer(
-    help=(
-        "Sets CLOSRADS up and looks after it, with this shell's AWS credentials and Region.\n\n"
-        "Exit status: 0 it went well, 1 it did not, 2 the call makes no sense, 130 stopped by Ctrl-C."
-    ),
+    help=f"Sets CLOSRADS up and looks after it, with this shell's AWS credentials and Region.\n\n{EXIT_STATUS}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # `report_errors` handles exceptions, and redacts secrets
     rich_markup_mode="rich",
@@ -64,7 +62,24 @@ def _day(text: str) -> date:
 
 
 def _examples(*lines: str) -> str:
-    return "\n\n".join(("Examples:", *(f"  python -m closrads {line}" for line in lines)))
+    return "\n\n".join(("Examples:", *(f"  {PROGRAM} {line}" for line in lines), EXIT_STATUS))
+
+
+def _show_version(is_asked: bool) -> None:  # noqa: FBT001 - the option's value
+    if is_asked:
+        print(f"closrads {VERSION}")  # noqa: T201 - nothing else
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", metavar=FLAG, is_eager=True, callback=_show_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 @app.command("push-config", epilog=_examples("push-config old.env --stage prod", "push-config closrads.toml --dry-run"))
@@ -108,7 +123,7 @@ def pull_config(
 def doctor(stage: Stage = completion.DEFAULT_STAGE, *, to_json: Json = False) -> None:
     """Check everything that a run needs, and say what to do where something is wrong. Only reads.
 
-    Exit status 1 if a check failed; a warning is none.
+    A check that failed makes the exit status 1; a warning does not.
     """
     with report_errors():
         from closrads.cli.doctor import doctor as examine

@@ -10,6 +10,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from typer import get_app_dir
+
 import handler
 from closrads.cli import environment
 from closrads.cli.checks import Finding
@@ -21,6 +23,7 @@ from closrads.cli.summary import campaigns, footline, headline, meaning_of_signs
 from closrads.cli.terminal import (
     FAILED,
     INTERRUPTED,
+    PROGRAM,
     CommandError,
     UsageError,
     confirm,
@@ -38,8 +41,9 @@ from closrads.errors import LedgerError, SyncFailed
 from closrads.ledger.runs import Runs
 from closrads.sync import refuse_undo_while_paused
 
-LOGS = ROOT / "build/log"
-WHERE_IDS_ARE = "ids stand at the foot of each report, and in `python -m closrads history`"
+LOGS = ROOT / "build/log" if (ROOT / "pyproject.toml").is_file() else Path(get_app_dir("closrads")) / "log"
+"""In the checkout; where the commands are installed, in the user's own folder."""
+WHERE_IDS_ARE = f"ids stand at the foot of each report, and in `{PROGRAM} history`"
 
 
 @dataclass(frozen=True, slots=True)

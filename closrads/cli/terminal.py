@@ -1,5 +1,6 @@
 """Terminal output, prompts, progress and error handling of all commands."""
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from rich.table import Table
 from closrads.errors import ClosradsError, ConfigError, EventError
 from closrads.redaction import one_line, redact
 
+PROGRAM = "closrads" if Path(sys.argv[0]).stem == "closrads" else "python -m closrads"
+"""How these commands are called."""
 WIDTH_OF_A_PIPE = 120
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
 """Exit statuses."""
@@ -35,7 +38,7 @@ class UsageError(CommandError):
 
 
 def stdout_console() -> Console:
-    """Return the console for results: standard output, in colour only on a terminal and without NO_COLOR."""
+    """Return the console for results: standard output, with escape codes only on a terminal and without NO_COLOR."""
     return _console(error=False)
 
 
@@ -46,8 +49,10 @@ def stderr_console() -> Console:
 
 def _console(*, error: bool) -> Console:
     # Markup and emoji codes are off: texts from outside must not be interpreted as such.
-    console = Console(stderr=error, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001 - rich's own view of the environment
+    # rich would take NO_COLOR to allow bold text and a moving cursor.
+    plain = False if os.environ.get("NO_COLOR") else None
+    console = Console(stderr=error, highlight=False, markup=False, emoji=False, force_terminal=plain)
+    if not console.file.isatty() and not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001 - rich's own view of the environment
         console.width = WIDTH_OF_A_PIPE
     return console
 

@@ -1,5 +1,6 @@
 """How commands speak: colours, widths, errors, exit statuses."""
 
+import tomllib
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import typer
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
 from rich.console import Console
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from closrads.cli import terminal
@@ -134,3 +136,37 @@ def test_a_switch_takes_no_value() -> None:
     shown = CliRunner().invoke(app, ["undo", "--help"]).output
 
     assert not any("<bool>" in line for line in shown.splitlines() if "--help" not in line)
+
+
+def test_the_version() -> None:
+    """One line, the same as in pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert CliRunner().invoke(app, ["--version"]).output == f"closrads {project['version']}\n"
+
+
+@pytest.mark.parametrize("name", [*get_command(app).commands])  # type: ignore[attr-defined] # it is a group
+def test_every_help_says_the_exit_statuses(name: str) -> None:
+    """A script needs them."""
+    assert "130 stopped by Ctrl-C" in " ".join(CliRunner().invoke(app, [name, "--help"]).output.split())
+
+
+class Screen(StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("value", "has_codes"), [("1", False), ("", True)])
+def test_no_color_means_no_escape_code_at_all(monkeypatch: pytest.MonkeyPatch, value: str, *, has_codes: bool) -> None:
+    """Neither bold text nor a moving cursor; set to nothing it counts as not set (no-color.org)."""
+    monkeypatch.setenv("NO_COLOR", value)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stderr", screen := Screen())
+    with terminal.waiting("Waiting for Meta"):
+        terminal.say("Stopped", style="bold red")
+
+    assert ("\x1b" in screen.getvalue()) is has_codes
+    assert "Stopped" in screen.getvalue()

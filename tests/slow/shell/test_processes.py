@@ -112,8 +112,11 @@ def test_no_color_is_respected(business: Sandbox) -> None:
     assert business.aws.requests == []
     written = on_a_terminal(["doctor"], {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"})
 
-    assert "\x1b[32m" not in written
+    assert "\x1b" not in written
     assert "Stage sandbox" in written
+    helped = on_a_terminal(["--help"], {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"})
+    assert "\x1b" not in helped
+    assert "push-config" in helped
 
 
 def test_a_python_without_what_the_commands_need() -> None:
@@ -127,7 +130,7 @@ def test_a_python_without_what_the_commands_need() -> None:
 
 def test_help_is_quick() -> None:
     """Nothing is imported for it that only a command needs: boto3 and Meta's SDK take as long again."""
-    program = "import sys, closrads.__main__; print(*sys.modules)"
+    program = "import sys, closrads.__main__, closrads.cli.app; print(*sys.modules)"
     modules = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
