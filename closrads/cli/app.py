@@ -95,14 +95,18 @@ def push_config(  # noqa: PLR0913 - its options
     ] = "",
     yes: Yes = False,
     to_json: Json = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", metavar=FLAG, help="Also name what is not in FILE and stays as it is.")
+    ] = False,
 ) -> None:
     """Put the parameters that FILE names. Others stay as they are; once more changes nothing."""
     with report_errors():
         from closrads.cli import parameters
 
-        raise typer.Exit(
-            parameters.push_config(file, stage, dry_run=dry_run, kms_key=kms_key, yes=yes, to_json=to_json)
+        status = parameters.push_config(
+            file, stage, dry_run=dry_run, kms_key=kms_key, yes=yes, to_json=to_json, verbose=verbose
         )
+        raise typer.Exit(status)
 
 
 @app.command("pull-config", epilog=_examples("pull-config", "pull-config closrads.toml --stage prod"))

@@ -1,7 +1,7 @@
 """`push-config` and `pull-config`: copy a stage's parameters from a file and to a file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def push_config(  # noqa: PLR0913 - the command's options
-    file: Path, stage: str, *, dry_run: bool, kms_key: str, yes: bool, to_json: bool
+    file: Path, stage: str, *, dry_run: bool, kms_key: str, yes: bool, to_json: bool, verbose: bool
 ) -> int:
     """Put the parameters of a file, after showing the changes and asking for confirmation; return the exit status.
 
@@ -74,7 +74,11 @@ def push_config(  # noqa: PLR0913 - the command's options
         names = {"path": path, "dry_run": dry_run, "changes": [change.name for change in changes]}
         print(json.dumps({**names, "left_out": wanted.left_out}))  # noqa: T201 - for machines
     else:
-        _show(path, changes, wanted, there)
+        _show(path, changes, wanted)
+        if verbose and (stay := sorted(there.keys() - wanted.values.keys())):
+            say(f"not in the file, stay as they are: {', '.join(stay)}")
+        if wanted.left_out:
+            say(f"no parameters, left out: {', '.join(wanted.left_out)}")
     for warning in warnings_about(wanted):
         say(warning, style="yellow")
     if puts_unasked or not changes or dry_run:
@@ -133,7 +137,7 @@ def read_parameters(store: "SSMClient", path: str) -> dict[str, str]:
     return there
 
 
-def _show(path: str, changes: list[Difference], wanted: ParameterFile, there: Mapping[str, str]) -> None:
+def _show(path: str, changes: list[Difference], wanted: ParameterFile) -> None:
     out = stdout_console()
     if changes:
         out.print(f"{path}: {len(changes)} to be put", style="bold")
@@ -143,10 +147,6 @@ def _show(path: str, changes: list[Difference], wanted: ParameterFile, there: Ma
         out.print(rows)
     else:
         out.print(f"{path}: nothing to do: of {several(len(wanted.values), 'parameter')} none differs")
-    if stay := sorted(there.keys() - wanted.values.keys()):
-        out.print(f"not in the file, stay as they are: {', '.join(stay)}")
-    if wanted.left_out:
-        out.print(f"no parameters, left out: {', '.join(wanted.left_out)}")
 
 
 def _put(store: "SSMClient", path: str, changes: list[Difference], kms_key: str) -> None:

@@ -77,12 +77,13 @@ class TestPush:
         assert (result.exit_code, puts(sandbox)) == (0, 10)
 
     def test_what_happens_is_shown_before(self, legacy: Path) -> None:
-        """Each name, with what is no secret; what was left out is named."""
-        output = run("push-config", legacy, "--dry-run").output
+        """Each name, with what is no secret; what was left out is named beside the result."""
+        result = run("push-config", legacy, "--dry-run")
 
-        assert "VND_VETERAN_LEADS" in output
-        assert "***" in output
-        assert "left out: DRY_RUN" in output
+        assert "VND_VETERAN_LEADS" in result.stdout
+        assert "***" in result.stdout
+        assert "left out" not in result.stdout
+        assert result.stderr == "no parameters, left out: DRY_RUN\n"
 
     def test_a_dry_run_puts_nothing(self, legacy: Path, sandbox: Sandbox) -> None:
         """Whatever else is said."""
@@ -98,15 +99,23 @@ class TestPush:
         assert "nothing to do" in result.output
 
     def test_what_the_file_does_not_name_stays(self, legacy: Path, tmp_path: Path, sandbox: Sandbox) -> None:
-        """And is mentioned: a file may be about one campaign."""
+        """And is mentioned on demand only: a file may be about one campaign of hundreds."""
         run("push-config", legacy, "--yes")
         more = tmp_path / "more.toml"
         more.write_text('[email]\nrecipients = ["owner@example.test", "buyer@example.test"]\n')
 
+        told = run("push-config", more, "--dry-run", "-v")
         result = run("push-config", more, "--yes")
 
         assert puts(sandbox) == 10
-        assert "stay as they are: campaigns/veterans/closrtech_campaign" in result.output.replace("\n", " ")
+        assert "stay as they are: campaigns/veterans/closrtech_campaign" in told.stderr
+        assert "stay as they are" not in told.stdout + result.output
+        lines = result.stdout.splitlines()
+        assert [line.split()[0] for line in lines if line.strip("─ ")] == [
+            "/closrads/sandbox:",
+            "parameter",
+            "email/recipients",
+        ]
         settings = load_settings()
         assert settings.email is not None
         assert settings.email.recipients == ("owner@example.test", "buyer@example.test")
