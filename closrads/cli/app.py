@@ -142,7 +142,7 @@ def doctor(stage: Stage = completion.DEFAULT_STAGE, *, to_json: Json = False) ->
         """run '{"dry_run": false, "campaigns": \\["veterans"]}' --yes""",
     )
 )
-def run(
+def run(  # noqa: PLR0913 - a command's options
     event: Annotated[
         str,
         typer.Argument(
@@ -153,6 +153,7 @@ def run(
     ],
     stage: Stage = completion.DEFAULT_STAGE,
     *,
+    mail: Annotated[bool, typer.Option("--mail", metavar=FLAG, help="Mail the report of a dry run, too.")] = False,
     yes: Yes = False,
     to_json: Json = False,
     verbose: Verbose = False,
@@ -164,7 +165,7 @@ def run(
     with report_errors():
         from closrads.cli import runs
 
-        raise typer.Exit(runs.run(event, stage, runs.Manner(yes=yes, to_json=to_json, verbose=verbose)))
+        raise typer.Exit(runs.run(event, stage, runs.Manner(yes=yes, to_json=to_json, verbose=verbose, mail=mail)))
 
 
 @app.command(

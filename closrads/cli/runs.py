@@ -18,7 +18,7 @@ from closrads.cli.checks import Finding
 from closrads.cli.completion import EVENTS, ROOT, event_names
 from closrads.cli.environment import CALL_SECONDS, Place
 from closrads.cli.live_rights import missing_rights
-from closrads.cli.log import Tee, logged_to
+from closrads.cli.log import Noting, Tee, logged_to
 from closrads.cli.summary import campaigns, footline, headline, meaning_of_signs, several, switches
 from closrads.cli.terminal import (
     FAILED,
@@ -34,11 +34,12 @@ from closrads.cli.terminal import (
     waiting,
 )
 from closrads.config import load_settings
-from closrads.domain.request import Action, RunRequest, parse_event
+from closrads.domain.request import Action, RunRequest, own_event, parse_event
 from closrads.domain.results import RunResult
 from closrads.domain.settings import Settings
 from closrads.errors import LedgerError, SyncFailed
 from closrads.ledger.runs import Runs
+from closrads.redaction import one_line
 from closrads.sync import refuse_undo_while_paused
 
 LOGS = ROOT / "build/log" if (ROOT / "pyproject.toml").is_file() else Path(get_app_dir("closrads")) / "log"
@@ -55,6 +56,8 @@ class Manner:
     to_json: bool
     verbose: bool
     """Show the log as it comes."""
+    mail: bool = False
+    """Mail the report of a dry run, too."""
 
 
 def run(event: str, stage: str, manner: Manner) -> int:
@@ -65,6 +68,8 @@ def run(event: str, stage: str, manner: Manner) -> int:
         with waiting("Reading the parameters", quiet=manner.verbose):
             settings = load_settings()
         request = _request(content, settings)
+        if request.dry_run and not manner.mail:
+            content = {"notify": False, **own_event(content)}  # unless the event itself asks for the mail
         _refuse_without_ledger(request, place)
         refuse_undo_while_paused(request)
         if settings.paused_since:
@@ -179,7 +184,9 @@ def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> R
     kind = f"{'dry' if request.dry_run else 'live'}-{request.action}"
     path = LOGS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{place.stage}-{kind}.jsonl"
     what = f"{'Dry run' if request.dry_run else 'LIVE run'}, {request.action}: asking CLOSRTECH and Meta"
-    with path.open("a", encoding="utf-8") as file, logged_to(Tee(file, sys.stderr) if manner.verbose else file):
+    noting = Noting()
+    streams = (noting, sys.stderr) if manner.verbose else (noting,)
+    with path.open("a", encoding="utf-8") as file, logged_to(Tee(file, *streams)):
         try:
             with waiting(what, quiet=manner.verbose):
                 return RunResult.from_json(handler.handle(event, environment.clock()))
@@ -188,6 +195,8 @@ def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> R
         except KeyboardInterrupt:
             _stop(request, path, file)
         finally:
+            for trouble in noting.mail_trouble:
+                say(f"The report was not mailed: {one_line(trouble)}", style="red")
             say(f"log: {path}", style="dim")
 
 

@@ -84,6 +84,13 @@ def parse_step(event: Any) -> StepRequest | None:
     return StepRequest(str(run_id), campaigns[0] if campaigns else None)
 
 
+def own_event(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of this system as it is, and EventBridge's "Scheduled Event" as one of this system."""
+    if event.get("detail-type") == "Scheduled Event" and event.get("source") in ("aws.events", "aws.scheduler"):
+        return {"scheduled": event["time"]} if "time" in event else {}
+    return event
+
+
 def parse_event(event: Any, *, default_dry_run: bool, enabled: Mapping[str, bool]) -> RunRequest:
     """Validate an event.
 
@@ -103,9 +110,7 @@ def parse_event(event: Any, *, default_dry_run: bool, enabled: Mapping[str, bool
     """
     if not isinstance(event, dict):
         raise EventError(["The event must be a JSON object; {} is a run with all defaults"])
-    if event.get("detail-type") == "Scheduled Event" and event.get("source") in ("aws.events", "aws.scheduler"):
-        event = {"scheduled": event["time"]} if "time" in event else {}
-    return _EventReader(event).request(default_dry_run=default_dry_run, enabled=enabled)
+    return _EventReader(own_event(event)).request(default_dry_run=default_dry_run, enabled=enabled)
 
 
 class _EventReader:

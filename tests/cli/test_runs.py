@@ -106,6 +106,47 @@ class TestRun:
         assert {"run.start", "run.end"} <= {line.get("message") for line in lines}
         assert any("_aws" in line for line in lines)
 
+    @pytest.mark.parametrize(
+        ("arguments", "mails"),
+        [
+            (("dry-run",), 0),
+            (("eventbridge",), 0),
+            (("dry-run", "--mail"), 1),
+            (("eventbridge", "--mail"), 1),
+            (('{"notify": true}',), 1),
+            (('{"notify": false}', "--mail"), 0),
+            ((LIVE, "--yes"), 1),
+        ],
+    )
+    def test_a_dry_run_is_mailed_on_demand(
+        self, call: Call, business: Sandbox, arguments: tuple[str, ...], mails: int
+    ) -> None:
+        """Whoever only looks has no reason to write to everybody who gets the daily report."""
+        result = call("run", *arguments)
+
+        assert len(business.aws.mails) == mails
+        assert ("no mail" in result.stdout) is (mails == 0)
+
+    def test_a_failed_mail_has_its_reason(self, call: Call, business: Sandbox) -> None:
+        """In SES's words; the run itself is as good as ever."""
+        business.aws.ses.production_access = False
+
+        result = call("run", "dry-run", "--mail")
+
+        assert (result.exit_code, "mail failed" in result.stdout) == (0, True)
+        assert "The report was not mailed: " in result.stderr
+        assert "Email address is not verified" in result.stderr
+
+    def test_a_defect_of_the_report_has_its_name(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It does not hide the result either."""
+
+        def broken(*_: object) -> NoReturn:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("closrads.notifier.build_report", broken)
+
+        assert "The report was not mailed: ZeroDivisionError" in call("run", "dry-run", "--mail").stderr
+
     def test_verbose_shows_it_too(self, call: Call) -> None:
         """On standard error, so that the result stays clean."""
         result = call("run", "dry-run", "--json", "--verbose")
