@@ -1,7 +1,7 @@
 """`push-config` and `pull-config`: copy a stage's parameters from a file and to a file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ from closrads.cli.terminal import (
     waiting,
 )
 from closrads.config import parse_settings
+from closrads.domain.settings import Settings
 from closrads.errors import ConfigError
 from closrads.redaction import Secret, redact
 
@@ -57,15 +58,7 @@ def push_config(  # noqa: PLR0913 - the command's options
     with waiting("Reading the parameters"):
         store: SSMClient = boto3.client("ssm", config=AWS_CLIENT)
         there = read_parameters(store, path)
-    try:
-        settings = parse_settings(path, {**there, **wanted.values}, {})
-    except ConfigError as error:
-        is_incomplete = any(problem.endswith("is missing") for problem in error.problems)
-        hint = ": what is missing has to stand in the file, in an .env CLOSRTECH_BASE_URL too" if is_incomplete else ""
-        if is_incomplete and wanted.left_out:
-            hint += f". Is one of these misspelt, which stand there and are no parameters? {', '.join(wanted.left_out)}"
-        raise CommandError(f"{error}\nNothing was put{hint}") from None
-    _refuse_stray_switches(path, wanted, settings.notices)
+    _refuse_stray_switches(path, wanted, _settings(path, wanted, there).notices)
     changes = differences(there, wanted.values, rewrite_secrets=bool(kms_key))
     puts_unasked = yes and changes and not dry_run
     if puts_unasked:  # before any output, because writing to a closed pipe, as with `| head`, ends the command
@@ -87,6 +80,18 @@ def push_config(  # noqa: PLR0913 - the command's options
         return FAILED
     _put(store, path, changes, kms_key)
     return 0
+
+
+def _settings(path: str, wanted: ParameterFile, there: Mapping[str, str]) -> Settings:
+    """Return the settings that the stage would have, or raise a `CommandError`."""
+    try:
+        return parse_settings(path, {**there, **wanted.values}, {})
+    except ConfigError as error:
+        is_incomplete = any(problem.endswith("is missing") for problem in error.problems)
+        hint = ": what is missing has to stand in the file, in an .env CLOSRTECH_BASE_URL too" if is_incomplete else ""
+        if is_incomplete and wanted.left_out:
+            hint += f". Is one of these misspelt, which stand there and are no parameters? {', '.join(wanted.left_out)}"
+        raise CommandError(f"{error}\nNothing was put{hint}") from None
 
 
 def _refuse_stray_switches(path: str, wanted: ParameterFile, notices: Sequence[str]) -> None:
