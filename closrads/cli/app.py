@@ -197,6 +197,26 @@ def history(  # noqa: PLR0913 - a command's options
         look_back(stage, slug=campaign, run_id=run_id, day=day, limit=limit, to_json=to_json)
 
 
+@app.command(epilog=_examples("logs 20261117T113000Z-0a1b2c3d", "logs --follow"))
+def logs(
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="The run's id, also of a dry run; without it the newest live run."),
+    ] = None,
+    stage: Stage = completion.DEFAULT_STAGE,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", metavar=FLAG, help="Show the lines as they come, until the run ends.")
+    ] = False,
+    to_json: Json = False,
+) -> None:
+    """Show what the function has logged of one run, in CloudWatch. A run by hand has its log in a file."""
+    with report_errors():
+        from closrads.cli.logs import logs as read
+
+        read(stage, run_id, follow=follow, to_json=to_json)
+
+
 @app.command(epilog=_examples("undo 20261117T113000Z-0a1b2c3d", "undo 20261117T113000Z-0a1b2c3d --campaign veterans"))
 def undo(  # noqa: PLR0913 - a command's options
     run_id: Annotated[

@@ -18,6 +18,7 @@ from sandbox.memory_aws.cloudformation import CloudFormation
 from sandbox.memory_aws.deployed import CloudWatch, Lambda, Scheduler, Sns, Sqs
 from sandbox.memory_aws.dynamodb import DynamoDb
 from sandbox.memory_aws.errors import AwsError, ClientExceptions
+from sandbox.memory_aws.logs import Logs
 from sandbox.memory_aws.ses import Ses
 from sandbox.memory_aws.ssm import Ssm
 
@@ -97,7 +98,8 @@ class MemoryAws(AwsWorld):
 
     def _empty(self) -> None:
         deployed = {
-            "cloudwatch": CloudWatch(), "lambda": Lambda(), "scheduler": Scheduler(), "sns": Sns(), "sqs": Sqs(),
+            "cloudwatch": CloudWatch(), "lambda": Lambda(), "logs": Logs(), "scheduler": Scheduler(), "sns": Sns(),
+            "sqs": Sqs(),
         }  # fmt: skip
         self._services = {
             **deployed,

@@ -9,6 +9,7 @@ from sandbox.memory_aws.errors import AwsError
 _SERVICES = {
     "AWS::CloudWatch::Alarm": "cloudwatch",
     "AWS::Lambda::Function": "lambda",
+    "AWS::Logs::LogGroup": "logs",
     "AWS::SNS::Topic": "sns",
     "AWS::SQS::Queue": "sqs",
     "AWS::Scheduler::Schedule": "scheduler",

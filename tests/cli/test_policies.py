@@ -41,7 +41,7 @@ def _arn(service: str, name: str) -> str:
     return f"arn:aws:{service}:us-east-1:123456789012:{name}"
 
 
-def _target(service: str, call: AwsRequest) -> str:
+def _target(service: str, call: AwsRequest) -> str:  # noqa: C901 - one case for each kind of resource
     match call.params:
         case {"TableName": table}:
             index = call.params.get("IndexName")
@@ -54,6 +54,8 @@ def _target(service: str, call: AwsRequest) -> str:
             name = f"identity/{address}"
         case {"ConfigurationSetName": chosen}:
             name = f"configuration-set/{chosen}"
+        case {"logGroupName": group}:
+            name = f"log-group:{group}"
         case {"FunctionName": function}:
             name = f"function:{function}"
         case {"Name": schedule}:
@@ -89,7 +91,8 @@ def deployed(business: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Return the sandbox as stage prod, with everything that doctor looks at."""
     monkeypatch.setenv("CLOSRADS_STAGE", "prod")
     function = {"Type": "AWS::Lambda::Function", "Properties": {"Code": f"{business.meta.url}/package"}}
-    deploy(business, "prod", {**RESOURCES, "SyncFunction": function})
+    group = {"Type": "AWS::Logs::LogGroup"}
+    deploy(business, "prod", {**RESOURCES, "SyncFunction": function, "SyncLogs": group})
     subscribe()(business)
     business.aws.ses.default_configuration_sets = {SENDER: "daily"}
     business.aws.ses.configuration_sets = {"daily": True}
@@ -114,6 +117,7 @@ class TestCommands:
             ("doctor",),
             ("run", LIVE, "--yes"),
             ("history", "--campaign", "veterans"),
+            ("logs",),
             ("undo", "THE RUN", "--yes"),
             ("completion",),
         ],
@@ -158,7 +162,8 @@ class TestPolicy:
     ) -> None:
         """A right without a call helps nobody but an intruder."""
         (tmp_path / "more.toml").write_text('[limits]\nwave_size = "5"\n')
-        for arguments in (("push-config", "more.toml", "--yes"), ("doctor",), ("undo", live_run(call), "--yes")):
+        undo = ("undo", live_run(call), "--yes")
+        for arguments in (("push-config", "more.toml", "--yes"), ("doctor",), ("logs",), undo):
             call(*arguments)
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("CLOSRADS_LEDGER_TABLE")

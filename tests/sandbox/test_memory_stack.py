@@ -15,6 +15,7 @@ RESOURCES = {
     "Failed": {"Type": "AWS::CloudWatch::Alarm"},
     "Function": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "https://s3.example.test/code"}},
     "Role": {"Type": "AWS::IAM::Role"},
+    "Logs": {"Type": "AWS::Logs::LogGroup"},
 }
 
 
@@ -35,6 +36,11 @@ def shaped(value: Any, shape: Any) -> None:
         ("cloudformation", "DescribeStackResources", lambda _: {"StackName": "s"}),
         ("cloudformation", "DescribeStacks", lambda _: {"StackName": "s"}),
         ("lambda", "GetFunction", lambda ids: {"FunctionName": ids["Function"]}),
+        (
+            "logs",
+            "FilterLogEvents",
+            lambda ids: {"logGroupName": ids["Logs"], "filterPattern": '{ $.run_id = "r" }', "startTime": 0},
+        ),
         ("scheduler", "GetSchedule", lambda ids: {"Name": ids["Daily"]}),
         ("sqs", "GetQueueAttributes", lambda ids: {"QueueUrl": ids["Missed"], "AttributeNames": ["All"]}),
         ("sns", "ListSubscriptionsByTopic", lambda ids: {"TopicArn": ids["Alerts"]}),
