@@ -277,5 +277,7 @@ def print_completion(
     """Print what gives a shell the short command closrads, with completion.
 
     In ~/.bashrc: eval "$(cd FOLDER && .venv/bin/python -m closrads completion bash)"
+
+    In ~/.config/fish/config.fish: PYTHONPATH=FOLDER FOLDER/.venv/bin/python -m closrads completion fish | source
     """
     print(completion.script(shell), end="")  # noqa: T201 - for the shell

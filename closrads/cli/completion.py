@@ -32,6 +32,16 @@ _closrads_offer() {{
 }}
 compdef _closrads_offer closrads
 """
+_FISH = """\
+function closrads
+    PYTHONPATH={root} {python} -m closrads $argv
+end
+function _closrads_offer
+    env PYTHONPATH={root} {variable}=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \\
+        _TYPER_COMPLETE_ARGS=(commandline --cut-at-cursor --current-process | string collect) {python} -m closrads
+end
+complete --command closrads --arguments '(_closrads_offer)'
+"""
 
 
 class Shell(StrEnum):
@@ -39,13 +49,14 @@ class Shell(StrEnum):
 
     BASH = "bash"
     ZSH = "zsh"
+    FISH = "fish"
 
 
 def script(shell: Shell) -> str:
     """Return the script that a shell evaluates to enable completion."""
-    completion = {Shell.BASH: _BASH, Shell.ZSH: _ZSH}[shell]
+    text = {Shell.BASH: _FUNCTION + _BASH, Shell.ZSH: _FUNCTION + _ZSH, Shell.FISH: _FISH}[shell]
     names = {"root": shlex.quote(str(ROOT)), "python": shlex.quote(sys.executable), "variable": VARIABLE}
-    return f"{_FUNCTION}{completion}".format(**names)
+    return text.format(**names)
 
 
 def event_names() -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.cli.test_completion import BASH
 from tests.cli.test_parameters import puts
 from tests.cli.test_runs import LIVE
 
+FISH = shutil.which("fish")
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -74,6 +76,41 @@ def test_bash_completes(business: Sandbox, tmp_path: Path) -> None:
     ]
     assert "_closrads_offer closrads" in done.stdout
     assert done.stderr.strip() == "No live run yet, in stage sandbox"
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [("closrads pu", ["push-config", "pull-config"]), ("closrads history --campaign t", ["truckers"])],
+)
+def test_fish_is_offered_words(business: Sandbox, line: str, offered: list[str]) -> None:
+    """By what the printed text calls; fish itself need not be here."""
+    assert business.aws.requests == []
+    asked = {
+        completion.VARIABLE: "complete_fish",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_ARGS": line,
+    }
+    command = [sys.executable, "-m", "closrads"]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **asked}, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
+
+    assert [each.partition("\t")[0] for each in done.stdout.splitlines()] == offered
+    assert asked.keys() <= set(completion.script(completion.Shell.FISH).replace("=", " ").split())
+
+
+@pytest.mark.skipif(FISH is None, reason="it is evaluated by fish")
+def test_fish_completes(business: Sandbox, tmp_path: Path) -> None:
+    """The printed text makes `closrads` a command, from any folder, that completes itself."""
+    assert FISH is not None
+    assert business.aws.requests == []
+    program = (
+        f"{completion.script(completion.Shell.FISH)}\ncomplete --do-complete 'closrads run re'\nclosrads --version"
+    )
+    done = subprocess.run(  # noqa: S603 - our own text
+        [FISH, "--no-config", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert {"recheck", "resync-one-campaign"} <= set(done.stdout.split())
+    assert "closrads 0.2.0" in done.stdout
 
 
 def on_a_terminal(arguments: list[str], environment: dict[str, str]) -> str:
