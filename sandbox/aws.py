@@ -23,6 +23,14 @@ SECRET_KEY = "fake-secret-key"
 PARAMETER_PATH = "/closrads/sandbox"
 CONTAINER_PARAMETER_PATH = "/closrads/container"
 LEDGER_TABLE = "closrads-sandbox"
+PUSH_QUEUE = "closrads-sandbox-pushes.fifo"
+PUSH_QUEUE_PROPERTIES: Mapping[str, Any] = {
+    "FifoQueue": True,
+    "DelaySeconds": 10,
+    "VisibilityTimeout": 960,
+    "RedrivePolicy": {"maxReceiveCount": 6},
+}
+"""As in the template."""
 CONTAINER_HOST = "host.docker.internal"
 """Host name by which a container reaches this machine."""
 
@@ -35,7 +43,7 @@ The client repeats the call although the first one may have taken effect (Dynamo
 exponential backoff"). In memory, no time passes.
 """
 
-_SECURE = ("closrtech/email", "closrtech/password", "access_token", "meta/app_secret")
+_SECURE = ("closrtech/email", "closrtech/password", "access_token", "meta/app_secret", "verify_token")
 _LISTS = ("fb_campaign_ids", "email/recipients")
 
 
@@ -118,6 +126,11 @@ class AwsWorld(ABC):
     @abstractmethod
     def url(self) -> str:
         """The endpoint URL for every service, without a trailing slash."""
+
+    @property
+    def push_queue_url(self) -> str:
+        """The URL of the queue of Meta's pushes."""
+        return f"https://sqs.{REGION}.amazonaws.com/123456789012/{PUSH_QUEUE}"
 
     @abstractmethod
     def client(self, name: str) -> Any:

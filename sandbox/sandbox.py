@@ -82,6 +82,7 @@ class Sandbox:
             "CLOSRADS_STAGE": "sandbox",
             "CLOSRADS_PARAMETER_PATH": PARAMETER_PATH if host == _LOCAL else CONTAINER_PARAMETER_PATH,
             "CLOSRADS_LEDGER_TABLE": LEDGER_TABLE,
+            "CLOSRADS_PUSH_QUEUE": self.aws.push_queue_url,
             "CLOSRADS_GRAPH_URL": self.meta.url.replace(_LOCAL, host),
             "CLOSRADS_TIMEZONE": "America/New_York",
             "AWS_ENDPOINT_URL": self.aws.url.replace(_LOCAL, host),

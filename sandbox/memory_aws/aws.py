@@ -13,11 +13,21 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from sandbox.aws import DROPPED, LEDGER_TABLE, REGION, SILENT, AwsRequest, AwsWorld
+from sandbox.aws import (
+    DROPPED,
+    LEDGER_TABLE,
+    PUSH_QUEUE,
+    PUSH_QUEUE_PROPERTIES,
+    REGION,
+    SILENT,
+    AwsRequest,
+    AwsWorld,
+)
 from sandbox.memory_aws.cloudformation import CloudFormation
 from sandbox.memory_aws.deployed import CloudWatch, Lambda, Scheduler, Sns, Sqs
 from sandbox.memory_aws.dynamodb import DynamoDb
 from sandbox.memory_aws.errors import AwsError, ClientExceptions
+from sandbox.memory_aws.fifo import FifoQueue
 from sandbox.memory_aws.logs import Logs
 from sandbox.memory_aws.ses import Ses
 from sandbox.memory_aws.ssm import Ssm
@@ -99,7 +109,7 @@ class MemoryAws(AwsWorld):
     def _empty(self) -> None:
         deployed = {
             "cloudwatch": CloudWatch(), "lambda": Lambda(), "logs": Logs(), "scheduler": Scheduler(), "sns": Sns(),
-            "sqs": Sqs(),
+            "sqs": Sqs(self.now),
         }  # fmt: skip
         self._services = {
             **deployed,
@@ -109,6 +119,7 @@ class MemoryAws(AwsWorld):
             "sesv2": Ses(lambda: self.ses, self.mails),
         }
         self.before = self.after = _nothing
+        self.service("sqs").make(PUSH_QUEUE, PUSH_QUEUE_PROPERTIES)
         keys = {"pk": "HASH", "sk": "RANGE"}
         open_keys = {"pk": "HASH", "open_since": "RANGE"}
         dynamodb: DynamoDb = self.service("dynamodb")
@@ -127,6 +138,12 @@ class MemoryAws(AwsWorld):
         )
         backup = {"PointInTimeRecoveryEnabled": True}
         dynamodb.update_continuous_backups(TableName=LEDGER_TABLE, PointInTimeRecoverySpecification=backup)
+
+    @property
+    def push_queue(self) -> FifoQueue:
+        """The queue of Meta's pushes."""
+        queue: FifoQueue = self.service("sqs").fifo[self.push_queue_url]
+        return queue
 
     def _put_parameter(self, name: str, value: str, kind: str) -> None:
         with self.lock:

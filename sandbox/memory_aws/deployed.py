@@ -4,12 +4,13 @@
 boto3's names, parameters and responses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 from sandbox.memory_aws.errors import AwsError
+from sandbox.memory_aws.fifo import FifoQueue
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -83,14 +84,38 @@ class Scheduler:
 class Sqs:
     """SQS: queues and how many messages are in them; counts are texts (API reference, "GetQueueAttributes")."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._messages: dict[str, list[str]] = {}
+        self.fifo: dict[str, FifoQueue] = {}
+        """The queues that are first in, first out, by URL."""
 
-    def make(self, name: str, _: Mapping[str, Any]) -> str:
+    def make(self, name: str, properties: Mapping[str, Any]) -> str:
         """Create an `AWS::SQS::Queue`, whose physical id is its URL."""
         url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"
         self._messages[url] = []
+        if properties.get("FifoQueue"):
+            self.fifo[url] = FifoQueue(
+                self._now,
+                delay=properties.get("DelaySeconds", 0),
+                visibility=properties.get("VisibilityTimeout", 30),
+                most_receives=properties.get("RedrivePolicy", {}).get("maxReceiveCount"),
+            )
         return url
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        """Put messages into a queue that is first in, first out."""
+        sent = [self.fifo[QueueUrl].send(entry) for entry in Entries]
+        return {
+            "Successful": [
+                {"Id": entry["Id"], "MessageId": message_id} for entry, message_id in zip(Entries, sent, strict=True)
+            ]
+        }
+
+    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> dict[str, Any]:
+        """Have a message that was received become visible again after so many seconds from now."""
+        self.fifo[QueueUrl].put_off(ReceiptHandle, VisibilityTimeout)
+        return {}
 
     def send_message(self, *, QueueUrl: str, MessageBody: str) -> dict[str, Any]:
         """Put a message into a queue."""
