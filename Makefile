@@ -14,7 +14,7 @@ COMPILE = $(if $(LAMBDA_PYTHON_HERE),$(LAMBDA_PYTHON_HERE) -m compileall -q -j 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # the layers of .venv are installed one after another
-.PHONY: help demo cli test test-all lint fmt sandbox simulate mutants bench fleet-trial audit lock build-SyncFunction
+.PHONY: help demo cli test test-all lint fmt sandbox simulate mutants bench fleet-trial audit lock build-SyncFunction build-WebhookFunction
 
 help:                   ## list these targets
 	@awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,3 +99,5 @@ build-SyncFunction:     ## what `sam build` packs; by hand: make build-SyncFunct
 	@find "$(ARTIFACTS_DIR)" -mindepth 1 -type d \( -name __pycache__ -o -name bin -o -name test -o -name tests \) \
 	    -prune -exec rm -rf {} +
 	@$(COMPILE) "$(ARTIFACTS_DIR)"
+
+build-WebhookFunction: build-SyncFunction # the same package, and another entrance

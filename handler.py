@@ -9,6 +9,7 @@ from closrads import config, notifier
 from closrads.clock import Clock
 from closrads.config import load_settings
 from closrads.domain.metrics import run_metrics
+from closrads.domain.pushes import parse_messages
 from closrads.domain.request import RunRequest, StepRequest, parse_event, parse_step
 from closrads.domain.results import RunResult
 from closrads.domain.runs import RUN_ID_TIME
@@ -18,6 +19,7 @@ from closrads.fleet import close_run, open_run, run_campaign
 from closrads.ledger import dynamodb
 from closrads.notifier import notify
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
+from closrads.push_recheck import recheck_pushed
 from closrads.redaction import redact_all
 from closrads.sync import MAX_RUN_SECONDS, end_run, run_sync
 
@@ -61,21 +63,40 @@ def handle(event: Any, clock: Clock) -> dict[str, Any]:
 def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     if step := parse_step(event):
         return _take_step(step, clock)
+    messages = parse_messages(event)
     settings = load_settings()
     for notice in settings.notices:
         logger.warning("settings.notice", extra={"notice": notice})
-    enabled = {campaign.slug: campaign.enabled for campaign in settings.campaigns}
-    request = parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
-    logger.info(
-        "run.start", extra={"action": request.action.value, "dry_run": request.dry_run, "scheduled": request.scheduled}
-    )
-    if request.dry_run:
-        logger.warning("run.dry_run", extra={"hint": "Nothing will be written; give dry_run false to write"})
+    if messages is not None:
+
+        def recheck(event: dict[str, Any]) -> RunResult:
+            request = _requested(event, settings)
+            return _finish(run_sync(run_id, request, settings, clock), request, settings, clock)
+
+        return recheck_pushed(messages, settings, clock, recheck)
+    request = _requested(event, settings)
     if request.opens:
         return open_run(request, settings, clock)
     result = _finish(run_sync(run_id, request, settings, clock), request, settings, clock)
     answer: dict[str, Any] = redact_all(result.to_json())
     return answer
+
+
+def _requested(event: Any, settings: Settings) -> RunRequest:
+    enabled = {campaign.slug: campaign.enabled for campaign in settings.campaigns}
+    request = parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
+    logger.info(
+        "run.start",
+        extra={
+            "action": request.action.value,
+            "dry_run": request.dry_run,
+            "scheduled": request.scheduled,
+            "reason": request.reason,
+        },
+    )
+    if request.dry_run:
+        logger.warning("run.dry_run", extra={"hint": "Nothing will be written; give dry_run false to write"})
+    return request
 
 
 def _take_step(step: StepRequest, clock: Clock) -> dict[str, Any]:

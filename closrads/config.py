@@ -44,7 +44,7 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SHARED_PARAMETERS = frozenset(
     {
         "closrtech/base_url", "closrtech/email", "closrtech/password",
-        "meta/access_token", "meta/app_secret", "email/sender", "email/recipients",
+        "meta/access_token", "meta/app_secret", "meta/webhook_verify_token", "email/sender", "email/recipients",
         "paused",
     }
 )  # fmt: skip
@@ -59,6 +59,11 @@ _SWITCHES = ("enabled",)
 def starts_in_lambda() -> bool:
     """Return whether this process is an initializing Lambda function ("Defined runtime environment variables")."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+
+
+def push_queue_url() -> str:
+    """Return the URL of the queue of Meta's pushes; empty in a stack without `Webhook`."""
+    return os.environ.get("CLOSRADS_PUSH_QUEUE", "")
 
 
 def prepare() -> None:

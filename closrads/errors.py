@@ -25,6 +25,7 @@ ClosradsError
 │   └── MetaOutcomeUnknownError   outcome of a write unknown, and reading back failed: roll back
 ├── LedgerError               the ledger cannot be read or written: no write at Meta without it
 │   └── LedgerItemTooLargeError   one ad set's item is too large: leave that ad set unchanged
+├── QueueError                the queue of Meta's pushes: the message comes again
 ├── AdSetChangedError         the ad set was changed by somebody else: leave it unchanged
 └── SyncFailed                a campaign failed; the report has already been sent
 """
@@ -221,6 +222,10 @@ class LedgerError(ClosradsError):
 
 class LedgerItemTooLargeError(LedgerError):
     """A change exceeds the maximum item size; other changes are not affected."""
+
+
+class QueueError(ClosradsError):
+    """The queue of Meta's pushes cannot be reached, or refuses."""
 
 
 class AdSetChangedError(ClosradsError):

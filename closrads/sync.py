@@ -137,8 +137,9 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     run = Run(run_id, request, settings, clock, Table(settings.ledger_table, clock))
     campaigns = chosen_campaigns(request, settings, run.table)
     result = RunResult(
-        run_id, request.action, request.dry_run, started, 0, (), force=request.force, notices=settings.notices
-    )
+        run_id, request.action, request.dry_run, started, 0, (), force=request.force, notices=settings.notices,
+        reason=request.reason,
+    )  # fmt: skip
     if request.dry_run:
         reports = map_concurrently(lambda campaign: _sync_campaign(campaign, run), campaigns, CAMPAIGNS_AT_ONCE)
         result = replace(result, campaigns=tuple(reports))

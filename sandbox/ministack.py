@@ -79,6 +79,7 @@ def localized(
     local = copy.deepcopy(dict(template))
     function, workflow = (local["Resources"][name]["Properties"] for name in ("SyncFunction", "FleetRun"))
     function["CodeUri"] = dict(uploaded["CodeUri"])
+    local["Resources"]["WebhookFunction"]["Properties"]["CodeUri"] = dict(uploaded["CodeUri"])
     workflow["DefinitionUri"] = dict(uploaded["DefinitionUri"])
     function["Environment"]["Variables"] |= {"CLOSRADS_GRAPH_URL": graph_url, "AWS_ENDPOINT_URL": aws_url}
     for event in (*function["Events"].values(), *workflow["Events"].values()):

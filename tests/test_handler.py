@@ -114,9 +114,10 @@ class TestEntrance:
         assert imported == {
             "time", "uuid", "dataclasses", "typing", "closrads", "closrads.ledger", "closrads.clock", "closrads.config",
             "closrads.errors",
-            "closrads.domain.metrics", "closrads.domain.request", "closrads.domain.results", "closrads.domain.runs",
+            "closrads.domain.metrics", "closrads.domain.pushes", "closrads.domain.request",
+            "closrads.domain.results", "closrads.domain.runs",
             "closrads.domain.settings", "closrads.fleet", "closrads.notifier", "closrads.observability",
-            "closrads.redaction",
+            "closrads.push_recheck", "closrads.redaction",
             "closrads.sync",
         }  # fmt: skip
 

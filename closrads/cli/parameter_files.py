@@ -67,7 +67,7 @@ class ParameterType(StrEnum):
 
 def type_of(name: str) -> ParameterType:
     """Return the type of a parameter, given by its name below the stage's path."""
-    if name.endswith(("closrtech/email", "closrtech/password", "access_token", "app_secret")):
+    if name.endswith(("closrtech/email", "closrtech/password", "access_token", "app_secret", "verify_token")):
         return ParameterType.SECURE_STRING
     return ParameterType.STRING_LIST if name.endswith(("fb_campaign_ids", "email/recipients")) else ParameterType.STRING
 

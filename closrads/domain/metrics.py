@@ -16,6 +16,8 @@ STATES_WITH_DEMAND = "StatesWithDemand"
 MAIL_FAILED = "MailFailed"
 API_DAYS_LEFT = "DaysUntilApiVersionEnds"
 TOKEN_DAYS_LEFT = "DaysUntilTokenEnds"  # noqa: S105 - the name of a metric
+PUSH_RECEIVED = "PushReceived"
+PUSH_REFUSED = "PushRefused"
 
 
 def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:

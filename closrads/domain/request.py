@@ -34,13 +34,18 @@ class RunRequest:
     """The scheduled time; a run completes at most once per scheduled time."""
     run_id: str | None = None
     """The run to undo or to recheck; None for each campaign's last run."""
+    reason: str = ""
+    """`PUSH` for a recheck that Meta's push has caused; empty otherwise."""
     opens: bool = False
     """Whether this invocation only opens the run, which several invocations then share."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the request as a JSON object; equal requests give equal objects."""
         scheduled = self.scheduled and self.scheduled.isoformat()
-        return {**asdict(self), "force": sorted(self.force), "scheduled": scheduled}
+        fields = {**asdict(self), "force": sorted(self.force), "scheduled": scheduled}
+        if not self.reason:
+            del fields["reason"]  # unknown to invocations of an older version, with which a shared run may go on
+        return fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,12 @@ class StepRequest:
     """Slug of the campaign to process; None to close the run."""
 
 
+PUSH = "push"
+"""The only `reason`: Meta has pushed a notice of a change."""
 LIFTABLE_LIMITS = frozenset({"max_removed_pct", "reverted_before"})
-_KEYS = frozenset({"action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled", "step"})
+_KEYS = frozenset(
+    {"action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled", "step", "reason"}
+)
 _STEPS = ("open", "part", "close")
 _KEYS_OF_STEP = {"part": frozenset({"step", "run_id", "campaigns"}), "close": frozenset({"step", "run_id"})}
 
@@ -132,6 +141,7 @@ class _EventReader:
             notify=self._boolean("notify", default=True),
             scheduled=self._time("scheduled"),
             run_id=self._value("run_id", "a run's id", lambda value: isinstance(value, str) and bool(value)),
+            reason=self._value("reason", f"{PUSH}, or left out", lambda value: value == PUSH) or "",
             opens=step is not None,
         )
         if request.validate and not dry_run:
@@ -143,6 +153,8 @@ class _EventReader:
             self._problems.append(f"force: {limit!r} is no limit that can be lifted: {known}")
         if request.force and request.action is not Action.SYNC:
             self._problems.append("force: belongs to the action sync")
+        if request.reason and request.action is not Action.RECHECK:
+            self._problems.append("reason: belongs to the action recheck")
         if request.run_id and request.action is Action.SYNC:
             self._problems.append("run_id: belongs to the actions undo and recheck")
         if self._problems:

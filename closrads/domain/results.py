@@ -329,6 +329,8 @@ class RunResult:
     """Days until Meta no longer serves the version of its API that this CLOSRADS uses; None if it is not known."""
     switched_off: tuple[SwitchedOff, ...] = ()
     """What is off, whether or not this run had to do with it."""
+    reason: str = ""
+    """As in `RunRequest`."""
     omitted_failed: bool = False
     """Whether a campaign failed that was left out of a result that was too large."""
 
@@ -442,6 +444,7 @@ class RunResult:
             "switched_off": [switch.to_json() for switch in self.switched_off],
             "left_to": self.left_to,
             "notices": list(self.notices),
+            "reason": self.reason,
         }
         return answer if len(json.dumps(answer)) <= MAX_RESULT_BYTES else without_details(answer)
 

@@ -24,7 +24,16 @@ from closrads.report.subject import (
     _preview,
     _redacted_line,
 )
-from closrads.report.wording import LIFTED, NOT_CERTAIN, NOT_CHANGED, WORDINGS, api_notice, enumerated, token_notice
+from closrads.report.wording import (
+    LIFTED,
+    NOT_CERTAIN,
+    NOT_CHANGED,
+    REASONS,
+    WORDINGS,
+    api_notice,
+    enumerated,
+    token_notice,
+)
 
 MAX_SECTIONS = 8
 """Maximum number of campaigns that get a section each; of more, only those with changes do."""
@@ -53,7 +62,8 @@ def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
         rows=tuple(section for section in sections if many and not section.listings),
         more_rows=0,
         notice=" ".join(filter(None, (token_notice(result.token_days_left), api_notice(result.api_days_left)))),
-        footer=f"Run {one_line(result.run_id, _MAX_ID_CHARS)} · {result.duration_ms / 1000:.1f} s · "
+        footer=f"Run {one_line(result.run_id, _MAX_ID_CHARS)} · {REASONS.get(result.reason, '')}"
+        f"{result.duration_ms / 1000:.1f} s · "
         f"{result.graph.round_trips} call{'' if result.graph.round_trips == 1 else 's'} to Meta",
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from closrads.domain.changes import ChangeState
-from closrads.domain.request import Action
+from closrads.domain.request import PUSH, Action
 from closrads.domain.results import Result, RunResult
 from closrads.domain.switches import SwitchedOff
 
@@ -255,6 +255,8 @@ EMPTY_ADVICE = (
 )
 LONG_OFF = timedelta(days=7)
 """Time after which a campaign that is off is told more visibly: it may have been forgotten."""
+REASONS = {PUSH: "asked for by a notice from Meta · "}
+"""Why a run began, in the foot of its report."""
 DEAD_TOKEN = "Meta no longer accepts the access token"  # noqa: S105 - no secret
 RENEW_TOKEN = f"{DEAD_TOKEN}: ask whoever runs CLOSRADS to renew it (code 190)."
 HAD_BEEN_SET = "States that had been set: {}"

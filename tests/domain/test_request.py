@@ -196,3 +196,24 @@ def test_every_event_file_is_accepted(path: Path) -> None:
 
     assert request.dry_run is (path.stem not in LIVE_FILES)
     assert request.action is next((action for action in Action if action.value in path.stem), Action.SYNC)
+
+
+def test_a_push_may_be_the_reason_of_a_recheck() -> None:
+    """It is kept with a run that several invocations share; without it, older versions understand what is kept."""
+    request = parse({"action": "recheck", "dry_run": False, "campaigns": ["veterans"], "reason": "push"})
+
+    assert (request.reason, request.campaigns) == ("push", ("veterans",))
+    assert request.to_json()["reason"] == "push"
+    assert "reason" not in parse({"action": "recheck"}).to_json()
+
+
+@pytest.mark.parametrize("event", [{"reason": "push"}, {"action": "undo", "reason": "push"}])
+def test_no_other_action_has_a_reason(event: Any) -> None:
+    """A push never starts a sync."""
+    assert problems(event) == "reason: belongs to the action recheck"
+
+
+@pytest.mark.parametrize("reason", ["", "weather", None, 7, ["push"]])
+def test_there_is_one_reason(reason: Any) -> None:
+    """Free text would be somebody else's text in the log and the report."""
+    assert problems({"action": "recheck", "reason": reason}) == "reason: must be push, or left out"

@@ -30,7 +30,8 @@ def template() -> Json:
 def expanded() -> Iterator[Json]:
     """Expand the template; SAM itself replaces folder and file by addresses in S3 when it deploys."""
     template = yaml_parse(TEMPLATE.read_text())
-    template["Resources"]["SyncFunction"]["Properties"]["CodeUri"] = "s3://a-bucket/a-key"
+    for function in ("SyncFunction", "WebhookFunction"):
+        template["Resources"][function]["Properties"]["CodeUri"] = "s3://a-bucket/a-key"
     template["Resources"]["FleetRun"]["Properties"]["DefinitionUri"] = "s3://a-bucket/another-key"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", REGION)
