@@ -4,6 +4,7 @@ Each command imports its implementation when it is called: loading boto3 and Met
 """
 
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,14 @@ app = typer.Typer(
     epilog="More, with examples: docs/commands.md.",
 )
 completion_init()
+
+
+class WebhookAction(StrEnum):
+    """What to do with Meta's subscriptions."""
+
+    SUBSCRIBE = "subscribe"
+    STATUS = "status"
+
 
 FLAG = ""
 """The metavar of an option without a value."""
@@ -268,6 +277,25 @@ def resume(campaign: OneCampaign = None, stage: Stage = completion.DEFAULT_STAGE
         from closrads.cli import switches
 
         switches.resume(campaign, stage)
+
+
+@app.command(epilog=_examples("webhook status", "webhook subscribe --stage prod"))
+def webhook(
+    action: Annotated[WebhookAction, typer.Argument(metavar="subscribe|status", help="What to do.")],
+    stage: Stage = completion.DEFAULT_STAGE,
+    *,
+    yes: Yes = False,
+    to_json: Json = False,
+) -> None:
+    """Have Meta push what changes in the ad accounts, or show what is subscribed. Only with Webhook on.
+
+    The app token is asked for, or taken from the variable CLOSRADS_APP_TOKEN. Exit status 1 if something is missing.
+    """
+    with report_errors():
+        from closrads.cli import webhook as subscriptions
+
+        subscribes = action is WebhookAction.SUBSCRIBE
+        raise typer.Exit(subscriptions.webhook(stage, subscribes=subscribes, yes=yes, to_json=to_json))
 
 
 @app.command("completion", epilog=_examples("completion bash"))

@@ -11,6 +11,7 @@ from sandbox.meta.model import GONE, Ad, AdSet, Operation
 from sandbox.meta.reading import Reader, has_edge, json_param
 from sandbox.meta.regions import NAME_BY_KEY, search_result
 from sandbox.meta.state import State
+from sandbox.meta.subscriptions import APP_ID, EDGES
 from sandbox.server import Reply
 
 WRITABLE_STATUSES = frozenset({"ACTIVE", "PAUSED", "ARCHIVED", "DELETED"})
@@ -24,6 +25,8 @@ def answer(state: State, operation: Operation, token: str, now: float) -> Reply:
     if not LEGACY_PARAMETERS.isdisjoint(operation.params):
         raise Refused(faults.LEGACY_FEATURE)
     match operation.method, operation.kind:
+        case (("GET" | "POST"), kind) if kind in EDGES:
+            return state.subscriptions.answer(operation, token)
         case "GET", "search":
             return faults.answer(_search(operation.params))
         case "GET", "debug_token":
@@ -143,7 +146,7 @@ def _regions(params: dict[str, str]) -> list[dict[str, object]]:
 
 def _debug_token(state: State, params: dict[str, str], now: float) -> dict[str, Any]:
     token = params.get("input_token", "")
-    data: dict[str, Any] = {"app_id": "111222333444555", "application": "Example Geo Sync", "is_valid": True}
+    data: dict[str, Any] = {"app_id": APP_ID, "application": "Example Geo Sync", "is_valid": True}
     refusal = state.token_refusal(token)
     if refusal is not None:
         envelope = json.loads(refusal.body or b"")["error"]

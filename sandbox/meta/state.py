@@ -15,6 +15,7 @@ from sandbox.meta.breakage import Breakage
 from sandbox.meta.faults import Refused
 from sandbox.meta.model import Account, Ad, AdSet, Campaign, Node
 from sandbox.meta.quota import Quota
+from sandbox.meta.subscriptions import Subscriptions
 from sandbox.server import Reply
 
 Oddity = Callable[[dict[str, Any]], dict[str, Any]]
@@ -54,6 +55,8 @@ class State:
         self.token_expires_at = 0
         self.token_data_access_expires_at = 0
         self.token_scopes = ["ads_management", "ads_read", "business_management"]
+        self.subscriptions = Subscriptions()
+        """Who gets which pushes."""
         self.app_secret: str | None = None
         """If set, every call needs a proof."""
 
@@ -259,7 +262,7 @@ class State:
         """Return Meta's response to an invalid token; None if it is valid."""
         if token in self.dead_tokens:
             return self.dead_tokens[token]
-        return None if token in self.tokens else faults.TOKEN_INVALID
+        return None if token and token in {*self.tokens, self.subscriptions.app_token} else faults.TOKEN_INVALID
 
 
 def _initial_targeting(states: str | Iterable[str] | None, raw: dict[str, Any] | None) -> dict[str, Any]:
