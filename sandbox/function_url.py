@@ -7,6 +7,9 @@ from base64 import b64encode
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
+
+import requests
 
 from sandbox.server import HttpRequest, Reply
 
@@ -28,6 +31,20 @@ class FunctionUrl:
             return Reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b'{"message":"Request Too Long"}')
         answer = self._function(event_of(request))
         return Reply(answer["statusCode"], answer["body"].encode(), answer["headers"]["content-type"])
+
+
+def deliver_to(url: str) -> Callable[[HttpRequest], int]:
+    """Return what sends a request to an address and returns the status; a failure is a `ConnectionError`."""
+
+    def deliver(request: HttpRequest) -> int:
+        address = f"{url}{request.path}?{urlencode(request.query)}"
+        headers = dict(request.headers)
+        try:
+            return requests.request(request.method, address, headers=headers, data=request.body, timeout=10).status_code
+        except requests.RequestException as error:
+            raise ConnectionError(str(error)) from None
+
+    return deliver
 
 
 def event_of(request: HttpRequest) -> dict[str, Any]:
