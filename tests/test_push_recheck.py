@@ -79,6 +79,26 @@ class TestSeconds:
         assert "asked for by a notice from Meta" in mail.text
         assert "asked for by a notice from Meta" in mail.html
 
+    def test_meta_repeats_what_could_not_be_taken(self, receiver: Receiver) -> None:
+        """The queue cannot be reached at first: the notice is not lost, and a repetition of it costs nothing."""
+        world = receiver.world
+        adset = world.adset(breakage=Breakage.late(LATE))
+        synced(world)
+        receiver.meta.changes()
+        world.time.pass_by(LATE + 1)
+        world.sandbox.aws.fail("sqs", "SendMessageBatch", "ServiceUnavailable", 503, times=4)
+
+        assert [receiver.meta.run() for _ in range(2)] == [0, 0]
+        assert receiver.queue.messages == []
+        world.time.pass_by(60)
+        assert receiver.meta.run() == 1
+        receiver.meta.push({"111": [{"field": "field_changed"}]})
+        receiver.meta.run()
+        receiver.run_queue(60)
+
+        assert world.meta.states(adset) == {"TX"}
+        assert len(receiver.results) == 1
+
     def test_a_thousand_notices_in_a_second_cost_one_recheck(self, receiver: Receiver, log: StringIO) -> None:
         """Of each account, also if the second falls into two windows, or Meta sends them in any order and twice."""
         world = receiver.world

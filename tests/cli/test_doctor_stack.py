@@ -272,3 +272,15 @@ def test_a_refused_stack_is_said_by_its_error(call: Call, deployed: Sandbox) -> 
     forbidden("cloudformation", "DescribeStackResources", "ExpiredToken")(deployed)
 
     assert found(call)[1]["stack"]["verdict"] == "failed"
+
+
+def test_notices_that_were_given_up_are_told_of(call: Call, business: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a stack with the receiver of Meta's pushes."""
+    monkeypatch.setenv("CLOSRADS_STAGE", "prod")
+    deploy(business, resources={"LostPushes": {"Type": "AWS::SQS::Queue", "Properties": {"FifoQueue": True}}})
+    url = f"https://sqs.us-east-1.amazonaws.com/123456789012/{PHYSICAL.format('LostPushes')}"
+    business.aws.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+
+    _, findings = found(call)
+
+    assert "LostPush" in findings["queue LostPushes"]["remedy"]
