@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads import config, push_queue
-from closrads.config import CACHE_SECONDS
+from closrads.config import CACHE_SECONDS, _trimmed
 from closrads.domain.metrics import PUSH_RECEIVED, PUSH_REFUSED
 from closrads.domain.pushes import MAX_BODY_BYTES, PushError, accounts_of, is_signed, signature_of
 from closrads.errors import ConfigError, ConfigUnavailableError, QueueError
@@ -160,7 +160,9 @@ def _read() -> dict[str, Secret]:
         found = _ssm().get_parameters(Names=names, WithDecryption=True)["Parameters"]
     except (BotoCoreError, ClientError) as error:
         raise ConfigUnavailableError([f"{_path()}: the Parameter Store cannot be read: {error}"]) from None
-    return {each["Name"].removeprefix(f"{_path()}/"): Secret(each["Value"].strip()) for each in found}
+    # An empty key would make everybody's signature right.
+    values = {each["Name"].removeprefix(f"{_path()}/"): _trimmed(each["Value"]) for each in found}
+    return {name: Secret(value) for name, value in values.items() if value}
 
 
 def _path() -> str:

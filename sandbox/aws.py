@@ -27,7 +27,7 @@ PUSH_QUEUE = "closrads-sandbox-pushes.fifo"
 PUSH_QUEUE_PROPERTIES: Mapping[str, Any] = {
     "FifoQueue": True,
     "DelaySeconds": 10,
-    "VisibilityTimeout": 960,
+    "VisibilityTimeout": 1800,
     "RedrivePolicy": {"maxReceiveCount": 6},
 }
 """As in the template."""

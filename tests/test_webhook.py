@@ -164,6 +164,16 @@ class TestPushes:
         receiver.world.put({name: SECRET if "secret" in name else VERIFY_TOKEN})
         assert receiver.answer(requests[name])["statusCode"] == 200
 
+    @pytest.mark.parametrize("blank", [" ", "\n", "\u200b"])
+    def test_a_secret_of_blanks_is_none(self, receiver: Receiver, blank: str) -> None:
+        """With an empty key anybody could sign; what an editor leaves around a secret is no part of it."""
+        receiver.world.put({"meta/app_secret": blank, "meta/webhook_verify_token": blank})
+        assert_silent(receiver, receiver.answer(push("111", secret="")), 503)
+        assert_silent(receiver, receiver.answer(webhooks.verification(blank, "1")), 503)
+
+        receiver.world.put({"meta/app_secret": f"{blank}{SECRET}{blank}"})
+        assert receiver.answer(push("111"))["statusCode"] == 200
+
     def test_a_parameter_store_that_does_not_answer_leaves_it_to_meta(self, receiver: Receiver) -> None:
         """No judgement without the secret."""
         receiver.world.sandbox.aws.fail("ssm", "GetParameters", "ThrottlingException", times=None)
