@@ -110,8 +110,8 @@ def test_the_receiver_has_what_its_code_reads(with_webhook: Stack) -> None:
 def test_the_queue_is_as_the_code_counts_on(with_webhook: Stack) -> None:
     """Its stand-in is like it; a message that fails comes again when its invocation is certainly over.
 
-    While the function is throttled, Lambda holds a message for the visibility timeout ("Handling errors for an SQS event
-    source"): for the longest run, and then for its own.
+    While the function is throttled, Lambda holds a message for that timeout (Developer Guide, "Handling errors
+    for an SQS event source"): for the longest run, and then for its own.
     """
     queue, mapping = (with_webhook[name]["Properties"] for name in ("Pushes", "PushesToSync"))
     mine = {name: queue[name] for name in ("FifoQueue", "DelaySeconds", "VisibilityTimeout")}
