@@ -8,7 +8,7 @@ from typing import Any
 from closrads import config, notifier
 from closrads.clock import Clock
 from closrads.config import load_settings
-from closrads.domain.metrics import run_metrics
+from closrads.domain.metrics import PUSH_RECEIVED, run_metrics
 from closrads.domain.pushes import parse_messages
 from closrads.domain.request import RunRequest, StepRequest, parse_event, parse_step
 from closrads.domain.results import RunResult
@@ -113,7 +113,9 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
         mail, refused = notify(result, settings.email, settings.timezone)
         result = replace(result, mail=mail, mail_refused=tuple(refused))
     end_run(result, request, settings, clock)
-    emit_metrics(run_metrics(result, request), settings.stage)
+    counts = run_metrics(result, request)
+    no_push = {PUSH_RECEIVED: 0} if counts and config.push_queue_url() else {}  # without a value nobody sees silence
+    emit_metrics({**counts, **no_push}, settings.stage)
     logger.info(
         "run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": result.mail.value}
     )

@@ -66,8 +66,8 @@ def _seconds_to_wait(campaigns: Iterable[CampaignConfig], ledger: Ledger, clock:
 
     Any recheck counts: a push is as likely to tell of what that one has seen. What it has not seen waits, but is kept.
     """
-    last = [at for campaign in campaigns if (at := ledger.last_recheck(campaign.slug))]
-    waits = [MIN_GAP_SECONDS - (clock.now() - at).total_seconds() for at in last]
+    last = [recheck for campaign in campaigns if (recheck := ledger.last_recheck(campaign.slug))]
+    waits = [MIN_GAP_SECONDS - (clock.now() - recheck.at).total_seconds() for recheck in last]
     return max(math.ceil(max(waits, default=0)), 0)
 
 

@@ -26,7 +26,10 @@ _SCHEDULES_OF_FLEET = {"FleetRunDaily": "schedule daily run"}
 _QUEUES = {
     "MissedRuns": ("runs that a schedule could not start", "start them by hand, a sync before its recheck"),
     "FailedRuns": ("runs that failed, or that Lambda never began", "do what the alarm LostRun says"),
-    "LostPushes": ("notices of Meta whose recheck failed again and again", "do what the alarm LostPush says"),
+    "LostPushes": (
+        "notices of Meta whose recheck failed again and again",
+        "do what the alarm RunFailed says, then purge it",
+    ),
 }
 
 

@@ -283,4 +283,4 @@ def test_notices_that_were_given_up_are_told_of(call: Call, business: Sandbox, m
 
     _, findings = found(call)
 
-    assert "LostPush" in findings["queue LostPushes"]["remedy"]
+    assert "RunFailed" in findings["queue LostPushes"]["remedy"]

@@ -79,6 +79,7 @@ runs = st.builds(
     left_to=texts,
     notices=several,
     switched_off=st.lists(switches, max_size=2).map(tuple),
+    reason=st.sampled_from(["", "push"]),
 )
 
 RUN: dict[str, Any] = {

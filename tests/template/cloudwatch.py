@@ -28,6 +28,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 }
 _STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {"Sum": sum, "Maximum": max, "Minimum": min}
 _FILL = re.compile(r"FILL\((\w+), (\d+)\)")
+_ONE_WITHOUT_THE_OTHER = re.compile(r"IF\(FILL\((\w+), 0\) > 0 AND FILL\((\w+), 0\) < 1, 1, 0\)")
 _SUM_OF_FILLED = re.compile(r"SUM\(FILL\(METRICS\(\), (\d+)\)\)")
 
 
@@ -200,6 +201,9 @@ class Alarm:
             return values[shown["Id"]]
         if one := _FILL.fullmatch(shown["Expression"]):
             return _filled(values[one[1]], float(one[2]), reading)
+        if pair := _ONE_WITHOUT_THE_OTHER.fullmatch(shown["Expression"]):
+            one_by_one = zip(*(_filled(values[name], 0, reading) for name in pair.groups()), strict=True)
+            return [None if one is None or other is None else float(one > 0 and other < 1) for one, other in one_by_one]
         every = _SUM_OF_FILLED.fullmatch(shown["Expression"])
         assert every, f"this evaluation does not know {shown['Expression']}"
         columns = zip(*(_filled(each, float(every[1]), reading) for each in values.values()), strict=True)

@@ -27,7 +27,6 @@ ADDED = {
     "PushesToSync": "AWS::Lambda::EventSourceMapping",
     "PushRefused": "AWS::CloudWatch::Alarm",
     "PushSilence": "AWS::CloudWatch::Alarm",
-    "LostPush": "AWS::CloudWatch::Alarm",
 }
 PARAMETER = ARN % ("ssm", "parameter/closrads/prod/meta/")
 
@@ -145,7 +144,7 @@ def test_its_alarms_hear_what_is_emitted(with_webhook: Stack, world: World, caps
     ]
 
 
-@pytest.mark.parametrize("name", ["PushRefused", "PushSilence", "LostPush"])
+@pytest.mark.parametrize("name", ["PushRefused", "PushSilence"])
 def test_its_alarms_reach_a_person(with_webhook: Stack, name: str) -> None:
     """And say what to do first; each is on the dashboard."""
     alarm = with_webhook[name]["Properties"]
