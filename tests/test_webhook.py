@@ -219,7 +219,8 @@ def test_hostile_requests_start_nothing_and_learn_nothing(receiver: Receiver, na
     """They are refused without a detail, and the log has no secret and nothing of what they sent."""
     answer = receiver.answer(hostile()[name])
 
-    assert_silent(receiver, answer, 403, 400)
+    only_looked_at_if_small = "5 MB", "just too large"
+    assert_silent(receiver, answer, 403, *(() if name in only_looked_at_if_small else (400,)))
     assert SECRET not in log.getvalue()
     assert VERIFY_TOKEN not in log.getvalue()
     assert "act_111" not in log.getvalue()
