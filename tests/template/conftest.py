@@ -82,6 +82,8 @@ def emitted(
     for name, value in stack["SyncFunction"]["Properties"]["Environment"]["Variables"].items():
         if name == "CLOSRADS_STAGE" or name.startswith("POWERTOOLS_"):
             monkeypatch.setenv(name, value)
+    if "CLOSRADS_PUSH_QUEUE" not in stack["SyncFunction"]["Properties"]["Environment"]["Variables"]:
+        monkeypatch.delenv("CLOSRADS_PUSH_QUEUE", raising=False)
     world.campaign("FL")
     world.adset(states="FL")
     world.meta.token_expires_at = int(world.meta.now() + 86_400)

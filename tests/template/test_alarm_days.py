@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from closrads.domain.metrics import API_DAYS_LEFT, TOKEN_DAYS_LEFT
+from closrads.domain.metrics import API_DAYS_LEFT, PUSH_RECEIVED, PUSH_REFUSED, TOKEN_DAYS_LEFT
 from closrads.report.wording import API_NOTICE_DAYS, TOKEN_NOTICE_DAYS
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
@@ -90,6 +90,8 @@ class Days:
     """Until Meta ends the version of its API, by the day."""
     token_days_left: Callable[[date], int] = lambda _: 60
     """Until a token ends, by the day."""
+    pushes: Callable[[date], bool] = lambda _: True
+    """Whether Meta pushes what becomes of a change, by the day."""
 
     @property
     def _ends(self) -> Mapping[str, Callable[[date], int]]:
@@ -111,8 +113,15 @@ class Days:
             today = datetime.fromtimestamp(start, UTC).date()
             told = days_left(today) if (days_left := self._ends.get(name)) else value
             self.tell("CLOSRADS", name, dimensions, Point(end, told, end + EMF_LATE))
+        if self.emitted[kind].get("AdSetsUpdated") and self.pushes(datetime.fromtimestamp(start, UTC).date()):
+            self.push(PUSH_RECEIVED, end)
         self.invocation(start, seconds, failed=bool(self.emitted[kind].get("RunFailed")))
         return end
+
+    def push(self, name: str, at: float) -> float:
+        """Let the receiver of Meta's pushes tell of one."""
+        self.tell("CLOSRADS", name, {"service": "closrads", "stage": "prod"}, Point(at, 1, at + EMF_LATE))
+        return at
 
     def invocation(self, start: float, seconds: float, *, failed: bool) -> float:
         """Let Lambda tell of an invocation, which it dates to its start; return its end."""
@@ -184,7 +193,9 @@ def alarms(deploy: Deploy) -> Callable[[bool], dict[str, Alarm]]:
     """Give the alarms of a production stack, without or with Fleet."""
     return lambda fleet: {
         name: Alarm(properties)
-        for name, properties in alarms_of(deploy(Stage="prod", Schedules="ON", Fleet=str(fleet).lower())).items()
+        for name, properties in alarms_of(
+            deploy(Stage="prod", Schedules="ON", Webhook="true", Fleet=str(fleet).lower())
+        ).items()
     }
 
 
@@ -345,6 +356,22 @@ def token_comes_to_its_end(days: Days) -> Troubles:
     }
 
 
+def pushes_are_refused(days: Days) -> Troubles:
+    """Let pushes with a wrong signature come, on two days."""
+    days.ordinary(4)
+    return {"PushRefused": [days.push(PUSH_REFUSED, at) for at in (days.at(1, 11), days.at(2, 13))]}
+
+
+def pushes_stop(days: Days) -> Troubles:
+    """Change something every day, of which Meta tells nothing for five days, and once more from the tenth day on."""
+    with_a_push = {(days.first + timedelta(day)).date() for day in (0, 1, 2, 3, 9)}
+    days.pushes = with_a_push.__contains__
+    for day in range(16):
+        days.run("change", days.at(day))
+    days.rechecks(days.at(0, 0, 0), days.at(16, 0, 0))
+    return {"PushSilence": [days.at(3) + 40, days.at(9) + 40]}
+
+
 STORIES: Mapping[Story, tuple[int, bool]] = {
     dies: (5, False),
     fails_at_once: (4, False),
@@ -358,6 +385,8 @@ STORIES: Mapping[Story, tuple[int, bool]] = {
     is_almost_cut_off: (4, False),
     api_comes_to_its_end: (12, False),
     token_comes_to_its_end: (12, False),
+    pushes_are_refused: (4, False),
+    pushes_stop: (16, False),
     workflow_fails: (4, True),
     workflow_does_not_come: (12, True),
 }

@@ -166,4 +166,4 @@ def test_every_alarm_is_in_the_runbook(deploy: Deploy) -> None:
     page = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|", page.partition("## By word")[0], re.MULTILINE)
 
-    assert sorted(rows) == sorted(alarms_of(deploy(Stage="prod", Schedules="ON", Fleet="true")))
+    assert sorted(rows) == sorted(alarms_of(deploy(Stage="prod", Schedules="ON", Webhook="true", Fleet="true")))

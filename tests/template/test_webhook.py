@@ -58,6 +58,8 @@ def test_the_receiver_can_read_two_parameters_and_ask_and_nothing_more(with_webh
         ("ssm:GetParameters", f"{PARAMETER}webhook_verify_token"),
         ("ssm:GetParameters", f"{PARAMETER}app_secret"),
         ("sqs:SendMessage", "${Pushes.Arn}"),  # SendMessageBatch takes that right (SQS API permissions reference)
+        ("logs:CreateLogStream", "${WebhookLogs.Arn}"),
+        ("logs:PutLogEvents", "${WebhookLogs.Arn}"),
     }
     called = {(call.service, call.operation) for call in world.sandbox.aws.requests}
     assert called == {("ssm", "GetParameters"), ("sqs", "SendMessageBatch")}
