@@ -33,6 +33,8 @@ def needed(call: AwsRequest) -> Iterator[Right]:
     if call.operation == "TransactWriteItems":
         for kind, part in (pair for item in call.params["TransactItems"] for pair in item.items()):
             yield f"dynamodb:{PARTS[kind]}", _arn(service, f"table/{part['TableName']}")
+    elif call.operation == "GetParameters":
+        yield from (("ssm:GetParameters", _arn(service, f"parameter{name}")) for name in call.params["Names"])
     else:
         yield f"{service}:{call.operation}", _target(service, call)
 
@@ -119,6 +121,8 @@ class TestCommands:
             ("history", "--campaign", "veterans"),
             ("logs",),
             ("undo", "THE RUN", "--yes"),
+            ("pause",),
+            ("resume", "veterans"),
             ("completion",),
         ],
         ids=lambda arguments: arguments[0],
