@@ -1,8 +1,8 @@
 """Redirection of the function's log when it runs in a shell."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from io import TextIOBase
 from typing import Any, TextIO
 
@@ -12,7 +12,7 @@ from closrads.observability import begin_invocation, logger
 class Tee(TextIOBase):
     """A stream that writes to several others."""
 
-    def __init__(self, *streams: TextIO) -> None:
+    def __init__(self, *streams: TextIO | TextIOBase) -> None:
         self._streams = streams
 
     def write(self, text: str) -> int:
@@ -27,22 +27,26 @@ class Tee(TextIOBase):
             stream.flush()
 
 
-MAIL_TROUBLE = frozenset({"mail.failed", "mail.refused", "mail.defect"})
-"""Messages of the log that say why somebody did not get the report."""
+Entry = Mapping[str, Any]
+"""One line of the log."""
 
 
-class Noting(TextIOBase):
-    """A stream of log lines that keeps why the report could not be mailed."""
+class Listener(TextIOBase):
+    """A stream of log lines that hands those with certain messages to whoever wants to hear of them.
 
-    def __init__(self) -> None:
-        self.mail_trouble: list[str] = []
+    These cannot disturb the run that writes the lines.
+    """
+
+    def __init__(self, heard_by: Mapping[str, Callable[[Entry], None]]) -> None:
+        self._heard_by = heard_by
 
     def write(self, text: str) -> int:
         """Look at some lines, each of which is written at once."""
         for line in text.splitlines():
-            if any(f'"{message}"' in line for message in MAIL_TROUBLE):
-                said = json.loads(line)
-                self.mail_trouble.append(str(said.get("error") or said.get("exception_name")))
+            if any(f'"message":"{message}"' in line for message in self._heard_by):
+                entry = json.loads(line)
+                with suppress(Exception, SystemExit):  # rich raises the latter where nobody reads: no reason to stop
+                    self._heard_by[entry["message"]](entry)
         return len(text)
 
 

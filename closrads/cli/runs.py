@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
@@ -18,7 +19,8 @@ from closrads.cli.checks import Finding
 from closrads.cli.completion import EVENTS, ROOT, event_names
 from closrads.cli.environment import CALL_SECONDS, Place
 from closrads.cli.live_rights import missing_rights
-from closrads.cli.log import Noting, Tee, logged_to
+from closrads.cli.log import Entry, Listener, Tee, logged_to
+from closrads.cli.progress import Hearing, showing_progress
 from closrads.cli.summary import campaigns, footline, headline, meaning_of_signs, several, switches
 from closrads.cli.terminal import (
     FAILED,
@@ -44,6 +46,8 @@ from closrads.sync import refuse_undo_while_paused
 
 LOGS = ROOT / "build/log" if (ROOT / "pyproject.toml").is_file() else Path(get_app_dir("closrads")) / "log"
 """In the checkout; where the commands are installed, in the user's own folder."""
+MAIL_TROUBLE = ("mail.failed", "mail.refused", "mail.defect")
+"""Messages of the log that say why somebody did not get the report."""
 WHERE_IDS_ARE = f"ids stand at the foot of each report, and in `{PROGRAM} history`"
 
 
@@ -184,20 +188,39 @@ def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> R
     kind = f"{'dry' if request.dry_run else 'live'}-{request.action}"
     path = LOGS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{place.stage}-{kind}.jsonl"
     what = f"{'Dry run' if request.dry_run else 'LIVE run'}, {request.action}: asking CLOSRTECH and Meta"
-    noting = Noting()
-    streams = (noting, sys.stderr) if manner.verbose else (noting,)
-    with path.open("a", encoding="utf-8") as file, logged_to(Tee(file, *streams)):
+    troubles: list[str] = []
+    hearing = dict.fromkeys(MAIL_TROUBLE, lambda entry: troubles.append(_why(entry)))
+    with path.open("a", encoding="utf-8") as file:
         try:
-            with waiting(what, quiet=manner.verbose):
+            with _shown(what, request, manner) as more, logged_to(_streams(file, {**hearing, **more}, manner)):
                 return RunResult.from_json(handler.handle(event, environment.clock()))
         except SyncFailed as failure:
             return RunResult.from_json(failure.result)
         except KeyboardInterrupt:
             _stop(request, path, file)
         finally:
-            for trouble in noting.mail_trouble:
-                say(f"The report was not mailed: {one_line(trouble)}", style="red")
+            for trouble in troubles:
+                say(f"The report was not mailed: {trouble}", style="red")
             say(f"log: {path}", style="dim")
+
+
+@contextmanager
+def _shown(what: str, request: RunRequest, manner: Manner) -> Iterator[Hearing]:
+    """Show that a run goes on; yield what is to be heard of its log for that."""
+    if request.dry_run:
+        with waiting(what, quiet=manner.verbose):
+            yield {}
+    else:
+        with showing_progress(request.action, what, quiet=manner.verbose) as hearing:
+            yield hearing
+
+
+def _streams(file: TextIO, hearing: Hearing, manner: Manner) -> Tee:
+    return Tee(file, Listener(hearing), *([sys.stderr] if manner.verbose else []))
+
+
+def _why(entry: Entry) -> str:
+    return one_line(str(entry.get("error") or entry.get("exception_name")))
 
 
 def _stop(request: RunRequest, path: Path, log: TextIO) -> NoReturn:

@@ -123,6 +123,8 @@ def carry_out(
         if not capacity.size:
             return Ending(results | _leave(queue, Result.DEFERRED, capacity.why_none))
         wave = queue[: capacity.size]
+        sizes = {"campaign": job.campaign, "adsets": len(wave), "left": len(queue) - len(wave)}
+        logger.info("wave.start", extra=sizes)
         try:
             outcomes = apply_wave(job, wave)
         except (PausedError, ConfigError) as error:
@@ -132,7 +134,7 @@ def carry_out(
         outcomes = {key: outcome for key, outcome in outcomes.items() if len(wave) == 1 or not outcome.will_pass}
         queue = [change for change in wave if change.adset.id not in outcomes] + queue[capacity.size :]
         for outcome in outcomes.values():
-            _log(outcome.result)
+            _log(job.campaign, outcome.result)
             results[outcome.result.id] = outcome.result
         caution = caution.after(list(outcomes.values()))
         stop = restrictions.explain(wave, list(outcomes.values())) or (caution.stop if queue else "")
@@ -220,5 +222,6 @@ def _leave(changes: Sequence[Decision], result: Result, why: str) -> dict[str, A
     return {change.adset.id: change.to_result(result, (why,)) for change in changes}
 
 
-def _log(result: AdSetResult) -> None:
-    logger.info("adset.result", extra={"adset": result.id, "result": result.result.value, "issues": result.issues})
+def _log(campaign: str, result: AdSetResult) -> None:
+    what = {"campaign": campaign, "adset": result.id, "adset_name": result.name}
+    logger.info("adset.result", extra={**what, "result": result.result.value, "issues": result.issues})
