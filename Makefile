@@ -44,8 +44,8 @@ fmt: .venv/lint.ready   ## put the code into its standard form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-sandbox: .venv/demo.ready .venv/cli.ready ## keep the local stand-in running; prints the environment for another shell
-	@$(BIN)/python -m sandbox
+sandbox: .venv/demo.ready .venv/cli.ready ## keep the local stand-in running, SCENARIO="a name" for another; prints the environment for a shell
+	@$(BIN)/python -m sandbox $(if $(SCENARIO),--scenario "$(SCENARIO)")
 
 MINUTES := 10
 simulate: .venv/test.ready ## random worlds in virtual time, for MINUTES=10

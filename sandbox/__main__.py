@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sandbox import SCENARIOS, Sandbox
 from sandbox.aws import CONTAINER_HOST
+from sandbox.mailbox import Mailbox
 from sandbox.scenarios import legacy_env
 
 ENV_FILE = Path("build/sandbox-env.json")
@@ -21,20 +22,20 @@ def main() -> None:
     """Start the sandbox, load a scenario, print how to connect, and run until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--scenario", default="change day", choices=SCENARIOS, metavar="NAME", help="what to load")
-    for service in ("meta", "closrtech", "aws"):
+    for service in ("meta", "closrtech", "aws", "mail"):
         parser.add_argument(f"--{service}-port", type=int, default=0, metavar="PORT", help="default: any free port")
     options = parser.parse_args()
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     ports = {"meta_port": options.meta_port, "closrtech_port": options.closrtech_port, "aws_port": options.aws_port}
-    with Sandbox(**ports) as sandbox:
+    with Sandbox(**ports) as sandbox, Mailbox(lambda: sandbox.aws.mails, options.mail_port) as mailbox:
         sandbox.load(options.scenario)
-        _introduce(sandbox, options.scenario)
+        _introduce(sandbox, mailbox, options.scenario)
         ended.wait()
 
 
-def _introduce(sandbox: Sandbox, scenario: str) -> None:
+def _introduce(sandbox: Sandbox, mailbox: Mailbox, scenario: str) -> None:
     ENV_FILE.parent.mkdir(exist_ok=True)
     ENV_FILE.write_text(json.dumps({"Parameters": sandbox.environment(CONTAINER_HOST)}, indent=2) + "\n")
     LEGACY_FILE.write_text(legacy_env(sandbox))
@@ -43,8 +44,9 @@ def _introduce(sandbox: Sandbox, scenario: str) -> None:
     print(exports)
     print(f"# another shell takes these with: . {SHELL_FILE}")
     print(f"# and goes on, for example, with: .venv/bin/python -m closrads push-config {LEGACY_FILE}, then doctor")
+    print(f"\n# the mails it sends, in a browser: {mailbox.url}")
     print(f"\n# for a container: sam local invoke --env-vars {ENV_FILE}")
-    print("\n# scenarios, for --scenario:")
+    print("\n# scenarios, for --scenario, or for make sandbox SCENARIO=:")
     for name, build in SCENARIOS.items():
         print(f"#   {'*' if name == scenario else ' '} {name:<24} {build.__doc__}")
     print("\n# running until Ctrl-C")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from closrads.cli import completion
 from sandbox import SCENARIOS, Sandbox
@@ -240,6 +241,8 @@ def test_the_program(tmp_path: Path, number: signal.Signals) -> None:
             lines.append(line)
             if "Ctrl-C" in line:
                 break
+        (mails,) = (line.rpartition(" ")[2].strip() for line in lines if "in a browser" in line)
+        assert "None yet." in requests.get(mails, timeout=30).text
         run.send_signal(number)
     assert run.returncode == 0
     assert "export CLOSRADS_PARAMETER_PATH=/closrads/sandbox\n" in lines
