@@ -4,12 +4,14 @@ import argparse
 import json
 import shlex
 import signal
-import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sandbox import SCENARIOS, Sandbox
 from sandbox.aws import CONTAINER_HOST
+from sandbox.bridge import Bridge, bridge_address
 from sandbox.mailbox import Mailbox
 from sandbox.scenarios import legacy_env
 
@@ -32,7 +34,26 @@ def main() -> None:
     with Sandbox(**ports) as sandbox, Mailbox(lambda: sandbox.aws.mails, options.mail_port) as mailbox:
         sandbox.load(options.scenario)
         _introduce(sandbox, mailbox, options.scenario)
-        ended.wait()
+        with ExitStack() as running:
+            _let_containers_in(sandbox, running)
+            print("\n# running until Ctrl-C", flush=True)
+            ended.wait()
+
+
+def _let_containers_in(sandbox: Sandbox, running: ExitStack) -> None:
+    """Listen on Docker's bridge, too, where there is one, and say how a container gets here."""
+    address = bridge_address()
+    ports = [port for url in (sandbox.meta.url, sandbox.closrtech.url, sandbox.aws.url) if (port := urlsplit(url).port)]
+    if address is None:
+        print("#   host.docker.internal has to lead to 127.0.0.1 of this machine, as it does with Docker Desktop")
+        return
+    try:
+        running.enter_context(Bridge(address, ports))
+    except OSError as error:
+        print(f"#   but no container gets here: {address} cannot be listened at ({error.strerror})")
+        return
+    print(f"#   and with --add-host host.docker.internal:host-gateway, for Docker's bridge has {address} here")
+    print("#   (if the function gets no answer, this machine's firewall keeps the container out)")
 
 
 def _introduce(sandbox: Sandbox, mailbox: Mailbox, scenario: str) -> None:
@@ -45,12 +66,10 @@ def _introduce(sandbox: Sandbox, mailbox: Mailbox, scenario: str) -> None:
     print(f"# another shell takes these with: . {SHELL_FILE}")
     print(f"# and goes on, for example, with: .venv/bin/python -m closrads push-config {LEGACY_FILE}, then doctor")
     print(f"\n# the mails it sends, in a browser: {mailbox.url}")
-    print(f"\n# for a container: sam local invoke --env-vars {ENV_FILE}")
     print("\n# scenarios, for --scenario, or for make sandbox SCENARIO=:")
     for name, build in SCENARIOS.items():
         print(f"#   {'*' if name == scenario else ' '} {name:<24} {build.__doc__}")
-    print("\n# running until Ctrl-C")
-    sys.stdout.flush()
+    print(f"\n# for a container: sam local invoke --env-vars {ENV_FILE}")
 
 
 if __name__ == "__main__":
