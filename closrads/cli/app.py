@@ -125,7 +125,7 @@ def pull_config(
     *,
     to_json: Json = False,
 ) -> None:
-    """Write a stage's parameters as a TOML file, with secrets as ***, which push-config leaves as they are."""
+    """Show what is stored for a stage, or write it to FILE. Secrets are ***, which push-config leaves as they are."""
     with report_errors():
         from closrads.cli import parameters
 
