@@ -1,5 +1,6 @@
 """Makes a story that violates a clause smaller, for as long as it still violates it."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -9,17 +10,26 @@ from tests.simulation.story import DAY, HOUR, AdSpec, Again, Answer, Crash, Echo
 
 T = TypeVar("T")
 MOST_TRIALS = 600
+MOST_SECONDS = 600.0
 
 
-def shrink(story: Story, fails: Callable[[Story], bool], most_trials: int = MOST_TRIALS) -> Story:
-    """Return the smallest story found for which `fails` is still true, as it is for `story`."""
-    trials = 0
+def shrink(
+    story: Story,
+    fails: Callable[[Story], bool],
+    most_trials: int = MOST_TRIALS,
+    now: Callable[[], float] = time.monotonic,
+) -> Story:
+    """Return the smallest story for which `fails` is still true, as it is for `story`.
+
+    After `MOST_SECONDS`, as `now` tells them, or `most_trials`, it is the smallest that was found until then.
+    """
+    trials, end = 0, now() + MOST_SECONDS
     is_smaller = True
     while is_smaller:
         is_smaller = False
         for candidate in _candidates(story):
             trials += 1
-            if trials > most_trials:
+            if trials > most_trials or now() > end:
                 return story
             if fails(candidate):
                 story, is_smaller = candidate, True
@@ -74,6 +84,8 @@ def _smaller_worlds(world: World) -> Iterator[World]:
     for number, campaign in enumerate(world.campaigns):
         if len(world.campaigns) > 1:
             yield replace(world, campaigns=(*world.campaigns[:number], *world.campaigns[number + 1 :]))
+        for adsets in filter(None, _without_parts(campaign.adsets)):
+            yield replace(world, campaigns=_with(world.campaigns, number, replace(campaign, adsets=adsets)))
         for index, adset in enumerate(campaign.adsets):
             changed: list[Any] = [
                 replace(adset, ads=(*adset.ads[:place], *adset.ads[place + 1 :])) for place in range(len(adset.ads))
@@ -84,9 +96,8 @@ def _smaller_worlds(world: World) -> Iterator[World]:
                 for simpler in _simpler_ads(ad)
             ]
             changed += [replace(adset, echo=Echo.SAME)] if adset.echo is not Echo.SAME else []
-            lists = [(*campaign.adsets[:index], *campaign.adsets[index + 1 :])] if len(campaign.adsets) > 1 else []
-            lists += [_with(campaign.adsets, index, each) for each in changed]
-            for adsets in lists:
+            for each in changed:
+                adsets = _with(campaign.adsets, index, each)
                 yield replace(world, campaigns=_with(world.campaigns, number, replace(campaign, adsets=adsets)))
     plain = World(())
     for field in ("wave_size", "tier", "shows_usage", "pace", "log", "read_lag"):

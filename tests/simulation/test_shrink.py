@@ -1,7 +1,10 @@
 """A story that fails becomes smaller for as long as it fails."""
 
-from tests.simulation.draw import draw
-from tests.simulation.shrink import shrink
+from dataclasses import replace
+from itertools import count
+
+from tests.simulation.draw import CROWD, draw
+from tests.simulation.shrink import MOST_SECONDS, MOST_TRIALS, shrink
 from tests.simulation.story import Crash, Story
 
 SEED = next(seed for seed in range(1000) if any(isinstance(event, Crash) for event in draw(seed).events))
@@ -30,3 +33,30 @@ def test_the_quiet_days_stay() -> None:
     drawn = draw(SEED)
     quiet = [run for run in drawn.runs if run.at >= drawn.calm]
     assert [run.name for run in shrink(drawn, has_a_crash).runs if run.at >= drawn.calm] == [run.name for run in quiet]
+
+
+def test_it_ends_in_time() -> None:
+    """Then it returns the smallest story so far, which fails too."""
+    minutes = count(step=60)
+    tried = []
+
+    def fails(story: Story) -> bool:
+        tried.append(story)
+        return has_a_crash(story)
+
+    assert has_a_crash(shrink(draw(SEED), fails, now=lambda: float(next(minutes))))
+    assert len(tried) == MOST_SECONDS / 60
+
+
+def test_most_ad_sets_of_a_crowd_go_at_once() -> None:
+    """Each story of a crowd takes seconds: to leave out one ad set after the other would take a quarter of an hour."""
+    crowded = next(story for seed in range(1000) if len((story := draw(seed)).world.adsets) == CROWD)
+    crowded = replace(crowded, events=())
+    tried = []
+
+    def fails(story: Story) -> bool:
+        tried.append(len(story.world.adsets))
+        return story.runs == crowded.runs
+
+    assert len(shrink(crowded, fails).world.adsets) == 1
+    assert tried.index(1) < MOST_TRIALS / 4
