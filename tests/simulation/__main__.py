@@ -1,12 +1,12 @@
 """Plays stories from the command line: `python -m tests.simulation --help`."""
 
 import argparse
+import itertools
 import math
 import multiprocessing
 import os
 import sys
 import time
-from collections import Counter
 
 from tests.simulation.draw import draw
 from tests.simulation.play import player
@@ -15,6 +15,8 @@ from tests.simulation.shrink import shrink
 from tests.simulation.simulation import Simulation
 from tests.simulation.story import Story, source
 
+NAMED = 10
+"""Of each clause, so many seeds that violate it are named at the end."""
 _QUIET = ("→ dynamodb", "→ ssm", "→ ses", "← 200")
 
 
@@ -24,7 +26,7 @@ def main() -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--seed", type=int, help="play one story and print it")
     what.add_argument("--seeds", metavar="A..B", help="play the stories of these seeds, B not included")
-    what.add_argument("--minutes", type=float, help="play new stories for so long")
+    what.add_argument("--minutes", type=float, help="play new stories for so long, then print one that fails")
     parser.add_argument("--first", type=int, default=0, help="with --minutes: the seed to begin with")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes; default: one for each core")
     parser.add_argument("--shrink", action="store_true", help="with --seed: make the story as small as possible first")
@@ -34,8 +36,9 @@ def main() -> int:
         return _show(draw(chosen.seed), is_shrunk=chosen.shrink, is_whole=chosen.whole)
     if chosen.seeds is not None:
         first, last = map(int, chosen.seeds.split(".."))
-        return _search(range(first, last), math.inf, chosen.jobs)
-    return _search(range(chosen.first, sys.maxsize), 60 * chosen.minutes, chosen.jobs)
+        return int(_search(range(first, last), math.inf, chosen.jobs) is not None)
+    failing = _search(range(chosen.first, sys.maxsize), 60 * chosen.minutes, chosen.jobs)
+    return 0 if failing is None else _show(draw(failing), is_shrunk=True, is_whole=False)
 
 
 def _show(story: Story, *, is_shrunk: bool, is_whole: bool) -> int:
@@ -65,10 +68,13 @@ def _print(simulation: Simulation, *, is_whole: bool) -> None:
         write(f"{violation}\n")
 
 
-def _search(seeds: range, seconds: float, jobs: int) -> int:
-    """Play stories in several processes; tell of each clause when it is first violated, and of all at the end."""
+def _search(seeds: range, seconds: float, jobs: int) -> int | None:
+    """Play stories in several processes; tell of each clause when it is first violated, and of all at the end.
+
+    Return the first seed that violates one; None if none does.
+    """
     started, count = time.monotonic(), 0
-    found: Counter[Clause] = Counter()
+    found: dict[Clause, list[int]] = {}
     results: multiprocessing.Queue[tuple[int, set[Clause]] | None] = multiprocessing.Queue()
     workers = [
         multiprocessing.Process(target=_work, args=(seeds[number::jobs], started + seconds, results))
@@ -84,16 +90,17 @@ def _search(seeds: range, seconds: float, jobs: int) -> int:
             continue
         seed, clauses = result
         count += 1
-        found.update(clauses)
         for clause in sorted(clauses):
-            if found[clause] == 1:
+            found.setdefault(clause, []).append(seed)
+            if len(found[clause]) == 1:
                 sys.stdout.write(f"seed {seed}: {clause}\n")
                 sys.stdout.flush()
     took = time.monotonic() - started
     sys.stdout.write(f"{count} stories in {took:.0f} s, {count / took:.1f} a second\n")
-    for clause, times in found.most_common():
-        sys.stdout.write(f"{times:6} violate: {clause}\n")
-    return int(bool(found))
+    for clause, failing in sorted(found.items(), key=lambda each: -len(each[1])):
+        named = ", ".join(map(str, sorted(failing)[:NAMED]))
+        sys.stdout.write(f"{len(failing):6} violate: {clause} (seeds {named}{', …' * (len(failing) > NAMED)})\n")
+    return min(itertools.chain(*found.values()), default=None)
 
 
 def _work(seeds: range, end: float, results: "multiprocessing.Queue[tuple[int, set[Clause]] | None]") -> None:
