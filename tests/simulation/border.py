@@ -74,6 +74,8 @@ class Invocation(Process):
         """By campaign, the region keys of the demand that was last served."""
         self.was_crashed = False
         self.mails: list[Mail] = []
+        self.was_mail_refused = False
+        """Whether SES did not take a mail at one attempt."""
 
     def exchange(
         self, service: str, labels: Sequence[str], what: str, timeout: float, perform: Callable[["Call"], T]

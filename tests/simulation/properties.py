@@ -361,7 +361,7 @@ class Judge:
             return
         self._last_look = max(self._last_look, invocation.started)
         self._judge_stop_told(invocation, outcome.mails)
-        said = _Said(result, outcome.mails)
+        said = _Said(result, outcome.mails, was_refused=invocation.was_mail_refused)
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
 
@@ -378,8 +378,8 @@ class Judge:
     def _judge_telling(
         self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile, at_begin: set[Ailment]
     ) -> None:
-        is_ill, is_good = said.of(adset_id, file)
-        if is_ill:
+        is_ill, is_named, is_good = said.of(adset_id, file)
+        if is_ill and is_named:
             file.told.ill_at = self._now
         elif is_good:
             file.told.ill_at = None
@@ -398,7 +398,7 @@ class Judge:
         ]
         if file.is_open:
             facts.append(f"its change is {min(OPEN.intersection(file.changes.values()))}")
-        if facts and file.told.ill_at is None:
+        if facts and file.told.ill_at is None and not (is_ill and said.is_unmailed):
             clause = Clause.TRUTHFUL if is_good else Clause.TOLD
             self._violated(
                 clause, file.name, f"{invocation.name} says “{said.result(adset_id)}”, but {'; '.join(facts)}"
@@ -513,7 +513,7 @@ def _is_easy(fate: Fate) -> bool:
 class _Said:
     """What a run said, in its result and its mails."""
 
-    def __init__(self, result: dict[str, Any], mails: tuple[Mail, ...]) -> None:
+    def __init__(self, result: dict[str, Any], mails: tuple[Mail, ...], *, was_refused: bool) -> None:
         self._campaigns: dict[str, Any] = {campaign["slug"]: campaign for campaign in result["campaigns"]}
         self._adsets = {adset["id"]: adset for each in result["campaigns"] for adset in each["adsets"]}
         self._recovered: dict[str, list[dict[str, Any]]] = {}
@@ -521,6 +521,8 @@ class _Said:
             self._recovered.setdefault(found["id"], []).append(found)
         self._unexplained = {pause["adset_id"] for pause in result.get("unexplained", ())}
         self._text = "\n".join(f"{mail.subject}\n{mail.text}" for mail in mails)
+        self.is_unmailed = was_refused and not mails and result["mail"] == "failed"
+        """Unobservable.MAIL_REFUSED."""
 
     def concerns(self, campaign: str, asked_for: tuple[str, ...]) -> bool:
         """Tell whether the run had to do with a campaign, even if that is switched off."""
@@ -534,8 +536,8 @@ class _Said:
             words.append(self._adsets[adset_id]["result"])
         return ", ".join(words) or "nothing"
 
-    def of(self, adset_id: str, file: _AdSetFile) -> tuple[bool, bool]:
-        """Return whether the run told that an ad set is not as it should be, and whether it told that it is."""
+    def of(self, adset_id: str, file: _AdSetFile) -> tuple[bool, bool, bool]:
+        """Return whether the result calls an ad set ill, whether a mail names it, and whether it is called well."""
         adset = self._adsets.get(adset_id)
         found = self._recovered.get(adset_id, [])
         is_named = file.name in self._text
@@ -545,7 +547,7 @@ class _Said:
         elif not found:
             campaign = self._campaigns.get(file.campaign)
             if campaign is None or not campaign["errors"]:
-                return False, False
-            return campaign["campaign_name"] in self._text, False
+                return False, False, False
+            return True, campaign["campaign_name"] in self._text, False
         is_good = not is_ill and (adset is not None or bool(found))
-        return is_ill and is_named, is_good
+        return is_ill, is_named, is_good

@@ -302,10 +302,13 @@ class Simulation:
         answer = perform() if fault is None or fault.applied else {}
         if request.operation in _WRITES:
             self._watch_ledger(invocation)
-        if request.operation == "SendEmail" and (fault is None or fault.applied):
-            mail: Mail = self.cloud.mails[-1]
-            invocation.mails.append(mail)
-            self.note(invocation.name, f"✉ {mail.subject}")
+        if request.operation == "SendEmail":
+            if fault is None or fault.applied:
+                mail: Mail = self.cloud.mails[-1]
+                invocation.mails.append(mail)
+                self.note(invocation.name, f"✉ {mail.subject}")
+            else:
+                invocation.was_mail_refused = True
         if fault is None:
             return answer
         self.note(invocation.name, f"← {fault.answer}")

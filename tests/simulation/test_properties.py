@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 import requests
+from botocore.exceptions import BotoCoreError
 
 from closrads.clock import Clock
 from closrads.errors import ClosradsError
@@ -23,6 +24,7 @@ from tests.simulation.story import (
     DAY,
     AdSetSpec,
     AdSpec,
+    Answer,
     At,
     CampaignSpec,
     Change,
@@ -102,6 +104,9 @@ class Product:
 Steps = Callable[[Product], None]
 
 
+says_of_a_refused_mail = "failed"
+
+
 def product(steps: Steps, says: str, times: int) -> Handle:
     """Return a handler that takes these steps in its first runs, and says this of its ad set in all of them."""
     left = [steps] * times
@@ -109,11 +114,16 @@ def product(steps: Steps, says: str, times: int) -> Handle:
     def handle(event: dict[str, Any], clock: Clock) -> dict[str, Any]:
         if left:
             left.pop()(Product(clock))
-        if says:
-            Product(clock).report(says)
+        mail = "sent"
+        try:
+            if says:
+                Product(clock).report(says)
+        except BotoCoreError:
+            mail = says_of_a_refused_mail
         adsets = [{"id": ADSET, "name": "Alder", "result": says, "issues": []}] if says else []
         campaign = {"slug": "veterans", "campaign_name": "Veterans", "left_to": "", "errors": [], "adsets": adsets}
-        return {"left_to": "", "action": event["action"], "campaigns": [campaign], "recovered": []}
+        run = {"left_to": "", "action": event["action"], "mail": mail}
+        return {**run, "campaigns": [campaign], "recovered": []}
 
     return handle
 
@@ -319,6 +329,13 @@ class TestReports:
     def test_nothing_else_is_asked_for_once_it_is(self) -> None:
         told = violated(self.pending, says="failed")
         assert not told & {Clause.TRUTHFUL, Clause.TOLD}
+
+    def test_a_mail_that_ses_does_not_take_has_failed_in_the_result(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        refused = Answer("day 1", "ses", 0, 99, "dropped")
+        assert Clause.TOLD not in violated(self.pending, refused, says="failed")
+        assert Clause.TRUTHFUL in violated(self.pending, refused, says="unchanged")
+        monkeypatch.setitem(globals(), "says_of_a_refused_mail", "sent")
+        assert Clause.TOLD in violated(self.pending, refused, says="failed")
 
     def test_a_run_does_not_end_in_a_defect(self) -> None:
         def steps(_: Product) -> None:

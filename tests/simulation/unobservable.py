@@ -1,4 +1,4 @@
-"""What no client of Meta's can see in time, and is therefore no violation when it happens.
+"""What no client of Meta's can see in time, or say, and is therefore no violation when it happens.
 
 Each is named here with its reason and nowhere else; `properties.py` asks for it by name. What can be healed later must
 be, and what cannot must be told of: the properties at a story's end demand it.
@@ -49,3 +49,7 @@ class Unobservable(StrEnum):
     )
     """The run that might have seen it died after its write. The ad was off before and is off now, so nothing says that
     it ever ran."""
+
+    MAIL_REFUSED = "SES took the run's mail at none of its attempts"
+    """The run's result has to tell of it, and that its mail failed, which rings; and the next mail has to tell of it if
+    it still is so."""
