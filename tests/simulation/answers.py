@@ -1,5 +1,7 @@
 """The odd answers that a story can name: what Meta, the partner and AWS have been seen to send."""
 
+from typing import Any
+
 from sandbox.meta import faults
 from sandbox.server import Delivery, Reply
 
@@ -74,3 +76,9 @@ AWS: dict[str, tuple[str, int]] = {
     "access denied": ("AccessDeniedException", 400),
 }
 """Codes and statuses of AWS; the client tries again where boto3's would."""
+
+
+def is_refusal(reply: Any) -> bool:
+    """Tell whether an answer is an error by which Meta says that it has not done what it was asked for."""
+    is_error = isinstance(reply, Reply) and (reply.body or b"").startswith(b'{"error"')
+    return is_error and reply.body not in {puzzle.body for puzzle in PUZZLES.values()}

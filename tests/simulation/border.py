@@ -24,6 +24,7 @@ from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH, REGION, AwsRequest, Mail
 from sandbox.memory_aws import MemoryAws
 from sandbox.memory_aws.errors import AwsError
 from sandbox.server import Delivery, HttpRequest, decode_form
+from tests.simulation.answers import is_refusal
 from tests.simulation.kernel import Killed, Pool, Process, current_task, sleep
 from tests.simulation.story import Run
 
@@ -103,7 +104,8 @@ class Invocation(Process):
             raise TimeoutError
         sleep(until_effect)
         result = perform(call)
-        for delay in simulation.again(self, numbers):
+        # Meta may do twice what it has begun, but never begins what it has refused.
+        for delay in () if is_refusal(result) else simulation.again(self, numbers):
             simulation.kernel.after(delay, lambda: _late(perform, call))
         simulation.deeds_during(self, numbers, after=True)
         self._perhaps_crash(numbers, after=True)

@@ -242,7 +242,7 @@ class Slow:
 
 @dataclass(frozen=True)
 class Again:
-    """The n-th call of a kind in an invocation takes effect once more, so many seconds later."""
+    """The n-th call of a kind in an invocation takes effect once more, so many seconds later, unless it was refused."""
 
     run: str
     call: str

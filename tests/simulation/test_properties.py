@@ -24,6 +24,7 @@ from tests.simulation.story import (
     DAY,
     AdSetSpec,
     AdSpec,
+    Again,
     Answer,
     At,
     CampaignSpec,
@@ -224,6 +225,18 @@ class TestWrites:
             product.republish()
 
         assert violated(steps, states="FL", writers=2) == {Clause.ONE_WRITER}
+
+    @pytest.mark.parametrize(("answers", "is_done"), [((), True), (("permission missing",), False)])
+    def test_what_meta_has_refused_is_not_done_later(self, answers: tuple[str, ...], is_done: bool) -> None:  # noqa: FBT001 - a parameter
+        def steps(product: Product) -> None:
+            product.note("prepared")
+            product.read()
+            product.write()
+            product.note("not_written")
+
+        refusals = [Answer("day 1", "POST adset", 0, 1, answer) for answer in answers]
+        found = violated(steps, *refusals, Again("day 1", "POST adset", 1, 60.0), says="failed")
+        assert (Clause.FOLLOWS not in found) == is_done
 
 
 class TestAds:
