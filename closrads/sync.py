@@ -46,7 +46,7 @@ from closrads.observability import log_defect, logger
 from closrads.redaction import redact_all
 from closrads.rollout.budget import points_needed
 from closrads.rollout.change_run import Job
-from closrads.rollout.recovery import recheck, recover, report_open
+from closrads.rollout.recovery import recheck, recover, report_open, switch_on_again
 from closrads.rollout.rollout import Ending, carry_out, validate
 from closrads.state_mapper import build_fb_regions, is_state
 
@@ -537,7 +537,10 @@ def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known
 def _unexplained(
     run: Run, job: Job, pauses: Sequence[UnexplainedPause], adsets: Sequence[AdSetSnapshot]
 ) -> tuple[UnexplainedPause, ...]:
-    """Return the pauses that are still unexplained, and delete the others from the ledger."""
+    """Return the pauses that are still unexplained, or Meta's, and delete the others from the ledger.
+
+    Those that are Meta's stay in the ledger until a later run has seen the ads on.
+    """
     if not pauses:
         return ()
     now: dict[str, AdSetSnapshot | MetaError] = {adset.id: adset for adset in adsets if adset.ads}
@@ -549,7 +552,8 @@ def _unexplained(
     for adset_id, pause in still.items():
         if pause is None and not run.request.dry_run:
             job.ledger.forget_unexplained(job.campaign, adset_id)
-    return tuple(pause for pause in still.values() if pause is not None)
+    left = tuple(pause for pause in still.values() if pause is not None)
+    return left if run.request.dry_run else switch_on_again(job, left, now, log)
 
 
 def _still_unexplained(

@@ -126,6 +126,8 @@ class UnexplainedPause:
     """When the change was prepared."""
     is_reported: bool = False
     """Whether a report that has left has named these ads; a recheck names them only once."""
+    switched_on: frozenset[str] = frozenset()
+    """Ids of those that this run has switched on again, for the activity log tells by now that Meta paused them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,19 @@ def still_unexplained(
     return replace(pause, ads=left) if left else None
 
 
+def explained_as_metas(pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange]) -> tuple[Ad, ...]:
+    """Return the ads of `pause` that are still paused, and that Meta has paused according to the activity log."""
+    rows = tuple(log)
+    return tuple(
+        ad
+        for ad in ads
+        if ad.id in pause.ads
+        and ad.status == "PAUSED"
+        and (row := who_paused(ad.id, rows, pause.since)) is not None
+        and row.actor is Actor.META
+    )
+
+
 def is_in_process(finding: AdFinding) -> bool:
     """Return whether Meta is still processing an ad, which takes seconds, unlike a review, which takes hours."""
     return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS

@@ -462,12 +462,19 @@ def _is_news(recovery: Recovery) -> bool:
 
 def _pause_json(pause: UnexplainedPause) -> dict[str, Any]:
     ads = [{"id": ad_id, "name": name} for ad_id, name in pause.ads.items()]
-    return {"adset_id": pause.adset_id, "adset_name": pause.adset_name, "ads": ads, "since": pause.since.isoformat()}
+    return {
+        "adset_id": pause.adset_id,
+        "adset_name": pause.adset_name,
+        "ads": ads,
+        "since": pause.since.isoformat(),
+        "switched_on": sorted(pause.switched_on),
+    }
 
 
 def _pause_of(pause: Mapping[str, Any]) -> UnexplainedPause:
     ads = {ad["id"]: ad["name"] for ad in pause["ads"]}
-    return UnexplainedPause(pause["adset_id"], pause["adset_name"], ads, _time(pause["since"]))
+    switched_on = frozenset(pause.get("switched_on", ()))  # older results lack it
+    return UnexplainedPause(pause["adset_id"], pause["adset_name"], ads, _time(pause["since"]), switched_on=switched_on)
 
 
 def _campaign_json(campaign: SyncReport) -> dict[str, Any]:

@@ -200,6 +200,7 @@ def unexplained_item(pause: UnexplainedPause) -> Item:
         "ads": ads,
         "since": pause.since.isoformat(),
         "is_reported": pause.is_reported,
+        "switched_on": sorted(pause.switched_on),
     }
 
 
@@ -207,7 +208,8 @@ def unexplained_of(item: Item) -> UnexplainedPause:
     """Return the unexplained pauses that an item holds."""
     ads = {ad["id"]: ad["name"] for ad in item["ads"]}
     is_reported = item.get("is_reported", False)  # older items lack it: reported once more
-    return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported)
+    switched_on = frozenset(item.get("switched_on", ()))
+    return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported, switched_on)
 
 
 def recheck_item(recheck: LastRecheck) -> Item:

@@ -69,6 +69,23 @@ def _boxes(result: RunResult) -> Iterator[Box]:
             "CLOSRTECH named these; Meta has no region for them, so they were left out. Ask CLOSRTECH what is meant."
         )
         yield Box("orange", "Unknown states", advice, unmapped)
+    yield from _unexplained(result)
+    if left := _campaign_entries(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
+        advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
+        yield Box("grey", "Left to another run", advice, left)
+    if result.campaigns and result.success and not (_has_warnings(result) or _empty_campaigns(result)):
+        action = WORDINGS[result.action].name
+        yield Box("green", f"{f'The {action}' if action else 'All campaigns'} ran without issues", "")
+
+
+def _unexplained(result: RunResult) -> Iterator[Box]:
+    """Yield the boxes of ads that were switched off after a change."""
+    if on := _campaign_entries(result, lambda c: [line for pause in c.unexplained for line in _switched_on(pause)]):
+        advice = (
+            "CLOSRADS switched these ads on: Meta had paused them after a change of their ad set, which its activity "
+            "log told only later. If Meta pauses them again, select the lead form of the ad anew in Ads Manager."
+        )
+        yield Box("orange", "Switched on again", advice, on)
     if off := _campaign_entries(result, lambda c: [line for pause in c.unexplained for line in _pause_lines(pause)]):
         advice = (
             "These ads ran before CLOSRADS changed their ad set and are switched off since; Meta does not tell by "
@@ -76,12 +93,6 @@ def _boxes(result: RunResult) -> Iterator[Box]:
             "If nobody wants them off, switch them on in Ads Manager."
         )
         yield Box("orange", "Switched off, nobody knows by whom", advice, off)
-    if left := _campaign_entries(result, lambda c: [f"Left to run {c.left_to}"] if c.left_to else []):
-        advice = "That run is at work on them, or died less than a quarter of an hour ago: this one left them alone."
-        yield Box("grey", "Left to another run", advice, left)
-    if result.campaigns and result.success and not (_has_warnings(result) or _empty_campaigns(result)):
-        action = WORDINGS[result.action].name
-        yield Box("green", f"{f'The {action}' if action else 'All campaigns'} ran without issues", "")
 
 
 def _notice_entry(notice: str) -> Entry:
@@ -114,6 +125,15 @@ def _pause_lines(pause: UnexplainedPause) -> list[str]:
     return [
         f"Ad “{name}” ({ad_id}) in {pause.adset_name}: off since the change of {pause.since:%Y-%m-%d}"
         for ad_id, name in pause.ads.items()
+        if ad_id not in pause.switched_on
+    ]
+
+
+def _switched_on(pause: UnexplainedPause) -> list[str]:
+    return [
+        f"Ad “{name}” ({ad_id}) in {pause.adset_name}"
+        for ad_id, name in pause.ads.items()
+        if ad_id in pause.switched_on
     ]
 
 

@@ -17,6 +17,7 @@ from closrads.domain.health import (
     StatusChange,
     check_ad_health,
     compare_ads,
+    explained_as_metas,
     is_in_process,
     pauses_to_explain,
     still_unexplained,
@@ -471,6 +472,35 @@ class TestStillUnexplained:
     def test_one_that_is_on_again_is_told_no_more(self) -> None:
         """Whoever did it, and however it does: that shows elsewhere."""
         assert self.left([replace(RAN, effective_status="WITH_ISSUES"), *self.off("12")]) == ["12"]
+
+
+class TestExplainedAsMetas:
+    """Unexplained pauses that the log tells by now to be Meta's."""
+
+    PAUSE = UnexplainedPause("1", "Broad", {"11": "Spring"}, SINCE)
+
+    @pytest.mark.parametrize(
+        ("ad_id", "status", "log", "found"),
+        [
+            pytest.param("11", "PAUSED", [row(Actor.META)], True, id="Meta's"),
+            pytest.param("11", "ACTIVE", [row(Actor.META)], False, id="on again"),
+            pytest.param("12", "PAUSED", [row(Actor.META, ad_id="12")], False, id="another ad"),
+            pytest.param("11", "PAUSED", [], False, id="without a trace"),
+            pytest.param("11", "PAUSED", [row(Actor.UNKNOWN)], False, id="by nobody known"),
+            pytest.param("11", "PAUSED", [row(Actor.ADVERTISER, 40), row(Actor.META)], False, id="a person's since"),
+            pytest.param("11", "PAUSED", [row(Actor.META, -61)], False, id="an older pause"),
+        ],
+    )
+    def test_only_what_is_off_by_metas_own_hand(
+        self,
+        ad_id: str,
+        status: str,
+        log: list[StatusChange],
+        found: bool,  # noqa: FBT001 - a parameter
+    ) -> None:
+        """The newest row since the change counts."""
+        ads = [Ad(ad_id, "?", status, status)]
+        assert explained_as_metas(self.PAUSE, ads, log) == (tuple(ads) if found else ())
 
 
 class TestWords:

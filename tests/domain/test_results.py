@@ -218,6 +218,7 @@ class TestJson:
                 "adset_name": "Broad",
                 "ads": [{"id": "601", "name": "Spring"}],
                 "since": START.isoformat(),
+                "switched_on": [],
                 "campaign": "veterans",
             }
         ]

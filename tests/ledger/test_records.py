@@ -40,7 +40,15 @@ from tests.ledger.conftest import FLORIDA, GEORGIA, ME, a_change, a_progress, a_
 from tests.ledger.strategies import changes, moments, names
 from tests.world import START
 
-pauses = st.builds(UnexplainedPause, names, names, st.dictionaries(names, names, max_size=3), moments)
+pauses = st.builds(
+    UnexplainedPause,
+    names,
+    names,
+    st.dictionaries(names, names, max_size=3),
+    moments,
+    st.booleans(),
+    st.frozensets(names, max_size=2),
+)
 
 
 def noise(size: int) -> str:

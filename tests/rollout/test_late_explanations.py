@@ -1,0 +1,106 @@
+"""An ad is off, a newer change covers the one that broke it, and only then the activity log tells that it was Meta."""
+
+import pytest
+
+from closrads.rollout.change_run import Job
+from sandbox.meta import Ad, faults
+from tests.ledger_world import entries, later, result_of
+from tests.world import LIVE, World
+
+WEEK = 7 * 86_400.0
+MINUTE = 60.0
+
+
+@pytest.fixture
+def off(world: World) -> str:
+    """Return the id of such an ad."""
+    world.campaign("FL")
+    adset = world.adset()
+    world.run(LIVE)
+    ad: Ad = world.meta.ads_of(adset)[0]
+    later(world, MINUTE)
+    world.meta.accounts["act_111"].activities.delay = WEEK
+    world.meta.meta_pauses(ad.id, with_issue=False)
+    world.time.next_day()
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "GA": 5}
+    (pause,) = world.run(LIVE)["unexplained"]
+    assert ([each["id"] for each in pause["ads"]], pause["switched_on"], ad.status) == ([ad.id], [], "PAUSED")
+    world.meta.accounts["act_111"].activities.delay = 0.0
+    world.time.next_day()
+    world.meta.requests.clear()
+    return ad.id
+
+
+def switched_on(world: World) -> list[str]:
+    """Return the ads that the next daily run says it has switched on."""
+    return [ad_id for pause in result_of(world, LIVE)["unexplained"] for ad_id in pause["switched_on"]]
+
+
+def test_it_is_switched_on_and_told_of(world: World, off: str) -> None:
+    """The states stay: those from before may be the very ones that broke it."""
+    ad = world.meta.ads[off]
+    states = world.meta.states(ad.adset.id)
+
+    assert switched_on(world) == [off]
+
+    assert (ad.status, world.meta.states(ad.adset.id)) == ("ACTIVE", states)
+    assert [operation.object_id for operation in world.meta.writes] == [off]
+    mail = world.sandbox.aws.mails[-1].text
+    assert "SWITCHED ON AGAIN" in mail
+    assert "SWITCHED OFF" not in mail
+    world.time.next_day()
+    assert result_of(world, LIVE)["unexplained"] == []
+    assert entries(world, "MEMORY#") == []
+
+
+def test_one_that_meta_refuses_is_told_of_as_before(world: World, off: str) -> None:
+    """And tried again by the next daily run."""
+    world.meta.fail(faults.MISSING_LEAD_FORM, on="POST ad", times=None)
+
+    assert switched_on(world) == []
+
+    assert "SWITCHED OFF" in world.sandbox.aws.mails[-1].text
+    world.meta.clear_faults()
+    world.time.next_day()
+    assert switched_on(world) == [off]
+
+
+def test_a_dry_run_switches_nothing_on(world: World, off: str) -> None:
+    """It only reads."""
+    assert result_of(world, {**LIVE, "dry_run": True})["unexplained"][0]["switched_on"] == []
+    assert world.meta.ads[off].status == "PAUSED"
+
+
+def test_without_time_or_quota_for_it_nothing_is_switched_on(
+    world: World, off: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the next daily run."""
+    monkeypatch.setattr(Job, "has_capacity", lambda *_: False)
+
+    assert switched_on(world) == []
+    assert world.meta.ads[off].status == "PAUSED"
+
+
+@pytest.mark.parametrize("end", ["past", "unreadable"])
+def test_an_ad_set_that_has_ended_or_cannot_be_read_is_left_alone(world: World, off: str, end: str) -> None:
+    """Meta refuses to change the ads of one that has ended."""
+    adset = world.meta.ads[off].adset
+    world.meta.person_pauses(adset.id)  # so that it is looked up alone
+    if end == "past":
+        world.meta.person_moves_end_date(adset.id, world.meta.now() - MINUTE)
+    else:
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=None)
+
+    assert switched_on(world) == []
+    assert world.meta.writes == []
+
+
+def test_what_a_person_has_paused_since_stays_off(world: World, off: str) -> None:
+    """The newest row of the log counts."""
+    world.meta.person_repairs_ad(off)
+    later(world, MINUTE)
+    world.meta.person_pauses(off)
+    later(world, MINUTE)
+
+    assert result_of(world, LIVE)["unexplained"] == []
+    assert world.meta.ads[off].status == "PAUSED"
