@@ -441,6 +441,44 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "the activity log explains a pause only after an undo has covered the change that broke the ad": Story(
+        seed=6438,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA GA SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Cedar",
+                            states="AL CA GA TX",
+                            ads=(
+                                AdSpec(
+                                    name="Cedar 2",
+                                    fate=Fate(seconds=30.0, effect=Effect.PAUSED_SILENTLY, stubborn=True),
+                                ),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+            log=Log.DELAYED,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 undo", at=38169.50306018011, action="undo"),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=126000.0, action="recheck", scheduled=126000.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(),
+        calm=86400.0,
+    ),
     "everything is paused during the canary, and stays so": Story(
         seed=1,
         world=World(
