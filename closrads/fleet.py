@@ -32,7 +32,7 @@ from closrads.observability import emit_metrics, logger
 from closrads.rollout.recovery import outcome_of
 from closrads.sync import (
     WITHOUT_REASON_SECONDS,
-    Done,
+    Completed,
     Run,
     _sync_campaign,
     changes_to_recheck,
@@ -207,7 +207,7 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
         report = replace(earlier or report, campaign_errors=(NO_RESULT,), again_in_seconds=None)
     elif campaign:
         known = earlier or (report if times else None)
-        resume = partial(_done_before, slug, run, known) if known else Done
+        resume = partial(_done_before, slug, run, known) if known else Completed
         report = _sync_campaign(campaign, run, known, resume)
     else:
         taken_away = ("Its parameters were taken away since the run was opened",)
@@ -221,7 +221,7 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
     return _answer(run.run_id, slug, part)
 
 
-def _done_before(slug: str, run: Run, earlier: SyncReport) -> Done:
+def _done_before(slug: str, run: Run, earlier: SyncReport) -> Completed:
     """Return what earlier invocations of the run have done with in a campaign, and how their waves went.
 
     What an invocation that was cut off had begun may have been rolled back for that alone, and says nothing of Meta.
@@ -234,7 +234,7 @@ def _done_before(slug: str, run: Run, earlier: SyncReport) -> Done:
             completed.setdefault(outcome.id, outcome)
             if outcome.id in reported:
                 waves.setdefault(change.prepared_at, []).append(outcome)
-    return Done(completed, list(waves.values()))
+    return Completed(completed, list(waves.values()))
 
 
 def _changes_before(slug: str, run: Run) -> Sequence[Change]:

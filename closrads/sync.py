@@ -67,7 +67,7 @@ MAX_RECHECK_GAP = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Completed:
     """What earlier invocations of the same run have completed; empty if there were none."""
 
     completed: Mapping[str, AdSetResult] = field(default_factory=dict)
@@ -311,7 +311,7 @@ def _time_key(request: RunRequest) -> str:
 
 
 def _sync_campaign(
-    campaign: CampaignConfig, run: Run, earlier: SyncReport | None = None, resume: Callable[[], Done] = Done
+    campaign: CampaignConfig, run: Run, earlier: SyncReport | None = None, resume: Callable[[], Completed] = Completed
 ) -> SyncReport:
     """Carry out the request for one campaign; errors are reported, not raised.
 
@@ -344,7 +344,9 @@ def _sync_campaign(
     return report
 
 
-def _stages(campaign: CampaignConfig, run: Run, report: SyncReport, resume: Callable[[], Done]) -> Iterator[SyncReport]:
+def _stages(
+    campaign: CampaignConfig, run: Run, report: SyncReport, resume: Callable[[], Completed]
+) -> Iterator[SyncReport]:
     """Carry out the request for one campaign, and yield the report after each stage."""
     job = _job(campaign, run)
     try:
@@ -355,7 +357,7 @@ def _stages(campaign: CampaignConfig, run: Run, report: SyncReport, resume: Call
 
 
 def _stages_of(
-    job: Job, campaign: CampaignConfig, run: Run, report: SyncReport, resume: Callable[[], Done]
+    job: Job, campaign: CampaignConfig, run: Run, report: SyncReport, resume: Callable[[], Completed]
 ) -> Iterator[SyncReport]:
     report = replace(report, recovered=_recovered(campaign, run, job, report))
     yield report
@@ -411,7 +413,7 @@ def _recovered(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport)
     return closed + tuple(each for each in found if each.state.is_open or each.run_id != job.run_id)
 
 
-def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done) -> Iterator[SyncReport]:
+def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Completed) -> Iterator[SyncReport]:
     """Make every active ad set target the states with demand."""
     read = partial(get_active_adsets, job.api)
     with in_background(partial(map_concurrently, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as reading:
@@ -565,7 +567,7 @@ def _still_unexplained(
     return None if now.effective_status in GONE_STATUSES else still_unexplained(pause, now.ads, log)
 
 
-def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done) -> Iterator[SyncReport]:
+def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Completed) -> Iterator[SyncReport]:
     """Restore the original regions of every ad set that the run changed and that still has the run's regions."""
     run_id = run.request.run_id or run.leases.last_sync(job.campaign)
     if not run_id:
@@ -594,7 +596,7 @@ def _undo_decision(change: Change, now: AdSetSnapshot | MetaError) -> Decision:
     return decide(now, regions, check_ad_health(now), replaces=change.new_regions)
 
 
-def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done) -> Iterator[SyncReport]:
+def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Completed) -> Iterator[SyncReport]:
     """Recheck the changes of the requested run, or those of the last day that are in effect."""
     began = run.clock.now()
     last = run.ledger.last_recheck(job.campaign)
@@ -656,7 +658,7 @@ def _still_open(report: SyncReport) -> frozenset[str]:
 
 
 def _carried_out(  # noqa: PLR0913, PLR0917 - the context, the report, and the decisions
-    campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Done, decisions: Sequence[Decision]
+    campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Completed, decisions: Sequence[Decision]
 ) -> SyncReport:
     """Apply the changes, have Meta validate them, or only list them; return the report with the results."""
     changes = [decision for decision in decisions if decision.is_change]

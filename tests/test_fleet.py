@@ -625,7 +625,7 @@ class TestTrouble:
     def test_what_was_done_before_it_was_switched_off_is_told(self, world: World, adsets: dict[str, list[str]]) -> None:
         """It was done, whoever stopped the rest."""
         run_id = world.run(OPEN)["run_id"]
-        done = AdSetResult(adsets["veterans"][0], "Done", Result.UPDATED, ("FL",))
+        done = AdSetResult(adsets["veterans"][0], "Completed", Result.UPDATED, ("FL",))
         report = SyncReport("veterans", "Veterans", dry_run=False, adsets=(done,), again_in_seconds=60)
         runs(world).save_progress(run_id, CampaignProgress(report, GraphUsage(), is_over=False))
         world.put({"campaigns/veterans/enabled": "false"})

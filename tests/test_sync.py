@@ -486,7 +486,7 @@ class TestRollback:
         world.campaign("FL")
         world.put({"limits/verify_wait_seconds": "6"})
         first = world.adset("First")
-        paused, zips, broken, done = (world.adset(name) for name in ("Paused ad", "Zips", "Broken", "Done"))
+        paused, zips, broken, done = (world.adset(name) for name in ("Paused ad", "Zips", "Broken", "Completed"))
         (ad, _) = world.meta.ads_of(paused)
 
         def people_come(operation: Operation) -> None:
@@ -504,7 +504,7 @@ class TestRollback:
             "Paused ad": "updated",
             "Zips": "needs_attention",
             "Broken": "skipped_preflight",
-            "Done": "unchanged",
+            "Completed": "unchanged",
         }
         assert ad.status == "PAUSED"
         assert world.written_adsets() == [first, paused]

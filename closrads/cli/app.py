@@ -174,7 +174,7 @@ def run(  # noqa: PLR0913 - a command's options
     with report_errors():
         from closrads.cli import runs
 
-        raise typer.Exit(runs.run(event, stage, runs.Manner(yes=yes, to_json=to_json, verbose=verbose, mail=mail)))
+        raise typer.Exit(runs.run(event, stage, runs.RunOptions(yes=yes, to_json=to_json, verbose=verbose, mail=mail)))
 
 
 @app.command(
@@ -254,8 +254,8 @@ def undo(  # noqa: PLR0913 - a command's options
     with report_errors():
         from closrads.cli import runs
 
-        manner = runs.Manner(yes=yes, to_json=to_json, verbose=verbose)
-        raise typer.Exit(runs.undo(run_id, campaign or (), stage, manner, dry_run=dry_run))
+        options = runs.RunOptions(yes=yes, to_json=to_json, verbose=verbose)
+        raise typer.Exit(runs.undo(run_id, campaign or (), stage, options, dry_run=dry_run))
 
 
 @app.command(epilog=_examples("pause", "pause veterans --stage prod"))

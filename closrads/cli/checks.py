@@ -15,7 +15,7 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from closrads.cli.environment import ACCESS_DENIED_CODES, Place
+from closrads.cli.environment import ACCESS_DENIED_CODES, StageLocation
 from closrads.cli.regions import meta_regions, region_differences
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
@@ -202,7 +202,9 @@ class ParameterState:
     """Groups with placeholders for missing parameters: `closrtech`, `meta`."""
 
 
-def check_parameters(place: Place, read: Callable[[], Mapping[str, str]], state: ParameterState) -> Iterator[Finding]:
+def check_parameters(
+    place: StageLocation, read: Callable[[], Mapping[str, str]], state: ParameterState
+) -> Iterator[Finding]:
     """Read the settings as the function does, and store the valid ones in `state`."""
     name, values = "parameters", read()
     if not values:
@@ -629,7 +631,7 @@ def _configuration_set(chosen: str, identity: str, clients: Clients) -> Iterator
 # --- ledger
 
 
-def check_ledger(place: Place, clients: Clients) -> Iterator[Finding]:
+def check_ledger(place: StageLocation, clients: Clients) -> Iterator[Finding]:
     """Check whether the ledger's table and index exist and can be read."""
     name = f"ledger {place.table}".strip()
     if not place.table:
@@ -682,7 +684,7 @@ def _adsets(changes: Sequence[Change]) -> str:
     )
 
 
-def check_backup(place: Place, clients: Clients) -> Iterator[Finding]:
+def check_backup(place: StageLocation, clients: Clients) -> Iterator[Finding]:
     """Check whether the ledger has point-in-time recovery."""
     name = "ledger backup"
     try:
@@ -738,7 +740,7 @@ def api_for(campaign: CampaignConfig, settings: Settings, clock: Clock) -> Graph
     )
 
 
-def checks_of(place: Place, state: ParameterState, clients: Clients, clock: Clock) -> Iterator[Check]:
+def checks_of(place: StageLocation, state: ParameterState, clients: Clients, clock: Clock) -> Iterator[Check]:
     """Yield all checks except that of the parameters, which must have run before."""
     settings = state.settings
     graph_url = os.environ.get(GRAPH_URL) or META_GRAPH_URL
@@ -781,11 +783,11 @@ def _checks_of_closrtech(settings: Settings, state: ParameterState, clock: Clock
             yield Check(name, partial(check_feed, campaign, settings, clock))
 
 
-def _known_tier(account: str, place: Place, clock: Clock) -> KnownTier | None:
+def _known_tier(account: str, place: StageLocation, clock: Clock) -> KnownTier | None:
     return Ledger(Table(place.table, clock)).known_tier(account) if place.table else None
 
 
-def _checks_of_meta(place: Place, settings: Settings, state: ParameterState, clock: Clock) -> Iterator[Check]:
+def _checks_of_meta(place: StageLocation, settings: Settings, state: ParameterState, clock: Clock) -> Iterator[Check]:
     by_token: dict[Secret, list[CampaignConfig]] = {}
     by_account: dict[tuple[Secret, str], list[CampaignConfig]] = {}
     for campaign in (campaign for campaign in settings.campaigns if campaign.enabled):

@@ -46,7 +46,7 @@ def doctor(stage: str, *, to_json: bool) -> int:
 
 def run_checks(stage: str) -> list[Finding]:
     """Run all checks of a stage and return their findings."""
-    place = environment.place_of(stage)
+    place = environment.locate_stage(stage)
     clients = {name: boto3.client(name, config=environment.AWS_CLIENT) for name in SERVICES}
     clock = replace(environment.clock(), remaining=lambda: environment.CALL_SECONDS)
     state, stack = ParameterState(), StackState()

@@ -31,7 +31,7 @@ _STAGE, _PATH, _TABLE, _ZONE = (f"CLOSRADS_{name}" for name in ("STAGE", "PARAME
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StageLocation:
     """The resources of a stage."""
 
     stage: str
@@ -87,7 +87,7 @@ def parameter_path(stage: str) -> str:
     return path or f"/closrads/{stage}"
 
 
-def place_of(stage: str) -> Place:
+def locate_stage(stage: str) -> StageLocation:
     """Return the resources of a stage, from this shell's environment variables or else from its deployed stack.
 
     From then on, this process has patience with the ledger.
@@ -95,7 +95,7 @@ def place_of(stage: str) -> Place:
     be_patient()
     path, table, timezone = parameter_path(stage), os.environ.get(_TABLE, ""), os.environ.get(_ZONE, "")
     if table:
-        return Place(stage, path, table, "", timezone)
+        return StageLocation(stage, path, table, "", timezone)
     name = f"closrads-{stage}"
     client: Any = boto3.client("cloudformation", config=AWS_CLIENT)
     try:
@@ -104,16 +104,16 @@ def place_of(stage: str) -> Place:
         remedy = SET_CREDENTIALS if isinstance(error, NoCredentialsError) else f"Deploy, or set {_TABLE}"
         why = f"The ledger's table is named by the stack {name}, which cannot be read: {error}. {remedy}"
         forbidden = isinstance(error, ClientError) and error.response["Error"]["Code"] in ACCESS_DENIED_CODES
-        return Place(stage, path, "", why, timezone, forbidden)
+        return StageLocation(stage, path, "", why, timezone, forbidden)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
     given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}
     table = outputs.get("LedgerTable", "")
     why = "" if table else f"The stack {name} has no output LedgerTable: deploy it anew, or set {_TABLE}"
-    return Place(stage, path, table, why, timezone or given.get("ScheduleTimezone", ""))
+    return StageLocation(stage, path, table, why, timezone or given.get("ScheduleTimezone", ""))
 
 
 @contextmanager
-def function_environment(place: Place) -> Iterator[None]:
+def function_environment(place: StageLocation) -> Iterator[None]:
     """Set the environment variables of the stage's function in this process, within the `with` body."""
     variables = place.variables()
     before = {name: os.environ.get(name) for name in variables}

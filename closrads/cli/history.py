@@ -41,7 +41,7 @@ def history(  # noqa: PLR0913 - the command's options
     if run_id and day:
         raise UsageError("--run and --day: give one of them")
     with waiting("Reading the ledger"):
-        place = environment.place_of(stage)
+        place = environment.locate_stage(stage)
         table = place.ledger_table()
         ledger = Ledger(table)
         between = (run_id, run_id) if run_id else ids_of_day(day, place.zone) if day else ()

@@ -11,7 +11,7 @@ import boto3
 from rich.console import Console
 
 from closrads.cli import environment
-from closrads.cli.environment import AWS_CLIENT, Place
+from closrads.cli.environment import AWS_CLIENT, StageLocation
 from closrads.cli.runs import WHERE_IDS_ARE
 from closrads.cli.stack_checks import stack_name
 from closrads.cli.terminal import CommandError, UsageError, say, stdout_console, waiting
@@ -65,7 +65,7 @@ class LogReader:
 
 def logs(stage: str, run_id: str | None, *, follow: bool, to_json: bool) -> None:
     """Print the lines of a run, by default of the newest live one; with `follow` as they come, until the run ends."""
-    place = environment.place_of(stage)
+    place = environment.locate_stage(stage)
     with waiting("Looking for the run and its log"):
         run_id = run_id or _newest(place)
         started = _start_of(run_id)
@@ -87,7 +87,7 @@ def logs(stage: str, run_id: str | None, *, follow: bool, to_json: bool) -> None
         lines = list(reader.new_lines())
 
 
-def _newest(place: Place) -> str:
+def _newest(place: StageLocation) -> str:
     record = next(Runs(place.ledger_table()).newest(), None)
     if record is None:
         raise CommandError(f"No live run yet, in stage {place.stage}: name a run")
@@ -102,7 +102,7 @@ def _start_of(run_id: str) -> datetime:
         raise UsageError(f"{one_line(run_id)} is no run's id: {WHERE_IDS_ARE}") from None
 
 
-def _log_group(place: Place) -> str:
+def _log_group(place: StageLocation) -> str:
     client: Any = boto3.client("cloudformation", config=AWS_CLIENT)
     found = client.describe_stack_resources(StackName=stack_name(place))["StackResources"]
     groups = [each["PhysicalResourceId"] for each in found if each["ResourceType"] == "AWS::Logs::LogGroup"]

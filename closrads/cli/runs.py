@@ -17,7 +17,7 @@ import handler
 from closrads.cli import environment
 from closrads.cli.checks import Finding
 from closrads.cli.completion import EVENTS, ROOT, event_names
-from closrads.cli.environment import CALL_SECONDS, Place
+from closrads.cli.environment import CALL_SECONDS, StageLocation
 from closrads.cli.live_rights import missing_rights
 from closrads.cli.log import Entry, Listener, Tee, logged_to
 from closrads.cli.progress import Hearing, showing_progress
@@ -52,7 +52,7 @@ WHERE_IDS_ARE = f"ids stand at the foot of each report, and in `{PROGRAM} histor
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class RunOptions:
     """How a command is to go about it."""
 
     yes: bool
@@ -64,28 +64,28 @@ class Manner:
     """Mail the report of a dry run, too."""
 
 
-def run(event: str, stage: str, manner: Manner) -> int:
+def run(event: str, stage: str, options: RunOptions) -> int:
     """Hand an event to the handler, show what came of it, and return the exit status."""
     content = _event(event)
-    place = environment.place_of(stage)
+    place = environment.locate_stage(stage)
     with environment.function_environment(place):
-        with waiting("Reading the parameters", quiet=manner.verbose):
+        with waiting("Reading the parameters", quiet=options.verbose):
             settings = load_settings()
         request = _request(content, settings)
-        if request.dry_run and not manner.mail:
+        if request.dry_run and not options.mail:
             content = {"notify": False, **own_event(content)}  # unless the event itself asks for the mail
         _refuse_without_ledger(request, place)
         refuse_undo_while_paused(request)
         if settings.paused_since:
             since = f"{settings.paused_since:%Y-%m-%d %H:%M} UTC"
             say(f"Paused since {since}: nothing new is begun, only what is open is brought to its end", style="yellow")
-        if not request.dry_run and not manner.yes:
+        if not request.dry_run and not options.yes:
             say(_intent(request, settings, place), style="bold")
             if not confirm("Go on?"):
                 return FAILED
-        result = _perform(content, request, place, manner)
+        result = _perform(content, request, place, options)
         lacking = _what_a_live_run_would_lack(request, settings) if request.dry_run and result.success else []
-    _show(result, place, manner)
+    _show(result, place, options)
     for finding in lacking:
         say(f"A live run would fail: {finding.check}: {finding.said}\n→ {finding.remedy}", style="red")
     return 0 if result.success and not lacking else FAILED
@@ -97,11 +97,11 @@ def _what_a_live_run_would_lack(request: RunRequest, settings: Settings) -> list
         return missing_rights(settings.chosen(request.campaigns), settings, clock)
 
 
-def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_run: bool) -> int:
+def undo(run_id: str, slugs: Sequence[str], stage: str, options: RunOptions, *, dry_run: bool) -> int:
     """Show what an undo would do, ask, and do it; return the exit status."""
-    place = environment.place_of(stage)
+    place = environment.locate_stage(stage)
     with environment.function_environment(place):
-        with waiting("Looking the run up", quiet=manner.verbose):
+        with waiting("Looking the run up", quiet=options.verbose):
             record = next(Runs(place.ledger_table()).newest(run_id, run_id), None)
             settings = load_settings()
         refuse_undo_while_paused(RunRequest(Action.UNDO, dry_run))
@@ -120,21 +120,21 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, manner: Manner, *, dry_r
             )
         event = {"action": Action.UNDO.value, "run_id": run_id, "campaigns": chosen}
         looked = {**event, "dry_run": True, "notify": False}
-        preview = _perform(looked, _request(looked, settings), place, manner)
+        preview = _perform(looked, _request(looked, settings), place, options)
         changing = sum(campaign.adsets_updated for campaign in preview.campaigns)
-        if dry_run or not preview.success or not changing or not manner.to_json:
-            _show(preview, place, manner)
+        if dry_run or not preview.success or not changing or not options.to_json:
+            _show(preview, place, options)
         if not preview.success:
             say("Nothing was undone. --campaign leaves out what cannot be undone now", style="red")
             return FAILED
         if dry_run or not changing:
             say("Nothing was undone" if dry_run else "There is nothing to undo")
             return 0
-        if not manner.yes and not confirm(f"Put {several(changing, 'ad set')} back, in stage {stage}?"):
+        if not options.yes and not confirm(f"Put {several(changing, 'ad set')} back, in stage {stage}?"):
             return FAILED
         live = {**event, "dry_run": False}
-        result = _perform(live, _request(live, settings), place, manner)
-    _show(result, place, manner)
+        result = _perform(live, _request(live, settings), place, options)
+    _show(result, place, options)
     return 0 if result.success else FAILED
 
 
@@ -161,7 +161,7 @@ def _request(event: Any, settings: Settings) -> RunRequest:
     return parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
 
 
-def _refuse_without_ledger(request: RunRequest, place: Place) -> None:
+def _refuse_without_ledger(request: RunRequest, place: StageLocation) -> None:
     if place.table:
         return
     if not (request.dry_run and request.action is Action.SYNC):
@@ -169,7 +169,7 @@ def _refuse_without_ledger(request: RunRequest, place: Place) -> None:
     say(f"Without the ledger, so without what earlier runs left: {place.why_no_table}", style="yellow")
 
 
-def _intent(request: RunRequest, settings: Settings, place: Place) -> str:
+def _intent(request: RunRequest, settings: Settings, place: StageLocation) -> str:
     slugs = request.campaigns or [campaign.slug for campaign in settings.campaigns if campaign.enabled]
     of_run = f" of run {request.run_id}" if request.run_id else ""
     lifted = f", without the limits {', '.join(sorted(request.force))}" if request.force else ""
@@ -179,7 +179,7 @@ def _intent(request: RunRequest, settings: Settings, place: Place) -> str:
     return f"{what}: it changes the targeting of ad sets at Meta, of {', '.join(slugs)}.{mail}"
 
 
-def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> RunResult:
+def _perform(event: Any, request: RunRequest, place: StageLocation, options: RunOptions) -> RunResult:
     """Return what the handler says of a run, also of one that failed.
 
     The log goes to a file, for a run by hand leaves none in CloudWatch.
@@ -192,7 +192,7 @@ def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> R
     hearing = dict.fromkeys(MAIL_TROUBLE, lambda entry: troubles.append(_why(entry)))
     with path.open("a", encoding="utf-8") as file:
         try:
-            with _shown(what, request, manner) as more, logged_to(_streams(file, {**hearing, **more}, manner)):
+            with _shown(what, request, options) as more, logged_to(_streams(file, {**hearing, **more}, options)):
                 return RunResult.from_json(handler.handle(event, environment.clock()))
         except SyncFailed as failure:
             return RunResult.from_json(failure.result)
@@ -205,18 +205,18 @@ def _perform(event: Any, request: RunRequest, place: Place, manner: Manner) -> R
 
 
 @contextmanager
-def _shown(what: str, request: RunRequest, manner: Manner) -> Iterator[Hearing]:
+def _shown(what: str, request: RunRequest, options: RunOptions) -> Iterator[Hearing]:
     """Show that a run goes on; yield what is to be heard of its log for that."""
     if request.dry_run:
-        with waiting(what, quiet=manner.verbose):
+        with waiting(what, quiet=options.verbose):
             yield {}
     else:
-        with showing_progress(request.action, what, quiet=manner.verbose) as hearing:
+        with showing_progress(request.action, what, quiet=options.verbose) as hearing:
             yield hearing
 
 
-def _streams(file: TextIO, hearing: Hearing, manner: Manner) -> Tee:
-    return Tee(file, Listener(hearing), *([sys.stderr] if manner.verbose else []))
+def _streams(file: TextIO, hearing: Hearing, options: RunOptions) -> Tee:
+    return Tee(file, Listener(hearing), *([sys.stderr] if options.verbose else []))
 
 
 def _why(entry: Entry) -> str:
@@ -235,7 +235,7 @@ def _stop(request: RunRequest, path: Path, log: TextIO) -> NoReturn:
         os._exit(INTERRUPTED)
 
 
-def _is_kept(result: RunResult, place: Place) -> bool:
+def _is_kept(result: RunResult, place: StageLocation) -> bool:
     """Tell whether `history` shows the run."""
     try:
         return bool(place.table) and Runs(place.ledger_table()).exists(result.run_id)
@@ -243,8 +243,8 @@ def _is_kept(result: RunResult, place: Place) -> bool:
         return False
 
 
-def _show(result: RunResult, place: Place, manner: Manner) -> None:
-    if manner.to_json:
+def _show(result: RunResult, place: StageLocation, options: RunOptions) -> None:
+    if options.to_json:
         print(json.dumps(result.to_json()))  # noqa: T201 - for machines
         return
     out = stdout_console()

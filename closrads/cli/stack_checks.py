@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from closrads.cli.checks import Check, Clients, Finding, _not_checked, failed, ok, summarize_names, warning
 from closrads.cli.deployed_code import NAME, check_code
-from closrads.cli.environment import Place
+from closrads.cli.environment import StageLocation
 from closrads.cli.schedule_times import parse_schedule
 from closrads.redaction import one_line
 
@@ -45,12 +45,12 @@ class StackState:
         return (self.resources or {}).get(kind, {})
 
 
-def stack_name(place: Place) -> str:
+def stack_name(place: StageLocation) -> str:
     """Return the name of a stage's stack."""
     return f"closrads-{place.stage}"
 
 
-def check_stack(place: Place, clients: Clients, state: StackState) -> Iterator[Finding]:
+def check_stack(place: StageLocation, clients: Clients, state: StackState) -> Iterator[Finding]:
     """List the resources of the stage's stack, and store them in `state`."""
     name = f"stack {stack_name(place)}"
     cloudformation = clients["cloudformation"]
@@ -69,7 +69,7 @@ def check_stack(place: Place, clients: Clients, state: StackState) -> Iterator[F
     yield ok(name, f"{len(found)} resources")
 
 
-def checks_of_stack(place: Place, state: StackState, clients: Clients, now: datetime) -> Iterator[Check]:
+def checks_of_stack(place: StageLocation, state: StackState, clients: Clients, now: datetime) -> Iterator[Check]:
     """Yield the checks of what is deployed, except that of the stack, which must have run before."""
     if state.resources is None:
         yield _not_checked("schedules, queues, alarms", f"the stack {stack_name(place)}")

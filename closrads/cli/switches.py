@@ -112,7 +112,7 @@ def _at_work(slug: str | None, stage: str, there: Mapping[str, str]) -> list[str
     usual = there.get("limits/wave_size", str(Limits().wave_size))
     lines = []
     try:
-        leases = Leases(environment.place_of(stage).ledger_table())
+        leases = Leases(environment.locate_stage(stage).ledger_table())
         for each in [slug] if slug else _slugs(there):
             if held := leases.holder_of(each):
                 size = there.get(f"campaigns/{each}/limits/wave_size", usual)

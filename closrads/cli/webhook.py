@@ -88,7 +88,7 @@ def webhook(stage: str, *, subscribes: bool, yes: bool, to_json: bool) -> int:
 
 
 def _setup(stage: str) -> Setup:
-    place = environment.place_of(stage)
+    place = environment.locate_stage(stage)
     with waiting("Reading the stack and the parameters"):
         url = _url(stage)
         there = read_parameters(boto3.client("ssm", config=environment.AWS_CLIENT), place.path)
@@ -105,7 +105,7 @@ def _setup(stage: str) -> Setup:
 
 
 def _url(stage: str) -> str:
-    name = stack_name(environment.place_of(stage))
+    name = stack_name(environment.locate_stage(stage))
     client: Any = boto3.client("cloudformation", config=environment.AWS_CLIENT)
     try:
         outputs = client.describe_stacks(StackName=name)["Stacks"][0].get("Outputs", ())

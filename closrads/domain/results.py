@@ -63,7 +63,7 @@ class Recovery:
     issues: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "issues", _to_tell(self.issues))
+        object.__setattr__(self, "issues", _limited(self.issues))
 
     @classmethod
     def from_json(cls, recovery: Mapping[str, Any]) -> Self:
@@ -90,7 +90,7 @@ class AdSetResult:
     meta_campaign_id: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "issues", _to_tell(self.issues))
+        object.__setattr__(self, "issues", _limited(self.issues))
 
     @classmethod
     def from_json(cls, adset: Mapping[str, Any]) -> Self:
@@ -98,7 +98,7 @@ class AdSetResult:
         return cls(**_fields_of(cls, adset) | {"result": Result(adset["result"])})
 
 
-def _to_tell(issues: Sequence[str]) -> tuple[str, ...]:
+def _limited(issues: Sequence[str]) -> tuple[str, ...]:
     """Return what a person is told of an ad set's issues: Meta's words are in them, and there may be thousands."""
     if len(issues) > MAX_ISSUES:
         issues = (*issues[: MAX_ISSUES - 1], f"and {len(issues) - MAX_ISSUES + 1} more")

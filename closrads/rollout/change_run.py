@@ -268,9 +268,9 @@ def carry_through(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bool
     was paused by an unknown actor is no reason to roll back.
     """
     verify_forward = partial(_verify_forward, keep_unexplained=keep_unexplained)
-    step = partial(_together, job)
+    step = partial(_run_batch, job)
     runs = step(_republish_forward, runs, _is_written)
-    runs = _each(partial(_write, job, patient=True), runs, lambda run: run.unknown is not None)
+    runs = _run_each(partial(_write, job, patient=True), runs, lambda run: run.unknown is not None)
     runs = step(_republish_forward, runs, _is_written)
     runs = step(_protect_ads, runs, lambda run: run.is_foreign and run.state.is_open)
     runs = step(verify_forward, runs, lambda run: run.state is ChangeState.REPUBLISHED and run.is_on_course)
@@ -371,11 +371,11 @@ def _judged_foreign(run: ChangeRun) -> ChangeRun:
 
 def roll_back(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     """Roll back the changes that have a reason for it, and record the outcome."""
-    runs = _together(job, announce_rollback, runs, lambda run: run.reason is not None and not run.is_foreign)
+    runs = _run_batch(job, announce_rollback, runs, lambda run: run.reason is not None and not run.is_foreign)
     runs = _restore(job, runs)
     if interrupted := [run.in_state(ChangeState.ROLLING_BACK) for run in runs if _is_broken_by_interruption(run)]:
         if job.has_capacity([run.now for run in interrupted]):
-            interrupted = _restore(job, _each(partial(_reapply, job), interrupted, _is_rolling_back))
+            interrupted = _restore(job, _run_each(partial(_reapply, job), interrupted, _is_rolling_back))
         runs = _merged(runs, interrupted)  # without capacity, the next run resumes the rollback as this one did
     for run in runs:
         if run.state is ChangeState.ROLLBACK_FAILED:
@@ -385,8 +385,8 @@ def roll_back(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 
 def _restore(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     """Put the original regions back and prove it; where somebody else has set the regions, only protect the ads."""
-    step = partial(_together, job)
-    runs = _each(partial(_put_regions_back, job), runs, _has_to_be_written_back)
+    step = partial(_run_batch, job)
+    runs = _run_each(partial(_put_regions_back, job), runs, _has_to_be_written_back)
     runs = step(_protect_ads, runs, lambda run: _is_rolling_back(run) and run.is_foreign)
     return step(_prove_rollback, runs, lambda run: _is_rolling_back(run) and not run.is_foreign)
 
@@ -517,7 +517,7 @@ def _verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeR
 # --- steps, and the ledger
 
 
-def _each(
+def _run_each(
     step: Callable[[ChangeRun], ChangeRun], runs: Sequence[ChangeRun], ready: Callable[[ChangeRun], bool]
 ) -> list[ChangeRun]:
     """Run a step concurrently for each change that is ready for it."""
@@ -526,7 +526,7 @@ def _each(
     return _merged(runs, done)
 
 
-def _together(
+def _run_batch(
     job: Job,
     step: Callable[[Job, Sequence[ChangeRun]], list[ChangeRun]],
     runs: Sequence[ChangeRun],
@@ -540,7 +540,7 @@ def _together(
         done = step(job, chosen)
     except Exception as error:  # noqa: BLE001 - ads may be unprotected, so a defect must not end the run
         done = (
-            [run for one in chosen for run in _together(job, step, [one], ready)]
+            [run for one in chosen for run in _run_batch(job, step, [one], ready)]
             if len(chosen) > 1
             else [_defective(chosen[0], log_defect(error))]
         )

@@ -73,8 +73,7 @@ class Caution:
         tried = [
             outcome.result.result
             for outcome in outcomes
-            if outcome.result.result is Result.UPDATED
-            or (outcome.result.result in _FAILED and not outcome.is_of_its_own)
+            if outcome.result.result is Result.UPDATED or (outcome.result.result in _FAILED and not outcome.is_isolated)
         ]
         failed = sum(result in _FAILED for result in tried)
         canaries = self.failed_canaries
@@ -131,7 +130,7 @@ def carry_out(
             return _not_begun(results, queue, error)
         finally:
             job.api.quota.release(points_needed(adsets[: capacity.size]))
-        outcomes = {key: outcome for key, outcome in outcomes.items() if len(wave) == 1 or not outcome.will_pass}
+        outcomes = {key: outcome for key, outcome in outcomes.items() if len(wave) == 1 or not outcome.transient_error}
         queue = [change for change in wave if change.adset.id not in outcomes] + queue[capacity.size :]
         for outcome in outcomes.values():
             _log(job.campaign, outcome.result)

@@ -55,9 +55,9 @@ class Outcome:
     result: AdSetResult
     error: ClosradsError | None = None
     """The most severe error, which may stop the rest of the campaign."""
-    is_of_its_own: bool = False
+    is_isolated: bool = False
     """Whether the reason of a failure is specific to this ad set."""
-    will_pass: MetaRateLimitError | MetaTransientError | None = None
+    transient_error: MetaRateLimitError | MetaTransientError | None = None
     """The temporary error because of which it was not started; None if there was none."""
 
 
@@ -90,8 +90,8 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
         outcomes = _apply_together(job, [planned])
         planned = replace(planned, adset=replace(planned.adset, read_at=LONG_AGO))  # a retry must read it again
         for outcome in outcomes.values():
-            if outcome.will_pass:
-                raise outcome.will_pass
+            if outcome.transient_error:
+                raise outcome.transient_error
         return outcomes
 
     reserve = max(job.seconds_needed([planned.adset]), job.api.wait_reserve)
@@ -222,8 +222,8 @@ def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[Chang
 
 def _not_begun(change: Decision, error: MetaError) -> Outcome:
     """Return the outcome of a change that failed before its write."""
-    will_pass = error if isinstance(error, MetaRateLimitError | MetaTransientError) else None
-    return replace(_not_done(change, error), will_pass=will_pass)
+    transient_error = error if isinstance(error, MetaRateLimitError | MetaTransientError) else None
+    return replace(_not_done(change, error), transient_error=transient_error)
 
 
 def _not_done(change: Decision, error: ClosradsError) -> Outcome:
@@ -240,4 +240,4 @@ def _outcome(decision: Decision, run: ChangeRun) -> Outcome:
     is_well = end is Result.UPDATED
     if run.unrecorded is not None and end is not Result.ROLLBACK_FAILED:
         end, issues = Result.UNVERIFIED, (*issues, f"The ledger does not know how it ended: {run.unrecorded}")
-    return Outcome(decision.to_result(end, issues), run.error, is_of_its_own=was_refused or is_well)
+    return Outcome(decision.to_result(end, issues), run.error, is_isolated=was_refused or is_well)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from closrads.cli import completion, environment
-from closrads.cli.environment import Place, function_environment, place_of
+from closrads.cli.environment import StageLocation, function_environment, locate_stage
 from closrads.config import load_settings
 from sandbox import Sandbox
 from sandbox.aws import DROPPED
@@ -41,9 +41,9 @@ class TestPlace:
         """And the time zone, by its parameter."""
         deployed(bare, "prod")
 
-        place = place_of("prod")
+        place = locate_stage("prod")
 
-        assert place == Place("prod", "/closrads/prod", "closrads-prod-Ledger-1ABC", "", "America/New_York")
+        assert place == StageLocation("prod", "/closrads/prod", "closrads-prod-Ledger-1ABC", "", "America/New_York")
         assert str(place.zone) == "America/New_York"
 
     def test_the_shell_has_the_first_word(self, bare: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,14 +52,14 @@ class TestPlace:
         monkeypatch.setenv("CLOSRADS_PARAMETER_PATH", "/elsewhere/")
         bare.aws.requests.clear()
 
-        assert place_of("prod") == Place("prod", "/elsewhere", "mine", "", "")
-        assert str(place_of("prod").zone) == "UTC"
+        assert locate_stage("prod") == StageLocation("prod", "/elsewhere", "mine", "", "")
+        assert str(locate_stage("prod").zone) == "UTC"
         assert bare.aws.requests == []
 
     def test_a_stack_of_an_older_template(self, bare: Sandbox) -> None:
         """It names no table, and what to do is said."""
         deployed(bare, "dev", Outputs={"Other": {"Value": "x"}})
-        place = place_of("dev")
+        place = locate_stage("dev")
 
         assert place.table == ""
         assert "has no output LedgerTable: deploy it anew" in place.why_no_table
@@ -70,7 +70,7 @@ class TestPlace:
     def test_a_stack_that_cannot_be_read(self, bare: Sandbox, code: str, *, forbidden: bool) -> None:
         """For want of a right, or otherwise."""
         bare.aws.fail("cloudformation", "any", code, times=None)
-        place = place_of("prod")
+        place = locate_stage("prod")
 
         assert (place.table, place.forbidden) == ("", forbidden)
         assert "closrads-prod" in place.why_no_table
@@ -160,7 +160,7 @@ def test_what_is_entered_is_left_again(business: Sandbox, monkeypatch: pytest.Mo
     """The function's environment holds only while it is needed."""
     assert business.aws.requests == []
     monkeypatch.delenv("CLOSRADS_LEDGER_TABLE")
-    with function_environment(Place("sandbox", "/closrads/sandbox", "some-table", "", "Europe/Paris")):
+    with function_environment(StageLocation("sandbox", "/closrads/sandbox", "some-table", "", "Europe/Paris")):
         settings = load_settings()
 
     assert (settings.ledger_table, str(settings.timezone)) == ("some-table", "Europe/Paris")

@@ -258,7 +258,9 @@ class TestRun:
         """What the shell does not say is looked up where the stage was deployed."""
         monkeypatch.delenv("CLOSRADS_LEDGER_TABLE")
         monkeypatch.setattr(
-            environment, "place_of", lambda stage: environment.Place(stage, "/closrads/sandbox", LEDGER_TABLE, "", "")
+            environment,
+            "locate_stage",
+            lambda stage: environment.StageLocation(stage, "/closrads/sandbox", LEDGER_TABLE, "", ""),
         )
 
         assert call("run", LIVE, "--yes").exit_code == 0

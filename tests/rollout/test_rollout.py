@@ -25,9 +25,9 @@ UNTRIED = tuple(result for result in Result if result not in {GOOD, *BAD})
 WAVES = st.lists(st.lists(st.sampled_from(Result), max_size=8), max_size=8)
 
 
-def outcome(result: Result, error: ClosradsError | None = None, *, is_of_its_own: bool = False) -> Outcome:
+def outcome(result: Result, error: ClosradsError | None = None, *, is_isolated: bool = False) -> Outcome:
     """Return what became of some ad set."""
-    return Outcome(AdSetResult("501", "Broad", result), error, is_of_its_own=is_of_its_own)
+    return Outcome(AdSetResult("501", "Broad", result), error, is_isolated=is_isolated)
 
 
 def refused(code: int, subcode: int | None = None) -> Outcome:
@@ -84,7 +84,7 @@ class TestCaution:
     @pytest.mark.parametrize("bad", BAD)
     def test_what_failed_for_a_reason_of_its_own_says_nothing(self, bad: Result) -> None:
         """Meta refused the re-publish of one ad: another ad set's ads are another matter."""
-        own = outcome(bad, is_of_its_own=True)
+        own = outcome(bad, is_isolated=True)
 
         assert cautious([own], [own], [own]) == Caution(25)
         assert cautious([GOOD], [own, own, GOOD]).stop == ""
