@@ -7,7 +7,7 @@ from sandbox.meta import edits, faults, post_processing, targeting
 from sandbox.meta.activity_log import OWN
 from sandbox.meta.faults import Refused
 from sandbox.meta.field_expansion import parse_fields
-from sandbox.meta.model import GONE, Ad, AdSet, Operation
+from sandbox.meta.model import GONE, Account, Ad, AdSet, Operation
 from sandbox.meta.reading import Reader, has_edge, json_param
 from sandbox.meta.regions import NAME_BY_KEY, search_result
 from sandbox.meta.state import State
@@ -61,6 +61,7 @@ def _get(state: State, operation: Operation, reader: Reader) -> dict[str, Any]:
 def _post_adset(state: State, operation: Operation, reader: Reader, now: float) -> Reply:
     adset = state.node(operation.object_id)
     assert isinstance(adset, AdSet)  # noqa: S101 - guaranteed by the operation's kind
+    _refuse_if_held(state, adset.account)
     if adset.effective_status in GONE:
         raise Refused(faults.ADSET_DELETED)
     changes = _common_changes(operation.params)
@@ -78,6 +79,7 @@ def _post_adset(state: State, operation: Operation, reader: Reader, now: float) 
 def _post_ad(state: State, operation: Operation, reader: Reader, now: float) -> Reply:
     ad = state.node(operation.object_id)
     assert isinstance(ad, Ad)  # noqa: S101 - guaranteed by the operation's kind
+    _refuse_if_held(state, ad.account)
     changes = _common_changes(operation.params)
     post_processing.time_passed(ad, now)
     if ad.adset.campaign.status == "DELETED":
@@ -96,6 +98,11 @@ def _post_ad(state: State, operation: Operation, reader: Reader, now: float) -> 
     if changes.get("status") == "ACTIVE":
         post_processing.republished(ad, now)
     return reply
+
+
+def _refuse_if_held(state: State, account: Account) -> None:
+    if account.id in state.holds:
+        raise Refused(state.holds[account.id])
 
 
 def _common_changes(params: dict[str, str]) -> dict[str, Any]:

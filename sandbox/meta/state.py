@@ -57,6 +57,12 @@ class State:
         self.token_scopes = ["ads_management", "ads_read", "business_management"]
         self.subscriptions = Subscriptions()
         """Who gets which pushes."""
+        self.holds: dict[str, Reply] = {}
+        """By account, Meta's answer to each of its writes until a person has settled something in Ads Manager.
+
+        Reads go on, and every campaign still is ACTIVE (as users of the API have reported of accounts without a payment
+        method, or whose owner had to authenticate).
+        """
         self.app_secret: str | None = None
         """If set, every call needs a proof."""
 

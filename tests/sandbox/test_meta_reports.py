@@ -124,6 +124,19 @@ class TestAccount:
         quiet_meta.accounts[ACCOUNT].controls = {"audience_controls": {"geo_locations": {"countries": ["US"]}}}
         client.set_states(adset, "OH")
 
+    @pytest.mark.parametrize("hold", [faults.ACCOUNT_HOLD, faults.PAYMENT_MISSING])
+    def test_a_held_account(self, quiet_meta: MetaWorld, client: InProcess, adset: str, ad: str, hold: Reply) -> None:
+        """Every write of its ad sets and ads is refused, and all is read as before; other accounts go on."""
+        other = quiet_meta.add_adset(quiet_meta.add_campaign("120210000000000990", "act_222"), "Other", "FL")
+        quiet_meta.holds[ACCOUNT] = hold
+        before = client.get(adset, fields="effective_status,targeting")
+        for object_id, change in ((adset, {"name": "New"}), (ad, {"status": "ACTIVE"})):
+            assert client.error("POST", object_id, **change)[0] == hold.status
+        assert client.get(adset, fields="effective_status,targeting") == before
+        client.set_states(other, "OH")
+        quiet_meta.holds.clear()
+        client.set_states(adset, "OH")
+
     def test_terms_that_were_not_accepted(self, quiet_meta: MetaWorld, client: InProcess, adset: str) -> None:
         """They concern the ad sets with such an audience alone (Marketing API "Error Codes", 200/1870034)."""
         raw: dict[str, Any] = {"geo_locations": {"regions": [{"key": "3852"}]}, "custom_audiences": [{"id": "1"}]}
