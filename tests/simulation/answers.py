@@ -43,6 +43,13 @@ PUZZLES: dict[str, Reply] = {
 }
 """Whether it was done is open."""
 
+HOLDS: dict[str, Reply] = {
+    "authentication": faults.ACCOUNT_HOLD,
+    "payment": faults.PAYMENT_MISSING,
+    "conduct": faults.ADVERTISING_FORBIDDEN,
+}
+"""What Meta answers to each write of an ad account that it holds."""
+
 OF_BATCHES: dict[str, Reply] = {
     "null item": faults.NULL_ITEM,
     "null body": faults.NULL_BODY,

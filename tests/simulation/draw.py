@@ -1,6 +1,7 @@
 """Draws a story from a seed: a small world, some days on which anything may go wrong, and two quiet days."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
@@ -121,7 +122,10 @@ class _Author:
             adsets = tuple(self._adset(name, self._demand[slug], meta_campaigns) for name in names[:count])
             del names[:count]
             account = "act_222" if slug == "mortgage" else "act_111"
-            campaigns.append(CampaignSpec(slug, account, _text(self._demand[slug]), adsets, meta_campaigns))
+            category = "HOUSING" if self._chance(0.05) else ""
+            if category:
+                adsets = tuple(replace(each, excludes="WA" if self._chance(0.5) else "") for each in adsets)
+            campaigns.append(CampaignSpec(slug, account, _text(self._demand[slug]), adsets, meta_campaigns, category))
         wave_size = 25 if self._is_crowded else self._pick([25, 2])
         tier, shows_usage = self._pick(list(TIERS), list(TIERS.values()))
         return World(
@@ -131,6 +135,7 @@ class _Author:
             shows_usage=shows_usage,
             log=self._pick(list(Log), [5, 1, 2, 1]),
             read_lag=self._pick([0.0, 2.0], [6, 1]),
+            processing=self._pick([0.0, 2.0, 20.0, 2 * MINUTE, 40 * MINUTE], [8, 1, 1, 1, 1]),
             pace=4.0 if self._is_crowded else self._pick([0.1, 0.3, 1.0, 3.0], [3, 5, 2, 1]),
         )
 
@@ -205,8 +210,9 @@ class _Author:
     def _hazard(self, calm: float) -> list[Event]:
         draws = (
             self._answer, self._crash, self._person, self._operator, self._slow, self._again, self._feed, self._aws,
+            self._hold, self._controls,
         )  # fmt: skip
-        return self._pick(draws, [5, 3, 6, 1.5, 1, 0.5, 0.5, 1])(calm)
+        return self._pick(draws, [5, 3, 6, 1.5, 1, 0.5, 0.5, 1, 0.4, 0.4])(calm)
 
     def _run(self) -> Run:
         weights = [4 if run.action == "sync" else 2 for run in self._bad_runs]
@@ -289,6 +295,23 @@ class _Author:
         when = During("day 1 sync", "POST adset", self._random.randint(2, CROWD // 2), after=True)
         adset = self._pick(self._world.adsets[-6:])
         return Person(when, Deed.EDIT_AGE, adset.name, str(self._random.randint(20, 60)))
+
+    def _hold(self, calm: float) -> list[Event]:
+        return self._for_a_while(calm, Change.HOLD, self._pick(list(answers.HOLDS)))
+
+    def _controls(self, calm: float) -> list[Event]:
+        states = _text(frozenset(self._random.sample(STATES, self._random.randint(4, 7))))
+        return self._for_a_while(calm, Change.CONTROLS, states)
+
+    def _for_a_while(self, calm: float, change: Change, value: str) -> list[Event]:
+        """Draw a change that ends when it is calm, or earlier; the call at which it begins may come after that end."""
+        slug = self._pick(list(self._demand))
+        end = At(round(min(calm, self._run().at + self._random.uniform(0, 1.5 * DAY)), 1))
+        return [
+            Operator(self._when(calm), change, value, slug),
+            Operator(end, change, "", slug),
+            Operator(At(calm), change, "", slug),
+        ]
 
     def _operator(self, calm: float) -> list[Event]:
         slug = self._pick(list(self._demand))

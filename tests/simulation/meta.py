@@ -11,17 +11,21 @@ from typing import Any
 from sandbox.meta import MISSING_LEAD_FORM, Ad, AdSet, MetaWorld, Operation, faults
 from sandbox.meta import targeting as rules
 from sandbox.meta.activity_log import META, PERSON, RULE, Activity, Actor
-from sandbox.meta.model import GONE
+from sandbox.meta.model import GONE, Account
 from sandbox.meta.recording import record_status
 from sandbox.meta.regions import KEY_BY_STATE, STATE_BY_KEY
 from sandbox.meta.service import Fault
 from sandbox.server import Reply
-from tests.simulation.story import AdSpec, Deed, Echo, Effect, Fate, Log
+from tests.simulation.answers import HOLDS
+from tests.simulation.story import AdSetSpec, AdSpec, Deed, Echo, Effect, Fate, Log
 
 LOG_DELAY = 600.0
 """Seconds until an entry of a delayed activity log can be read."""
 MISSING = 0.3
 """The share of the entries that a gappy one lacks."""
+
+CONTROLS = "audience controls"
+"""Words of a refusal for the account-wide audience controls."""
 
 Regions = frozenset[str]
 """Region keys."""
@@ -92,6 +96,9 @@ class Observer:
     link_broke: Callable[[Ad], None]
     adset_read: Callable[[AdSet], None]
     ads_read: Callable[[AdSet], None]
+    refused: Callable[[AdSet, str], None]
+    """The ad set whose targeting was not written for a reason of its whole account, and words of that reason."""
+    controls_read: Callable[[Account], None]
     scripted: Callable[[Operation], Fault | None]
     """Returns what to answer instead."""
 
@@ -134,14 +141,21 @@ class SimulatedMeta(MetaWorld):
         """Ads and ad sets by name."""
         self.observer: Observer | None = None
         self.log = Log.COMPLETE
+        self.processing = 0.0
+        self.processing_since: dict[str, float] = {}
+        """By ad set, since when it is shown as in process."""
 
     # --- building
 
-    def build_adset(self, campaign: str, name: str, states: str, echo: Echo) -> None:
+    def build_adset(self, campaign: str, spec: AdSetSpec) -> None:
         """Add an ad set without ads."""
-        adset_id = self.add_adset(campaign, name, states, ads=0)
-        self.named[name] = self.adsets[adset_id]
-        self.echoes[adset_id] = echo
+        targeting = rules.realistic(spec.states)
+        if spec.excludes:
+            excluded = {"regions": [{"key": key} for key in regions_of(spec.excludes)]}
+            targeting = rules.normalised(targeting | {"excluded_geo_locations": excluded})
+        adset_id = self.add_adset(campaign, spec.name, targeting=targeting, ads=0)
+        self.named[spec.name] = self.adsets[adset_id]
+        self.echoes[adset_id] = spec.echo
 
     def build_ad(self, adset: str, spec: AdSpec, by: Actor | None = None) -> None:
         """Add an ad with a sound link, and note what people want of it."""
@@ -161,6 +175,24 @@ class SimulatedMeta(MetaWorld):
         adset = self.named[name]
         assert isinstance(adset, AdSet)
         return adset
+
+    # --- what holds for an ad account
+
+    def hold(self, account: str, reason: str) -> None:
+        """Refuse each write of an account for a reason; with an empty one, refuse none any more."""
+        self.holds.pop(account, None)
+        if reason:
+            self.holds[account] = HOLDS[reason]
+
+    def control(self, account: str, states: str) -> None:
+        """Allow only these states in an account; with an empty text, all."""
+        regions = [{"key": key} for key in regions_of(states)]
+        controls = {"audience_controls": {"geo_locations": {"regions": regions}}}
+        self.accounts[account].controls = controls if states else None
+
+    def is_forbidden(self, adset: AdSet) -> bool:
+        """Tell whether the special ad category of its campaign forbids what an ad set's targeting has."""
+        return bool(adset.campaign.special_ad_categories and adset.targeting.get("excluded_geo_locations"))
 
     # --- what people do
 
@@ -182,6 +214,7 @@ class SimulatedMeta(MetaWorld):
     def _handle_ad(self, deed: Deed, ad: Ad) -> bool:
         match deed:
             case Deed.PAUSE_AD | Deed.PAUSE_AD_BY_RULE if ad.status == "ACTIVE":
+                self._processed(ad)
                 self.person_pauses(ad.id, RULE if deed is Deed.PAUSE_AD_BY_RULE else PERSON)
                 self.people.ads_on[ad.id] = Hand(wanted=False, at=self.now(), is_ambiguous=bool(ad.issues))
             case Deed.SWITCH_ON_AD:
@@ -191,6 +224,7 @@ class SimulatedMeta(MetaWorld):
                     self.links[ad.id].sound.add(regions_in(ad.adset.targeting))
                 self._republished(ad)
             case Deed.DELETE_AD | Deed.ARCHIVE_AD:
+                self._processed(ad)
                 (self.person_deletes if deed is Deed.DELETE_AD else self.person_archives)(ad.id)
                 del self.people.ads_on[ad.id]
             case _:
@@ -202,6 +236,7 @@ class SimulatedMeta(MetaWorld):
             case Deed.ADD_AD:
                 self.build_ad(adset.name, AdSpec(value), by=PERSON)
             case Deed.PAUSE_ADSET:
+                self._processed(adset)
                 self.person_pauses(adset.id)
             case Deed.SWITCH_ON_ADSET:
                 self.person_activates(adset.id)
@@ -224,10 +259,33 @@ class SimulatedMeta(MetaWorld):
             self.person_edits_targeting(adset.id, {setting: wanted}, published=True)
         self.people.edits.setdefault(adset.id, {})[setting] = Hand(wanted, self.now())
 
+    # --- processing
+
+    def _process(self, node: Ad | AdSet) -> None:
+        """Show an ad set or ad as in process for a while (Marketing API "Post-Processing for Ad Creation and Edits").
+
+        Further writes are accepted meanwhile.
+        """
+        if not self.processing:
+            return
+        node.overruled = "IN_PROCESS"
+        moment = self.processing_since[node.id] = self.now()
+
+        def end() -> None:
+            if self.processing_since.get(node.id) == moment:
+                self._processed(node)
+
+        self._after(self.processing, end)
+
+    def _processed(self, node: Ad | AdSet) -> None:
+        if self.processing_since.pop(node.id, None) is not None:
+            node.overruled = None
+
     # --- links
 
     def _targeting_written(self, adset: AdSet) -> None:
         """Leave the links of the ads that are switched on pending."""
+        self._process(adset)
         for ad in adset.ads:
             link = self.links[ad.id]
             if ad.status == "ACTIVE" and link.broken_since is None:
@@ -265,6 +323,7 @@ class SimulatedMeta(MetaWorld):
                 link.breaks_at = link.pending_since = None
                 link.broke_at = self.now()
                 link.broken_since = link.broken_since or link.broke_at
+                self._processed(ad)
                 _break(ad, link.fate, self.now())
                 if self.observer is not None:
                     self.observer.link_broke(ad)
@@ -288,8 +347,19 @@ class SimulatedMeta(MetaWorld):
             observer.targeting_written(node, targeting)
         elif isinstance(node, Ad) and operation.applied and operation.params.get("status") == "ACTIVE":
             self._republished(node)
+            self._process(node)
             observer.ad_switched_on(node, status)
+        elif isinstance(node, AdSet) and (why := self._refusal_of_all(node, reply)):
+            observer.refused(node, why)
         return self._echoed(operation, reply) if operation.kind == "adset" and operation.method == "POST" else reply
+
+    def _refusal_of_all(self, adset: AdSet, reply: Reply) -> str:
+        """Return words of the reason for which Meta would refuse such a write of any ad set; empty if there is none."""
+        hold = self.holds.get(adset.account.id)
+        if hold is not None and reply.body == hold.body:
+            error = json.loads(hold.body or b"")["error"]
+            return str(error.get("error_user_msg", error["message"]))
+        return CONTROLS if CONTROLS.encode() in (reply.body or b"") else ""
 
     def fault_for(self, operation: Operation) -> Fault | None:
         """Return the story's fault for this operation."""
@@ -317,6 +387,9 @@ class SimulatedMeta(MetaWorld):
         node = self.find(operation.object_id)
         edge = operation.path.partition("/")[2]
         match node:
+            case Account():
+                if edge == "account_controls":
+                    observer.controls_read(node)
             case AdSet():
                 (observer.ads_read if edge else observer.adset_read)(node)
             case None:

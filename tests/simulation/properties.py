@@ -4,6 +4,7 @@ The judge sees the truth (what is at Meta, what people want, what is in the ledg
 product only what leaves it: its calls, its ledger items, its results and its mails.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from closrads.errors import ClosradsError
 from sandbox.aws import Mail
 from sandbox.meta import Ad, AdSet
-from tests.simulation.meta import Hand, Link, Regions, apart_from_regions, regions_in, regions_of, states_of
+from sandbox.meta.model import Account
+from tests.simulation.meta import CONTROLS, Hand, Link, Regions, apart_from_regions, regions_in, regions_of, states_of
 from tests.simulation.story import DAY, START, Effect, Fate
 from tests.simulation.unobservable import FRESH_SECONDS, REPUBLISH_SECONDS, Unobservable
 
@@ -33,12 +35,15 @@ class Clause(StrEnum):
     ONE_WRITER = "never two invocations write the same campaign at once"
     TRANSITIONS = "a change goes from state to state only as the table says"
     STOP = "once everything is paused, or a campaign is off, no ad set's change is begun"
+    HELD_BACK = "once Meta has refused a change for a reason of the whole ad account, the run begins no other there"
+    LEFT_ALONE = "no change is begun of an ad set that is in process, or that its special ad category does not allow"
     LEDGER_TRUE = "a final state in the ledger is the truth at Meta"
 
     # at the end of each run
     TOLD = "what is not as it should be is named in the run's mail, or was named before and nothing else was said since"
     TRUTHFUL = "no mail calls an ad set updated, unchanged or restored whose state is otherwise"
     STOP_TOLD = "a mail says that everything is paused, and which campaigns are off"
+    ACCOUNT_TOLD = "a mail says, once of each campaign, for what reason Meta refuses the writes of an ad account"
     NO_DEFECT = "no run ends with an unexpected error"
     IN_TIME = "no run is cut off at its deadline"
 
@@ -125,6 +130,16 @@ class Ailment:
 
 
 @dataclass
+class _Refusal:
+    """A change that Meta refused for a reason of the whole ad account."""
+
+    why: str
+    """Words of the reason."""
+    is_understood: bool
+    """Whether the run can know that by now."""
+
+
+@dataclass
 class _Told:
     """What the mails have said of an ad set's state."""
 
@@ -175,6 +190,8 @@ class Judge:
         """By invocation and ad set, what was wrong when it last read the ads."""
         self._seen_running: dict[str, float] = {}
         """By ad, of when what is that a run has last seen it switched on."""
+        self._refused: dict[tuple[str, str], _Refusal] = {}
+        """By invocation and campaign, the refusal that concerns the whole ad account."""
         self._at_begin: dict[str, dict[str, set[Ailment]]] = {}
         self._last_look = 0.0
 
@@ -225,6 +242,20 @@ class Judge:
         return not is_seen and ad.status == "PAUSED" and not self._simulation.meta.tells_of_pause(ad)
 
     # --- at every step
+
+    def refused(self, adset: AdSet, why: str) -> None:
+        """Note that Meta has refused a change for a reason of the whole ad account; rollbacks are tried regardless."""
+        file = self._files[adset.id]
+        key = self._call.invocation.name, file.campaign
+        if "prepared" in file.changes.values() and not self._call.is_late:
+            self._refused.setdefault(key, _Refusal(why, is_understood=why != CONTROLS))
+
+    def controls_read(self, account: Account) -> None:
+        """Note that a run knows the audience controls, which a refusal may be for: its words do not tell them all."""
+        for campaign in self._simulation.story.world.campaigns:
+            refusal = self._refused.get((self._call.invocation.name, campaign.slug))
+            if refusal is not None and campaign.account == account.id:
+                refusal.is_understood = True
 
     def adset_read(self, adset: AdSet) -> None:
         """Note of when what is that an invocation has last seen of an ad set's targeting."""
@@ -320,10 +351,22 @@ class Judge:
         stopped_at = self._simulation.stopped_at(file.campaign)
         if not before and stopped_at is not None and self._now - stopped_at > UNDER_WAY_SECONDS:
             self._violated(Clause.STOP, file.name, f"begun {self._now - stopped_at:.0f} s after it was stopped")
+        if state == "prepared":
+            self._begun(invocation, self._simulation.meta.adsets[adset_id], file)
         if state not in TRANSITIONS[before]:
             self._violated(Clause.TRANSITIONS, file.name, f"{before} → {state}")
         if state not in OPEN and state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
+
+    def _begun(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> None:
+        refusal = self._refused.get((invocation.name, file.campaign))
+        if refusal is not None and refusal.is_understood:
+            self._violated(Clause.HELD_BACK, file.name, f"begun, although Meta said: {refusal.why}")
+        since = self._simulation.meta.processing_since.get(adset.id, self._now)
+        if self._now - since > UNDER_WAY_SECONDS + self._lag:
+            self._violated(Clause.LEFT_ALONE, file.name, f"begun, although in process since {self._now - since:.0f} s")
+        if self._simulation.meta.is_forbidden(adset):
+            self._violated(Clause.LEFT_ALONE, file.name, "begun, although it excludes locations")
 
     def _ledger_true(self, invocation: "Invocation", adset_id: str, state: str, begun: float) -> None:
         file, adset = self._files[adset_id], self._simulation.meta.adsets[adset_id]
@@ -361,6 +404,7 @@ class Judge:
             return
         self._last_look = max(self._last_look, invocation.started)
         self._judge_stop_told(invocation, outcome.mails)
+        self._judge_account_told(invocation, outcome.mails, result)
         said = _Said(result, outcome.mails, was_refused=invocation.was_mail_refused)
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
@@ -374,6 +418,17 @@ class Judge:
             for mail in mails:
                 if (slug or "paused since") not in mail.text.lower():
                     self._violated(Clause.STOP_TOLD, invocation.name, f"its mail does not say so of {slug or 'all'}")
+
+    def _judge_account_told(self, invocation: "Invocation", mails: tuple[Mail, ...], result: dict[str, Any]) -> None:
+        text = "".join(mail.text for mail in mails)
+        if result["mail"] == "failed" or (invocation.run.action == "recheck" and not mails):
+            return  # Unobservable.MAIL_REFUSED; or another try to put back what was told of before
+        reasons = [each.why for (name, _), each in self._refused.items() if name == invocation.name]
+        for why in sorted(set(reasons)):
+            if why not in text:
+                self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"no mail of it says: {why}")
+            if (times := len(re.findall(f"Stopped: .*{re.escape(why)}", text))) > reasons.count(why):
+                self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"its mail says {times} times: {why}")
 
     def _judge_telling(
         self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile, at_begin: set[Ailment]
@@ -396,6 +451,8 @@ class Judge:
             for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad)
             if self._must_be_told(ailment, file, known)
         ]
+        if self._is_forbidden_today(invocation, adset, file):
+            facts.append("Meta forbids to change it")
         if file.is_open:
             facts.append(f"its change is {min(OPEN.intersection(file.changes.values()))}")
         if facts and file.told.ill_at is None and not (is_ill and said.is_unmailed):
@@ -403,6 +460,11 @@ class Judge:
             self._violated(
                 clause, file.name, f"{invocation.name} says “{said.result(adset_id)}”, but {'; '.join(facts)}"
             )
+
+    def _is_forbidden_today(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
+        wanted = invocation.wanted.get(file.campaign, regions_in(adset.targeting))
+        is_looked_at = self._is_to_be_looked_at(invocation, adset, file) and invocation.run.action == "sync"
+        return is_looked_at and wanted != regions_in(adset.targeting) and self._simulation.meta.is_forbidden(adset)
 
     def _must_be_told(self, ailment: Ailment, file: _AdSetFile, known: set[Ailment]) -> bool:
         if file.told.ill_at is not None and file.told.ill_at >= ailment.since:
@@ -502,7 +564,8 @@ class Judge:
     def _is_easy(self, adset: AdSet) -> bool:
         links = [self._simulation.meta.links[ad.id] for ad in adset.ads]
         is_calm = all(link.is_sound and _is_easy(link.fate) for link in links)
-        return is_calm and not any(ad.issues for ad in adset.ads)
+        is_forbidden = self._simulation.meta.is_forbidden(adset)
+        return is_calm and not is_forbidden and not any(ad.issues for ad in adset.ads)
 
 
 def _is_easy(fate: Fate) -> bool:

@@ -96,11 +96,12 @@ def _smaller_worlds(world: World) -> Iterator[World]:
                 for simpler in _simpler_ads(ad)
             ]
             changed += [replace(adset, echo=Echo.SAME)] if adset.echo is not Echo.SAME else []
+            changed += [replace(adset, excludes="")] if adset.excludes else []
             for each in changed:
                 adsets = _with(campaign.adsets, index, each)
                 yield replace(world, campaigns=_with(world.campaigns, number, replace(campaign, adsets=adsets)))
     plain = World(())
-    for field in ("wave_size", "tier", "shows_usage", "pace", "log", "read_lag"):
+    for field in ("wave_size", "tier", "shows_usage", "pace", "log", "read_lag", "processing"):
         if getattr(world, field) != getattr(plain, field):
             yield replace(world, **{field: getattr(plain, field)})
 

@@ -140,13 +140,17 @@ class Simulation:
             self.closrtech.demand[code] = dict.fromkeys(campaign.demand.split(), 5)
             self.meta.add_account(campaign.account, world.tier).shows_usage = world.shows_usage
             for meta_campaign in ids:
-                self.meta.add_campaign(meta_campaign, campaign.account, f"{campaign.slug} leads")
+                categories = (campaign.category,) if campaign.category else ()
+                self.meta.add_campaign(
+                    meta_campaign, campaign.account, f"{campaign.slug} leads", special_ad_categories=categories
+                )
             for adset in campaign.adsets:
-                self.meta.build_adset(ids[adset.meta_campaign], adset.name, adset.states, adset.echo)
+                self.meta.build_adset(ids[adset.meta_campaign], adset)
                 self.judge.belongs(self.meta.named[adset.name].id, adset.name, campaign.slug)
                 for ad in adset.ads:
                     self.meta.build_ad(adset.name, ad)
         self.meta.keep_log(world.log, self.story.seed)
+        self.meta.processing = world.processing
         for account in self.meta.accounts.values():
             account.read_lag = world.read_lag
         self.cloud.put_parameters(parameters)
@@ -156,6 +160,8 @@ class Simulation:
             link_broke=lambda ad: self.note("Meta", f"breaks {ad.name}: {self.meta.links[ad.id].fate.effect}"),
             adset_read=self.judge.adset_read,
             ads_read=self.judge.ads_read,
+            refused=self.judge.refused,
+            controls_read=self.judge.controls_read,
             scripted=self._scripted,
         )
 
@@ -391,6 +397,12 @@ class Simulation:
             case Operator(change=Change.TOKEN):
                 self.meta.tokens = {_TOKEN} if deed.value == "alive" else set()
                 self.note("an operator", f"the token is {deed.value}")
+            case Operator(change=Change.HOLD):
+                self.meta.hold(self._account(deed.campaign), deed.value)
+                self.note("Meta", f"holds {self._account(deed.campaign)} for {deed.value or 'nothing'}")
+            case Operator(change=Change.CONTROLS):
+                self.meta.control(self._account(deed.campaign), deed.value)
+                self.note("a person", f"allows in {self._account(deed.campaign)}: {deed.value or 'all states'}")
             case Operator(change=Change.ENABLED):
                 self.cloud.put_parameters({f"campaigns/{deed.campaign}/enabled": deed.value})
                 self._switch(deed.campaign, is_off=deed.value == "false")
@@ -399,6 +411,9 @@ class Simulation:
                 self.cloud.put_parameters({"paused": deed.value})
                 self._switch("", is_off=deed.value == "true")
                 self.note("an operator", f"paused={deed.value}")
+
+    def _account(self, slug: str) -> str:
+        return next(campaign.account for campaign in self.story.world.campaigns if campaign.slug == slug)
 
     def _switch(self, slug: str, *, is_off: bool) -> None:
         if is_off:

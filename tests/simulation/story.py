@@ -78,6 +78,8 @@ class AdSetSpec:
     meta_campaign: int = 0
     """Which of its campaign's Meta campaigns it is in."""
     echo: Echo = Echo.SAME
+    excludes: str = ""
+    """States that it excludes."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class CampaignSpec:
     demand: str
     adsets: tuple[AdSetSpec, ...]
     meta_campaigns: int = 1
+    category: str = ""
+    """The special ad category of its Meta campaigns."""
 
 
 class Log(_Word):
@@ -118,6 +122,8 @@ class World:
     log: Log = Log.COMPLETE
     read_lag: float = 0.0
     """For so many seconds after a write, reads show what was before."""
+    processing: float = 0.0
+    """For so many seconds after a write, Meta shows an ad set or ad as IN_PROCESS; 0 for not at all."""
 
     @property
     def adsets(self) -> tuple[AdSetSpec, ...]:
@@ -208,6 +214,10 @@ class Change(_Word):
     """ "dead" or "alive"."""
     DEMAND = "demand"
     """The states that the partner wants from now on."""
+    HOLD = "hold"
+    """What Meta holds the campaign's ad account for (see `answers.HOLDS`), or "" once a person has settled it."""
+    CONTROLS = "controls"
+    """The only states that the campaign's ad account allows, or "" for all."""
 
 
 @dataclass(frozen=True)

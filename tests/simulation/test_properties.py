@@ -129,18 +129,20 @@ def product(steps: Steps, says: str, times: int) -> Handle:
     return handle
 
 
-def violated(
+def violated(  # noqa: PLR0913 - the parts of a story
     steps: Steps,
     *events: Event,
     fate: Fate = Fate(),  # noqa: B008 - a frozen value
     states: str = "TX",
     says: str = "updated",
     writers: int = 1,
+    processing: float = 0.0,
+    excludes: str = "",
 ) -> set[Clause]:
     """Let such a product run once a day, and return what the judge has against it."""
-    world = World(
-        (CampaignSpec("veterans", "act_111", "FL", (AdSetSpec("Alder", states, (AdSpec("Alder 1", fate=fate),)),)),)
-    )
+    adset = AdSetSpec("Alder", states, (AdSpec("Alder 1", fate=fate),), excludes=excludes)
+    campaign = CampaignSpec("veterans", "act_111", "FL", (adset,), category="HOUSING" if excludes else "")
+    world = World((campaign,), processing=processing)
     runs = [Run(f"day {day + 1}", day * DAY + BEGIN) for day in range(3)]
     runs += [Run(f"writer {number}", BEGIN + 0.5 * number) for number in range(1, writers)]
     with player(product(steps, says, writers)) as play:
@@ -322,6 +324,57 @@ class TestStop:
         paused = Operator(At(0), Change.PAUSED, "true")
         assert violated(Product.read, paused, says="unchanged") == {Clause.STOP_TOLD}
         assert violated(Product.read, paused, says="unchanged, paused since then") == set()
+
+
+class TestRefusals:
+    """What Meta refuses an ad account, and what it is not to be asked for."""
+
+    HOLD = Operator(At(0), Change.HOLD, "payment", "veterans"), Operator(At(DAY), Change.HOLD, "", "veterans")
+    CONTROLS = Operator(At(0), Change.CONTROLS, "TX", "veterans"), Operator(At(DAY), Change.CONTROLS, "", "veterans")
+
+    def refused(self, product: Product) -> None:
+        """Have Meta refuse a change."""
+        product.note("prepared")
+        product.read()
+        product.write()
+        product.note("not_written")
+
+    @pytest.mark.parametrize("events", [HOLD, CONTROLS], ids=["held", "controlled"])
+    def test_they_are_told(self, events: tuple[Event, ...]) -> None:
+        why = "Add a payment method to the ad account" if events is self.HOLD else "audience controls"
+        assert Clause.ACCOUNT_TOLD in violated(self.refused, *events, says="failed")
+        assert Clause.ACCOUNT_TOLD not in violated(self.refused, *events, says=f"failed: {why}")
+        twice = f"failed\nStopped: {why}\nStopped: {why}"
+        assert Clause.ACCOUNT_TOLD in violated(self.refused, *events, says=twice)
+
+    @pytest.mark.parametrize(("events", "reads"), [(HOLD, False), (CONTROLS, True), (CONTROLS, False)])
+    def test_nothing_else_is_begun_once_the_reason_is_known(
+        self,
+        events: tuple[Event, ...],
+        reads: bool,  # noqa: FBT001 - a parameter
+    ) -> None:
+        def steps(product: Product) -> None:
+            self.refused(product)
+            if reads:
+                requests.get(f"{META}/v26.0/act_111/account_controls", params={"access_token": TOKEN}, timeout=30)
+            product.note("prepared")
+            product.note("not_written")
+
+        assert (Clause.HELD_BACK in violated(steps, *events)) == (reads or events is self.HOLD)
+
+    @pytest.mark.parametrize(("seconds", "is_forbidden"), [(60.0, True), (10.0, False)])
+    def test_an_ad_set_in_process_is_left_alone(self, seconds: float, is_forbidden: bool) -> None:  # noqa: FBT001 - a parameter
+        def steps(product: Product) -> None:
+            product.change()
+            product.wait(30)
+            product.change()
+
+        assert (Clause.LEFT_ALONE in violated(steps, processing=seconds)) == is_forbidden
+
+    def test_one_that_its_category_does_not_allow_is_left_alone_and_told(self) -> None:
+        assert Clause.LEFT_ALONE in violated(self.refused, excludes="WA", says="failed")
+        assert Clause.TRUTHFUL in violated(Product.read, excludes="WA", says="unchanged")
+        assert violated(Product.read, excludes="WA", says="needs_attention") == set()
 
 
 class TestReports:
