@@ -438,7 +438,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     gone = _gone_campaigns(campaign, job, adsets)
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
     last = _last_recheck(run, job)
-    restored, previous = _rechecked(campaign, run, job, previous, adsets, last)
+    restored, previous = _rechecked(campaign, run, job, previous, adsets, last, done)
     done = replace(done, completed={**done.completed, **restored})
     report = replace(report, token_ends=_iso(last.token_ends if last else None))
     unexplained = _unexplained(run, job, previous.unexplained, adsets)
@@ -508,15 +508,16 @@ def _iso(day: date | None) -> str:
     return day.isoformat() if day else ""
 
 
-def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known
+def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known so far
     campaign: CampaignConfig,
     run: Run,
     job: Job,
     previous: PreviousOutcomes,
     adsets: Sequence[AdSetSnapshot],
     last: LastRecheck | None,
+    done: Completed,
 ) -> tuple[dict[str, AdSetResult], PreviousOutcomes]:
-    """Recheck the latest changes before new ones supersede them.
+    """Recheck the latest changes before new ones supersede them, and those of earlier invocations of the same run.
 
     Return the results of the ad sets that were rolled back, by id, and the previous outcomes after that.
     """
@@ -527,7 +528,9 @@ def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known
     changes = [
         change
         for change in job.ledger.changes_in_effect(job.campaign, since)
-        if change.before.id in now and not change.state.is_open and change.run_id != job.run_id
+        if change.before.id in now
+        and not change.state.is_open
+        and (change.run_id != job.run_id or change.before.id in done.completed)
     ]
     if not changes:
         return {}, previous
@@ -579,7 +582,7 @@ def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
     _refuse_other_account(campaign, adsets)
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})
-    restored, previous = _rechecked(campaign, run, job, previous, adsets, _last_recheck(run, job))
+    restored, previous = _rechecked(campaign, run, job, previous, adsets, _last_recheck(run, job), done)
     done = replace(done, completed={**done.completed, **restored})
     report = replace(report, unexplained=previous.unexplained)
     yield replace(report, adsets=tuple(done.completed.values()))

@@ -58,25 +58,26 @@ class Call:
 class Invocation(Process):
     """One run of the handler: what it has asked and seen so far."""
 
-    def __init__(self, run: Run, simulation: "Simulation") -> None:
+    def __init__(self, run: Run, simulation: "Simulation", earlier: "Invocation | None" = None) -> None:
+        """Begin an invocation of a run; `earlier` is the one before it, if several share the run."""
         super().__init__(run.name)
         self.run = run
         self.simulation = simulation
         self.started = simulation.kernel.now
         self.deadline = self.started + run.seconds
-        self.random = Random(f"{simulation.story.seed} {run.name}")
-        self.calls: Counter[str] = Counter()
-        """By label, how many exchanges have begun."""
-        self.operations: Counter[int] = Counter()
+        self.random: Random = earlier.random if earlier else Random(f"{simulation.story.seed} {run.name}")
+        self.calls: Counter[str] = earlier.calls if earlier else Counter()
+        """By label, how many exchanges of the run have begun."""
+        self.operations: Counter[int] = earlier.operations if earlier else Counter()
         """By an answer's number in the story, how many operations it was meant for."""
         self.views: dict[str, float] = {}
         """When the targeting of an ad set, or the ads of one ("… ads"), were last read."""
-        self.wanted: dict[str, frozenset[str]] = {}
+        self.wanted: dict[str, frozenset[str]] = earlier.wanted if earlier else {}
         """By campaign, the region keys of the demand that was last served."""
         self.was_crashed = False
-        self.mails: list[Mail] = []
-        self.was_mail_refused = False
-        """Whether SES did not take a mail at one attempt."""
+        self.mails: list[Mail] = earlier.mails if earlier else []
+        self.refused_mails: list[str] = earlier.refused_mails if earlier else []
+        """Why SES did not take a mail, at each such attempt."""
 
     def exchange(
         self, service: str, labels: Sequence[str], what: str, timeout: float, perform: Callable[["Call"], T]

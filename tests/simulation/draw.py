@@ -56,6 +56,8 @@ TIERS: Mapping[tuple[str | None, bool], float] = {
     ("limited", False): 0.7,
 }
 """How often an app has a tier, and whether Meta's answers tell it; without a tier, they never do."""
+SHARED = 0.08
+"""Of the stories, in this share the scheduled runs are shared by several invocations."""
 CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
 
@@ -90,6 +92,8 @@ class _Author:
         if self._is_crowded:
             events += [self._edit_in_a_crowd() for _ in range(3)]
         events.append(Operator(At(calm), Change.TOKEN, "alive"))
+        if self._chance(SHARED):
+            runs = [replace(run, shared=run.scheduled is not None) for run in runs]
         return Story(self._seed, self._world, tuple(runs), tuple(events), calm)
 
     # --- drawing

@@ -15,7 +15,7 @@ from sandbox.aws import Mail
 from sandbox.meta import Ad, AdSet
 from sandbox.meta.model import Account
 from tests.simulation.meta import CONTROLS, Hand, Link, Regions, apart_from_regions, regions_in, regions_of, states_of
-from tests.simulation.story import DAY, START, Effect, Fate
+from tests.simulation.story import DAY, START, Effect, Fate, Run
 from tests.simulation.unobservable import FRESH_SECONDS, REPUBLISH_SECONDS, Unobservable
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class Outcome:
     def __str__(self) -> str:
         if self.result is None:
             return f"{type(self.error).__name__}: {self.error}"
+        if "left_to" not in self.result:  # of one step of a run that several invocations share
+            return ", ".join(f"{name} {value}" for name, value in self.result.items() if value)
         if self.result["left_to"]:
             return f"left to {self.result['left_to']}"
         found = [f"{change['name']} {change['state']}" for change in self.result["recovered"]]
@@ -192,7 +194,8 @@ class Judge:
         """By ad, of when what is that a run has last seen it switched on."""
         self._refused: dict[tuple[str, str], _Refusal] = {}
         """By invocation and campaign, the refusal that concerns the whole ad account."""
-        self._at_begin: dict[str, dict[str, set[Ailment]]] = {}
+        self._at_begin: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
+        """By run, when it began, and what was wrong with each ad set then."""
         self._last_look = 0.0
 
     @property
@@ -383,18 +386,23 @@ class Judge:
 
     # --- at the end of each run
 
-    def run_begins(self, invocation: "Invocation") -> None:
-        """Note how things stand when an invocation begins."""
+    def run_begins(self, run: Run) -> None:
+        """Note how things stand when a run begins."""
         adsets = self._simulation.meta.adsets.values()
-        self._at_begin[invocation.name] = {adset.id: self._ailments(adset) for adset in adsets}
+        self._at_begin[run.name] = self._now, {adset.id: self._ailments(adset) for adset in adsets}
 
-    def run_ends(self, invocation: "Invocation", outcome: Outcome | None) -> None:
-        """Judge what an invocation has said, if it came to say anything."""
-        at_begin = self._at_begin.pop(invocation.name)
-        if outcome is None:
-            if not invocation.was_crashed:
-                self._violated(Clause.IN_TIME, invocation.name, f"{invocation.run.seconds:g} s were not enough")
-            return
+    def call_ends(self, invocation: "Invocation", outcome: Outcome | None) -> None:
+        """Judge how an invocation has ended; a run has one of them, or shares itself among several."""
+        if outcome is None and not invocation.was_crashed:
+            self._violated(Clause.IN_TIME, invocation.name, f"{invocation.run.seconds:g} s were not enough")
+        defects = str((outcome and outcome.error) or "")
+        if "Unexpected " in defects:
+            start = defects.index("Unexpected ")
+            self._violated(Clause.NO_DEFECT, invocation.name, defects[start : start + 200])
+
+    def run_ends(self, invocation: "Invocation", outcome: Outcome) -> None:
+        """Judge what a run has said; `invocation` is its last one."""
+        began, at_begin = self._at_begin[invocation.name]
         result = outcome.result
         defects = str(outcome.error or "") + str(result or "")
         if "Unexpected " in defects:
@@ -402,10 +410,10 @@ class Judge:
             self._violated(Clause.NO_DEFECT, invocation.name, defects[start : start + 200])
         if result is None or result["left_to"]:
             return
-        self._last_look = max(self._last_look, invocation.started)
+        self._last_look = max(self._last_look, began)
         self._judge_stop_told(invocation, outcome.mails)
         self._judge_account_told(invocation, outcome.mails, result)
-        said = _Said(result, outcome.mails, was_refused=invocation.was_mail_refused)
+        said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails))
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
 
@@ -413,7 +421,8 @@ class Judge:
         """Judge whether a mail names what was off before the run could have remembered anything else."""
         for slug in ("", *sorted({file.campaign for file in self._files.values()})):
             since = self._simulation.switched_off_at(slug)
-            if since is None or since > invocation.started - MEMORY_SECONDS:
+            began, _ = self._at_begin[invocation.name]
+            if since is None or since > began - MEMORY_SECONDS:
                 continue
             for mail in mails:
                 if (slug or "paused since") not in mail.text.lower():
@@ -476,7 +485,9 @@ class Judge:
     def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
         if invocation.run.action == "sync":
             return self._delivers(adset) and self._simulation.is_enabled(file.campaign)
-        was_written = file.written_at is not None and invocation.started - file.written_at < LOOKED_AT_FOR
+        was_written = (
+            file.written_at is not None and self._at_begin[invocation.name][0] - file.written_at < LOOKED_AT_FOR
+        )
         return invocation.run.action == "recheck" and was_written
 
     def _somebody_works_on(self, campaign: str) -> bool:

@@ -49,6 +49,8 @@ def _candidates(story: Story) -> Iterator[Story]:
         yield replace(story, runs=tuple(kept))
     for world in _smaller_worlds(story.world):
         yield replace(story, world=world)
+    if any(run.shared for run in story.runs):
+        yield replace(story, runs=tuple(replace(run, shared=False) for run in story.runs))
     for number, run in enumerate(story.runs):
         if run.cold or run.seconds != Run("", 0).seconds:
             yield replace(story, runs=_with(story.runs, number, replace(run, cold=False, seconds=Run("", 0).seconds)))

@@ -23,6 +23,7 @@ from sandbox.meta.service import Fault
 from sandbox.server import Delivery, HttpRequest, Reply
 from tests.simulation import answers, border
 from tests.simulation.border import AWS_TIMEOUT, CLOSRTECH, Call, Invocation, SimulatedAws
+from tests.simulation.fleet import Workflow
 from tests.simulation.kernel import Kernel, Killed, sleep
 from tests.simulation.meta import Observer, SimulatedMeta, regions_in, regions_of, states_of
 from tests.simulation.properties import Judge, Outcome
@@ -76,6 +77,8 @@ class Simulation:
         self.cloud = aws
         self.notes: list[Note] = []
         self.live: list[Invocation] = []
+        self._ends: dict[Invocation, Callable[[Outcome | None], None]] = {}
+        """Who is told when an invocation ends."""
         self.acting: Call | None = None
         """The call that is taking effect."""
         self.judge = Judge(self)
@@ -168,7 +171,6 @@ class Simulation:
     # --- invocations
 
     def _begin(self, run: Run) -> None:
-        invocation = Invocation(run, self)
         if run.cold or self.kernel.now - self._parameters_read_at > border.PARAMETERS_KEPT:
             border.forget_parameters()
             self._parameters_read_at = self.kernel.now
@@ -177,9 +179,23 @@ class Simulation:
             event["campaigns"] = list(run.campaigns)
         if run.scheduled is not None:
             event["scheduled"] = f"{datetime.fromtimestamp(START + run.scheduled, UTC):%Y-%m-%dT%H:%M:%SZ}"
-        self.note(run.name, f"begins: {json.dumps(event)}")
+        self.judge.run_begins(run)
+        if run.shared:
+            Workflow(run, event, self).start()
+        else:
+            invocation = Invocation(run, self)
+            self.invoke(invocation, event, lambda outcome: self._run_ends(invocation, outcome))
+
+    def _run_ends(self, invocation: Invocation, outcome: Outcome | None) -> None:
+        self.judge.call_ends(invocation, outcome)
+        if outcome is not None:
+            self.judge.run_ends(invocation, outcome)
+
+    def invoke(self, invocation: Invocation, event: dict[str, Any], end: Callable[[Outcome | None], None]) -> None:
+        """Hand the product an event; `end` is called with the outcome, None if the invocation dies."""
+        self.note(invocation.name, f"begins: {json.dumps(event)}")
         self.live.append(invocation)
-        self.judge.run_begins(invocation)
+        self._ends[invocation] = end
         self.kernel.spawn(invocation, lambda: self._handle(invocation, event))
         self.kernel.at(invocation.deadline, lambda: self._cut_off(invocation))
 
@@ -217,7 +233,7 @@ class Simulation:
         self.live.remove(invocation)
         if outcome is not None:
             self.note(invocation.name, f"ends: {outcome}")
-        self.judge.run_ends(invocation, outcome)
+        self._ends.pop(invocation)(outcome)
 
     def demand(self, slug: str) -> str:
         """Return the states that the partner wants for a campaign now."""
@@ -314,7 +330,7 @@ class Simulation:
                 invocation.mails.append(mail)
                 self.note(invocation.name, f"✉ {mail.subject}")
             else:
-                invocation.was_mail_refused = True
+                invocation.refused_mails.append(fault.answer)
         if fault is None:
             return answer
         self.note(invocation.name, f"← {fault.answer}")

@@ -149,6 +149,8 @@ class Run:
     """The function's time-out."""
     cold: bool = False
     """Whether it starts in a new container, which remembers nothing."""
+    shared: bool = False
+    """Whether several invocations share it (Fleet); events name the run, and count the calls of all of them."""
 
 
 # --- what happens beside them
