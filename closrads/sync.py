@@ -13,7 +13,16 @@ from closrads.config import refuse_if_switched_off
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, UnexplainedPause
 from closrads.domain.health import StatusChange, check_ad_health, still_unexplained
-from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible, remaining
+from closrads.domain.plan import (
+    Decision,
+    decide,
+    defer_beyond,
+    hold,
+    prioritize,
+    refuse_implausible,
+    remaining,
+    states_before,
+)
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
 from closrads.domain.settings import CampaignConfig, Settings
@@ -445,6 +454,8 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     report = replace(report, unexplained=unexplained, adsets=tuple(done.completed.values()))
     yield report
     decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset), keeps=keeps) for adset in adsets]
+    report = replace(report, states_before=states_before(decisions))
+    yield report
     refuse_implausible(decisions, campaign.limits, run.request.force)
     decisions = hold(remaining(decisions, done.completed), _still_open(report))
     decisions = prioritize(decisions, previous, run.request.force)

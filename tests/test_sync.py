@@ -660,6 +660,7 @@ class TestTrouble:
         assert "max_removed_pct" in failed(world)
         assert "max_removed_pct" in failed(world, {})
         assert world.meta.writes == []
+        assert "Running now (10): AK, AL, AR, AZ, CA, CO, CT, DE, FL, GA" in last_report(world)
         answer = world.run({**LIVE, "force": ["max_removed_pct"]})
         assert answer["force"] == ["max_removed_pct"]
         assert world.meta.states(adset) == {"FL"}

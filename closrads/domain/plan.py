@@ -29,6 +29,13 @@ END_MARGIN = timedelta(minutes=15)
 
 Meta refuses to re-publish the ads of an ended one (Marketing API "Error Codes", 1487007), so a rollback must be over.
 """
+_NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
+_LEFT_AS_IT_WAS = frozenset(
+    {
+        Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.DEFERRED, Result.HELD, Result.REVERTED, Result.FAILED,
+    }
+)  # fmt: skip
+"""Results of ad sets that run in the states from before, whatever was wanted."""
 MAX_REVERT_STREAK = 2
 """Consecutive reverts after which an ad set is left alone: each attempt restarts its learning phase."""
 
@@ -69,6 +76,7 @@ class Decision:
     def to_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
         """Return the ad set's result: `result` if the decision was carried out, else the decision's own."""
         wanted, present = self.wanted, region_keys(self.adset.targeting)
+        is_off = bool(present) and (result or self.result) in _LEFT_AS_IT_WAS
         return AdSetResult(
             id=self.adset.id,
             name=self.adset.name,
@@ -78,6 +86,8 @@ class Decision:
             ads=len(self.adset.ads),
             issues=self.issues + tuple(issues),
             meta_campaign_id=self.adset.meta_campaign_id,
+            missing=states(wanted - present) if is_off else (),
+            extra=states(present - wanted) if is_off else (),
         )
 
 
@@ -129,6 +139,12 @@ def decide(  # noqa: PLR0911 - one return per decision
         issue = "Its states were changed since, by a later run or a person: it stays as it is now"
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=(issue,))
     return decision
+
+
+def states_before(decisions: Iterable[Decision]) -> tuple[str, ...]:
+    """Return the USPS codes of the states that any ad set that runs targets before the run changes it."""
+    running = (decision.adset.targeting for decision in decisions if decision.result not in _NOT_RUNNING)
+    return states(frozenset[str]().union(*map(region_keys, running)))
 
 
 def prioritize(

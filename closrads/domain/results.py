@@ -88,6 +88,13 @@ class AdSetResult:
     """How many ads it has."""
     issues: tuple[str, ...] = ()
     meta_campaign_id: str = ""
+    missing: tuple[str, ...] = ()
+    """Wanted states that it does not target at the end of the run; empty if it is not known to be off from them."""
+    extra: tuple[str, ...] = ()
+    """States that it targets at the end of the run and that are not wanted; empty if there are none or it is not known.
+
+    A dry run leaves `added` missing and `removed` targeted, too.
+    """
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))
@@ -133,6 +140,8 @@ class SyncReport:
     """USPS codes with demand that Meta has a region for."""
     unmapped_states: tuple[str, ...] = ()
     """Entries with demand that Meta has no region for, as CLOSRTECH names them."""
+    states_before: tuple[str, ...] = ()
+    """USPS codes of the states that any of its running ad sets targeted when a sync read them; empty if it did not."""
     campaign_errors: tuple[str, ...] = ()
     """Why the campaign was aborted, refused or stopped."""
     recovered: tuple[Recovery, ...] = ()
@@ -487,6 +496,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         **campaign.counts(),
         "active_states": list(campaign.active_states),
         "unmapped_states": list(campaign.unmapped_states),
+        "states_before": list(campaign.states_before),
         "errors": list(campaign.errors),
         "about_run": campaign.about_run,
         "left_to": campaign.left_to,

@@ -1,5 +1,6 @@
 """What should happen to each ad set, and which plans are refused: pure, so mostly by properties."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,16 @@ from hypothesis import strategies as st
 
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
-from closrads.domain.plan import Decision, decide, defer_beyond, hold, prioritize, refuse_implausible
+from closrads.domain.plan import (
+    _LEFT_AS_IT_WAS,
+    Decision,
+    decide,
+    defer_beyond,
+    hold,
+    prioritize,
+    refuse_implausible,
+    states_before,
+)
 from closrads.domain.results import Result
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import region_keys
@@ -119,6 +129,47 @@ class TestDecide:
         else:
             assert decision.result is Result.NEEDS_ATTENTION
             assert "changed since" in decision.issues[0]
+
+
+class TestRunningNow:
+    """What an ad set targets at the end of the run, by how that differs from what is wanted."""
+
+    @pytest.mark.parametrize(
+        "result",
+        [
+            Result.SKIPPED_PREFLIGHT,
+            Result.NEEDS_ATTENTION,
+            Result.DEFERRED,
+            Result.HELD,
+            Result.REVERTED,
+            Result.FAILED,
+        ],
+    )
+    def test_what_was_left_as_it_was_is_off_by_the_whole_difference(self, result: Result) -> None:
+        """Whether or not a change was begun."""
+        planned = decided(["FL", "TX"], ["FL", "NY"])
+
+        for ended in (planned.to_result(result), replace(planned, result=result).to_result()):
+            assert (ended.missing, ended.extra) == (("NY",), ("TX",))
+
+    @pytest.mark.parametrize("result", [each for each in Result if each not in _LEFT_AS_IT_WAS])
+    def test_of_others_nothing_is_claimed(self, result: Result) -> None:
+        """They target what is wanted, do not run, or nobody knows."""
+        ended = decided(["FL", "TX"], ["FL", "NY"]).to_result(result)
+
+        assert (ended.missing, ended.extra) == ((), ())
+
+    def test_an_ad_set_without_states_runs_elsewhere(self) -> None:
+        """Such as in the whole country: then no state is missing."""
+        ended = decided([], ["FL"]).to_result(Result.NEEDS_ATTENTION)
+
+        assert (ended.missing, ended.extra) == ((), ())
+
+    def test_the_states_of_a_campaign_are_those_of_the_ad_sets_that_run(self) -> None:
+        """An ad set that is over targets nobody."""
+        decisions = [decided(["FL", "TX"], ["NY"]), decided(["OH"], ["NY"], effective_status="WITH_ISSUES")]
+
+        assert states_before(decisions) == ("FL", "TX")
 
 
 class TestEarlierRuns:

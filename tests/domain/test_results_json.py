@@ -35,8 +35,9 @@ recoveries = st.builds(
     Recovery, texts, texts, texts, st.sampled_from(ChangeState), st.sampled_from(ChangeState), several
 )
 adsets = st.builds(
-    AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 9), several, texts
-)
+    AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 9), several, texts,
+    several, several,
+)  # fmt: skip
 pauses = st.builds(UnexplainedPause, texts, texts, st.dictionaries(texts, texts, max_size=2), moments)
 switches = st.builds(SwitchedOff, moments, texts, texts)
 details: Mapping[str, st.SearchStrategy[Any]] = {
@@ -45,6 +46,7 @@ details: Mapping[str, st.SearchStrategy[Any]] = {
     "dry_run": st.booleans(),
     "active_states": several,
     "unmapped_states": several,
+    "states_before": several,
     "campaign_errors": several,
     "recovered": st.lists(recoveries, max_size=3).map(tuple),
     "unexplained": st.lists(pauses, max_size=2).map(tuple),
