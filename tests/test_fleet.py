@@ -87,7 +87,7 @@ class TestWholeRun:
 
         assert states(world, adsets) == ["FL GA"] * 6
         (mail,) = world.sandbox.aws.mails
-        assert mail.subject.startswith("CLOSRADS ✓ 6 updated")
+        assert mail.subject.startswith("✓ 6 updated")
         assert all(name in mail.text for name in ("Mortgage", "Truckers", "Veterans"))
         assert (answer["campaigns"], answer["adsets_updated"], answer["mail"]) == (3, 6, "sent")
         assert kept(world, answer["run_id"])["success"] is True
@@ -116,7 +116,7 @@ class TestWholeRun:
         Workflow(world).run(OPEN)
 
         (mail,) = world.sandbox.aws.mails
-        assert mail.subject.startswith("CLOSRADS ⚠ 6 updated")
+        assert mail.subject.startswith("⚠ 6 updated")
         assert "did you mean veterans?" in mail.text
 
     def test_looking_is_the_default(self, world: World, adsets: dict[str, list[str]]) -> None:
@@ -127,7 +127,7 @@ class TestWholeRun:
         assert world.meta.writes == []
         assert entries(world, "LEASE") == []
         (mail,) = world.sandbox.aws.mails
-        assert mail.subject.startswith("[DRY RUN] CLOSRADS ✓ 6 would be updated")
+        assert mail.subject.startswith("[DRY RUN] ✓ 6 would be updated")
         assert answer["adsets_updated"] == 6
 
     def test_a_dry_run_is_nothing_to_undo(self, world: World) -> None:
@@ -187,8 +187,8 @@ class TestWholeRun:
         assert (answer["adsets_reverted"], answer["mail"]) == (1, "sent")
         assert answer["run_id"] == again["run_id"] != run_id
         assert [mail.subject.split(" · ")[0] for mail in world.sandbox.aws.mails] == [
-            "CLOSRADS ✓ 6 updated",
-            "CLOSRADS ⚠ recheck: 1 put back",
+            "✓ 6 updated",
+            "⚠ second look: 1 put back",
         ]
 
     def test_it_can_be_undone(self, world: World, adsets: dict[str, list[str]]) -> None:
@@ -200,7 +200,7 @@ class TestWholeRun:
 
         assert states(world, adsets) == ["TX"] * 6
         assert answer["adsets_updated"] == 6
-        assert world.sandbox.aws.mails[-1].subject.startswith("CLOSRADS ✓ undo: 6 put back")
+        assert world.sandbox.aws.mails[-1].subject.startswith("✓ undo: 6 put back")
 
 
 @pytest.mark.usefixtures("adsets")
@@ -314,7 +314,7 @@ class TestLeftOver:
         assert workflow.waits
         assert max(world.time.waits) <= QUOTA_PATIENCE_SECONDS
         (mail,) = world.sandbox.aws.mails
-        assert mail.subject.startswith("CLOSRADS ✓ 8 updated")
+        assert mail.subject.startswith("✓ 8 updated")
         assert kept(world, answer["run_id"])["success"] is True
 
     def test_after_some_hours_the_rest_is_left_to_the_next_run(self, world: World) -> None:
@@ -596,7 +596,7 @@ class TestTrouble:
         Workflow(world).run(OPEN)
 
         (mail,) = world.sandbox.aws.mails
-        assert "1 recovered from an earlier run" in mail.text
+        assert "1 finished for an earlier run" in mail.text
 
     def test_a_campaign_that_was_switched_off_meanwhile_is_left_alone(self, world: World) -> None:
         """Whoever switches it off wants it to stop."""

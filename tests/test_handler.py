@@ -276,7 +276,7 @@ class TestMail:
         assert (mail.sender, mail.recipients) == ("reports@example.test", ("owner@example.test",))
         assert mail.html.startswith("<!doctype html>")
         assert mail.text.startswith("CLOSRADS")
-        assert mail.subject == "CLOSRADS ✗ Truckers, Veterans failed · Mon 4 May"
+        assert mail.subject == "✗ Truckers, Veterans failed · Mon 4 May"
 
     def test_a_switch_below_a_misspelt_slug_is_told_of(self, world: World, log: StringIO) -> None:
         """Somebody believes that the campaign is off; it runs, and the others do."""
@@ -288,7 +288,7 @@ class TestMail:
 
         assert (result["success"], world.meta.states(adset)) == (True, {"FL"})
         (mail,) = world.sandbox.aws.mails
-        assert mail.subject.startswith("CLOSRADS ⚠ 1 updated")
+        assert mail.subject.startswith("⚠ 1 updated")
         assert "PARAMETERS THAT DO NOTHING" in mail.text
         assert "/closrads/sandbox/campaigns/vetrans\n    has nothing but `enabled`" in mail.text
         assert "did you mean veterans?" in mail.text

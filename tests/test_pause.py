@@ -194,8 +194,8 @@ class TestPaused:
         assert result["campaigns"][0]["switched_off"]["campaign"] == ""
         assert world.sandbox.closrtech.requests == []
         mail = last_mail(world)
-        assert mail.subject.startswith("CLOSRADS ⚠ paused since 4 May; 1 recovered from an earlier run")
-        assert "Paused since 4 May: no targeting is changed; 1 recovered from an earlier run." in mail.text
+        assert mail.subject.startswith("⚠ paused since 4 May; 1 finished for an earlier run")
+        assert "Paused since 4 May: no targeting is changed; 1 finished for an earlier run." in mail.text
         assert "Nothing new was begun in it." in mail.text
         assert "RunSucceeded" not in metrics(result)
 
@@ -220,7 +220,7 @@ class TestPaused:
 
         assert business.run({}) == {"updated": "A"}
         mail = last_mail(business.world)
-        assert mail.subject.startswith("[DRY RUN] CLOSRADS ⚠ 1 would be updated; paused since 4 May")
+        assert mail.subject.startswith("[DRY RUN] ⚠ 1 would be updated; paused since 4 May")
 
     def test_an_undo_is_refused(self, business: Business) -> None:
         """A person asks for it, so it mends nothing that cannot wait; looking at it goes on."""
@@ -270,7 +270,7 @@ class TestTold:
         business.run()
 
         mail = last_mail(world)
-        assert mail.subject.startswith(f"CLOSRADS ⚠ 1 updated; {fact}")
+        assert mail.subject.startswith(f"⚠ 1 updated; {fact}")
         assert "\nOFF\n" in mail.text
         assert f"* Truckers, {fact.rpartition(', ')[2]}\n" in mail.text
         assert f'<td class="{tone}"' in mail.html
@@ -315,7 +315,7 @@ class TestTold:
         business.run()
 
         mail = last_mail(business.world)
-        assert mail.subject.startswith("CLOSRADS ⚠")
+        assert mail.subject.startswith("⚠")
         assert "NO ACTIVE AD SET" in mail.text
         assert "without issues" not in mail.text
 
@@ -369,7 +369,7 @@ class TestFleet:
         world.run({"step": "part", "run_id": opened["run_id"], "campaigns": ["veterans"]})
 
         assert world.run({"step": "close", "run_id": opened["run_id"]})["adsets_updated"] == 1
-        assert last_mail(world).subject.startswith("CLOSRADS ✓ 1 updated")
+        assert last_mail(world).subject.startswith("✓ 1 updated")
 
 
 def test_what_says_that_everything_is_paused_names_no_campaign() -> None:

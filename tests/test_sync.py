@@ -278,7 +278,7 @@ class TestLooking:
         assert {operation.method for operation in world.meta.operations} == {"GET"}
         assert world.meta.states(adset) == {"TX"}
         assert world.time.waits == []
-        assert world.sandbox.aws.mails[-1].subject == "[DRY RUN] CLOSRADS ✓ 1 would be updated · Mon 4 May"
+        assert world.sandbox.aws.mails[-1].subject == "[DRY RUN] ✓ 1 would be updated · Mon 4 May"
 
     def test_validate_lets_meta_judge_and_changes_nothing(self, world: World) -> None:
         """Each change is sent for validation; a refusal is reported as the failure it would be."""
@@ -441,8 +441,8 @@ class TestRollback:
         assert "rollback_failed" in said
         assert world.meta.states(adset) == {"TX"}
         mail = world.sandbox.aws.mails[-1]
-        assert mail.subject == "CLOSRADS ✗ ROLLBACK FAILED in Veterans · Mon 4 May"
-        assert mail.text.index("ROLLBACK FAILED") < mail.text.index("=== Veterans")
+        assert mail.subject == "✗ NOT RESTORED in Veterans · Mon 4 May"
+        assert mail.text.index("NOT RESTORED") < mail.text.index("=== Veterans")
         assert "Doomed: ad 1" in mail.text
 
     def test_a_rollback_that_meta_refuses_says_not_restored(self, world: World) -> None:
@@ -620,7 +620,7 @@ class TestTrouble:
         assert said.startswith("Truckers: CLOSRTECH's answer for VND_TRUCKERS_LEADS is an HTML page")
         assert len(said.splitlines()) == 1
         assert world.meta.states(adset) == {"FL"}
-        assert world.sandbox.aws.mails[-1].subject == "CLOSRADS ✗ Truckers failed · Mon 4 May"
+        assert world.sandbox.aws.mails[-1].subject == "✗ Truckers failed · Mon 4 May"
 
     @pytest.mark.parametrize("demand", [{"FL": 0, "TX": "0"}, {}, {"FL": 0, "PR": 9}])
     def test_no_demand_is_never_an_instruction(self, world: World, demand: dict[str, Any]) -> None:
@@ -1040,7 +1040,7 @@ class TestTrouble:
         world.adset()
 
         assert failed(world) == "Veterans: Unexpected ZeroDivisionError: oops"
-        assert world.sandbox.aws.mails[-1].subject == "CLOSRADS ✗ Veterans failed · Mon 4 May"
+        assert world.sandbox.aws.mails[-1].subject == "✗ Veterans failed · Mon 4 May"
 
 
 def _stale(world: World, adset: str) -> Reply:
@@ -1095,7 +1095,7 @@ class TestEnded:
         (campaign,) = answer["campaigns"]
         assert (campaign["adsets_processed"], campaign["adsets_ended"]) == (4, 2)
         mail = world.sandbox.aws.mails[-1]
-        assert mail.subject.startswith("CLOSRADS ✓ 4 updated ·")
+        assert mail.subject.startswith("✓ 4 updated ·")
         assert "ran without issues" in mail.html
         assert "Veterans, 2 ad sets, ended" in mail.text
 

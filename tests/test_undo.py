@@ -68,7 +68,7 @@ class TestUndo:
             ("updated", ["GA"], []),
         ]
         (mail,) = world.sandbox.aws.mails
-        assert mail.subject == "CLOSRADS ✓ undo: 3 put back · Mon 4 May"
+        assert mail.subject == "✓ undo: 3 put back · Mon 4 May"
         assert run_id in mail.text
 
     def test_the_targeting_is_exactly_as_it_was(self, world: World) -> None:
@@ -104,7 +104,7 @@ class TestUndo:
 
         assert (one_adset(result)["result"], result["success"]) == ("unchanged", True)
         assert (len(world.meta.writes), world.meta.states(adset)) == (writes, {"TX"})
-        assert world.sandbox.aws.mails[-1].subject == "CLOSRADS ✓ undo: nothing to put back · Mon 4 May"
+        assert world.sandbox.aws.mails[-1].subject == "✓ undo: nothing to put back · Mon 4 May"
 
     def test_an_undo_can_be_undone(self, world: World) -> None:
         """By its run id; and that one by its own, and so on."""
@@ -417,7 +417,7 @@ class TestBreaks:
             world.run(UNDO)
 
         assert world.meta.states(adset) == {"FL"}
-        assert world.sandbox.aws.mails[-1].subject == "CLOSRADS ✗ ROLLBACK FAILED in Veterans (undo) · Mon 4 May"
+        assert world.sandbox.aws.mails[-1].subject == "✗ NOT RESTORED in Veterans (undo) · Mon 4 May"
         assert [change.action for change in ledger(world).open_changes("veterans")] == ["undo"]
 
 
@@ -451,7 +451,7 @@ class TestRefusals:
 
         assert dry["campaigns"][0]["about_run"] == run_id
         assert (dry["dry_run"], dry["mail"], world.meta.states(adset)) == (True, "sent", {"FL"})
-        assert world.sandbox.aws.mails[-1].subject == "[DRY RUN] CLOSRADS ✓ undo: 1 would be put back · Mon 4 May"
+        assert world.sandbox.aws.mails[-1].subject == "[DRY RUN] ✓ undo: 1 would be put back · Mon 4 May"
         assert one_adset(dry) == one_adset(world.run(UNDO))
 
     @pytest.mark.parametrize("operation", ["any", "Query", "PutItem", "TransactWriteItems"])

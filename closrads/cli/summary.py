@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from closrads.cli.words import WORDINGS, enumerated, would_be
 from closrads.domain.results import AdSetResult, MailOutcome, Result, RunResult
-from closrads.report.wording import WORDINGS, enumerated, would_be
 
 MAX_UNCHANGED = 5
 """Ad sets that are as they should be and are still listed one by one."""
@@ -64,7 +64,7 @@ def headline(result: RunResult) -> str:
 def meaning_of_signs(result: RunResult) -> str:
     """Return what + and − mean in this run, empty if that is the change of today or there are none."""
     changes = (adset.added or adset.removed for campaign in result.campaigns for adset in campaign.adsets)
-    return WORDINGS[result.action].signs.rstrip(":") if any(changes) else ""
+    return WORDINGS[result.action].signs if any(changes) else ""
 
 
 def switches(result: RunResult) -> Iterator[str]:

@@ -4,90 +4,91 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class AdSetLink:
-    """An ad set and its link to Ads Manager."""
+class Link:
+    """An ad or an ad set, and its link to Ads Manager."""
 
     name: str
-    id: str
     url: str
     """Empty if it is unknown."""
+    where: str = ""
+    """The ad set that an ad is in; empty if it is not known, and for ad sets."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of a box: ad sets of a campaign, or the campaign itself, and the lines about them."""
+class Item:
+    """What is said of one thing, or of several of a campaign of which the same is true."""
 
     campaign: str
-    label: str
-    lines: tuple[str, ...]
-    adsets: tuple[AdSetLink, ...] = ()
-    """The ad sets that the entry is about; empty if it is about the campaign."""
-    count: int = 0
-    """Number of ad sets, including those that truncation has removed from `adsets`."""
+    noun: str
+    """`ad`, `ad set` or `campaign`."""
+    text: str
+    """A predicate, such as “has lost its lead form”."""
+    links: tuple[Link, ...] = ()
+    """The ads or ad sets; empty if it is about the campaign."""
+    count: int = 1
+    """Number of things, including those that truncation has removed from `links`."""
+    detail: str = ""
+    """What the first sentence of the mail leaves out, with the punctuation before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One highlighted list; `tone` is `red`, `orange`, `green` or `grey`."""
+    """Items of a kind: who must act, and how."""
 
     tone: str
+    """`red`, `orange` or `grey`."""
     title: str
-    advice: str
-    entries: tuple[Entry, ...] = ()
+    who: str
+    """Who must act, as in `wording.Who`."""
+    steps: tuple[str, ...]
+    note: str
+    items: tuple[Item, ...] = ()
     more: int = 0
-    """Number of ad sets or campaigns that are not listed."""
+    """Number of things that are not listed."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChangedAdSet:
-    """An ad set and its added and removed states, each with its sign."""
+class Row:
+    """One line about a campaign."""
 
-    adset: AdSetLink
-    label: str
-    added: str
-    removed: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """Ad sets of a campaign whose signs have the same meaning."""
-
-    title: str
-    """The meaning of the signs; empty if they are today's changes."""
-    changed: tuple[ChangedAdSet, ...]
-    is_certain: bool = True
-    """Whether the ad sets are known to be in this state."""
-    more: int = 0
-    """Number of ad sets that are not listed."""
+    tone: str
+    """`red`, `orange`, `green` or `grey`."""
+    sign: str
+    name: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The states that a campaign should target today, as USPS codes, for the map and as text."""
+    """The states that a campaign should target, and those that it does, as USPS codes."""
 
-    active: frozenset[str]
-    """States with demand."""
-    added: frozenset[str]
-    """Active states that were added to at least one ad set."""
-    removed: frozenset[str]
-    """Inactive states that were removed from at least one ad set."""
-    active_list: str
-    added_list: str
-    removed_list: str
+    running: frozenset[str]
+    """Wanted, and targeted by all of its ad sets."""
+    missing: frozenset[str]
+    """Wanted, and not targeted by all of its ad sets."""
+    extra: frozenset[str]
+    """Not wanted, and targeted by at least one of its ad sets."""
     has_map: bool
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """A label and what stands beside it."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """The section of one campaign."""
+    """The details of one campaign."""
 
     name: str
-    lines: tuple[str, ...]
-    summary: str
-    """The campaign's counts, for a table row instead of a section."""
+    facts: tuple[Fact, ...]
     demand: Demand | None
-    """None if the run does not follow demand."""
-    listings: tuple[Listing, ...]
+    """None if there is no map to draw."""
+    more: int = 0
+    """Number of facts that are not listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +99,29 @@ class Content:
     preview: str
     """The preview text that mail programs show next to the subject."""
     dry_run: bool
+    tone: str
+    """That of the headline."""
     headline: str
+    about: str
+    """What a run other than the daily one did; empty for that."""
     date: str
     lifted: str
     """What the run was allowed to do because limits were lifted; empty if none were."""
-    totals: str
-    """Counts over all campaigns; empty if there are few."""
     boxes: tuple[Box, ...]
+    """What needs a person."""
+    rows: tuple[Row, ...]
+    notes: tuple[Box, ...]
+    """What needs nobody."""
     sections: tuple[Section, ...]
-    rows: tuple[Section, ...]
-    """Campaigns that get a table row instead of a section."""
-    more_rows: int
-    """Number of rows that are not listed."""
-    notice: str
-    """For whoever runs CLOSRADS; empty if there is nothing to do."""
+    quiet: tuple[Row, ...]
+    """Lines of campaigns without trouble, if they share one in `rows`."""
+    raw: tuple[str, ...]
+    """The appendix: raw texts and ids, for whoever runs CLOSRADS."""
     footer: str
+    more_boxes: int = 0
+    more_rows: int = 0
+    more_sections: int = 0
+    more_quiet: int = 0
+    more_raw: int = 0
+    names_all: bool = True
+    """Whether the appendix names everything that a box leaves out."""

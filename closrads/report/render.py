@@ -1,6 +1,7 @@
-"""PURE: `RunResult` → subject, HTML and text: first the outcome, then what needs attention, then the campaigns.
+"""PURE: `RunResult` → subject, HTML and text: first who must do what, then the campaigns, then details.
 
-`sections` builds the content with the texts of `wording`, `truncate` limits its size, and `templates/` lay it out.
+`sections` and `boxes` build the content with the texts of `wording`, `truncate` limits its size, `templates/` lay it
+out.
 """
 
 from binascii import b2a_base64, b2a_qp
@@ -18,6 +19,7 @@ from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Content, Demand
 from closrads.report.sections import content_of
 from closrads.report.truncate import HTML_TRUNCATIONS, TEXT_TRUNCATIONS, fitting
+from closrads.report.wording import APPENDIX, WHY_MAIL
 from closrads.state_mapper import is_state, usps_to_fb_region
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -50,35 +52,34 @@ LIGHT = {
     "page": Colours("#202124", "#ffffff"),
     "soft": Colours("#5f6368", "#ffffff"),
     "link": Colours("#0b57d0", "#ffffff"),
-    "plus": Colours("#1e7b34", "#ffffff"),
-    "minus": Colours("#b3261e", "#ffffff"),
     "dry": Colours("#ffffff", "#202124"),
     "red": Colours("#a3201a", "#fdecea"),
     "orange": Colours("#8a4600", "#fff4e5"),
     "green": Colours("#1b6e2f", "#e9f6ec"),
     "grey": Colours("#54585d", "#f1f3f4"),
     "active": Colours("#ffffff", "#1a5fb4"),
-    "added": Colours("#ffffff", "#1b6e2f"),
-    "removed": Colours("#a3201a", "#fdecea"),
+    "missing": Colours("#ffffff", "#8a4600"),
+    "extra": Colours("#a3201a", "#fdecea"),
     "off": Colours("#5f6368", "#f1f3f4"),
 }
 DARK = {
     "page": Colours("#e8eaed", "#1b1c1f"),
     "soft": Colours("#b0b6bd", "#1b1c1f"),
     "link": Colours("#8ab4f8", "#1b1c1f"),
-    "plus": Colours("#7ddc95", "#1b1c1f"),
-    "minus": Colours("#ffb4ab", "#1b1c1f"),
     "dry": Colours("#1b1c1f", "#e8eaed"),
     "red": Colours("#ffb4ab", "#3d1613"),
     "orange": Colours("#ffbe6b", "#382400"),
     "green": Colours("#7ddc95", "#10301a"),
     "grey": Colours("#c4c7cc", "#2b2d30"),
     "active": Colours("#0b1f3f", "#8ab4f8"),
-    "added": Colours("#06260f", "#7ddc95"),
-    "removed": Colours("#ffb4ab", "#3d1613"),
+    "missing": Colours("#382400", "#ffbe6b"),
+    "extra": Colours("#ffb4ab", "#3d1613"),
     "off": Colours("#a5abb2", "#2b2d30"),
 }
 """For mail programs that support `prefers-color-scheme`; the others derive theirs from the light colours."""
+
+
+_TEXTS = {"why_mail": WHY_MAIL, "appendix": APPENDIX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +109,22 @@ def encoded_size(part: str) -> int:
 
 def html_of(content: Content) -> str:
     """Return the HTML part with the content as given."""
-    return _HTML.render(content=content, tile_rows=[row.split() for row in TILE_MAP], light=LIGHT, dark=DARK)
+    tile_rows = [row.split() for row in TILE_MAP]
+    return _HTML.render(content=content, tile_rows=tile_rows, light=LIGHT, dark=DARK, **_TEXTS)
 
 
 def text_of(content: Content) -> str:
     """Return the text part with the content as given."""
-    return _TEXT.render(content=content)
+    return _TEXT.render(content=content, **_TEXTS)
 
 
-def map_label(demand: Demand, gained: str, lost: str) -> str:
+def map_label(demand: Demand) -> str:
     """Return the text alternative of a map, for screen readers."""
-    kinds = {"With demand": demand.active, gained: demand.added, lost: demand.removed}
+    kinds = {
+        "Wanted and running": demand.running,
+        "Wanted, not running yet": demand.missing,
+        "Running, not wanted": demand.extra,
+    }
     sentences = [f"{kind}: {_state_names(codes)}." for kind, codes in kinds.items() if codes]
     return " ".join(["Map of the states.", *sentences])
 

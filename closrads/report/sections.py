@@ -3,41 +3,44 @@
 Every text from outside is a redacted line, so it may be truncated.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 from closrads.domain.request import Action
-from closrads.domain.results import Result, RunResult, SyncReport
+from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.redaction import one_line
-from closrads.report.boxes import _UNCERTAIN, _boxes, _link, _signed
-from closrads.report.content import ChangedAdSet, Content, Demand, Listing, Section
+from closrads.report.boxes import MAX_ID_CHARS, QUIET, UNCERTAIN, boxes_of, findings_of, follows_demand, is_empty, line
+from closrads.report.content import Box, Content, Demand, Fact, Row, Section
 from closrads.report.subject import (
-    _MAX_ID_CHARS,
     MAX_PREVIEW_CHARS,
-    _counted,
-    _counts,
-    _follows_demand,
-    _headline,
-    _label,
-    _outcome,
-    _preview,
-    _redacted_line,
+    campaign_is_fine,
+    headline,
+    is_fine,
+    names,
+    outcome,
+    preview,
 )
 from closrads.report.wording import (
+    ABOUT,
+    COUNTED_OF,
     LIFTED,
-    NOT_CERTAIN,
-    NOT_CHANGED,
-    REASONS,
-    WORDINGS,
     api_notice,
-    enumerated,
-    token_notice,
+    how_long,
+    several,
+    would_be,
 )
 
-MAX_SECTIONS = 8
-"""Maximum number of campaigns that get a section each; of more, only those with changes do."""
-_TONES = ("red", "orange", "grey", "green")
+MIN_STATES_FOR_MAP = 4
+"""Number of states that differ from which on a map says more than the words do."""
+MAX_ROWS = 12
+"""Maximum number of campaigns that get a line each, whatever became of them."""
+_MAX_GROUPS = 2
+"""Different changes of a campaign that its row has in full."""
+_NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
+_SIGNS = {"red": "✗", "orange": "⚠", "green": "✓", "grey": "·"}
 
 
 def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
@@ -46,101 +49,303 @@ def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
     switches = (replace(switch, since=switch.since.astimezone(timezone)) for switch in result.switched_off)
     result = replace(result, switched_off=tuple(switches))
     day = f"{local:%a} {local.day} {local:%b}"
-    boxes = tuple(sorted(_boxes(result), key=lambda box: _TONES.index(box.tone)))
-    sections = [_section(result, campaign) for campaign in result.campaigns]
-    many = len(sections) > MAX_SECTIONS
+    boxes = boxes_of(findings_of(result))
+    rows, quiet = _rows(result)
+    calm = tuple(box for box in boxes if not box.who and box.tone == "grey")
+    loud = tuple(box for box in boxes if box not in calm)
     return Content(
-        subject=f"{'[DRY RUN] ' if result.dry_run else ''}CLOSRADS {_outcome(result)} · {day}",
-        preview=one_line(_preview(result, boxes), MAX_PREVIEW_CHARS),
+        subject=f"{'[DRY RUN] ' if result.dry_run else ''}{outcome(result, boxes)} · {day}",
+        preview=one_line(preview(result, boxes, _told(rows)), MAX_PREVIEW_CHARS),
         dry_run=result.dry_run,
-        headline=_headline(result),
-        date=f"{local:%A} {local.day} {local:%B %Y, %H:%M} ({timezone.key})",
+        tone=_tone(result, loud),
+        headline=headline(result, boxes),
+        about=ABOUT[result.action],
+        date=f"{local:%A} {local.day} {local:%B %Y}, {local.hour % 12 or 12}:{local:%M} {'ap'[local.hour // 12]}m",
         lifted="; ".join(LIFTED.get(limit, limit) for limit in sorted(result.force)),
-        totals=f"{len(sections)} campaigns, {_counted(result, result.campaigns)}" if many else "",
-        boxes=boxes,
-        sections=tuple(section for section in sections if section.listings or not many),
-        rows=tuple(section for section in sections if many and not section.listings),
-        more_rows=0,
-        notice=" ".join(filter(None, (token_notice(result.token_days_left), api_notice(result.api_days_left)))),
-        footer=f"Run {one_line(result.run_id, _MAX_ID_CHARS)} · {REASONS.get(result.reason, '')}"
-        f"{result.duration_ms / 1000:.1f} s · "
-        f"{result.graph.round_trips} call{'' if result.graph.round_trips == 1 else 's'} to Meta",
+        boxes=loud,
+        rows=rows,
+        notes=calm,
+        sections=tuple(_sections(result, is_short=not quiet)),
+        quiet=quiet,
+        raw=tuple(_raw(result)),
+        footer=_footer(result, timezone),
     )
 
 
-# --- the campaigns
+def _told(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    return ((row.name, row.text) for row in rows)
 
 
-def _section(result: RunResult, campaign: SyncReport) -> Section:
-    return Section(
-        _redacted_line(campaign.campaign_name),
-        tuple(_lines(result, campaign)),
-        _summary(result, campaign),
-        _demand(campaign) if _shows_demand(result, campaign) else None,
-        tuple(_listings(result, campaign)),
-    )
+def _tone(result: RunResult, boxes: Sequence[Box]) -> str:
+    if is_fine(result) and result.campaigns:
+        return "green"
+    return boxes[0].tone if boxes else "grey"
 
 
-def _shows_demand(result: RunResult, campaign: SyncReport) -> bool:
-    """Return whether the demand is shown: a campaign that was off from the start did not ask for it."""
-    return _follows_demand(result, campaign) and bool(campaign.active_states or not campaign.switched_off)
+# --- one line per campaign
 
 
-def _listings(result: RunResult, campaign: SyncReport) -> Iterator[Listing]:
-    """Yield separate listings of confirmed, uncertain and planned changes; for a recheck, one of its run's changes."""
-    signs = WORDINGS[result.action].signs
+def _rows(result: RunResult) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Return a line per campaign; of many, and after a second look, those without trouble share one.
+
+    The second value are the lines of those that do.
+    """
+    rows = [_row(result, campaign) for campaign in result.campaigns]
+    fine = [row for row in rows if row.tone == "green"]
+    if len(fine) < 2 or (result.action is not Action.RECHECK and len(rows) <= MAX_ROWS):  # noqa: PLR2004
+        return tuple(rows), ()
+    others = tuple(row for row in rows if row.tone != "green")
+    which = "The other" if others else "All"
+    shared = Row("green", _SIGNS["green"], f"{which} {len(fine)} campaigns", _shared(result))
+    return (*others, shared), () if result.action is Action.RECHECK else tuple(fine)
+
+
+def _shared(result: RunResult) -> str:
     if result.action is Action.RECHECK:
-        kinds = [(signs, True, frozenset(Result))]
-    else:
-        done = frozenset({Result.UPDATED})
-        others = frozenset(Result) - done - _UNCERTAIN
-        kinds = [(signs, True, done), (NOT_CERTAIN, False, _UNCERTAIN), (NOT_CHANGED, False, others)]
-    for title, is_certain, results in kinds:
-        changed = tuple(
-            ChangedAdSet(
-                _link(campaign, adset),
-                _label(result, adset),
-                _signed("+", adset.added),
-                _signed("−", adset.removed),
-            )
-            for adset in campaign.with_result(*results)
-            if adset.added or adset.removed
-        )
-        if changed:
-            yield Listing(title, changed, is_certain)
+        return "still healthy"
+    updated = sum(campaign.count(Result.UPDATED) for campaign in result.campaigns if campaign_is_fine(result, campaign))
+    word = would_be(result, COUNTED_OF[result.action][Result.UPDATED])
+    return f"{several(updated, 'ad set')} {word}" if updated else "no change"
 
 
-def _demand(campaign: SyncReport) -> Demand:
-    updated = campaign.with_result(Result.UPDATED)
-    active = frozenset(map(_redacted_line, campaign.active_states))
-    added = frozenset(_redacted_line(code) for adset in updated for code in adset.added) & active
-    removed = frozenset(_redacted_line(code) for adset in updated for code in adset.removed) - active
-    active_list, added_list, removed_list = (", ".join(sorted(codes)) for codes in (active, added, removed))
-    return Demand(active, added, removed, active_list, added_list, removed_list, has_map=bool(campaign.adsets))
+def _row(result: RunResult, campaign: SyncReport) -> Row:
+    tone = _tone_of(result, campaign)
+    return Row(tone, _SIGNS[tone], line(campaign.campaign_name), "; ".join(_row_parts(result, campaign)))
 
 
-def _lines(result: RunResult, campaign: SyncReport) -> Iterator[str]:
+def _tone_of(result: RunResult, campaign: SyncReport) -> str:
+    if not campaign.success:
+        return "red"
+    if campaign.left_to or campaign.switched_off:
+        return "grey"
+    return "green" if campaign_is_fine(result, campaign) else "orange"
+
+
+def _row_parts(result: RunResult, campaign: SyncReport) -> Iterator[str]:
     if campaign.left_to:
-        yield f"Left to run {one_line(campaign.left_to, _MAX_ID_CHARS)}."
+        yield "left to another run"
         return
-    if campaign.about_run:
-        yield WORDINGS[result.action].about.format(one_line(campaign.about_run, _MAX_ID_CHARS))
-    if campaign.adsets:
-        yield _counted(result, [campaign])
-    elif campaign.switched_off:
-        yield "Nothing new was begun in it."
-    elif campaign.campaign_errors:
-        yield "Its ad sets were not looked at."
-    else:
-        yield WORDINGS[result.action].no_adsets
+    if campaign.with_result(Result.UPDATED):
+        yield from _changes(result, campaign)
+    if troubles := _troubles(result, campaign):
+        total, words = campaign.adsets_processed, ", ".join(f"{n} {word}" for word, n in troubles.items())
+        if campaign.with_result(Result.UPDATED):
+            yield words
+        elif len(troubles) == 1 and sum(troubles.values()) == total:
+            yield f"{_all(total)} {next(iter(troubles))}"
+        else:
+            yield f"of {several(total, 'ad set')} {words}"
+    if end := _row_end(result, campaign):
+        yield end
 
 
-def _summary(result: RunResult, campaign: SyncReport) -> str:
-    if campaign.left_to:
-        return "left to another run"
-    counts = enumerated(_counts(result, campaign.adsets))
-    if campaign.campaign_errors:
-        return f"had errors, {counts}" if counts else "had errors"
+def _troubles(result: RunResult, campaign: SyncReport) -> dict[str, int]:
+    """Return the numbers of ad sets that are not as wanted, or are not listed, by words."""
+    counted = COUNTED_OF[result.action]
+    quiet = {Result.UNCHANGED, Result.ENDED} | ({Result.UPDATED} if campaign.adsets else set())
+    words = Counter[str]()
+    for each in Result:
+        if each not in quiet:
+            words[would_be(result, counted[each])] += campaign.count(each)
+    return {word: words[word] for word in (would_be(result, each) for each in counted.values()) if words[word]}
+
+
+def _row_end(result: RunResult, campaign: SyncReport) -> str:
+    total = campaign.adsets_processed
     if campaign.switched_off:
-        return f"nothing new was begun{counts and f', {counts}'}"
-    return counts or "no active ad set"
+        return _off(result, campaign)
+    if is_empty(result, campaign):
+        return "no active ad set"
+    if campaign.campaign_errors:
+        return "stopped" if total else "not updated, its ads run as before"
+    if not campaign.count(*Result):
+        return "no ad set to look at"
+    return _unchanged(result, campaign) if campaign.count(Result.UNCHANGED) == total else ""
+
+
+def _off(result: RunResult, campaign: SyncReport) -> str:
+    off = next((switch for switch in result.switched_off if switch.slug == campaign.slug), None)
+    return f"off {how_long(off, result)}" if off else "paused"
+
+
+def _unchanged(result: RunResult, campaign: SyncReport) -> str:
+    if result.action is Action.RECHECK:
+        return f"{_all(campaign.adsets_processed)} still healthy"
+    if result.action is Action.UNDO:
+        return f"{_all(campaign.adsets_processed)} already as before"
+    return f"{_all(campaign.adsets_processed)}: no change, {several(len(campaign.active_states), 'state')}"
+
+
+def _all(count: int) -> str:
+    return {1: "its ad set", 2: "both ad sets"}.get(count, f"all {count} ad sets")
+
+
+def _of_all(count: int, total: int) -> str:
+    return _all(count) if count == total else f"{count} of {several(total, 'ad set')}"
+
+
+def _changes(result: RunResult, campaign: SyncReport) -> Iterator[str]:
+    """Yield the changes of a campaign: each once, with the number of its ad sets."""
+    groups = Counter(_signs(adset.added, adset.removed) for adset in campaign.with_result(Result.UPDATED))
+    prefix = "would be " if result.dry_run else ""
+    for signs, count in groups.most_common(_MAX_GROUPS):
+        yield f"{_of_all(count, campaign.adsets_processed)}: {prefix}{signs or 'changed'}"
+    if others := sum(groups.values()) - sum(count for _, count in groups.most_common(_MAX_GROUPS)):
+        yield f"{several(others, 'more ad set')} {would_be(result, 'updated')}"
+
+
+def _signs(added: Iterable[str], removed: Iterable[str]) -> str:
+    return " ".join([*(f"+{one_line(code)}" for code in added), *(f"−{one_line(code)}" for code in removed)])
+
+
+# --- the details
+
+
+def _sections(result: RunResult, *, is_short: bool) -> Iterator[Section]:
+    """Yield the details of each campaign; of many, only of those with trouble."""
+    for campaign in result.campaigns:
+        if (is_short or not campaign_is_fine(result, campaign)) and (facts := tuple(_facts(result, campaign))):
+            yield Section(line(campaign.campaign_name), facts, _demand(result, campaign))
+
+
+def _facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
+    if follows_demand(result, campaign) and not (campaign.switched_off and not campaign.active_states):
+        yield from _state_facts(result, campaign)
+    if result.action is not Action.RECHECK:
+        groups: dict[str, list[str]] = {}
+        for adset in campaign.with_result(Result.UPDATED):
+            groups.setdefault(_signs(adset.added, adset.removed), []).append(line(adset.name))
+        if len(groups) > 1:
+            for signs, of in groups.items():
+                yield Fact(signs, names(of))
+
+
+def _state_facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
+    """Yield the two facts that are never mixed: where ads are wanted today, and where they run now."""
+    wanted, running = frozenset(map(line, campaign.active_states)), _running(result, campaign)
+    missing, extra = _off_by(result, campaign)
+    unknown = names([line(adset.name) for adset in campaign.with_result(*UNCERTAIN)])
+    if running == wanted and not (missing or extra or unknown):
+        yield Fact(f"Wanted today and running now ({len(wanted)})", _codes(wanted))
+        return
+    if wanted:
+        yield Fact(f"Wanted today ({len(wanted)})", _codes(wanted))
+    elif running:
+        yield Fact("Wanted today", "not known")
+    if running is not None:
+        yield Fact(f"Running now ({len(running)})", _codes(running))
+    elif not unknown:
+        yield Fact("Running now", "as before; this run did not look")
+    for label, where in (("Wanted, not running yet", missing), ("Running, not wanted", extra)):
+        if where and wanted and running:
+            yield Fact(label, "; ".join(f"{_codes(codes)}{how_widely}" for how_widely, codes in where.items()))
+    if unknown:
+        yield Fact("Not known", f"the states of {unknown}")
+
+
+def _running(result: RunResult, campaign: SyncReport) -> frozenset[str] | None:
+    """Return the states that any running ad set targets now; None if the run did not look at them."""
+    adsets = [adset for adset in campaign.adsets if adset.result not in _NOT_RUNNING | UNCERTAIN]
+    if campaign.campaign_errors and not adsets:
+        return frozenset(map(line, campaign.states_before)) or None
+    if not adsets:
+        return None
+    wanted = frozenset(map(line, campaign.active_states))
+    return frozenset[str]().union(
+        *((wanted - set(_missing(result, adset))) | set(_extra(result, adset)) for adset in adsets)
+    )
+
+
+def _missing(result: RunResult, adset: AdSetResult) -> tuple[str, ...]:
+    planned = adset.added if result.dry_run and adset.result is Result.UPDATED else adset.missing
+    return tuple(map(line, planned))
+
+
+def _extra(result: RunResult, adset: AdSetResult) -> tuple[str, ...]:
+    planned = adset.removed if result.dry_run and adset.result is Result.UPDATED else adset.extra
+    return tuple(map(line, planned))
+
+
+def _off_by(result: RunResult, campaign: SyncReport) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the states that are wanted and not running, and those the other way round, by in how many ad sets."""
+    adsets = [adset for adset in campaign.adsets if adset.result not in _NOT_RUNNING | UNCERTAIN]
+    if not adsets:
+        wanted, before = (frozenset(map(line, codes)) for codes in (campaign.active_states, campaign.states_before))
+        return _by_share(wanted - before, 1), _by_share(before - wanted, 1)
+    missing = (code for adset in adsets for code in _missing(result, adset))
+    extra = (code for adset in adsets for code in _extra(result, adset))
+    return _by_share(missing, len(adsets)), _by_share(extra, len(adsets))
+
+
+def _by_share(codes: Iterable[str], total: int) -> dict[str, list[str]]:
+    """Return states by in how many of all ad sets they occur, in words that are empty for all of them."""
+    shares: dict[str, list[str]] = {}
+    for code, count in sorted(Counter(codes).items()):
+        shares.setdefault("" if count == total else f" (in {count} of {total} ad sets)", []).append(code)
+    return shares
+
+
+def _codes(codes: Iterable[str]) -> str:
+    return ", ".join(sorted(codes))
+
+
+def _demand(result: RunResult, campaign: SyncReport) -> Demand | None:
+    """Return what a map shows; None if the words say as much."""
+    if not follows_demand(result, campaign) or not campaign.active_states or _running(result, campaign) is None:
+        return None
+    missing, extra = (frozenset(chain.from_iterable(where.values())) for where in _off_by(result, campaign))
+    if len(missing | extra) < MIN_STATES_FOR_MAP:
+        return None
+    return Demand(frozenset(map(line, campaign.active_states)) - missing, missing, extra, has_map=True)
+
+
+# --- the appendix
+
+
+def _raw(result: RunResult) -> Iterator[str]:
+    """Yield the raw texts and ids behind the boxes."""
+    if notice := api_notice(result.api_days_left):
+        yield notice
+    for campaign in result.campaigns:
+        name = line(campaign.campaign_name)
+        for error in campaign.campaign_errors:
+            yield f"{name}: {line(error)}"
+        for recovery in campaign.recovered:
+            run_id = one_line(recovery.run_id, MAX_ID_CHARS)
+            became = f"{recovery.found} by run {run_id}, now {recovery.state}"
+            yield f"{name} · {_named(recovery)}: {_with_issues(became, recovery.issues)}"
+        yield from _raw_adsets(name, campaign)
+        for pause in campaign.unexplained:
+            ads = ", ".join(f"“{line(ad)}” ({one_line(ad_id, MAX_ID_CHARS)})" for ad_id, ad in pause.ads.items())
+            yield f"{name} · {line(pause.adset_name)} ({one_line(pause.adset_id, MAX_ID_CHARS)}): off since {ads}"
+        if campaign.left_to:
+            yield f"{name}: left to run {one_line(campaign.left_to, MAX_ID_CHARS)}"
+        if campaign.about_run:
+            yield f"{name}: {result.action} of run {one_line(campaign.about_run, MAX_ID_CHARS)}"
+    yield from map(line, result.notices)
+    if result.left_to:
+        yield f"Left to run {one_line(result.left_to, MAX_ID_CHARS)}"
+
+
+def _raw_adsets(campaign: str, report: SyncReport) -> Iterator[str]:
+    """Yield the raw texts of ad sets: of several with the same ones, once."""
+    groups: dict[tuple[str, tuple[str, ...]], list[AdSetResult]] = {}
+    for adset in report.adsets:
+        if adset.result not in QUIET or adset.issues:
+            groups.setdefault((str(adset.result), adset.issues), []).append(adset)
+    for (word, issues), adsets in groups.items():
+        yield f"{campaign} · {', '.join(map(_named, adsets))}: {_with_issues(word, issues)}"
+
+
+def _named(of: AdSetResult | Recovery) -> str:
+    return f"{line(of.name)} ({one_line(of.id, MAX_ID_CHARS)})"
+
+
+def _with_issues(word: str, issues: Iterable[str]) -> str:
+    return ": ".join(filter(None, (word, "; ".join(map(line, issues)))))
+
+
+def _footer(result: RunResult, timezone: ZoneInfo) -> str:
+    run_id = one_line(result.run_id, MAX_ID_CHARS)
+    calls = several(result.graph.round_trips, "call")
+    return f"Run {run_id} · {result.duration_ms / 1000:.1f} s · {calls} to Meta · {timezone.key}"

@@ -4,49 +4,53 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.redaction import MAX_ERROR_CHARS, shorten
-from closrads.report.content import AdSetLink, Box, ChangedAdSet, Content, Demand, Entry, Listing, Section
+from closrads.report.content import Box, Content, Demand, Fact, Item, Link, Row, Section
 
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
     """Maximum lengths of the lists, and of the texts from outside."""
 
+    boxes: int
     entries: int
-    """Ad sets or campaigns in a box that may need attention."""
+    """Things in a box that needs a person."""
     minor: int
-    """Ad sets or campaigns in a box that does not, and ad sets in a listing of changes that were not made."""
-    lines: int
-    """Lines of an entry."""
+    """Things in a box that needs nobody."""
+    rows: int
+    """Campaigns with a line."""
+    quiet: int
+    """Campaigns with a line that share one above."""
     sections: int
-    """Campaigns with a section."""
+    """Campaigns with details."""
+    facts: int
+    """Facts of a campaign."""
     maps: int
     """Sections; with more of them, no map is drawn."""
-    adsets: int
-    """Changed ad sets of a campaign."""
-    rows: int
-    """Campaigns with a table row."""
+    raw: int
+    """Lines of the appendix."""
     max_chars: int
     """Characters of a text."""
 
 
 _ALL = 10**6
-HTML_TRUNCATIONS = (
-    Truncation(entries=20, minor=5, lines=10, sections=12, maps=8, adsets=30, rows=300, max_chars=1_000),
-    Truncation(entries=15, minor=5, lines=4, sections=12, maps=8, adsets=20, rows=300, max_chars=600),
-    Truncation(entries=10, minor=3, lines=3, sections=12, maps=5, adsets=10, rows=300, max_chars=300),
-    Truncation(entries=8, minor=3, lines=3, sections=10, maps=5, adsets=5, rows=300, max_chars=200),
-    Truncation(entries=8, minor=2, lines=2, sections=8, maps=5, adsets=4, rows=200, max_chars=150),
-    Truncation(entries=5, minor=2, lines=2, sections=6, maps=3, adsets=3, rows=100, max_chars=120),
-    Truncation(entries=3, minor=1, lines=1, sections=5, maps=3, adsets=2, rows=40, max_chars=80),
-    Truncation(entries=1, minor=1, lines=1, sections=2, maps=1, adsets=1, rows=10, max_chars=40),
+HTML_TRUNCATIONS = tuple(
+    Truncation(*limits)
+    for limits in (
+        (40, 3, 3, 40, 400, 12, 8, 4, 60, 4_000),
+        (40, 3, 3, 40, 400, 12, 8, 4, 40, 600),
+        (30, 3, 3, 40, 300, 8, 6, 3, 20, 300),
+        (20, 3, 2, 40, 300, 8, 6, 2, 12, 200),
+        (16, 3, 2, 30, 200, 6, 5, 2, 8, 150),
+        (12, 2, 1, 30, 100, 4, 4, 1, 6, 120),
+        (8, 2, 1, 20, 40, 3, 4, 1, 4, 80),
+        (6, 1, 1, 10, 10, 2, 4, 1, 2, 40),
+    )
 )
 """From the most readable to the smallest, which always fits because every list and every text is short."""
 TEXT_TRUNCATIONS = (
-    Truncation(
-        _ALL, minor=_ALL, lines=_ALL, sections=_ALL, maps=_ALL, adsets=_ALL, rows=_ALL, max_chars=MAX_ERROR_CHARS
-    ),
-    Truncation(entries=2_000, minor=2_000, lines=10, sections=1_000, maps=8, adsets=500, rows=5_000, max_chars=1_000),
-    Truncation(entries=300, minor=300, lines=10, sections=100, maps=8, adsets=100, rows=1_000, max_chars=1_000),
+    Truncation(_ALL, _ALL, _ALL, _ALL, _ALL, _ALL, _ALL, _ALL, _ALL, MAX_ERROR_CHARS),
+    Truncation(_ALL, 2_000, 2_000, 5_000, 5_000, 1_000, 500, 8, 5_000, 10_000),
+    Truncation(_ALL, 300, 300, 1_000, 1_000, 100, 100, 8, 500, 5_000),
     *HTML_TRUNCATIONS,
 )
 """The first truncates almost nothing: the text part has the complete lists that do not fit into the HTML part."""
@@ -59,90 +63,86 @@ def fitting(
     size: Callable[[str], int],
     limit: int,
 ) -> str:
-    """Return the content, rendered with the first truncation whose `size` is within `limit`, or else with the last."""
-    for truncation in truncations[:-1]:
-        part = render(truncated(content, truncation))
-        if size(part) <= limit:
-            return part
-    return render(truncated(content, truncations[-1]))
+    """Return the content rendered with the mildest truncation that fits into `limit`, else with the last one."""
+    rendered = ""
+    for truncation in truncations:
+        rendered = render(truncated(content, truncation))
+        if size(rendered) <= limit:
+            break
+    return rendered
 
 
 def truncated(content: Content, truncation: Truncation) -> Content:
-    """Return the content with each list truncated, and the number of omitted entries."""
-    sections, moved = content.sections[: truncation.sections], content.sections[truncation.sections :]
-    rows = (*moved, *content.rows)
-    has_maps = len(sections) <= truncation.maps
+    """Return the content with lists and texts no longer than `truncation` allows."""
+    chars = truncation.max_chars
+    sections = content.sections[: truncation.sections]
+    has_maps = sum(section.demand is not None for section in content.sections) <= truncation.maps
     return replace(
         content,
-        boxes=tuple(_box(box, truncation) for box in content.boxes),
+        headline=shorten(content.headline, max(chars, 160)),
+        boxes=tuple(_box(box, truncation.entries, chars) for box in content.boxes[: truncation.boxes]),
+        more_boxes=_left(content.boxes, truncation.boxes),
+        notes=tuple(_box(box, truncation.minor, chars) for box in content.notes[: truncation.boxes]),
+        rows=tuple(_row(row, chars) for row in content.rows[: truncation.rows]),
+        more_rows=_left(content.rows, truncation.rows),
         sections=tuple(_section(section, truncation, has_map=has_maps) for section in sections),
-        rows=tuple(_section(row, truncation, has_map=False) for row in rows[: truncation.rows]),
-        more_rows=max(len(rows) - truncation.rows, 0),
+        more_sections=_left(content.sections, truncation.sections),
+        quiet=tuple(_row(row, chars) for row in content.quiet[: truncation.quiet]),
+        more_quiet=_left(content.quiet, truncation.quiet),
+        raw=tuple(shorten(text, chars) for text in content.raw[: truncation.raw]),
+        more_raw=_left(content.raw, truncation.raw),
+        names_all=len(content.raw) <= truncation.raw and all(len(text) <= chars for text in content.raw),
     )
 
 
-def _box(box: Box, truncation: Truncation) -> Box:
-    limit = remaining = truncation.minor if box.tone == "grey" else truncation.entries
-    entries = []
-    for entry in box.entries:
-        if remaining > 0:
-            entries.append(_entry(entry, truncation, remaining))
-        remaining -= _size(entry)
-    return replace(box, entries=tuple(entries), more=max(sum(map(_size, box.entries)) - limit, 0))
+def _left(listed: Sequence[object], limit: int) -> int:
+    return max(len(listed) - limit, 0)
 
 
-def _size(entry: Entry) -> int:
-    return max(entry.count, 1)
+def _box(box: Box, limit: int, chars: int) -> Box:
+    remaining, items = limit, []
+    for item in box.items:
+        if remaining <= 0:
+            break
+        items.append(_item(item, remaining, chars))
+        remaining -= max(len(item.links), 1)
+    shown = sum(len(item.links) or item.count for item in items)
+    return replace(box, items=tuple(items), more=sum(item.count for item in box.items) - shown)
 
 
-def _entry(entry: Entry, truncation: Truncation, remaining: int) -> Entry:
-    lines = [shorten(line, truncation.max_chars) for line in entry.lines]
-    if len(lines) > truncation.lines:
-        lines[truncation.lines :] = [f"and {len(lines) - truncation.lines} more"]
+def _item(item: Item, remaining: int, chars: int) -> Item:
+    links = tuple(_link(link, chars) for link in item.links[:remaining])
     return replace(
-        entry,
-        campaign=shorten(entry.campaign, truncation.max_chars),
-        lines=tuple(lines),
-        adsets=tuple(_adset(adset, truncation) for adset in entry.adsets[:remaining]),
+        item,
+        campaign=shorten(item.campaign, chars),
+        text=shorten(item.text, chars),
+        detail=shorten(item.detail, chars),
+        links=links,
     )
 
 
-def _adset(adset: AdSetLink, truncation: Truncation) -> AdSetLink:
-    return replace(adset, name=shorten(adset.name, truncation.max_chars))
+def _link(link: Link, chars: int) -> Link:
+    return replace(link, name=shorten(link.name, chars), where=shorten(link.where, chars))
+
+
+def _row(row: Row, chars: int) -> Row:
+    return replace(row, name=shorten(row.name, chars), text=shorten(row.text, max(chars, 60)))
 
 
 def _section(section: Section, truncation: Truncation, *, has_map: bool) -> Section:
+    facts = tuple(_fact(fact, truncation.max_chars) for fact in section.facts[: truncation.facts])
     return replace(
         section,
         name=shorten(section.name, truncation.max_chars),
-        demand=section.demand and _demand(section.demand, truncation, has_map=has_map),
-        listings=tuple(_listing(listing, truncation) for listing in section.listings),
+        facts=facts,
+        more=_left(section.facts, truncation.facts),
+        demand=section.demand and _demand(section.demand, has_map=has_map),
     )
 
 
-def _listing(listing: Listing, truncation: Truncation) -> Listing:
-    limit = truncation.adsets if listing.is_certain else truncation.minor
-    return replace(
-        listing,
-        changed=tuple(_changed(changed, truncation) for changed in listing.changed[:limit]),
-        more=max(len(listing.changed) - limit, 0),
-    )
+def _fact(fact: Fact, chars: int) -> Fact:
+    return Fact(shorten(fact.label, chars), shorten(fact.text, chars))
 
 
-def _demand(demand: Demand, truncation: Truncation, *, has_map: bool) -> Demand:
-    return replace(
-        demand,
-        active_list=shorten(demand.active_list, truncation.max_chars),
-        added_list=shorten(demand.added_list, truncation.max_chars),
-        removed_list=shorten(demand.removed_list, truncation.max_chars),
-        has_map=has_map and demand.has_map,
-    )
-
-
-def _changed(changed: ChangedAdSet, truncation: Truncation) -> ChangedAdSet:
-    return replace(
-        changed,
-        adset=_adset(changed.adset, truncation),
-        added=shorten(changed.added, truncation.max_chars),
-        removed=shorten(changed.removed, truncation.max_chars),
-    )
+def _demand(demand: Demand, *, has_map: bool) -> Demand:
+    return replace(demand, has_map=has_map and demand.has_map)

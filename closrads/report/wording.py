@@ -1,276 +1,555 @@
-"""The texts of the report: labels of actions and results, the boxes they appear in, and the advice."""
+"""Every text that the mail's reader sees outside the appendix, and the translation of raw texts into plain ones.
 
+The reader is a client who knows Ads Manager, and nothing of AWS or of Meta's API. What is raw stands in the appendix.
+"""
+
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from closrads.domain.changes import ChangeState
-from closrads.domain.request import PUSH, Action
+from closrads.domain.request import Action
 from closrads.domain.results import Result, RunResult
 from closrads.domain.switches import SwitchedOff
+
+OPERATOR = "whoever runs CLOSRADS"
+APPENDIX = "Details for whoever runs CLOSRADS"
+"""Title of the appendix, below which nothing is translated."""
+JARGON = re.compile(
+    r"\w_\w|/|\\|\bHTTP|https?:|\bact_?\d|\d{6}|\[Meta|\(#?\d+\)|#\d|[{}\[\]\"`=]|\b(?:API|AWS|SSM|SES|JSON|DynamoDB|"
+    r"held|deferred|ledger|quotas?|roll(?:ed )?backs?|rechecks?|tokens?|parameters?|access tier|re-?publish(?:ed)?|"
+    r"pre-?flight|invocation|lease|webhook|max_\w+|force|Unexpected \w+)\b|America/",
+    re.IGNORECASE,
+)
+"""What a client does not understand. No text that passes through `plain` contains it."""
+
+
+class Who(StrEnum):
+    """Who must act."""
+
+    YOU = "you"
+    OPERATOR = "operator"
+    NOBODY = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Results that share a box."""
+    """What several things in a report have in common: how serious it is, who must act, and how."""
 
     tone: str
+    """`red`, `orange` or `grey`."""
     title: str
-    advice: str
-    results: tuple[Result, ...]
-
-
-LABELS = {
-    Result.UPDATED: "updated",
-    Result.UNCHANGED: "unchanged",
-    Result.SKIPPED_PREFLIGHT: "skipped before the run",
-    Result.NEEDS_ATTENTION: "needs attention",
-    Result.NOT_ACTIVE: "not active now",
-    Result.ENDED: "ended",
-    Result.DEFERRED: "deferred to the next run",
-    Result.HELD: "held",
-    Result.REVERTED: "put back as before",
-    Result.FAILED: "failed",
-    Result.UNVERIFIED: "not verified",
-    Result.SUPERSEDED: "changed by somebody else",
-    Result.ROLLBACK_FAILED: "rollback failed",
-}
-COUNTED = {
-    Result.ROLLBACK_FAILED: "with a failed rollback",
-    Result.FAILED: "failed",
-    Result.SUPERSEDED: "to be looked at",
-    Result.UNVERIFIED: "to be looked at",
-    Result.UPDATED: "updated",
-    Result.REVERTED: "put back as before",
-    Result.SKIPPED_PREFLIGHT: "skipped",
-    Result.NEEDS_ATTENTION: "needing attention",
-    Result.DEFERRED: "deferred",
-    Result.HELD: "held",
-    Result.NOT_ACTIVE: "not active",
-    Result.ENDED: "ended",
-    Result.UNCHANGED: "unchanged",
-}
-ROLLBACK_FAILED_KIND = Kind(
-    "red",
-    "Rollback failed",
-    "Look at these ad sets in Ads Manager now: they are NOT proven to be as they were. Each live run tries again, but "
-    "do not wait for that.",
-    (Result.ROLLBACK_FAILED,),
-)
-KINDS = (
-    Kind(
-        "red",
-        "Failed",
-        "These ad sets could not be updated and are as they were. See to the reason below; the next run tries again.",
-        (Result.FAILED,),
-    ),
-    Kind(
-        "red",
-        "Changed by somebody else, or not verified",
-        "Look at these ad sets in Ads Manager: this run could not confirm what they target, or how their ads do.",
-        (Result.SUPERSEDED, Result.UNVERIFIED),
-    ),
-    Kind(
-        "red",
-        "Updated, then put back as before",
-        "The update could not be kept, for the reason below. The targeting was restored and the ads are healthy: only "
-        "not updated today. If the same ad is named again tomorrow, look at it in Ads Manager.",
-        (Result.REVERTED,),
-    ),
-    Kind(
-        "orange",
-        "Skipped: broken before the run",
-        "These ad sets have an ad that was broken before, so they were left alone. Repair that ad in Ads Manager; the "
-        "next run tries again.",
-        (Result.SKIPPED_PREFLIGHT,),
-    ),
-    Kind(
-        "orange",
-        "Needs attention",
-        "These ad sets cannot follow the demand until somebody does what is said below.",
-        (Result.NEEDS_ATTENTION,),
-    ),
-    Kind(
-        "grey",
-        "Reaches beyond its states",
-        "Meta may show these ads outside the states as well; it was set so in Ads Manager and is left as it is.",
-        (Result.UPDATED, Result.UNCHANGED),
-    ),
-    Kind(
-        "grey",
-        "Left for the next run",
-        "Nothing is wrong with these ad sets: this run did not get to them, for the reason below. They are as they "
-        "were, and the next run takes them first.",
-        (Result.DEFERRED,),
-    ),
-    Kind(
-        "grey",
-        "Left alone",
-        "These ad sets were not touched, for the reason below.",
-        (Result.HELD, Result.NOT_ACTIVE),
-    ),
-    Kind(
-        "grey",
-        "Ended",
-        "The end date of these ad sets, or of their Meta campaign, is past, so they were left alone. If one is to run "
-        "again, give it a later end in Ads Manager; the next run takes it.",
-        (Result.ENDED,),
-    ),
-)
-
-
-def _kinds_but(*others: Kind) -> tuple[Kind, ...]:
-    """Return the kinds of a sync, except for those that `others` replace, followed by `others`."""
-    replaced = {result for other in others for result in other.results}
-    return tuple(kind for kind in KINDS if replaced.isdisjoint(kind.results)) + others
+    who: Who
+    steps: tuple[str, ...] = ()
+    """What to do, at most three; without any, nobody needs to do anything."""
+    note: str = ""
+    """What a reader should know beside the steps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
-    """The texts for an action and its results."""
+class Said:
+    """What a raw text means to the reader."""
+
+    kind: Kind
+    text: str
+    """What is said of the thing, as a predicate such as “has lost its lead form”."""
+    detail: str = ""
+    """What the first sentence of the mail leaves out, with the punctuation before it."""
+
+
+# --- ads
+
+LOST_FORM = Kind(
+    "orange",
+    "Lead form lost",
+    Who.YOU,
+    (
+        "Open the ad and press Edit.",
+        "Under Destination, choose its lead form again.",
+        "Press Publish. The next run then gives its ad set today's states.",
+    ),
+)
+REJECTED = Kind(
+    "orange",
+    "Rejected by Meta",
+    Who.YOU,
+    (
+        "Open the ad: Meta shows what it objects to.",
+        "Correct that and press Publish, or request a review.",
+        "Once Meta has approved it, the next run gives its ad set today's states.",
+    ),
+)
+AD_PROBLEM = Kind(
+    "orange",
+    "An ad with a problem",
+    Who.YOU,
+    (
+        "Open the ad: Meta shows the problem at the top.",
+        "Correct it and press Publish.",
+        "The next run then gives its ad set today's states.",
+    ),
+)
+AD_OFF = Kind(
+    "orange",
+    "Switched off, and not by CLOSRADS",
+    Who.YOU,
+    ("Open the ad.", "If it should run, switch it on. If not, there is nothing to do."),
+)
+AD_UNKNOWN = Kind(
+    "orange",
+    "Could not be checked",
+    Who.YOU,
+    ("Open the ad, and look whether it is on and shows no problem.",),
+)
+_AD_REASONS = (
+    (re.compile(r"3390001|lead form", re.IGNORECASE), Said(LOST_FORM, "has lost its lead form")),
+    (re.compile(r"^DISAPPROVED\b|disapproved", re.IGNORECASE), Said(REJECTED, "was rejected by Meta")),
+    (re.compile(r"nobody can tell by whom"), Said(AD_OFF, "was switched off, and Meta does not say by whom")),
+    (re.compile(r"ran before, is PAUSED"), Said(AD_OFF, "was on before, and is off now")),
+    (re.compile(r"Meta has paused it|is PAUSED now"), Said(AD_PROBLEM, "was switched off by Meta")),
+    (re.compile(r"could not be re-published"), Said(AD_PROBLEM, "could not be published again")),
+    (re.compile(r"is not re-published yet"), Said(AD_PROBLEM, "has not been published again yet")),
+    (re.compile(r"a status that is not known|cannot be read|not be read"), Said(AD_UNKNOWN, "could not be checked")),
+)
+_AD_ISSUE = re.compile(r"Ad “(.*?)” \((\w*)\): (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class AdIssue:
+    """A raw issue that is about an ad."""
 
     name: str
-    labels: Mapping[Result, str]
-    """Label of a single ad set, by result."""
-    counted: Mapping[Result, str]
-    """Label after a count, by result; the most important results first."""
-    always: tuple[Result, ...]
-    """Results whose count is shown even if it is zero."""
-    kinds: tuple[Kind, ...]
-    nothing: str
-    """Text for a run without changes."""
-    no_adsets: str
-    """Text for a campaign without ad sets."""
-    about: str = ""
-    """Text that names the run concerned; `{}` stands for its id."""
-    signs: str = ""
-    """Meaning of + and −; empty if they are today's changes."""
-    noted: str = ""
-    """Label of an unchanged ad set with issues; empty if such issues are harmless."""
+    id: str
+    said: Said
 
 
-_OF_RECHECK = {Result.UNCHANGED: "still healthy", Result.REVERTED: "put back", Result.DEFERRED: "not looked at"}
-_OF_UNDO = {
-    Result.UPDATED: "put back",
-    Result.UNCHANGED: "already as before",
-    Result.REVERTED: "not put back",
-    Result.NEEDS_ATTENTION: "not put back",
-    Result.DEFERRED: "deferred",
+def ad_issue(issue: str) -> AdIssue | None:
+    """Return what a raw issue says of an ad; None if it is about the ad set."""
+    if not (found := _AD_ISSUE.fullmatch(issue)):
+        return None
+    name, ad_id, reason = found.groups()
+    for pattern, said in _AD_REASONS:
+        if pattern.search(reason):
+            return AdIssue(name, ad_id, said)
+    quoted = plain(re.sub(r"^[A-Z_]+: ", "", re.sub(r" ?\(#\d+\)", "", reason)))
+    return AdIssue(name, ad_id, Said(AD_PROBLEM, f"has a problem: {quoted}" if quoted else "has a problem"))
+
+
+# --- ad sets
+
+RUNS_AS_BEFORE = "It runs in the states from before."
+_TRIED_AGAIN = "The next run tries again."
+RESTORE_FAILED = Kind(
+    "red",
+    "Not restored: look at this now",
+    Who.YOU,
+    (
+        "Open the ad set.",
+        "Check that its ads are on and show no problem; if a lead form is missing, choose it again and publish.",
+        "Check that its states are right.",
+    ),
+    "Each live run tries again, but do not wait for that.",
+)
+NOT_CONFIRMED = Kind(
+    "red",
+    "Could not be confirmed",
+    Who.YOU,
+    ("Open the ad set.", "Check that its ads are on and show no problem, and that its states are right."),
+)
+NOT_UPDATED = Kind(
+    "red",
+    "Not updated",
+    Who.YOU,
+    ("Open the ad set: Meta shows at the top what is wrong. If it shows nothing, wait for the next run.",),
+    f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}",
+)
+NOT_UPDATED_OPERATOR = Kind(
+    "red",
+    "Not updated, for a reason inside CLOSRADS",
+    Who.OPERATOR,
+    (f"Forward this mail to {OPERATOR}: the reason is at its end.",),
+    f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}",
+)
+PUT_BACK = Kind(
+    "red",
+    "Updated, then put back as before",
+    Who.NOBODY,
+    (),
+    f"The states from before are back, and the ads are healthy. {_TRIED_AGAIN}",
+)
+NEEDS_CHANGE = Kind(
+    "orange",
+    "Cannot follow the demand as it is set up",
+    Who.YOU,
+    ("Open the ad set and press Edit.", "Under Locations, do what is said here.", "Press Publish."),
+    f"{RUNS_AS_BEFORE} The next run then gives it today's states.",
+)
+NEEDS_LOOK = replace(
+    NEEDS_CHANGE,
+    title="Needs a look",
+    steps=("Open the ad set: look whether its ads and its locations are as you want them.",),
+)
+PUT_BACK_OFTEN = Kind(
+    "orange",
+    "Put back day after day",
+    Who.YOU,
+    ("Open the ad set and correct its ads.", f"Ask {OPERATOR} to try these states once more."),
+    "It stays as it is until the demand changes.",
+)
+OPERATOR_ADSET = Kind(
+    "orange",
+    "Waits for whoever runs CLOSRADS",
+    Who.OPERATOR,
+    (f"Forward this mail to {OPERATOR}: the reason is at its end.",),
+    RUNS_AS_BEFORE,
+)
+ADSET_PROBLEM = Kind(
+    "orange",
+    "Not running: Meta reports a problem",
+    Who.YOU,
+    ("Open the ad set: Meta shows the problem at the top.", "Correct it and press Publish."),
+    "The next run then gives it today's states.",
+)
+IN_PROCESS = Kind("grey", "Still being processed by Meta", Who.NOBODY, (), "The next run takes it.")
+ENDED = Kind(
+    "grey", "Ended", Who.NOBODY, (), "The end date is past. If it should run again, give it a later one in Ads Manager."
+)
+LEFT_FOR_NEXT = Kind(
+    "grey",
+    "Left for the next run",
+    Who.NOBODY,
+    (),
+    "It runs in the states from before, and the next run takes it first.",
+)
+NOT_STARTED = Kind("grey", "Not started", Who.NOBODY, (), f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}")
+BEYOND_STATES = Kind(
+    "grey", "Reaches beyond its states", Who.NOBODY, (), "This was set in Ads Manager and is left as it is."
+)
+NOT_LOOKED_AT = Kind("grey", "Not looked at again", Who.NOBODY, (), "Its ads were healthy after the update.")
+
+_RESULT_KINDS = {
+    Result.ROLLBACK_FAILED: Said(RESTORE_FAILED, "is not proven to be as it was"),
+    Result.UNVERIFIED: Said(NOT_CONFIRMED, "was changed, and its ads could not be checked afterwards"),
+    Result.SUPERSEDED: Said(NOT_CONFIRMED, "was changed by somebody else during the run, and was left like that"),
+    Result.FAILED: Said(NOT_UPDATED, "could not be updated"),
+    Result.REVERTED: Said(PUT_BACK, "could not keep its new states"),
+    Result.NEEDS_ATTENTION: Said(NEEDS_LOOK, "cannot be given today's states"),
+    Result.SKIPPED_PREFLIGHT: Said(AD_PROBLEM, "has an ad with a problem"),
+    Result.NOT_ACTIVE: Said(ADSET_PROBLEM, "does not run, because Meta reports a problem with it"),
+    Result.ENDED: Said(ENDED, "has ended"),
+    Result.DEFERRED: Said(LEFT_FOR_NEXT, "was not reached"),
+    Result.HELD: Said(NOT_STARTED, "was not started, because its campaign was stopped before its turn"),
+    Result.UPDATED: Said(BEYOND_STATES, "may be shown outside its states as well"),
+    Result.UNCHANGED: Said(BEYOND_STATES, "may be shown outside its states as well"),
 }
-WORDINGS = {
-    Action.SYNC: Wording(
-        name="",
-        labels=LABELS,
-        counted=COUNTED,
-        always=(Result.UPDATED, Result.UNCHANGED, Result.SKIPPED_PREFLIGHT, Result.REVERTED, Result.DEFERRED),
-        kinds=KINDS,
-        nothing="nothing to change",
-        no_adsets="It has no active ad set.",
+_BY_ACTION: Mapping[Action, Mapping[Result, Said]] = {
+    Action.SYNC: {},
+    Action.RECHECK: {
+        Result.REVERTED: Said(
+            replace(
+                PUT_BACK,
+                title="Broke after the update, put back as before",
+                note="The states from before are back and the ads are healthy. The next run tries again.",
+            ),
+            "broke after it was updated",
+        ),
+        Result.DEFERRED: Said(NOT_LOOKED_AT, "could not be looked at again"),
+        Result.HELD: Said(NOT_LOOKED_AT, "could not be looked at again"),
+        Result.UPDATED: Said(AD_OFF, "has an ad that no longer runs"),
+        Result.UNCHANGED: Said(AD_OFF, "has an ad that no longer runs"),
+    },
+    Action.UNDO: {
+        Result.REVERTED: Said(
+            replace(
+                PUT_BACK,
+                title="Not undone",
+                note="The undo did not work for the reason given: the states are what they were before the undo.",
+            ),
+            "could not be undone",
+        ),
+        Result.NEEDS_ATTENTION: Said(
+            Kind("orange", "Not undone", Who.NOBODY, (), "It stays as it is now."), "stays as it is now"
+        ),
+        Result.DEFERRED: Said(
+            Kind("grey", "Not undone yet", Who.OPERATOR, (f"Ask {OPERATOR} to start the undo again.",)),
+            "was not reached",
+        ),
+        Result.HELD: Said(
+            Kind("grey", "Not undone yet", Who.OPERATOR, (f"Ask {OPERATOR} to start the undo again.",)),
+            "was not started",
+        ),
+    },
+}
+_ADSET_ISSUES = (
+    (re.compile(r"Meta says IN_PROCESS"), Said(IN_PROCESS, "is still being processed by Meta")),
+    (re.compile(r"was put back on \d+ runs"), Said(PUT_BACK_OFTEN, "was put back on several runs in a row")),
+    (re.compile(r"^An earlier change of it is still open"), Said(NOT_STARTED, "waits for an earlier change of it")),
+    (re.compile(r"Unexpected|ledger", re.IGNORECASE), Said(NOT_UPDATED_OPERATOR, "could not be updated")),
+    (
+        re.compile(r"table of regions|meta/access_token|newer CLOSRADS"),
+        Said(NOT_UPDATED_OPERATOR, "could not be updated"),
     ),
-    Action.RECHECK: Wording(
-        name="recheck",
-        labels=LABELS | _OF_RECHECK,
-        counted=COUNTED | _OF_RECHECK,
-        always=(Result.UNCHANGED, Result.REVERTED),
-        kinds=_kinds_but(
+    (
+        re.compile(r"Ask Meta for full access|access tier"),
+        Said(OPERATOR_ADSET, "has more ads than Meta allows at once"),
+    ),
+)
+
+
+def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Said:
+    """Return what the reader is told of an ad set with this result and these raw issues, none of them about an ad."""
+    said = _BY_ACTION[action].get(result) or _RESULT_KINDS[result]
+    if result in {Result.REVERTED, Result.ROLLBACK_FAILED, Result.SUPERSEDED, Result.DEFERRED, Result.ENDED}:
+        return said
+    for pattern, known in _ADSET_ISSUES:
+        if any(map(pattern.search, issues)) and result not in {Result.UNVERIFIED, Result.UPDATED, Result.UNCHANGED}:
+            return known
+    told = [text for issue in issues if (text := plain(issue))]
+    if result is Result.NEEDS_ATTENTION and told:
+        return Said(said.kind if action is Action.UNDO else NEEDS_CHANGE, said.text, f": {'; '.join(told)}")
+    return said
+
+
+# --- campaigns
+
+_AS_BEFORE = "Its ads run in the states from before."
+_FORWARD = f"Forward this mail to {OPERATOR}: the reason is at its end."
+
+
+def _operator(title: str, *steps: str, tone: str = "red") -> Kind:
+    return Kind(tone, title, Who.OPERATOR, steps or (_FORWARD,), f"{_AS_BEFORE} {_TRIED_AGAIN}")
+
+
+def _you(title: str, *steps: str) -> Kind:
+    return Kind("red", title, Who.YOU, steps, f"{_AS_BEFORE} {_TRIED_AGAIN}")
+
+
+def _partner(title: str) -> Kind:
+    return _you(title, "If it happens again tomorrow, ask CLOSRTECH.")
+
+
+_CAMPAIGN_ERRORS = tuple(
+    (re.compile(pattern, re.IGNORECASE), Said(kind, text))
+    for pattern, kind, text in (
+        (
+            r"\[Meta 190[]/]",
+            _operator("CLOSRADS cannot sign in to Meta", f"Forward this mail to {OPERATOR}: a new Meta key is needed."),
+            "was not updated, for Meta no longer lets CLOSRADS sign in",
+        ),
+        (
+            r"meta/access_token",
+            _operator(
+                "CLOSRADS may not change these ads", f"Forward this mail to {OPERATOR}: Meta refuses the access."
+            ),
+            "was not updated, for Meta refuses CLOSRADS the access to it",
+        ),
+        (
+            r"Nothing in this ad account can be changed",
+            _you(
+                "Meta has blocked changes in the ad account",
+                "Open Ads Manager: Meta shows at the top what it wants.",
+                "Do that; the next run then goes on.",
+            ),
+            "was not updated, for Meta allows no changes in its ad account",
+        ),
+        (
+            r"Meta Business Support",
+            _you("Meta has blocked CLOSRADS", "Open Meta Business Support and look at the account there."),
+            "was not updated, for Meta blocks changes",
+        ),
+        (r"newer CLOSRADS is needed", _operator("CLOSRADS is out of date"), "was not updated"),
+        (r"table of regions", _operator("Meta's list of states has changed"), "was stopped"),
+        (
+            r"audience controls",
+            _you(
+                "The ad account forbids some states",
+                "Open Ads Manager, Advertising settings, Account controls.",
+                "Allow the states that you want to advertise in.",
+            ),
+            "was stopped, for a setting of the ad account forbids some of today's states",
+        ),
+        (
+            r"The demand would take away",
+            _you(
+                "Too many states would be taken away",
+                "Ask CLOSRTECH whether its demand is right.",
+                f"If it is, ask {OPERATOR} to allow it for one run.",
+            ),
+            "was not updated, for today's demand would take away most of its states",
+        ),
+        (
+            r"no demand in any state|no region for any state|empty",
+            _you("No demand at all", "Ask CLOSRTECH whether that is right: its list of states is empty."),
+            "was not updated, for CLOSRTECH has no demand in any state",
+        ),
+        (
+            r"CLOSRTECH refuses",
+            _operator("CLOSRTECH refuses CLOSRADS"),
+            "was not updated, for CLOSRTECH refuses to tell its demand",
+        ),
+        (
+            r"CLOSRTECH (?:gave no answer|is in trouble)",
+            _partner("CLOSRTECH did not answer"),
+            "was not updated, for CLOSRTECH did not tell its demand",
+        ),
+        (
+            r"CLOSRTECH's answer",
+            _partner("CLOSRTECH's answer makes no sense"),
+            "was not updated, for CLOSRTECH's answer could not be used",
+        ),
+        (
+            r"^Stopped: \d+ (?:ad sets|of the)",
             Kind(
                 "red",
-                "Broken since the update",
-                "Ads of these ad sets were healthy when the run ended and broke later, so the update cannot stay. Look "
-                "at the ad that is named below in Ads Manager.",
-                (Result.REVERTED,),
+                "Stopped to protect the ads",
+                Who.OPERATOR,
+                (f"Forward this mail to {OPERATOR}: Meta may refuse or break every update today.",),
+                "What had not begun runs in the states from before.",
             ),
-            Kind(
-                "orange",
-                "Ads that no longer run",
-                "They ran before the update and do not now. They were left so, for somebody may want it: if nobody "
-                "does, switch them on in Ads Manager.",
-                (Result.UPDATED, Result.UNCHANGED),
-            ),
-            Kind(
-                "grey",
-                "Not looked at",
-                "Start the recheck again for these ad sets.",
-                (Result.DEFERRED, Result.HELD, Result.NOT_ACTIVE),
-            ),
+            "was stopped, for the first updates did not work",
         ),
-        nothing="nothing to put back",
-        no_adsets="There was nothing to look at again.",
-        about="Looked again at run {}.",
-        signs="+ and − are what that run had added and taken away:",
-        noted="with an ad that no longer runs",
-    ),
-    Action.UNDO: Wording(
-        name="undo",
-        labels=LABELS | _OF_UNDO | {Result.SKIPPED_PREFLIGHT: "skipped before the undo"},
-        counted=COUNTED | _OF_UNDO,
-        always=(Result.UPDATED,),
-        kinds=_kinds_but(
+        (
+            r"^Meta campaign \d+ \(.*\) (?:is|was)|take it out of campaigns/",
             Kind(
                 "red",
-                "Not put back: the undo could not be kept",
-                "For the reason below, the targeting is again what it was before the undo.",
-                (Result.REVERTED,),
+                "A Meta campaign is gone",
+                Who.OPERATOR,
+                (f"Tell {OPERATOR} which Meta campaign takes its place, if any.",),
+                "The rest of it ran.",
             ),
-            Kind(
-                "orange",
-                "Skipped: broken before the undo",
-                "These ad sets have a broken ad. Repair it in Ads Manager, then start the undo again.",
-                (Result.SKIPPED_PREFLIGHT,),
-            ),
-            Kind("orange", "Not put back", "These ad sets stay as they are now.", (Result.NEEDS_ATTENTION,)),
-            Kind(
-                "grey",
-                "Not put back yet",
-                "These ad sets were not touched. Start the undo again for them.",
-                (Result.DEFERRED, Result.HELD, Result.NOT_ACTIVE),
-            ),
+            "contains a Meta campaign that was deleted or archived",
         ),
-        nothing="nothing to put back",
-        no_adsets="There was nothing to put back.",
-        about="Undo of run {}.",
-        signs="+ and − are what the undo adds and takes away:",
-    ),
+        (
+            r"ledger|Parameter Store|whether CLOSRADS is paused|Unexpected",
+            _operator("A fault inside CLOSRADS"),
+            "was not updated, for CLOSRADS had a fault",
+        ),
+        (
+            r"(?:Meta gave no answer|Meta reports an error|Meta answered)",
+            _operator("Meta did not answer", f"If it happens again tomorrow, forward this mail to {OPERATOR}."),
+            "was not updated, for Meta did not answer",
+        ),
+    )
+)
+_OTHER_ERROR = Said(_operator("Could not be updated"), "was not updated")
+
+
+def campaign_error(error: str) -> Said:
+    """Return what the reader is told of a raw error that concerns a whole campaign."""
+    return next((said for pattern, said in _CAMPAIGN_ERRORS if pattern.search(error)), _OTHER_ERROR)
+
+
+STILL_OPEN = Kind(
+    "red",
+    "Unfinished since an earlier run",
+    Who.YOU,
+    ("Open the ad set.", "Check that its ads are on and show no problem."),
+    "The next live run tries again to finish it.",
+)
+OPEN = Kind(
+    "orange", "Unfinished since an earlier run", Who.NOBODY, (), "The next live run finishes or undoes it first."
+)
+RECOVERED = Kind("orange", "Finished for an earlier run", Who.NOBODY)
+RECOVERY_TEXTS = {
+    ChangeState.VERIFIED: "was finished, and its ads are healthy",
+    ChangeState.ROLLED_BACK: "was put back as before, and its ads are healthy",
+    ChangeState.SUPERSEDED: "was changed by somebody else since, and was left like that",
+    ChangeState.NOT_WRITTEN: "had not been changed",
+}
+STILL_OPEN_TEXT = "could neither be finished nor undone yet"
+OLD_RESTORE_FAILED = "could not be put back as before, since an earlier run"
+UNKNOWN_STATES = Kind(
+    "orange",
+    "Unknown states",
+    Who.YOU,
+    ("Ask CLOSRTECH what is meant.",),
+    "They were left out: Meta does not know them.",
+)
+UNREADABLE_STATES = Kind(
+    "orange",
+    "State names that could not be read",
+    Who.YOU,
+    ("Ask CLOSRTECH to correct them.",),
+    "Until then no state is taken out of these ad sets; states with demand are added as always.",
+)
+NO_EFFECT = Kind("orange", "A setting that does nothing", Who.OPERATOR, (_FORWARD,), "The campaigns ran all the same.")
+LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is at work on it, or was just now.")
+EMPTY = Kind(
+    "orange",
+    "No active ad set",
+    Who.YOU,
+    ("If it should run, switch on its ad sets or their Meta campaign in Ads Manager.",),
+    "Nothing follows the demand there.",
+)
+PAUSED_KIND = Kind(
+    "orange", "Paused", Who.OPERATOR, (f"To go on, ask {OPERATOR} to resume it.",), "The ads keep the states they have."
+)
+OFF_LONG = Kind(
+    "orange", "Off for a long time", Who.OPERATOR, (f"If it should run, ask {OPERATOR} to switch it on.",),
+    "Its ads keep the states they have, whatever the demand.",
+)  # fmt: skip
+OFF = Kind("grey", "Off", Who.NOBODY, (), f"It keeps its states until {OPERATOR} switches it on.")
+OFF_ADS_TEXT = "has been off since a change of its ad set on {}, and Meta does not say by whom"
+
+
+# --- words of the first line and the subject
+
+ACTIONS = {Action.SYNC: "", Action.RECHECK: "second look", Action.UNDO: "undo"}
+NOTHING = {
+    Action.SYNC: "nothing to change",
+    Action.RECHECK: "nothing to put back",
+    Action.UNDO: "nothing to put back",
+}
+COUNTED: Mapping[Result, str] = {
+    Result.UPDATED: "updated",
+    Result.REVERTED: "put back as before",
+    Result.FAILED: "not updated",
+    Result.SUPERSEDED: "to be looked at",
+    Result.UNVERIFIED: "to be looked at",
+    Result.ROLLBACK_FAILED: "not restored",
+    Result.SKIPPED_PREFLIGHT: "with a broken ad",
+    Result.NEEDS_ATTENTION: "to be looked at",
+    Result.NOT_ACTIVE: "not active",
+    Result.DEFERRED: "left for the next run",
+    Result.HELD: "not started",
+}
+"""Words after a count, the most important first; what is unchanged or has ended is not counted."""
+COUNTED_OF = {
+    Action.SYNC: COUNTED,
+    Action.RECHECK: {**COUNTED, Result.REVERTED: "put back", Result.DEFERRED: "not looked at"},
+    Action.UNDO: {
+        **COUNTED,
+        Result.UPDATED: "put back",
+        Result.REVERTED: "not put back",
+        Result.NEEDS_ATTENTION: "not put back",
+        Result.DEFERRED: "not reached",
+    },
 }
 DONE = frozenset({"updated", "put back"})
-"""Labels that a dry run prefixes with “would be”."""
+"""Words that a dry run prefixes with “would be”."""
+ABOUT = {
+    Action.SYNC: "",
+    Action.RECHECK: "These ad sets were updated within the last day and were looked at again.",
+    Action.UNDO: "These ad sets were given the states from before an earlier run.",
+}
 LIFTED = {
     "max_removed_pct": "more of the states may be taken away at once than usual",
     "reverted_before": "ad sets that were put back twice are tried again",
 }
 """What a run may do, by the limit that was lifted."""
 PAUSED = "paused since {}"
-PAUSED_TITLE = "Paused since {}: no targeting is changed"
-PAUSED_ADVICE = (
-    "What has been begun is brought to its end, and ads that break are still put right. The ad sets keep the states "
-    "that they have until whoever runs CLOSRADS resumes it."
-)
-OFF_ADVICE = (
-    "The ad sets of these campaigns keep the states that they have, whatever the demand, until whoever runs CLOSRADS "
-    "switches them on."
-)
-EMPTY_ADVICE = (
-    "No ad set of these campaigns is active in Ads Manager, so nothing follows the demand there. If that is not "
-    "wanted, switch the ad sets on, or their Meta campaign."
-)
 LONG_OFF = timedelta(days=7)
 """Time after which a campaign that is off is told more visibly: it may have been forgotten."""
-REASONS = {PUSH: "asked for by a notice from Meta · "}
-"""Why a run began, in the foot of its report."""
-DEAD_TOKEN = "Meta no longer accepts the access token"  # noqa: S105 - no secret
-RENEW_TOKEN = f"{DEAD_TOKEN}: ask whoever runs CLOSRADS to renew it (code 190)."
-HAD_BEEN_SET = "States that had been set: {}"
-"""For an ad set that may still have the states of a failed change."""
-NOT_CHANGED = "Not changed; + and − are what was wanted:"
-NOT_CERTAIN = "Not known to be as before, nor as wanted; + and − are what had been tried:"
 API_NOTICE_DAYS = 120
 """Days before the end of a version of Meta's API from which the report names it, as the alarm ApiVersionEnds does."""
-RECOVERY_LABELS = {
-    ChangeState.VERIFIED: "finished and healthy",
-    ChangeState.ROLLED_BACK: "put back, its ads are healthy",
-    ChangeState.SUPERSEDED: "changed by somebody else since, left so",
-    ChangeState.NOT_WRITTEN: "had not been changed",
-}
+WHY_MAIL = "You get this mail because you are one of its recipients in CLOSRADS, which sets where your ads run."
+
+
+def plain(text: str) -> str:
+    """Return a raw text as one for the reader; empty if it contains what only an engineer understands."""
+    return "" if JARGON.search(text) else text
 
 
 def day_of(moment: datetime, result: RunResult) -> str:
@@ -295,31 +574,29 @@ def would_be(result: RunResult, word: str) -> str:
     return f"would be {word}" if result.dry_run and word in DONE else word
 
 
-def enumerated(counts: Mapping[str, int]) -> str:
-    """Return counts by their words as part of a sentence."""
-    return ", ".join(f"{count} {word}" for word, count in counts.items())
+def of_several(text: str) -> str:
+    """Return a predicate of one thing as that of several."""
+    verb, _, rest = text.partition(" ")
+    return f"{ {'was': 'were', 'has': 'have', 'is': 'are', 'contains': 'contain'}.get(verb, verb) } {rest}"
 
 
-TOKEN_NOTICE_DAYS = 14
+def in_the_past(text: str) -> str:
+    """Return a predicate as one of what is over."""
+    verb, _, rest = text.partition(" ")
+    return f"{ {'has': 'had', 'is': 'was'}.get(verb, verb) } {rest}"
 
 
-def token_notice(days_left: int | None) -> str:
-    """Return what whoever runs CLOSRADS has to do about a token that ends; empty while there is time."""
-    if days_left is None or days_left >= TOKEN_NOTICE_DAYS:
-        return ""
-    when = f"in {days_left} day{'' if days_left == 1 else 's'}" if days_left > 0 else "today, or has ended"
-    return (
-        f"For whoever runs CLOSRADS: an access token of Meta ends {when}, and then nothing is updated or checked. Run "
-        "the command doctor, which names it, and put a new one that never expires."
-    )
+def several(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def api_notice(days_left: int | None) -> str:
     """Return what whoever runs CLOSRADS has to do about the version of Meta's API; empty while there is time."""
     if days_left is None or days_left >= API_NOTICE_DAYS:
         return ""
-    when = f"ends in about {days_left} day{'' if days_left == 1 else 's'}" if days_left > 0 else "has come to its end"
+    when = f"ends in about {several(days_left, 'day')}" if days_left > 0 else "has come to its end"
     return (
-        f"For whoever runs CLOSRADS: the version of Meta's API that it uses {when}. Get the latest state of CLOSRADS, "
-        "deploy it, and run its command doctor."
+        f"The version of Meta's API that CLOSRADS uses {when}. Get the latest state of CLOSRADS, deploy it, and run "
+        "its command doctor."
     )

@@ -15,7 +15,7 @@ CLIENTS = (
 _SLUGS = {
     "<h1>": "html-h1-h6",
     "<h2>": "html-h1-h6",
-    "<ul>": "html-lists",
+    "<ol>": "html-lists",
     "<li>": "html-lists",
     "<tr>": "html-table",
     "<td>": "html-table",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from closrads.domain.changes import ChangeState
+from closrads.domain.plan import _LEFT_AS_IT_WAS
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
 from closrads.report.render import Report, build_report
@@ -26,21 +27,26 @@ LONG = "Veterans | Leads | US | 2026 | Q2 | Lookalike 1-3 % | Closed won | No pu
 _AS_FOUND = frozenset(
     {Result.UNCHANGED, Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.HELD, Result.NOT_ACTIVE, Result.ENDED}
 )
-"""Of a sync: what tells of no states."""
+"""Of a sync: what tells of no change."""
+_NEW, _OLD = ("NE", "NY", "WV"), ("AR", "CA", "KS")
+"""States that are wanted today and were not before, and the other way round."""
 
 
 def adsets(count: int, result: Result, *issues: str, prefix: str = "", start: int = 0) -> tuple[AdSetResult, ...]:
     """Return so many ad sets that ended in this way, each with an id and mostly a name of its own."""
     changed = result not in _AS_FOUND
+    is_off = result in _LEFT_AS_IT_WAS
     return tuple(
         AdSetResult(
             str(120210000000010000 + number),
             f"{prefix}{NAMES[number % len(NAMES)]}{f' {number}' if number >= len(NAMES) else ''}",
             result,
-            added=("NE", "NY", "WV") if changed else (),
-            removed=("AR", "CA", "KS") if changed else (),
+            added=_NEW if changed else (),
+            removed=_OLD if changed else (),
             ads=3,
             issues=issues,
+            missing=_NEW if is_off else (),
+            extra=_OLD if is_off else (),
         )
         for number in range(start, start + count)
     )
@@ -58,6 +64,8 @@ def campaign(name: str, results: Iterable[AdSetResult] = (), states: Iterable[st
                 adset,
                 added=tuple(code for code in adset.added if code in states),
                 removed=tuple(code for code in adset.removed if code not in states),
+                missing=tuple(code for code in adset.missing if code in states),
+                extra=tuple(code for code in adset.extra if code not in states),
             )
             for adset in results
         ),

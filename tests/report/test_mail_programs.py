@@ -23,7 +23,7 @@ ALLOWED = {
     # Structure.
     "<!doctype html>": (f"{OUTLOOK} yahoo/android", "nothing here depends on the box model that it chooses"),
     "<body>": (f"{GMAIL} outlook/outlook-com {YAHOO}", "becomes a div: a table of the page's colour stands inside"),
-    "<ul>": (ALL_BUT_APPLE, "partial: only attributes of numbered lists"),
+    "<ol>": (ALL_BUT_APPLE, "partial: only attributes of numbered lists, none of which is used"),
     "<li>": (ALL_BUT_APPLE, "partial: only attributes of numbered lists"),
     "[lang]": (YAHOO, "partial: not on cells, where it does not stand"),
     "[role]": (YAHOO, "partial: on tables, where it matters most; a map is then read code by code"),
@@ -52,6 +52,13 @@ ALLOWED = {
 
 NOT_IN_CANIEMAIL = {
     **dict.fromkeys(["<html>", "<head>", "<title>", "<meta>", "[charset]", "[name]", "[content]"], "any page has it"),
+    **dict.fromkeys(
+        ["<xml>", "<o:officedocumentsettings>", "<o:pixelsperinch>", "[xmlns:o]"], "Outlook's own: 96 points per inch"
+    ),
+    **dict.fromkeys(["table", "td", "th", "p", "h1", "h2", "li", "a", "span"], "selectors that only Outlook reads"),
+    "<br>": "any page has it",
+    "[valign]": "any program has it since the last century; without it a name stands in the middle of its row",
+    "meta format-detection": "Apple's own: no links on dates and ids",
     "meta viewport": "for programs that show the page as it is; others ignore it",
     "meta supported-color-schemes": "Apple Mail's older name of `color-scheme`",
     ":root": "carries `color-scheme` only",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from html import unescape
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.domain.switches import SwitchedOff
 from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, build_report, encoded_size, html_of, text_of
 from closrads.report.sections import content_of
 from closrads.report.subject import MAX_OUTCOME_CHARS, MAX_PREVIEW_CHARS
@@ -120,19 +122,19 @@ def test_each_fold_is_smaller_than_the_one_before() -> None:
 
 
 class TestFolded:
-    """What is left out is counted, and stands in the text part."""
+    """What is left out is counted, and named in the appendix and in the text part."""
 
     def test_ad_sets_in_trouble(self) -> None:
-        """The first ones by name, each with a link, and the number of the others."""
-        broken = adsets(60, Result.SKIPPED_PREFLIGHT, MISSING_FORM)
+        """The first ones with a link, the number of the others, and all names in the appendix."""
+        broken = adsets(60, Result.FAILED, "x")
         parts = mail(run(campaign("Veterans", broken)))
 
-        assert "and 40 more, listed in this mail's plain-text version" in parts.html
-        assert "Veterans, 60 ad sets" in parts.html
-        assert parts.html.count("Missing lead form: Choose a form. (#3390001)</p>") == 1
-        assert parts.html.count("selected_adset_ids") == 20
-        assert all(f"({adset.id})" in parts.text for adset in broken)
-        assert "more" not in parts.text
+        assert "<strong>60 ad sets</strong> (Veterans), each could not be updated: " in parts.html
+        assert "and 57 more, named at the end of this mail" in parts.html
+        assert parts.html.count("selected_adset_ids") == 3
+        for part in (parts.html, parts.text):
+            assert all(f"{adset.name} ({adset.id})" in part for adset in broken)
+        assert "57 more" not in parts.text
 
     @pytest.mark.parametrize(("count", "listed"), [(5_000, 5_000), (12_000, 2_000)])
     def test_thousands_in_trouble(self, count: int, listed: int) -> None:
@@ -143,156 +145,113 @@ class TestFolded:
         ]
         parts = mail(run(campaign("Veterans", broken)))
 
-        assert parts.text.count("* Veterans") == listed
+        assert parts.text.count("  - Broad") == listed
         assert (f"and {count - listed} more" in parts.text) == (listed < count)
 
     def test_changed_ad_sets(self) -> None:
-        """They are many on most days, so fewer of them are named."""
-        changed = adsets(60, UPDATED)
-        parts = mail(run(campaign("Veterans", changed)))
+        """They are many on most days, so each change is told once."""
+        parts = mail(run(campaign("Veterans", adsets(60, UPDATED))))
 
-        assert "and 30 more, listed in this mail's plain-text version" in parts.html
-        assert all(f"  {adset.name} (updated): +NE" in parts.text for adset in changed)
-
-    def test_what_needs_nobody_takes_less_room(self) -> None:
-        """Nobody has to do anything about a deferred ad set."""
-        parts = mail(run(campaign("Veterans", adsets(60, Result.DEFERRED, "Too little time"))))
-
-        assert parts.html.count("and 55 more, listed") == 2
-        assert parts.text.count("    - ") == 60
-        assert parts.text.count(" (deferred to the next run): +NE") == 60
-
-    def test_the_lines_of_an_entry(self) -> None:
-        """The first reasons are told."""
-        story = content_of(run(campaign("V", adsets(1, Result.FAILED, "a", "b", "c", "d", "e"))), NEW_YORK)
-
-        (box,) = truncated(story, HTML_TRUNCATIONS[2]).boxes
-        assert box.entries[0].lines == ("a", "b", "c", "and 2 more")
-
-    def test_boxes_with_several_entries(self) -> None:
-        """What is said apart is folded together: the room is the box's."""
-        broken = [adset for number in range(5) for adset in adsets(3, Result.FAILED, f"reason {number}", start=number)]
-        story = content_of(run(campaign("V", broken)), NEW_YORK)
-
-        (box,) = truncated(story, HTML_TRUNCATIONS[3]).boxes
-        assert [(entry.count, len(entry.adsets)) for entry in box.entries] == [(3, 3), (3, 3), (3, 2)]
-        assert box.more == 7
+        assert parts.text.count("+NE") == 1
+        assert "all 60 ad sets: +NE +NY +WV −AR −CA −KS" in parts.html
 
     def test_many_campaigns(self) -> None:
-        """Totals first, then trouble, then those with changes, then a line each; no map where there is no room."""
+        """Those without trouble share a line, and have one each in the details."""
         parts = mail(RESULTS["300 campaigns changed"])
-        totals = (
-            "300 campaigns, 3000 ad sets: 2990 updated, 9 unchanged, 1 skipped before the run, 0 put back as before"
-        )
 
         for part in (parts.html, parts.text):
-            assert part.index(totals) < part.index("Active states")
-        assert 'role="img"' not in parts.html
-        assert len(re.findall("<h2", parts.html)) == 12
-        assert "<tr><td>Campaign 298</td><td>10 updated</td></tr>" in parts.html
-        assert "<tr><td>Campaign 299</td><td>1 skipped, 9 unchanged</td></tr>" in parts.html
-        assert "=== Campaign 298 ===" in parts.text
-        assert "Campaign 299: 1 skipped, 9 unchanged" in parts.text
-
-    def test_quiet_campaigns_among_many(self) -> None:
-        """A line is enough for each, however few have changes."""
-        parts = mail(RESULTS["300 campaigns quiet"])
-
-        assert parts.html.count('role="img"') == 4
-        assert parts.html.count("<td>10 unchanged</td>") == 295
-        assert parts.text.count(": 10 unchanged\n") == 295
+            assert part.index("Campaign 299") < part.index("The other 299 campaigns")
+            assert "✓ Campaign 298: all 10 ad sets: +NE +NY +WV −AR −CA −KS" in part
+        assert "The other 299 campaigns: 2990 ad sets updated\n" in parts.text
+        assert parts.text.count("=== Campaign ") == 1
+        assert (
+            "All 20 campaigns: no change\n"
+            in mail(run(*(campaign(f"C{number}", adsets(1, UNCHANGED)) for number in range(20)))).text
+        )
 
     def test_more_campaigns_than_lines(self) -> None:
         """They are counted too."""
         parts = mail(run(*(campaign(f"Campaign {number}", adsets(1, UNCHANGED)) for number in range(5_000))))
 
-        assert re.search(r"and 4\d00 more, listed in this mail's plain-text version", parts.html)
-        assert "Campaign 4999: 1 unchanged" in parts.text
+        assert "and 4600 more" in parts.html
+        assert "Campaign 4999: its ad set: no change" in parts.text
 
-    def test_what_a_line_says_of_a_campaign(self) -> None:
-        """Nothing is hidden because a campaign has no section."""
-        quiet = [campaign(f"Quiet {number}", adsets(1, UNCHANGED)) for number in range(9)]
-        parts = mail(
-            run(
-                *quiet,
-                campaign("Empty"),
-                replace(campaign("Left"), left_to="run-7"),
-                replace(campaign("Dead"), campaign_errors=("token",)),
-                replace(campaign("Stopped", adsets(1, Result.HELD)), campaign_errors=("token",)),
-            )
-        )
+    def test_the_least_is_counted_everywhere(self) -> None:
+        """Boxes, campaigns, details and the appendix."""
+        story = content_of(worst("x", 30, 2), NEW_YORK)
+        least = truncated(story, HTML_TRUNCATIONS[-1])
 
-        for line in (
-            "Empty: no active ad set",
-            "Left: left to another run",
-            "Dead: had errors",
-            "Stopped: had errors, 1 held",
-        ):
-            assert f"\n{line}\n" in parts.text
+        assert (least.more_boxes, least.more_rows, least.more_sections) == (
+            len(story.boxes) - 6, len(story.rows) - 10, len(story.sections) - 2,
+        )  # fmt: skip
+        assert least.more_raw == len(story.raw) - 2
+        assert not least.names_all
+        for part in (html_of(least), text_of(least)):
+            assert all(f"and {more} more" in part for more in (least.more_boxes, least.more_rows, least.more_raw))
+
+    def test_a_map_is_drawn_where_there_is_space(self) -> None:
+        """Else the words say it."""
+        late = [campaign(f"C{number}", adsets(1, Result.DEFERRED)) for number in range(5)]
+
+        assert mail(run(*late[:4])).html.count('role="img"') == 4
+        assert mail(run(*late)).html.count('role="img"') == 0
+
+    def test_facts_of_a_campaign(self) -> None:
+        """Different changes of many ad sets."""
+        many = [replace(adset, added=(f"S{number}",)) for number, adset in enumerate(adsets(30, UPDATED))]
+        states = [f"S{number}" for number in range(30)]
+        parts = mail(run(campaign("V", many, states)))
+
+        assert "and 23 more" in parts.html
+        assert "+S29 −AR −CA −KS: " in parts.text
 
 
 class TestFirstWords:
     """What a list of mails shows."""
 
+    @pytest.mark.parametrize("name", ["green", "nothing to change", "orange", "red", "rollback failed", "dead token"])
+    def test_a_subject_is_short(self, name: str) -> None:
+        """And begins with the outcome."""
+        subject = mail(RESULTS[name]).subject
+
+        assert len(subject) <= 50
+        assert subject[0] in "✓⚠✗"
+
     def test_a_long_subject_keeps_what_matters(self) -> None:
         """The loudest counts come first, and the day is always there."""
         every = [adset for result in Result for adset in adsets(100, result)]
-        calm = [
-            adset
-            for adset in every
-            if adset.result not in {Result.FAILED, Result.SUPERSEDED, Result.UNVERIFIED, Result.ROLLBACK_FAILED}
-        ]
-        subject = mail(run(campaign("Veterans", calm))).subject
+        lost = {Result.FAILED, Result.SUPERSEDED, Result.UNVERIFIED, Result.ROLLBACK_FAILED}
+        calm = [adset for adset in every if adset.result not in lost]
+        off = [SwitchedOff(datetime(2026, 5, 1, tzinfo=UTC), str(number), "N" * 30) for number in range(3)]
+        subject = mail(replace(run(campaign("Veterans", calm)), switched_off=tuple(off))).subject
 
-        assert subject == "CLOSRADS ⚠ 100 updated, 100 put back as before, 100 skipped and more · Mon 4 May"
+        assert subject == ("⚠ 300 ad sets need you, 100 updated, 100 put back as before and more · Mon 4 May")
 
     def test_many_campaigns_are_not_all_named(self) -> None:
         """Two are, and the others counted."""
         failed = [replace(campaign(f"Campaign {number}"), campaign_errors=("x",)) for number in range(9)]
 
-        assert mail(run(*failed)).subject == "CLOSRADS ✗ Campaign 0, Campaign 1 and 7 more failed · Mon 4 May"
+        assert mail(run(*failed)).subject == "✗ Campaign 0, Campaign 1 and 7 more failed · Mon 4 May"
+        off = [SwitchedOff(datetime(2026, 5, 1, tzinfo=UTC), str(number), f"C{number}") for number in range(5)]
+        many_off = mail(replace(run(campaign("Veterans", adsets(1, UPDATED))), switched_off=tuple(off)))
+        assert many_off.subject == "⚠ 1 updated; off: C0, C1 and 3 more · Mon 4 May"
 
     @pytest.mark.parametrize(
         ("name", "words"),
         [
-            ("green", "Veterans +NE +NY +WV −AR −CA −KS · Mortgage +NE −AR −CA −KS"),
-            ("nothing to change", "Veterans 30 states · Truckers 15 states"),
-            ("red", "Veterans · Spouses and Family: Ad “Static - Sunrise Rig” (120210000000010137): Missing lead form"),
-            ("orange", "Truckers · Owner Operators: Ad “Static - Sunrise Rig” (120210000000010137): Missing lead form"),
-            ("deferred", "Veterans +NE +NY +WV −AR −CA −KS · Veterans: 9 ad sets deferred"),
-            ("dead token", "Mortgage, Truckers: Meta no longer accepts the access token"),
-            ("recheck", "Veterans · Broad 30+: Ad “Static - Sunrise Rig”"),
-            ("failed campaign", "Truckers: CLOSRTECH has no demand in any state"),
+            ("green", "Veterans: all 3 ad sets: +NE +NY +WV −AR −CA −KS · Truckers: both ad sets: no change"),
+            ("orange", "Static - Sunrise Rig (Truckers) has lost its lead form · Broad 30+ (Mortgage) cannot be given"),
+            ("dead token", "Mortgage, Truckers were not updated, for Meta no longer lets CLOSRADS sign in"),
+            ("failed campaign", "Truckers was not updated, for CLOSRTECH has no demand in any state"),
         ],
     )
     def test_the_preview_says_the_next_most_useful_thing(self, name: str, words: str) -> None:
-        """Trouble by name, or else what changed, or else what is."""
+        """What needs a person, or else what changed."""
         assert preview(mail(RESULTS[name])).startswith(words)
 
-    def test_the_preview_of_a_group(self) -> None:
-        """By number, for names of many help nobody."""
-        assert preview(mail(run(campaign("Veterans", adsets(7, Result.FAILED, "x"))))) == "Veterans, 7 ad sets: x"
-
-    @pytest.mark.parametrize("action", [Action.SYNC, Action.UNDO])
-    def test_the_preview_claims_no_change_that_was_not_made(self, action: Action) -> None:
-        """What is deferred is not told with signs."""
-        deferred = replace(run(campaign("Veterans", adsets(2, Result.DEFERRED, "x"))), action=action)
-
-        assert preview(mail(deferred)) == "Veterans: 2 ad sets deferred"
-
-    def test_the_preview_without_a_reason(self) -> None:
-        """Then it is at least said what became of it."""
-        (failed,) = adsets(1, Result.FAILED)
-
-        assert preview(mail(run(campaign("Veterans", [failed])))) == "Veterans · Broad 30+: failed"
-
-    def test_other_previews(self) -> None:
-        """There is always one, or the body would be shown in its place."""
-        left = replace(run(), left_to="run-7")
-        recheck = replace(run(campaign("Veterans", adsets(1, UNCHANGED))), action=Action.RECHECK)
-
-        assert preview(mail(left)) == "Nothing to do: run run-7 reports on it"
-        assert preview(mail(recheck)) == "Veterans"
+    def test_there_is_always_a_preview(self) -> None:
+        """Or the body would be shown in its place."""
+        assert preview(mail(replace(run(), left_to="run-7"))).startswith("Nothing to do: everything was left to")
 
     def test_the_preview_is_short_and_nothing_stands_behind_it(self) -> None:
         """What follows it in a list is blank for as long as any list is wide."""

@@ -100,7 +100,7 @@ class TestRefusedRepublish:
         assert (one_adset(result)["result"], result["success"]) == ("rollback_failed", False)
         assert world.meta.states(adset) == {"TX"}
         assert recorded_state(world, result["run_id"], adset) == "rollback_failed"
-        assert "ROLLBACK FAILED" in last_mail(world).subject
+        assert "NOT RESTORED" in last_mail(world).subject
         assert "could not be re-published" in last_mail(world).text
         assert "its ads are healthy" not in last_mail(world).text
         world.meta.clear_faults()
@@ -179,7 +179,7 @@ class TestMetasPause:
         dead = world.meta.fail(faults.TOKEN_INVALID, times=None, skip=3)
         result = result_of(world, LIVE)
         assert (world.meta.states(adset), result["success"]) == ({"FL"}, False)
-        assert "ROLLBACK FAILED" in last_mail(world).subject
+        assert "NOT RESTORED" in last_mail(world).subject
         dead.end()
         pause()
         later(world, 30 * MINUTE)
@@ -373,7 +373,7 @@ class TestAfterARollback:
         result = result_of(world, RECHECK)
 
         assert (one_adset(result)["result"], result["success"]) == ("rollback_failed", False)
-        assert "ROLLBACK FAILED" in last_mail(world).subject
+        assert "NOT RESTORED" in last_mail(world).subject
 
     def test_a_write_that_comes_late_is_taken_back(self, world: World, adset: str) -> None:
         """Its answer was lost, the old states were put back, and minutes later Meta does it all the same."""
@@ -403,8 +403,8 @@ class TestSwitchedOff:
         result = result_of(world, LIVE)
 
         assert recorded_state(world, EARLIER, adset) in {"verified", "rolled_back"}
-        assert last_mail(world).subject.startswith("CLOSRADS ⚠ ")
-        assert "1 recovered from an earlier run" in last_mail(world).subject
+        assert last_mail(world).subject.startswith("⚠ ")
+        assert "1 finished for an earlier run" in last_mail(world).subject
         assert "Broad" in last_mail(world).text
         assert result["recovered"][0]["found"] == state
         later(world, 3 * HOUR)

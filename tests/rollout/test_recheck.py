@@ -87,7 +87,7 @@ class TestBrokenSince:
         assert [adset["result"] for adset in campaign["adsets"]] == ["reverted", "unchanged"]
         assert (campaign["adsets"][0]["added"], campaign["adsets"][0]["removed"]) == (["FL"], ["TX"])
         (mail,) = world.sandbox.aws.mails
-        assert mail.subject == "CLOSRADS ⚠ recheck: 1 put back · Mon 4 May"
+        assert mail.subject == "⚠ second look: 1 put back · Mon 4 May"
         assert f"Ad set 0 ({sick})" in mail.text
         assert "3390001" in mail.text
         assert "Its targeting was restored and its ads are healthy" in mail.text
@@ -151,7 +151,7 @@ class TestBrokenSince:
             world.run(RECHECK)
 
         assert recorded_state(world, run_id, adset) == "rollback_failed"
-        assert world.sandbox.aws.mails[-1].subject == "CLOSRADS ✗ ROLLBACK FAILED in Veterans (recheck) · Mon 4 May"
+        assert world.sandbox.aws.mails[-1].subject == "✗ NOT RESTORED in Veterans (second look) · Mon 4 May"
         world.time.next_day()
         result = result_of(world, {**LIVE, "campaigns": ["veterans"]})
         assert [(each["found"], each["state"]) for each in result["recovered"]] == [("rollback_failed", "rolled_back")]
@@ -679,5 +679,5 @@ class TestLedgerTrouble:
         result = result_of(world, RECHECK)
 
         assert (one_adset(result)["result"], world.meta.states(adset)) == ("rollback_failed", {"FL"})
-        assert world.sandbox.aws.mails[-1].subject.startswith("CLOSRADS ✗ ROLLBACK FAILED in Veterans")
+        assert world.sandbox.aws.mails[-1].subject.startswith("✗ NOT RESTORED in Veterans")
         assert metric(capsys.readouterr().out, "RollbackFailed") == 1

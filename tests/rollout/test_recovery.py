@@ -439,7 +439,7 @@ def test_what_becomes_of_an_open_change(world: World, state: ChangeState, case: 
     assert f"Interrupted ({adset})" in mail.text
     assert EARLIER in mail.text
     assert case.told in mail.text
-    assert ("ROLLBACK FAILED" in mail.subject) == (case.end is F)
+    assert ("NOT RESTORED" in mail.subject) == (case.end is F)
 
 
 class TestStaysOpen:
@@ -512,7 +512,7 @@ class TestStaysOpen:
     ) -> None:
         """Every day: first in the mail, a metric, a critical line, a failed run; then all is quiet again."""
         world.meta.adsets[adset].ads[0].breakage = Breakage.incurable()
-        subject = "CLOSRADS ✗ ROLLBACK FAILED in Veterans · "
+        subject = "✗ NOT RESTORED in Veterans · "
         for day in ("Mon 4 May", "Tue 5 May", "Wed 6 May"):
             result = result_of(world, LIVE)
 
@@ -520,7 +520,7 @@ class TestStaysOpen:
             assert metric(capsys.readouterr().out, "RollbackFailed") == 1
             mail = world.sandbox.aws.mails[-1]
             assert mail.subject == subject + day
-            assert mail.text.index("ROLLBACK FAILED") < mail.text.index(f"Interrupted ({adset})")
+            assert mail.text.index("NOT RESTORED") < mail.text.index(f"Interrupted ({adset})")
             assert '"CRITICAL"' in log.getvalue()
             assert [each["found"] for each in result["recovered"]] == ["rollback_failed"] * (day != "Mon 4 May")
             log.truncate(0)
@@ -685,7 +685,7 @@ class TestAround:
             result = result_of(world, LIVE)
 
             assert (recovered(result)["state"], result["success"]) == ("rollback_failed", False)
-            assert world.sandbox.aws.mails[-1].subject.startswith("CLOSRADS ✗ ROLLBACK FAILED in Veterans")
+            assert world.sandbox.aws.mails[-1].subject.startswith("✗ NOT RESTORED in Veterans")
 
     def test_a_run_of_named_campaigns_leaves_the_others_alone(self, world: World, adset: str) -> None:
         """It was asked for one campaign."""
@@ -1044,7 +1044,7 @@ class TestLedgerTrouble:
         assert world.written_adsets() == []
         assert world.meta.states(other) == OLD
         assert "The ledger cannot be" in world.sandbox.aws.mails[-1].text
-        assert world.sandbox.aws.mails[-1].subject.startswith("CLOSRADS ✗ Veterans failed")
+        assert world.sandbox.aws.mails[-1].subject.startswith("✗ Veterans failed")
 
     @pytest.mark.parametrize("state", OPEN)
     def test_what_cannot_be_noted_is_brought_to_its_end_at_meta(
@@ -1095,7 +1095,7 @@ class TestLedgerTrouble:
         result = result_of(world, RECHECK)
 
         assert (recovered(result)["state"], world.meta.states(adset)) == ("rollback_failed", WANTED)
-        assert world.sandbox.aws.mails[-1].subject.startswith("CLOSRADS ✗ ROLLBACK FAILED in Veterans")
+        assert world.sandbox.aws.mails[-1].subject.startswith("✗ NOT RESTORED in Veterans")
         assert metric(capsys.readouterr().out, "RollbackFailed") == 1
 
     def test_a_defect_leaves_one_change_open_and_takes_up_the_others(

@@ -99,7 +99,7 @@ class TestSchedules:
         assert {status for adset in adsets for status in ad_statuses(stack, adset)} == {"ACTIVE"}
         (mail,) = stack.mails
         assert (mail.sender, mail.recipients) == (SENDER, RECIPIENTS)
-        assert mail.subject.startswith("CLOSRADS ✓ 3 updated · ")
+        assert mail.subject.startswith("✓ 3 updated · ")
         assert mail.html.startswith("<!doctype html>")
         assert "Lookalike (updated): +FL +GA −TX" in mail.text
         (taken,) = (item for item in stack.ledger if item["pk"] == "SCHEDULED")
@@ -120,7 +120,7 @@ class TestSchedules:
         assert (stack.meta.states(sick), ad_statuses(stack, sick)) == ({"TX"}, {"ACTIVE"})
         assert (stack.meta.states(well), ad_statuses(stack, well)) == ({"FL", "GA"}, {"ACTIVE"})
         _, mail = stack.mails
-        assert mail.subject.startswith("CLOSRADS ⚠ recheck: 1 put back · ")
+        assert mail.subject.startswith("⚠ second look: 1 put back · ")
         (changed,) = (item for item in stack.ledger if item["sk"] == f"CHANGE#{run['run_id']}#{sick}")
         assert changed["state"] == "rolled_back"
 

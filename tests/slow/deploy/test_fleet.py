@@ -73,8 +73,8 @@ def test_a_day(fleet: Fleet) -> None:
     as_before = {adset for adset in fleet.before if fleet.meta.states(adset) != set(WANTED)}
     assert as_before == {*fleet.adsets_of("fleet-1"), spoilt, late}
     report, recheck = fleet.mails
-    assert report.subject.startswith("CLOSRADS ✗ Fleet 1 failed")
-    assert recheck.subject.startswith("CLOSRADS ⚠ recheck: 1 put back")
+    assert report.subject.startswith("✗ Fleet 1 failed")
+    assert recheck.subject.startswith("⚠ second look: 1 put back")
     assert fleet.meta.ads[paused.id].status == "PAUSED"
     stats = fleet.stats(execution)
     assert stats.waits > 0, "the account on the Limited tier had to wait"
@@ -103,7 +103,7 @@ def test_stopped_half_way_and_started_again(fleet: Fleet) -> None:
     assert fleet.adset_writes() == once_each(fleet)
     assert fleet.violations() == []
     (mail,) = fleet.mails
-    assert mail.subject.startswith("CLOSRADS ✓ 12 updated")
+    assert mail.subject.startswith("✓ 12 updated")
 
 
 def test_a_function_dies_at_work(fleet: Fleet) -> None:
@@ -130,7 +130,7 @@ def test_a_function_dies_at_work(fleet: Fleet) -> None:
     assert fleet.adset_writes() == once_each(fleet)
     assert fleet.violations() == []
     (mail,) = fleet.mails
-    assert mail.subject.startswith("CLOSRADS ✓ 6 updated")
+    assert mail.subject.startswith("✓ 6 updated")
 
 
 def test_a_call_is_given_up_while_the_function_is_at_work(fleet: Fleet) -> None:
@@ -149,7 +149,7 @@ def test_a_call_is_given_up_while_the_function_is_at_work(fleet: Fleet) -> None:
     assert fleet.adset_writes() == once_each(fleet)
     assert fleet.violations() == []
     (mail,) = fleet.mails
-    assert mail.subject.startswith("CLOSRADS ✓ 2 updated")
+    assert mail.subject.startswith("✓ 2 updated")
 
 
 def test_started_twice_at_the_same_moment(fleet: Fleet) -> None:
@@ -180,4 +180,4 @@ def test_a_dry_run(fleet: Fleet) -> None:
     assert ending == "SUCCEEDED"
     assert fleet.meta.writes == []
     (mail,) = fleet.mails
-    assert mail.subject.startswith("[DRY RUN] CLOSRADS ✓ 3 would be updated")
+    assert mail.subject.startswith("[DRY RUN] ✓ 3 would be updated")

@@ -61,15 +61,15 @@ class TestIsolation:
 
 
 MEANINGS: dict[str, tuple[int, int, str]] = {
-    "dry-run": (0, 0, "[DRY RUN] CLOSRADS ✓ 7 would be updated"),
-    "eventbridge": (0, 0, "[DRY RUN] CLOSRADS ✓ 7 would be updated"),
-    "validate": (7, 0, "[DRY RUN] CLOSRADS ✓ 7 would be updated"),
-    "resync-one-campaign": (3, 3, "CLOSRADS ✓ 3 updated"),
-    "scheduled-live": (7, 7, "CLOSRADS ✓ 7 updated"),
-    "recheck": (1, 6, "CLOSRADS ⚠ recheck: 1 put back"),
-    "scheduled-recheck": (1, 6, "CLOSRADS ⚠ recheck: 1 put back"),
-    "undo-dry-run": (0, 7, "[DRY RUN] CLOSRADS ✓ undo: 3 would be put back"),
-    "undo": (3, 4, "CLOSRADS ✓ undo: 3 put back"),
+    "dry-run": (0, 0, "[DRY RUN] ✓ 7 would be updated"),
+    "eventbridge": (0, 0, "[DRY RUN] ✓ 7 would be updated"),
+    "validate": (7, 0, "[DRY RUN] ✓ 7 would be updated"),
+    "resync-one-campaign": (3, 3, "✓ 3 updated"),
+    "scheduled-live": (7, 7, "✓ 7 updated"),
+    "recheck": (1, 6, "⚠ second look: 1 put back"),
+    "scheduled-recheck": (1, 6, "⚠ second look: 1 put back"),
+    "undo-dry-run": (0, 7, "[DRY RUN] ✓ undo: 3 would be put back"),
+    "undo": (3, 4, "✓ undo: 3 put back"),
 }
 """How often each event has Meta write or validate, how many ad sets are other than before the day, and the mail.
 
@@ -125,7 +125,7 @@ def test_a_run_in_steps(business: Business, runtime: LambdaRuntime) -> None:
 
     assert [each["again_in_seconds"] for each in (*parts, closed)] == [None] * 4
     assert sum(each["adsets_updated"] for each in parts) == closed["adsets_updated"] == len(business.changed) == 7
-    assert business.subjects == ["CLOSRADS ✓ 7 updated"]
+    assert business.subjects == ["✓ 7 updated"]
 
 
 def test_a_failed_run(business: Business, runtime: LambdaRuntime) -> None:
@@ -138,7 +138,7 @@ def test_a_failed_run(business: Business, runtime: LambdaRuntime) -> None:
     lines = answer["errorMessage"].split("\n")
     assert [line.partition(":")[0] for line in lines] == ["Mortgage", "Truckers", "Veterans"]
     assert all("[Meta 190/460]" in line and "meta/access_token" in line for line in lines)
-    assert business.subjects == ["CLOSRADS ✗ Mortgage, Truckers, Veterans failed"]
+    assert business.subjects == ["✗ Mortgage, Truckers, Veterans failed"]
     messages = [json.loads(line).get("message") for line in runtime.lines]
     assert messages.index("mail.sent") < messages.index("run.failed")
     assert business.sandbox.meta.token not in json.dumps(answer) + "".join(runtime.lines)
@@ -181,7 +181,7 @@ class TestTheEndOfItsTime:
         assert "campaigns" in answer, answer
         became = becomes_of(answer)
         assert (became["Owner Operators"], became["Company Drivers"]) == ("updated", "deferred")
-        assert business.subjects == ["CLOSRADS ✓ 6 updated, 1 deferred"]
+        assert business.subjects == ["✓ 6 updated, 1 deferred"]
         deferred = {"Company Drivers": business.before["Company Drivers"]}
         assert business.states == business.wanted | deferred
         assert (business.broken_ads, business.open_changes) == (set(), [])

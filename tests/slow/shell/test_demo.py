@@ -45,12 +45,12 @@ def test_the_demo_tells_what_really_happened(tmp_path: Path) -> None:
     assert "Its targeting was restored and its ads are healthy" in days[3]
     subjects = [line.split("mail:")[1].split("·")[0].strip() for line in done.stdout.splitlines() if "mail:" in line]
     assert subjects == [
-        "[DRY RUN] CLOSRADS ✓ 7 would be updated",
-        "CLOSRADS ✓ 7 updated",
-        "CLOSRADS ✓ nothing to change",
-        "CLOSRADS ⚠ 5 updated, 1 put back as before, 1 skipped",
-        "CLOSRADS ✓ 7 updated",
-        "CLOSRADS ⚠ recheck: 1 put back",
+        "[DRY RUN] ✓ 7 would be updated",
+        "✓ 7 updated",
+        "✓ nothing to change",
+        "⚠ 5 updated, 1 put back as before, 1 skipped",
+        "✓ 7 updated",
+        "⚠ look again: 1 put back",
     ]
     pages = sorted((tmp_path / "build" / "demo").glob("*.html"))
     assert [page.name[0] for page in pages] == ["1", "2", "3", "4", "5", "6"]

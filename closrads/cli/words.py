@@ -1,0 +1,93 @@
+"""The words of a terminal: labels of results, as an operator knows them from the documentation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from closrads.domain.request import Action
+from closrads.domain.results import Result, RunResult
+
+LABELS = {
+    Result.UPDATED: "updated",
+    Result.UNCHANGED: "unchanged",
+    Result.SKIPPED_PREFLIGHT: "skipped before the run",
+    Result.NEEDS_ATTENTION: "needs attention",
+    Result.NOT_ACTIVE: "not active now",
+    Result.ENDED: "ended",
+    Result.DEFERRED: "deferred to the next run",
+    Result.HELD: "held",
+    Result.REVERTED: "put back as before",
+    Result.FAILED: "failed",
+    Result.UNVERIFIED: "not verified",
+    Result.SUPERSEDED: "changed by somebody else",
+    Result.ROLLBACK_FAILED: "rollback failed",
+}
+COUNTED = {
+    Result.ROLLBACK_FAILED: "with a failed rollback",
+    Result.FAILED: "failed",
+    Result.SUPERSEDED: "to be looked at",
+    Result.UNVERIFIED: "to be looked at",
+    Result.UPDATED: "updated",
+    Result.REVERTED: "put back as before",
+    Result.SKIPPED_PREFLIGHT: "skipped",
+    Result.NEEDS_ATTENTION: "needing attention",
+    Result.DEFERRED: "deferred",
+    Result.HELD: "held",
+    Result.NOT_ACTIVE: "not active",
+    Result.ENDED: "ended",
+    Result.UNCHANGED: "unchanged",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The texts for an action and its results."""
+
+    labels: Mapping[Result, str]
+    """Label of a single ad set, by result."""
+    counted: Mapping[Result, str]
+    """Label after a count, by result; the most important results first."""
+    nothing: str
+    """Text for a run without changes."""
+    no_adsets: str
+    """Text for a campaign without ad sets."""
+    signs: str = ""
+    """Meaning of + and −; empty if they are today's changes."""
+
+
+_OF_RECHECK = {Result.UNCHANGED: "still healthy", Result.REVERTED: "put back", Result.DEFERRED: "not looked at"}
+_OF_UNDO = {
+    Result.UPDATED: "put back",
+    Result.UNCHANGED: "already as before",
+    Result.REVERTED: "not put back",
+    Result.NEEDS_ATTENTION: "not put back",
+    Result.DEFERRED: "deferred",
+}
+WORDINGS = {
+    Action.SYNC: Wording(LABELS, COUNTED, "nothing to change", "It has no active ad set."),
+    Action.RECHECK: Wording(
+        LABELS | _OF_RECHECK,
+        COUNTED | _OF_RECHECK,
+        "nothing to put back",
+        "There was nothing to look at again.",
+        "+ and − are what that run had added and taken away",
+    ),
+    Action.UNDO: Wording(
+        LABELS | _OF_UNDO | {Result.SKIPPED_PREFLIGHT: "skipped before the undo"},
+        COUNTED | _OF_UNDO,
+        "nothing to put back",
+        "There was nothing to put back.",
+        "+ and − are what the undo adds and takes away",
+    ),
+}
+_DONE = frozenset({"updated", "put back"})
+"""Labels that a dry run prefixes with “would be”."""
+
+
+def would_be(result: RunResult, word: str) -> str:
+    """Return a word for an outcome, as “would be …” if a dry run has not brought it about."""
+    return f"would be {word}" if result.dry_run and word in _DONE else word
+
+
+def enumerated(counts: Mapping[str, int]) -> str:
+    """Return counts by their words as part of a sentence."""
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
