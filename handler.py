@@ -2,7 +2,9 @@
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from closrads import config, notifier
@@ -14,10 +16,10 @@ from closrads.domain.request import RunRequest, StepRequest, parse_event, parse_
 from closrads.domain.results import RunResult
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.domain.settings import Settings
-from closrads.errors import ClosradsError, SyncFailed
+from closrads.errors import ClosradsError, EventError, PausedError, SyncFailed
 from closrads.fleet import close_run, open_run, run_campaign
 from closrads.ledger import dynamodb
-from closrads.notifier import notify
+from closrads.notifier import notify, notify_of_failure
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
 from closrads.push_recheck import recheck_pushed
 from closrads.redaction import redact_all
@@ -34,7 +36,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     Raises
     ------
     ConfigError, EventError
-        The message lists every problem; nothing was changed.
+        The message lists every problem; nothing was changed. If it was a live sync, that was mailed.
     SyncFailed
         At least one campaign failed; the report has already been sent.
     """
@@ -49,15 +51,27 @@ def handle(event: Any, clock: Clock) -> dict[str, Any]:
     """Carry out an event with the given clock; see `lambda_handler`."""
     run_id = f"{clock.now():{RUN_ID_TIME}}-{uuid.uuid4().hex[:8]}"
     begin_invocation(run_id=run_id)
+    started_at = clock.now()
     try:
         return _run(run_id, event, clock)
     except ClosradsError as error:
         logger.error("run.failed", extra={"error_type": type(error).__name__, "error": str(error)})
+        _tell(run_id, event, error, started_at)
         error.__context__ = None  # its own message is redacted, but that of its context may not be
         raise
     except Exception as error:  # noqa: BLE001 - Lambda would log the unredacted message
         defect = log_defect(error)
+        _tell(run_id, event, ClosradsError(defect), started_at)
     raise ClosradsError(defect)  # outside of the `except` block, so that it has no unredacted context
+
+
+def _tell(run_id: str, event: Any, error: ClosradsError, started_at: datetime) -> None:
+    """Mail that a live sync could not be done, unless it has reported that itself, or a person sees it at once."""
+    if isinstance(error, SyncFailed | EventError | PausedError) or not isinstance(event, Mapping):
+        return
+    is_start = event.get("step", "open") == "open" and event.get("action", "sync") == "sync"
+    if is_start and event.get("dry_run") is False and event.get("notify", True) is True:
+        notify_of_failure(run_id, error, started_at, config.load_contact())
 
 
 def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:

@@ -45,6 +45,7 @@ _SHARED_PARAMETERS = frozenset(
     {
         "closrtech/base_url", "closrtech/email", "closrtech/password",
         "meta/access_token", "meta/app_secret", "meta/webhook_verify_token", "email/sender", "email/recipients",
+        "email/reply_to",
         "paused",
     }
 )  # fmt: skip
@@ -153,6 +154,22 @@ def load_settings(only: Sequence[str] | None = None) -> Settings:
         if settings is None or settings.paused_since:  # whoever mends or resumes it need not wait for the cache
             store.clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
     return settings
+
+
+def load_contact() -> tuple[EmailConfig | None, ZoneInfo]:
+    """Return who gets a mail if the settings cannot be used, and the time zone of its date.
+
+    There is nobody if not even that can be read.
+    """
+    try:
+        path = _path()
+        below: Mapping[str, Any] = _parameter_store().get_multiple(
+            f"{path}/email", max_age=CACHE_SECONDS, recursive=True, decrypt=True
+        )
+    except (ConfigError, GetParameterError):
+        return None, ZoneInfo("UTC")
+    values = {f"email/{name}": parameter.value for name, parameter in below.items()}
+    return _Reader(path, values, os.environ, {}).contact()
 
 
 def refuse_if_switched_off(slug: str | None = None) -> None:
@@ -408,12 +425,21 @@ class _Reader:
     def _email(self) -> EmailConfig | None:
         sender = self._optional("email/sender")
         recipients = self._list("email/recipients", required=False)
-        for name, addresses in (("email/sender", (sender,) if sender else ()), ("email/recipients", recipients)):
+        reply_to = self._optional("email/reply_to")
+        for name, addresses in (
+            ("email/sender", (sender,) if sender else ()),
+            ("email/recipients", recipients),
+            ("email/reply_to", (reply_to,) if reply_to else ()),
+        ):
             if not all("@" in parseaddr(address)[1] for address in addresses):
                 self._problem(name, "has an entry that is no mail address")
         if bool(sender) != bool(recipients):
             self._problem("email/recipients" if sender else "email/sender", "is missing: give both or neither")
-        return EmailConfig(sender, recipients) if sender and recipients else None
+        return EmailConfig(sender, recipients, reply_to or "") if sender and recipients else None
+
+    def contact(self) -> tuple[EmailConfig | None, ZoneInfo]:
+        """Return who gets the mails, and the time zone of their dates, whatever else is wrong."""
+        return self._email(), self._timezone()
 
     def _url(self, name: str, value: str) -> str:
         if value and not is_safe_address(value):

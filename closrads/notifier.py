@@ -1,6 +1,8 @@
 """Sends the report through SES. A failure to send is a warning and never fails the run."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from email.utils import formataddr, parseaddr
 from functools import cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -9,16 +11,20 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from closrads.domain.results import MailOutcome, RunResult
+from closrads.domain.request import Action
+from closrads.domain.results import MailOutcome, RunResult, SyncReport
 from closrads.domain.settings import EmailConfig
+from closrads.errors import ClosradsError
 from closrads.observability import logger
 from closrads.report.render import Report, build_report
+from closrads.report.wording import NO_RUN
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
 
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10, proxies={})
 _UTF8 = "UTF-8"
+FROM_NAME = "CLOSRADS"
 _REFUSALS = frozenset({"MessageRejected", "BadRequestException"})
 """Error codes of a mail that no recipient gets because of one of them (SES API v2, "SendEmail")."""
 
@@ -54,10 +60,30 @@ def notify(result: RunResult, email: EmailConfig | None, timezone: ZoneInfo) -> 
     return MailOutcome.SENT, refused
 
 
+def notify_of_failure(
+    run_id: str, error: ClosradsError, started_at: datetime, contact: tuple[EmailConfig | None, ZoneInfo]
+) -> None:
+    """Mail that the daily run could not be done; if nobody is known whom to tell, the log has to do."""
+    email, timezone = contact
+    if email is not None:
+        failed = SyncReport("", "CLOSRADS", dry_run=False, campaign_errors=(f"{NO_RUN}: {error}",))
+        notify(
+            RunResult(run_id, Action.SYNC, dry_run=False, started_at=started_at, duration_ms=0, campaigns=(failed,)),
+            email,
+            timezone,
+        )
+
+
+def _with_name(sender: str) -> str:
+    """Return the sender with a name, for a list of mails shows that; its own, if it has one."""
+    name, address = parseaddr(sender)
+    return sender if name else formataddr((FROM_NAME, address))
+
+
 def _send(report: Report, email: EmailConfig) -> Sequence[str]:
     """Send the report to all recipients at once, or to each alone if SES refuses that; return the refused ones."""
     try:
-        _send_to(email.recipients, report, email.sender)
+        _send_to(email.recipients, report, email)
     except ClientError as error:
         if error.response["Error"]["Code"] not in _REFUSALS or len(email.recipients) == 1:
             raise
@@ -71,16 +97,17 @@ def _send(report: Report, email: EmailConfig) -> Sequence[str]:
 def _is_sent_to(recipient: str, report: Report, email: EmailConfig) -> bool:
     """Send the report to one of several recipients; log it and return False if that fails."""
     try:
-        _send_to([recipient], report, email.sender)
+        _send_to([recipient], report, email)
     except (BotoCoreError, ClientError) as error:
         logger.warning("mail.refused", extra={"recipient": recipient, "error": str(error)})
         return False
     return True
 
 
-def _send_to(recipients: Sequence[str], report: Report, sender: str) -> None:
+def _send_to(recipients: Sequence[str], report: Report, email: EmailConfig) -> None:
     answer = _ses().send_email(
-        FromEmailAddress=sender,
+        FromEmailAddress=_with_name(email.sender),
+        ReplyToAddresses=[email.reply_to] if email.reply_to else [],
         Destination={"ToAddresses": list(recipients)},
         Content={
             "Simple": {
@@ -89,6 +116,7 @@ def _send_to(recipients: Sequence[str], report: Report, sender: str) -> None:
                     "Html": {"Data": report.html, "Charset": _UTF8},
                     "Text": {"Data": report.text, "Charset": _UTF8},
                 },
+                "Headers": [{"Name": "Auto-Submitted", "Value": "auto-generated"}],
             }
         },
     )

@@ -56,6 +56,9 @@ class Mail:
     subject: str
     html: str
     text: str
+    reply_to: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further headers, by name and value."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +261,9 @@ def mail_of(call: Mapping[str, Any]) -> Mail:
     if "Simple" in content:
         simple = content["Simple"]
         html, text = (simple["Body"].get(part, {}).get("Data", "") for part in ("Html", "Text"))
-        return Mail(sender, recipients, simple["Subject"]["Data"], html, text)
+        headers = tuple((header["Name"], header["Value"]) for header in simple.get("Headers", ()))
+        reply_to = tuple(call.get("ReplyToAddresses", ()))
+        return Mail(sender, recipients, simple["Subject"]["Data"], html, text, reply_to, headers)
     message = message_from_bytes(content["Raw"]["Data"], policy=policy.default)
     bodies = {kind: message.get_body((kind,)) for kind in ("html", "plain")}
     html, text = (part.get_content() if part is not None else "" for part in bodies.values())

@@ -29,6 +29,7 @@ FULL: dict[str, str | list[str]] = {
     "campaigns/home-loans/enabled": "Yes",
     "campaigns/home-loans/limits/max_removed_pct": "50",
     "email/sender": "reports@example.test",
+    "email/reply_to": "media@example.test",
     "email/recipients": ["owner@example.test", "buyer@example.test"],
     "limits/max_removed_pct": "60",
     "limits/wave_size": "5",
@@ -59,7 +60,8 @@ def test_reads_every_parameter_of_every_page(sandbox: Sandbox) -> None:
     assert loaded.closrtech.base_url == "https://feed.example.test/api"
     assert loaded.closrtech.password == Secret("FAKE-password")
     assert loaded.app_secret == Secret("fakesecret")
-    assert loaded.email == EmailConfig("reports@example.test", ("owner@example.test", "buyer@example.test"))
+    owner, buyer = "owner@example.test", "buyer@example.test"
+    assert loaded.email == EmailConfig("reports@example.test", (owner, buyer), "media@example.test")
     mortgage, veterans = loaded.campaigns
     assert (mortgage.slug, mortgage.name, mortgage.enabled) == ("home-loans", "Mortgage", True)
     assert mortgage.fb_campaign_ids == ("902", "903")

@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -112,7 +113,8 @@ class TestEntrance:
         imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
 
         assert imported == {
-            "time", "uuid", "dataclasses", "typing", "closrads", "closrads.ledger", "closrads.clock", "closrads.config",
+            "time", "uuid", "collections.abc", "dataclasses", "datetime", "typing",
+            "closrads", "closrads.ledger", "closrads.clock", "closrads.config",
             "closrads.errors",
             "closrads.domain.metrics", "closrads.domain.pushes", "closrads.domain.request",
             "closrads.domain.results", "closrads.domain.runs",
@@ -141,9 +143,66 @@ class TestRefusals:
         with pytest.raises(ConfigError, match="no campaign is set up"):
             world.run(LIVE)
 
-        assert lines(log)[-1]["message"] == "run.failed"
-        assert "no campaign is set up" in lines(log)[-1]["error"]
+        (failed,) = (line for line in lines(log) if line["message"] == "run.failed")
+        assert "no campaign is set up" in failed["error"]
         assert world.meta.requests == []
+
+    def test_a_daily_run_that_cannot_be_done_is_mailed(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sender and recipients are read first; who must act is told, and the reason stands in the appendix."""
+        monkeypatch.setenv("CLOSRADS_TIMEZONE", "America/New_York")
+        world.put({"email/reply_to": "media@example.test", "limits/wave_size": "many"})
+        with pytest.raises(ConfigError):
+            world.run(LIVE)
+
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject == "✗ CLOSRADS failed · Mon 4 May"
+        said, _, raw = mail.text.partition("Details for whoever runs CLOSRADS")
+        assert "Please tell whoever runs CLOSRADS: CLOSRADS could not do its daily run." in said
+        assert "6:30 am" in said
+        assert "wave_size" not in said
+        assert "limits/wave_size: must be a whole number" in raw
+        assert (mail.recipients, mail.reply_to) == (("owner@example.test",), ("media@example.test",))
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            {},
+            {**LIVE, "notify": False},
+            {**LIVE, "action": "recheck"},
+            {"step": "part", "run_id": "20260504T103000Z-0123abcd", "campaigns": ["x"]},
+        ],
+        ids=["dry run", "no mail", "recheck", "a part of a run"],
+    )  # fmt: skip
+    def test_others_are_not(self, world: World, event: dict[str, Any]) -> None:
+        """Who starts them sees the error, or would get it every half hour."""
+        with pytest.raises(ClosradsError):
+            handler.handle(event, world.time.clock)
+
+        assert world.sandbox.aws.mails == []
+
+    @pytest.mark.parametrize("breaks", ["no path", "no parameters", "no recipients"])
+    def test_nobody_to_tell(self, world: World, monkeypatch: pytest.MonkeyPatch, breaks: str) -> None:
+        """The error is as it would be."""
+        if breaks == "no path":
+            monkeypatch.delenv("CLOSRADS_PARAMETER_PATH")
+        elif breaks == "no parameters":
+            world.sandbox.aws.fail("ssm", "GetParametersByPath", "ThrottlingException", 400, None)
+        else:
+            world.sandbox.aws.delete_parameters("email/sender", "email/recipients")
+
+        with pytest.raises(ConfigError):
+            world.run(LIVE)
+
+        assert world.sandbox.aws.mails == []
+
+    def test_a_defect_is_mailed_too(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody reads the log."""
+        world.campaign("FL")
+        monkeypatch.setattr(handler, "run_sync", Mock(side_effect=KeyError("x")))
+        with pytest.raises(ClosradsError, match="Unexpected KeyError"):
+            world.run(LIVE)
+
+        assert "Unexpected KeyError" in world.sandbox.aws.mails[-1].text
 
     def test_a_defect_leaves_without_its_text(
         self, world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
@@ -163,7 +222,7 @@ class TestRefusals:
         assert str(caught.value) == "Unexpected LookupError: no ***"
         assert caught.value.__context__ is None
         assert "planted" not in log.getvalue()
-        assert lines(log)[-1]["message"] == "defect"
+        assert [line["message"] for line in lines(log) if line["level"] == "ERROR"] == ["defect"]
 
 
 class TestLedger:
@@ -204,7 +263,8 @@ class TestLedger:
         with pytest.raises(ConfigError, match="CLOSRADS_LEDGER_TABLE: must be set"):
             world.run(event)
 
-        assert (world.meta.requests, world.sandbox.closrtech.requests, world.sandbox.aws.mails) == ([], [], [])
+        assert (world.meta.requests, world.sandbox.closrtech.requests) == ([], [])
+        assert len(world.sandbox.aws.mails) == (event is LIVE)
 
     def test_a_result_that_cannot_be_kept_is_no_failure(self, world: World, log: StringIO) -> None:
         """The ad sets are updated and the report is out; the log says what is missing."""
@@ -273,10 +333,19 @@ class TestMail:
 
         assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["Truckers", "Veterans"]
         (mail,) = world.sandbox.aws.mails
-        assert (mail.sender, mail.recipients) == ("reports@example.test", ("owner@example.test",))
+        assert (mail.sender, mail.recipients) == ("CLOSRADS <reports@example.test>", ("owner@example.test",))
+        assert (mail.reply_to, mail.headers) == ((), (("Auto-Submitted", "auto-generated"),))
         assert mail.html.startswith("<!doctype html>")
         assert mail.text.startswith("CLOSRADS")
         assert mail.subject == "✗ Truckers, Veterans failed · Mon 4 May"
+
+    def test_a_sender_keeps_its_own_name(self, world: World) -> None:
+        """If the parameter has one."""
+        world.campaign("FL")
+        world.put({"email/sender": "Our Ads <reports@example.test>"})
+        world.run()
+
+        assert world.sandbox.aws.mails[-1].sender == "Our Ads <reports@example.test>"
 
     def test_a_switch_below_a_misspelt_slug_is_told_of(self, world: World, log: StringIO) -> None:
         """Somebody believes that the campaign is off; it runs, and the others do."""
@@ -289,8 +358,8 @@ class TestMail:
         assert (result["success"], world.meta.states(adset)) == (True, {"FL"})
         (mail,) = world.sandbox.aws.mails
         assert mail.subject.startswith("⚠ 1 updated")
-        assert "PARAMETERS THAT DO NOTHING" in mail.text
-        assert "/closrads/sandbox/campaigns/vetrans\n    has nothing but `enabled`" in mail.text
+        assert "A SETTING THAT DOES NOTHING" in mail.text
+        assert "/closrads/sandbox/campaigns/vetrans: has nothing but `enabled`" in mail.text
         assert "did you mean veterans?" in mail.text
         assert [line["notice"] for line in lines(log) if line["message"] == "settings.notice"] == result["notices"]
 
@@ -455,7 +524,7 @@ class TestMetrics:
         world.run(LIVE)
 
         assert metrics(capsys.readouterr().out)["DaysUntilApiVersionEnds"] == [0.0]
-        assert "the version of Meta's API that it uses has come to its end" in world.sandbox.aws.mails[0].text
+        assert "The version of Meta's API that CLOSRADS uses has come to its end" in world.sandbox.aws.mails[0].text
 
     def test_a_failed_run_counts_too(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
         """The metrics are out before SyncFailed is raised."""

@@ -57,6 +57,8 @@ class EmailConfig:
 
     sender: str
     recipients: tuple[str, ...]
+    reply_to: str = ""
+    """Whom an answer to the report reaches; empty if it is the sender."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -330,9 +330,16 @@ def _partner(title: str) -> Kind:
     return _you(title, "If it happens again tomorrow, ask CLOSRTECH.")
 
 
+NO_RUN = "The daily run could not be done"
+"""Beginning of the error of a run that did not come as far as to its report."""
 _CAMPAIGN_ERRORS = tuple(
     (re.compile(pattern, re.IGNORECASE), Said(kind, text))
     for pattern, kind, text in (
+        (
+            NO_RUN,
+            Kind("red", NO_RUN, Who.OPERATOR, (_FORWARD,), "The ads are left as they are until the next run."),
+            "could not do its daily run",
+        ),
         (
             r"\[Meta 190[]/]",
             _operator("CLOSRADS cannot sign in to Meta", f"Forward this mail to {OPERATOR}: a new Meta key is needed."),
