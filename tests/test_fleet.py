@@ -596,7 +596,7 @@ class TestTrouble:
         Workflow(world).run(OPEN)
 
         (mail,) = world.sandbox.aws.mails
-        assert "1 finished for an earlier run" in mail.text
+        assert "1 finished for an earlier run" in mail.subject
 
     def test_a_campaign_that_was_switched_off_meanwhile_is_left_alone(self, world: World) -> None:
         """Whoever switches it off wants it to stop."""
@@ -608,7 +608,7 @@ class TestTrouble:
         assert world.meta.requests == []
         Workflow(world).run(OPEN)
         (mail,) = world.sandbox.aws.mails
-        assert "Veterans, since 4 May" in mail.text
+        assert "Veterans is off since 4 May" in mail.text
 
     def test_a_campaign_that_was_taken_away_meanwhile_is_an_error(self, world: World) -> None:
         """Nobody can tell whether that was meant."""

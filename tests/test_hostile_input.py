@@ -65,15 +65,19 @@ HOSTILE = {
 ANY_HOSTILE = pytest.mark.parametrize("text", list(HOSTILE.values()), ids=list(HOSTILE))
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "div", "p", "h1", "h2", "table", "tr", "td", "th", "strong",
-    "span", "a", "ul", "li",
+    "span", "a", "ol", "li", "br",
 }  # fmt: skip
 ATTRIBUTES = {
     "lang", "charset", "name", "content", "style", "class", "role", "aria-label", "aria-hidden", "href", "scope",
-    "align", "width", "cellspacing", "cellpadding",
+    "align", "valign", "width", "cellspacing", "cellpadding", "xmlns:o",
 }  # fmt: skip
-ADS_MANAGER = "https://adsmanager.facebook.com/adsmanager/manage/adsets?act="
+ADS_MANAGER = (
+    "https://adsmanager.facebook.com/adsmanager/manage/adsets?act=",
+    "https://adsmanager.facebook.com/adsmanager/manage/ads?act=",
+)
 FOR_OUTLOOK = re.compile(
-    r'\[if mso\]>(<table role="presentation" width="\d+" cellspacing="0" cellpadding="0"><tr><td>|</td></tr></table>)'
+    r'\[if mso\]>(<table role="presentation" width="\d+" cellspacing="0" cellpadding="0"><tr><td>|</td></tr></table>|'
+    r"<xml><o:OfficeDocumentSettings>[\w<>/:]+</xml><style>[\w,{}:;.-]+</style>)"
     r"<!\[endif\]"
 )
 
@@ -95,7 +99,7 @@ class Markup(HTMLParser):
         assert {name for name, _ in attrs} <= ATTRIBUTES
         assert not any("url" in (value or "") for _, value in attrs)
         assert all((value or "").startswith(ADS_MANAGER) for name, value in attrs if name == "href")
-        if tag != "meta":
+        if tag not in {"meta", "br"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

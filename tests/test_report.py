@@ -136,6 +136,7 @@ class TestQuietRun:
             "both ad sets: +FL +GA −TX": (UPDATED, UPDATED),
             "its ad set: no change, 2 states": (UNCHANGED,),
             "its ad set: changed": (replace(UPDATED, added=(), removed=()),),
+            "1 of 2 ad sets: changed": (replace(UPDATED, added=(), removed=()), UNCHANGED),
             "all 3 ad sets: no change, 2 states": (UNCHANGED,) * 3,
             "1 of 4 ad sets: +FL; 1 of 4 ad sets: +GA; 2 more ad sets updated": tuple(
                 replace(UPDATED, added=(code,), removed=()) for code in ("FL", "GA", "OH", "OK")
@@ -150,7 +151,7 @@ class TestQuietRun:
         """By the names of the ad sets."""
         other = replace(UPDATED, name="Other", added=("GA",), removed=())
 
-        assert "+FL +GA −TX: Broad\n+GA: Other\n" in report(UPDATED, other).text
+        assert "Updated: Broad (+FL +GA −TX)\nUpdated: Other (+GA)\n" in report(UPDATED, other).text
 
     def test_wanted_and_running_are_one_list_if_they_agree(self) -> None:
         """And no map says again what the words do."""
@@ -230,7 +231,7 @@ class TestWhatToDo:
                 Result.NEEDS_ATTENTION,
                 "It excludes FL: take the exclusion out in Ads Manager",
                 "Cannot follow the demand as it is set up",
-                "cannot be given today's states: It excludes FL: take the exclusion out in Ads Manager",
+                "cannot be given today's states: it excludes FL: take the exclusion out in Ads Manager",
             ),
             (Result.NEEDS_ATTENTION, "Its targeting uses “x_y”", "Needs a look", "cannot be given today's states"),
             (
@@ -354,7 +355,7 @@ class TestWhatToDo:
 
     def test_the_loudest_is_one_whole_sentence(self) -> None:
         """With every ad that is named, whatever came before it, and with what to do."""
-        restored = "Its targeting was restored, but not all of its ads are healthy"
+        restored = "Its targeting was restored, but not all ads are well"
         mail = report(ended(Result.ROLLBACK_FAILED, MISSING_FORM, restored))
 
         assert mail.subject == "✗ NOT RESTORED in Veterans · Sun 3 May"
@@ -363,6 +364,14 @@ class TestWhatToDo:
             "its ad Video has lost its lead form."
         )
         assert "\n1. Open the ad set.\n2. Check that its ads are on" in mail.text
+        known = report(ended(Result.ROLLBACK_FAILED, MISSING_FORM, restored), fb_ad_account_id="act_111")
+        assert (
+            "\n  Video: https://adsmanager.facebook.com/adsmanager/manage/ads?act=111&selected_ad_ids=901\n"
+            in known.text
+        )
+        assert re.search(
+            r'lost its lead form\. Open the ad: <a class="link" href="[^"]*901"[^>]*>Video</a></p>', known.html
+        )
         assert "Not known: the states of Broad" in mail.text
 
     def test_what_was_tried_is_told_if_it_may_be_there(self) -> None:
@@ -597,9 +606,11 @@ class TestGreen:
         mail = report_of(replace(VETERANS, adsets=(), switched_off=switch), switched_off=(switch,))
 
         assert mail.subject == "⚠ paused since 30 Apr · Sun 3 May"
-        assert headline(mail) == "Nothing was changed: CLOSRADS is paused since 30 Apr."
+        assert headline(mail) == "CLOSRADS is paused since 30 Apr: nothing new was begun."
         assert "To go on, ask whoever runs CLOSRADS to resume it." in mail.text
         assert "· Veterans: paused\n" in mail.text
+        amid = report_of(replace(VETERANS, switched_off=switch), switched_off=(switch,))
+        assert headline(amid) == "CLOSRADS is paused since 30 Apr: 1 ad set updated."
 
     @pytest.mark.parametrize(
         ("day", "title", "how_long"), [(1, "Off", "since 1 May"), (-9, "Off for a long time", "for 12 days")]
@@ -880,7 +891,7 @@ class TestUndo:
 
         assert mail.subject == "⚠ undo: 2 not put back, 1 not reached, 1 not started · Sun 3 May"
         assert list(boxes(mail)) == ["Not undone", "Not undone yet"]
-        assert "stays as it is now: Its states were changed since, by a later run or a person" in mail.text
+        assert "stays as it is now: its states were changed since, by a later run or a person" in mail.text
 
 
 any_name = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)

@@ -222,7 +222,7 @@ class TestUpdate:
         assert world.meta.states(covered) == {"OH", "TX"}
         assert world.meta.states(other) == {"FL"}
         assert answer["success"]
-        assert "no state is taken out of an ad set" in last_report(world)
+        assert "no state is taken out of these ad sets" in last_report(world)
         assert "TEXS" in last_report(world)
         (line,) = (
             line for line in map(json.loads, log.getvalue().splitlines()) if line["message"] == "demand.unreadable"
@@ -679,7 +679,7 @@ class TestTrouble:
         assert "Stopped" in said
         assert len([operation for operation in world.meta.operations if operation.method == "POST"]) == 1
         text = last_report(world)
-        assert (text.count(", failed\n"), text.count(", 2 ad sets, held\n")) == (1, 1)
+        assert (text.count("\nNOT UPDATED"), text.count("* 2 ad sets (Veterans), each was not started")) == (1, 1)
 
     @pytest.mark.parametrize("fault", [faults.PERMISSION_MISSING, faults.POLICY_BLOCK])
     def test_a_refusal_of_the_republish_stops_the_campaign_too(self, world: World, fault: Any) -> None:
@@ -691,7 +691,7 @@ class TestTrouble:
         assert "Stopped" in failed(world)
         assert world.meta.states(one) == world.meta.states(two) == {"TX"}
         assert set(world.written_adsets()) == {one}
-        assert last_report(world).count(", held\n") == 1
+        assert last_report(world).count(" was not started") == 1
 
     def test_a_throttle_of_the_republish_defers_the_rest(self, world: World) -> None:
         """Without quota to protect it no further ad set is begun; links that stay pending are a failed rollback."""
@@ -1096,8 +1096,8 @@ class TestEnded:
         assert (campaign["adsets_processed"], campaign["adsets_ended"]) == (4, 2)
         mail = world.sandbox.aws.mails[-1]
         assert mail.subject.startswith("✓ 4 updated ·")
-        assert "ran without issues" in mail.html
-        assert "Veterans, 2 ad sets, ended" in mail.text
+        assert "Nothing to do: 4 ad sets updated." in mail.html
+        assert "* 2 ad sets (Veterans), each has ended:" in mail.text
 
     def test_their_campaign_may_have_ended_instead(self, world: World) -> None:
         """A campaign past its end reads ACTIVE as well."""
@@ -1420,7 +1420,8 @@ class TestRestrictions:
             "Excluding 1": "needs_attention",
             "Free": "updated",
         }
-        assert last_report(world).count(category) == 1
+        assert last_report(world).count("* 2 ad sets (Veterans), each cannot be given today's states") == 1
+        assert category in last_report(world)
 
     def test_any_other_category_allows_it(self, world: World) -> None:
         """Politics is a label; so is none."""

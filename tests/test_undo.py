@@ -221,7 +221,7 @@ class TestLeftAlone:
         assert ends == {changed: "needs_attention", other: "updated"}
         assert (world.meta.states(changed), world.meta.states(other)) == ({"GA"}, {"CA"})
         assert result["success"]
-        assert "Its states were changed since, by a later run or a person" in world.sandbox.aws.mails[-1].text
+        assert "its states were changed since, by a later run or a person" in world.sandbox.aws.mails[-1].text
 
     def test_states_that_are_changed_while_it_is_at_work(self, world: World) -> None:
         """A person comes after the plan was made: the second ad set is looked at again before its turn."""
@@ -388,7 +388,7 @@ class TestBreaks:
         assert (world.meta.targeting(adset), statuses(world, adset)) == (before, ["ACTIVE"] * 2)
         assert recorded_state(world, result["run_id"], adset) == "rolled_back"
         assert recorded_state(world, run_id, adset) == "verified"
-        assert "the targeting is again what it was before the undo" in world.sandbox.aws.mails[-1].text
+        assert "the states are what they were before the undo" in world.sandbox.aws.mails[-1].text
 
     def test_it_teaches_nothing_of_the_demand(self, world: World) -> None:
         """Neither an undo that failed nor one that went well changes what is remembered of the syncs."""

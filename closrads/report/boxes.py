@@ -147,7 +147,8 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
             for issue in ads.values()
         )
         text = f"{text}: {told}"
-    yield Finding(said.kind, Item(name, "ad set", text, (link,), detail=detail))
+    of = [ad_link(campaign, each.name, each.id, "") for each in ads.values() if said.kind.who is Who.YOU]
+    yield Finding(said.kind, Item(name, "ad set", text, (link,), detail=detail, ads=tuple(of)))
 
 
 def _not_restored(adset: AdSetResult) -> tuple[str, str]:
@@ -193,7 +194,12 @@ def _together(group: Sequence[Item]) -> Item:
     if first.noun == "campaign" and len(group) > 1:
         campaigns = ", ".join(item.campaign for item in group)
         return replace(first, campaign=campaigns, text=of_several(first.text), count=count)
-    return replace(first, links=tuple(link for item in group for link in item.links), count=count)
+    return replace(
+        first,
+        links=tuple(link for item in group for link in item.links),
+        ads=tuple(ad for item in group for ad in item.ads),
+        count=count,
+    )
 
 
 def adset_link(campaign: SyncReport, adset: AdSetResult | Recovery) -> Link:

@@ -29,6 +29,8 @@ class Item:
     """Number of things, including those that truncation has removed from `links`."""
     detail: str = ""
     """What the first sentence of the mail leaves out, with the punctuation before it."""
+    ads: tuple[Link, ...] = ()
+    """The ads that are named of an ad set that a person has to look at."""
 
 
 @dataclass(frozen=True, slots=True)

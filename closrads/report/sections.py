@@ -215,9 +215,11 @@ def _facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
         groups: dict[str, list[str]] = {}
         for adset in campaign.with_result(Result.UPDATED):
             groups.setdefault(_signs(adset.added, adset.removed), []).append(line(adset.name))
-        if len(groups) > 1:
+        changed = campaign.with_result(Result.UPDATED)
+        if len(groups) > 1 or len(changed) < campaign.adsets_processed:
             for signs, of in groups.items():
-                yield Fact(signs, names(of))
+                word = would_be(result, COUNTED_OF[result.action][Result.UPDATED]).capitalize()
+                yield Fact(word, f"{names(of)} ({signs})" if signs else names(of))
 
 
 def _state_facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:

@@ -57,10 +57,11 @@ def outcome(result: RunResult, boxes: Sequence[Box]) -> str:
 
 
 def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
-    """Return the counts and asides, truncated to the first counts if they exceed `MAX_OUTCOME_CHARS`."""
-    whole = "; ".join([", ".join(counts), *asides])
-    if len(whole) <= MAX_OUTCOME_CHARS:
-        return whole
+    """Return the counts and asides, truncated to the first of them if they exceed `MAX_OUTCOME_CHARS`."""
+    for number in range(len(asides), -1, -1):
+        text = "; ".join([", ".join(counts), *asides[:number]]) + (" and more" if number < len(asides) else "")
+        if len(text) <= MAX_OUTCOME_CHARS:
+            return text
     shown = list(counts)
     while len(shown) > 1 and len(", ".join(shown)) + len(" and more") > MAX_OUTCOME_CHARS:
         shown.pop()
@@ -157,16 +158,15 @@ def _others(boxes: Sequence[Box]) -> str:
 def _nothing_to_do(result: RunResult) -> str:
     if result.left_to:
         return "Nothing to do: everything was left to another run, which is at work on it or has done it."
+    counts = _counts(result, ())
+    (word, count), *others = counts.items() or [("", 0)]
+    said = ", ".join([f"{several(count, 'ad set')} {word}", *(f"{number} {each}" for each, number in others)])
     if result.paused_since and result.is_paused:
-        return f"Nothing was changed: CLOSRADS is {PAUSED.format(day_of(result.paused_since, result))}."
+        paused = f"CLOSRADS is {PAUSED.format(day_of(result.paused_since, result))}"
+        return f"{paused}: {said}." if counts else f"{paused}: nothing new was begun."
     if not result.campaigns:
         return "No campaign is switched on, so nothing was done."
-    counts = _counts(result, ())
-    if not counts:
-        return f"Nothing to do: {_quiet(result)}."
-    (word, count), *others = counts.items()
-    said = ", ".join([f"{several(count, 'ad set')} {word}", *(f"{number} {each}" for each, number in others)])
-    return f"Nothing to do: {said}."
+    return f"Nothing to do: {said if counts else _quiet(result)}."
 
 
 def _quiet(result: RunResult) -> str:

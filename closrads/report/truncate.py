@@ -50,8 +50,9 @@ HTML_TRUNCATIONS = tuple(
 TEXT_TRUNCATIONS = (
     Truncation(_ALL, _ALL, _ALL, _ALL, _ALL, _ALL, _ALL, _ALL, _ALL, MAX_ERROR_CHARS),
     Truncation(_ALL, 2_000, 2_000, 5_000, 5_000, 1_000, 500, 8, 5_000, 10_000),
-    Truncation(_ALL, 300, 300, 1_000, 1_000, 100, 100, 8, 500, 5_000),
-    *HTML_TRUNCATIONS,
+    Truncation(_ALL, 2_000, 2_000, 5_000, 5_000, 1_000, 500, 8, 5_000, 300),
+    Truncation(_ALL, 300, 300, 1_000, 1_000, 100, 100, 8, 500, 300),
+    *HTML_TRUNCATIONS[2:],
 )
 """The first truncates almost nothing: the text part has the complete lists that do not fit into the HTML part."""
 
@@ -118,6 +119,7 @@ def _item(item: Item, remaining: int, chars: int) -> Item:
         text=shorten(item.text, chars),
         detail=shorten(item.detail, chars),
         links=links,
+        ads=tuple(_link(ad, chars) for ad in item.ads[:remaining]),
     )
 
 

@@ -308,7 +308,11 @@ def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Said
             return known
     told = [text for issue in issues if (text := plain(issue))]
     if result is Result.NEEDS_ATTENTION and told:
-        return Said(said.kind if action is Action.UNDO else NEEDS_CHANGE, said.text, f": {'; '.join(told)}")
+        return Said(
+            said.kind if action is Action.UNDO else NEEDS_CHANGE,
+            said.text,
+            f": {'; '.join(re.sub('^It', 'it', each) for each in told)}",
+        )
     return said
 
 

@@ -472,7 +472,7 @@ def judged_back(run: ChangeRun) -> ChangeRun:
     uncertain = (*run.with_health(AdHealth.BROKEN, AdHealth.UNREADABLE), *run.failures)
     is_restored = region_keys(run.now.targeting) == run.change.old_regions
     if uncertain or run.unconfirmed or not is_restored:
-        lead = ("Its targeting was restored, but not all of its ads are healthy",)
+        lead = ("Its targeting was restored, but not all ads are well",)
         if not is_restored:
             lead = ("Its states were NOT restored",)
         return run.with_issues(*lead, *map(str, uncertain)).in_state(ChangeState.ROLLBACK_FAILED)

@@ -203,7 +203,7 @@ class TestFolded:
         parts = mail(run(campaign("V", many, states)))
 
         assert "and 23 more" in parts.html
-        assert "+S29 −AR −CA −KS: " in parts.text
+        assert "(+S29 −AR −CA −KS)" in parts.text
 
 
 class TestFirstWords:

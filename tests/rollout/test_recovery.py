@@ -559,7 +559,7 @@ class TestAround:
         assert (recovered(result)["found"], recovered(result)["state"]) == (state, state)
         assert (result["success"], result["mail"]) == (True, "sent")
         assert f"Interrupted ({adset})" in world.sandbox.aws.mails[-1].text
-        assert world.sandbox.aws.mails[-1].subject.startswith("[DRY RUN] CLOSRADS ")
+        assert world.sandbox.aws.mails[-1].subject.startswith("[DRY RUN] ")
 
     def test_it_comes_before_anybody_is_asked_for_the_demand(self, world: World, adset: str) -> None:
         """CLOSRTECH is down for days: the open change does not wait for it."""
@@ -572,7 +572,7 @@ class TestAround:
         assert recovered(result)["state"] == "rolled_back"
         assert not result["success"]
         assert world.meta.states(adset) == OLD
-        assert "put back, its ads are healthy" in world.sandbox.aws.mails[-1].text
+        assert "was put back as before, and its ads are healthy" in world.sandbox.aws.mails[-1].text
 
     @pytest.mark.parametrize(
         ("state", "breakage", "shows", "result", "leaves"),

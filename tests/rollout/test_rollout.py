@@ -715,7 +715,7 @@ class TestQuota:
 
         assert business.run() == {"deferred": "A B C"}
         (mail,) = business.world.sandbox.aws.mails
-        assert "⚠ 3 deferred" in mail.subject
+        assert "⚠ 3 left for the next run" in mail.subject
 
     def test_two_campaigns_of_one_account_share_its_quota(self, business: Business) -> None:
         """What one has used the other does not have."""

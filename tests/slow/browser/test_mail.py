@@ -51,13 +51,19 @@ LOOK = """(() => {
     stickingOut: leaves.filter(sticksOut).map(name),
     illegible: texts.filter(element => contrast(element) < 4.5)
       .map(element => `${name(element)}: ${contrast(element)}`),
-    paper: paper(document.querySelector("h1")),
+    paper: paper(document.querySelector("table.page")),
     seen: texts.length,
     beginning: document.body.innerText.trim().slice(0, 40),
     unread: [...document.querySelectorAll("[role=img]")].filter(map => !map.getAttribute("aria-label")).length,
   };
 })()"""
 """What a reader would see of a page, and what of it is wrong."""
+HEIGHTS = """(() => {
+  const details = [...document.querySelectorAll("h2")].find(heading => heading.textContent === "Details");
+  const bottom = document.querySelector("div[lang]").getBoundingClientRect().bottom;
+  return [bottom, details ? details.getBoundingClientRect().top : null];
+})()"""
+"""Points that a mail takes, and those before its details; None if it has none."""
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +107,20 @@ def test_the_preview_is_not_seen(browser: Browser) -> None:
     browser.show(MAILS["green"].html, 390)
     look = browser.evaluate(LOOK)
 
-    assert look["beginning"].startswith("All campaigns ran: 6 ad sets updated.")
-    assert look["unread"] == 0
+    assert look["beginning"].startswith("Nothing to do: 6 ad sets updated.")
+    browser.show(MAILS["red"].html, 390)
+    assert browser.evaluate(LOOK)["unread"] == 0
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_how_much_a_phone_shows(browser: Browser, name: str) -> None:
+    """A quiet or an ordinary day takes one screen; of a bad one, what has to be done takes two."""
+    browser.show(MAILS[name].html, 375)
+    whole, details = browser.evaluate(HEIGHTS)
+
+    if name in {"green", "nothing to change", "500 ad sets changed", "undo"}:
+        assert whole <= 700
+    assert (whole if details is None else details) <= (1_700 if name == "500 ad sets in trouble" else 1_400)
 
 
 @pytest.mark.parametrize(

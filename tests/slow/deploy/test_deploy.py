@@ -98,10 +98,10 @@ class TestSchedules:
         assert [stack.meta.states(adset) for adset in adsets] == [{"FL", "GA"}] * 3
         assert {status for adset in adsets for status in ad_statuses(stack, adset)} == {"ACTIVE"}
         (mail,) = stack.mails
-        assert (mail.sender, mail.recipients) == (SENDER, RECIPIENTS)
+        assert (mail.sender, mail.recipients) == (f"CLOSRADS <{SENDER}>", RECIPIENTS)
         assert mail.subject.startswith("✓ 3 updated · ")
         assert mail.html.startswith("<!doctype html>")
-        assert "Lookalike (updated): +FL +GA −TX" in mail.text
+        assert "all 3 ad sets: +FL +GA −TX" in mail.text
         (taken,) = (item for item in stack.ledger if item["pk"] == "SCHEDULED")
         assert taken["sk"] == f"sync#{SCHEDULED_TIME}#*"
 

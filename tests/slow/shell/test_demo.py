@@ -48,7 +48,7 @@ def test_the_demo_tells_what_really_happened(tmp_path: Path) -> None:
         "[DRY RUN] ✓ 7 would be updated",
         "✓ 7 updated",
         "✓ nothing to change",
-        "⚠ 5 updated, 1 put back as before, 1 skipped",
+        "⚠ 1 ad needs you, 5 updated, 1 put back as before",
         "✓ 7 updated",
         "⚠ look again: 1 put back",
     ]
