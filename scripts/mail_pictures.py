@@ -12,7 +12,7 @@ from sandbox.browser import Browser, find_chromium
 from tests.report.mails import mails
 
 OUTPUT = Path("build/mails")
-README, README_DAY = Path("docs/report.png"), "red"
+README, README_DAY = Path("docs/report.png"), "orange"
 PHONE = (390, 800)
 """Width and height in points."""
 SCREENS = {"320": (320, 1.0), "390": (390, 1.0), "1200": (1200, 1.0), "1200-at-200-percent": (1200, 2.0)}
