@@ -16,6 +16,7 @@ from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.request import LIFTABLE_LIMITS, Action
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
 from closrads.domain.switches import SwitchedOff
+from closrads.fleet import NO_RESULT
 from closrads.redaction import Secret
 from closrads.report.render import DARK, LIGHT, TILE_MAP, Colours, Report, build_report
 from closrads.report.wording import APPENDIX
@@ -427,6 +428,13 @@ class TestCampaignErrors:
         [
             ("Meta refuses 1/ads: Expired [Meta 190]. Check", "CLOSRADS cannot sign in to Meta", "Please tell whoever"),
             ("Meta refuses 1/ads: [Meta 190/463]", "CLOSRADS cannot sign in to Meta", "Please tell whoever runs CLOSR"),
+            (NO_RESULT, "Cut off while at work", "Please tell whoever runs CLOSRADS: Veterans was cut off"),
+            (
+                "Too many calls [Meta 80004/2446079]",
+                "Meta allowed no more for now",
+                "Nothing to do today: Veterans was not up",
+            ),
+            ("Too many calls [Meta 17]", "Meta allowed no more for now", "Nothing to do today: Veterans was not up"),
             ("No [Meta 10]. Check meta/access_token", "CLOSRADS may not change these ads", "Please tell whoever"),
             (
                 "Pay. Nothing in this ad account can be changed until a person has settled that",

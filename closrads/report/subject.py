@@ -139,6 +139,8 @@ def headline(result: RunResult, boxes: Sequence[Box]) -> str:
     others = [box for box in boxes if box.who]
     if others and others[0].tone == "red":
         return f"Please tell {OPERATOR}: {_about(others[0].items[0])}{_others(others)}."
+    if boxes and not result.success:
+        return f"Nothing to do today: {_about(boxes[0].items[0])}{_others(boxes[:1])}."
     return _nothing_to_do(result)
 
 

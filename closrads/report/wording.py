@@ -345,6 +345,28 @@ _CAMPAIGN_ERRORS = tuple(
             "could not do its daily run",
         ),
         (
+            "^Nothing is known",
+            Kind(
+                "red",
+                "Cut off while at work",
+                Who.OPERATOR,
+                (_FORWARD,),
+                "The next run first finishes or undoes what is half done.",
+            ),
+            "was cut off, and it is not known how far it came",
+        ),
+        (
+            r"\[Meta (?:4|17|32|341|800\d\d)[]/]",
+            Kind(
+                "red",
+                "Meta allowed no more for now",
+                Who.NOBODY,
+                (),
+                f"{_AS_BEFORE} Meta limits how much may be done in an hour. {_TRIED_AGAIN}",
+            ),
+            "was not updated, for Meta allowed no more calls for now",
+        ),
+        (
             r"\[Meta 190[]/]",
             _operator("CLOSRADS cannot sign in to Meta", f"Forward this mail to {OPERATOR}: a new Meta key is needed."),
             "was not updated, for Meta no longer lets CLOSRADS sign in",
