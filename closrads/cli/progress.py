@@ -9,10 +9,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from closrads.cli.log import Entry
 from closrads.cli.summary import several
 from closrads.cli.terminal import say, stderr_console
+from closrads.cli.words import WORDINGS
 from closrads.domain.request import Action
 from closrads.domain.results import Result
 from closrads.redaction import one_line
-from closrads.report.wording import WORDINGS
 
 Hearing = Mapping[str, Callable[[Entry], None]]
 """By message of the log, who wants to hear of it."""

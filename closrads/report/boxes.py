@@ -10,6 +10,7 @@ from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Box, Item, Link
 from closrads.report.wording import (
     AD_OFF,
+    AD_ON_AGAIN,
     EMPTY,
     LEFT_TO,
     NO_EFFECT,
@@ -17,6 +18,7 @@ from closrads.report.wording import (
     OFF_ADS_TEXT,
     OFF_LONG,
     OLD_RESTORE_FAILED,
+    ON_AGAIN_TEXT,
     OPEN,
     PAUSED,
     PAUSED_KIND,
@@ -103,7 +105,11 @@ def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
     for pause in campaign.unexplained:
         said_of = OFF_ADS_TEXT.format(day_of(pause.since, result))
         for ad_id, ad_name in pause.ads.items():
-            yield Finding(AD_OFF, Item(name, "ad", said_of, (ad_link(campaign, ad_name, ad_id, pause.adset_name),)))
+            link = ad_link(campaign, ad_name, ad_id, pause.adset_name)
+            is_on = ad_id in pause.switched_on
+            yield Finding(
+                AD_ON_AGAIN if is_on else AD_OFF, Item(name, "ad", ON_AGAIN_TEXT if is_on else said_of, (link,))
+            )
     if unreadable := campaign.unreadable_states:
         yield Finding(UNREADABLE_STATES, Item(name, "campaign", f"got {_listed(unreadable)} from CLOSRTECH"))
     if unmapped := [code for code in campaign.unmapped_states if code not in campaign.unreadable_states]:

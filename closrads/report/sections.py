@@ -27,9 +27,11 @@ from closrads.report.wording import (
     ABOUT,
     COUNTED_OF,
     LIFTED,
+    REASONS,
     api_notice,
     how_long,
     several,
+    token_notice,
     would_be,
 )
 
@@ -306,8 +308,9 @@ def _demand(result: RunResult, campaign: SyncReport) -> Demand | None:
 
 def _raw(result: RunResult) -> Iterator[str]:
     """Yield the raw texts and ids behind the boxes."""
-    if notice := api_notice(result.api_days_left):
-        yield notice
+    yield from filter(None, (token_notice(result.token_days_left), api_notice(result.api_days_left)))
+    if reason := REASONS.get(result.reason):
+        yield reason
     for campaign in result.campaigns:
         name = line(campaign.campaign_name)
         for error in campaign.campaign_errors:

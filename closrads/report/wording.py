@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from closrads.domain.changes import ChangeState
-from closrads.domain.request import Action
+from closrads.domain.request import PUSH, Action
 from closrads.domain.results import Result, RunResult
 from closrads.domain.switches import SwitchedOff
 
@@ -97,6 +97,15 @@ AD_OFF = Kind(
     Who.YOU,
     ("Open the ad.", "If it should run, switch it on. If not, there is nothing to do."),
 )
+AD_ON_AGAIN = Kind(
+    "orange",
+    "Switched on again",
+    Who.NOBODY,
+    (),
+    "Meta had paused these ads after a change, and its activity log told so only later. If Meta pauses them again, "
+    "select the lead form of the ad anew in Ads Manager.",
+)
+ON_AGAIN_TEXT = "was switched on again"
 AD_UNKNOWN = Kind(
     "orange",
     "Could not be checked",
@@ -622,6 +631,22 @@ def in_the_past(text: str) -> str:
 def several(count: int, noun: str) -> str:
     """Return a count with its noun."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+REASONS = {PUSH: "The second look was asked for by a notice from Meta"}
+"""Why a run began."""
+TOKEN_NOTICE_DAYS = 14
+
+
+def token_notice(days_left: int | None) -> str:
+    """Return what whoever runs CLOSRADS has to do about a token that ends; empty while there is time."""
+    if days_left is None or days_left >= TOKEN_NOTICE_DAYS:
+        return ""
+    when = f"in {several(days_left, 'day')}" if days_left > 0 else "today, or has ended"
+    return (
+        f"An access token of Meta ends {when}, and then nothing is updated or checked. Run "
+        "the command doctor, which names it, and put a new one that never expires."
+    )
 
 
 def api_notice(days_left: int | None) -> str:

@@ -50,7 +50,7 @@ def test_the_demo_tells_what_really_happened(tmp_path: Path) -> None:
         "✓ nothing to change",
         "⚠ 1 ad needs you, 5 updated, 1 put back as before",
         "✓ 7 updated",
-        "⚠ look again: 1 put back",
+        "⚠ second look: 1 put back",
     ]
     pages = sorted((tmp_path / "build" / "demo").glob("*.html"))
     assert [page.name[0] for page in pages] == ["1", "2", "3", "4", "5", "6"]
