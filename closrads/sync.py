@@ -224,7 +224,7 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
     try:
         if result.is_news:
             Runs(table).end(result.run_id, redact_all(result.to_json()))
-            _mark_reported_pauses(result, Ledger(table))
+            _mark_reported(result, Ledger(table))
         elif request.opens:
             Runs(table).end_quietly(result.run_id)
         else:
@@ -235,11 +235,16 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
         logger.error("ledger.run_not_ended", extra={"error": str(error)})
 
 
-def _mark_reported_pauses(result: RunResult, ledger: Ledger) -> None:
-    """Record which unexplained pauses have been reported: a recheck that dies before its report leaves them as news."""
+def _mark_reported(result: RunResult, ledger: Ledger) -> None:
+    """Record which pauses and failed rollbacks a report has named; if a run dies before it, they stay news."""
     if result.mail is MailOutcome.FAILED:
         return
     for campaign in result.campaigns:
+        failed = {adset.id for adset in campaign.with_result(Result.ROLLBACK_FAILED)}
+        failed |= {each.id for each in campaign.still_open if not each.is_reported}
+        for change in ledger.open_changes(campaign.slug) if failed else ():
+            if change.state is ChangeState.ROLLBACK_FAILED and change.before.id in failed and not change.is_reported:
+                ledger.mark_reported(change)
         for pause in campaign.unexplained:
             if not pause.is_reported:
                 ledger.keep_unexplained(campaign.slug, replace(pause, is_reported=True))

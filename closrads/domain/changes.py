@@ -175,6 +175,8 @@ class Change:
     """The ad set's revert streak when the change was prepared."""
     reason: RollbackReason | None = None
     """Why the change was rolled back; None if it was not."""
+    is_reported: bool = False
+    """Whether a report that has left has named its failed rollback; a recheck names it only once."""
 
     @property
     def old_regions(self) -> frozenset[str]:

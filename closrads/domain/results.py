@@ -61,6 +61,8 @@ class Recovery:
     found: ChangeState
     state: ChangeState
     issues: tuple[str, ...] = ()
+    is_reported: bool = False
+    """Whether a report that has left has named the failed rollback that was found."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))
@@ -465,8 +467,8 @@ def _has_news(campaign: SyncReport) -> bool:
 
 
 def _is_news(recovery: Recovery) -> bool:
-    """Tell whether a recovery is more than another try that failed like the one before."""
-    return not recovery.found is recovery.state is ChangeState.ROLLBACK_FAILED
+    """Tell whether a recovery is more than another try that failed like the one before, of which a report has told."""
+    return not (recovery.is_reported and recovery.found is recovery.state is ChangeState.ROLLBACK_FAILED)
 
 
 def _pause_json(pause: UnexplainedPause) -> dict[str, Any]:

@@ -123,6 +123,10 @@ class Ledger:
                 answers[index] = error
         return answers
 
+    def mark_reported(self, change: Change) -> None:
+        """Record that a report has named a change's failed rollback."""
+        self._table.update_if(change_key(change), "SET is_reported = :true", "attribute_exists(pk)", {":true": True})
+
     def open_changes(self, slug: str) -> tuple[Change, ...]:
         """Return the campaign's open changes, oldest first."""
         keys = self._table.query(campaign_key(slug), index="open")
@@ -219,7 +223,10 @@ class Ledger:
         if state is ChangeState.ROLLING_BACK and change.reason is not None:
             update, values[":reason"] = f"{update}, reason = :reason", change.reason.value
         if not state.is_open:
-            update, values[":expires_at"] = f"{update}, expires_at = :expires_at REMOVE open_since", expiry(now)
+            update, values[":expires_at"] = (
+                f"{update}, expires_at = :expires_at REMOVE open_since, is_reported",
+                expiry(now),
+            )
         elif not change.state.is_open:
             update, values[":open_since"] = f"{update}, open_since = :open_since REMOVE expires_at", open_since(change)
         # If the response was lost and the write is retried, the state is already `:to`, written by this invocation.

@@ -166,6 +166,7 @@ def change_of(item: Item) -> Change:
         changed_at=_time(item["changed_at"]),
         reverts=reverts_of(item["memory"]) if "memory" in item else None,
         reason=RollbackReason(item["reason"]) if "reason" in item else None,
+        is_reported=item.get("is_reported", False),
     )
 
 

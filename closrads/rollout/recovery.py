@@ -304,7 +304,9 @@ def _state_and_issues(run: ChangeRun) -> tuple[ChangeState, tuple[str, ...]]:
 
 
 def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Recovery:
-    return Recovery(change.run_id, change.before.id, change.before.name, change.state, state, issues)
+    return Recovery(
+        change.run_id, change.before.id, change.before.name, change.state, state, issues, change.is_reported
+    )
 
 
 def _recheck_batch(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -180,7 +181,14 @@ class TestNews:
                 report(recovered=(recovery(ChangeState.WRITTEN, ChangeState.ROLLBACK_FAILED),)), True, id="failed at it"
             ),
             pytest.param(
-                report(recovered=(recovery(*[ChangeState.ROLLBACK_FAILED] * 2),)), False, id="failed as before"
+                report(recovered=(recovery(*[ChangeState.ROLLBACK_FAILED] * 2),)),
+                True,
+                id="failed, and nobody was told",
+            ),
+            pytest.param(
+                report(recovered=(replace(recovery(*[ChangeState.ROLLBACK_FAILED] * 2), is_reported=True),)),
+                False,
+                id="failed as before",
             ),
             pytest.param(
                 report(recovered=(recovery(ChangeState.ROLLBACK_FAILED, ChangeState.ROLLED_BACK),)),

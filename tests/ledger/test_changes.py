@@ -562,3 +562,26 @@ def test_a_change_comes_back_as_it_was(sandbox: Sandbox, fake_time: FakeTime, ch
     assert found == change
     assert json.dumps(found.before.targeting) == json.dumps(change.before.targeting)
     assert json.dumps(found.after) == json.dumps(change.after)
+
+
+class TestReported:
+    """Whether a report has named a failed rollback."""
+
+    def test_it_is_known_until_the_rollback_has_succeeded(self, world: World) -> None:
+        """Another try that fails changes nothing; a later failure is another one."""
+        change = a_change()
+        ledger(world).prepare([change])
+
+        def is_reported(*states: ChangeState) -> bool:
+            nonlocal change
+            for state in states:
+                change = move(ledger(world), change, state)
+            (stored,) = ledger(world).changes_of(change.campaign, change.run_id)
+            return stored.is_reported
+
+        failed = (ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED)
+        assert not is_reported(*failed)
+        ledger(world).mark_reported(change)
+        assert is_reported(*failed)
+        assert not is_reported(ChangeState.ROLLING_BACK, ChangeState.ROLLED_BACK)
+        assert not is_reported(*failed)

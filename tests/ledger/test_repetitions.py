@@ -83,6 +83,12 @@ WRITES: Mapping[str, tuple[Call, str, Call, Any]] = {
         move,
         ChangeState.WRITTEN,
     ),
+    "Ledger.mark_reported": (
+        lambda world: ledger(world).prepare([a_change()]),
+        "UpdateItem",
+        lambda world: ledger(world).mark_reported(a_change()),
+        None,
+    ),
     "Ledger.record_recheck": (
         nothing, "PutItem", lambda world: ledger(world).record_recheck("veterans", LastRecheck(START)), None,
     ),

@@ -681,3 +681,45 @@ class TestLedgerTrouble:
         assert (one_adset(result)["result"], world.meta.states(adset)) == ("rollback_failed", {"FL"})
         assert world.sandbox.aws.mails[-1].subject.startswith("✗ NOT RESTORED in Veterans")
         assert metric(capsys.readouterr().out, "RollbackFailed") == 1
+
+
+class TestFailedRollbacks:
+    """A rollback that failed is told of at once, and then no more until the next daily run."""
+
+    @pytest.fixture
+    def failing(self, world: World) -> str:
+        """Return the id of an ad set whose rollback goes on failing; the run that noted it has told nobody."""
+        world.campaign("FL")
+        adset = world.adset()
+        left_behind(world, adset, ChangeState.ROLLBACK_FAILED)
+        for ad in world.meta.ads_of(adset):
+            world.meta.meta_breaks(ad.id)
+        world.meta.fail(faults.MISSING_LEAD_FORM, on="POST ad", times=None)
+        later(world, HALF_AN_HOUR)
+        return adset
+
+    def test_a_failure_that_no_report_has_told_is_news(self, world: World, failing: str) -> None:
+        """The run that noted it died before its mail; once told, another try that fails like it is none."""
+        mails = []
+        for _ in range(3):
+            mails.append(result_of(world, RECHECK)["mail"])
+            later(world, HALF_AN_HOUR)
+
+        assert mails == ["sent", "not_asked", "not_asked"]
+        assert failing in world.sandbox.aws.mails[0].text
+
+    def test_a_mail_that_failed_has_told_nobody(self, world: World, failing: str) -> None:
+        """So the next recheck tries again."""
+        with patch("handler.notify", return_value=(MailOutcome.FAILED, [])):
+            result_of(world, RECHECK)
+        later(world, HALF_AN_HOUR)
+        assert result_of(world, RECHECK)["mail"] == "sent"
+        assert failing in world.sandbox.aws.mails[-1].text
+
+    def test_what_a_daily_run_has_told_is_known(self, world: World, failing: str) -> None:
+        """Its mail names each open change."""
+        result_of(world, LIVE)
+        later(world, HALF_AN_HOUR)
+
+        assert result_of(world, RECHECK)["mail"] == "not_asked"
+        assert failing in world.sandbox.aws.mails[-1].text

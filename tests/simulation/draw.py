@@ -139,7 +139,9 @@ class _Author:
             shows_usage=shows_usage,
             log=self._pick(list(Log), [5, 1, 2, 1]),
             read_lag=self._pick([0.0, 2.0], [6, 1]),
-            processing=self._pick([0.0, 2.0, 20.0, 2 * MINUTE, 40 * MINUTE], [8, 1, 1, 1, 1]),
+            processing=0.0
+            if self._is_crowded
+            else self._pick([0.0, 2.0, 20.0, 2 * MINUTE, 40 * MINUTE], [8, 1, 1, 1, 1]),
             pace=4.0 if self._is_crowded else self._pick([0.1, 0.3, 1.0, 3.0], [3, 5, 2, 1]),
         )
 
