@@ -479,6 +479,53 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(),
         calm=86400.0,
     ),
+    "an ad breaks while later invocations of the same run work on the other ad sets": Story(
+        seed=71,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA NY",
+                    adsets=(
+                        AdSetSpec(name="Alder", states="AL CA", ads=(AdSpec(name="Alder 1"), AdSpec(name="Alder 2"))),
+                        AdSetSpec(
+                            name="Birch",
+                            states="FL GA OH SC",
+                            ads=(AdSpec(name="Birch 1", fate=Fate(seconds=30.0, stubborn=True)),),
+                            meta_campaign=1,
+                        ),
+                        AdSetSpec(
+                            name="Cedar",
+                            states="AL CA FL GA",
+                            ads=(AdSpec(name="Cedar 1"), AdSpec(name="Cedar 2")),
+                            meta_campaign=1,
+                        ),
+                    ),
+                    meta_campaigns=2,
+                ),
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="AL NY OH SC",
+                    adsets=(AdSetSpec(name="Elder", states="FL NY", ads=(AdSpec(name="Elder 1"),)),),
+                ),
+            ),
+            tier="limited",
+            processing=120.0,
+        ),
+        runs=(
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0, shared=True),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0, shared=True),
+            Run(name="day 3 recheck 1", at=212400.0, action="recheck", scheduled=212400.0, shared=True),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0, shared=True),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0, shared=True),
+            Run(name="day 4 recheck 1", at=298800.0, action="recheck", scheduled=298800.0, shared=True),
+            Run(name="day 4 recheck 2", at=381240.0, action="recheck", scheduled=381240.0, shared=True),
+        ),
+        events=(),
+        calm=172800.0,
+    ),
     "everything is paused during the canary, and stays so": Story(
         seed=1,
         world=World(
