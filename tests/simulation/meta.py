@@ -96,6 +96,7 @@ class Observer:
     link_broke: Callable[[Ad], None]
     adset_read: Callable[[AdSet], None]
     ads_read: Callable[[AdSet], None]
+    """Both also of a read whose answer nobody waits for any more."""
     refused: Callable[[AdSet, str], None]
     """The ad set whose targeting was not written for a reason of its whole account, and words of that reason."""
     controls_read: Callable[[Account], None]

@@ -262,10 +262,13 @@ class Judge:
 
     def adset_read(self, adset: AdSet) -> None:
         """Note of when what is that an invocation has last seen of an ad set's targeting."""
-        self._call.invocation.views[adset.id] = self._now - self._lag
+        if not self._call.is_late:
+            self._call.invocation.views[adset.id] = self._now - self._lag
 
     def ads_read(self, adset: AdSet) -> None:
         """Note of when what is that an invocation has last seen of an ad set's ads, and what was wrong with them."""
+        if self._call.is_late:
+            return
         invocation, seen = self._call.invocation, self._now - self._lag
         invocation.views[f"{adset.id} ads"] = seen
         running = [ad.id for ad in adset.ads if ad.status == "ACTIVE"]

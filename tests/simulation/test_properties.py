@@ -403,6 +403,14 @@ class TestReports:
         monkeypatch.setitem(globals(), "says_of_a_refused_mail", "sent")
         assert Clause.TOLD in violated(self.pending, refused, says="failed")
 
+    def test_what_a_read_shows_that_nobody_waits_for_need_not_be_told(self) -> None:
+        def steps(product: Product) -> None:
+            product.change()
+            product.wait(60)
+
+        late, mended = Again("day 1", "GET ads", 1, 30.0), person(Deed.SWITCH_ON_AD, 100, "Alder 1")
+        assert violated(steps, late, mended, fate=Fate(seconds=20.0, relapses=1)) == set()
+
     def test_a_run_does_not_end_in_a_defect(self) -> None:
         def steps(_: Product) -> None:
             raise ClosradsError("Unexpected KeyError: 'id'")
