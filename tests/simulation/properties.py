@@ -192,6 +192,8 @@ class Judge:
         """By invocation and ad set, what was wrong when it last read the ads."""
         self._seen_running: dict[str, float] = {}
         """By ad, of when what is that a run has last seen it switched on."""
+        self._switched_on: dict[str, float] = {}
+        """By ad, when a run last did so."""
         self._refused: dict[tuple[str, str], _Refusal] = {}
         """By invocation and campaign, the refusal that concerns the whole ad account."""
         self._at_begin: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
@@ -323,6 +325,7 @@ class Judge:
         """Judge a `status=ACTIVE` that has just taken effect; `status` is what the ad had before."""
         call, file = self._call, self._files[ad.adset.id]
         hand = self._simulation.meta.people.ads_on.get(ad.id)
+        self._switched_on[ad.id] = self._now
         self._one_writer(call, file.campaign)
         if hand is None or hand.wanted or status == "ACTIVE" or hand.is_ambiguous:
             return  # Unobservable.PAUSED_WHILE_BROKEN, if that is why
@@ -534,13 +537,22 @@ class Judge:
         is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad)
         edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
         is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)
-        # Unobservable.PAUSED_WITHOUT_REASON, Unobservable.UNDER_REGIONS_OF_A_PERSON, Unobservable.NEVER_SOUND
-        is_beyond_help = is_silent or is_under_a_persons or self._was_never_sound(ad, file)
+        # Unobservable.PAUSED_WITHOUT_REASON, .UNDER_REGIONS_OF_A_PERSON, .NEVER_SOUND, .COVERED
+        is_beyond_help = (
+            is_silent or is_under_a_persons or self._was_never_sound(ad, file) or self._is_covered(ad, since, file)
+        )
         return is_beyond_help and file.told.ill_at is not None
 
     def _was_never_sound(self, ad: Ad, file: _AdSetFile) -> bool:
         link = self._simulation.meta.links[ad.id]
         return file.went_back and link.fate.stubborn and regions_in(ad.adset.targeting) not in link.sound
+
+    def _is_covered(self, ad: Ad, since: float, file: _AdSetFile) -> bool:
+        link = self._simulation.meta.links[ad.id]
+        was_written_since = file.written_at is not None and since < file.written_at
+        is_unsound = link.fate.stubborn and regions_in(ad.adset.targeting) not in link.sound
+        was_tried = self._switched_on.get(ad.id, START) > since
+        return was_written_since and was_tried and is_unsound and link.fate.effect is Effect.PAUSED_SILENTLY
 
     def _is_beyond_help(self, adset: AdSet, file: _AdSetFile) -> bool:
         return file.told.ill_at is not None and any(self._was_never_sound(ad, file) for ad in adset.ads)
