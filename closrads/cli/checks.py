@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from email.utils import parseaddr, parsedate_to_datetime
 from enum import StrEnum
 from functools import partial
@@ -43,19 +43,16 @@ from closrads.ledger.dynamodb import Table
 from closrads.meta.error_codes import TOKEN_DEAD, JsonObject
 from closrads.meta.graph import API_VERSION, GraphApi, Operation, has_id
 from closrads.meta.rate_limit import LARGEST, SMALLEST
+from closrads.meta.versions import LIVES, days_left
 from closrads.redaction import Secret, one_line
+from closrads.report.wording import API_NOTICE_DAYS
 from closrads.rollout.budget import adsets_per_window, points_needed
 from closrads.state_mapper import REGION_FILE, is_state
 from closrads.sync import LEASE_MARGIN
 
 PUSH = "put the right one with `push-config`"
-RELEASE_DATES: Mapping[str, date] = {"v26.0": date(2026, 7, 29)}
-"""Release dates of the Marketing API's versions."""
-ANNOUNCED_ENDS: Mapping[str, date] = {"v25.0": date(2027, 2, 23)}
-"""Days on which versions of the Marketing API end (its changelog, "Versions"); that of v26.0 is not announced yet."""
-END_IS_NEAR, END_IS_IN_SIGHT = timedelta(days=30), timedelta(days=90)
-OLD_AFTER = timedelta(days=300)
-"""Age at which a version may end soon: v21.0 to v24.0 ended 11 to 13 months after their release (API changelog)."""
+END_IS_NEAR_DAYS = 30
+"""Days before the announced end of a version of Meta's API from which it is a failure."""
 TASKS = frozenset({"ADVERTISE", "MANAGE"})
 """Tasks that each allow the token's owner to change ad sets (Marketing API reference "Ad Account")."""
 ACTIVE_ACCOUNT = 1
@@ -496,15 +493,10 @@ def check_regions(api: GraphApi) -> Iterator[Finding]:
         yield ok("regions", f"all {len(theirs)} are as Meta has them")
 
 
-def announced_end(version: str) -> date | None:
-    """Return the day on which a version of the Marketing API ends; None if Meta has not announced it."""
-    return ANNOUNCED_ENDS.get(version)
-
-
 def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]:
     """Check whether the version of Meta's API has ended or may end soon.
 
-    Meta's header warns only once the end has come; before that there is what Meta has announced, or the version's age.
+    Meta's header warns only once the end has come; before that there is what Meta has announced, or what is expected.
     """
     name = f"Graph API {API_VERSION}"
     remedy = "read Meta's changelog, update facebook-business and API_VERSION in closrads/meta/graph.py, test, deploy"
@@ -517,22 +509,17 @@ def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]
     if api.version_warning:
         yield failed(name, f"Meta warns: {api.version_warning}", remedy)
         return
-    if end := announced_end(API_VERSION):
-        rest = end - today
-        said = f"Meta has announced its end for {end}, {rest.days} days from today"
-        if rest <= END_IS_NEAR:
-            yield failed(name, said, remedy)
-        elif rest <= END_IS_IN_SIGHT:
-            yield warning(name, said, remedy)
-        else:
-            yield ok(name, said)
-        return
-    age = today - RELEASE_DATES[API_VERSION]
-    said = f"released {RELEASE_DATES[API_VERSION]}, no end announced, no warning from Meta"
-    if age > OLD_AFTER:
-        yield warning(name, f"{said}; but {age.days} days old, and versions have ended after 11 to 13 months", remedy)
+    life, left = LIVES[API_VERSION], days_left(API_VERSION, today)
+    if life.ends:
+        said = f"Meta has announced its end for {life.ends}, {left} days from today"
     else:
+        said = f"released {life.released}, no end announced, no warning from Meta: expected to end in about {left} days"
+    if left is None or left >= API_NOTICE_DAYS:
         yield ok(name, said)
+    elif life.ends and left <= END_IS_NEAR_DAYS:
+        yield failed(name, said, remedy)
+    else:
+        yield warning(name, said, remedy)
 
 
 # --- SES

@@ -129,6 +129,15 @@ class UnexplainedPause:
     switched_on: frozenset[str] = frozenset()
     """Ids of those that this run has switched on again, for the activity log tells by now that Meta paused them."""
 
+    def joining(self, earlier: "UnexplainedPause | None") -> "UnexplainedPause":
+        """Return the pause together with an earlier one of the same ad set; it is reported if all of its ads are."""
+        if earlier is None:
+            return self
+        ads, since = {**earlier.ads, **self.ads}, min(earlier.since, self.since)
+        return replace(
+            self, ads=ads, since=since, is_reported=earlier.is_reported and self.ads.keys() <= earlier.ads.keys()
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class LastRecheck:

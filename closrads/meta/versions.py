@@ -1,6 +1,5 @@
 """How long Meta serves the versions of the Marketing API."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,7 +13,7 @@ class VersionLife:
     """The last day on which Meta serves it; None until Meta has announced it."""
 
 
-LIVES: Mapping[str, VersionLife] = {
+LIVES: dict[str, VersionLife] = {
     "v21.0": VersionLife(date(2024, 10, 2), date(2025, 9, 9)),
     "v22.0": VersionLife(date(2025, 1, 21), date(2026, 2, 19)),
     "v23.0": VersionLife(date(2025, 5, 29), date(2026, 6, 9)),

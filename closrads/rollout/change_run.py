@@ -435,15 +435,22 @@ def announce_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 
 
 def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
-    """Record the ads that were paused by an unknown actor; every report lists them until they are explained."""
-    for run in runs:
-        if run.unexplained:
+    """Record the ads that were paused by an unknown actor; every report lists them until they are explained.
+
+    They join those of earlier changes: an ad that was off before a change is not among that change's own.
+    """
+    found = [run for run in runs if run.unexplained]
+    if not found:
+        return
+    try:
+        earlier = {each.adset_id: each for each in job.ledger.previous_outcomes(job.campaign).unexplained}
+        for run in found:
             ads = {finding.ad.id: finding.ad.name for finding in run.unexplained}
             pause = UnexplainedPause(run.id, run.change.before.name, ads, run.change.prepared_at)
-            try:
-                job.ledger.keep_unexplained(job.campaign, pause)
-            except LedgerError as error:
-                logger.error("ledger.unexplained_not_kept", extra={"adset": run.id, "error": str(error)})
+            job.ledger.keep_unexplained(job.campaign, pause.joining(earlier.get(run.id)))
+    except LedgerError as error:
+        adsets = [run.id for run in found]
+        logger.error("ledger.unexplained_not_kept", extra={"adsets": adsets, "error": str(error)})
 
 
 def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:

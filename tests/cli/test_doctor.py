@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from closrads.cli import checks
 from closrads.cli.app import app
-from closrads.cli.checks import RELEASE_DATES, Check, Verdict, run_check
+from closrads.cli.checks import Check, Verdict, run_check
 from closrads.clock import Clock
 from closrads.domain.changes import ChangeState
 from closrads.domain.tiers import KnownTier
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.meta.graph import API_VERSION
+from closrads.meta.versions import LIVES, SHORTEST_LIFE, VersionLife
 from closrads.state_mapper import REGION_FILE
 from sandbox import Sandbox, faults
 from sandbox.aws import DROPPED, LEDGER_TABLE, AwsRequest
@@ -927,27 +927,30 @@ def test_the_token_travels_to_no_strange_address(call: Call, monkeypatch: pytest
     assert list(verdicts.values()) == ["failed", "warning", "warning", "ok"]
 
 
-def test_an_old_version_is_a_warning(monkeypatch: pytest.MonkeyPatch, call: Call, fake_time: FakeTime) -> None:
-    """Meta says nothing before the end, so the age has to do."""
-    today = fake_time.clock.now().date()
-    monkeypatch.setattr(checks, "RELEASE_DATES", {API_VERSION: today - timedelta(days=301)})
+@pytest.mark.parametrize(("days", "verdict"), [(119, "warning"), (120, "ok")])
+def test_a_version_that_is_expected_to_end_soon_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, call: Call, fake_time: FakeTime, days: int, verdict: str
+) -> None:
+    """Meta says nothing before the end, so the shortest life of a version has to do, from the alarm's day on."""
+    released = fake_time.clock.now().date() + timedelta(days) - SHORTEST_LIFE
+    monkeypatch.setitem(LIVES, API_VERSION, VersionLife(released))
 
     status, findings = found(call)
 
-    assert (status, findings[f"Graph API {API_VERSION}"]["verdict"]) == (0, "warning")
-    assert "301 days old" in findings[f"Graph API {API_VERSION}"]["said"]
+    assert (status, findings[f"Graph API {API_VERSION}"]["verdict"]) == (0, verdict)
+    assert f"in about {days} days" in findings[f"Graph API {API_VERSION}"]["said"]
 
 
 @pytest.mark.parametrize(
-    ("days", "verdict"), [(-1, "failed"), (30, "failed"), (31, "warning"), (90, "warning"), (91, "ok")]
+    ("days", "verdict"), [(-1, "failed"), (30, "failed"), (31, "warning"), (119, "warning"), (120, "ok")]
 )
 def test_an_announced_end_counts_more_than_the_age(
     monkeypatch: pytest.MonkeyPatch, call: Call, fake_time: FakeTime, days: int, verdict: str
 ) -> None:
     """The day is said while it is far away, and becomes a failure when it is near."""
     today = fake_time.clock.now().date()
-    monkeypatch.setattr(checks, "RELEASE_DATES", {API_VERSION: today - timedelta(days=301)})
-    monkeypatch.setattr(checks, "ANNOUNCED_ENDS", {API_VERSION: today + timedelta(days=days)})
+    life = VersionLife(today - timedelta(days=301), today + timedelta(days=days))
+    monkeypatch.setitem(LIVES, API_VERSION, life)
 
     finding = found(call)[1][f"Graph API {API_VERSION}"]
 
@@ -957,7 +960,7 @@ def test_an_announced_end_counts_more_than_the_age(
 
 def test_the_release_of_the_version_in_use_is_known() -> None:
     """Who raises API_VERSION writes down when it came out."""
-    assert RELEASE_DATES[API_VERSION] > date(2026, 1, 1)
+    assert LIVES[API_VERSION].released > date(2026, 1, 1)
 
 
 def test_a_defect_in_a_check_is_a_warning() -> None:

@@ -291,6 +291,24 @@ class TestQuiet:
         assert ad.name in world.sandbox.aws.mails[-1].text
         assert len(world.sandbox.aws.mails) == 1
 
+    def test_ads_that_go_off_one_after_the_other_under_different_changes(self, world: World) -> None:
+        """The second does not make anybody forget the first, which was off before the change that broke the second."""
+        _, (adset,) = updated(world, None)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        first, second = world.meta.ads_of(adset)
+        world.meta.person_pauses(first.id)
+        world.run(RECHECK)
+        world.time.next_day()
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
+        assert one_adset(world.run(LIVE))["result"] == "updated"
+        world.meta.person_pauses(second.id)
+        later(world, HALF_AN_HOUR)
+
+        (pause,) = world.run(RECHECK)["unexplained"]
+
+        assert [ad["id"] for ad in pause["ads"]] == [first.id, second.id]
+        assert [name in world.sandbox.aws.mails[-1].text for name in (first.name, second.name)] == [True, True]
+
     @pytest.mark.parametrize("failure", ["dies before its mail", "is refused by SES"])
     def test_a_report_that_never_left_is_made_up_for(self, world: World, failure: str) -> None:
         """Only what a report has told is known; the next recheck tells it, and the one after that is silent."""
