@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from email.utils import parseaddr
 from typing import Any, TypeAlias
 
 import pytest
@@ -63,7 +64,8 @@ def rights_for(call: AwsRequest) -> Iterator[Right]:
             assert {part["TableName"] for _, part in parts} == {LEDGER_TABLE}
             yield from ((f"{service}:{PARTS[kind]}", "${Ledger.Arn}") for kind, _ in parts)
         case "SendEmail":
-            yield f"{service}:SendEmail", ARN % (service, f"identity/{call.params['FromEmailAddress']}")
+            _, sender = parseaddr(call.params["FromEmailAddress"])
+            yield f"{service}:SendEmail", ARN % (service, f"identity/{sender}")
         case "GetParametersByPath":
             path = PARAMETER_PATH if call.params["Path"] == PARAMETER_PATH else f"{PARAMETER_PATH}/*"
             assert call.params["Path"].startswith(path.rstrip("*"))
