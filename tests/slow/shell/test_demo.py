@@ -55,7 +55,7 @@ def test_the_demo_tells_what_really_happened(tmp_path: Path) -> None:
     pages = sorted((tmp_path / "build" / "demo").glob("*.html"))
     assert [page.name[0] for page in pages] == ["1", "2", "3", "4", "5", "6"]
     assert all(str(page.relative_to(tmp_path)) in done.stdout for page in pages)
-    assert 'href="https://adsmanager.facebook.com/adsmanager/manage/adsets?act=222&amp;' in pages[3].read_text()
+    assert 'href="https://adsmanager.facebook.com/adsmanager/manage/ads?act=111&amp;' in pages[3].read_text()
     assert (
         "https://adsmanager.facebook.com/adsmanager/manage/adsets?act=111&" in pages[3].with_suffix(".txt").read_text()
     )
