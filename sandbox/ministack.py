@@ -38,7 +38,7 @@ SCHEDULED_TIME = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:00Z}"
 _START_SECONDS = 15.0
 _STACK_SECONDS = 30.0
 _BUCKET = "code"
-_CHECKED_BY_ACTION = ("ssm:GetParametersByPath", "ses:SendEmail")
+_CHECKED_BY_ACTION = ("ssm:GetParametersByPath", "ssm:GetParameters", "ses:SendEmail")
 """Actions that ministack checks against the resource `*`, whatever the actual resource is."""
 _AT_ONCE_BY_PATH = ('"MaxConcurrencyPath": "$.accounts_at_once"', '"MaxConcurrency": ${AccountsAtOnce}')
 _ANY_ERROR = "Runtime.HandlerError"
@@ -73,7 +73,7 @@ def localized(
     `<aws.scheduler.…>` in events   a time: only the real EventBridge Scheduler fills it in
     the schedules' AllowedPattern   nothing, so that they can be `AT_ONCE` instead of after a minute
     the metrics of each alarm       the first of them: ministack does not support metric math
-    `Resource` of two actions       `*` in addition, the only resource that ministack checks (`_CHECKED_BY_ACTION`)
+    `Resource` of three actions     `*` in addition, the only resource that ministack checks (`_CHECKED_BY_ACTION`)
     ==============================  ===================================================================================
     """
     local = copy.deepcopy(dict(template))
