@@ -187,7 +187,6 @@ def lies(world: World, result: dict[str, Any], before: dict[str, Any]) -> Iterat
                     yield f"{adset.name} is said to be {said['result']}, and is not as it was"
 
 
-@pytest.mark.no_cover  # measured, it takes twice as long; the other tests cover its lines
 @settings(
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

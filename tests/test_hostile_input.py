@@ -611,7 +611,6 @@ ASTRAL = "𝕊0𝕒𝌀0𝌀0𝕒0𝕊𝌀𝌀𝕒𝕕𝕚𝕜𝕛𝕝𝕞𝕟�
 """Characters of twelve bytes each in a mail."""
 
 
-@pytest.mark.no_cover  # measured, it takes twice as long; the other tests cover its lines
 @given(st.text(max_size=60).filter(is_unreadable), st.text(max_size=60))
 @example(ASTRAL, ASTRAL)
 @example(ASTRAL * 5, ASTRAL * 50)

@@ -76,7 +76,6 @@ def test_a_secret_is_found_however_it_is_written(
     assert written(secret) not in left
 
 
-@pytest.mark.no_cover  # measured, it takes twice as long; the other tests cover its lines
 @given(any_long_secret, embedded(), st.data())
 def test_the_beginning_of_a_long_secret_is_enough(
     secret: str, written: Callable[[str], str], data: st.DataObject
@@ -155,7 +154,6 @@ def test_a_secret_is_found_in_hexadecimal(secret: str, before: str, after: str) 
     assert written.upper() not in redact(before + written.upper() + after)
 
 
-@pytest.mark.no_cover  # measured, it takes twice as long; the other tests cover its lines
 @given(any_long_secret, st.data())
 def test_the_end_of_a_long_secret_is_enough(secret: str, data: st.DataObject) -> None:
     """As it is written, wherever its beginning was cut."""

@@ -133,7 +133,6 @@ class TestToml:
         with pytest.raises(UnreadableFileError, match=said):
             read_toml(text)
 
-    @pytest.mark.no_cover  # measured, it takes twice as long; the other tests cover its lines
     @given(
         st.dictionaries(
             st.from_regex(r"paused|(campaigns/[a-z0-9_-]{1,8}|limits|closrtech)/[a-z_]{1,8}", fullmatch=True),

@@ -82,7 +82,6 @@ def test_the_worst_fits(action: Action, campaigns: int, count: int) -> None:
     assert len(parts.subject) < MAX_OUTCOME_CHARS + 60
 
 
-@pytest.mark.no_cover  # measured, it takes twice as long; the other tests cover its lines
 @settings(deadline=None, max_examples=25)
 @given(
     text=st.text(st.characters(codec="utf-8"), max_size=40).map(lambda text: text * 20),
