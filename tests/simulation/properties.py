@@ -171,7 +171,7 @@ class _AdSetFile:
     """Unobservable.APPLIED_LATE: the last write took effect when nobody waited for it any more."""
     told: _Told = field(default_factory=_Told)
     is_held: bool = False
-    """Whether the last sync stopped before it, because ads of others of its campaign broke."""
+    """Whether a sync stopped before it, because ads of others of its campaign broke, and it has had no turn since."""
 
     @property
     def is_open(self) -> bool:
@@ -456,7 +456,8 @@ class Judge:
         if not said.concerns(file.campaign, invocation.run.campaigns) or self._somebody_works_on(file.campaign):
             return
         if invocation.run.action == "sync":
-            file.is_held = said.result(adset_id) == "held"
+            result = said.result(adset_id)
+            file.is_held = result == "held" or (file.is_held and result == "deferred")  # still waits for its turn
         adset = self._simulation.meta.adsets[adset_id]
         known = self._seen.get((invocation.name, adset_id))
         if known is None:
