@@ -6,7 +6,7 @@ A campaign is added by adding parameters below `campaigns/<slug>/`, without a co
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from email.utils import parseaddr
@@ -74,7 +74,7 @@ def prepare() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Parameter:
-    value: str
+    value: str = field(repr=False)
     changed_at: datetime
 
 

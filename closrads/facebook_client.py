@@ -53,6 +53,7 @@ from closrads.state_mapper import Region
 
 ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
+_END_OF_CALENDAR = datetime.max.replace(tzinfo=UTC).timestamp()
 ACTIVITIES_PER_PAGE = 100
 FURTHER_LOOKS = 2
 """Maximum number of further verifications of ads that are in process; a review takes hours and is not awaited."""
@@ -407,10 +408,11 @@ def read_status_changes(
     return tuple(change for row in rows if (change := parse_status_change(row)) is not None)
 
 
-def read_token_end(api: GraphApi, token: Secret) -> date | None:
-    """Return the last day on which Meta accepts a token; None if it never ends, or if Meta does not say.
+def read_token_end(api: GraphApi, token: Secret, known: date | None) -> date | None:
+    """Return the last day on which Meta accepts a token, None if it never ends; `known` if Meta does not say.
 
-    A time of 0 never comes (Graph API "debug_token"); some apps do not let a token inspect itself.
+    A time of 0 never comes (Graph API "debug_token"), nor does one beyond the calendar; some apps do not let a token
+    inspect itself.
     """
     try:
         answer = api.get_once("debug_token", {"input_token": token.reveal()}, _has_data)
@@ -418,10 +420,10 @@ def read_token_end(api: GraphApi, token: Secret) -> date | None:
         if error.code == TOKEN_DEAD:
             return api.clock.now().date()
         logger.warning("meta.token_not_inspected", extra={"error": str(error)})
-        return None
+        return known
     found = answer["data"]
     times = [found.get(name) for name in ("expires_at", "data_access_expires_at")]
-    ends = [time for time in times if isinstance(time, int) and time > 0]
+    ends = [time for time in times if isinstance(time, int) and 0 < time < _END_OF_CALENDAR]
     return datetime.fromtimestamp(min(ends), UTC).date() if ends else None
 
 

@@ -620,11 +620,6 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
     began = run.clock.now()
     last = run.ledger.last_recheck(job.campaign)
     found = changes_to_recheck(run, job.campaign, last)
-    token_ends = last.token_ends if last else None
-    is_recorded = not run.request.dry_run and not run.request.run_id
-    if is_recorded and (last is None or last.at.date() < began.date()):  # once a day is enough
-        token_ends = read_token_end(job.api, campaign.fb_access_token)
-    report = replace(report, token_ends=_iso(token_ends))
     report = replace(report, about_run=run.request.run_id or max((change.run_id for change in found), default=""))
     yield report
     skipped = {*_still_open(report), *done.completed}
@@ -638,7 +633,11 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
     results = recheck(job, changes, campaign.limits.wave_size, previous.reported_pauses, dry_run=run.request.dry_run)
     report = replace(report, adsets=(*done.completed.values(), *results))
     report = _with_next_try(job, report, {change.before.id: change.before for change in changes})
-    yield _with_new_pauses(run, job, report)
+    is_recorded = not run.request.dry_run and not run.request.run_id
+    token_ends = last.token_ends if last else None
+    if is_recorded and (last is None or last.at.date() < began.date()):  # once a day is enough
+        token_ends = read_token_end(job.api, campaign.fb_access_token, token_ends)
+    yield _with_new_pauses(run, job, replace(report, token_ends=_iso(token_ends)))
     if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
         job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends))
 

@@ -20,7 +20,7 @@ from closrads.cli.regions import meta_regions, region_differences
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.concurrency import map_concurrently
-from closrads.config import META_GRAPH_URL, is_safe_address, parse_settings
+from closrads.config import META_GRAPH_URL, PAUSED, is_safe_address, parse_settings, truth_of
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.settings import CampaignConfig, Settings
@@ -224,10 +224,12 @@ def check_parameters(
     said = f"{len(values)} below {place.path}; campaigns: {', '.join(enabled) or 'none'}"
     if off:
         said += f"; switched off: {', '.join(off)}"
-    if enabled:
-        yield ok(name, said)
-    else:
+    if not enabled:
         yield warning(name, f"{said}: a run does nothing", "set a campaign's `enabled` to true")
+    elif truth_of(values.get(PAUSED, "false")):
+        yield warning(name, f"{said}; all of it is paused: no targeting is changed", "`resume`, unless that is wanted")
+    else:
+        yield ok(name, said)
 
 
 def _stray_switches(path: str, state: ParameterState) -> Iterator[Finding]:

@@ -23,10 +23,10 @@ from closrads.errors import ClosradsError, MetaError
 from closrads.facebook_client import init_api
 from closrads.meta.graph import GraphApi
 from closrads.redaction import Secret, one_line
+from closrads.webhook import APP_SECRET, VERIFY_TOKEN
 
 APP_TOKEN = "CLOSRADS_APP_TOKEN"  # noqa: S105 - the name of a variable
 """The variable from which scripts give the app token; it is never stored."""
-VERIFY_TOKEN, APP_SECRET = "meta/webhook_verify_token", "meta/app_secret"
 OBJECT = "ad_account"
 MAX_ROWS = 100
 

@@ -584,6 +584,10 @@ LIFTED = {
 PAUSED = "paused since {}"
 LONG_OFF = timedelta(days=7)
 """Time after which a campaign that is off is told more visibly: it may have been forgotten."""
+REASONS = {PUSH: "The second look was asked for by a notice from Meta"}
+"""Why a run began."""
+TOKEN_NOTICE_DAYS = 14
+"""Days before the end of a token from which the report names it, as the alarm TokenEnds does."""
 API_NOTICE_DAYS = 120
 """Days before the end of a version of Meta's API from which the report names it, as the alarm ApiVersionEnds does."""
 WHY_MAIL = "You get this mail because you are one of its recipients in CLOSRADS, which sets where your ads run."
@@ -631,11 +635,6 @@ def in_the_past(text: str) -> str:
 def several(count: int, noun: str) -> str:
     """Return a count with its noun."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-REASONS = {PUSH: "The second look was asked for by a notice from Meta"}
-"""Why a run began."""
-TOKEN_NOTICE_DAYS = 14
 
 
 def token_notice(days_left: int | None) -> str:

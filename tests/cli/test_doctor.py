@@ -172,6 +172,7 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "switched off: mortgage, truckers, veterans: a run does nothing",
         "enabled",
     ),
+    "everything is paused": (put(paused="true"), "parameters", Verdict.WARNING, "all of it is paused", "resume"),
     "the login at CLOSRTECH is wrong": (
         put(closrtech__password="FAKE-wrong-password"),
         "CLOSRTECH: truckers",

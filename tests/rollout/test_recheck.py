@@ -225,6 +225,17 @@ class TestBrokenSince:
         assert ledger(world).previous_outcomes("veterans").reverted == {}
 
 
+def test_ads_that_broke_are_restored_before_anything_else_is_asked(world: World) -> None:
+    """When the token ends can wait."""
+    _, (adset,) = updated(world, Breakage.late(600))
+
+    assert one_adset(world.run(RECHECK))["result"] == "reverted"
+
+    calls = [(call.method, call.path) for call in world.meta.operations]
+    assert calls[-1] == ("GET", "debug_token")
+    assert ("POST", adset) in calls
+
+
 class TestQuiet:
     """Nothing is wrong, or nothing is to be done about it."""
 
@@ -430,6 +441,21 @@ class TestTheTokensEnd:
         result = world.run(RECHECK)
 
         assert (result["success"], result["campaigns"][0]["token_ends"]) == (True, "")
+
+    def test_what_is_known_is_not_forgotten_because_meta_does_not_answer(self, world: World) -> None:
+        """An outage at the moment of the question must not end the warning."""
+        world.meta.token_expires_at = int(world.meta.now() + timedelta(days=3).total_seconds())
+        world.run(RECHECK)
+        world.time.next_day()
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET debug_token", times=None)
+
+        assert world.run(RECHECK)["campaigns"][0]["token_ends"] == "2026-05-07"
+
+    def test_a_time_beyond_the_calendar_never_comes(self, world: World) -> None:
+        """And costs nobody a recheck."""
+        world.meta.token_expires_at = 10**15
+
+        assert world.run(RECHECK)["campaigns"][0]["token_ends"] == ""
 
 
 class TestDryRun:

@@ -326,34 +326,32 @@ def workflow_does_not_come(days: Days) -> Troubles:
     }
 
 
-def api_comes_to_its_end(days: Days) -> Troubles:
-    """Come within 120 days of the end, update, and then have Meta warn of the next end."""
+def ending_twice(days: Days, notice_days: int, renewed_for: int) -> Callable[[date], int]:
+    """Return the days left of what comes near its end, is renewed for so many days, and is over at once."""
     near = days.first.date() + timedelta(2)
-    end = near + timedelta(API_NOTICE_DAYS - 1)
-    updated, warned = near + timedelta(4), near + timedelta(6)
-    days.api_days_left = lambda day: (end - day).days if day < updated else 300 if day < warned else 0
+    end = near + timedelta(notice_days - 1)
+    renewed, over = near + timedelta(4), near + timedelta(6)
+    return lambda day: (end - day).days if day < renewed else renewed_for if day < over else 0
+
+
+def daily_runs_that_tell(days: Days, alarm: str) -> Troubles:
+    """Let the daily run tell of it, and no recheck after the second day: what lasts needs no data to stay."""
     for day in range(12):
         days.run("change", days.at(day))
     days.rechecks(days.at(0, 0, 0), days.at(1, 20, 0))
-    return {
-        "ApiVersionEnds": [days.at(2) + 40, days.at(8) + 40],
-        "RecheckSilence": [days.at(1, 19, 45) + 3],
-    }
+    return {alarm: [days.at(2) + 40, days.at(8) + 40], "RecheckSilence": [days.at(1, 19, 45) + 3]}
+
+
+def api_comes_to_its_end(days: Days) -> Troubles:
+    """Come within 120 days of the end, update, and then have Meta warn of the next end."""
+    days.api_days_left = ending_twice(days, API_NOTICE_DAYS, renewed_for=300)
+    return daily_runs_that_tell(days, "ApiVersionEnds")
 
 
 def token_comes_to_its_end(days: Days) -> Troubles:
     """Come within 14 days of the end, be renewed for 60 days, and be called invalid by Meta."""
-    near = days.first.date() + timedelta(2)
-    end = near + timedelta(TOKEN_NOTICE_DAYS - 1)
-    renewed, invalid = near + timedelta(4), near + timedelta(6)
-    days.token_days_left = lambda day: (end - day).days if day < renewed else 60 if day < invalid else 0
-    for day in range(12):
-        days.run("change", days.at(day))
-    days.rechecks(days.at(0, 0, 0), days.at(1, 20, 0))
-    return {
-        "TokenEnds": [days.at(2) + 40, days.at(8) + 40],
-        "RecheckSilence": [days.at(1, 19, 45) + 3],
-    }
+    days.token_days_left = ending_twice(days, TOKEN_NOTICE_DAYS, renewed_for=60)
+    return daily_runs_that_tell(days, "TokenEnds")
 
 
 def pushes_are_refused(days: Days) -> Troubles:
