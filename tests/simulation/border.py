@@ -72,8 +72,8 @@ class Invocation(Process):
         """By an answer's number in the story, how many operations it was meant for."""
         self.views: dict[str, float] = {}
         """When the targeting of an ad set, or the ads of one ("… ads"), were last read."""
-        self.wanted: dict[str, frozenset[str]] = earlier.wanted if earlier else {}
-        """By campaign, the region keys of the demand that was last served."""
+        self.wanted: dict[str, frozenset[str]] = simulation.demand_of(run)
+        """By campaign, the region keys of the demand that was last served to the run, by whichever invocation."""
         self.was_crashed = False
         self.mails: list[Mail] = earlier.mails if earlier else []
         self.refused_mails: list[str] = earlier.refused_mails if earlier else []

@@ -77,6 +77,7 @@ class Simulation:
         self.cloud = aws
         self.notes: list[Note] = []
         self.live: list[Invocation] = []
+        self._demands: dict[str, dict[str, frozenset[str]]] = {}
         self._ends: dict[Invocation, Callable[[Outcome | None], None]] = {}
         """Who is told when an invocation ends."""
         self.acting: Call | None = None
@@ -293,6 +294,11 @@ class Simulation:
             reply = self._front_door(request)
         self.note(call.invocation.name, f"← {_reply_text(reply)}")
         return reply
+
+    def demand_of(self, run: Run) -> dict[str, frozenset[str]]:
+        """Return what was served to a run, by campaign; two executions of the workflow may share one run."""
+        is_joint = run.shared and run.scheduled is not None
+        return self._demands.setdefault(f"{run.action} {run.scheduled}" if is_joint else run.name, {})
 
     def _demand(self, call: Call, request: HttpRequest) -> Reply:
         invocation = call.invocation
