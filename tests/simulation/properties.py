@@ -196,6 +196,8 @@ class Judge:
         """By ad, when a run last did so."""
         self._refused: dict[tuple[str, str], _Refusal] = {}
         """By invocation and campaign, the refusal that concerns the whole ad account."""
+        self._heard_of: dict[tuple[str, str], set[str]] = {}
+        """By run and reason, the campaigns of which a change, or a rollback, was refused."""
         self._at_begin: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
         """By run, when it began, and what was wrong with each ad set then."""
         self._last_look = 0.0
@@ -252,6 +254,7 @@ class Judge:
         """Note that Meta has refused a change for a reason of the whole ad account; rollbacks are tried regardless."""
         file = self._files[adset.id]
         key = self._call.invocation.name, file.campaign
+        self._heard_of.setdefault((key[0], why), set()).add(file.campaign)
         if "prepared" in file.changes.values() and not self._call.is_late:
             self._refused.setdefault(key, _Refusal(why, is_understood=why != CONTROLS))
 
@@ -438,11 +441,11 @@ class Judge:
         text = "".join(mail.text for mail in mails)
         if result["mail"] == "failed" or (invocation.run.action == "recheck" and not mails):
             return  # Unobservable.MAIL_REFUSED; or another try to put back what was told of before
-        reasons = [each.why for (name, _), each in self._refused.items() if name == invocation.name]
-        for why in sorted(set(reasons)):
+        for why in sorted({each.why for (name, _), each in self._refused.items() if name == invocation.name}):
             if why not in text:
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"no mail of it says: {why}")
-            if (times := len(re.findall(f"Stopped: .*{re.escape(why)}", text))) > reasons.count(why):
+            times = len(re.findall(f"Stopped: .*{re.escape(why)}", text))
+            if times > len(self._heard_of[invocation.name, why]):
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"its mail says {times} times: {why}")
 
     def _judge_telling(
