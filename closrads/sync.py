@@ -236,7 +236,7 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
 
 
 def _mark_reported(result: RunResult, ledger: Ledger) -> None:
-    """Record which pauses and failed rollbacks a report has named; if a run dies before it, they stay news."""
+    """Record which pauses, failed rollbacks and relapses a report has named; if a run dies before it, they stay news."""
     if result.mail is MailOutcome.FAILED:
         return
     for campaign in result.campaigns:
@@ -245,6 +245,12 @@ def _mark_reported(result: RunResult, ledger: Ledger) -> None:
         for change in ledger.open_changes(campaign.slug) if failed else ():
             if change.state is ChangeState.ROLLBACK_FAILED and change.before.id in failed and not change.is_reported:
                 ledger.mark_reported(change)
+        relapsed = {each.id for each in campaign.with_result(Result.SKIPPED_PREFLIGHT) if not each.is_reported}
+        if result.action is Action.RECHECK and relapsed:
+            since = recheck_since(ledger.last_recheck(campaign.slug), result.started_at)
+            for change in ledger.changes_in_effect(campaign.slug, since):
+                if change.state is ChangeState.ROLLED_BACK and change.before.id in relapsed:
+                    ledger.mark_reported(change)
         for pause in campaign.unexplained:
             if not pause.is_reported:
                 ledger.keep_unexplained(campaign.slug, replace(pause, is_reported=True))

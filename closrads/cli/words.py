@@ -54,7 +54,12 @@ class Wording:
     """Meaning of + and −; empty if they are today's changes."""
 
 
-_OF_RECHECK = {Result.UNCHANGED: "still healthy", Result.REVERTED: "put back", Result.DEFERRED: "not looked at"}
+_OF_RECHECK = {
+    Result.UNCHANGED: "still healthy",
+    Result.REVERTED: "put back",
+    Result.SKIPPED_PREFLIGHT: "broken again",
+    Result.DEFERRED: "not looked at",
+}
 _OF_UNDO = {
     Result.UPDATED: "put back",
     Result.UNCHANGED: "already as before",

@@ -97,6 +97,8 @@ class AdSetResult:
 
     A dry run leaves `added` missing and `removed` targeted, too.
     """
+    is_reported: bool = False
+    """Whether a recheck found it as an earlier one did, of which a report has told."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))
@@ -462,7 +464,9 @@ class RunResult:
 
 def _has_news(campaign: SyncReport) -> bool:
     """Tell whether a recheck of a campaign found something, or made something else of what was known."""
-    found = any(adset.result is not Result.UNCHANGED or adset.issues for adset in campaign.adsets)
+    found = any(
+        (each.result is not Result.UNCHANGED or each.issues) and not each.is_reported for each in campaign.adsets
+    )
     return found or bool(campaign.campaign_errors) or any(map(_is_news, campaign.recovered))
 
 

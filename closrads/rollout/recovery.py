@@ -59,11 +59,11 @@ def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding])
 
 
 def is_due(change: Change, now: datetime) -> bool:
-    """Return whether a recheck should retry a failed rollback: the interval doubles with each attempt.
+    """Return whether a recheck should retry a rollback that failed, or after which ads broke again.
 
-    Every attempt is a write, which may break ads again.
+    The interval doubles with each attempt: every attempt is a write, which may break ads again.
     """
-    if change.state is not ChangeState.ROLLBACK_FAILED:
+    if change.state not in {ChangeState.ROLLBACK_FAILED, ChangeState.ROLLED_BACK}:
         return True
     return now - change.changed_at >= change.changed_at - change.prepared_at
 
@@ -208,6 +208,11 @@ class _Seen:
         """Whether somebody else has set the current regions."""
         return region_keys(self.now.targeting) not in {self.change.new_regions, self.change.old_regions}
 
+    @property
+    def is_back(self) -> bool:
+        """Whether the original regions are in place."""
+        return region_keys(self.now.targeting) == self.change.old_regions
+
     def of_change_in_place(self, older: Sequence[Change]) -> "_Seen":
         """Return the same with the newest of the changes whose regions are in place; with this one if there is none."""
         present = region_keys(self.now.targeting)
@@ -330,7 +335,11 @@ def _recheck_batch(
         seen = seen.of_change_in_place(older)
         run = replace(seen.run, findings=seen.findings)
         runs.append(run)
-        if why := _why_to_restore(seen):
+        why = _why_to_restore(seen)
+        if why and seen.is_back and not is_due(seen.change, job.api.clock.now()):
+            left = _result(run.change, Result.SKIPPED_PREFLIGHT, why)
+            results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)
+        elif why:
             to_restore.append(run.failed(RollbackReason.ADS_BROKEN, *why))
             results[run.id] = _result(run.change, Result.SUPERSEDED if seen.is_foreign else Result.REVERTED, why)
         else:

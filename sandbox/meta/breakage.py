@@ -76,6 +76,8 @@ class Breakage:
     lasts: float = math.inf
     moves_updated_time: bool = True
     """Whether breaking changes the ad's `updated_time`, which is undocumented."""
+    recurs: bool = False
+    """Whether it breaks again in the same way after each repair."""
 
     @classmethod
     def ordinary(cls, effect: Effect = Effect.WITH_ISSUES, seconds: float = 0.0, reads: int = 0) -> Self:
@@ -101,6 +103,11 @@ class Breakage:
     def late(cls, seconds: float = 600.0, effect: Effect = Effect.WITH_ISSUES) -> Self:
         """Break the ad long after every check, even if it is re-published; the cure is that of a stubborn one."""
         return cls(Cure.ROLLBACK_AND_REPUBLISH, effect, seconds)
+
+    @classmethod
+    def recurring(cls, seconds: float) -> Self:
+        """Break the ad this long after every write and repair; the original targeting and a re-publish repair it."""
+        return cls(Cure.ROLLBACK_AND_REPUBLISH, seconds=seconds, recurs=True)
 
     @classmethod
     def long_review(cls, lasts: float = 86_400.0) -> Self:

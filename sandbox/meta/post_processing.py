@@ -126,7 +126,11 @@ def _break(ad: Ad, damage: Damage, at: float) -> None:
 
 def _mend(ad: Ad, now: float) -> None:
     damage, ad.damage = ad.damage, None
-    if damage is None or not damage.broken:
+    if damage is None:
+        return
+    if damage.breakage.recurs:
+        ad.damage = Damage(damage.breakage, damage.before, now, rolled_back=damage.rolled_back)
+    if not damage.broken:
         return
     ad.issues = [issue for issue in ad.issues if issue != _ISSUES.get(damage.breakage.effect)]
     if damage.paused and ad.status == "PAUSED":

@@ -83,7 +83,7 @@ def test_progress_is_kept_as_the_version_before_reads_it() -> None:
     (adset,), (pause,), (recovery,) = kept["adsets"], kept["unexplained"], kept["recovered"]
     assert (kept.pop("states_before"), adset.pop("missing"), adset.pop("extra")) == ([], [], [])
     assert (kept.pop("token_ends"), pause.pop("is_reported"), pause.pop("switched_on")) == ("", False, [])
-    assert recovery.pop("is_reported") is False
+    assert (recovery.pop("is_reported"), adset.pop("is_reported")) == (False, False)
     assert kept == KEPT_REPORT
     assert item["graph"] == {"round_trips": 3, "operations": 5, "points": 7}
 

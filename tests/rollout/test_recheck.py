@@ -225,6 +225,38 @@ class TestBrokenSince:
         assert ledger(world).previous_outcomes("veterans").reverted == {}
 
 
+class TestBrokenAgain:
+    """Ads that break again and again under the states from before: each attempt validates all ads of the ad set anew."""
+
+    def test_the_interval_between_attempts_doubles(self, world: World) -> None:
+        """A day of rechecks writes a few times; of each relapse and of each attempt one mail tells, with what to do."""
+        _, (adset,) = updated(world, Breakage.recurring(600))
+        results = []
+        for _ in range(48):
+            result = one_adset(answer := world.run(RECHECK))
+            results.append((result["result"], answer["mail"]))
+            later(world, HALF_AN_HOUR)
+
+        restored = [number for number, (result, _) in enumerate(results) if result == "reverted"]
+        assert restored == [0, 2, 6, 14, 30]
+        assert [call.path for call in world.meta.writes].count(adset) == len(restored)
+        told = [number for number, (_, mail) in enumerate(results) if mail == "sent"]
+        assert told == [0, 1, 2, 3, 6, 7, 14, 15, 30, 31]
+        assert {results[number][0] for number in told if number not in restored} == {"skipped_preflight"}
+
+    def test_a_mail_that_does_not_leave_tells_nothing(self, world: World) -> None:
+        """The next recheck tells of the relapse instead."""
+        _, (_,) = updated(world, Breakage.recurring(600))
+        world.run(RECHECK)
+        later(world, HALF_AN_HOUR)
+        with patch("handler.notify", return_value=(MailOutcome.FAILED, [])):
+            assert one_adset(world.run(RECHECK))["result"] == "skipped_preflight"
+        later(world, 1)
+
+        assert world.run(RECHECK)["mail"] == "sent"
+        assert "choose its lead form again" in world.sandbox.aws.mails[-1].text
+
+
 def test_ads_that_broke_are_restored_before_anything_else_is_asked(world: World) -> None:
     """When the token ends can wait."""
     _, (adset,) = updated(world, Breakage.late(600))

@@ -545,7 +545,8 @@ class Judge:
         is_beyond_help = (
             is_silent or is_under_a_persons or self._was_never_sound(ad, file) or self._is_covered(ad, since, file)
         )
-        return is_beyond_help and file.told.ill_at is not None
+        has_relapsed_unseen = link.broke_at + delay + self._lag > self._last_look
+        return is_beyond_help and (file.told.ill_at is not None or has_relapsed_unseen)
 
     def _was_never_sound(self, ad: Ad, file: _AdSetFile) -> bool:
         link = self._simulation.meta.links[ad.id]
