@@ -236,7 +236,7 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
 
 
 def _mark_reported(result: RunResult, ledger: Ledger) -> None:
-    """Record which pauses, failed rollbacks and relapses a report has named; if a run dies before it, they stay news."""
+    """Record which pauses, failed rollbacks and relapses a report has named; until then, they stay news."""
     if result.mail is MailOutcome.FAILED:
         return
     for campaign in result.campaigns:

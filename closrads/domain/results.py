@@ -464,10 +464,9 @@ class RunResult:
 
 def _has_news(campaign: SyncReport) -> bool:
     """Tell whether a recheck of a campaign found something, or made something else of what was known."""
-    found = any(
-        (each.result is not Result.UNCHANGED or each.issues) and not each.is_reported for each in campaign.adsets
-    )
-    return found or bool(campaign.campaign_errors) or any(map(_is_news, campaign.recovered))
+    found = [each for each in campaign.adsets if each.result is not Result.UNCHANGED or each.issues]
+    is_new = not all(each.is_reported for each in found)
+    return is_new or bool(campaign.campaign_errors) or any(map(_is_news, campaign.recovered))
 
 
 def _is_news(recovery: Recovery) -> bool:

@@ -226,7 +226,7 @@ class TestBrokenSince:
 
 
 class TestBrokenAgain:
-    """Ads that break again and again under the states from before: each attempt validates all ads of the ad set anew."""
+    """Ads that break again and again under the states from before: each attempt validates all ads anew."""
 
     def test_the_interval_between_attempts_doubles(self, world: World) -> None:
         """A day of rechecks writes a few times; of each relapse and of each attempt one mail tells, with what to do."""
