@@ -74,6 +74,8 @@ class Invocation(Process):
         """When the targeting of an ad set, or the ads of one ("… ads"), were last read."""
         self.wanted: dict[str, frozenset[str]] = simulation.demand_of(run)
         """By campaign, the region keys of the demand that was last served to the run, by whichever invocation."""
+        self.log_asked_at = self.log_told_at = 0.0
+        """When it last asked for the activity log, and of when what is that it last heard from it."""
         self.was_crashed = False
         self.mails: list[Mail] = earlier.mails if earlier else []
         self.refused_mails: list[str] = earlier.refused_mails if earlier else []

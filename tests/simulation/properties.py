@@ -129,6 +129,8 @@ class Ailment:
     since: float
     is_unexplained: bool = field(default=False, compare=False)
     """Meta has paused it, and shows no reason."""
+    is_silent: bool = field(default=False, compare=False)
+    """Meta has paused it, and shows the reason in the activity log at most."""
 
 
 @dataclass
@@ -238,7 +240,7 @@ class Judge:
             if link.broken_since is not None and (ad.issues or ad.status != "ACTIVE"):
                 is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
                 is_unexplained = is_silent and not meta.tells_of_pause(ad)
-                found.add(Ailment(ad.name, "broken", link.broke_at, is_unexplained))
+                found.add(Ailment(ad.name, "broken", link.broke_at, is_unexplained, is_silent))
             elif link.pending_since is not None:
                 found.add(Ailment(ad.name, "pending", link.pending_since))
         return found
@@ -386,7 +388,8 @@ class Judge:
             return
         seen = self._seen.get((invocation.name, adset_id), set())
         for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad):
-            if ailment.is_unexplained:
+            is_untold = ailment.is_silent and invocation.log_told_at < ailment.since <= invocation.log_asked_at
+            if ailment.is_unexplained or is_untold:
                 continue  # Unobservable.PAUSED_WITHOUT_REASON: it has to be told of, and holds nothing up
             if ailment.since >= begun and (ailment.what == "pending" or ailment in seen):
                 self._violated(

@@ -77,6 +77,7 @@ class Simulation:
         self.cloud = aws
         self.notes: list[Note] = []
         self.live: list[Invocation] = []
+        self._log_read_at = START
         self._demands: dict[str, dict[str, frozenset[str]]] = {}
         self._ends: dict[Invocation, Callable[[Outcome | None], None]] = {}
         """Who is told when an invocation ends."""
@@ -258,7 +259,13 @@ class Simulation:
         """Answer an HTTP request of the product."""
         if is_meta:
             labels, what = self._described(request)
-            return invocation.exchange("meta", labels, what, timeout, lambda call: self._meta(call, request))
+            reads_log = "GET activities" in labels
+            if reads_log:
+                invocation.log_asked_at = self.kernel.now
+            reply = invocation.exchange("meta", labels, what, timeout, lambda call: self._meta(call, request))
+            if reads_log and reply.status == HTTPStatus.OK:
+                invocation.log_told_at = self._log_read_at
+            return reply
         return invocation.exchange(
             "closrtech", (), "asks for the demand", timeout, lambda call: self._demand(call, request)
         )
@@ -292,6 +299,8 @@ class Simulation:
     def _meta(self, call: Call, request: HttpRequest) -> Reply:
         with self._taking_effect(call):
             reply = self._front_door(request)
+        if "GET activities" in call.labels and not call.is_late:
+            self._log_read_at = self.kernel.now
         self.note(call.invocation.name, f"← {_reply_text(reply)}")
         return reply
 
