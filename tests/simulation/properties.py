@@ -466,7 +466,7 @@ class Judge:
             file.is_held = result == "held" or (file.is_held and result == "deferred")  # still waits for its turn
         adset = self._simulation.meta.adsets[adset_id]
         known = self._seen.get((invocation.name, adset_id))
-        if known is None:
+        if known is None or (invocation.run.action == "sync" and not self._delivers(adset)):
             known = at_begin if self._is_to_be_looked_at(invocation, adset, file) else set()
         facts = [
             f"the link of {ailment.ad} is {ailment.what} since {self._now - ailment.since:.0f} s"
