@@ -12,6 +12,7 @@ from closrads.domain.metrics import run_metrics
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import RunResult
 from closrads.errors import ConfigError, EventError, PausedError
+from sandbox.meta import faults
 from tests.business import Business
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import RECHECK, UNDO, left_behind, result_of
@@ -32,6 +33,20 @@ def after_writes(world: World, number: int, do: Callable[[], None]) -> None:
             do()
 
     world.meta.on_exchange = look
+
+
+def amid_a_wait(world: World, monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
+    """Do something once, amid the first wait that is not the one before a verification."""
+    sleep, is_done = world.time.sleep, False
+
+    def look(seconds: float) -> None:
+        nonlocal is_done
+        if seconds != 3 and not is_done:
+            is_done = True
+            do()
+        sleep(seconds)
+
+    monkeypatch.setattr(world.time, "sleep", look)
 
 
 def switch_reads(world: World) -> int:
@@ -141,6 +156,95 @@ class TestAmidARun:
 
         business.run()
         assert switch_reads(business.world) == len(["A", "B-E", "F-I"])
+
+
+@SWITCHES
+class TestAmidAWait:
+    """Somebody stops it while it waits for Meta: what would begin after the wait does not, and nothing is written."""
+
+    def test_the_canary_waits_for_quota(
+        self, business: Business, monkeypatch: pytest.MonkeyPatch, switch: Parameters
+    ) -> None:
+        """Another program has used the account's points."""
+        world = business.world
+        world.meta.add_account("act_111", "limited")
+        world.meta.spend("act_111", 50)
+        business.adsets("AB")
+        amid_a_wait(world, monkeypatch, lambda: world.put(switch))
+
+        assert business.run() == {"deferred": "A B"}
+        assert world.time.waits == [pytest.approx(300, abs=10)]
+        assert world.meta.writes == []
+
+    def test_a_wave_waits_for_quota(
+        self, business: Business, monkeypatch: pytest.MonkeyPatch, switch: Parameters
+    ) -> None:
+        """The ad sets before it stay updated."""
+        world = business.world
+        world.meta.add_account("act_111", "limited")
+        business.adsets("ABCDEFGHIJ")
+        amid_a_wait(world, monkeypatch, lambda: world.put(switch))
+
+        came_to = business.run()
+
+        assert set(came_to) == {"updated", "deferred"}
+        assert max(world.time.waits) > 200
+        assert business.written == came_to["updated"]
+        business.assert_nothing_half_done()
+
+    @pytest.mark.parametrize(
+        ("reply", "on"),
+        [(faults.throttled_account(120), "POST adset"), (faults.TRANSIENT, "GET adset")],
+        ids=["its write is throttled", "its read fails"],
+    )
+    def test_the_canary_is_tried_again(
+        self, business: Business, monkeypatch: pytest.MonkeyPatch, switch: Parameters, reply: Any, on: str
+    ) -> None:
+        """Meta has refused it for now."""
+        world = business.world
+        business.adsets("AB")
+        if on == "GET adset":
+            world.meta.fail(None, on="GET ads", after=6.0)  # what is read is too old before the write
+        world.meta.fail(reply, on=on)
+        amid_a_wait(world, monkeypatch, lambda: world.put(switch))
+
+        assert business.run() == {"deferred": "A B"}
+        assert [write.status for write in world.meta.writes if write.status == 200] == []
+        business.assert_nothing_half_done()
+
+    def test_some_writes_of_a_wave_wait_for_others(self, business: Business, switch: Parameters) -> None:
+        """Ten go at once. Meta takes long for these, and the others would go half a minute after the last look."""
+        world = business.world
+        world.put({"limits/wave_size": "25"})
+        business.adsets("ABCDEFGHIJKLM")
+        world.meta.fail(None, on="POST adset", skip=1, times=10, after=25.0)
+        after_writes(world, 2, lambda: world.put(switch))
+
+        assert business.run() == {"updated": "A B C D E F G H I J K", "deferred": "L M"}
+        assert business.written == "A B C D E F G H I J K"
+        assert "Not begun" in business.issues("L")
+        business.assert_nothing_half_done()
+
+    def test_a_part_waits_outside_of_the_function(self, business: Business, switch: Parameters) -> None:
+        """The workflow waits for quota, and comes again to a function whose settings are of before."""
+        world = business.world
+        world.meta.add_account("act_111", "limited")
+        business.adsets("ABCDEFGH")
+        workflow = Workflow(world)
+        written: list[int] = []
+
+        def stop(event: dict[str, Any]) -> None:
+            if event["step"] == "part" and workflow.waits and not written:
+                written.append(len(world.written_adsets()))
+                world.put(switch)
+
+        workflow.before_call = stop
+        answer = workflow.run(OPEN)
+
+        assert len(workflow.waits) == 1
+        assert written == [len(world.written_adsets())]
+        assert answer["adsets_deferred"] == 8 - answer["adsets_updated"] > 0
+        business.assert_nothing_open()
 
 
 class TestUnknown:

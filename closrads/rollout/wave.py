@@ -3,8 +3,9 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from threading import Lock
 
 from closrads.concurrency import map_concurrently
 from closrads.domain.adsets import LONG_AGO
@@ -15,6 +16,7 @@ from closrads.domain.results import AdSetResult, Result
 from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import (
     ClosradsError,
+    ConfigError,
     LedgerError,
     LedgerItemTooLargeError,
     MetaError,
@@ -23,6 +25,7 @@ from closrads.errors import (
     MetaObjectError,
     MetaRateLimitError,
     MetaTransientError,
+    PausedError,
 )
 from closrads.facebook_client import read_adsets, validate_adset_geo
 from closrads.meta.graph import GraphApi
@@ -46,6 +49,7 @@ _OF_ITS_OWN = re.compile(r"\d+|“[^”]*”|\"[^\"]*\"")
 Reason = tuple[int | None, str]
 """What equal refusals have in common: Meta's code, and its subcode or what it says."""
 FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
+"""Maximum age, at a write, of the read of the ad set that it is based on, and of the switches that allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,31 @@ class Outcome:
     """The temporary error because of which it was not started; None if there was none."""
 
 
+@dataclass(slots=True)
+class _Switches:
+    """The switches of one wave. They are read before its first write, and anew before one that comes much later."""
+
+    job: Job
+    _read_at: datetime = LONG_AGO
+    _are_on: bool = True
+    _lock: Lock = field(default_factory=Lock)
+
+    def refuse_if_off(self) -> None:
+        """Read the switches; raise as `Job.refuse_if_switched_off` does."""
+        self._read_at = self.job.api.clock.now()
+        self.job.refuse_if_switched_off()
+
+    def allow_write(self) -> bool:
+        """Return whether one more write may be begun; once it may not, none may."""
+        with self._lock:
+            if self._are_on and self.job.api.clock.now() - self._read_at > FRESH_FOR:
+                try:
+                    self.refuse_if_off()
+                except (PausedError, ConfigError):
+                    self._are_on = False
+            return self._are_on
+
+
 def validate_change(api: GraphApi, change: Decision) -> Outcome:
     """Have Meta validate a planned change without applying it."""
     try:
@@ -73,8 +102,9 @@ def validate_change(api: GraphApi, change: Decision) -> Outcome:
 def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     """Apply planned changes together, if a fresh read still calls for them; return the outcomes by ad set id.
 
-    An ad set without an outcome was not started, for a temporary reason or one that concerns the whole campaign. Only a
-    single ad set waits for Meta: in a larger wave, that would delay the re-publish of all the others.
+    An ad set without an outcome was not started, for a temporary reason or one that concerns the whole campaign, such
+    as a pause amid the wave. Only a single ad set waits for Meta: in a larger wave, that would delay the re-publish of
+    all the others.
 
     Raises
     ------
@@ -125,8 +155,9 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
             outcomes[read.result.id] = read
         else:
             changes[read.adset.id] = read
+    switches = _Switches(job)
     if changes:
-        job.refuse_if_switched_off()
+        switches.refuse_if_off()
     if job.api.clock.remaining() < job.seconds_needed([change.adset for change in changes.values()]):
         return outcomes
     prepared: list[ChangeRun] = []
@@ -136,7 +167,7 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
         else:
             prepared.append(begun)
     refused = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
-    done = carry_through(job, _send(job, prepared, refused))
+    done = carry_through(job, _send(job, prepared, refused, switches))
     keep_unexplained_pauses(job, done)
     for run in done:
         change = changes[run.id]
@@ -147,13 +178,19 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     return outcomes
 
 
-def _send(job: Job, prepared: Sequence[ChangeRun], refused: list[ClosradsError]) -> list[ChangeRun]:
-    """Write changes concurrently; after an error that concerns the whole campaign, no further write is started."""
+def _send(
+    job: Job, prepared: Sequence[ChangeRun], refused: list[ClosradsError], switches: _Switches
+) -> list[ChangeRun]:
+    """Write changes concurrently; after an error that concerns the whole campaign, no further write is started.
+
+    Nor is any once somebody has paused it, for the first writes of a wave may have taken long.
+    """
     reasons: list[Reason | None] = []
 
     def send(run: ChangeRun) -> ChangeRun:
         equal = max(map(reasons.count, set(reasons) - {None}), default=0)
-        if equal >= MAX_EQUAL_REFUSALS or any(map(concerns_all, list(refused))):
+        is_stopped = equal >= MAX_EQUAL_REFUSALS or any(map(concerns_all, list(refused)))
+        if is_stopped or not switches.allow_write():
             return run.in_state(ChangeState.NOT_WRITTEN)
         done = write(job, run)
         if done.state is ChangeState.NOT_WRITTEN and done.error is not None:
