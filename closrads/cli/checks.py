@@ -559,8 +559,8 @@ def check_sender(sender: str, clients: Clients) -> Iterator[Finding]:
     address = parseaddr(sender)[1]
     domain = address.rpartition("@")[2]
     state = "is no identity of SES here"
-    for identity in _identities(address):
-        found = _identity(identity, clients)
+    for identity in identities_of(address):
+        found = identity_of(identity, clients)
         if found and found.get("VerifiedForSendingStatus"):
             yield ok(name, f"{address} is verified" + ("" if identity == address else f", by {identity}"))
             if chosen := found.get("ConfigurationSetName"):
@@ -581,17 +581,18 @@ def _recipients(recipients: Sequence[str], clients: Clients) -> Iterator[Finding
 
 def _verified(address: str, clients: Clients) -> Iterator[bool]:
     """Yield whether the address can be used in the sandbox of SES: by itself, by its domain, or by one above that."""
-    for identity in _identities(address):
-        yield bool((_identity(identity, clients) or {}).get("VerifiedForSendingStatus"))
+    for identity in identities_of(address):
+        yield bool((identity_of(identity, clients) or {}).get("VerifiedForSendingStatus"))
 
 
-def _identities(address: str) -> Sequence[str]:
+def identities_of(address: str) -> Sequence[str]:
     """Return the identities that an address may have: itself, its domain, and the domains above that."""
     labels = address.rpartition("@")[2].split(".")
     return [address, *(".".join(labels[index:]) for index in range(len(labels) - 1))]
 
 
-def _identity(identity: str, clients: Clients) -> Mapping[str, Any] | None:
+def identity_of(identity: str, clients: Clients) -> Mapping[str, Any] | None:
+    """Return what SES knows of an identity; None if it is none of this account and Region."""
     try:
         found: Mapping[str, Any] = clients["sesv2"].get_email_identity(EmailIdentity=identity)
     except ClientError as error:

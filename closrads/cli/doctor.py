@@ -21,6 +21,7 @@ from closrads.cli.checks import (
 )
 from closrads.cli.log import logged_to
 from closrads.cli.parameters import read_parameters
+from closrads.cli.sender_right import checks_of_sender_right
 from closrads.cli.stack_checks import StackState, check_stack, checks_of_stack
 from closrads.cli.terminal import FAILED, stdout_console, table, waiting
 from closrads.concurrency import map_concurrently
@@ -57,7 +58,11 @@ def run_checks(stage: str) -> list[Finding]:
             Check("stack", partial(check_stack, place, clients, stack), "cloudformation:DescribeStackResources"),
         ]
         findings = [finding for found in map_concurrently(run_check, first, len(first)) for finding in found]
-        checks = [*checks_of(place, state, clients, clock), *checks_of_stack(place, stack, clients, clock.now())]
+        checks = [
+            *checks_of(place, state, clients, clock),
+            *checks_of_sender_right(place, state, stack, clients),
+            *checks_of_stack(place, stack, clients, clock.now()),
+        ]
         for found in map_concurrently(run_check, checks, MAX_CONCURRENT_CHECKS):
             findings += found
     return merge_token_findings(findings)

@@ -978,6 +978,7 @@ def test_a_defect_in_a_check_is_a_warning() -> None:
 READS = {
     AwsRequest("ssm", "GetParametersByPath"),
     AwsRequest("cloudformation", "DescribeStackResources"),
+    AwsRequest("cloudformation", "DescribeStacks"),
     AwsRequest("sesv2", "GetAccount"),
     AwsRequest("sesv2", "GetEmailIdentity"),
     AwsRequest("sesv2", "GetConfigurationSet"),

@@ -33,9 +33,15 @@ PHYSICAL = "closrads-prod-{}-1A2B3C"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:closrads-prod-Alerts-1A2B3C"
 
 
-def deploy(sandbox: Sandbox, stage: str = "prod", resources: dict[str, dict[str, Any]] = RESOURCES) -> None:
-    """Deploy a stack of a stage."""
-    template = {"Parameters": {}, "Resources": resources, "Outputs": {}}
+def deploy(
+    sandbox: Sandbox,
+    stage: str = "prod",
+    resources: dict[str, dict[str, Any]] = RESOURCES,
+    sender_identity: str | None = "example.test",
+) -> None:
+    """Deploy a stack of a stage; without a sender's identity, one of a template from before there was any."""
+    parameters = {"SenderIdentity": {"Default": sender_identity}} if sender_identity else {}
+    template = {"Parameters": parameters, "Resources": resources, "Outputs": {}}
     client = sandbox.aws.client("cloudformation")
     client.create_stack(StackName=f"closrads-{stage}", TemplateBody=json.dumps(template))
 
@@ -95,6 +101,7 @@ def test_all_is_well(call: Call, deployed: Sandbox) -> None:
         said.items()
         >= {
             "stack closrads-prod": "9 resources",
+            "SES right": "the function may send as example.test only",
             "schedule daily run": "next on Tue 5 May 2026, 06:30 (America/New_York)",
             "schedule recheck": "next on Mon 4 May 2026, 06:45 (America/New_York)",
             "queue MissedRuns": "empty",
