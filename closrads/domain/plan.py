@@ -73,6 +73,11 @@ class Decision:
         """Whether the ad set is to be written."""
         return self.result is Result.UPDATED
 
+    @property
+    def removes_states(self) -> bool:
+        """Whether the ad set is to lose states that it targets now."""
+        return self.is_change and not region_keys(self.adset.targeting) <= self.wanted
+
     def to_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
         """Return the ad set's result: `result` if the decision was carried out, else the decision's own."""
         wanted, present = self.wanted, region_keys(self.adset.targeting)
@@ -150,24 +155,34 @@ def states_before(decisions: Iterable[Decision]) -> tuple[str, ...]:
 def prioritize(
     decisions: Sequence[Decision], previous: PreviousOutcomes, force: Collection[str]
 ) -> tuple[Decision, ...]:
-    """Order the decisions: ad sets that the last run deferred first, those that it reverted last.
+    """Order the decisions by `_turn`, and add the revert streaks.
 
     An ad set that was reverted on `MAX_REVERT_STREAK` consecutive runs for the same states needs attention instead.
     """
-    fresh, reverted = [], []
-    for decision in sorted(decisions, key=lambda decision: decision.adset.id not in previous.deferred):
+    known: list[Decision] = []
+    for decision in decisions:
         reverts = previous.reverted.get(decision.adset.id)
         if reverts is None or not decision.is_change:
-            fresh.append(decision)
+            known.append(decision)
         elif reverts.runs >= MAX_REVERT_STREAK and reverts.wanted == decision.wanted and "reverted_before" not in force:
             issue = (
                 f"It was put back on {reverts.runs} runs in a row for these states, so it is left alone until the "
                 'demand changes. See to its ads, then run it with "force": ["reverted_before"]'
             )
-            fresh.append(replace(decision, result=Result.NEEDS_ATTENTION, issues=(issue,)))
+            known.append(replace(decision, result=Result.NEEDS_ATTENTION, issues=(issue,)))
         else:
-            reverted.append(replace(decision, reverts=reverts))
-    return (*fresh, *reverted)
+            known.append(replace(decision, reverts=reverts))
+    return tuple(sorted(known, key=lambda decision: _turn(decision, previous.deferred)))
+
+
+def _turn(decision: Decision, deferred: Collection[str]) -> tuple[bool, bool, bool]:
+    """Return the sort key of a decision.
+
+    Ad sets that the last run reverted come last, for they may break again; of the others, those that it deferred come
+    first, or they might never have their turn. Among equals, those that lose states come before those that only win
+    some: a lead that nobody buys costs money, one that is not bought yet costs nothing.
+    """
+    return decision.reverts is not None, decision.adset.id not in deferred, not decision.removes_states
 
 
 def remaining(decisions: Sequence[Decision], completed: Collection[str]) -> tuple[Decision, ...]:

@@ -207,6 +207,23 @@ class TestEarlierRuns:
 
         assert [decision.adset.id for decision in found] == ["2", "1", "4", "3"]
 
+    def test_what_loses_states_goes_before_what_only_wins_some(self) -> None:
+        """Among those with the same turn; what is no change keeps nobody waiting."""
+        wanted = build_fb_regions(["FL", "GA"])
+        states = {"1": "FL", "2": "FL TX", "3": "FL", "4": "GA TX", "5": "FL TX", "6": "FL", "7": "FL GA"}
+        decisions = [decide(adset(codes.split(), adset_id=each), wanted, ()) for each, codes in states.items()]
+        previous = PreviousOutcomes({each: self.reverts(1, "FL GA") for each in "56"}, frozenset({"3", "4"}))
+
+        found = prioritize(decisions, previous, ())
+
+        assert "".join(decision.adset.id for decision in found) == "43" + "2" + "17" + "56"
+
+    def test_with_an_entry_that_cannot_be_read_nothing_is_lost(self) -> None:
+        """So no ad set goes before the others for that."""
+        (decision,) = [decide(adset(["TX"]), self.WANTED, (), keeps=True)]
+
+        assert not decision.removes_states
+
     @pytest.mark.parametrize(
         ("reverts", "force", "result"),
         [
