@@ -88,7 +88,7 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
         "dry_run": request.dry_run,
         "has_ended": run.has_ended,
         "campaigns": len(names),
-        "accounts": _by_account(left, (request.scheduled or now).toordinal()),
+        "accounts": _by_account(left, _turn(request.scheduled or now)),
         "recheck": _recheck_after(request),
     }
 
@@ -175,12 +175,17 @@ def _recheck_after(request: RunRequest) -> dict[str, Any] | None:
     return again
 
 
-def _by_account(campaigns: Sequence[CampaignConfig], day: int) -> list[list[str]]:
-    """Return the campaigns of each ad account; another one is the first each day, for the last may get no quota."""
+def _turn(start: datetime) -> int:
+    """Return a number that is one more than for the run before, whether runs come each day or each hour."""
+    return start.toordinal() + start.hour
+
+
+def _by_account(campaigns: Sequence[CampaignConfig], turn: int) -> list[list[str]]:
+    """Return the campaigns of each ad account; another one is the first each time, for the last may get no quota."""
     accounts: dict[str, list[str]] = {}
     for campaign in campaigns:
         accounts.setdefault(campaign.fb_ad_account_id, []).append(campaign.slug)
-    return [slugs[day % len(slugs) :] + slugs[: day % len(slugs)] for slugs in accounts.values()]
+    return [slugs[turn % len(slugs) :] + slugs[: turn % len(slugs)] for slugs in accounts.values()]
 
 
 def _table(settings: Settings, clock: Clock) -> Table:
