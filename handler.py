@@ -23,7 +23,7 @@ from closrads.notifier import notify, notify_of_failure
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
 from closrads.push_recheck import recheck_pushed
 from closrads.redaction import redact_all
-from closrads.sync import MAX_RUN_SECONDS, end_run, run_sync
+from closrads.sync import MAX_RUN_SECONDS, end_run, planned_report, run_sync
 
 if config.starts_in_lambda():  # Lambda gives a function a full CPU only while it initializes
     for _client in (config, dynamodb, notifier):
@@ -123,8 +123,9 @@ def _take_step(step: StepRequest, clock: Clock) -> dict[str, Any]:
 
 def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
     """Report and record a run that has ended; raise `SyncFailed` if it failed."""
-    if request.notify and result.is_news:
-        mail, refused = notify(result, settings.email, settings.timezone)
+    plan = planned_report(result, request, settings, clock) if request.notify and result.is_news else None
+    if plan is not None and plan.is_due:
+        mail, refused = notify(result, settings.email, settings.timezone, plan.earlier)
         result = replace(result, mail=mail, mail_refused=tuple(refused))
     end_run(result, request, settings, clock)
     counts = run_metrics(result, request)

@@ -40,13 +40,15 @@ def prepare() -> None:
     _ses()
 
 
-def notify(result: RunResult, email: EmailConfig | None, timezone: ZoneInfo) -> tuple[MailOutcome, Sequence[str]]:
-    """Mail the report of a run, or log its text if `email` is None.
+def notify(
+    result: RunResult, email: EmailConfig | None, timezone: ZoneInfo, earlier: Sequence[RunResult] = ()
+) -> tuple[MailOutcome, Sequence[str]]:
+    """Mail the report of a run, which sums up `earlier` ones, or log its text if `email` is None.
 
     Return the outcome, and the recipients whom SES refused although others got the report.
     """
     try:
-        report = build_report(result, timezone)
+        report = build_report(result, timezone, earlier)
         if email is None:
             logger.info("report.text", extra={"subject": report.subject, "text": report.text})
             return MailOutcome.NOT_CONFIGURED, ()

@@ -13,6 +13,7 @@ from closrads.config import refuse_if_switched_off
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, UnexplainedPause
 from closrads.domain.health import StatusChange, check_ad_health, still_unexplained
+from closrads.domain.mail_policy import ReportPlan, looks_back_to, plan_report
 from closrads.domain.plan import (
     Decision,
     decide,
@@ -25,6 +26,7 @@ from closrads.domain.plan import (
 )
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
+from closrads.domain.runs import RUN_ID_TIME
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.switches import SwitchedOff, latest
 from closrads.errors import (
@@ -212,6 +214,22 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
     return chosen + [campaign for campaign in off if has_unfinished_work(campaign)]
 
 
+def planned_report(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> ReportPlan:
+    """Return whether the report of a run is due, and what it sums up; if earlier runs cannot be read, it is due."""
+    if request.scheduled is None or not request.follows_schedule:
+        return ReportPlan()
+    since = looks_back_to(request.scheduled, settings.timezone)
+    try:
+        recorded = RunResult.from_json(redact_all(result.to_json()))
+        runs = Runs(Table(settings.ledger_table, clock)).newest(f"{since:{RUN_ID_TIME}}")
+        return plan_report(recorded, request.scheduled, runs, settings.timezone)
+    except ClosradsError as error:
+        logger.warning("ledger.runs_unread", extra={"error": str(error)})
+    except Exception as error:  # noqa: BLE001 - ads may have changed: a defect must not keep the report back
+        log_defect(error)
+    return ReportPlan()
+
+
 def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
     """Record the result of a run, and that its scheduled time is completed.
 
@@ -274,7 +292,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
             if request.scheduled:
                 leases.release_time(_time_key(request), run.run_id)
             return _leave_to(min(busy.values()), result)
-        run.runs.begin(run.run_id, request.action, mine)
+        run.runs.begin(run.run_id, request.action, mine, request.scheduled if request.follows_schedule else None)
         reports = map_concurrently(
             lambda campaign: (
                 _sync_campaign(campaign, run)

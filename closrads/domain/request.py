@@ -39,6 +39,12 @@ class RunRequest:
     opens: bool = False
     """Whether this invocation only opens the run, which several invocations then share."""
 
+    @property
+    def follows_schedule(self) -> bool:
+        """Whether it is a live sync of all campaigns that a schedule has started."""
+        is_whole = self.action is Action.SYNC and not self.dry_run and self.campaigns is None
+        return is_whole and self.scheduled is not None
+
     def to_json(self) -> dict[str, Any]:
         """Return the request as a JSON object; equal requests give equal objects."""
         scheduled = self.scheduled and self.scheduled.isoformat()

@@ -41,6 +41,8 @@ class RunRecord:
     ended_at: datetime | None
     """None if the run died or is still in progress, as is `result`."""
     result: RunResult | None
+    scheduled: datetime | None = None
+    """The scheduled time of a sync of all campaigns; None for any other run, and in records of older versions."""
 
 
 @dataclass(frozen=True, slots=True)

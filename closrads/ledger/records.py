@@ -259,7 +259,15 @@ def run_record_of(item: Item) -> RunRecord:
         started_at=_time(item["started_at"]),
         ended_at=_time(item["ended_at"]) if "ended_at" in item else None,
         result=RunResult.from_json(_unpacked(item["result"])) if "result" in item else None,
+        scheduled=_scheduled_of(item),
     )
+
+
+def _scheduled_of(item: Item) -> datetime | None:
+    """Return the scheduled time of a sync of all campaigns, whether one invocation or several had it."""
+    if shared := shared_run_of(item):
+        return shared.request.scheduled if shared.request.follows_schedule else None
+    return _time(item["scheduled"]) if "scheduled" in item else None
 
 
 def shared_run_item(run: SharedRun) -> Item:

@@ -35,8 +35,8 @@ class Runs:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def begin(self, run_id: str, action: Action, slugs: Sequence[str]) -> None:
-        """Record the start of a live run."""
+    def begin(self, run_id: str, action: Action, slugs: Sequence[str], scheduled: datetime | None = None) -> None:
+        """Record the start of a live run; `scheduled` as in `RunRecord`."""
         now = self._table.clock.now()
         item = {
             **run_key(run_id),
@@ -44,6 +44,7 @@ class Runs:
             "campaigns": list(slugs),
             "started_at": now.isoformat(),
             "expires_at": expiry(now),
+            **({"scheduled": scheduled.isoformat()} if scheduled else {}),
         }
         self._table.put(item)
 

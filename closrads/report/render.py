@@ -5,8 +5,8 @@ out.
 """
 
 from binascii import b2a_base64, b2a_qp
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from closrads.domain.results import RunResult
 from closrads.redaction import MAX_ERROR_CHARS, one_line
+from closrads.report.changes_before import changes_before
 from closrads.report.content import Content, Demand
 from closrads.report.sections import content_of
 from closrads.report.truncate import HTML_TRUNCATIONS, TEXT_TRUNCATIONS, fitting
@@ -91,9 +92,10 @@ class Report:
     text: str
 
 
-def build_report(result: RunResult, timezone: ZoneInfo) -> Report:
-    """Return the redacted report on a run; dates are in `timezone`."""
+def build_report(result: RunResult, timezone: ZoneInfo, earlier: Sequence[RunResult] = ()) -> Report:
+    """Return the redacted report on a run, which sums up `earlier` ones; dates are in `timezone`."""
     content = content_of(result, timezone)
+    content = replace(content, notes=(*content.notes, *changes_before(earlier, timezone)))
     return Report(
         one_line(content.subject),
         html=fitting(content, HTML_TRUNCATIONS, html_of, encoded_size, MAX_HTML_BYTES),

@@ -533,6 +533,7 @@ OFF_LONG = Kind(
     "Its ads keep the states they have, whatever the demand.",
 )  # fmt: skip
 OFF = Kind("grey", "Off", Who.NOBODY, (), f"It keeps its states until {OPERATOR} switches it on.")
+CHANGED_BEFORE = Kind("grey", "Changed since the last daily report", Who.NOBODY)
 OFF_ADS_TEXT = "has been off since a change of its ad set on {}, and Meta does not say by whom"
 
 
@@ -635,6 +636,16 @@ def in_the_past(text: str) -> str:
 def several(count: int, noun: str) -> str:
     """Return a count with its noun."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def times(count: int) -> str:
+    """Return how often something happened."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def time_of(moment: datetime) -> str:
+    """Return the weekday and the time of a moment, such as “Mon 6:30 am”."""
+    return f"{moment:%a} {moment.hour % 12 or 12}:{moment:%M} {'ap'[moment.hour // 12]}m"
 
 
 def token_notice(days_left: int | None) -> str:

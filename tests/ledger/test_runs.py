@@ -1,6 +1,7 @@
 """What is kept of runs, and of those that several invocations share."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -39,6 +40,20 @@ class TestLiveRuns:
         assert (run["action"], run["campaigns"], run["success"]) == ("undo", ["veterans", "truckers"], True)
         assert (run["started_at"], run["ended_at"]) == ("2026-05-04T10:30:00+00:00", "2026-05-04T10:31:00+00:00")
         assert run["expires_at"] == int((START + KEPT_FOR).timestamp())
+
+    def test_a_sync_of_all_campaigns_keeps_its_scheduled_time(self, world: World) -> None:
+        """However it was started: a daily report asks for it. A run without one, as all of before, has none."""
+        result = RunResult(ME, Action.SYNC, dry_run=False, started_at=START, duration_ms=1, campaigns=()).to_json()
+        for run_id, scheduled in ((ME, START), (OTHER, None)):
+            runs(world).begin(run_id, Action.SYNC, ["veterans"], scheduled)
+            runs(world).end(run_id, result)
+        whole = RunRequest(Action.SYNC, dry_run=False, scheduled=START, opens=True)
+        for number, request in enumerate((whole, replace(whole, campaigns=("veterans",)))):
+            runs(world).open(replace(a_shared_run(), run_id=f"{OTHER}{number}", request=request))
+
+        assert {run.run_id: run.scheduled for run in runs(world).newest()} == {
+            ME: START, OTHER: None, f"{OTHER}0": START, f"{OTHER}1": None,
+        }  # fmt: skip
 
     def test_a_run_that_never_began_leaves_no_result(self, world: World) -> None:
         """Nobody can undo it by its id later."""

@@ -1,0 +1,52 @@
+"""PURE: what a daily report says of the changes that earlier runs have made since the last one."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo
+
+from closrads.domain.results import Result, RunResult, SyncReport
+from closrads.report.boxes import line
+from closrads.report.content import Box, Item
+from closrads.report.sections import _signs
+from closrads.report.wording import CHANGED_BEFORE, COUNTED, several, time_of, times
+
+MAX_CHANGES = 6
+"""Number of changes of a campaign that are told in full, the latest ones."""
+_CHANGED = (Result.UPDATED, Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED)
+
+
+def changes_before(earlier: Sequence[RunResult], timezone: ZoneInfo) -> Iterator[Box]:
+    """Yield a box with a line for each campaign that `earlier` runs, oldest first, have changed, if there are any."""
+    told: dict[str, tuple[str, list[str]]] = {}
+    for result in earlier:
+        for campaign in result.campaigns:
+            if changes := ", ".join(_changes(campaign)):
+                _, lines = told.setdefault(campaign.slug, (line(campaign.campaign_name), []))
+                lines.append(f"{time_of(result.started_at.astimezone(timezone))}, {changes}")
+    if told:
+        items = tuple(Item(name, "campaign", _text(lines)) for name, lines in told.values())
+        yield Box(CHANGED_BEFORE.tone, CHANGED_BEFORE.title, CHANGED_BEFORE.who, (), CHANGED_BEFORE.note, items)
+
+
+def _text(lines: Sequence[str]) -> str:
+    omitted = len(lines) - MAX_CHANGES
+    shown = [f"{times(omitted)} before", *lines[-MAX_CHANGES:]] if omitted > 0 else lines
+    return f"was changed {times(len(lines))}: {'; '.join(shown)}"
+
+
+def _changes(campaign: SyncReport) -> Iterator[str]:
+    """Yield what became of a campaign's ad sets, by words; the details of a very large result may be lost."""
+    words = Counter[str]()
+    for result in _CHANGED:
+        words[COUNTED[result]] += campaign.count(result)
+    for word, count in words.items():
+        if count:
+            states = _states(campaign) if word == COUNTED[Result.UPDATED] else ""
+            yield f"{several(count, 'ad set')} {word}{states}"
+
+
+def _states(campaign: SyncReport) -> str:
+    """Return the states that most of the updated ad sets have got and lost."""
+    groups = Counter(_signs(adset.added, adset.removed) for adset in campaign.with_result(Result.UPDATED))
+    (signs, _), *_ = groups.most_common(1) or [("", 0)]
+    return f" ({signs}{' and others' if len(groups) > 1 else ''})" if signs else ""

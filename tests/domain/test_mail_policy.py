@@ -1,0 +1,203 @@
+"""Which scheduled syncs mail their report, and what their reports sum up."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.mail_policy import LOOKS_BACK_DAYS, looks_back_to, plan_report
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
+from closrads.domain.runs import RunRecord
+from closrads.domain.switches import SwitchedOff
+
+NEW_YORK = ZoneInfo("America/New_York")
+MIDNIGHT = datetime(2026, 5, 4, tzinfo=NEW_YORK)
+VETERANS = SyncReport("veterans", "Veterans", dry_run=False, adsets=(AdSetResult("1", "Broad", Result.UNCHANGED),))
+
+
+def sync(hour: float, campaign: SyncReport = VETERANS, mail: MailOutcome = MailOutcome.NOT_ASKED) -> RunRecord:
+    """Return a scheduled sync so many hours after the day's midnight."""
+    at = MIDNIGHT + timedelta(hours=hour)
+    result = RunResult(f"{hour}", Action.SYNC, dry_run=False, started_at=at, duration_ms=1, campaigns=(campaign,))
+    return RunRecord(result.run_id, Action.SYNC, ("veterans",), at, at, replace(result, mail=mail), scheduled=at)
+
+
+def told(hour: float, campaign: SyncReport = VETERANS) -> RunRecord:
+    """Return one that has mailed."""
+    return sync(hour, campaign, MailOutcome.SENT)
+
+
+def is_due(now: RunRecord, *earlier: RunRecord) -> bool:
+    """Tell whether the report of a run is due; the earlier ones are given newest first."""
+    assert now.result is not None
+    assert now.scheduled is not None
+    return plan_report(now.result, now.scheduled, earlier, NEW_YORK).is_due
+
+
+def summed_up(now: RunRecord, *earlier: RunRecord) -> list[str]:
+    """Return the ids of the runs that its report sums up."""
+    assert now.result is not None
+    assert now.scheduled is not None
+    plan = plan_report(now.result, now.scheduled, earlier, NEW_YORK)
+    assert plan.is_due
+    return [result.run_id for result in plan.earlier]
+
+
+def with_adset(result: Result, *issues: str, adset_id: str = "1") -> SyncReport:
+    """Return a campaign with an ad set that has come to this."""
+    return replace(VETERANS, adsets=(AdSetResult(adset_id, "Broad", result, issues=issues),))
+
+
+def recovered(found: ChangeState, state: ChangeState, *issues: str) -> SyncReport:
+    """Return a campaign with an earlier run's change."""
+    return replace(VETERANS, recovered=(Recovery("r", "1", "Broad", found, state, issues),))
+
+
+OPEN = recovered(ChangeState.WRITTEN, ChangeState.WRITTEN)
+NEWS = {
+    "a change": (VETERANS, with_adset(Result.UPDATED)),
+    "a rollback": (VETERANS, with_adset(Result.REVERTED)),
+    "one that failed again": (with_adset(Result.ROLLBACK_FAILED), with_adset(Result.ROLLBACK_FAILED)),
+    "finished for an earlier run": (OPEN, recovered(ChangeState.WRITTEN, ChangeState.VERIFIED)),
+    "an open change": (VETERANS, OPEN),
+    "another state of it": (OPEN, recovered(ChangeState.WRITTEN, ChangeState.ROLLBACK_FAILED)),
+    "a broken ad": (VETERANS, with_adset(Result.SKIPPED_PREFLIGHT, "broken")),
+    "a broken ad of another ad set": (
+        with_adset(Result.SKIPPED_PREFLIGHT, "broken"),
+        with_adset(Result.SKIPPED_PREFLIGHT, "broken", adset_id="2"),
+    ),
+    "another issue": (with_adset(Result.SKIPPED_PREFLIGHT, "broken"), with_adset(Result.SKIPPED_PREFLIGHT, "gone")),
+    "an issue of an ad set that is as wanted": (VETERANS, with_adset(Result.UNCHANGED, "reaches beyond")),
+    "an ad set with issues": (VETERANS, with_adset(Result.NOT_ACTIVE, "Meta says WITH_ISSUES")),
+    "a failure": (VETERANS, with_adset(Result.FAILED, "no")),
+    "the campaign's failure": (VETERANS, replace(VETERANS, campaign_errors=("CLOSRTECH does not answer",))),
+    "another one": (
+        replace(VETERANS, campaign_errors=("CLOSRTECH does not answer",)),
+        replace(VETERANS, campaign_errors=("Meta does not answer",)),
+    ),
+    "a state that is none": (VETERANS, replace(VETERANS, unmapped_states=("PR",))),
+    "an ad that is off": (
+        VETERANS,
+        replace(VETERANS, unexplained=(UnexplainedPause("1", "Broad", {"7": "Video"}, MIDNIGHT),)),
+    ),
+    "put off": (VETERANS, with_adset(Result.DEFERRED, "quota")),
+    "no ad set": (VETERANS, replace(VETERANS, adsets=())),
+    "failures of which only the number is kept": (
+        replace(VETERANS, adsets=(), omitted={Result.FAILED: 1}),
+        replace(VETERANS, adsets=(), omitted={Result.FAILED: 2}),
+    ),
+}
+"""What the last report has told, and what there is now."""
+NO_NEWS = {
+    "all as before": (VETERANS, VETERANS),
+    "trouble that is over": (with_adset(Result.SKIPPED_PREFLIGHT, "broken"), VETERANS),
+    "the same but for a number": (
+        replace(VETERANS, campaign_errors=("again in 12 minutes",)),
+        replace(VETERANS, campaign_errors=("again in 7 minutes",)),
+    ),
+    "others put off": (with_adset(Result.DEFERRED), with_adset(Result.HELD, adset_id="2")),
+    "in process": (VETERANS, with_adset(Result.NOT_ACTIVE, "Meta says IN_PROCESS")),
+    "at its end": (VETERANS, with_adset(Result.ENDED)),
+    "left to another run": (VETERANS, replace(VETERANS, adsets=(), left_to="20260504T103000Z-00000000")),
+    "only numbers, and nothing wrong": (VETERANS, replace(VETERANS, adsets=(), omitted={Result.UNCHANGED: 9})),
+}
+
+
+class TestLaterOnADay:
+    """The daily report is out."""
+
+    @pytest.mark.parametrize("name", NEWS)
+    def test_news(self, name: str) -> None:
+        """It is mailed, and once it was, it is news no more, unless it is a change."""
+        before, now = NEWS[name]
+
+        assert is_due(sync(9, now), told(8, before))
+        is_change = name in {"a change", "a rollback", "one that failed again", "finished for an earlier run"}
+        assert is_due(sync(10, now), told(9, now), told(8, before)) == is_change
+
+    @pytest.mark.parametrize("name", NO_NEWS)
+    def test_no_news(self, name: str) -> None:
+        """Nobody is bothered."""
+        before, now = NO_NEWS[name]
+
+        assert not is_due(sync(9, now), told(8, before))
+
+    def test_a_pause_and_a_setting_without_effect(self) -> None:
+        """They are the whole run's."""
+        off = SwitchedOff(MIDNIGHT)
+        record = sync(9)
+        assert record.result is not None
+        for result in (replace(record.result, switched_off=(off,)), replace(record.result, notices=("no effect",))):
+            now, before = (
+                replace(record, result=result),
+                replace(told(8), result=replace(result, mail=MailOutcome.SENT)),
+            )
+            assert is_due(now, told(8))
+            assert not is_due(now, before)
+
+    def test_trouble_that_was_away_for_a_while_is_news_again(self) -> None:
+        """Somebody has mended it, and it is broken once more."""
+        ill = with_adset(Result.SKIPPED_PREFLIGHT, "broken")
+
+        assert not is_due(sync(10, ill), sync(9, ill), told(8, ill))
+        assert is_due(sync(10, ill), sync(9), told(8, ill))
+
+    @pytest.mark.parametrize("mail", [MailOutcome.SENT, MailOutcome.NOT_CONFIGURED])
+    def test_a_report_in_the_log_is_one(self, mail: MailOutcome) -> None:
+        """As without an address there is no other."""
+        assert not is_due(sync(9), sync(8, mail=mail))
+
+    def test_no_more_runs_are_asked_for_than_are_needed(self) -> None:
+        """The ledger hands them out page by page."""
+
+        def runs() -> Iterator[RunRecord]:
+            yield sync(10)
+            yield told(9)
+            pytest.fail("asked for more")
+
+        now = sync(11)
+        assert now.result is not None
+        assert now.scheduled is not None
+        assert not plan_report(now.result, now.scheduled, runs(), NEW_YORK).is_due
+
+
+class TestTheFirstOfADay:
+    """It is always mailed."""
+
+    def test_what_does_not_count(self) -> None:
+        """A run of another kind, one that died, one that is scheduled later or at the same time, a mail that failed."""
+        by_hand = replace(told(8), scheduled=None)
+        died = replace(told(7), result=None)
+        failed = sync(6, mail=MailOutcome.FAILED)
+
+        assert summed_up(sync(9), told(10), told(9), by_hand, died, failed) == ["6"]
+
+    def test_it_sums_up_what_came_after_the_last_one(self) -> None:
+        """Oldest first; the days before that are over."""
+        yesterday = [sync(-1), told(-3), sync(-4), told(-20), sync(-21, mail=MailOutcome.FAILED)]
+
+        assert summed_up(sync(1), *yesterday, told(-25), sync(-26)) == ["-4", "-3", "-1"]
+
+    def test_of_a_day_without_any_report_all_is_summed_up(self) -> None:
+        """No mail has told of it."""
+        assert summed_up(sync(1), sync(-1), sync(-2)) == ["-2", "-1"]
+
+    @pytest.mark.parametrize("hours", [24, 23.5, 24.5])
+    def test_of_a_daily_schedule_nothing_is_summed_up(self, hours: float) -> None:
+        """The run of the day before has told everything itself."""
+        assert summed_up(sync(6.5), told(6.5 - hours)) == []
+
+    @given(st.integers(0, 60 * 24 * 400))
+    def test_it_looks_back_to_a_midnight(self, minutes: int) -> None:
+        """In the schedule's time zone, also when the clocks change."""
+        moment = MIDNIGHT + timedelta(minutes=minutes)
+        since = looks_back_to(moment, NEW_YORK).astimezone(NEW_YORK)
+
+        assert (since.hour, since.minute) == (0, 0)
+        assert (moment.date() - since.date()).days == LOOKS_BACK_DAYS
