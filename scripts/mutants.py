@@ -1,8 +1,8 @@
 """`make mutants`: change the code in small ways, one at a time, and fail if the tests do not notice.
 
 mutmut makes the mutants and runs the tests that reach them; `[tool.mutmut]` in `pyproject.toml` names the packages and
-the tests. Left out are mutants that mypy refuses, and survivors that differ only in the wording of a text for people,
-which a reviewer judges. Every other survivor is listed in `tests/survivors.toml`, with the reason why it may live.
+the tests. Left out are mutants that mypy refuses, and those that differ only in the wording of a text for people, which
+a reviewer judges. Every survivor is listed in `tests/survivors.toml`, with the reason why it may live.
 
     python -m scripts.mutants           runs all of them
     python -m scripts.mutants --keep    runs those of functions that have changed since, and judges all; after
@@ -12,13 +12,16 @@ which a reviewer judges. Every other survivor is listed in `tests/survivors.toml
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Collection, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +32,9 @@ KILLED_PCT = 95.0
 
 _KILLED = {"killed", "timeout"}
 _REFUSED_BY_MYPY = "caught by type check"
+_SKIPPED = "skipped"
+_EXIT_CODE_OF_SKIPPED = 34
+"""What mutmut keeps of a skipped mutant; it runs only those of which it keeps nothing yet."""
 _UNFINISHED = {"not checked", "check was interrupted by user"}
 _LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
 
@@ -94,17 +100,39 @@ def read_results() -> Iterator[tuple[str, str]]:
         yield name, status
 
 
-def read_mutation(name: str) -> Mutation:
-    """Return the change that a mutant makes."""
+def read_mutation(name: str, path: Path | None = None) -> Mutation:
+    """Return the change that a mutant makes; without the path of its module, that is looked for."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant  # noqa: PLC0415 - only the layer `mutants` has it
 
-    lines = get_diff_for_mutant(name).splitlines()
+    lines = get_diff_for_mutant(name, path=path).splitlines()
     was, now = (
         " ".join(line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(3 * sign))
         for sign in "-+"
     )
     function = name.partition("__mutmut_")[0]
     return Mutation(re.sub(r"\.x_|\.xǁ|ǁ", ".", function), was, now)
+
+
+def make_mutants() -> None:
+    """Make the mutants of all functions that have changed, and skip those that differ only in the wording of a text.
+
+    Each of these would run all its tests in vain, for no test looks at wording.
+    """
+    from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants  # noqa: PLC0415 - as above
+    from mutmut.mutation.data import SourceFileMutationData  # noqa: PLC0415
+    from mutmut.utils.file_utils import walk_mutatable_files  # noqa: PLC0415
+
+    with redirect_stdout(StringIO()):
+        copy_src_dir()
+        copy_also_copy_files()
+        create_mutants(os.cpu_count() or 1)
+    for path in walk_mutatable_files():
+        data = SourceFileMutationData(path=path)
+        data.load()
+        for name, exit_code in data.exit_code_by_key.items():
+            if exit_code is None and read_mutation(name, path).is_wording:
+                data.exit_code_by_key[name] = _EXIT_CODE_OF_SKIPPED
+        data.save()
 
 
 def _mutmut(*arguments: str) -> str:
@@ -118,15 +146,17 @@ def main() -> None:
     accepted = read_accepted()
     if not parser.parse_args().keep:
         shutil.rmtree(ROOT / "mutants", ignore_errors=True)
+    make_mutants()
     subprocess.run([MUTMUT, "run"], cwd=ROOT, check=True)  # noqa: S603 - runs mutmut
     results = dict(read_results())
     if unfinished := [name for name, status in results.items() if status in _UNFINISHED]:
         sys.exit(f"{len(unfinished)} mutants have not been run: python -m scripts.mutants --keep goes on")
     killed = sum(status in _KILLED for status in results.values())
     refused = sum(status == _REFUSED_BY_MYPY for status in results.values())
-    alive = [read_mutation(name) for name, status in results.items() if status not in {*_KILLED, _REFUSED_BY_MYPY}]
-    survivors = [each for each in alive if not each.is_wording]
-    print(f"{len(results)} mutants; {refused} refused by mypy, {len(alive) - len(survivors)} in the wording of a text")
+    skipped = sum(status == _SKIPPED for status in results.values())
+    dead = {*_KILLED, _REFUSED_BY_MYPY, _SKIPPED}
+    survivors = [read_mutation(name) for name, status in results.items() if status not in dead]
+    print(f"{len(results)} mutants; {refused} refused by mypy, {skipped} in the wording of a text")
     print(f"{killed} killed, {len(survivors)} survived: {killed_pct(killed, len(survivors)):.1f} %")
     if complaints := judge(killed, survivors, accepted):
         print("", *complaints, sep="\n\n")

@@ -28,8 +28,8 @@ FIGURE = "figure"
 # pytest --hypothesis-profile random
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None)
-settings.register_profile(  # one failing case is enough to notice a mutant
-    "mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate)
+settings.register_profile(  # one failing case is enough to notice a mutant, and nearly all show early
+    "mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate), max_examples=20
 )
 settings.load_profile("repeatable")
 
@@ -120,6 +120,17 @@ def libraries_log() -> Iterator[StringIO]:
     logging.root.removeHandler(handler)
     for each, level in zip(loggers, levels, strict=True):
         each.setLevel(level)
+
+
+@pytest.hookimpl(trylast=True)  # Hypothesis marks its tests before
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that are most likely to notice mutmut's mutant, and the quick ones: one failure will do."""
+    mutant = os.environ.get("MUTANT_UNDER_TEST", "")
+    if "__mutmut_" in mutant:
+        own = f"test_{mutant.split('.')[2]}.py"
+        items.sort(
+            key=lambda item: (item.path.name != own, item.path.parent.name != "domain", "hypothesis" in item.keywords)
+        )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
