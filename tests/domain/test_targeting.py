@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 
 from closrads.domain.targeting import (
     _build_new_targeting,
+    category_conflicts,
+    control_conflicts,
     geo_conflicts,
+    misnamed_regions,
     reaches_beyond_states,
     region_keys,
+    regions_besides,
     states,
     with_regions_of,
     without_computed,
@@ -78,6 +82,31 @@ class TestRegionKeys:
     def test_a_key_that_is_no_state_is_shown_as_it_is(self) -> None:
         """It is not hidden."""
         assert states({"3886", "99"}) == ("99", "TX")
+
+    def test_the_other_regions_stay_as_they_are(self) -> None:
+        """With whatever Meta shows of them, and also those that cannot be read."""
+        others = [{"key": 3852, "name": "Florida", "new": 1}, "3853", None]
+        mixed = {"geo_locations": {"regions": [*build_fb_regions(["TX"]), *others]}}
+
+        assert regions_besides(mixed, ["3886"]) == tuple(others)
+        assert regions_besides(mixed, ["3886", "3852", "3853", "None"]) == ()
+        assert regions_besides({}, []) == ()
+
+
+class TestMisnamedRegions:
+    """Keys that do not mean what they are taken for."""
+
+    def test_the_key_and_both_names_are_said(self) -> None:
+        """A person can look it up."""
+        targeted = targeting(["FL", "TX"])
+        targeted["geo_locations"]["regions"][1] = {"key": 3886, "name": "Ontario"}
+
+        assert misnamed_regions(targeted) == ("Meta shows region 3886, which should be TX, as “Ontario”",)
+
+    @pytest.mark.parametrize("region", [{"key": "3886"}, {"key": "3886", "name": ""}, {"name": ""}, "3886", None])
+    def test_what_has_no_name_says_nothing(self, region: Any) -> None:
+        """Meta may omit it."""
+        assert misnamed_regions({"geo_locations": {"regions": [region]}}) == ()
 
 
 class TestNewTargeting:
@@ -177,6 +206,7 @@ class TestConflicts:
             ({"geo_markets": [{"key": "COMSCORE_MARKET:2001"}]}, "markets"),
             ({"electoral_districts": [{"key": "US:OH01"}]}, "electoral_districts"),
             ({"something_new": True}, "something_new"),
+            ({"location_types": ["home"], "zips": [{"key": "US:44101"}]}, "zip codes"),
         ],
     )
     def test_locations_that_a_person_chose_inside_the_us(self, geo: dict[str, Any], said: str) -> None:
@@ -193,7 +223,7 @@ class TestConflicts:
             {"countries": ["CA"]},
             {"countries": [], "cities": [], "zips": None},
             {"cities": [{"key": "296875", "country": "CA"}]},
-            {"zips": [{"key": "CA:K1A"}]},
+            {"zips": [{"key": "CA:K1A"}, {"key": "GB:EC1A:1"}]},
         ],
     )
     def test_what_is_in_nobodys_way(self, geo: dict[str, Any]) -> None:
@@ -205,7 +235,7 @@ class TestConflicts:
         mixed = targeting(["TX"])
         mixed["geo_locations"]["regions"].append({"key": "527", "name": "Ontario", "country": "CA"})
 
-        assert "Ontario" in geo_conflicts(mixed, {"3886"})[0]
+        assert "(Ontario)" in geo_conflicts(mixed, {"3886"})[0]
 
     @pytest.mark.parametrize("geo", [None, {}])
     def test_targeting_without_any_place(self, geo: Any) -> None:
@@ -240,6 +270,72 @@ class TestConflicts:
         excluding = {**targeting(["TX"]), "excluded_geo_locations": {"cities": [{"key": "5", "country": "US"}]}}
 
         assert geo_conflicts(excluding, {"3886"}) == ()
+
+    @pytest.mark.parametrize("group", ["geo_locations", "excluded_geo_locations"])
+    def test_locations_that_cannot_be_read(self, group: str) -> None:
+        """Nobody knows what a write would take away."""
+        (conflict,) = geo_conflicts({**targeting(["TX"]), group: ["US"]}, {"3852"})
+
+        assert conflict.startswith(f"Its {group} cannot be read")
+
+
+class TestCategories:
+    """Special ad categories that do not allow to exclude locations."""
+
+    @pytest.mark.parametrize(
+        ("excluded", "categories", "said"),
+        [
+            ({"cities": [{"key": "5"}]}, ["HOUSING"], "(HOUSING)"),
+            ({"cities": [{"key": "5"}]}, ["NONE", "HOUSING", "CREDIT"], "(CREDIT, HOUSING)"),
+            ({"location_types": ["home"], "regions": [{"key": "3886"}]}, ["EMPLOYMENT"], "(EMPLOYMENT)"),
+            ({"cities": [{"key": "5"}]}, ["NONE"], ""),
+            ({"cities": [{"key": "5"}]}, [], ""),
+            ({"cities": [], "location_types": ["home"]}, ["HOUSING"], ""),
+            ({"location_types": ["home"]}, ["HOUSING"], ""),
+            (None, ["HOUSING"], ""),
+        ],
+    )
+    def test_an_exclusion_conflicts_with_some_of_them(self, excluded: Any, categories: list[str], said: str) -> None:
+        """An empty one excludes nothing, and what kinds of location are meant is no location."""
+        found = category_conflicts({**targeting(["TX"]), "excluded_geo_locations": excluded}, categories)
+
+        assert len(found) == bool(said)
+        assert said in "".join(found)
+
+
+class TestControls:
+    """What binds all ad sets of an ad account."""
+
+    WANTED = ("3852", "3886")
+
+    @pytest.mark.parametrize(
+        ("controls", "said"),
+        [
+            ({}, []),
+            ({"geo_locations": None, "excluded_geo_locations": None}, []),
+            ({"geo_locations": {"regions": []}}, []),
+            ({"geo_locations": {"countries": ["US"]}}, []),
+            ({"geo_locations": {"countries": ["CA", "US"], "regions": build_fb_regions(["TX"])}}, []),
+            ({"geo_locations": {"country_groups": ["worldwide"]}}, []),
+            ({"geo_locations": {"regions": build_fb_regions(["FL", "GA", "TX"])}}, []),
+            ({"geo_locations": {"regions": build_fb_regions(["GA", "TX"])}}, ["do not include FL:"]),
+            ({"geo_locations": {"countries": ["CA"]}}, ["do not include FL, TX:"]),
+            ({"excluded_geo_locations": {"regions": build_fb_regions(["GA"])}}, []),
+            ({"excluded_geo_locations": {"regions": build_fb_regions(["FL", "GA"])}}, ["exclude FL:"]),
+            (
+                {
+                    "geo_locations": {"regions": build_fb_regions(["TX"])},
+                    "excluded_geo_locations": {"regions": build_fb_regions(["TX"])},
+                },
+                ["exclude TX:", "do not include FL:"],
+            ),
+        ],
+    )
+    def test_the_states_that_they_forbid_are_named(self, controls: dict[str, Any], said: list[str]) -> None:
+        """And no state that is not in demand."""
+        found = control_conflicts(controls, self.WANTED)
+
+        assert [text.partition("ad account ")[2][: len(part)] for text, part in zip(found, said, strict=True)] == said
 
 
 class TestComputedKeys:
