@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.adsets import AdSetSnapshot
-from closrads.domain.changes import FINAL_STATES, TRANSITIONS, Change, ChangeState, RollbackReason
+from closrads.domain.changes import (
+    FINAL_STATES,
+    TRANSITIONS,
+    Change,
+    ChangeState,
+    RollbackReason,
+    UnexplainedPause,
+)
 from closrads.domain.request import Action
 from closrads.state_mapper import build_fb_regions
 from tests.world import START
@@ -147,3 +154,34 @@ def test_old_and_new_regions_are_those_before_and_after() -> None:
     """Whose the targeting is, is judged by these."""
     assert a_change().old_regions == {region["key"] for region in build_fb_regions(["GA", "OH"])}
     assert a_change().new_regions == {region["key"] for region in build_fb_regions(["FL"])}
+
+
+class TestJoining:
+    """The unexplained pauses of one ad set from two days."""
+
+    EARLIER = UnexplainedPause("501", "Broad", {"11": "Spring", "12": "Summer"}, START, is_reported=True)
+
+    def test_all_ads_are_in_it_since_the_earlier_day(self) -> None:
+        """In whatever order they are joined; an ad has the name that it had last."""
+        later = UnexplainedPause("501", "Broad", {"12": "Autumn", "13": "Winter"}, START + timedelta(days=1))
+
+        joined = later.joining(self.EARLIER)
+
+        assert joined == replace(later, ads={"11": "Spring", "12": "Autumn", "13": "Winter"}, since=START)
+        assert self.EARLIER.joining(later).since == START
+        assert later.joining(None) is later
+
+    @pytest.mark.parametrize(
+        ("ads", "reported", "is_reported"),
+        [
+            pytest.param(["11"], True, True, id="one of them again"),
+            pytest.param(["11", "12"], True, True, id="the same"),
+            pytest.param(["11", "13"], True, False, id="another one"),
+            pytest.param(["11"], False, False, id="none was told"),
+        ],
+    )
+    def test_it_is_told_once_all_of_it_is(self, ads: list[str], *, reported: bool, is_reported: bool) -> None:
+        """A recheck names an ad once."""
+        later = UnexplainedPause("501", "Broad", dict.fromkeys(ads, "?"), START, is_reported=reported)
+
+        assert later.joining(replace(self.EARLIER, is_reported=reported)).is_reported is is_reported

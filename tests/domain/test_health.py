@@ -20,6 +20,7 @@ from closrads.domain.health import (
     explained_as_metas,
     is_in_process,
     pauses_to_explain,
+    ran_meanwhile,
     still_unexplained,
     switched_off_by_meta,
     who_paused,
@@ -95,6 +96,7 @@ class TestWhoPaused:
                 [row(Actor.ADVERTISER, 20), row(Actor.META, 30, switched_on=ON)], None, id="last seen switched on"
             ),
             pytest.param([row(Actor.ADVERTISER, -59)], Actor.ADVERTISER, id="as clocks differ"),
+            pytest.param([row(Actor.ADVERTISER, -60)], Actor.ADVERTISER, id="as far as clocks may differ"),
             pytest.param([row(Actor.ADVERTISER, -61)], None, id="before the change"),
             pytest.param([row(Actor.ADVERTISER, 86_400)], Actor.ADVERTISER, id="a day later"),
         ],
@@ -195,6 +197,14 @@ class TestPreflight:
 
         assert finding.health is AdHealth.UNREADABLE
         assert "SLEEPING" in finding.reason
+
+    def test_an_ad_that_cannot_be_read_is_not_taken_for_healthy(self) -> None:
+        """With why, whatever its row says besides."""
+        ad = replace(RAN, issues=(LOST_FORM,), unreadable="Its status is no text")
+
+        findings = check_ad_health(AdSetSnapshot("1", "A", "900", "ACTIVE", {}, (ad,)))
+
+        assert findings == (AdFinding(ad, AdHealth.UNREADABLE, "Its status is no text"),)
 
     def test_each_broken_ad_is_named(self) -> None:
         """One broken ad hides no other, and a sound one is not named."""
@@ -433,6 +443,30 @@ class TestSwitchedOffByMeta:
             assert findings[ad.id].health is AdHealth.BROKEN
             told = who_paused(ad.id, log, SINCE)
             assert told is None or told.actor is not Actor.ADVERTISER
+
+
+class TestRanMeanwhile:
+    """Ads that a person has switched on after the change began, and Meta off."""
+
+    OFF = Ad("12", "New", "PAUSED", "PAUSED")
+
+    @pytest.mark.parametrize(
+        ("now", "log", "ran"),
+        [
+            pytest.param(OFF, [row(Actor.META, ad_id="12")], True, id="Meta"),
+            pytest.param(OFF, [row(Actor.ADVERTISER, ad_id="12")], False, id="a person"),
+            pytest.param(OFF, [row(Actor.UNKNOWN, ad_id="12")], False, id="nobody known"),
+            pytest.param(OFF, [row(Actor.META)], False, id="another ad"),
+            pytest.param(OFF, [row(Actor.META, -61, ad_id="12")], False, id="before"),
+            pytest.param(replace(OFF, status="ACTIVE"), [row(Actor.META, ad_id="12")], False, id="on again"),
+            pytest.param(paused(), [row(Actor.META)], False, id="it ran before as well"),
+        ],
+    )
+    def test_only_what_was_off_before_and_is_off_by_metas_hand(
+        self, now: Ad, log: list[StatusChange], *, ran: bool
+    ) -> None:
+        """The change answers for all others elsewhere."""
+        assert ran_meanwhile([RAN], [now], log, SINCE) == ([now] if ran else [])
 
 
 class TestStillUnexplained:

@@ -1,10 +1,11 @@
 """What should happen to each ad set, and which plans are refused: pure, so mostly by properties."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
@@ -17,12 +18,13 @@ from closrads.domain.plan import (
     hold,
     prioritize,
     refuse_implausible,
+    remaining,
     states_before,
 )
 from closrads.domain.results import Result
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import region_keys
-from closrads.errors import PlanRefusedError
+from closrads.errors import CHECK_REGIONS, PlanRefusedError
 from closrads.state_mapper import build_fb_regions, fb_region_to_usps
 
 ALL_CODES = [fb_region_to_usps(str(key)) for key in range(3843, 3894)]
@@ -86,6 +88,60 @@ class TestDecide:
 
         assert (decision.result, decision.issues) == (Result.NOT_ACTIVE, (f"Meta says {status}",))
 
+    @pytest.mark.parametrize(
+        ("left", "result"),
+        [
+            pytest.param(timedelta(minutes=-1), Result.ENDED, id="over"),
+            pytest.param(timedelta(minutes=15), Result.ENDED, id="too soon for a rollback"),
+            pytest.param(timedelta(minutes=15, seconds=1), Result.UPDATED, id="time enough"),
+        ],
+    )
+    def test_what_ends_within_a_quarter_of_an_hour_is_left_alone(self, left: timedelta, result: Result) -> None:
+        """Its ads could not be re-published after a rollback; and nobody need hear of its other flaws."""
+        now = datetime(2026, 5, 4, tzinfo=UTC)
+        reaching = {**targeting(["TX"]), "targeting_automation": {"individual_setting": {"geo": 1}}}
+        decision = decided(["TX"], ["FL"], targeting=reaching, read_at=now, end_time=now + left)
+
+        assert decision.result is result
+        assert bool(decision.issues) is (result is Result.UPDATED)
+
+    def test_an_ad_set_that_cannot_be_read_needs_a_person(self) -> None:
+        """With what is wrong with it."""
+        decision = decided([], ["FL"], flaw="Its targeting is no object")
+
+        assert (decision.result, decision.issues) == (Result.NEEDS_ATTENTION, ("Its targeting is no object",))
+
+    def test_a_key_that_means_another_place_is_left_alone(self) -> None:
+        """Nobody knows what would be written; only an undo, which puts back what was there, may take it away."""
+        misnamed = targeting(["TX"])
+        misnamed["geo_locations"]["regions"][0]["name"] = "Ontario"
+        present = region_keys(misnamed)
+        change = decided(["TX"], ["FL"], targeting=misnamed)
+        undo = decide(adset(["TX"], targeting=misnamed), build_fb_regions(["FL"]), (), present)
+
+        assert change.result is Result.NEEDS_ATTENTION
+        assert ("Ontario" in change.issues[0], change.issues[1:]) == (True, (CHECK_REGIONS,))
+        assert (undo.result, undo.issues, undo.replaces) == (Result.UPDATED, (), present)
+
+    def test_an_exclusion_that_its_category_forbids_matters_only_to_a_write(self) -> None:
+        """Meta would refuse it; what has its states already runs on."""
+        excluding = {**targeting(["TX"]), "excluded_geo_locations": {"cities": [{"key": "5", "country": "US"}]}}
+        housing = {"targeting": excluding, "special_ad_categories": ("HOUSING",)}
+        change = decided(["TX"], ["FL"], **housing)
+
+        assert change.result is Result.NEEDS_ATTENTION
+        assert "special ad category" in change.issues[0]
+        assert decided(["TX"], ["TX"], **housing).result is Result.UNCHANGED
+        assert decided(["TX"], ["FL"], targeting=excluding).result is Result.UPDATED
+
+    def test_its_result_says_which_ad_set_it_is(self) -> None:
+        """With how many ads, and all that has been said of it."""
+        planned = replace(decided(["TX"], ["FL"], adset_id="7"), issues=("Before",))
+        result = planned.to_result(Result.FAILED, ["After"])
+
+        assert (result.id, result.name, result.meta_campaign_id) == ("7", "Broad", "900")
+        assert (result.ads, result.issues) == (1, ("Before", "After"))
+
     def test_a_broken_ad_leaves_the_ad_set_alone(self) -> None:
         """The ad is named with its error, whether there would be a change or not."""
         finding = AdFinding(Ad("9", "Video", "ACTIVE", "WITH_ISSUES"), AdHealth.BROKEN, "Missing lead form (#3390001)")
@@ -112,9 +168,12 @@ class TestDecide:
         assert decision.issues == (
             "Its targeting names zip codes: take that out in Ads Manager and target states only",
         )
-        assert decision.to_result().added == ()
+        assert (decision.to_result().added, decision.to_result().removed) == ((), ())
 
     @given(some_states, some_states, some_states)
+    @example({"TX"}, {"FL"}, {"TX"})
+    @example({"TX"}, {"FL"}, {"GA"})
+    @example({"TX"}, {"TX"}, {"GA"})
     def test_a_change_that_is_to_replace_certain_states_replaces_no_others(
         self, present: set[str], wanted: set[str], replaced: set[str]
     ) -> None:
@@ -278,11 +337,20 @@ class TestEarlierRuns:
         ]  # fmt: skip
         assert all("still open" in decision.issues[0] for decision in held[1:3])
 
+    def test_what_an_earlier_invocation_has_done_is_not_done_again(self) -> None:
+        """All else remains, in its order."""
+        changes = self.changes("1", "2", "3", "4")
+
+        assert remaining(changes, {"2", "4", "9"}) == (changes[0], changes[2])
+
 
 class TestRefusal:
     """Plans that would take away too much."""
 
     @given(some_states, some_states, st.integers(0, 100))
+    @example(set(ALL_CODES[:10]), set(ALL_CODES[:2]), 80)
+    @example(set(ALL_CODES[:10]), {ALL_CODES[10]}, 100)
+    @example(set(ALL_CODES[:10]), set(ALL_CODES[:2]), 79)
     def test_the_share_decides(self, present: set[str], wanted: set[str], limit: int) -> None:
         """Refused exactly if ten or more states are targeted and too large a share of them would go."""
         decisions = [decided(present, wanted)]
@@ -334,9 +402,11 @@ def test_only_so_many_changes_a_run(changes: int, most: int) -> None:
     decisions = [decide(adset(["TX"], adset_id=str(n)), build_fb_regions(["FL"]), ()) for n in range(changes)]
     decisions.insert(changes // 2, decided(["FL"], ["FL"], adset_id="same"))
 
-    results = [decision.result for decision in defer_beyond(decisions, most)]
+    found = [(decision.adset.id, decision.result, decision.issues) for decision in defer_beyond(decisions, most)]
 
-    assert results.count(Result.UPDATED) == min(changes, most)
-    assert results.count(Result.DEFERRED) == max(changes - most, 0)
-    assert results.count(Result.UNCHANGED) == 1
+    said = (f"max_adsets allows {most} changes a run",)
+    expected: list[Any] = [(str(n), Result.UPDATED, ()) for n in range(min(changes, most))]
+    expected += [(str(n), Result.DEFERRED, said) for n in range(most, changes)]
+    expected.insert(changes // 2, ("same", Result.UNCHANGED, ()))
+    assert found == expected
     assert defer_beyond(decisions, None) == tuple(decisions)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from closrads.domain.request import Action, RunRequest, parse_event, parse_step
+from closrads.domain.request import Action, RunRequest, StepRequest, parse_event, parse_step
 from closrads.errors import EventError
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -217,3 +217,81 @@ def test_no_other_action_has_a_reason(event: Any) -> None:
 def test_there_is_one_reason(reason: Any) -> None:
     """Free text would be somebody else's text in the log and the report."""
     assert problems({"action": "recheck", "reason": reason}) == "reason: must be push, or left out"
+
+
+def test_a_request_as_json_has_all_that_it_says() -> None:
+    """Invocations that share a run go on with it."""
+    request = parse({"campaigns": ["veterans"], "force": ["reverted_before", "max_removed_pct"], "step": "open"})
+
+    assert request.to_json() == {
+        "action": "sync",
+        "dry_run": True,
+        "campaigns": ("veterans",),
+        "validate": False,
+        "force": ["max_removed_pct", "reverted_before"],
+        "notify": True,
+        "scheduled": None,
+        "run_id": None,
+        "opens": True,
+    }
+    assert parse({"scheduled": "2026-05-04T10:30:00Z"}).to_json()["scheduled"] == "2026-05-04T10:30:00+00:00"
+
+
+class TestSteps:
+    """The events of one run that several invocations share."""
+
+    @pytest.mark.parametrize(
+        ("event", "step"),
+        [
+            ({"step": "part", "run_id": "run-1", "campaigns": ["veterans"]}, StepRequest("run-1", "veterans")),
+            ({"step": "close", "run_id": "run-1"}, StepRequest("run-1", None)),
+            ({"step": "open"}, None),
+            ({"step": "other", "run_id": "run-1"}, None),
+            ({"step": ["part"]}, None),
+            ({}, None),
+            ("part", None),
+            (None, None),
+        ],
+    )
+    def test_a_part_and_the_end_are_known(self, event: Any, step: StepRequest | None) -> None:
+        """All others are events of a whole run, or none."""
+        assert parse_step(event) == step
+
+    @pytest.mark.parametrize("step", ["part", "close"])
+    @pytest.mark.parametrize("run_id", [None, "", 7, ["run-1"]])
+    def test_the_run_must_be_named(self, step: str, run_id: Any) -> None:
+        """By the id that the first step has answered."""
+        event = {"step": step, "run_id": run_id, **({"campaigns": ["veterans"]} if step == "part" else {})}
+
+        with pytest.raises(EventError) as caught:
+            parse_step(event)
+
+        assert str(caught.value) == "run_id: must be the id that the step open has answered"
+
+    @pytest.mark.parametrize("campaigns", [None, [], "v", ["veterans", "truckers"], [7]])
+    def test_a_part_is_one_campaign(self, campaigns: Any) -> None:
+        """So that no invocation holds what another one should do."""
+        with pytest.raises(EventError) as caught:
+            parse_step({"step": "part", "run_id": "run-1", "campaigns": campaigns})
+
+        assert str(caught.value) == "campaigns: must be a list of one campaign"
+
+    def test_what_belongs_to_the_first_step_is_named(self) -> None:
+        """Each key by itself, with the keys that there are."""
+        with pytest.raises(EventError) as caught:
+            parse_step({"step": "close", "run_id": "run-1", "dry_run": False, "campaigns": ["veterans"]})
+
+        assert str(caught.value).splitlines() == [
+            f"{key}: belongs to the step open, or to no event; the step close knows run_id, step"
+            for key in ("campaigns", "dry_run")
+        ]
+
+    def test_the_first_step_is_a_request_like_any_other(self) -> None:
+        """That only opens the run."""
+        assert parse({"step": "open"}) == RunRequest(Action.SYNC, dry_run=True, opens=True)
+        assert problems({"step": "other"}) == "step: must be one of open, part, close"
+
+
+def test_an_event_of_the_schedule_without_a_time_is_an_empty_one() -> None:
+    """Then nothing says whether it has come before."""
+    assert parse({"detail-type": "Scheduled Event", "source": "aws.scheduler"}) == RunRequest(Action.SYNC, dry_run=True)
