@@ -1394,14 +1394,16 @@ class TestRestrictions:
         assert "3 ad sets in a row were refused for the same reason" in failed(world)
         assert sum(each.kind == "account_controls" for each in world.meta.operations) == 1
 
-    def test_controls_that_cannot_be_read_explain_nothing(self, world: World) -> None:
-        """The refusal itself is told all the same."""
+    def test_controls_that_cannot_be_read_explain_nothing(self, world: World, log: StringIO) -> None:
+        """The refusal itself is told all the same; why nothing explains it stands in the log."""
         world.campaign("FL")
         world.adset()
         world.meta.fail(faults.error(100, None, "Invalid parameter"), on="POST adset", times=None)
         world.meta.fail(faults.PERMISSION_MISSING, on="GET account_controls", times=None)
 
         assert "Invalid parameter" in failed(world)
+        (line,) = (line for line in map(json.loads, log.getvalue().splitlines()) if "controls" in line["message"])
+        assert (line["message"], "[Meta " in line["error"]) == ("meta.no_account_controls", True)
 
     @pytest.mark.parametrize("category", ["HOUSING", "EMPLOYMENT", "FINANCIAL_PRODUCTS_SERVICES", "CREDIT"])
     def test_a_special_ad_category_that_allows_no_exclusion(self, world: World, category: str) -> None:

@@ -1,7 +1,9 @@
 """What is reckoned before a wave is begun: the time and the quota it may take, compared with what it takes."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.meta.graph import UsageMeter
 from closrads.meta.rate_limit import RESERVATION_RETRY_SECONDS
-from closrads.rollout.budget import points_needed, reserve_capacity
+from closrads.rollout.budget import adsets_per_window, points_needed, reserve_capacity
 from closrads.rollout.change_run import Job
 from closrads.rollout.wave import apply_wave
 from closrads.state_mapper import build_fb_regions
@@ -118,6 +120,28 @@ class TestReckoning:
         assert job(world, 1).seconds_needed([adset(51)]) > job(world, 1).seconds_needed([adset(50)])
         assert job(world, 1).seconds_needed([*three, adset(0)]) > job(world, 1).seconds_needed(three)
 
+    @pytest.mark.parametrize(
+        ("adsets", "ads", "calls"),
+        [
+            pytest.param(1, 0, 3 + 2, id="the verifications"),
+            pytest.param(1, 50, 3 + 4, id="a full batch of ads"),
+            pytest.param(1, 51, 3 + 6, id="one more"),
+            pytest.param(17, 0, 51 + 2, id="two calls for each"),
+            pytest.param(25, 2, 75 + 4, id="a full batch of either"),
+            pytest.param(26, 0, 78 + 4, id="a batch more for the verifications"),
+        ],
+    )
+    def test_each_call_counts_twice_at_the_pace_so_far(self, world: World, adsets: int, ads: int, calls: int) -> None:
+        """Three for each ad set, and twice the batches."""
+        needed = job(world, 0.5).seconds_needed([adset(ads)] * adsets)
+
+        assert needed == pytest.approx(FOR_THE_REPORT + 2 * WAIT + calls)
+
+    @pytest.mark.parametrize(("points", "count"), [(0, 0), (23, 0), (24, 1), (35, 1), (36, 2), (60, 4)])
+    def test_of_a_window_the_last_one_leaves_room_for_its_rollback(self, points: int, count: int) -> None:
+        """Twelve for one that goes well, and twenty-four for one that is put back."""
+        assert adsets_per_window(points, adset(2)) == count
+
 
 class TestRoom:
     """How many may be begun now."""
@@ -151,7 +175,20 @@ class TestRoom:
         assert "takes 66 points" in room.why_none
         assert api.quota.seconds_until(59) == 0
 
-    def test_a_wait_for_quota_is_made_if_there_is_time_for_it(self, world: World) -> None:
+    def test_what_does_not_fit_together_may_fit_alone(self, world: World) -> None:
+        """The first is begun, whatever comes behind it."""
+        assert reserve_capacity(self.limited(world).api, [adset(1), adset(9)], WAIT).size == 1
+
+    def test_time_that_is_just_enough_is_enough(self, world: World) -> None:
+        """To the second, for the first alone and for all."""
+        working = job(world, 0.5)
+        working.api.quota.recall(KnownTier(9_000, START))
+        for count in (1, 3):
+            world.time.deadline = world.time.seconds() + working.seconds_needed([adset(2)] * count)
+
+            assert reserve_capacity(working.api, [adset(2)] * count, WAIT).size == count
+
+    def test_a_wait_for_quota_is_made_if_there_is_time_for_it(self, world: World, log: StringIO) -> None:
         """Else it is said at once."""
         api = self.limited(world).api
         world.meta.spend("act_111", 50)
@@ -163,6 +200,8 @@ class TestRoom:
 
         assert reserve_capacity(api, [adset(2)] * 9, WAIT).size == 2
         assert world.time.waits == [pytest.approx(300, abs=1)]
+        (line,) = (line for line in map(json.loads, log.getvalue().splitlines()) if line["message"] == "quota.wait")
+        assert (line["ad_account_id"], line["wait_seconds"]) == ("act_111", world.time.waits[0])
 
     def test_what_another_has_set_aside_is_waited_for(self, world: World) -> None:
         """It may be given back any moment."""

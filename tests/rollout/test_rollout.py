@@ -1,6 +1,8 @@
 """The order of a campaign's changes: canaries, waves, when a campaign is stopped, and what time and quota allow."""
 
+import json
 from collections.abc import Sequence
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -250,6 +252,28 @@ class TestWaves:
         assert business.waves == business.batches("GET ads") == ["A", "B C D E", "F G H I", "J"]
         assert business.world.time.waits == [3, 3, 3, 3]
         business.assert_nothing_half_done()
+
+    def test_each_wave_and_each_result_stands_in_the_log(self, business: Business, log: StringIO) -> None:
+        """As it comes, so that also the log of a run that was cut off tells how far it came."""
+        business.adsets("ABCDEF", bad="F")
+
+        business.run()
+
+        lines = [json.loads(line) for line in log.getvalue().splitlines()]
+        waves = [line for line in lines if line["message"] == "wave.start"]
+        assert [(line["campaign"], line["adsets"], line["left"]) for line in waves] == [
+            ("veterans", 1, 5),
+            ("veterans", 4, 1),
+            ("veterans", 1, 0),
+        ]
+        results = {line["adset_name"]: line for line in lines if line["message"] == "adset.result"}
+        assert {name: line["result"] for name, line in results.items()} == {
+            **dict.fromkeys("ABCDE", "updated"),
+            "F": "reverted",
+        }
+        assert {line["campaign"] for line in results.values()} == {"veterans"}
+        assert {name: line["adset"] for name, line in results.items()} == business.ids
+        assert results["F"]["issues"] == business.issues("F").splitlines()
 
     def test_nothing_of_a_wave_begins_before_the_last_one_is_seen_through(self, business: Business) -> None:
         """The order of the layers, wave by wave."""
