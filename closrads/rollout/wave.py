@@ -188,8 +188,8 @@ def _send(
     reasons: list[Reason | None] = []
 
     def send(run: ChangeRun) -> ChangeRun:
-        equal = max(map(reasons.count, set(reasons) - {None}), default=0)
-        is_stopped = equal >= MAX_EQUAL_REFUSALS or any(map(concerns_all, list(refused)))
+        is_refusing_all = any(reason and reasons.count(reason) >= MAX_EQUAL_REFUSALS for reason in list(reasons))
+        is_stopped = is_refusing_all or any(map(concerns_all, list(refused)))
         if is_stopped or not switches.allow_write():
             return run.in_state(ChangeState.NOT_WRITTEN)
         done = write(job, run)
