@@ -309,6 +309,7 @@ class TestWaves:
         )
 
         assert business.run() == {"updated": "A B D E", "failed": "C"}
+        assert business.waves == ["A", "B D E"]
         business.assert_nothing_half_done()
 
     def test_what_is_to_be_read_again_and_brings_no_answer_keeps_no_other_from_its_turn(
@@ -322,6 +323,7 @@ class TestWaves:
         )
 
         assert business.run() == {"updated": "A B D E", "failed": "C"}
+        assert business.waves == ["A", "B D E"]
 
     def test_a_wave_of_many_ads_takes_several_batches(self, business: Business) -> None:
         """More ads than fit into one batch, and still one wait."""
