@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,11 @@ def options_of(words: list[str]) -> dict[str, list[str]]:
 def complaints_of_aws(words: list[str]) -> list[str]:
     """Say what the AWS CLI would have against a command, by the model of the service that it is made from."""
     name, operation, *rest = words
-    session = botocore.session.get_session()
-    if name not in session.get_available_services():
+    if name not in session().get_available_services():
         return [f"{name} is no service"]
-    model: Any = session.get_service_model(name)
+    model = session().get_service_model(name)
     if operation == "wait":
-        waiters = session.get_waiter_model(name)
+        waiters = session().get_waiter_model(name)
         named = {xform_name(each, "-"): waiters.get_waiter(each).operation for each in waiters.waiter_names}
         operation, rest = xform_name(named[rest[0]], "-"), rest[1:]
     operations = {xform_name(each, "-"): each for each in model.operation_names}
@@ -65,9 +65,22 @@ def complaints_of_aws(words: list[str]) -> list[str]:
     return [f"{each} is no option" for each in given - known] + [f"{each} is missing" for each in needed - given]
 
 
+@cache
+def parameters_of_template() -> dict[str, dict[str, Any]]:
+    """Return the parameters that a deployment may have."""
+    parameters: dict[str, dict[str, Any]] = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
+    return parameters
+
+
+@cache
+def session() -> Any:
+    """Return the models of AWS's services."""
+    return botocore.session.get_session()
+
+
 def complaints_of_sam(words: list[str]) -> list[str]:
     """Say what is wrong with a deployment: parameters that the template does not have, or values it refuses."""
-    parameters = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
+    parameters = parameters_of_template()
     wrong = []
     for pair in options_of(words).get("--parameter-overrides", []):
         name, _, value = pair.partition("=")

@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter, ge, gt, lt
 from typing import TypeAlias
@@ -64,7 +65,7 @@ class Metrics:
         first, last = (bisect_left(points, moment, key=attrgetter("at")) for moment in (start, end))
         values = [point.value for point in points[first:last] if point.seen <= now]
         value = _STATISTICS[statistic](values) if values else None
-        if all(point.seen <= now for point in points[first:last]) and end <= now:
+        if len(values) == last - first and end <= now:
             self._settled[key] = value
         return value
 
@@ -138,20 +139,25 @@ class Alarm:
         """What the mail says."""
         return str(self.properties["AlarmDescription"])
 
-    @property
+    @cached_property
     def periods(self) -> int:
         """N of "M out of N"."""
         return int(self.properties["EvaluationPeriods"])
 
-    @property
+    @cached_property
     def _stated(self) -> Mapping[str, Json]:
         return {each["Id"]: each["MetricStat"] for each in self.properties["Metrics"] if "MetricStat" in each}
 
-    @property
+    @cached_property
     def period(self) -> int:
         """Seconds of one period, which all metrics of an alarm share."""
         (period,) = {int(each["Period"]) for each in self._stated.values()}
         return period
+
+    @cached_property
+    def _series(self) -> Mapping[str, Series]:
+        """The metrics by their ids."""
+        return {name: series_of(each) for name, each in self._stated.items()}
 
     def promise(self) -> tuple[float, float]:
         """Return the seconds after a trouble, or after the last sign of life, between which its text says it rings."""
@@ -180,14 +186,14 @@ class Alarm:
     def _changes(self, metrics: Metrics, moments: range, reading: Reading) -> list[int]:
         """Leave out the moments at which the evaluation must come to what it came to a minute before."""
         count = self.periods + reading.extra_periods
-        some = (metrics.changes(series_of(each), self.period, count) for each in self._stated.values())
+        some = (metrics.changes(each, self.period, count) for each in self._series.values())
         return [*moments[:1], *sorted(moment for moment in set().union(*some) if moments.start < moment < moments.stop)]
 
     def _state(self, metrics: Metrics, now: float, state: str, reading: Reading, until: float) -> str:
         count = self.periods + reading.extra_periods
         edges = [until - self.period * back for back in range(count, -1, -1)]
         values = {
-            name: [metrics.value(series_of(each), each["Stat"], first, last, now) for first, last in pairwise(edges)]
+            name: [metrics.value(self._series[name], each["Stat"], first, last, now) for first, last in pairwise(edges)]
             for name, each in self._stated.items()
         }
         compare, threshold = _COMPARISONS[self.properties["ComparisonOperator"]], float(self.properties["Threshold"])

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -39,9 +40,22 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Emitted:
     return found
 
 
+@pytest.fixture(scope="module")
+def once() -> dict[str, Emitted]:
+    """Keep what the real handler has printed for the next test: nobody changes it."""
+    return {}
+
+
 @pytest.fixture
-def emitted(world: World, capsys: pytest.CaptureFixture[str]) -> Mapping[str, Emitted]:
-    """Run the real handler in every situation of these days, and give what each printed."""
+def emitted(once: dict[str, Emitted], request: pytest.FixtureRequest) -> Mapping[str, Emitted]:
+    """Give what the real handler prints in every situation of these days."""
+    if not once:
+        once |= all_printed(request.getfixturevalue("world"), request.getfixturevalue("capsys"))
+    return once
+
+
+def all_printed(world: World, capsys: pytest.CaptureFixture[str]) -> dict[str, Emitted]:
+    """Run the real handler in every situation of these days, and return what each printed."""
     world.campaign("FL GA")
     adset = world.adset()
     found: dict[str, Emitted] = {}
@@ -188,15 +202,16 @@ FIRST_DAYS = {
 """The clocks change on 1 November 2026 and on 14 March 2027."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def alarms(deploy: Deploy) -> Callable[[bool], dict[str, Alarm]]:
     """Give the alarms of a production stack, without or with Fleet."""
-    return lambda fleet: {
-        name: Alarm(properties)
-        for name, properties in alarms_of(
-            deploy(Stage="prod", Schedules="ON", Webhook="true", Fleet=str(fleet).lower())
-        ).items()
-    }
+
+    @cache
+    def of_stack(fleet: bool) -> dict[str, Alarm]:  # noqa: FBT001
+        stack = deploy(Stage="prod", Schedules="ON", Webhook="true", Fleet=str(fleet).lower())
+        return {name: Alarm(properties) for name, properties in alarms_of(stack).items()}
+
+    return of_stack
 
 
 def rings(alarms: Mapping[str, Alarm], days: Days, until: float, reading: Reading) -> dict[str, list[float]]:
