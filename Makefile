@@ -25,12 +25,15 @@ demo: .venv/demo.ready  ## the daily job against a local stand-in for Meta, CLOS
 cli: .venv/cli.ready    ## set up the operator's commands: .venv/bin/python -m closrads
 
 # In one call with `test-all`, the fast tests run once, and with coverage.
+FAST := --ignore tests/slow --numprocesses auto --dist worksteal
 test: .venv/test.ready  ## the fast tests: everything that proves behaviour
-	@$(BIN)/python -m pytest --ignore tests/slow --numprocesses auto --dist worksteal \
+	@$(BIN)/python -m pytest $(FAST) -m "not sweep" --hypothesis-profile quick \
 	    $(if $(filter test-all,$(MAKECMDGOALS)),--durations 10 --cov --cov-report= --cov-fail-under 0)
 
-# Each file in one process, because the slow tests share what takes long to start.
-test-all: test .venv/sam/ready .venv/ministack/ready ## and those that need a real server, process or browser; 100 % coverage
+# The sweeps without coverage, which takes twice as long or more: what they go through, the fast tests go through too.
+# Of the slow tests, each file in one process, because they share what takes long to start.
+test-all: test .venv/sam/ready .venv/ministack/ready ## and the long sweeps, and what needs a real server, process or browser; 100 % coverage
+	@$(BIN)/python -m pytest $(FAST) -m "sweep or hypothesis" --durations 10
 	@$(BIN)/python -m pytest tests/slow --numprocesses auto --dist loadfile --durations 10 --cov --cov-append
 
 lint: .venv/lint.ready  ## style, types, import direction, the workflows of GitHub

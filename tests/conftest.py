@@ -28,6 +28,7 @@ FIGURE = "figure"
 # pytest --hypothesis-profile random
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None)
+settings.register_profile("quick", settings.get_profile("repeatable"), max_examples=20)  # `make test`
 settings.register_profile(  # one failing case is enough to notice a mutant, and nearly all show early
     "mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate), max_examples=20
 )

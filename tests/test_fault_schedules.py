@@ -188,7 +188,7 @@ def lies(world: World, result: dict[str, Any], before: dict[str, Any]) -> Iterat
 
 
 @settings(
-    max_examples=60,
+    max_examples=settings().max_examples * 3 // 5,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

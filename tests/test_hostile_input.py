@@ -39,6 +39,7 @@ from closrads.state_mapper import is_unreadable
 from sandbox.meta import Breakage, faults, oddities
 from sandbox.server import Reply
 from tests.ledger_world import entries, result_of, runs
+from tests.sweeps import sampled
 from tests.world import LIVE, VETERANS, World, ids
 
 TRUCKERS = "120200000000000901"
@@ -271,7 +272,7 @@ ANSWERS = ids(
 
 
 @pytest.mark.parametrize("levels", list(DEEP.values()), ids=list(DEEP))
-@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("answer", sampled(ANSWERS, one_in=3))
 def test_deeply_nested_answers_stop_one_campaign_at_most(world: World, log: StringIO, levels: int, answer: Any) -> None:
     """The other gets its states, and the report goes out."""
     world.campaign("FL")
@@ -638,6 +639,7 @@ def test_a_report_is_safe_for_each_known_trick(text: str) -> None:
     assert_fit_to_read(mail.subject, mail.html, mail.text)
 
 
+@pytest.mark.sweep
 def test_a_report_about_thousands_lists_the_first() -> None:
     """A mail that is too large is no mail; who wants all of it reads the text part."""
     mail = mail_about("Broad", "x" * 700, count=2_000)

@@ -27,6 +27,7 @@ from closrads.redaction import Secret, redact
 from sandbox import SCENARIOS, closrtech
 from sandbox.meta import Breakage, faults
 from sandbox.server import Delivery, Reply
+from tests.sweeps import sampled
 from tests.world import LIVE, World
 
 TRUCKERS = "120200000000000901"
@@ -157,7 +158,7 @@ def business(leaks: Leaks) -> Leaks:
 
 
 @pytest.mark.parametrize("event", [LIVE, {}], ids=["live", "dry"])
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", sampled(SCENARIOS, one_in=2))
 def test_no_scenario_shows_one(
     leaks: Leaks, scenario: str, event: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,7 +222,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("closrads.clock.MIN_TIMEOUT_SECONDS", 0.1)
 
 
-@pytest.mark.parametrize("name", META_FAULTS)
+@pytest.mark.parametrize("name", sampled(META_FAULTS, one_in=4))
 def test_no_fault_of_metas_shows_one(
     business: Leaks, name: str, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:

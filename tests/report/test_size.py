@@ -21,6 +21,7 @@ from closrads.report.subject import MAX_OUTCOME_CHARS, MAX_PREVIEW_CHARS
 from closrads.report.truncate import HTML_TRUNCATIONS, TEXT_TRUNCATIONS, fitting, truncated
 from closrads.state_mapper import fb_region_to_usps
 from tests.report.mails import MISSING_FORM, NEW_YORK, RESULTS, UNCHANGED, UPDATED, adsets, campaign, run
+from tests.sweeps import sampled
 
 EVERY_STATE = tuple(fb_region_to_usps(str(key)) for key in range(3843, 3894))
 HUGE = "\U0001f4a5<&\"'=" * 400
@@ -71,7 +72,7 @@ def test_every_kind_of_day_fits(name: str) -> None:
     assert encoded_size(parts.text) <= MAX_TEXT_BYTES
 
 
-@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("action", sampled(Action, one_in=len(Action)))
 @pytest.mark.parametrize(("campaigns", "count"), [(1, 9), (12, 1)])
 def test_the_worst_fits(action: Action, campaigns: int, count: int) -> None:
     """Everything wrong, everywhere, with the longest names there are."""
@@ -136,7 +137,9 @@ class TestFolded:
             assert all(f"{adset.name} ({adset.id})" in part for adset in broken)
         assert "57 more" not in parts.text
 
-    @pytest.mark.parametrize(("count", "listed"), [(5_000, 5_000), (12_000, 2_000)])
+    @pytest.mark.parametrize(
+        ("count", "listed"), [(5_000, 5_000), pytest.param(12_000, 2_000, marks=pytest.mark.sweep)]
+    )
     def test_thousands_in_trouble(self, count: int, listed: int) -> None:
         """The text part has them all for as many as an ad account takes, and beyond that the first thousands."""
         broken = [

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.ledger_world import RECHECK
@@ -29,6 +28,8 @@ def template() -> Json:
 @pytest.fixture(scope="session")
 def expanded() -> Iterator[Json]:
     """Expand the template; SAM itself replaces folder and file by addresses in S3 when it deploys."""
+    from samtranslator.translator.transform import transform  # noqa: PLC0415 - SAM takes more than a second to import
+
     template = yaml_parse(TEMPLATE.read_text())
     for function in ("SyncFunction", "WebhookFunction"):
         template["Resources"][function]["Properties"]["CodeUri"] = "s3://a-bucket/a-key"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cfnlint.api import lint
 
 from closrads import errors, fleet
 from tests.template.stack import DEFINITION, REGION, Deploy, Json, Stack, calls_of, definition, states_of
@@ -47,6 +46,8 @@ def targets(state: Json) -> set[str]:
 
 def complaints(machine: Json) -> list[str]:
     """Say what cfn-lint, which knows the states language, has against a definition."""
+    from cfnlint.api import lint  # noqa: PLC0415 - cfn-lint takes seconds to import
+
     properties = {"Definition": machine, "RoleArn": "arn:aws:iam::123456789012:role/a-role"}
     resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
     return [str(match) for match in lint(json.dumps({"Resources": {"Machine": resource}}), regions=[REGION])]
