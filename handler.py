@@ -71,7 +71,7 @@ def _tell(run_id: str, event: Any, error: ClosradsError, started_at: datetime) -
         return
     is_start = event.get("step", "open") == "open" and event.get("action", "sync") == "sync"
     if is_start and event.get("dry_run") is False and event.get("notify", True) is True:
-        notify_of_failure(run_id, error, started_at, config.load_contact())
+        notify_of_failure(run_id, error, started_at, config.load_contact(), config.daily_schedule())
 
 
 def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
     """Report and record a run that has ended; raise `SyncFailed` if it failed."""
     plan = planned_report(result, request, settings, clock) if request.notify and result.is_news else None
     if plan is not None and plan.is_due:
-        mail, refused = notify(result, settings.email, settings.timezone, plan.earlier)
+        mail, refused = notify(result, settings.email, settings.timezone, config.daily_schedule(), plan.earlier)
         result = replace(result, mail=mail, mail_refused=tuple(refused))
     end_run(result, request, settings, clock)
     counts = run_metrics(result, request)

@@ -67,6 +67,11 @@ def push_queue_url() -> str:
     return os.environ.get("CLOSRADS_PUSH_QUEUE", "")
 
 
+def daily_schedule() -> str:
+    """Return the expression of the daily run's schedule; `OFF` if it is off, empty where no stack tells."""
+    return os.environ.get("CLOSRADS_SCHEDULE", "")
+
+
 def prepare() -> None:
     """Create the client of the Parameter Store ahead of its first use."""
     _parameter_store()

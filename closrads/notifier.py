@@ -41,14 +41,18 @@ def prepare() -> None:
 
 
 def notify(
-    result: RunResult, email: EmailConfig | None, timezone: ZoneInfo, earlier: Sequence[RunResult] = ()
+    result: RunResult,
+    email: EmailConfig | None,
+    timezone: ZoneInfo,
+    schedule: str,
+    earlier: Sequence[RunResult] = (),
 ) -> tuple[MailOutcome, Sequence[str]]:
-    """Mail the report of a run, which sums up `earlier` ones, or log its text if `email` is None.
+    """Mail the report of a run, or log its text if `email` is None; `schedule` and `earlier` are as in `build_report`.
 
     Return the outcome, and the recipients whom SES refused although others got the report.
     """
     try:
-        report = build_report(result, timezone, earlier)
+        report = build_report(result, timezone, schedule, earlier)
         if email is None:
             logger.info("report.text", extra={"subject": report.subject, "text": report.text})
             return MailOutcome.NOT_CONFIGURED, ()
@@ -63,7 +67,11 @@ def notify(
 
 
 def notify_of_failure(
-    run_id: str, error: ClosradsError, started_at: datetime, contact: tuple[EmailConfig | None, ZoneInfo]
+    run_id: str,
+    error: ClosradsError,
+    started_at: datetime,
+    contact: tuple[EmailConfig | None, ZoneInfo],
+    schedule: str,
 ) -> None:
     """Mail that the daily run could not be done; if nobody is known whom to tell, the log has to do."""
     email, timezone = contact
@@ -73,6 +81,7 @@ def notify_of_failure(
             RunResult(run_id, Action.SYNC, dry_run=False, started_at=started_at, duration_ms=0, campaigns=(failed,)),
             email,
             timezone,
+            schedule,
         )
 
 

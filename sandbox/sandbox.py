@@ -85,6 +85,7 @@ class Sandbox:
             "CLOSRADS_PUSH_QUEUE": self.aws.push_queue_url,
             "CLOSRADS_GRAPH_URL": self.meta.url.replace(_LOCAL, host),
             "CLOSRADS_TIMEZONE": "America/New_York",
+            "CLOSRADS_SCHEDULE": "cron(30 6 * * ? *)",  # as in template.yaml
             "AWS_ENDPOINT_URL": self.aws.url.replace(_LOCAL, host),
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,

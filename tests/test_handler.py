@@ -159,6 +159,7 @@ class TestRefusals:
         said, _, raw = mail.text.partition("Details for whoever runs CLOSRADS")
         assert "Please tell whoever runs CLOSRADS: CLOSRADS could not do its daily run." in said
         assert "6:30 am" in said
+        assert "Next run: tomorrow, Tue 5 May, about 6:30 am." in said
         assert "wave_size" not in said
         assert "limits/wave_size: must be a whole number" in raw
         assert (mail.recipients, mail.reply_to) == (("owner@example.test",), ("media@example.test",))
@@ -338,6 +339,20 @@ class TestMail:
         assert mail.html.startswith("<!doctype html>")
         assert mail.text.startswith("CLOSRADS")
         assert mail.subject == "✗ Truckers, Veterans failed · Mon 4 May"
+
+    @pytest.mark.parametrize(
+        ("schedule", "said"),
+        [("cron(30 6 * * ? *)", "\nNext run: tomorrow, Tue 5 May, about "), ("OFF", "\nNo next run: ")],
+    )
+    def test_the_report_says_when_the_next_run_is(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, schedule: str, said: str
+    ) -> None:
+        """By what the stack says of its schedule."""
+        monkeypatch.setenv("CLOSRADS_SCHEDULE", schedule)
+        world.campaign("FL")
+        world.run()
+
+        assert said in world.sandbox.aws.mails[-1].text
 
     def test_a_sender_keeps_its_own_name(self, world: World) -> None:
         """If the parameter has one."""

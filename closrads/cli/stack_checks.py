@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from closrads.cli.checks import Check, Clients, Finding, _not_checked, failed, ok, summarize_names, warning
 from closrads.cli.deployed_code import NAME, check_code
 from closrads.cli.environment import StageLocation
-from closrads.cli.schedule_times import parse_schedule
+from closrads.domain.schedule_times import parse_schedule
 from closrads.redaction import one_line
 
 PROD = "prod"

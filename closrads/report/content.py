@@ -119,6 +119,8 @@ class Content:
     """Lines of campaigns without trouble, if they share one in `rows`."""
     raw: tuple[str, ...]
     """The appendix: raw texts and ids, for whoever runs CLOSRADS."""
+    next_run: str
+    """When the next run begins; empty if it is not known."""
     footer: str
     more_boxes: int = 0
     more_rows: int = 0

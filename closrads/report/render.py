@@ -92,9 +92,21 @@ class Report:
     text: str
 
 
-def build_report(result: RunResult, timezone: ZoneInfo, earlier: Sequence[RunResult] = ()) -> Report:
-    """Return the redacted report on a run, which sums up `earlier` ones; dates are in `timezone`."""
-    content = content_of(result, timezone)
+def build_report(
+    result: RunResult, timezone: ZoneInfo, schedule: str = "", earlier: Sequence[RunResult] = ()
+) -> Report:
+    """Return the redacted report on a run.
+
+    Parameters
+    ----------
+    timezone
+        That of the dates and of the schedule.
+    schedule
+        The expression of the daily run's schedule, `OFF` if it is off; empty if it is not known.
+    earlier
+        Runs that it sums up.
+    """
+    content = content_of(result, timezone, schedule)
     content = replace(content, notes=(*content.notes, *changes_before(earlier, timezone)))
     return Report(
         one_line(content.subject),

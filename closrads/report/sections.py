@@ -29,7 +29,9 @@ from closrads.report.wording import (
     LIFTED,
     REASONS,
     api_notice,
+    clock_time,
     how_long,
+    next_run,
     several,
     token_notice,
     would_be,
@@ -45,8 +47,8 @@ _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
 _SIGNS = {"red": "✗", "orange": "⚠", "green": "✓", "grey": "·"}
 
 
-def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
-    """Return the complete content of the report on a run; dates are in `timezone`."""
+def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "") -> Content:
+    """Return the complete content of the report on a run; the parameters are those of `build_report`."""
     local = result.started_at.astimezone(timezone)
     switches = (replace(switch, since=switch.since.astimezone(timezone)) for switch in result.switched_off)
     result = replace(result, switched_off=tuple(switches))
@@ -62,7 +64,7 @@ def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
         tone=_tone(result, loud),
         headline=headline(result, boxes),
         about=ABOUT[result.action],
-        date=f"{local:%A} {local.day} {local:%B %Y}, {local.hour % 12 or 12}:{local:%M} {'ap'[local.hour // 12]}m",
+        date=f"{local:%A} {local.day} {local:%B %Y}, {clock_time(local)}",
         lifted="; ".join(LIFTED.get(limit, limit) for limit in sorted(result.force)),
         boxes=loud,
         rows=rows,
@@ -70,6 +72,7 @@ def content_of(result: RunResult, timezone: ZoneInfo) -> Content:
         sections=tuple(_sections(result, is_short=not quiet)),
         quiet=quiet,
         raw=tuple(_raw(result)),
+        next_run=next_run(result, schedule, timezone),
         footer=_footer(result, timezone),
     )
 

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import PUSH, Action
 from closrads.domain.results import Result, RunResult
+from closrads.domain.schedule_times import SCHEDULE_OFF, parse_schedule
 from closrads.domain.switches import SwitchedOff
 
 OPERATOR = "whoever runs CLOSRADS"
@@ -591,7 +593,13 @@ TOKEN_NOTICE_DAYS = 14
 """Days before the end of a token from which the report names it, as the alarm TokenEnds does."""
 API_NOTICE_DAYS = 120
 """Days before the end of a version of Meta's API from which the report names it, as the alarm ApiVersionEnds does."""
-WHY_MAIL = "You get this mail because you are one of its recipients in CLOSRADS, which sets where your ads run."
+WHY_MAIL = (
+    "You get this mail because you are on the list of those who do. CLOSRADS sends it when it has set the states that "
+    f"your ads run in. To get it no more, ask {OPERATOR}."
+)
+NO_NEXT_RUN = "No next run: the daily schedule is off."
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""Time after the end of a run within which a scheduled one counts as begun: it may be the one that has just ended."""
 
 
 def plain(text: str) -> str:
@@ -602,6 +610,33 @@ def plain(text: str) -> str:
 def day_of(moment: datetime, result: RunResult) -> str:
     """Return the day of a moment, with its year if that is not the run's."""
     return f"{moment.day} {moment:%b}" + (f" {moment.year}" if moment.year != result.started_at.year else "")
+
+
+def clock_time(moment: datetime) -> str:
+    """Return the time of day, such as “6:30 am”."""
+    return f"{moment.hour % 12 or 12}:{moment:%M} {'ap'[moment.hour // 12]}m"
+
+
+def next_run(result: RunResult, schedule: str, timezone: ZoneInfo) -> str:
+    """Return when the next daily run begins; empty if its schedule is not known, or is none."""
+    if schedule == SCHEDULE_OFF:
+        return NO_NEXT_RUN
+    try:
+        times = parse_schedule(schedule)
+    except ValueError:
+        return ""
+    if isinstance(times, timedelta):
+        when = f"within {schedule.removeprefix('rate(').removesuffix(')')}"
+    else:
+        ended = result.started_at + timedelta(milliseconds=result.duration_ms)
+        moment = times.next_time(timezone, ended + CLOCKS_DIFFER)
+        if moment is None:
+            return NO_NEXT_RUN
+        days = (moment.date() - ended.astimezone(timezone).date()).days
+        day = {0: "today, ", 1: "tomorrow, "}.get(days, "")
+        when = f"{day}{moment:%a} {day_of(moment, result)}, about {clock_time(moment)}"
+    paused = " It changes no states while CLOSRADS is paused." if result.paused_since else ""
+    return f"Next run: {when}.{paused}"
 
 
 def is_long_off(switch: SwitchedOff, result: RunResult) -> bool:

@@ -12,6 +12,7 @@ from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, R
 from closrads.report.render import Report, build_report
 
 NEW_YORK = ZoneInfo("America/New_York")
+DAILY = "cron(30 6 * * ? *)"
 EARLIER = "20260502T103000Z-4567cdef"
 NAMES = ("Broad 30+", "Lookalike - Closed Leads", "Spouses and Family", "Owner Operators", "Refi - Homeowners 35+")
 STATES = (
@@ -212,4 +213,4 @@ RESULTS = {
 
 def mails() -> dict[str, Report]:
     """Return the mail of each day, by its name."""
-    return {name: build_report(result, NEW_YORK) for name, result in RESULTS.items()}
+    return {name: build_report(result, NEW_YORK, DAILY) for name, result in RESULTS.items()}

@@ -32,7 +32,7 @@ def at(hours: float, *campaigns: SyncReport) -> RunResult:
 
 def said(*earlier: RunResult) -> str:
     """Return the lines of the box in the text part."""
-    text = build_report(run(campaign("Veterans")), NEW_YORK, earlier).text
+    text = build_report(run(campaign("Veterans")), NEW_YORK, earlier=earlier).text
     return text.partition(TITLE)[2].partition("\n\n")[0].strip()
 
 
@@ -93,7 +93,7 @@ def test_nothing_changed_says_nothing(name: str) -> None:
     today = RESULTS[name]
     quiet = at(1, changed(Result.UNCHANGED))
 
-    assert build_report(today, NEW_YORK, [quiet]) == build_report(today, NEW_YORK)
+    assert build_report(today, NEW_YORK, earlier=[quiet]) == build_report(today, NEW_YORK)
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -101,7 +101,7 @@ def test_it_is_a_note_among_the_details(name: str) -> None:
     """Neither the subject nor what needs a person is another; the words are a client's, and the mail still fits."""
     today, states = RESULTS[name], tuple(sorted({"AL", "CA", "FL", "GA", "NY", "OH", "SC", "TX"}))
     earlier = [at(24 - hour, changed(*[Result.UPDATED] * 9, added=states)) for hour in range(23)]
-    mail, without = build_report(today, NEW_YORK, earlier), build_report(today, NEW_YORK)
+    mail, without = build_report(today, NEW_YORK, earlier=earlier), build_report(today, NEW_YORK)
 
     assert mail.subject == without.subject
     assert encoded_size(mail.html) <= MAX_HTML_BYTES

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from closrads.domain.schedule_times import SCHEDULE_OFF
 from tests.template.stack import ROOT, Deploy, Json, Stack, heard_by, of_type, series
 
 SCHEDULES = ["SyncFunctionDaily", "SyncFunctionRecheck"]
@@ -54,6 +55,15 @@ def test_a_schedule_keeps_local_time_and_its_name_to_itself(deploy: Deploy, sche
     assert properties["ScheduleExpressionTimezone"] == "America/Chicago"
     assert stack["SyncFunction"]["Properties"]["Environment"]["Variables"]["CLOSRADS_TIMEZONE"] == "America/Chicago"
     assert "Name" not in properties
+
+
+@pytest.mark.parametrize("fleet", ["true", "false"])
+def test_the_report_knows_when_the_next_run_is(deploy: Deploy, fleet: str) -> None:
+    """The function may not ask Scheduler, so it is told; with schedules that are off, there is no next run."""
+    for given, expected in (({"Schedules": "ON"}, "cron(0 9 * * ? *)"), ({}, SCHEDULE_OFF)):
+        stack = deploy(ScheduleExpression="cron(0 9 * * ? *)", Fleet=fleet, **given)
+
+        assert stack["SyncFunction"]["Properties"]["Environment"]["Variables"]["CLOSRADS_SCHEDULE"] == expected
 
 
 def test_each_schedule_can_be_moved_by_itself(deploy: Deploy) -> None:

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 MAX_MONTHS = 9 * 12
 """How far ahead a time is looked for: the 29th of February may be eight years away, across 2100."""
+SCHEDULE_OFF = "OFF"
+"""In place of an expression: the schedule starts nothing."""
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _SATURDAY = 7

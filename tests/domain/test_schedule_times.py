@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.cli.schedule_times import Cron, parse_schedule
+from closrads.domain.schedule_times import Cron, parse_schedule
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
