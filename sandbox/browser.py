@@ -90,8 +90,8 @@ class Browser:
         self._ask("Emulation.setAutoDarkModeOverride", **({"enabled": True} if on else {}))
 
     def evaluate(self, script: str) -> Any:
-        """Return the value of a script that is evaluated on the page."""
-        answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True)
+        """Return the value of a script that is evaluated on the page; of a promise, what it comes to."""
+        answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")
