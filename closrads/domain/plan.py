@@ -36,6 +36,8 @@ _LEFT_AS_IT_WAS = frozenset(
     }
 )  # fmt: skip
 """Results of ad sets that run in the states from before, whatever was wanted."""
+_AS_WANTED = frozenset({Result.UPDATED, Result.UNCHANGED})
+"""Results of ad sets that run in the states that were wanted, and in those that they keep."""
 MAX_REVERT_STREAK = 2
 """Consecutive reverts after which an ad set is left alone: each attempt restarts its learning phase."""
 
@@ -81,18 +83,20 @@ class Decision:
     def to_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
         """Return the ad set's result: `result` if the decision was carried out, else the decision's own."""
         wanted, present = self.wanted, region_keys(self.adset.targeting)
-        is_off = bool(present) and (result or self.result) in _LEFT_AS_IT_WAS
+        came_to = result or self.result
+        is_off = bool(present) and came_to in _LEFT_AS_IT_WAS
+        targeted = present if is_off else wanted if came_to in _AS_WANTED else frozenset[str]()
         return AdSetResult(
             id=self.adset.id,
             name=self.adset.name,
-            result=result or self.result,
+            result=came_to,
             added=states(wanted - present) if self.is_change else (),
             removed=states(present - wanted) if self.is_change else (),
             ads=len(self.adset.ads),
             issues=self.issues + tuple(issues),
             meta_campaign_id=self.adset.meta_campaign_id,
             missing=states(wanted - present) if is_off else (),
-            extra=states(present - wanted) if is_off else (),
+            extra=states(targeted - _keys(self.regions)),
         )
 
 

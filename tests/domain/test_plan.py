@@ -218,6 +218,16 @@ class TestRunningNow:
 
         assert (ended.missing, ended.extra) == ((), ())
 
+    @pytest.mark.parametrize("result", Result)
+    def test_what_it_keeps_is_not_wanted_but_runs(self, result: Result) -> None:
+        """While an entry of the demand cannot be read, Texas stays in, and the report must not hide that."""
+        decision = decide(adset(["FL", "TX"]), build_fb_regions(["FL", "NY"]), (), keeps=True)
+        ended = decision.to_result(result)
+        runs_there = result in _LEFT_AS_IT_WAS | {Result.UPDATED, Result.UNCHANGED}
+
+        assert ended.extra == (("TX",) if runs_there else ())
+        assert ended.missing == (("NY",) if result in _LEFT_AS_IT_WAS else ())
+
     def test_an_ad_set_without_states_runs_elsewhere(self) -> None:
         """Such as in the whole country: then no state is missing."""
         ended = decided([], ["FL"]).to_result(Result.NEEDS_ATTENTION)
