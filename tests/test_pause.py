@@ -110,7 +110,7 @@ class TestAmidARun:
         assert (counts["RunFailed"], counts["AdSetsUpdated"], business.result["success"]) == (0, 1, True)
         (mail,) = business.world.sandbox.aws.mails
         assert "✓" not in mail.subject
-        said = "CLOSRADS is paused since 4 May: " if switch is PAUSE else "Veterans is off since 4 May"
+        said = "CLOSRADS has been paused since 4 May: " if switch is PAUSE else "Veterans has been off since 4 May"
         assert said in mail.text
         assert "without issues" not in mail.text
 
@@ -299,7 +299,7 @@ class TestPaused:
         assert world.sandbox.closrtech.requests == []
         mail = last_mail(world)
         assert mail.subject.startswith("⚠ paused since 4 May; 1 finished for an earlier run")
-        assert "CLOSRADS is paused since 4 May: nothing new was begun." in mail.text
+        assert "CLOSRADS has been paused since 4 May: nothing new was begun." in mail.text
         assert "FINISHED FOR AN EARLIER RUN" in mail.text
         assert "RunSucceeded" not in metrics(result)
 
@@ -314,7 +314,7 @@ class TestPaused:
         config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
 
         assert business.run(RECHECK) == {"reverted": "A", "unchanged": "B"}
-        assert "CLOSRADS is paused since 4 May: no states are changed" in last_mail(world).text
+        assert "CLOSRADS has been paused since 4 May: no states are changed" in last_mail(world).text
         assert "; paused since 4 May" in last_mail(world).subject
 
     def test_a_dry_run_looks_as_ever(self, business: Business) -> None:
@@ -375,7 +375,7 @@ class TestTold:
 
         mail = last_mail(world)
         assert mail.subject.startswith(f"⚠ 1 updated; {fact}")
-        assert f"* Truckers is off {fact.rpartition(', ')[2]}\n" in mail.text
+        assert f"* Truckers has been off {fact.rpartition(', ')[2]}\n" in mail.text
         assert f'<td class="{tone}"' in mail.html
 
     def test_many_that_are_off(self, business: Business) -> None:
@@ -390,7 +390,7 @@ class TestTold:
         business.run()
 
         assert "off: More 0, More 1 and 3 more" in last_mail(world).subject
-        assert "* More 0, More 1, More 2, More 3, More 4 are off since 4 May" in last_mail(world).text
+        assert "* More 0, More 1, More 2, More 3, More 4 have been off since 4 May" in last_mail(world).text
 
     def test_of_last_year(self, business: Business) -> None:
         """The day has its year."""
@@ -401,7 +401,7 @@ class TestTold:
 
         business.run()
 
-        assert "CLOSRADS is paused since 4 May 2026: nothing new was begun" in last_mail(business.world).text
+        assert "CLOSRADS has been paused since 4 May 2026: nothing new was begun" in last_mail(business.world).text
 
     def test_nothing_is_switched_on(self, business: Business) -> None:
         """It is neither a success nor a failure."""

@@ -171,7 +171,7 @@ class TestQuietRun:
         assert mail.subject == "[DRY RUN] ✓ 1 would be updated · Sun 3 May"
         assert "DRY RUN: nothing was changed" in seen(mail.html)
         assert "DRY RUN" in mail.text.splitlines()[0]
-        assert "1 of 2 ad sets: would be +FL +GA −TX" in mail.text
+        assert "1 of 2 ad sets: would get +FL +GA −TX" in mail.text
 
     def test_why_one_gets_it(self) -> None:
         """At the end, before the appendix."""
@@ -181,7 +181,7 @@ class TestQuietRun:
         """A result may be too large to list them."""
         mail = report_of(replace(VETERANS, adsets=(), omitted={Result.UPDATED: 7, Result.UNCHANGED: 1}))
 
-        assert "✓ Veterans: of 8 ad sets 7 updated\n" in mail.text
+        assert "✓ Veterans: 7 of 8 ad sets updated\n" in mail.text
 
 
 def report_of(*campaigns: SyncReport, **changes: Any) -> Report:
@@ -403,8 +403,8 @@ class TestWhatToDo:
         mail = build_report(replace(RUN, campaigns=(campaign,), force=LIFTABLE_LIMITS), NEW_YORK)
 
         for part in (seen(mail.html), mail.text):
-            assert "Veterans got “GU” from CLOSRTECH" in part
-            assert "Veterans got “T?” from CLOSRTECH" in part
+            assert "Veterans has a state from CLOSRTECH that Meta does not know: “GU”" in part
+            assert "Veterans has a name from CLOSRTECH that is no state: “T?”" in part
             assert "Limits lifted for this run: more of the states may be taken away at once than usual; " in part
             assert not any(limit in part for limit in LIFTABLE_LIMITS)
 
@@ -439,7 +439,7 @@ class TestCampaignErrors:
             (
                 "Pay. Nothing in this ad account can be changed until a person has settled that",
                 "Meta has blocked changes in the ad account",
-                "1 campaign needs you: Veterans was not updated, for Meta allows no changes in its ad account.",
+                "1 campaign needs you: Veterans was not updated, because Meta allows no changes in its ad account.",
             ),
             (
                 "Do not retry: look at the account in Meta Business Support first",
@@ -456,7 +456,7 @@ class TestCampaignErrors:
             (
                 'The demand would take away 9 of the 10. Run it with "force": ["max_removed_pct"]',
                 "Too many states would be taken away",
-                "1 campaign needs you: Veterans was not updated, for today's demand would take away most of its",
+                "1 campaign needs you: Veterans was not updated, because today's demand would take away most of its",
             ),
             ("CLOSRTECH has no demand in any state for VND_X", "No demand at all", "1 campaign needs you"),
             ("CLOSRTECH refuses the request for VND_X (HTTP 403)", "CLOSRTECH refuses CLOSRADS", "Please tell whoever"),
@@ -488,8 +488,10 @@ class TestCampaignErrors:
         ]
         mail = report_of(*campaigns)
 
-        assert "* Veterans, Truckers were not updated, for Meta no longer lets CLOSRADS sign in\n" in mail.text
-        assert headline(mail).endswith("Veterans, Truckers were not updated, for Meta no longer lets CLOSRADS sign in.")
+        assert "* Veterans, Truckers were not updated, because Meta no longer lets CLOSRADS sign in\n" in mail.text
+        assert headline(mail).endswith(
+            "Veterans, Truckers were not updated, because Meta no longer lets CLOSRADS sign in."
+        )
 
     def test_a_stopped_campaign(self) -> None:
         """What was not begun is named."""
@@ -500,7 +502,7 @@ class TestCampaignErrors:
         )
 
         assert list(boxes(mail)) == ["Stopped to protect the ads", "Updated, then put back as before", "Not started"]
-        assert "✗ Veterans: of 2 ad sets 1 put back as before, 1 not started; stopped\n" in mail.text
+        assert "✗ Veterans: of 2: 1 put back as before, 1 not started; stopped\n" in mail.text
 
 
 class TestWantedAndRunning:
@@ -614,11 +616,11 @@ class TestGreen:
         mail = report_of(replace(VETERANS, adsets=(), switched_off=switch), switched_off=(switch,))
 
         assert mail.subject == "⚠ paused since 30 Apr · Sun 3 May"
-        assert headline(mail) == "CLOSRADS is paused since 30 Apr: nothing new was begun."
+        assert headline(mail) == "CLOSRADS has been paused since 30 Apr: nothing new was begun."
         assert "To go on, ask whoever runs CLOSRADS to resume it." in mail.text
         assert "· Veterans: paused\n" in mail.text
         amid = report_of(replace(VETERANS, switched_off=switch), switched_off=(switch,))
-        assert headline(amid) == "CLOSRADS is paused since 30 Apr: 1 ad set updated."
+        assert headline(amid) == "CLOSRADS has been paused since 30 Apr: 1 ad set updated."
 
     @pytest.mark.parametrize(
         ("day", "title", "how_long"), [(1, "Off", "since 1 May"), (-9, "Off for a long time", "for 12 days")]
@@ -808,7 +810,7 @@ class TestRecheck:
         assert mail.subject == "⚠ second look: 1 put back · Sun 3 May"
         assert boxes(mail) == {"Broke after the update, put back as before": "red"}
         assert "* Broad (Veterans) broke after it was updated: its ad Video had lost its lead form\n" in mail.text
-        assert "⚠ Veterans: of 2 ad sets 1 put back\n✓ The other 3 campaigns: still healthy\n" in mail.text
+        assert "⚠ Veterans: 1 of 2 ad sets put back\n✓ The other 3 campaigns: still healthy\n" in mail.text
         assert "C1" not in mail.text
 
     def test_one_healthy_campaign(self) -> None:

@@ -39,9 +39,13 @@ from closrads.report.wording import (
     in_the_past,
     is_long_off,
     of_several,
+    unknown_states,
+    unreadable_states,
 )
 
 MAX_ID_CHARS = 60
+MAX_WITH_ADS = 3
+"""Ad sets of which the same is said and whose ads are named too; of more, whoever opens the ad set sees its ads."""
 QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
 UNCERTAIN = frozenset({Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED})
 _TONES = ("red", "orange", "grey")
@@ -87,12 +91,12 @@ def findings_of(result: RunResult) -> Iterator[Finding]:
 
 def _switches(result: RunResult) -> Iterator[Finding]:
     if result.paused_since:
-        said = f"is {PAUSED.format(day_of(result.paused_since, result))}: no states are changed"
+        said = f"has been {PAUSED.format(day_of(result.paused_since, result))}: no states are changed"
         yield Finding(PAUSED_KIND, Item("CLOSRADS", "", said))
     for switch in result.switched_off:
         if switch.slug:
             kind = OFF_LONG if is_long_off(switch, result) else OFF
-            yield Finding(kind, Item(line(switch.name), "campaign", f"is off {how_long(switch, result)}"))
+            yield Finding(kind, Item(line(switch.name), "campaign", f"has been off {how_long(switch, result)}"))
 
 
 def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
@@ -111,9 +115,11 @@ def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
                 AD_ON_AGAIN if is_on else AD_OFF, Item(name, "ad", ON_AGAIN_TEXT if is_on else said_of, (link,))
             )
     if unreadable := campaign.unreadable_states:
-        yield Finding(UNREADABLE_STATES, Item(name, "campaign", f"got {_listed(unreadable)} from CLOSRTECH"))
+        unreadable = tuple(map(line, unreadable))
+        yield Finding(UNREADABLE_STATES, Item(name, "campaign", unreadable_states(unreadable)))
     if unmapped := [code for code in campaign.unmapped_states if code not in campaign.unreadable_states]:
-        yield Finding(UNKNOWN_STATES, Item(name, "campaign", f"got {_listed(unmapped)} from CLOSRTECH"))
+        unmapped = [*map(line, unmapped)]
+        yield Finding(UNKNOWN_STATES, Item(name, "campaign", unknown_states(unmapped)))
     if campaign.left_to:
         yield Finding(LEFT_TO, Item(name, "campaign", "was left to another run"))
     if is_empty(result, campaign):
@@ -181,10 +187,6 @@ def follows_demand(result: RunResult, campaign: SyncReport) -> bool:
     return result.action is Action.SYNC and not campaign.left_to
 
 
-def _listed(codes: Iterable[str]) -> str:
-    return ", ".join(f"“{line(code)}”" for code in codes)
-
-
 def _grouped(items: Sequence[Item]) -> tuple[Item, ...]:
     """Merge the items of a campaign of which the same is said, and campaigns of which the same is said."""
     groups: dict[tuple[str, str, str, str], list[Item]] = {}
@@ -203,7 +205,7 @@ def _together(group: Sequence[Item]) -> Item:
     return replace(
         first,
         links=tuple(link for item in group for link in item.links),
-        ads=tuple(ad for item in group for ad in item.ads),
+        ads=tuple(ad for item in group for ad in item.ads) if count <= MAX_WITH_ADS else (),
         count=count,
     )
 

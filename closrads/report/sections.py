@@ -4,7 +4,7 @@ Every text from outside is a redacted line, so it may be truncated.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from zoneinfo import ZoneInfo
@@ -41,6 +41,8 @@ MIN_STATES_FOR_MAP = 4
 """Number of states that differ from which on a map says more than the words do."""
 MAX_ROWS = 12
 """Maximum number of campaigns that get a line each, whatever became of them."""
+MAX_TROUBLES = 2
+"""Different troubles of a campaign that its row counts."""
 _MAX_GROUPS = 2
 """Different changes of a campaign that its row has in full."""
 _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
@@ -95,7 +97,7 @@ def _rows(result: RunResult) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
 
     The second value are the lines of those that do.
     """
-    rows = [_row(result, campaign) for campaign in result.campaigns]
+    rows = [_row(result, campaign) for campaign in result.campaigns if campaign.slug]
     fine = [row for row in rows if row.tone == "green"]
     if len(fine) < 2 or (result.action is not Action.RECHECK and len(rows) <= MAX_ROWS):  # noqa: PLR2004
         return tuple(rows), ()
@@ -133,13 +135,13 @@ def _row_parts(result: RunResult, campaign: SyncReport) -> Iterator[str]:
     if campaign.with_result(Result.UPDATED):
         yield from _changes(result, campaign)
     if troubles := _troubles(result, campaign):
-        total, words = campaign.adsets_processed, ", ".join(f"{n} {word}" for word, n in troubles.items())
+        total, (word, count) = campaign.adsets_processed, next(iter(troubles.items()))
         if campaign.with_result(Result.UPDATED):
-            yield words
-        elif len(troubles) == 1 and sum(troubles.values()) == total:
-            yield f"{_all(total)} {next(iter(troubles))}"
+            yield _counted(troubles)
+        elif len(troubles) == 1:
+            yield f"{_of_all(count, total)} {word}"
         else:
-            yield f"of {several(total, 'ad set')} {words}"
+            yield f"of {total}: {_counted(troubles)}"
     if end := _row_end(result, campaign):
         yield end
 
@@ -153,6 +155,13 @@ def _troubles(result: RunResult, campaign: SyncReport) -> dict[str, int]:
         if each not in quiet:
             words[would_be(result, counted[each])] += campaign.count(each)
     return {word: words[word] for word in (would_be(result, each) for each in counted.values()) if words[word]}
+
+
+def _counted(troubles: Mapping[str, int]) -> str:
+    """Return the counts, of more than `MAX_TROUBLES` the first ones and how many more ad sets there are."""
+    shown = [f"{count} {word}" for word, count in troubles.items()][:MAX_TROUBLES]
+    more = sum([*troubles.values()][MAX_TROUBLES:])
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _row_end(result: RunResult, campaign: SyncReport) -> str:
@@ -192,9 +201,9 @@ def _of_all(count: int, total: int) -> str:
 def _changes(result: RunResult, campaign: SyncReport) -> Iterator[str]:
     """Yield the changes of a campaign: each once, with the number of its ad sets."""
     groups = Counter(_signs(adset.added, adset.removed) for adset in campaign.with_result(Result.UPDATED))
-    prefix = "would be " if result.dry_run else ""
     for signs, count in groups.most_common(_MAX_GROUPS):
-        yield f"{_of_all(count, campaign.adsets_processed)}: {prefix}{signs or 'changed'}"
+        said = f"would {'get' if signs else 'be'} " if result.dry_run else ""
+        yield f"{_of_all(count, campaign.adsets_processed)}: {said}{signs or 'changed'}"
     if others := sum(groups.values()) - sum(count for _, count in groups.most_common(_MAX_GROUPS)):
         yield f"{several(others, 'more ad set')} {would_be(result, 'updated')}"
 
@@ -241,7 +250,7 @@ def _state_facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
         yield Fact("Wanted today", "not known")
     if running is not None:
         yield Fact(f"Running now ({len(running)})", _codes(running))
-    elif not unknown:
+    elif wanted and not unknown:
         yield Fact("Running now", "as before; this run did not look")
     for label, where in (("Wanted, not running yet", missing), ("Running, not wanted", extra)):
         if where and wanted and running:
@@ -269,8 +278,8 @@ def _missing(result: RunResult, adset: AdSetResult) -> tuple[str, ...]:
 
 
 def _extra(result: RunResult, adset: AdSetResult) -> tuple[str, ...]:
-    planned = adset.removed if result.dry_run and adset.result is Result.UPDATED else adset.extra
-    return tuple(map(line, planned))
+    planned = adset.removed if result.dry_run and adset.result is Result.UPDATED else ()
+    return tuple(map(line, (*planned, *adset.extra)))
 
 
 def _off_by(result: RunResult, campaign: SyncReport) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

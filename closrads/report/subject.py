@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
@@ -80,7 +81,10 @@ def needs_you(boxes: Iterable[Box]) -> str:
     items = [item for box in boxes if _is_yours(box) for item in box.items]
     count = sum(item.count for item in items)
     nouns = {item.noun for item in items}
-    noun = nouns.pop() if len(nouns) == 1 else "thing"
+    campaigns = [name for item in items for name in item.campaign.split(", ")]
+    if len(nouns) > 1 or (nouns == {"campaign"} and len(set(campaigns)) < len(campaigns)):
+        nouns = {"thing"}  # also two things of one campaign
+    noun = "".join(nouns)
     return f"{several(count, noun)} need{'s' if count == 1 else ''} you" if count else ""
 
 
@@ -133,14 +137,14 @@ def headline(result: RunResult, boxes: Sequence[Box]) -> str:
     """Return one sentence that says whether the reader must do something, and what."""
     yours = [box for box in boxes if _is_yours(box)]
     if lost := next((box for box in yours if box.title == RESTORE_FAILED.title), None):
-        return f"Look at this now: {_about(lost.items[0])}{_others(yours)}."
+        return f"Look at this now: {_first_of(lost, yours)}."
     if yours:
-        return f"{needs_you(yours)}: {_about(yours[0].items[0])}{_others(yours)}."
+        return f"{needs_you(yours)}: {_first_of(yours[0], yours)}."
     others = [box for box in boxes if box.who]
     if others and others[0].tone == "red":
-        return f"Please tell {OPERATOR}: {_about(others[0].items[0])}{_others(others)}."
+        return f"Please tell {OPERATOR}: {_first_of(others[0], others)}."
     if boxes and not result.success:
-        return f"Nothing to do today: {_about(boxes[0].items[0])}{_others(boxes[:1])}."
+        return f"Nothing to do today: {_first_of(boxes[0], boxes[:1])}."
     return _nothing_to_do(result)
 
 
@@ -151,10 +155,12 @@ def _about(item: Item) -> str:
     return f"{name} ({one_line(item.campaign, _MAX_NAME_CHARS)}) {item.text}"
 
 
-def _others(boxes: Sequence[Box]) -> str:
-    first = boxes[0].items[0]
-    rest = sum(item.count for box in boxes for item in box.items) - (1 if first.links else first.count)
-    return f", and {rest} more" if rest else ""
+def _first_of(box: Box, boxes: Sequence[Box]) -> str:
+    """Return what is said of the first thing of a box; of several in all boxes it is less, and their number follows."""
+    first = box.items[0]
+    rest = sum(item.count for each in boxes for item in each.items) - (1 if first.links else first.count)
+    brief = replace(first, text=first.text.partition(": ")[0])
+    return f"{_about(brief)}, and {rest} more" if rest else _about(first)
 
 
 def _nothing_to_do(result: RunResult) -> str:
@@ -164,7 +170,7 @@ def _nothing_to_do(result: RunResult) -> str:
     (word, count), *others = counts.items() or [("", 0)]
     said = ", ".join([f"{several(count, 'ad set')} {word}", *(f"{number} {each}" for each, number in others)])
     if result.paused_since and result.is_paused:
-        paused = f"CLOSRADS is {PAUSED.format(day_of(result.paused_since, result))}"
+        paused = f"CLOSRADS has been {PAUSED.format(day_of(result.paused_since, result))}"
         return f"{paused}: {said}." if counts else f"{paused}: nothing new was begun."
     if not result.campaigns:
         return "No campaign is switched on, so nothing was done."

@@ -4,7 +4,7 @@ The reader is a client who knows Ads Manager, and nothing of AWS or of Meta's AP
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -69,7 +69,7 @@ LOST_FORM = Kind(
     Who.YOU,
     (
         "Open the ad and press Edit.",
-        "Under Destination, choose its lead form again.",
+        "Choose its lead form under Destination.",
         "Press Publish. The next run then gives its ad set today's states.",
     ),
 )
@@ -150,7 +150,7 @@ def ad_issue(issue: str) -> AdIssue | None:
 
 # --- ad sets
 
-RUNS_AS_BEFORE = "It runs in the states from before."
+RUNS_AS_BEFORE = "The ads still run in the states from before."
 _TRIED_AGAIN = "The next run tries again."
 RESTORE_FAILED = Kind(
     "red",
@@ -173,7 +173,7 @@ NOT_UPDATED = Kind(
     "red",
     "Not updated",
     Who.YOU,
-    ("Open the ad set: Meta shows at the top what is wrong. If it shows nothing, wait for the next run.",),
+    ("Open the ad set: Meta says at the top what is wrong. If it says nothing, wait.",),
     f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}",
 )
 NOT_UPDATED_OPERATOR = Kind(
@@ -232,7 +232,7 @@ LEFT_FOR_NEXT = Kind(
     "Left for the next run",
     Who.NOBODY,
     (),
-    "It runs in the states from before, and the next run takes it first.",
+    f"{RUNS_AS_BEFORE} The next run takes these first.",
 )
 NOT_STARTED = Kind("grey", "Not started", Who.NOBODY, (), f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}")
 BEYOND_STATES = Kind(
@@ -329,16 +329,15 @@ def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Said
 
 # --- campaigns
 
-_AS_BEFORE = "Its ads run in the states from before."
 _FORWARD = f"Forward this mail to {OPERATOR}: the reason is at its end."
 
 
 def _operator(title: str, *steps: str, tone: str = "red") -> Kind:
-    return Kind(tone, title, Who.OPERATOR, steps or (_FORWARD,), f"{_AS_BEFORE} {_TRIED_AGAIN}")
+    return Kind(tone, title, Who.OPERATOR, steps or (_FORWARD,), f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}")
 
 
 def _you(title: str, *steps: str) -> Kind:
-    return Kind("red", title, Who.YOU, steps, f"{_AS_BEFORE} {_TRIED_AGAIN}")
+    return Kind("red", title, Who.YOU, steps, f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}")
 
 
 def _partner(title: str) -> Kind:
@@ -373,21 +372,19 @@ _CAMPAIGN_ERRORS = tuple(
                 "Meta allowed no more for now",
                 Who.NOBODY,
                 (),
-                f"{_AS_BEFORE} Meta limits how much may be done in an hour. {_TRIED_AGAIN}",
+                f"{RUNS_AS_BEFORE} Meta limits how much may be done in an hour. {_TRIED_AGAIN}",
             ),
-            "was not updated, for Meta allowed no more calls for now",
+            "was not updated, because Meta allowed no more calls for now",
         ),
         (
             r"\[Meta 190[]/]",
             _operator("CLOSRADS cannot sign in to Meta", f"Forward this mail to {OPERATOR}: a new Meta key is needed."),
-            "was not updated, for Meta no longer lets CLOSRADS sign in",
+            "was not updated, because Meta no longer lets CLOSRADS sign in",
         ),
         (
             r"meta/access_token",
-            _operator(
-                "CLOSRADS may not change these ads", f"Forward this mail to {OPERATOR}: Meta refuses the access."
-            ),
-            "was not updated, for Meta refuses CLOSRADS the access to it",
+            _operator("CLOSRADS may not change these ads", f"Forward this mail to {OPERATOR}: Meta denies it access."),
+            "was not updated, because Meta denies CLOSRADS access to it",
         ),
         (
             r"Nothing in this ad account can be changed",
@@ -396,12 +393,12 @@ _CAMPAIGN_ERRORS = tuple(
                 "Open Ads Manager: Meta shows at the top what it wants.",
                 "Do that; the next run then goes on.",
             ),
-            "was not updated, for Meta allows no changes in its ad account",
+            "was not updated, because Meta allows no changes in its ad account",
         ),
         (
             r"Meta Business Support",
             _you("Meta has blocked CLOSRADS", "Open Meta Business Support and look at the account there."),
-            "was not updated, for Meta blocks changes",
+            "was not updated, because Meta blocks changes",
         ),
         (r"newer CLOSRADS is needed", _operator("CLOSRADS is out of date"), "was not updated"),
         (r"table of regions", _operator("Meta's list of states has changed"), "was stopped"),
@@ -409,10 +406,10 @@ _CAMPAIGN_ERRORS = tuple(
             r"audience controls",
             _you(
                 "The ad account forbids some states",
-                "Open Ads Manager, Advertising settings, Account controls.",
+                "In the settings of Ads Manager, open Account controls.",
                 "Allow the states that you want to advertise in.",
             ),
-            "was stopped, for a setting of the ad account forbids some of today's states",
+            "was stopped, because a setting of the ad account forbids some of today's states",
         ),
         (
             r"The demand would take away",
@@ -421,27 +418,27 @@ _CAMPAIGN_ERRORS = tuple(
                 "Ask CLOSRTECH whether its demand is right.",
                 f"If it is, ask {OPERATOR} to allow it for one run.",
             ),
-            "was not updated, for today's demand would take away most of its states",
+            "was not updated, because today's demand would take away most of its states",
         ),
         (
             r"no demand in any state|no region for any state|empty",
             _you("No demand at all", "Ask CLOSRTECH whether that is right: its list of states is empty."),
-            "was not updated, for CLOSRTECH has no demand in any state",
+            "was not updated, because CLOSRTECH has no demand in any state",
         ),
         (
             r"CLOSRTECH refuses",
             _operator("CLOSRTECH refuses CLOSRADS"),
-            "was not updated, for CLOSRTECH refuses to tell its demand",
+            "was not updated, because CLOSRTECH refuses to tell its demand",
         ),
         (
             r"CLOSRTECH (?:gave no answer|is in trouble)",
             _partner("CLOSRTECH did not answer"),
-            "was not updated, for CLOSRTECH did not tell its demand",
+            "was not updated, because CLOSRTECH did not tell its demand",
         ),
         (
             r"CLOSRTECH's answer",
             _partner("CLOSRTECH's answer makes no sense"),
-            "was not updated, for CLOSRTECH's answer could not be used",
+            "was not updated, because CLOSRTECH's answer could not be used",
         ),
         (
             r"^Stopped: \d+ (?:ad sets|of the)",
@@ -449,10 +446,10 @@ _CAMPAIGN_ERRORS = tuple(
                 "red",
                 "Stopped to protect the ads",
                 Who.OPERATOR,
-                (f"Forward this mail to {OPERATOR}: Meta may refuse or break every update today.",),
+                (f"Forward this mail to {OPERATOR}: today, Meta may refuse each update or break its ads.",),
                 "What had not begun runs in the states from before.",
             ),
-            "was stopped, for the first updates did not work",
+            "was stopped, because the first updates did not work",
         ),
         (
             r"^Meta campaign \d+ \(.*\) (?:is|was)|take it out of campaigns/",
@@ -468,12 +465,12 @@ _CAMPAIGN_ERRORS = tuple(
         (
             r"ledger|Parameter Store|whether CLOSRADS is paused|Unexpected",
             _operator("A fault inside CLOSRADS"),
-            "was not updated, for CLOSRADS had a fault",
+            "was not updated, because CLOSRADS had a fault",
         ),
         (
             r"(?:Meta gave no answer|Meta reports an error|Meta answered)",
             _operator("Meta did not answer", f"If it happens again tomorrow, forward this mail to {OPERATOR}."),
-            "was not updated, for Meta did not answer",
+            "was not updated, because Meta did not answer",
         ),
     )
 )
@@ -509,7 +506,7 @@ UNKNOWN_STATES = Kind(
     "Unknown states",
     Who.YOU,
     ("Ask CLOSRTECH what is meant.",),
-    "They were left out: Meta does not know them.",
+    "They were left out, because Meta cannot target them.",
 )
 UNREADABLE_STATES = Kind(
     "orange",
@@ -594,8 +591,8 @@ TOKEN_NOTICE_DAYS = 14
 API_NOTICE_DAYS = 120
 """Days before the end of a version of Meta's API from which the report names it, as the alarm ApiVersionEnds does."""
 WHY_MAIL = (
-    "You get this mail because you are on the list of those who do. CLOSRADS sends it when it has set the states that "
-    f"your ads run in. To get it no more, ask {OPERATOR}."
+    "You get this mail because you are on its list of recipients. CLOSRADS sets the states that your ads run in, and "
+    f"says here what it did. To stop these mails, ask {OPERATOR}."
 )
 NO_NEXT_RUN = "No next run: the daily schedule is off."
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -654,6 +651,22 @@ def how_long(switch: SwitchedOff, result: RunResult) -> str:
 def would_be(result: RunResult, word: str) -> str:
     """Return a word for an outcome, as “would be …” if a dry run has not brought it about."""
     return f"would be {word}" if result.dry_run and word in DONE else word
+
+
+def unreadable_states(entries: Sequence[str]) -> str:
+    """Return what is said of a campaign with entries of its demand that are no state's name."""
+    what = "a name from CLOSRTECH that is no state" if len(entries) == 1 else "names from CLOSRTECH that are no states"
+    return f"has {what}: {_quoted(entries)}"
+
+
+def unknown_states(codes: Sequence[str]) -> str:
+    """Return what is said of a campaign with demand in states that Meta has no region for."""
+    what = "a state" if len(codes) == 1 else "states"
+    return f"has {what} from CLOSRTECH that Meta does not know: {_quoted(codes)}"
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(f"“{text}”" for text in texts)
 
 
 def of_several(text: str) -> str:

@@ -244,8 +244,8 @@ class TestFirstWords:
         [
             ("green", "Veterans: all 3 ad sets: +NE +NY +WV −AR −CA −KS · Truckers: both ad sets: no change"),
             ("orange", "Static - Sunrise Rig (Truckers) has lost its lead form · Broad 30+ (Mortgage) cannot be given"),
-            ("dead token", "Mortgage, Truckers were not updated, for Meta no longer lets CLOSRADS sign in"),
-            ("failed campaign", "Truckers was not updated, for CLOSRTECH has no demand in any state"),
+            ("dead token", "Mortgage, Truckers were not updated, because Meta no longer lets CLOSRADS sign in"),
+            ("failed campaign", "Truckers was not updated, because CLOSRTECH has no demand in any state"),
         ],
     )
     def test_the_preview_says_the_next_most_useful_thing(self, name: str, words: str) -> None:
