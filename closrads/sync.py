@@ -29,6 +29,7 @@ from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, 
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.switches import SwitchedOff, latest
+from closrads.domain.targeting import reaches_beyond_states
 from closrads.errors import (
     ClosradsError,
     ConfigError,
@@ -575,7 +576,11 @@ def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known so fa
     if not changes:
         return {}, previous
     results = recheck(job, changes, campaign.limits.wave_size, previous.reported_pauses, dry_run=False, now=now)
-    restored = {each.id: each for each in results if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED}}
+    restored = {
+        each.id: replace(each, reaches_beyond=reaches_beyond_states(now[each.id].targeting))
+        for each in results
+        if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED}
+    }
     return restored, job.ledger.previous_outcomes(job.campaign)
 
 

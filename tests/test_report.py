@@ -36,7 +36,6 @@ RUN = RunResult(
 )
 EARLIER = "20260502T103000Z-4567cdef"
 MISSING_FORM = "Ad “Video” (901): WITH_ISSUES: Missing lead form: Choose a form. (#3390001)"
-BEYOND = "Its location setting lets Meta reach people outside the states (targeting_automation)"
 
 
 def report(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **changes: Any) -> Report:
@@ -290,8 +289,6 @@ class TestWhatToDo:
             (Result.HELD, "An earlier change of it is still open, and comes first", "Not started", "grey"),
             (Result.NOT_ACTIVE, "Meta says IN_PROCESS", "Still being processed by Meta", "grey"),
             (Result.ENDED, "", "Ended", "grey"),
-            (Result.UNCHANGED, BEYOND, "Reaches beyond its states", "grey"),
-            (Result.UPDATED, BEYOND, "Reaches beyond its states", "grey"),
         ],
     )
     def test_what_needs_nobody(self, result: Result, issue: str, title: str, box_tone: str) -> None:
@@ -301,6 +298,35 @@ class TestWhatToDo:
         assert boxes(mail) == {title: box_tone}
         assert "What to do" not in mail.text
         assert headline(mail).startswith("Nothing to do: ")
+
+    @pytest.mark.parametrize("result", set(Result) - {Result.ENDED})
+    def test_an_ad_set_that_is_shown_outside_its_states(self, result: Result) -> None:
+        """Nobody buys its leads from there: it is the reader's to switch off, whatever else became of the ad set."""
+        mail = report(replace(ended(result), reaches_beyond=True), UNCHANGED)
+
+        assert boxes(mail)["Shown outside its states"] == "orange"
+        assert "\n* Broad (Veterans) may be shown to people outside its states\n" in told(mail)
+        assert "Switch off “Reach more people likely to respond”" in told(mail)
+        assert "(501): targeting_automation.individual_setting.geo is 1" in mail.text
+        assert "need" in mail.subject or "✗" in mail.subject
+
+    def test_many_that_are_shown_outside_their_states(self) -> None:
+        """They are told once, with a link to each; no day is green on which leads come from elsewhere."""
+        adsets = [replace(ended(Result.UNCHANGED, adset_id=str(each)), reaches_beyond=True) for each in range(501, 509)]
+        mail = report(*adsets, fb_ad_account_id="act_111")
+
+        assert mail.subject == "⚠ 8 ad sets need you · Sun 3 May"
+        assert tone(mail) == "orange"
+        assert told(mail).count("outside its states") == 1 + len(boxes(mail))
+        assert all(f"selected_adset_ids={adset.id}\n" in told(mail) for adset in adsets)
+
+    @pytest.mark.parametrize("action", [Action.SYNC, Action.UNDO])
+    def test_what_else_is_said_of_an_ad_set_that_is_as_wanted_needs_a_look(self, action: Action) -> None:
+        """It is not known what it means, so it is no green line."""
+        mail = report(ended(Result.UPDATED, "a reason that is new"), action=action)
+
+        assert boxes(mail) == {"Needs a look": "orange"}
+        assert tone(mail) == "orange"
 
     def test_what_was_put_back_is_told_with_its_reason(self) -> None:
         """As what is over."""

@@ -1217,6 +1217,35 @@ class TestUnusableTargeting:
         assert results(world.run({})) == {"Broad": "updated"}
 
 
+class TestShownElsewhere:
+    """A setting of an ad set lets Meta show it to people outside its states."""
+
+    @pytest.mark.parametrize("event", [LIVE, {}], ids=["live", "dry run"])
+    def test_the_mail_says_how_to_switch_it_off(self, world: World, event: Any) -> None:
+        """In an orange box; the run itself leaves the setting alone."""
+        world.campaign("FL")
+        beyond = world.adset(states=None, targeting=sandbox_targeting.realistic("TX", reaches_beyond=True))
+        world.adset("Narrow", "FL")
+
+        world.run(event)
+
+        (mail,) = world.sandbox.aws.mails
+        assert "1 ad set needs you" in mail.subject
+        assert "* Broad (Veterans) may be shown to people outside its states" in mail.text
+        assert world.meta.targeting(beyond)["targeting_automation"]["individual_setting"]["geo"] == 1
+
+    def test_also_of_an_ad_set_that_is_put_back_first(self, world: World) -> None:
+        """Its ads have broken since the last run."""
+        world.campaign("FL")
+        targeting = sandbox_targeting.realistic("TX", reaches_beyond=True)
+        world.adset(states=None, targeting=targeting, breakage=Breakage.late(600))
+        world.run(LIVE)
+        world.time.next_day()
+
+        assert results(world.run(LIVE)) == {"Broad": "reverted"}
+        assert "may be shown to people outside its states" in world.sandbox.aws.mails[-1].text
+
+
 class TestOtherAccount:
     """The parameter names an ad account that the campaign does not belong to."""
 

@@ -98,6 +98,9 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
             notes.append(f"Meta has no region for: {', '.join(campaign.unmapped_states)}")
         if campaign.unreadable_states:
             notes.append(f"no state is removed, for these cannot be read: {', '.join(campaign.unreadable_states)}")
+        if beyond := [adset.name for adset in campaign.reaching_beyond]:
+            said = "may be shown outside the states, until its Locations in Ads Manager no longer reach more people"
+            notes.append(f"{said}: {', '.join(beyond)}")
         if campaign.about_run:
             notes.append(f"about run {campaign.about_run}")
         if campaign.left_to:

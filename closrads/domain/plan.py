@@ -21,7 +21,6 @@ from closrads.domain.targeting import (
 from closrads.errors import CHECK_REGIONS, PlanRefusedError
 from closrads.state_mapper import Region
 
-BEYOND_STATES = "Its location setting lets Meta reach people outside the states (targeting_automation)"
 MIN_STATES_FOR_PERCENTAGE = 10
 """A percentage of fewer targeted states is meaningless."""
 END_MARGIN = timedelta(minutes=15)
@@ -97,6 +96,7 @@ class Decision:
             meta_campaign_id=self.adset.meta_campaign_id,
             missing=states(wanted - present) if is_off else (),
             extra=states(targeted - _keys(self.regions)),
+            reaches_beyond=self.result is not Result.ENDED and reaches_beyond_states(self.adset.targeting),
         )
 
 
@@ -125,11 +125,10 @@ def decide(  # noqa: PLR0911 - one return per decision
     keeps
         Whether regions are only added, and none of those that the ad set targets is removed.
     """
-    notes = (BEYOND_STATES,) if reaches_beyond_states(adset.targeting) else ()
-    decision = Decision(adset, Result.UPDATED, tuple(regions), notes, replaces, keeps=keeps)
+    decision = Decision(adset, Result.UPDATED, tuple(regions), replaces=replaces, keeps=keeps)
     present = region_keys(adset.targeting)
     if adset.is_ended(END_MARGIN):
-        return replace(decision, result=Result.ENDED, issues=())
+        return replace(decision, result=Result.ENDED)
     if adset.flaw:
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=(adset.flaw,))
     if adset.effective_status != "ACTIVE":

@@ -99,6 +99,8 @@ class AdSetResult:
     """
     is_reported: bool = False
     """Whether a recheck found it as an earlier one did, of which a report has told."""
+    reaches_beyond: bool = False
+    """Whether a setting of it lets Meta show its ads outside its states, too."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))
@@ -276,6 +278,11 @@ class SyncReport:
             f"{name} ({adset_id}): {word}" + (f": {'; '.join(issues)}" if issues else "")
             for name, adset_id, word, issues in failed
         )
+
+    @property
+    def reaching_beyond(self) -> tuple[AdSetResult, ...]:
+        """Ad sets that Meta may show outside their states, too; a recheck does not look for them."""
+        return tuple(adset for adset in self.adsets if adset.reaches_beyond)
 
     def counts(self) -> dict[str, int]:
         """Return every count, by its name."""

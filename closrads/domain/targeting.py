@@ -120,8 +120,12 @@ def control_conflicts(controls: Mapping[str, Any], wanted: Collection[str]) -> t
 
 
 def reaches_beyond_states(targeting: Targeting) -> bool:
-    """Return whether Meta may also show ads outside the regions ("Advanced targeting", `targeting_automation`)."""
-    return bool(_group(_group(targeting, "targeting_automation"), "individual_setting").get("geo"))
+    """Return whether Meta may also show ads to people elsewhere in the country who take an interest in the regions.
+
+    Marketing API "Advanced Targeting", "Reach people interested in selected cities and regions": only with regions.
+    """
+    geo = _group(_group(targeting, "targeting_automation"), "individual_setting").get("geo")
+    return geo in (1, "1") and bool(region_keys(targeting))
 
 
 def with_regions_of(targeting: Targeting, other: Targeting) -> dict[str, Any]:

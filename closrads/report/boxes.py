@@ -11,6 +11,8 @@ from closrads.report.content import Box, Item, Link
 from closrads.report.wording import (
     AD_OFF,
     AD_ON_AGAIN,
+    BEYOND_STATES,
+    BEYOND_STATES_TEXT,
     EMPTY,
     LEFT_TO,
     NO_EFFECT,
@@ -85,6 +87,9 @@ def findings_of(result: RunResult) -> Iterator[Finding]:
         yield from _of_campaign(result, campaign)
         for adset in campaign.adsets:
             yield from _of_adset(result, campaign, adset)
+        for adset in campaign.reaching_beyond:
+            link = adset_link(campaign, adset)
+            yield Finding(BEYOND_STATES, Item(line(campaign.campaign_name), "ad set", BEYOND_STATES_TEXT, (link,)))
     if result.notices:
         yield Finding(NO_EFFECT, Item("CLOSRADS", "setting", "has no effect", count=len(result.notices)))
 

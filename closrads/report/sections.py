@@ -332,6 +332,9 @@ def _raw(result: RunResult) -> Iterator[str]:
             became = f"{recovery.found} by run {run_id}, now {recovery.state}"
             yield f"{name} · {_named(recovery)}: {_with_issues(became, recovery.issues)}"
         yield from _raw_adsets(name, campaign)
+        if beyond := campaign.reaching_beyond:
+            setting = "targeting_automation.individual_setting.geo is 1, so it may be shown outside its states"
+            yield f"{name} · {', '.join(map(_named, beyond))}: {setting}"
         for pause in campaign.unexplained:
             ads = ", ".join(f"“{line(ad)}” ({one_line(ad_id, MAX_ID_CHARS)})" for ad_id, ad in pause.ads.items())
             yield f"{name} · {line(pause.adset_name)} ({one_line(pause.adset_id, MAX_ID_CHARS)}): off since {ads}"

@@ -18,7 +18,6 @@ from closrads.report.wording import (
     PAUSED,
     RESTORE_FAILED,
     Who,
-    ad_issue,
     day_of,
     how_long,
     several,
@@ -220,19 +219,18 @@ def campaign_is_fine(result: RunResult, campaign: SyncReport) -> bool:
         or campaign.switched_off
         or (campaign.left_to and result.action is not Action.SYNC)
         or is_empty(result, campaign)
+        or campaign.reaching_beyond
     )
     return (
         campaign.success
         and not told
-        and all(adset.result in calm and not _is_noted(result, adset) for adset in campaign.adsets)
+        and all(adset.result in calm and not _is_noted(adset) for adset in campaign.adsets)
     )
 
 
-def _is_noted(result: RunResult, adset: AdSetResult) -> bool:
-    """Return whether an ad set is as wanted, and one of its ads is not."""
-    return adset.result in QUIET and (
-        any(map(ad_issue, adset.issues)) or (bool(adset.issues) and result.action is Action.RECHECK)
-    )
+def _is_noted(adset: AdSetResult) -> bool:
+    """Return whether an ad set is as wanted, and something about it is not."""
+    return adset.result in QUIET and bool(adset.issues)
 
 
 def _not_restored(result: RunResult) -> list[str]:

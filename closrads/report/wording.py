@@ -236,8 +236,18 @@ LEFT_FOR_NEXT = Kind(
 )
 NOT_STARTED = Kind("grey", "Not started", Who.NOBODY, (), f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}")
 BEYOND_STATES = Kind(
-    "grey", "Reaches beyond its states", Who.NOBODY, (), "This was set in Ads Manager and is left as it is."
+    "orange",
+    "Shown outside its states",
+    Who.YOU,
+    (
+        "Open the ad set, press Edit and go to Locations.",
+        "Switch off “Reach more people likely to respond” (or “Reach people interested in your selected cities …”).",
+        "Press Publish.",
+    ),
+    "With this setting, Meta also finds people elsewhere in the country who take an interest in these states, and "
+    "nobody buys their leads. CLOSRADS leaves the setting to you.",
 )
+BEYOND_STATES_TEXT = "may be shown to people outside its states"
 NOT_LOOKED_AT = Kind("grey", "Not looked at again", Who.NOBODY, (), "Its ads were healthy after the update.")
 
 _RESULT_KINDS = {
@@ -252,8 +262,8 @@ _RESULT_KINDS = {
     Result.ENDED: Said(ENDED, "has ended"),
     Result.DEFERRED: Said(LEFT_FOR_NEXT, "was not reached"),
     Result.HELD: Said(NOT_STARTED, "was not started, because its campaign was stopped before its turn"),
-    Result.UPDATED: Said(BEYOND_STATES, "may be shown outside its states as well"),
-    Result.UNCHANGED: Said(BEYOND_STATES, "may be shown outside its states as well"),
+    Result.UPDATED: Said(NEEDS_LOOK, "has its states, but something is to be looked at"),
+    Result.UNCHANGED: Said(NEEDS_LOOK, "has its states, but something is to be looked at"),
 }
 _BY_ACTION: Mapping[Action, Mapping[Result, Said]] = {
     Action.SYNC: {},

@@ -10,7 +10,7 @@ from closrads.domain.changes import Change, ChangeState, RollbackReason, Unexpla
 from closrads.domain.health import StatusChange, compare_ads, explained_as_metas, pauses_to_explain, ran_meanwhile
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result
-from closrads.domain.targeting import misnamed_regions, region_keys, states
+from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import MetaError
 from closrads.facebook_client import Republished, read_adsets, read_status_changes, republish_ads
 from closrads.observability import log_defect, logger
@@ -161,7 +161,8 @@ def outcome_of(change: Change) -> AdSetResult | None:
     """Return the result of a change; None if it is open or was not written."""
     if change.state.is_open or change.state is ChangeState.NOT_WRITTEN:
         return None
-    return _result(change, RESULTS[change.state], ())
+    result = _result(change, RESULTS[change.state], ())
+    return replace(result, reaches_beyond=reaches_beyond_states(change.before.targeting))
 
 
 def _batches(job: Job, changes: Sequence[Change], wave_size: int) -> Iterator[tuple[Sequence[Change], str]]:

@@ -32,8 +32,13 @@ def codes(states: str | Iterable[str]) -> list[str]:
     return states.split() if isinstance(states, str) else list(states)
 
 
-def realistic(states: str | Iterable[str]) -> dict[str, Any]:
-    """Return the raw targeting of a US lead-form ad set, including the keys that a careless client loses."""
+def realistic(states: str | Iterable[str], *, reaches_beyond: bool = False) -> dict[str, Any]:
+    """Return the raw targeting of a US lead-form ad set, including the keys that a careless client loses.
+
+    If it `reaches_beyond` its states, Meta may show the ads to people in the rest of the country who take an interest
+    in them (Marketing API "Advanced Targeting", "Reach people interested in selected cities and regions").
+    """
+    individual = {"age": 1, "gender": 1} | ({"geo": 1} if reaches_beyond else {})
     return normalised(
         {
             "age_max": 65,
@@ -49,7 +54,7 @@ def realistic(states: str | Iterable[str]) -> dict[str, Any]:
                 "regions": [{"key": KEY_BY_STATE[state]} for state in codes(states)],
             },
             "publisher_platforms": ["facebook", "instagram"],
-            "targeting_automation": {"advantage_audience": 1, "individual_setting": {"age": 1, "gender": 1}},
+            "targeting_automation": {"advantage_audience": 1, "individual_setting": individual},
             "user_age_unknown": None,
         }
     )

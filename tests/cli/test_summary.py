@@ -61,6 +61,15 @@ def test_a_campaign_without_details_is_not_one_without_ad_sets() -> None:
     assert (campaign.lines, campaign.notes) == ((), ())
 
 
+def test_ad_sets_that_are_shown_outside_their_states_stand_in_one_note() -> None:
+    """With what to switch off."""
+    run = result(adset("Broad", reaches_beyond=True), adset("Narrow", reaches_beyond=True), adset("Third"))
+    (campaign,) = summary.campaigns(run)
+
+    said = "may be shown outside the states, until its Locations in Ads Manager no longer reach more people"
+    assert campaign.notes == (f"{said}: Broad, Narrow",)
+
+
 @pytest.mark.parametrize(
     ("action", "dry_run", "said"),
     [

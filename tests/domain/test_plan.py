@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.plan import (
     _LEFT_AS_IT_WAS,
@@ -153,12 +153,21 @@ class TestDecide:
 
     @pytest.mark.parametrize("wanted", [["TX"], ["FL"]])
     def test_a_reach_beyond_the_states_is_kept_and_said(self, wanted: list[str]) -> None:
-        """A setting of Ads Manager may reach people elsewhere; that is no obstacle, and nobody should be surprised."""
+        """Whatever becomes of the ad set; it is no obstacle."""
         reaching = {**targeting(["TX"]), "targeting_automation": {"individual_setting": {"geo": 1}}}
         decision = decided(["TX"], wanted, targeting=reaching)
 
         assert decision.result in {Result.UPDATED, Result.UNCHANGED}
-        assert "outside the states" in decision.issues[0]
+        assert decision.issues == ()
+        assert all(decision.to_result(result).reaches_beyond for result in Result)
+
+    def test_nothing_is_said_of_where_an_ended_ad_set_would_be_shown(self) -> None:
+        """It is not shown."""
+        reaching = {**targeting(["TX"]), "targeting_automation": {"individual_setting": {"geo": 1}}}
+        decision = decided(["TX"], ["FL"], targeting=reaching, end_time=LONG_AGO, read_at=LONG_AGO)
+
+        assert decision.result is Result.ENDED
+        assert not decision.to_result().reaches_beyond
 
     def test_contradictory_targeting_needs_a_person(self) -> None:
         """It is left alone and listed, with what to change by hand."""

@@ -360,9 +360,19 @@ class TestReach:
             ({"advantage_audience": 1}, False),
             ({"individual_setting": None}, False),
             ({"individual_setting": {"age": 1, "geo": 0}}, False),
+            ({"individual_setting": {"geo": "0"}}, False),
+            ({"individual_setting": {"geo": [1]}}, False),
             ({"individual_setting": {"geo": 1}}, True),
+            ({"individual_setting": {"geo": "1"}}, True),
         ],
     )
     def test_only_the_setting_for_places_counts(self, automation: Any, *, beyond: bool) -> None:
         """Advantage settings for age or gender are nobody's business here."""
-        assert reaches_beyond_states({"targeting_automation": automation}) is beyond
+        there = {"geo_locations": {"regions": [{"key": "3852"}]}}
+        assert reaches_beyond_states({**there, "targeting_automation": automation}) is beyond
+
+    def test_without_a_state_it_has_no_effect(self) -> None:
+        """Meta applies it to cities and regions only."""
+        assert not reaches_beyond_states(
+            {"geo_locations": {"countries": ["US"]}, "targeting_automation": {"individual_setting": {"geo": 1}}}
+        )

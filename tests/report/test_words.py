@@ -37,7 +37,6 @@ RAW = (
     "Unexpected KeyError: 'regions'",
     "An earlier change of it is still open, and comes first",
     "max_adsets allows 3 changes a run",
-    "Its location setting lets Meta reach people outside the states (targeting_automation)",
     'It was put back on 2 runs in a row for these states. See to its ads, then run it with "force": ["reverted_before"',
     "Meta lists ad set 120210000000010003 without targeting: open it in Ads Manager, check its audience and publish it",
     "Its rollback did not end: Unexpected TypeError",
@@ -77,7 +76,10 @@ def test_no_mail_of_any_day_has_a_word_of_an_engineer(name: str) -> None:
 @pytest.mark.parametrize("raw", RAW)
 def test_no_reason_has_one(raw: str, action: Action) -> None:
     """Of an ad set whatever became of it, of a change that was left open, and of a campaign."""
-    adsets = [AdSetResult(str(number), "Broad", result, issues=(raw,)) for number, result in enumerate(Result)]
+    adsets = [
+        AdSetResult(str(number), "Broad", result, issues=(raw,), reaches_beyond=True)
+        for number, result in enumerate(Result)
+    ]
     recovered = [Recovery("run", "5", "Narrow", state, state, (raw,)) for state in ChangeState]
     whole = replace(campaign("Veterans", adsets), recovered=tuple(recovered), campaign_errors=(raw,))
 

@@ -12,12 +12,13 @@ import pytest
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.request import Action
+from closrads.domain.results import Result
 from closrads.domain.targeting import without_computed
 from closrads.errors import SyncFailed
 from closrads.facebook_client import republish_ads
 from closrads.ledger.changes import Ledger
 from closrads.rollout.change_run import REAPPLIED
-from closrads.rollout.recovery import Course, course_of, is_due
+from closrads.rollout.recovery import Course, course_of, is_due, outcome_of
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
 from tests.ledger_world import (
@@ -367,6 +368,18 @@ class TestCourse:
         now = AdSetSnapshot("501", "Broad", "900", "ACTIVE", region(FLORIDA), (AD,))
 
         assert course_of(change_in(ChangeState.WRITTEN), now, (AdFinding(AD, health),)) is Course.FINISH
+
+
+def test_what_is_known_of_a_change_whose_run_died() -> None:
+    """All that its item in the ledger holds, such as a setting of the ad set that a mail has to name."""
+    plain = change_in(ChangeState.VERIFIED)
+    beyond = {**region(TEXAS), "targeting_automation": {"individual_setting": {"geo": 1}}}
+
+    for targeting in (region(TEXAS), beyond):
+        found = outcome_of(replace(plain, before=replace(plain.before, targeting=targeting)))
+        assert found is not None
+        assert (found.result, found.added, found.removed) == (Result.UPDATED, ("FL",), ("TX",))
+        assert found.reaches_beyond == (targeting is beyond)
 
 
 class TestDue:

@@ -60,6 +60,8 @@ SHARED = 0.08
 """Of the stories, in this share the scheduled runs are shared by several invocations."""
 CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
+REACHING = 0.1
+"""Of the ad sets, this share may be shown outside their states."""
 
 
 def draw(seed: int) -> Story:
@@ -78,7 +80,7 @@ class _Author:
 
     def story(self) -> Story:
         """Draw the world, then the runs, then what goes wrong."""
-        self._world = self._draw_world()
+        self._world = self._with_settings(self._draw_world())
         days = self._pick([1, 1, 2, 2, 3])
         calm = days * DAY
         runs: list[Run] = []
@@ -144,6 +146,18 @@ class _Author:
             else self._pick([0.0, 2.0, 20.0, 2 * MINUTE, 40 * MINUTE], [8, 1, 1, 1, 1]),
             pace=4.0 if self._is_crowded else self._pick([0.1, 0.3, 1.0, 3.0], [3, 5, 2, 1]),
         )
+
+    def _with_settings(self, world: World) -> World:
+        """Draw the settings that change nothing of how a story goes, apart from all the rest of it."""
+        random = Random(f"{self._seed}-settings")
+        campaigns = (
+            replace(
+                campaign,
+                adsets=tuple(replace(each, reaches_beyond=random.random() < REACHING) for each in campaign.adsets),
+            )
+            for campaign in world.campaigns
+        )
+        return replace(world, campaigns=tuple(campaigns))
 
     def _adset(self, name: str, demand: frozenset[str], meta_campaigns: int) -> AdSetSpec:
         count = 1 if self._is_crowded else self._pick([1, 2, 3, 4])

@@ -150,7 +150,7 @@ class SimulatedMeta(MetaWorld):
 
     def build_adset(self, campaign: str, spec: AdSetSpec) -> None:
         """Add an ad set without ads."""
-        targeting = rules.realistic(spec.states)
+        targeting = rules.realistic(spec.states, reaches_beyond=spec.reaches_beyond)
         if spec.excludes:
             excluded = {"regions": [{"key": key} for key in regions_of(spec.excludes)]}
             targeting = rules.normalised(targeting | {"excluded_geo_locations": excluded})
@@ -194,6 +194,10 @@ class SimulatedMeta(MetaWorld):
     def is_forbidden(self, adset: AdSet) -> bool:
         """Tell whether the special ad category of its campaign forbids what an ad set's targeting has."""
         return bool(adset.campaign.special_ad_categories and adset.targeting.get("excluded_geo_locations"))
+
+    def reaches_beyond(self, adset_id: str) -> bool:
+        """Tell whether an ad set may be shown outside its states."""
+        return "geo" in self.adsets[adset_id].targeting["targeting_automation"]["individual_setting"]
 
     # --- what people do
 

@@ -44,6 +44,9 @@ class Clause(StrEnum):
     TRUTHFUL = "no mail calls an ad set updated, unchanged or restored whose state is otherwise"
     STOP_TOLD = "a mail says that everything is paused, and which campaigns are off"
     ACCOUNT_TOLD = "a mail says, once of each campaign, for what reason Meta refuses the writes of an ad account"
+    REACH_TOLD = (
+        "the mail of a sync or an undo names each ad set that Meta may show outside its states, and is not green"
+    )
     NO_DEFECT = "no run ends with an unexpected error"
     IN_TIME = "no run is cut off at its deadline"
 
@@ -425,6 +428,7 @@ class Judge:
         self._last_look = max(self._last_look, began)
         self._judge_stop_told(invocation, outcome.mails)
         self._judge_account_told(invocation, outcome.mails, result)
+        self._judge_reach_told(invocation, outcome.mails, result)
         said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails))
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
@@ -450,6 +454,19 @@ class Judge:
             times = len(re.findall(f"Stopped: .*{re.escape(why)}", text))
             if times > len(self._heard_of[invocation.name, why]):
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"its mail says {times} times: {why}")
+
+    def _judge_reach_told(self, invocation: "Invocation", mails: tuple[Mail, ...], result: dict[str, Any]) -> None:
+        adsets = [adset for each in result["campaigns"] for adset in each["adsets"] if adset["result"] != "ended"]
+        beyond = [adset["name"] for adset in adsets if self._simulation.meta.reaches_beyond(adset["id"])]
+        if invocation.run.action == "recheck" or not beyond:
+            return
+        for mail in mails:
+            told = "".join(part for part in mail.text.split("\n\n") if "people outside its states" in part)
+            if mail.subject.startswith("✓"):
+                self._violated(Clause.REACH_TOLD, invocation.name, f"its subject is “{mail.subject}”")
+            for name in beyond:
+                if name not in told:
+                    self._violated(Clause.REACH_TOLD, name, f"the mail of {invocation.name} does not say so")
 
     def _judge_telling(
         self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile, at_begin: set[Ailment]

@@ -80,6 +80,8 @@ class AdSetSpec:
     echo: Echo = Echo.SAME
     excludes: str = ""
     """States that it excludes."""
+    reaches_beyond: bool = False
+    """Whether a setting lets Meta show it outside its states, too."""
 
 
 @dataclass(frozen=True)

@@ -138,9 +138,11 @@ def violated(  # noqa: PLR0913 - the parts of a story
     writers: int = 1,
     processing: float = 0.0,
     excludes: str = "",
+    reaches_beyond: bool = False,
 ) -> set[Clause]:
     """Let such a product run once a day, and return what the judge has against it."""
-    adset = AdSetSpec("Alder", states, (AdSpec("Alder 1", fate=fate),), excludes=excludes)
+    ads = (AdSpec("Alder 1", fate=fate),)
+    adset = AdSetSpec("Alder", states, ads, excludes=excludes, reaches_beyond=reaches_beyond)
     campaign = CampaignSpec("veterans", "act_111", "FL", (adset,), category="HOUSING" if excludes else "")
     world = World((campaign,), processing=processing)
     runs = [Run(f"day {day + 1}", day * DAY + BEGIN) for day in range(3)]
@@ -391,6 +393,12 @@ class TestReports:
     )
     def test_what_is_not_well_is_told(self, says: str, clause: Clause) -> None:
         assert clause in violated(self.pending, says=says)
+
+    def test_an_ad_set_that_is_shown_outside_its_states_is_told(self) -> None:
+        says = "may be shown to people outside its states"
+        assert violated(Product.read, states="FL", says="unchanged", reaches_beyond=True) == {Clause.REACH_TOLD}
+        assert violated(Product.read, states="FL", says=says, reaches_beyond=True) == set()
+        assert violated(Product.read, states="FL", says="ended", reaches_beyond=True) == set()
 
     def test_nothing_else_is_asked_for_once_it_is(self) -> None:
         told = violated(self.pending, says="failed")
