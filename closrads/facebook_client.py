@@ -58,7 +58,10 @@ ACTIVITIES_PER_PAGE = 100
 FURTHER_LOOKS = 2
 """Maximum number of further verifications of ads that are in process; a review takes hours and is not awaited."""
 
-_ADSET_FIELDS = "id,name,account_id,effective_status,targeting,end_time,campaign{stop_time,special_ad_categories}"
+_ADSET_FIELDS = (
+    "id,name,account_id,effective_status,targeting,end_time,learning_stage_info,"
+    "campaign{stop_time,special_ad_categories}"
+)
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
 _ACTIVITY_FIELDS = "event_time,event_type,object_id,actor_name,extra_data"
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")

@@ -310,6 +310,35 @@ class TestWhatToDo:
         assert "(501): targeting_automation.individual_setting.geo is 1" in mail.text
         assert "need" in mail.subject or "✗" in mail.subject
 
+    @pytest.mark.parametrize(
+        ("since", "dry_run", "line"),
+        [
+            ((None,), False, "1 ad set starts Meta's learning phase again, as after every change of states"),
+            ((None, None), False, "2 ad sets start Meta's learning phase again"),
+            ((None,), True, "1 ad set would start Meta's learning phase again"),
+            (("",), False, "leads may cost more. 1 had not left it yet: Broad 0.\n"),
+            (("2026-05-02T03:00:00+00:00", ""), False, "2 had not left it yet: Broad 0 (since 1 May), Broad 1.\n"),
+            (
+                ("2025-12-24T12:00:00+00:00",) * 5,
+                False,
+                "yet: Broad 0 (since 24 Dec 2025), Broad 1 (since 24 Dec 2025) and 3 m",
+            ),
+        ],
+    )
+    def test_the_learning_phase_in_one_line(self, since: tuple[str | None, ...], line: str, *, dry_run: bool) -> None:
+        """With a name for two of those that had not left it, and the day of the configured time zone."""
+        adsets = [replace(UPDATED, name=f"Broad {number}", learning_since=each) for number, each in enumerate(since)]
+        mail = report(*adsets, dry_run=dry_run)
+
+        assert line in told(mail)
+        assert told(mail).count("learning phase") == 1
+        assert line.strip() in seen(mail.html)
+
+    def test_no_change_starts_no_learning_phase(self) -> None:
+        """And a second look tells of none: what it puts back is in it anyway."""
+        assert "learning" not in report(UNCHANGED).text
+        assert "learning" not in later(Action.RECHECK, ended(Result.REVERTED, MISSING_FORM)).text
+
     def test_many_that_are_shown_outside_their_states(self) -> None:
         """They are told once, with a link to each; no day is green on which leads come from elsewhere."""
         adsets = [replace(ended(Result.UNCHANGED, adset_id=str(each)), reaches_beyond=True) for each in range(501, 509)]

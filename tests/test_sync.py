@@ -16,7 +16,7 @@ from sandbox.meta import targeting as sandbox_targeting
 from sandbox.server import Reply
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import later, ledger, left_behind, result_of
-from tests.world import LIVE, MORTGAGE_1, MORTGAGE_2, VETERANS, World
+from tests.world import LIVE, MORTGAGE_1, MORTGAGE_2, START, VETERANS, World
 
 
 def results(answer: dict[str, Any], slug: str = "veterans") -> dict[str, str]:
@@ -1215,6 +1215,45 @@ class TestUnusableTargeting:
         world.meta.read_oddity = oddities.replaced(adset, "targeting", shown)
 
         assert results(world.run({})) == {"Broad": "updated"}
+
+
+class TestLearning:
+    """Each change of states starts Meta's learning phase anew."""
+
+    @pytest.mark.parametrize(("event", "starts"), [(LIVE, "start"), ({}, "would start")], ids=["live", "dry run"])
+    def test_the_mail_says_so_in_one_line(self, world: World, event: Any, starts: str) -> None:
+        """And names who had not left it, and since when; the result and the ledger keep that of each."""
+        world.campaign("FL")
+        world.adset("Steady")
+        learning = world.meta.adsets[world.adset("Young")]
+        learning.learning, learning.last_significant_edit = "LEARNING", START.timestamp() - 86_400
+        world.adset("Right", "FL")
+
+        result = world.run(event)
+
+        (mail,) = world.sandbox.aws.mails
+        (told,) = [each for each in mail.text.splitlines() if "learning phase" in each]
+        assert told.startswith(f"2 ad sets {starts} Meta's learning phase again")
+        assert told.endswith(" 1 had not left it yet: Young (since 3 May).")
+        assert result["restarts_learning"] == 2
+        found = {adset["name"]: adset["learning_since"] for adset in result["campaigns"][0]["adsets"]}
+        assert found == {"Steady": None, "Young": "2026-05-03T10:30:00+00:00", "Right": None}
+
+    def test_nothing_is_said_on_a_quiet_day(self, world: World) -> None:
+        """Nothing was changed."""
+        world.campaign("FL")
+        world.meta.adsets[world.adset(states="FL")].learning = "LEARNING"
+
+        assert world.run(LIVE)["restarts_learning"] == 0
+        assert "learning" not in world.sandbox.aws.mails[0].text
+
+    @pytest.mark.parametrize("shown", [None, [], "LEARNING", {"status": ["LEARNING"]}, {"status": "LEARNING"}], ids=str)
+    def test_what_cannot_be_read_of_it_stops_nobody(self, world: World, shown: Any) -> None:
+        """Its targeting is well."""
+        world.campaign("FL")
+        world.meta.read_oddity = oddities.replaced(world.adset(), "learning_stage_info", shown)
+
+        assert results(world.run(LIVE)) == {"Broad": "updated"}
 
 
 class TestShownElsewhere:

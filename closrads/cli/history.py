@@ -23,6 +23,7 @@ from closrads.cli.past import (
     without_end,
 )
 from closrads.cli.runs import WHERE_IDS_ARE
+from closrads.cli.summary import learning
 from closrads.cli.terminal import CommandError, UsageError, say, stdout_console, table, waiting
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.runs import RunRecord
@@ -133,6 +134,8 @@ def _print(  # noqa: PLR0913 - all that is known
             out.print()
         out.print(f"{_when(run, zone)}  {run.action}  {run.run_id}  {end_of(run)}", style="bold", soft_wrap=True)
         out.print(f"{', '.join(run.campaigns)}: {outcome(run, endings.get(run.run_id, ''))}")
+        if run.result and (said := learning(run.result)):
+            out.print(said)
         for error in errors_of(run):
             out.print(f"✗ {error}", style="red")
         if own := changes.get(run.run_id):

@@ -127,6 +127,8 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "ended_at": run.ended_at.isoformat() if run.ended_at else None,
         "success": run.result.success if run.result else None,
         "counts": run.result.outcomes() if run.result else {},
+        "restarts_learning": run.result.restarts_learning if run.result else 0,
+        "still_learning": {each.id: each.learning_since for each in run.result.still_learning} if run.result else {},
     }
 
 

@@ -21,7 +21,7 @@ from closrads.cli.environment import CALL_SECONDS, StageLocation
 from closrads.cli.live_rights import missing_rights
 from closrads.cli.log import Entry, Listener, Tee, logged_to
 from closrads.cli.progress import Hearing, showing_progress
-from closrads.cli.summary import campaigns, footline, headline, meaning_of_signs, several, switches
+from closrads.cli.summary import campaigns, footline, headline, learning, meaning_of_signs, several, switches
 from closrads.cli.terminal import (
     FAILED,
     INTERRUPTED,
@@ -253,8 +253,8 @@ def _show(result: RunResult, place: StageLocation, options: RunOptions) -> None:
         out.print(f"Everything was left to run {result.left_to}, which has the same time or is at work")
     for warning in (*result.notices, *switches(result)):
         out.print(warning, style="yellow")
-    if signs := meaning_of_signs(result):
-        out.print(signs)
+    for said in filter(None, (learning(result), meaning_of_signs(result))):
+        out.print(said)
     for campaign in campaigns(result):
         out.print(f"\n{campaign.title}", style="bold")
         if campaign.lines:

@@ -61,6 +61,20 @@ def headline(result: RunResult) -> str:
     return f"{kind}: {end}, in {result.duration_ms / 1000:.1f} s"
 
 
+def learning(result: RunResult) -> str:
+    """Return of how many ad sets the learning phase starts anew, and who had not left it; empty if of none."""
+    if not (count := result.restarts_learning):
+        return ""
+    restart = "would restart" if result.dry_run else "restarts" if count == 1 else "restart"
+    still = [_with_day(adset.name, adset.learning_since) for adset in result.still_learning]
+    named = f"; {len(still)} had not left it yet: {', '.join(still)}" if still else ""
+    return f"{several(count, 'ad set')} {restart} Meta's learning phase{named}"
+
+
+def _with_day(name: str, since: str | None) -> str:
+    return f"{name} (since {since[:10]})" if since else name
+
+
 def meaning_of_signs(result: RunResult) -> str:
     """Return what + and − mean in this run, empty if that is the change of today or there are none."""
     changes = (adset.added or adset.removed for campaign in result.campaigns for adset in campaign.adsets)

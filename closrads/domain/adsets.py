@@ -61,6 +61,8 @@ class AdSetSnapshot:
     """The ad account's number, without `act_`; empty if Meta omits it."""
     special_ad_categories: tuple[str, ...] = ()
     """The campaign's, such as `HOUSING`."""
+    learning_since: str | None = None
+    """When the learning phase began that it had not left, in ISO 8601, empty if Meta does not say; None if it had."""
     flaw: str = ""
     """Why the targeting cannot be used, which is then empty here; empty if it can."""
 

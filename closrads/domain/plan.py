@@ -96,6 +96,7 @@ class Decision:
             meta_campaign_id=self.adset.meta_campaign_id,
             missing=states(wanted - present) if is_off else (),
             extra=states(targeted - _keys(self.regions)),
+            learning_since=self.adset.learning_since if self.is_change else None,
             reaches_beyond=self.result is not Result.ENDED and reaches_beyond_states(self.adset.targeting),
         )
 

@@ -99,6 +99,8 @@ class AdSetResult:
     """
     is_reported: bool = False
     """Whether a recheck found it as an earlier one did, of which a report has told."""
+    learning_since: str | None = None
+    """As in `AdSetSnapshot`, of an ad set that was to be changed."""
     reaches_beyond: bool = False
     """Whether a setting of it lets Meta show its ads outside its states, too."""
 
@@ -118,6 +120,8 @@ def _limited(issues: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(one_line, issues))
 
 
+_WRITTEN = (Result.UPDATED, Result.REVERTED)
+"""Of a sync or an undo: results of ad sets whose states were changed, if only for a moment; errors are told apart."""
 _COUNTED_RESULTS = {
     "adsets_updated": Result.UPDATED,
     "adsets_skipped": Result.UNCHANGED,
@@ -401,6 +405,21 @@ class RunResult:
         return not self.omitted_failed and all(campaign.success for campaign in self.campaigns)
 
     @property
+    def restarts_learning(self) -> int:
+        """Ad sets whose learning phase starts anew, as each change of states has it.
+
+        Meta Business Help Center, "Significant edits and the learning phase". A recheck puts back what is in it anyway.
+        """
+        is_recheck = self.action is Action.RECHECK
+        return 0 if is_recheck else sum(campaign.count(*_WRITTEN) for campaign in self.campaigns)
+
+    @property
+    def still_learning(self) -> tuple[AdSetResult, ...]:
+        """Those of them that had not left the learning phase before."""
+        written = (adset for campaign in self.campaigns for adset in campaign.with_result(*_WRITTEN))
+        return tuple(adset for adset in written if adset.learning_since is not None)
+
+    @property
     def paused_since(self) -> datetime | None:
         """When everything was paused; None if it is not."""
         return next((switch.since for switch in self.switched_off if not switch.slug), None)
@@ -457,6 +476,7 @@ class RunResult:
                 for campaign in self.campaigns
                 for pause in campaign.unexplained
             ],
+            "restarts_learning": self.restarts_learning,
             "mail": self.mail.value,
             "mail_refused": list(self.mail_refused),
             "graph": asdict(self.graph),

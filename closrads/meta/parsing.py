@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
@@ -16,6 +16,7 @@ from closrads.redaction import MAX_NAME_CHARS, one_line
 _STATUS_EVENTS = frozenset({"update_ad_run_status", "update_ad_run_status_to_be_set_after_review"})
 _SWITCHED_OFF, _SWITCHED_ON = frozenset({"inactive", "paused"}), frozenset({"active"})
 _META = frozenset({"meta", "facebook"})
+_IN_LEARNING = frozenset({"LEARNING", "FAIL"})
 
 
 def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_at: datetime) -> AdSetSnapshot:
@@ -36,6 +37,7 @@ def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_a
         end_time=_end_time(row),
         account_id=str(account) if isinstance(account := row.get("account_id"), str | int) else "",
         special_ad_categories=_categories(row),
+        learning_since=_learning_since(row),
         flaw=flaw,
     )
 
@@ -98,6 +100,19 @@ def _end_time(row: JsonObject) -> datetime | None:
     texts = (row.get("end_time"), campaign.get("stop_time") if isinstance(campaign, dict) else None)
     ends = (time for text in texts if (time := _time(text)) is not None and time.timestamp() > 0)
     return min(ends, default=None)
+
+
+def _learning_since(row: JsonObject) -> str | None:
+    """Return since when an ad set has been in its learning phase; None if it has left that, or if Meta does not say.
+
+    Marketing API reference "Ad Campaign Learning Stage Info": `FAIL` is one that has got too few results to leave it.
+    """
+    info = row.get("learning_stage_info")
+    if not isinstance(info, dict) or str(info.get("status")) not in _IN_LEARNING:
+        return None
+    seconds = str(info.get("last_sig_edit_ts"))
+    is_known = re.fullmatch("[1-9][0-9]{0,10}", seconds)
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat() if is_known else ""
 
 
 def _time(text: Any) -> datetime | None:

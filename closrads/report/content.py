@@ -112,6 +112,8 @@ class Content:
     boxes: tuple[Box, ...]
     """What needs a person."""
     rows: tuple[Row, ...]
+    learning: str
+    """What the changes mean for Meta's learning phase; empty if there were none."""
     notes: tuple[Box, ...]
     """What needs nobody."""
     sections: tuple[Section, ...]

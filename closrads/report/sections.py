@@ -6,6 +6,7 @@ Every text from outside is a redacted line, so it may be truncated.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import chain
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,9 @@ from closrads.report.wording import (
     REASONS,
     api_notice,
     clock_time,
+    day_of,
     how_long,
+    learning,
     next_run,
     several,
     token_notice,
@@ -43,6 +46,7 @@ MAX_ROWS = 12
 """Maximum number of campaigns that get a line each, whatever became of them."""
 MAX_TROUBLES = 2
 """Different troubles of a campaign that its row counts."""
+_MAX_LEARNING_NAME_CHARS = 40
 _MAX_GROUPS = 2
 """Different changes of a campaign that its row has in full."""
 _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
@@ -70,6 +74,7 @@ def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "") -> Con
         lifted="; ".join(LIFTED.get(limit, limit) for limit in sorted(result.force)),
         boxes=loud,
         rows=rows,
+        learning=learning(result, names([_learning(result, each, timezone) for each in result.still_learning], 80)),
         notes=calm,
         sections=tuple(_sections(result, is_short=not quiet)),
         quiet=quiet,
@@ -77,6 +82,14 @@ def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "") -> Con
         next_run=next_run(result, schedule, timezone),
         footer=_footer(result, timezone),
     )
+
+
+def _learning(result: RunResult, adset: AdSetResult, timezone: ZoneInfo) -> str:
+    """Return the name of an ad set that had not left its learning phase, and since when, as far as it is known."""
+    name = one_line(adset.name, _MAX_LEARNING_NAME_CHARS)
+    if not adset.learning_since:
+        return name
+    return f"{name} (since {day_of(datetime.fromisoformat(adset.learning_since).astimezone(timezone), result)})"
 
 
 def _told(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:

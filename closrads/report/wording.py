@@ -691,6 +691,18 @@ def in_the_past(text: str) -> str:
     return f"{ {'has': 'had', 'is': 'was'}.get(verb, verb) } {rest}"
 
 
+def learning(result: RunResult, still: str) -> str:
+    """Return what the changes mean for Meta's learning phase; empty without any. `still` names who had not left it."""
+    if not (count := result.restarts_learning):
+        return ""
+    starts = "would start" if result.dry_run else "starts" if count == 1 else "start"
+    said = (
+        f"{several(count, 'ad set')} {starts} Meta's learning phase again, as after every change of states: until Meta "
+        "has found out whom to show the ads to, leads may cost more."
+    )
+    return f"{said} {len(result.still_learning)} had not left it yet: {still}." if still else said
+
+
 def several(count: int, noun: str) -> str:
     """Return a count with its noun."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -60,6 +60,7 @@ def _optional_time(seconds: float | None) -> str | None:
 
 
 def _learning_stage(adset: AdSet) -> dict[str, Any] | None:
+    """Return the learning phase (Marketing API reference "Ad Campaign Learning Stage Info"); times are Unix seconds."""
     if adset.learning is None:
         return None
     return {

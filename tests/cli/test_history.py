@@ -75,6 +75,8 @@ class TestRuns:
             "ended_at": "",
             "success": True,
             "counts": {"unchanged": 2},
+            "restarts_learning": 0,
+            "still_learning": {},
         }
         assert rows[1]["counts"] == {"updated": 7, "unchanged": 1}
 
@@ -130,6 +132,18 @@ class TestRuns:
             ("Refi - Homeowners 35+", ["IL", "UT"], ["CT", "MN"]),
             ("First Home - Renters", ["IL", "UT"], ["CT", "MN"]),
         ]
+
+    def test_whose_learning_phase_started_anew(self, call: Call, business: Sandbox) -> None:
+        """And who had not left it."""
+        adset = next(each for each in business.meta.adsets.values() if each.name == "Owner Operators")
+        adset.learning, adset.last_significant_edit = "FAIL", 1_777_800_000
+        run_id = live_run(call, TRUCKERS)
+
+        (row,) = listed(call)
+
+        assert (row["restarts_learning"], row["still_learning"]) == (2, {adset.id: "2026-05-03T09:20:00+00:00"})
+        said = "2 ad sets restart Meta's learning phase; 1 had not left it yet: Owner Operators (since 2026-05-03)"
+        assert said in call("history", "--run", run_id).output
 
     def test_one_campaign_for_a_person(self, call: Call, fake_time: FakeTime) -> None:
         """One run below the other, each with its changes, if it made any."""

@@ -61,6 +61,24 @@ def test_a_campaign_without_details_is_not_one_without_ad_sets() -> None:
     assert (campaign.lines, campaign.notes) == ((), ())
 
 
+@pytest.mark.parametrize(
+    ("adsets", "dry_run", "said"),
+    [
+        ((), False, ""),
+        ((None,), False, "1 ad set restarts Meta's learning phase"),
+        ((None, None), False, "2 ad sets restart Meta's learning phase"),
+        (
+            ("2026-05-03T10:30:00+00:00", ""), True,
+            "2 ad sets would restart Meta's learning phase; 2 had not left it yet: Broad 0 (since 2026-05-03), Broad 1",
+        ),
+    ],
+)  # fmt: skip
+def test_the_learning_phase_has_one_line(adsets: tuple[str | None, ...], said: str, *, dry_run: bool) -> None:
+    """It names everybody who had not left it."""
+    found = [adset(f"Broad {number}", Result.UPDATED, learning_since=each) for number, each in enumerate(adsets)]
+    assert summary.learning(result(adset("Right"), *found, dry_run=dry_run)) == said
+
+
 def test_ad_sets_that_are_shown_outside_their_states_stand_in_one_note() -> None:
     """With what to switch off."""
     run = result(adset("Broad", reaches_beyond=True), adset("Narrow", reaches_beyond=True), adset("Third"))

@@ -161,6 +161,12 @@ class TestDecide:
         assert decision.issues == ()
         assert all(decision.to_result(result).reaches_beyond for result in Result)
 
+    def test_since_when_an_ad_set_has_been_learning_is_said_of_a_change_only(self) -> None:
+        """What stays as it is goes on learning."""
+        for wanted, since in ((["TX"], None), (["FL"], "2026-05-03T00:00:00+00:00")):
+            decision = decided(["TX"], wanted, learning_since="2026-05-03T00:00:00+00:00")
+            assert decision.to_result().learning_since == since
+
     def test_nothing_is_said_of_where_an_ended_ad_set_would_be_shown(self) -> None:
         """It is not shown."""
         reaching = {**targeting(["TX"]), "targeting_automation": {"individual_setting": {"geo": 1}}}

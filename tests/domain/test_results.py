@@ -98,6 +98,32 @@ class TestCounts:
         assert GraphUsage(1, 2, 3) + GraphUsage(10, 20, 30) == GraphUsage(11, 22, 33)
 
 
+class TestLearning:
+    """Whose learning phase starts anew."""
+
+    @pytest.mark.parametrize("result", Result)
+    def test_that_of_each_ad_set_whose_states_were_changed(self, result: Result) -> None:
+        """If only for a moment; what ended in an error is told for itself."""
+        broad = replace(adset(result), learning_since="")
+        changed = result in {Result.UPDATED, Result.REVERTED}
+
+        found = run(report(broad, adset(result)), report(adset(Result.UPDATED)))
+
+        assert found.restarts_learning == 1 + 2 * changed
+        assert found.still_learning == (broad,) * changed
+        assert found.to_json()["restarts_learning"] == found.restarts_learning
+
+    def test_not_that_of_what_a_recheck_puts_back(self) -> None:
+        """Since the change that it puts back it has been in it."""
+        assert run(report(adset(Result.REVERTED)), action=Action.RECHECK).restarts_learning == 0
+
+    def test_a_result_without_details_still_has_the_number(self) -> None:
+        """But not who they are."""
+        kept = RunResult.from_json(without_details(run(report(adset(Result.UPDATED))).to_json()))
+
+        assert (kept.restarts_learning, kept.still_learning) == (1, ())
+
+
 class TestErrors:
     """What makes a campaign a failure."""
 

@@ -36,7 +36,7 @@ recoveries = st.builds(
 )
 adsets = st.builds(
     AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 9), several, texts,
-    several, several, st.booleans(),
+    several, several, st.none() | st.just("") | moments.map(datetime.isoformat), st.booleans(),
 )  # fmt: skip
 pauses = st.builds(UnexplainedPause, texts, texts, st.dictionaries(texts, texts, max_size=2), moments)
 switches = st.builds(SwitchedOff, moments, texts, texts)

@@ -82,7 +82,7 @@ def test_progress_is_kept_as_the_version_before_reads_it() -> None:
     kept = json.loads(zlib.decompress(item["report"]))
     (adset,), (pause,), (recovery,) = kept["adsets"], kept["unexplained"], kept["recovered"]
     assert (kept.pop("states_before"), adset.pop("missing"), adset.pop("extra")) == ([], [], [])
-    assert adset.pop("reaches_beyond") is False
+    assert (adset.pop("learning_since"), adset.pop("reaches_beyond")) == (None, False)
     assert (kept.pop("token_ends"), pause.pop("is_reported"), pause.pop("switched_on")) == ("", False, [])
     assert (recovery.pop("is_reported"), adset.pop("is_reported")) == (False, False)
     assert kept == KEPT_REPORT

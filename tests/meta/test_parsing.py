@@ -19,6 +19,8 @@ from tests.world import START, ids
 NO_OBJECTS: list[Any] = [None, [], [{}], "US", 1, True]
 ADSET_ROW = {"id": "1", "name": "A", "effective_status": "ACTIVE", "targeting": {"age_min": None}}
 AD_ROW = {"id": "11", "adset_id": "1", "name": "Ad", "status": "ACTIVE", "effective_status": "ACTIVE"}
+NO_TIMES: list[Any] = [None, 0, -1, 1.5, True, "soon", [1], {}, 10**12, "1" * 5000]
+NO_STAGES: list[Any] = ["SUCCESS", "WAIVING", None, ["FAIL"]]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -46,6 +48,21 @@ class TestAdSets:
         found = parse_adset(ADSET_ROW, "900", {"11": ad}, START)
 
         assert found == AdSetSnapshot("1", "A", "900", "ACTIVE", {"age_min": None}, (ad,), START)
+
+    @pytest.mark.parametrize(
+        ("info", "since"),
+        [
+            ({"status": "LEARNING", "last_sig_edit_ts": 1777852800}, "2026-05-04T00:00:00+00:00"),
+            ({"status": "FAIL", "last_sig_edit_ts": "1777852800"}, "2026-05-04T00:00:00+00:00"),
+            *[({"status": "LEARNING", "last_sig_edit_ts": seconds}, "") for seconds in NO_TIMES],
+            ({"status": "LEARNING"}, ""),
+            *[({"status": status, "last_sig_edit_ts": 1}, None) for status in NO_STAGES],
+            *[(info, None) for info in NO_OBJECTS],
+        ],
+    )
+    def test_since_when_it_has_been_learning(self, info: Any, since: str | None) -> None:
+        """What cannot be read is not known, and costs the ad set nothing."""
+        assert parse_adset({**ADSET_ROW, "learning_stage_info": info}, "900", {}, START).learning_since == since
 
     @pytest.mark.parametrize(
         "row",

@@ -50,6 +50,7 @@ RAW = (
     "Meta says IN_PROCESS",
 )  # fmt: skip
 """Texts as the product has them for an ad set or a campaign."""
+SINCE = "2026-05-02T10:30:00+00:00"
 
 
 def reads(result: RunResult) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ def test_no_mail_of_any_day_has_a_word_of_an_engineer(name: str) -> None:
 def test_no_reason_has_one(raw: str, action: Action) -> None:
     """Of an ad set whatever became of it, of a change that was left open, and of a campaign."""
     adsets = [
-        AdSetResult(str(number), "Broad", result, issues=(raw,), reaches_beyond=True)
+        AdSetResult(str(number), "Broad", result, issues=(raw,), learning_since=SINCE, reaches_beyond=True)
         for number, result in enumerate(Result)
     ]
     recovered = [Recovery("run", "5", "Narrow", state, state, (raw,)) for state in ChangeState]

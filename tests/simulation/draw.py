@@ -150,13 +150,12 @@ class _Author:
     def _with_settings(self, world: World) -> World:
         """Draw the settings that change nothing of how a story goes, apart from all the rest of it."""
         random = Random(f"{self._seed}-settings")
-        campaigns = (
-            replace(
-                campaign,
-                adsets=tuple(replace(each, reaches_beyond=random.random() < REACHING) for each in campaign.adsets),
-            )
-            for campaign in world.campaigns
-        )
+
+        def with_settings(adset: AdSetSpec) -> AdSetSpec:
+            (learning,) = random.choices(["SUCCESS", "LEARNING", "FAIL", ""], [5, 2, 1, 1])
+            return replace(adset, reaches_beyond=random.random() < REACHING, learning=learning)
+
+        campaigns = (replace(each, adsets=tuple(map(with_settings, each.adsets))) for each in world.campaigns)
         return replace(world, campaigns=tuple(campaigns))
 
     def _adset(self, name: str, demand: frozenset[str], meta_campaigns: int) -> AdSetSpec:

@@ -156,6 +156,7 @@ class SimulatedMeta(MetaWorld):
             targeting = rules.normalised(targeting | {"excluded_geo_locations": excluded})
         adset_id = self.add_adset(campaign, spec.name, targeting=targeting, ads=0)
         self.named[spec.name] = self.adsets[adset_id]
+        self.adsets[adset_id].learning = spec.learning or None
         self.echoes[adset_id] = spec.echo
 
     def build_ad(self, adset: str, spec: AdSpec, by: Actor | None = None) -> None:

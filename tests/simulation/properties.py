@@ -44,6 +44,7 @@ class Clause(StrEnum):
     TRUTHFUL = "no mail calls an ad set updated, unchanged or restored whose state is otherwise"
     STOP_TOLD = "a mail says that everything is paused, and which campaigns are off"
     ACCOUNT_TOLD = "a mail says, once of each campaign, for what reason Meta refuses the writes of an ad account"
+    LEARNING_TOLD = "the mail of a sync or an undo says, once, how many ad sets start Meta's learning phase anew"
     REACH_TOLD = (
         "the mail of a sync or an undo names each ad set that Meta may show outside its states, and is not green"
     )
@@ -206,6 +207,8 @@ class Judge:
         self._at_begin: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
         """By run, when it began, and what was wrong with each ad set then."""
         self._last_look = 0.0
+        self._written: set[tuple[str, str]] = set()
+        """Each invocation with each ad set whose targeting it wrote."""
 
     @property
     def _now(self) -> float:
@@ -317,6 +320,7 @@ class Judge:
             self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
         file.has_late_write, file.went_back = call.is_late, new != wanted
         file.written_at = self._now
+        self._written.add((call.invocation.name, adset.id))
         self._one_writer(call, file.campaign)
 
     def _overwritten(self, adset: AdSet, before: dict[str, Any], wanted: Regions | None) -> Iterator[str]:
@@ -429,6 +433,7 @@ class Judge:
         self._judge_stop_told(invocation, outcome.mails)
         self._judge_account_told(invocation, outcome.mails, result)
         self._judge_reach_told(invocation, outcome.mails, result)
+        self._judge_learning_told(invocation, outcome.mails, result)
         said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails))
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
@@ -467,6 +472,17 @@ class Judge:
             for name in beyond:
                 if name not in told:
                     self._violated(Clause.REACH_TOLD, name, f"the mail of {invocation.name} does not say so")
+
+    def _judge_learning_told(self, invocation: "Invocation", mails: tuple[Mail, ...], result: dict[str, Any]) -> None:
+        updated = {
+            adset["id"] for each in result["campaigns"] for adset in each["adsets"] if adset["result"] == "updated"
+        }
+        written = {adset_id for name, adset_id in self._written if name == invocation.name} & updated
+        for mail in mails:
+            told = re.findall(r"(\d+) ad sets? starts? Meta's learning phase", mail.text)
+            if written and (len(told) != 1 or int(told[0]) < len(written)):
+                said = f"{len(written)} ad sets have been written, and its mail says {' and '.join(told) or 'nothing'}"
+                self._violated(Clause.LEARNING_TOLD, invocation.name, said)
 
     def _judge_telling(
         self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile, at_begin: set[Ailment]

@@ -82,6 +82,8 @@ class AdSetSpec:
     """States that it excludes."""
     reaches_beyond: bool = False
     """Whether a setting lets Meta show it outside its states, too."""
+    learning: str = "SUCCESS"
+    """How far it is in its learning phase, in Meta's words; empty if Meta does not say."""
 
 
 @dataclass(frozen=True)

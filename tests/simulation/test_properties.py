@@ -84,7 +84,8 @@ class Product:
 
     def report(self, says: str) -> None:
         """Mail what is said of the ad set."""
-        content = {"Simple": {"Subject": {"Data": "A report"}, "Body": {"Text": {"Data": f"Alder: {says}"}}}}
+        text = f"Alder: {says}{says_of_learning}"
+        content = {"Simple": {"Subject": {"Data": "A report"}, "Body": {"Text": {"Data": text}}}}
         boto3.client("sesv2").send_email(
             FromEmailAddress="reports@example.test",
             Destination={"ToAddresses": ["owner@example.test"]},
@@ -106,6 +107,7 @@ Steps = Callable[[Product], None]
 
 
 says_of_a_refused_mail = "failed"
+says_of_learning = "\n1 ad set starts Meta's learning phase"
 
 
 def product(steps: Steps, says: str, times: int) -> Handle:
@@ -399,6 +401,14 @@ class TestReports:
         assert violated(Product.read, states="FL", says="unchanged", reaches_beyond=True) == {Clause.REACH_TOLD}
         assert violated(Product.read, states="FL", says=says, reaches_beyond=True) == set()
         assert violated(Product.read, states="FL", says="ended", reaches_beyond=True) == set()
+
+    @pytest.mark.parametrize("says", ["", says_of_learning * 2, says_of_learning.replace("1", "0")])
+    def test_that_an_ad_set_starts_to_learn_again_is_told_once(
+        self, says: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(globals(), "says_of_learning", says)
+        assert violated(Product.change) == {Clause.LEARNING_TOLD}
+        assert violated(Product.read, states="FL", says="unchanged") == set()
 
     def test_nothing_else_is_asked_for_once_it_is(self) -> None:
         told = violated(self.pending, says="failed")
