@@ -34,6 +34,8 @@ PAUSED = "paused"
 META_GRAPH_URL = "https://graph.facebook.com"
 DEMAND_PAGE = "/demand.php"
 """Appended to CLOSRTECH's address; whoever gives the page's whole address means the same."""
+MAX_DAMPING_DAYS = 30
+"""Maximum of `add_after_days` and `remove_after_days`; who would wait longer means something else."""
 PLAIN_HTTP_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
 """Hosts for which plain http is accepted: a test server on this machine, or on the host of the function's container."""
 
@@ -425,6 +427,9 @@ class _Reader:
             wave_size=self._whole_number(f"{below}/wave_size", 1, 1000) or default.wave_size,
             verify_wait_seconds=self._number(f"{below}/verify_wait_seconds", 0, 60, default.verify_wait_seconds),
             max_adsets=self._whole_number(f"{below}/max_adsets", 1, 100_000) or default.max_adsets,
+            min_demand=self._whole_number(f"{below}/min_demand", 1, 1_000_000) or default.min_demand,
+            add_after_days=self._days(f"{below}/add_after_days", default.add_after_days),
+            remove_after_days=self._days(f"{below}/remove_after_days", default.remove_after_days),
         )
 
     def _email(self) -> EmailConfig | None:
@@ -483,6 +488,10 @@ class _Reader:
             self._problem(name, f"must be a number from {minimum:g} to {maximum:g}")
             return default
         return number
+
+    def _days(self, name: str, default: int) -> int:
+        days = self._whole_number(name, 0, MAX_DAMPING_DAYS)
+        return default if days is None else days  # 0 is a value: a campaign may do without what all others have
 
     def _whole_number(self, name: str, minimum: int, maximum: int) -> int | None:
         text = self._optional(name)

@@ -70,6 +70,11 @@ def is_unreadable(code: str) -> bool:
     return plain not in _regions() and plain.translate(_SEPARATORS) not in _NO_STATES
 
 
+def all_states() -> frozenset[str]:
+    """Return the USPS codes of the 50 states and DC."""
+    return frozenset(_regions())
+
+
 def usps_to_fb_region(code: str) -> Region | None:
     """Return Meta's region for a USPS code or a full name; log a warning and return None if there is none."""
     region = _regions().get(normalised(code))

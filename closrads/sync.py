@@ -1,7 +1,7 @@
 """The orchestrator: recovery → demand → regions → snapshots → plan → rollout. Only it knows both CLOSRTECH and Meta."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -12,6 +12,7 @@ from closrads.concurrency import in_background, map_concurrently
 from closrads.config import refuse_if_switched_off
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, UnexplainedPause
+from closrads.domain.damping import DemandHistory, lifted, observed, waiting_states
 from closrads.domain.health import StatusChange, check_ad_health, still_unexplained
 from closrads.domain.mail_policy import ReportPlan, looks_back_to, plan_report
 from closrads.domain.plan import (
@@ -19,6 +20,7 @@ from closrads.domain.plan import (
     decide,
     defer_beyond,
     hold,
+    missing_and_extra,
     prioritize,
     refuse_implausible,
     remaining,
@@ -456,12 +458,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     """Make every active ad set target the states with demand."""
     read = partial(get_active_adsets, job.api)
     with in_background(partial(map_concurrently, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as reading:
-        demand = _demand(campaign, run, report)
-    report = replace(
-        report,
-        active_states=tuple(sorted(filter(is_state, demand))),
-        unmapped_states=tuple(sorted(code for code in demand if not is_state(code))),
-    )
+        report = _with_demand(campaign, run, report)
     yield report
     keeps = bool(report.unreadable_states)
     if keeps:
@@ -469,9 +466,8 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
             "demand.unreadable",
             extra={"campaign": job.campaign, "entries": report.unreadable_states, "hint": "No state will be removed"},
         )
-    regions = build_fb_regions(demand)
-    if not regions:
-        raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(sorted(demand))})")
+    _refuse_no_states(campaign, report)
+    regions = build_fb_regions(report.active_states)
     adsets = [adset for of_campaign in reading.result() for adset in of_campaign]
     _refuse_other_account(campaign, adsets)
     gone = _gone_campaigns(campaign, job, adsets)
@@ -483,8 +479,16 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     unexplained = _unexplained(run, job, previous.unexplained, adsets)
     report = replace(report, unexplained=unexplained, adsets=tuple(done.completed.values()))
     yield report
-    decisions: Sequence[Decision] = [decide(adset, regions, check_ad_health(adset), keeps=keeps) for adset in adsets]
-    report = replace(report, states_before=states_before(decisions))
+    report, history = _damped(campaign, run, job, report, previous)
+    waiting = frozenset(region["key"] for region in build_fb_regions(history.waiting if history else ()))
+    decisions: Sequence[Decision] = [
+        decide(adset, regions, check_ad_health(adset), keeps=keeps, waiting=waiting) for adset in adsets
+    ]
+    report = replace(
+        report,
+        states_before=states_before(decisions),
+        waiting=waiting_states(history, campaign.limits, *missing_and_extra(decisions)) if history else (),
+    )
     yield report
     refuse_implausible(decisions, campaign.limits, run.request.force)
     decisions = hold(remaining(decisions, done.completed), _still_open(report))
@@ -533,11 +537,72 @@ def _gone_campaigns(campaign: CampaignConfig, job: Job, adsets: Sequence[AdSetSn
     return tuple(f"{what}: {remedy}" for what in find_gone_campaigns(job.api, empty).values()) if empty else ()
 
 
-def _demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> Collection[str]:
-    """Return the states with demand, which are the same for all invocations of a run."""
+def _with_demand(campaign: CampaignConfig, run: Run, report: SyncReport) -> SyncReport:
+    """Add the states with demand, which are the same for all invocations of a run."""
     if report.active_states:
-        return (*report.active_states, *report.unmapped_states)
-    return get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
+        return report
+    demand = get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
+    found = {code for code in demand if is_state(code)}
+    wanted = {code for code in found if demand[code] >= campaign.limits.min_demand}
+    return replace(
+        report,
+        active_states=tuple(sorted(wanted)),
+        unmapped_states=tuple(sorted(demand.keys() - found)),
+        below_min_demand=tuple(sorted(found - wanted)),
+    )
+
+
+def _damped(
+    campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, previous: PreviousOutcomes
+) -> tuple[SyncReport, DemandHistory | None]:
+    """Return what the campaign's syncs, including this one, have found wanted; None without damping.
+
+    A live sync records that before it changes anything, so that its day counts however it ends. The report tells if
+    what was recorded before is of no use.
+    """
+    stored = previous.demand
+    if not campaign.limits.is_damped:
+        if previous.has_demand_item and not run.request.dry_run:
+            _keep_history(job, partial(job.ledger.forget_demand, job.campaign))
+        return report, None
+    day = (run.opened_at or run.clock.now()).astimezone(run.settings.timezone).date()
+    if stored is not None and not stored.is_plausible(day):
+        stored = None
+    if previous.has_demand_item and stored is None:
+        logger.warning("ledger.demand_unreadable", extra={"campaign": job.campaign, "hint": "The count begins anew"})
+        report = replace(report, counts_anew=True)
+    limits = lifted(campaign.limits, run.request.force)
+    is_complete = not report.unreadable_states
+    history = observed(stored, report.active_states, day, limits, is_complete=is_complete)
+    if not (run.request.dry_run or history.decides_as(stored)):
+        _keep_history(job, partial(job.ledger.record_demand, job.campaign, history))
+    return report, history
+
+
+def _keep_history(job: Job, keep: Callable[[], None]) -> None:
+    """Bring the recorded history up to date; if that fails, the day does not count."""
+    try:
+        keep()
+    except LedgerError as error:
+        logger.warning("ledger.demand_not_kept", extra={"campaign": job.campaign, "error": str(error)})
+
+
+def _refuse_no_states(campaign: CampaignConfig, report: SyncReport) -> None:
+    """Refuse to follow a demand that leaves no state to target.
+
+    Raises
+    ------
+    PlanRefusedError
+        Says what there is instead.
+    """
+    if report.active_states:
+        return
+    if few := report.below_min_demand:
+        raise PlanRefusedError(
+            f"No state has the {campaign.limits.min_demand} leads that limits/min_demand asks for, only fewer "
+            f"({', '.join(few)}). If that is right, lower the limit; if not, ask CLOSRTECH"
+        )
+    raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(report.unmapped_states)})")
 
 
 def _last_recheck(run: Run, job: Job) -> LastRecheck | None:

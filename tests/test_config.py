@@ -35,6 +35,10 @@ FULL: dict[str, str | list[str]] = {
     "limits/wave_size": "5",
     "limits/verify_wait_seconds": "0.5",
     "limits/max_adsets": "40",
+    "limits/min_demand": "7",
+    "limits/add_after_days": "2",
+    "limits/remove_after_days": "1",
+    "campaigns/home-loans/limits/remove_after_days": "0",
 }
 
 
@@ -68,8 +72,8 @@ def test_reads_every_parameter_of_every_page(sandbox: Sandbox) -> None:
     assert mortgage.fb_access_token == Secret("EAAFAKEOWN")
     assert veterans.name == "Veterans"
     assert veterans.fb_access_token == Secret("EAAFAKESHARED")
-    assert veterans.limits == Limits(60, 5, 0.5, 40)
-    assert mortgage.limits == Limits(50, 5, 0.5, 40)
+    assert veterans.limits == Limits(60, 5, 0.5, 40, 7, 2, 1)
+    assert mortgage.limits == Limits(50, 5, 0.5, 40, 7, 2, 0)
 
 
 UNKNOWN = "is not a parameter of this system"
@@ -152,6 +156,9 @@ def test_every_problem_is_listed_at_once_and_no_value(sandbox: Sandbox) -> None:
             "campaigns/home-loans/enabled": "VALUE-4",
             "email/recipients": ["VALUE-5"],
             "limits/max_adsets": "VALUE-6",
+            "limits/min_demand": "0",
+            "limits/add_after_days": "31",
+            "limits/remove_after_days": "-1",
             "limits/verify_wait_seconds": "VALUE-7",
         },
     )
@@ -166,7 +173,10 @@ def test_every_problem_is_listed_at_once_and_no_value(sandbox: Sandbox) -> None:
         "/closrads/sandbox/closrtech/base_url: must be a plain https:// address, without query, fragment or login",
         "/closrads/sandbox/closrtech/password: is missing",
         "/closrads/sandbox/email/recipients: has an entry that is no mail address",
+        "/closrads/sandbox/limits/add_after_days: must be a whole number from 0 to 30",
         "/closrads/sandbox/limits/max_adsets: must be a whole number from 1 to 100000",
+        "/closrads/sandbox/limits/min_demand: must be a whole number from 1 to 1000000",
+        "/closrads/sandbox/limits/remove_after_days: must be a whole number from 0 to 30",
         "/closrads/sandbox/limits/verify_wait_seconds: must be a number from 0 to 60",
     ]
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from html import escape, unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.damping import WaitingState
 from closrads.domain.request import LIFTABLE_LIMITS, Action
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
 from closrads.domain.switches import SwitchedOff
@@ -460,8 +461,39 @@ class TestWhatToDo:
         for part in (seen(mail.html), mail.text):
             assert "Veterans has a state from CLOSRTECH that Meta does not know: “GU”" in part
             assert "Veterans has a name from CLOSRTECH that is no state: “T?”" in part
-            assert "Limits lifted for this run: more of the states may be taken away at once than usual; " in part
+            assert "Limits lifted for this run: states are added that would have to wait; more of the states " in part
             assert not any(limit in part for limit in LIFTABLE_LIMITS)
+
+    def test_states_that_wait(self) -> None:
+        """All that wait for the same day are told together, with the year if it is another one; it needs nobody."""
+        dates = (date(2026, 5, 3), date(2026, 5, 6)), (date(2026, 12, 31), date(2027, 1, 2))
+        (two, old), (may, new_year) = zip(*dates, strict=True)
+        waiting = (
+            WaitingState("FL", is_wanted=True, since=two, due=may),
+            WaitingState("GA", is_wanted=True, since=two, due=may),
+            WaitingState("OH", is_wanted=True, since=two, due=may),
+            WaitingState("TX", is_wanted=False, since=old, due=new_year),
+            WaitingState("<b>", is_wanted=False, since=two, due=may),
+        )
+        mail = report(UNCHANGED, waiting=waiting)
+
+        for told_of in (
+            "Veterans will add Florida, Georgia and Ohio on 6 May if they stay wanted, as they have been since 3 May",
+            "Veterans will remove Texas on 2 Jan 2027 if it stays unwanted, as it has been since 31 Dec",
+            "Veterans will remove <b> on 6 May if it stays unwanted, as it has been since 3 May",
+        ):
+            assert told_of in mail.text
+            assert told_of in seen(mail.html)
+        assert boxes(mail) == {"Waiting to see whether it lasts": "grey"}
+        assert (tone(mail), mail.subject[:20]) == ("green", "✓ nothing to change ")
+        assert "its ad set: no change; waiting: +FL +GA +OH −TX −<b>" in mail.text
+
+    def test_a_count_that_begins_anew(self) -> None:
+        """It is told, and needs nobody either."""
+        mail = report(UNCHANGED, counts_anew=True)
+
+        assert "Veterans counts anew for how long each state has been wanted" in mail.text
+        assert (tone(mail), boxes(mail)) == ("green", {"Waiting from the beginning": "grey"})
 
     def test_a_setting_that_does_nothing(self) -> None:
         """Its name stands in the appendix."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from closrads.cli.words import WORDINGS, enumerated, would_be
-from closrads.domain.results import AdSetResult, MailOutcome, Result, RunResult
+from closrads.domain.results import AdSetResult, MailOutcome, Result, RunResult, SyncReport
 
 MAX_UNCHANGED = 5
 """Ad sets that are as they should be and are still listed one by one."""
@@ -115,6 +115,7 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
         if beyond := [adset.name for adset in campaign.reaching_beyond]:
             said = "may be shown outside the states, until its Locations in Ads Manager no longer reach more people"
             notes.append(f"{said}: {', '.join(beyond)}")
+        notes += _of_damping(campaign)
         if campaign.about_run:
             notes.append(f"about run {campaign.about_run}")
         if campaign.left_to:
@@ -128,6 +129,17 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
         if not (campaign.count(*Result) or notes or campaign.errors):
             notes.append(wording.no_adsets)
         yield CampaignSummary(campaign.campaign_name, tuple(lines), tuple(notes), campaign.errors)
+
+
+def _of_damping(campaign: SyncReport) -> Iterator[str]:
+    """Yield what the limits on demand keep from being done today."""
+    if campaign.below_min_demand:
+        yield f"too few leads to count (limits/min_demand): {', '.join(campaign.below_min_demand)}"
+    for each in campaign.waiting:
+        what, done = ("wanted", "added") if each.is_wanted else ("unwanted", "removed")
+        yield f"waits: {each.state} has been {what} since {each.since}, and is {done} on {each.due} if it stays so"
+    if campaign.counts_anew:
+        yield "the ledger's count of days could not be read, so it begins anew"
 
 
 def _line(adset: AdSetResult, result: RunResult) -> Line:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.damping import DemandHistory
 from closrads.domain.request import Action
 from closrads.domain.targeting import region_keys
 
@@ -157,6 +158,10 @@ class PreviousOutcomes:
     deferred: frozenset[str] = frozenset()
     """Ids of the ad sets that the last run deferred."""
     unexplained: tuple[UnexplainedPause, ...] = ()
+    demand: DemandHistory | None = None
+    """None if nothing is recorded, or if what is recorded cannot be read."""
+    has_demand_item: bool = False
+    """Whether anything is recorded of the demand."""
 
     @property
     def reported_pauses(self) -> dict[str, frozenset[str]]:

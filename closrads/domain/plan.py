@@ -7,6 +7,7 @@ from typing import Any
 
 from closrads.domain.adsets import AdFinding, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
+from closrads.domain.damping import damped
 from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import (
@@ -35,8 +36,8 @@ _LEFT_AS_IT_WAS = frozenset(
     }
 )  # fmt: skip
 """Results of ad sets that run in the states from before, whatever was wanted."""
-_AS_WANTED = frozenset({Result.UPDATED, Result.UNCHANGED})
-"""Results of ad sets that run in the states that were wanted, and in those that they keep."""
+_AS_DECIDED = frozenset({Result.UPDATED, Result.UNCHANGED})
+"""Results of ad sets that run in the states that were decided on."""
 MAX_REVERT_STREAK = 2
 """Consecutive reverts after which an ad set is left alone: each attempt restarts its learning phase."""
 
@@ -56,13 +57,18 @@ class Decision:
     """The ad set's revert streak; None if its last change was kept."""
     keeps: bool = False
     """Whether regions are only added, and none of those that the ad set targets is removed."""
+    waiting: frozenset[str] = frozenset()
+    """Keys of the regions that are neither added nor removed yet (see `damping`)."""
 
     @property
     def new_regions(self) -> tuple[Region, ...]:
-        """The regions that the ad set is to target: those that are asked for, and those that it keeps."""
-        if not self.keeps:
+        """The regions that the ad set is to target: those that are asked for and do not wait, and those it keeps."""
+        if not self.keeps and not self.waiting:
             return self.regions
-        return (*self.regions, *regions_besides(self.adset.targeting, _keys(self.regions)))
+        asked, present = _keys(self.regions), region_keys(self.adset.targeting)
+        wanted = damped(asked, present, self.waiting | present if self.keeps else self.waiting)
+        regions = (region for region in self.regions if str(region["key"]) in wanted)
+        return (*regions, *regions_besides(self.adset.targeting, asked | (present - wanted)))
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -81,10 +87,9 @@ class Decision:
 
     def to_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
         """Return the ad set's result: `result` if the decision was carried out, else the decision's own."""
-        wanted, present = self.wanted, region_keys(self.adset.targeting)
         came_to = result or self.result
-        is_off = bool(present) and came_to in _LEFT_AS_IT_WAS
-        targeted = present if is_off else wanted if came_to in _AS_WANTED else frozenset[str]()
+        asked, wanted, present = _keys(self.regions), self.wanted, region_keys(self.adset.targeting)
+        targeted = wanted if came_to in _AS_DECIDED else present if came_to in _LEFT_AS_IT_WAS and present else asked
         return AdSetResult(
             id=self.adset.id,
             name=self.adset.name,
@@ -94,8 +99,8 @@ class Decision:
             ads=len(self.adset.ads),
             issues=self.issues + tuple(issues),
             meta_campaign_id=self.adset.meta_campaign_id,
-            missing=states(wanted - present) if is_off else (),
-            extra=states(targeted - _keys(self.regions)),
+            missing=states(asked - targeted),
+            extra=states(targeted - asked),
             learning_since=self.adset.learning_since if self.is_change else None,
             reaches_beyond=self.result is not Result.ENDED and reaches_beyond_states(self.adset.targeting),
         )
@@ -105,13 +110,14 @@ def _keys(regions: Iterable[Any]) -> frozenset[str]:
     return frozenset(str(region["key"]) for region in regions)  # Meta may return numbers
 
 
-def decide(  # noqa: PLR0911 - one return per decision
+def decide(  # noqa: PLR0911, PLR0913 - one return per decision; what may keep it from the regions
     adset: AdSetSnapshot,
     regions: Sequence[Region],
     unhealthy_ads: Collection[AdFinding],
     replaces: frozenset[str] | None = None,
     *,
     keeps: bool = False,
+    waiting: frozenset[str] = frozenset(),
 ) -> Decision:
     """Return the decision for one ad set.
 
@@ -125,8 +131,10 @@ def decide(  # noqa: PLR0911 - one return per decision
         Region keys that the ad set must still target to be changed; None for any.
     keeps
         Whether regions are only added, and none of those that the ad set targets is removed.
+    waiting
+        Keys of the regions that are neither added nor removed yet.
     """
-    decision = Decision(adset, Result.UPDATED, tuple(regions), replaces=replaces, keeps=keeps)
+    decision = Decision(adset, Result.UPDATED, tuple(regions), replaces=replaces, keeps=keeps, waiting=waiting)
     present = region_keys(adset.targeting)
     if adset.is_ended(END_MARGIN):
         return replace(decision, result=Result.ENDED)
@@ -148,6 +156,17 @@ def decide(  # noqa: PLR0911 - one return per decision
         issue = "Its states were changed since, by a later run or a person: it stays as it is now"
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=(issue,))
     return decision
+
+
+def missing_and_extra(decisions: Iterable[Decision]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the USPS codes of the states that ad sets which can be changed are asked to get, and asked to lose."""
+    missing, extra = set[str](), set[str]()
+    for decision in decisions:
+        if decision.result in _AS_DECIDED:
+            asked, present = _keys(decision.regions), region_keys(decision.adset.targeting)
+            missing |= asked - present
+            extra |= present - asked
+    return frozenset(states(missing)), frozenset(states(extra))
 
 
 def states_before(decisions: Iterable[Decision]) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class StepRequest:
 
 PUSH = "push"
 """The only `reason`: Meta has pushed a notice of a change."""
-LIFTABLE_LIMITS = frozenset({"max_removed_pct", "reverted_before"})
+LIFTABLE_LIMITS = frozenset({"max_removed_pct", "reverted_before", "add_after_days", "remove_after_days"})
 _KEYS = frozenset(
     {"action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled", "step", "reason"}
 )

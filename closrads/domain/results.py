@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.damping import WaitingState
 from closrads.domain.request import Action
 from closrads.domain.switches import SwitchedOff
 from closrads.errors import ClosradsError
@@ -147,9 +148,15 @@ class SyncReport:
     dry_run: bool
     adsets: tuple[AdSetResult, ...] = ()
     active_states: tuple[str, ...] = ()
-    """USPS codes with demand that Meta has a region for."""
+    """USPS codes of the states that are wanted: with demand, and no less of it than `min_demand`."""
     unmapped_states: tuple[str, ...] = ()
     """Entries with demand that Meta has no region for, as CLOSRTECH names them."""
+    below_min_demand: tuple[str, ...] = ()
+    """USPS codes of the states whose demand is too small to count."""
+    waiting: tuple[WaitingState, ...] = ()
+    """The states that ad sets are not given yet, or do not lose yet."""
+    counts_anew: bool = False
+    """Whether it could not be read for how long states have waited, so that their count has begun anew."""
     states_before: tuple[str, ...] = ()
     """USPS codes of the states that any of its running ad sets targeted when a sync read them; empty if it did not."""
     campaign_errors: tuple[str, ...] = ()
@@ -188,6 +195,7 @@ class SyncReport:
                 "adsets": tuple(map(AdSetResult.from_json, campaign.get("adsets", ()))),
                 "recovered": tuple(map(Recovery.from_json, campaign.get("recovered", ()))),
                 "unexplained": tuple(map(_pause_of, campaign.get("unexplained", ()))),
+                "waiting": tuple(map(WaitingState.from_json, campaign.get("waiting", ()))),
                 "switched_off": SwitchedOff.from_json(off) if (off := campaign.get("switched_off")) else None,
             }
         )
@@ -528,6 +536,9 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         **campaign.counts(),
         "active_states": list(campaign.active_states),
         "unmapped_states": list(campaign.unmapped_states),
+        "below_min_demand": list(campaign.below_min_demand),
+        "waiting": [state.to_json() for state in campaign.waiting],
+        "counts_anew": campaign.counts_anew,
         "states_before": list(campaign.states_before),
         "errors": list(campaign.errors),
         "about_run": campaign.about_run,
@@ -542,7 +553,11 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
 def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result as JSON with its counts and first errors only, for whom all of it is too large."""
     campaigns = [
-        {**campaign, "adsets": [], "errors": [one_line(error) for error in campaign["errors"][:MAX_ISSUES]]}
+        {
+            **campaign,
+            **{name: [] for name in ("adsets", "waiting") if name in campaign},  # older results lack the second
+            "errors": [one_line(error) for error in campaign["errors"][:MAX_ISSUES]],
+        }
         for campaign in result["campaigns"]
     ]
     return {**result, "campaigns": campaigns, "recovered": [], "unexplained": []}

@@ -24,6 +24,17 @@ class Limits:
     """Seconds between the re-publish of an ad set's ads and their verification."""
     max_adsets: int | None = None
     """Maximum number of ad sets that one run changes per campaign; the rest is deferred. None for no limit."""
+    min_demand: int = 1
+    """Minimum number of leads for a state to count as wanted."""
+    add_after_days: int = 0
+    """Days on which a state must have been wanted before it is added; 0 for at once."""
+    remove_after_days: int = 0
+    """Days on which a state must have been unwanted before it is removed; 0 for at once."""
+
+    @property
+    def is_damped(self) -> bool:
+        """Whether a state has to wait before it is added or removed."""
+        return self.add_after_days > 0 or self.remove_after_days > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ pk                     sk                               item
 ``CAMPAIGN#<slug>``    ``CHANGE#<run>#<ad set>``        one ad set's change: its state, the targeting before and after
 ``CAMPAIGN#<slug>``    ``MEMORY#<ad set>``              the ad set's revert streak
 ``CAMPAIGN#<slug>``    ``MEMORY#deferred``              the ad sets that the last run deferred
+``CAMPAIGN#<slug>``    ``MEMORY#demand``                which states were wanted, and for how long: only with damping
 ``CAMPAIGN#<slug>``    ``RECHECKED``                    the start of the last complete recheck
 ``CAMPAIGN#<slug>``    ``MEMORY#unexplained#<ad set>``  the ad set's ads that were paused by an unknown actor
 ``ACCOUNT#<id>``       ``TIER``                         what is known of an ad account's access tier at Meta
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, RollbackReason, UnexplainedPause
+from closrads.domain.damping import DemandHistory
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.domain.tiers import KnownTier
@@ -38,6 +40,9 @@ from closrads.ledger.records import (
     change_key,
     change_of,
     deferred_key,
+    demand_item,
+    demand_key,
+    demand_of,
     expiry,
     max_bytes,
     next_reverts,
@@ -169,11 +174,14 @@ class Ledger:
         """Return what earlier runs recorded about the campaign's ad sets."""
         items = {item["sk"]: item for item in self._table.query(campaign_key(slug), "MEMORY#")}
         deferred = items.pop(deferred_key(slug)["sk"], {}).get("adsets", ())
+        demand = items.pop(demand_key(slug)["sk"], None)
         unexplained = [items.pop(sk) for sk in sorted(items) if sk.startswith(UNEXPLAINED)]
         return PreviousOutcomes(
             reverted={sk.removeprefix("MEMORY#"): reverts_of(item) for sk, item in items.items()},
             deferred=frozenset(deferred),
             unexplained=tuple(map(unexplained_of, unexplained)),
+            demand=demand_of(demand) if demand else None,
+            has_demand_item=demand is not None,
         )
 
     def keep_unexplained(self, slug: str, pause: UnexplainedPause) -> None:
@@ -189,6 +197,15 @@ class Ledger:
         """Record the ids of the ad sets that the next run should change first; an empty list clears them."""
         item = {**deferred_key(slug), "adsets": list(adsets), "expires_at": expiry(self._table.clock.now())}
         self._table.put(item)
+
+    def record_demand(self, slug: str, history: DemandHistory) -> None:
+        """Record what the campaign's syncs have found wanted."""
+        item = {**demand_key(slug), **demand_item(history), "expires_at": expiry(self._table.clock.now())}
+        self._table.put(item)
+
+    def forget_demand(self, slug: str) -> None:
+        """Delete what the campaign's syncs have found wanted: with damping off, nobody keeps it up."""
+        self._table.delete_if(demand_key(slug), "attribute_exists(pk)", {})
 
     def known_tier(self, account: str) -> KnownTier | None:
         """Return what earlier runs have learned of an ad account's access tier at Meta; None if nothing is known."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, LastRecheck, RevertStreak, RollbackReason, UnexplainedPause
+from closrads.domain.damping import DemandHistory, Streak
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import GraphUsage, RunResult, SyncReport, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
@@ -21,6 +22,8 @@ KEPT_FOR = timedelta(days=400)
 MAX_ITEM_BYTES = 390_000
 """Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
 UNEXPLAINED = "MEMORY#unexplained#"
+DEMAND_FORMAT = 1
+"""Of the item of a demand history: one of another format is not read, and the count begins anew."""
 MAX_KEPT = 2_000
 """Ad sets of a campaign's share of a run, if all of them are too many for one record."""
 Item = dict[str, Any]
@@ -72,6 +75,11 @@ def reverts_key(change: Change) -> Item:
 def deferred_key(slug: str) -> Item:
     """Return where it stands which ad sets of a campaign the last run deferred."""
     return {"pk": campaign_key(slug), "sk": "MEMORY#deferred"}
+
+
+def demand_key(slug: str) -> Item:
+    """Return where it stands what a campaign's syncs have found wanted, while it is damped."""
+    return {"pk": campaign_key(slug), "sk": "MEMORY#demand"}
 
 
 def open_since(change: Change) -> str:
@@ -213,6 +221,33 @@ def unexplained_of(item: Item) -> UnexplainedPause:
     return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported, switched_on)
 
 
+def demand_item(history: DemandHistory) -> Item:
+    """Return a campaign's demand history."""
+    waiting = {state: [streak.since.isoformat(), streak.days] for state, streak in sorted(history.waiting.items())}
+    return {
+        "format": DEMAND_FORMAT,
+        "day": history.day.isoformat(),
+        "demand": _packed({"wanted": sorted(history.wanted), "waiting": waiting}),
+        # A version without damping, deployed again, takes the item for the revert streak of an ad set.
+        **reverts_item(RevertStreak(frozenset(), 0)),
+    }
+
+
+def demand_of(item: Item) -> DemandHistory | None:
+    """Return the demand history that an item holds; None if it is of a later format, or holds none."""
+    try:
+        if item["format"] != DEMAND_FORMAT:
+            return None
+        demand = _unpacked(item["demand"])
+        waiting = {
+            str(state): Streak(date.fromisoformat(since), int(days))
+            for state, (since, days) in demand["waiting"].items()
+        }
+        return DemandHistory(date.fromisoformat(item["day"]), frozenset(map(str, demand["wanted"])), waiting)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error):
+        return None
+
+
 def recheck_item(recheck: LastRecheck) -> Item:
     """Return a campaign's last complete recheck."""
     ends = {"token_ends": recheck.token_ends.isoformat()} if recheck.token_ends else {}
@@ -328,7 +363,11 @@ def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
 
 def _report_item(report: SyncReport) -> Item:
     """Return a report's own fields: an invocation of an older version may read the item while a new one is deployed."""
-    item = {**asdict(report), "unexplained": [unexplained_item(pause) for pause in report.unexplained]}
+    item = {
+        **asdict(report),
+        "unexplained": [unexplained_item(pause) for pause in report.unexplained],
+        "waiting": [state.to_json() for state in report.waiting],
+    }
     del item["omitted"], item["switched_off"]
     if report.switched_off is not None:
         item["switched_off"] = report.switched_off.to_json()

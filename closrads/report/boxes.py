@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.domain.changes import ChangeState
+from closrads.domain.damping import WaitingState
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.redaction import MAX_ERROR_CHARS, one_line
@@ -13,6 +14,8 @@ from closrads.report.wording import (
     AD_ON_AGAIN,
     BEYOND_STATES,
     BEYOND_STATES_TEXT,
+    COUNTS_ANEW,
+    COUNTS_ANEW_TEXT,
     EMPTY,
     LEFT_TO,
     NO_EFFECT,
@@ -31,6 +34,7 @@ from closrads.report.wording import (
     STILL_OPEN_TEXT,
     UNKNOWN_STATES,
     UNREADABLE_STATES,
+    WAITING,
     Kind,
     Who,
     ad_issue,
@@ -43,7 +47,9 @@ from closrads.report.wording import (
     of_several,
     unknown_states,
     unreadable_states,
+    waits,
 )
+from closrads.state_mapper import is_state, usps_to_fb_region
 
 MAX_ID_CHARS = 60
 MAX_WITH_ADS = 3
@@ -125,10 +131,27 @@ def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
     if unmapped := [code for code in campaign.unmapped_states if code not in campaign.unreadable_states]:
         unmapped = [*map(line, unmapped)]
         yield Finding(UNKNOWN_STATES, Item(name, "campaign", unknown_states(unmapped)))
+    yield from _waiting(result, campaign, name)
     if campaign.left_to:
         yield Finding(LEFT_TO, Item(name, "campaign", "was left to another run"))
     if is_empty(result, campaign):
         yield Finding(EMPTY, Item(name, "campaign", "has no active ad set"))
+
+
+def _waiting(result: RunResult, campaign: SyncReport, name: str) -> Iterator[Finding]:
+    groups: dict[WaitingState, list[str]] = {}
+    for waiting in campaign.waiting:
+        groups.setdefault(replace(waiting, state=""), []).append(state_name(waiting.state))
+    for group, states in groups.items():
+        yield Finding(WAITING, Item(name, "campaign", waits(states, group, result)))
+    if campaign.counts_anew:
+        yield Finding(COUNTS_ANEW, Item(name, "campaign", COUNTS_ANEW_TEXT))
+
+
+def state_name(code: str) -> str:
+    """Return a state's name; the code itself, as a line, if it is none."""
+    region = usps_to_fb_region(code) if is_state(code) else None
+    return region["name"] if region else line(code)
 
 
 def _of_recovery(result: RunResult, campaign: SyncReport, recovery: Recovery) -> Finding:

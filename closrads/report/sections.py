@@ -29,6 +29,7 @@ from closrads.report.wording import (
     COUNTED_OF,
     LIFTED,
     REASONS,
+    TOO_FEW_LEADS,
     api_notice,
     clock_time,
     day_of,
@@ -157,6 +158,10 @@ def _row_parts(result: RunResult, campaign: SyncReport) -> Iterator[str]:
             yield f"of {total}: {_counted(troubles)}"
     if end := _row_end(result, campaign):
         yield end
+    if campaign.waiting:
+        adds = [each.state for each in campaign.waiting if each.is_wanted]
+        removes = [each.state for each in campaign.waiting if not each.is_wanted]
+        yield f"waiting: {_signs(adds, removes)}"
 
 
 def _troubles(result: RunResult, campaign: SyncReport) -> dict[str, int]:
@@ -200,6 +205,8 @@ def _unchanged(result: RunResult, campaign: SyncReport) -> str:
         return f"{_all(campaign.adsets_processed)} still healthy"
     if result.action is Action.UNDO:
         return f"{_all(campaign.adsets_processed)} already as before"
+    if campaign.waiting:
+        return f"{_all(campaign.adsets_processed)}: no change"
     return f"{_all(campaign.adsets_processed)}: no change, {several(len(campaign.active_states), 'state')}"
 
 
@@ -238,6 +245,7 @@ def _sections(result: RunResult, *, is_short: bool) -> Iterator[Section]:
 def _facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
     if follows_demand(result, campaign) and not (campaign.switched_off and not campaign.active_states):
         yield from _state_facts(result, campaign)
+        yield from _few(campaign)
     if result.action is not Action.RECHECK:
         groups: dict[str, list[str]] = {}
         for adset in campaign.with_result(Result.UPDATED):
@@ -272,6 +280,11 @@ def _state_facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
         yield Fact("Not known", f"the states of {unknown}")
 
 
+def _few(campaign: SyncReport) -> Iterator[Fact]:
+    if campaign.below_min_demand:
+        yield Fact(f"{TOO_FEW_LEADS} ({len(campaign.below_min_demand)})", _codes(map(line, campaign.below_min_demand)))
+
+
 def _running(result: RunResult, campaign: SyncReport) -> frozenset[str] | None:
     """Return the states that any running ad set targets now; None if the run did not look at them."""
     adsets = [adset for adset in campaign.adsets if adset.result not in _NOT_RUNNING | UNCERTAIN]
@@ -286,8 +299,8 @@ def _running(result: RunResult, campaign: SyncReport) -> frozenset[str] | None:
 
 
 def _missing(result: RunResult, adset: AdSetResult) -> tuple[str, ...]:
-    planned = adset.added if result.dry_run and adset.result is Result.UPDATED else adset.missing
-    return tuple(map(line, planned))
+    planned = adset.added if result.dry_run and adset.result is Result.UPDATED else ()
+    return tuple(map(line, (*planned, *adset.missing)))
 
 
 def _extra(result: RunResult, adset: AdSetResult) -> tuple[str, ...]:

@@ -180,7 +180,8 @@ def _quiet(result: RunResult) -> str:
     if result.action is not Action.SYNC:
         return f"there was {NOTHING[result.action]}"
     left = [campaign for campaign in result.campaigns if campaign.left_to or campaign.switched_off]
-    if left or not is_fine(result):
+    is_waiting = any(campaign.waiting for campaign in result.campaigns)
+    if left or is_waiting or not is_fine(result):
         return "no states had to be changed"
     return "all ads run in today's states"
 

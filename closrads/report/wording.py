@@ -6,11 +6,12 @@ The reader is a client who knows Ads Manager, and nothing of AWS or of Meta's AP
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from closrads.domain.changes import ChangeState
+from closrads.domain.damping import WaitingState
 from closrads.domain.request import PUSH, Action
 from closrads.domain.results import Result, RunResult
 from closrads.domain.schedule_times import SCHEDULE_OFF, parse_schedule
@@ -431,6 +432,15 @@ _CAMPAIGN_ERRORS = tuple(
             "was not updated, because today's demand would take away most of its states",
         ),
         (
+            r"limits/min_demand",
+            _you(
+                "Too few leads in every state",
+                "Ask CLOSRTECH whether that is right.",
+                f"If it is, ask {OPERATOR} to count states with fewer leads.",
+            ),
+            "was not updated, for no state has enough leads to count as wanted",
+        ),
+        (
             r"no demand in any state|no region for any state|empty",
             _you("No demand at all", "Ask CLOSRTECH whether that is right: its list of states is empty."),
             "was not updated, because CLOSRTECH has no demand in any state",
@@ -525,6 +535,24 @@ UNREADABLE_STATES = Kind(
     ("Ask CLOSRTECH to correct them.",),
     "Until then no state is taken out of these ad sets; states with demand are added as always.",
 )
+WAITING = Kind(
+    "grey",
+    "Waiting to see whether it lasts",
+    Who.NOBODY,
+    (),
+    "Meta learns anew after each change of states, so a change is made once it has lasted. Days without a run do not "
+    "count.",
+)
+COUNTS_ANEW = Kind(
+    "grey",
+    "Waiting from the beginning",
+    Who.NOBODY,
+    (),
+    "What CLOSRADS had noted of the days before could not be read. The ads keep the states they have until the days "
+    "have passed.",
+)
+COUNTS_ANEW_TEXT = "counts anew for how long each state has been wanted"
+TOO_FEW_LEADS = "Too few leads to count as wanted"
 NO_EFFECT = Kind("orange", "A setting that does nothing", Who.OPERATOR, (_FORWARD,), "The campaigns ran all the same.")
 LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is at work on it, or was just now.")
 EMPTY = Kind(
@@ -589,6 +617,8 @@ ABOUT = {
 LIFTED = {
     "max_removed_pct": "more of the states may be taken away at once than usual",
     "reverted_before": "ad sets that were put back twice are tried again",
+    "add_after_days": "states are added that would have to wait",
+    "remove_after_days": "states are taken away that would have to wait",
 }
 """What a run may do, by the limit that was lifted."""
 PAUSED = "paused since {}"
@@ -644,6 +674,19 @@ def next_run(result: RunResult, schedule: str, timezone: ZoneInfo) -> str:
         when = f"{day}{moment:%a} {day_of(moment, result)}, about {clock_time(moment)}"
     paused = " It changes no states while CLOSRADS is paused." if result.paused_since else ""
     return f"Next run: {when}.{paused}"
+def date_of(day: date, result: RunResult) -> str:
+    """Return a day, with its year if that is not the run's."""
+    return f"{day.day} {day:%b}" + (f" {day.year}" if day.year != result.started_at.year else "")
+
+
+def waits(names: Sequence[str], waiting: WaitingState, result: RunResult) -> str:
+    """Return what is done with states that wait for the same reason as `waiting`, as a predicate of their campaign."""
+    is_one = len(names) == 1
+    who = names[0] if is_one else f"{', '.join(names[:-1])} and {names[-1]}"
+    they, stay, have = ("it", "stays", "has") if is_one else ("they", "stay", "have")
+    what, wanted = ("add", "wanted") if waiting.is_wanted else ("remove", "unwanted")
+    due, since = date_of(waiting.due, result), date_of(waiting.since, result)
+    return f"will {what} {who} on {due} if {they} {stay} {wanted}, as {they} {have} been since {since}"
 
 
 def is_long_off(switch: SwitchedOff, result: RunResult) -> bool:

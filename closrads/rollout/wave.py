@@ -223,7 +223,10 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
             not_read = _not_begun if isinstance(adset, MetaRateLimitError) else _not_done
             looks.append(not_read(planned, adset))
             continue
-        decision = decide(adset, planned.regions, check_ad_health(adset), planned.replaces, keeps=planned.keeps)
+        decision = decide(
+            adset, planned.regions, check_ad_health(adset), planned.replaces,
+            keeps=planned.keeps, waiting=planned.waiting,
+        )  # fmt: skip
         decision = replace(decision, reverts=planned.reverts)
         looks.append(decision if decision.is_change else Outcome(decision.to_result()))
     return looks

@@ -1,7 +1,7 @@
 """A run's result in the words and lines of a terminal."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from closrads.cli import summary
 from closrads.cli.past import Aftermath
 from closrads.domain.changes import ChangeState
+from closrads.domain.damping import WaitingState
 from closrads.domain.request import Action
 from closrads.domain.results import (
     AdSetResult,
@@ -165,6 +166,22 @@ def test_what_has_no_region_and_what_cannot_be_read_is_told() -> None:
     assert campaign.notes == (
         "Meta has no region for: PR, TEXS",
         "no state is removed, for these cannot be read: TEXS",
+    )
+
+
+def test_what_waits_is_told() -> None:
+    """Since when and until when, and what has too few leads to be wanted."""
+    waiting = (
+        WaitingState("FL", is_wanted=True, since=date(2026, 11, 2), due=date(2026, 11, 4)),
+        WaitingState("TX", is_wanted=False, since=date(2026, 11, 3), due=date(2026, 11, 5)),
+    )
+    (campaign,) = summary.campaigns(result(waiting=waiting, below_min_demand=("OH", "UT"), counts_anew=True))
+
+    assert campaign.notes == (
+        "too few leads to count (limits/min_demand): OH, UT",
+        "waits: FL has been wanted since 2026-11-02, and is added on 2026-11-04 if it stays so",
+        "waits: TX has been unwanted since 2026-11-03, and is removed on 2026-11-05 if it stays so",
+        "the ledger's count of days could not be read, so it begins anew",
     )
 
 

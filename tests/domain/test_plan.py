@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
+from closrads.domain.damping import damped
 from closrads.domain.plan import (
     _LEFT_AS_IT_WAS,
     Decision,
     decide,
     defer_beyond,
     hold,
+    missing_and_extra,
     prioritize,
     refuse_implausible,
     remaining,
@@ -46,6 +48,12 @@ def adset(codes: Any, adset_id: str = "1", **changes: Any) -> AdSetSnapshot:
 def decided(codes: Any, wanted: Any, **changes: Any) -> Decision:
     """Decide for an ad set that targets `codes` where `wanted` is in demand."""
     return decide(adset(codes, **changes), build_fb_regions(wanted), ())
+
+
+def damped_decision(codes: Any, wanted: Any, waiting: Any, **more: Any) -> Decision:
+    """Decide the same while some states wait."""
+    keys = frozenset(region["key"] for region in build_fb_regions(waiting))
+    return decide(adset(codes), build_fb_regions(wanted), (), waiting=keys, **more)
 
 
 class TestDecide:
@@ -205,6 +213,42 @@ class TestDecide:
             assert "changed since" in decision.issues[0]
 
 
+class TestWaiting:
+    """States that are not added yet, or not removed yet."""
+
+    @given(some_states, some_states, some_states, keeps=st.booleans())
+    def test_the_regions_are_those_of_the_damped_states(
+        self, present: set[str], wanted: set[str], waiting: set[str], *, keeps: bool
+    ) -> None:
+        """Each once; what waits stays as it is, and so does what is kept for another reason."""
+        decision = damped_decision(present, wanted, waiting, keeps=keeps)
+
+        keys = [region["key"] for region in decision.new_regions]
+        target = damped(wanted, present, waiting | present if keeps else waiting)
+        assert sorted(map(fb_region_to_usps, keys)) == sorted(target)
+
+    def test_what_waits_is_no_conflict(self) -> None:
+        """An exclusion is told of when the state is to be added."""
+        excluding = targeting(["FL"]) | {"excluded_geo_locations": {"regions": build_fb_regions(["GA"])}}
+        (georgia,) = build_fb_regions(["GA"])
+        regions = build_fb_regions(["FL", "GA"])
+
+        waits = decide(adset(["FL"], targeting=excluding), regions, (), waiting=frozenset({georgia["key"]}))
+        comes = decide(adset(["FL"], targeting=excluding), regions, ())
+
+        assert (waits.result, comes.result) == (Result.UNCHANGED, Result.NEEDS_ATTENTION)
+
+    def test_only_ad_sets_that_can_be_changed_say_what_is_asked_for(self) -> None:
+        """Another one gets no state on the day that would be told."""
+        decisions = [
+            decided(["FL", "TX"], ["FL", "GA"]),
+            decided(["OH"], ["FL", "GA"]),
+            decided(["UT"], ["FL", "GA"], effective_status="WITH_ISSUES"),
+        ]
+
+        assert missing_and_extra(decisions) == ({"FL", "GA"}, {"OH", "TX"})
+
+
 class TestRunningNow:
     """What an ad set targets at the end of the run, by how that differs from what is wanted."""
 
@@ -248,6 +292,28 @@ class TestRunningNow:
         ended = decided([], ["FL"]).to_result(Result.NEEDS_ATTENTION)
 
         assert (ended.missing, ended.extra) == ((), ())
+
+    @pytest.mark.parametrize(
+        ("result", "off_by"),
+        [
+            pytest.param(Result.UPDATED, (("GA",), ("TX",)), id="what waits was left out"),
+            pytest.param(Result.DEFERRED, (("GA", "NY"), ("OH", "TX")), id="nothing was done"),
+            pytest.param(Result.UNVERIFIED, ((), ()), id="nobody knows"),
+        ],
+    )
+    def test_what_waits_is_off_too(self, result: Result, off_by: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
+        """Georgia is not added yet, and Texas is not removed yet."""
+        planned = damped_decision(["FL", "OH", "TX"], ["FL", "GA", "NY"], waiting=["GA", "TX"])
+        ended = planned.to_result(result)
+
+        assert (ended.added, ended.removed) == (("NY",), ("OH",))
+        assert (ended.missing, ended.extra) == off_by
+
+    def test_an_ad_set_for_which_all_waits_is_unchanged(self) -> None:
+        """And told to be off by that."""
+        ended = damped_decision(["FL", "TX"], ["FL", "GA"], waiting=["GA", "TX"]).to_result()
+
+        assert (ended.result, ended.missing, ended.extra) == (Result.UNCHANGED, ("GA",), ("TX",))
 
     def test_the_states_of_a_campaign_are_those_of_the_ad_sets_that_run(self) -> None:
         """An ad set that is over targets nobody."""

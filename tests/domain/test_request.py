@@ -74,7 +74,7 @@ def test_an_earlier_run_may_be_named(action: Action) -> None:
     )
 
 
-@pytest.mark.parametrize("limit", ["max_removed_pct", "reverted_before"])
+@pytest.mark.parametrize("limit", ["max_removed_pct", "reverted_before", "add_after_days", "remove_after_days"])
 def test_each_limit_can_be_lifted(limit: str) -> None:
     """Alone or with the other."""
     assert parse({"force": [limit]}).force == {limit}
@@ -104,7 +104,7 @@ def test_each_limit_can_be_lifted(limit: str) -> None:
         ({"validate": True, "action": "undo"}, "validate: belongs to the action sync"),
         ({"validate": True, "action": "recheck"}, "validate: belongs to the action sync"),
         ({"force": "max_removed_pct"}, "force: must be a list of texts"),
-        ({"force": ["everything"]}, "force: 'everything' is no limit that can be lifted: max_removed_pct, reverted"),
+        ({"force": ["everything"]}, "force: 'everything' is no limit that can be lifted: add_after_days, max_removed"),
         ({"force": ["max_removed_pct"], "action": "undo"}, "force: belongs to the action sync"),
         ({"force": ["reverted_before"], "action": "recheck"}, "force: belongs to the action sync"),
         ({"notify": "no"}, "notify: must be true or false"),

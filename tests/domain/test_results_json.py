@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.damping import WaitingState
 from closrads.domain.request import Action
 from closrads.domain.results import (
     ERROR_RESULTS,
@@ -46,6 +47,9 @@ details: Mapping[str, st.SearchStrategy[Any]] = {
     "dry_run": st.booleans(),
     "active_states": several,
     "unmapped_states": several,
+    "below_min_demand": several,
+    "waiting": st.lists(st.builds(WaitingState, texts, st.booleans(), st.dates(), st.dates()), max_size=2).map(tuple),
+    "counts_anew": st.booleans(),
     "states_before": several,
     "campaign_errors": several,
     "recovered": st.lists(recoveries, max_size=3).map(tuple),

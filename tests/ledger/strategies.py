@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RevertStreak
+from closrads.domain.damping import DemandHistory, Streak
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, Recovery, Result
+from closrads.state_mapper import all_states
 
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -25,6 +27,9 @@ changes = st.builds(
     Change, names, names, st.sampled_from(Action), snapshots, targetings, st.just(ChangeState.PREPARED), moments,
     moments, st.none() | memories,
 )  # fmt: skip
+streaks = st.builds(Streak, st.dates(), st.integers(0, 31))
+states = st.sampled_from(sorted(all_states()))
+histories = st.builds(DemandHistory, st.dates(), st.frozensets(states), st.dictionaries(states, streaks))
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 several = st.lists(texts, max_size=3).map(tuple)
 outcomes = st.builds(AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 99), several)

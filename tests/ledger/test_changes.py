@@ -15,10 +15,12 @@ from closrads.domain.changes import (
     Change,
     ChangeState,
     LastRecheck,
+    PreviousOutcomes,
     RevertStreak,
     RollbackReason,
     UnexplainedPause,
 )
+from closrads.domain.damping import DemandHistory
 from closrads.domain.request import Action
 from closrads.errors import LedgerError, LedgerItemTooLargeError
 from closrads.ledger.changes import Ledger
@@ -499,6 +501,22 @@ class TestReading:
         assert ledger(world).last_recheck("truckers") is None
         (item,) = entries(world, "RECHECKED")
         assert item["expires_at"] == int((START + timedelta(minutes=30) + KEPT_FOR).timestamp())
+
+    def test_what_was_found_wanted_is_of_the_last_sync(self, world: World) -> None:
+        """Of its campaign, beside the outcomes of ad sets; it is not kept for ever, and can be forgotten."""
+        assert ledger(world).previous_outcomes("veterans") == PreviousOutcomes({})
+        first, last = (DemandHistory(date(2026, 5, day), frozenset({"FL"}), {}) for day in (3, 4))
+        for history in (first, last):
+            ledger(world).record_demand("veterans", history)
+
+        assert ledger(world).previous_outcomes("veterans") == PreviousOutcomes({}, demand=last, has_demand_item=True)
+        assert ledger(world).previous_outcomes("truckers").demand is None
+        (item,) = entries(world, "MEMORY#demand")
+        assert item["expires_at"] == int((START + KEPT_FOR).timestamp())
+        for _ in range(2):
+            ledger(world).forget_demand("veterans")
+
+        assert ledger(world).previous_outcomes("veterans") == PreviousOutcomes({})
 
     def test_what_was_deferred_is_of_the_last_run(self, world: World) -> None:
         """What an earlier run left to the next has had its turn by now."""

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
+from closrads.domain.damping import DemandHistory, Streak, WaitingState
 from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.ledger.records import (
     KEPT_FOR,
@@ -21,6 +22,8 @@ from closrads.ledger.records import (
     change_item,
     change_key,
     change_of,
+    demand_item,
+    demand_of,
     expiry,
     max_bytes,
     next_reverts,
@@ -28,6 +31,7 @@ from closrads.ledger.records import (
     progress_item,
     progress_of,
     result_item,
+    reverts_of,
     run_record_of,
     shared_run_item,
     shared_run_of,
@@ -36,8 +40,9 @@ from closrads.ledger.records import (
     unexplained_key,
     unexplained_of,
 )
+from closrads.state_mapper import all_states
 from tests.ledger.conftest import FLORIDA, GEORGIA, ME, a_change, a_progress, a_shared_run
-from tests.ledger.strategies import changes, moments, names
+from tests.ledger.strategies import changes, histories, json_values, moments, names
 from tests.world import START
 
 pauses = st.builds(
@@ -168,6 +173,50 @@ class TestRuns:
         assert shared_run_of({name: value for name, value in item.items() if name != "request"}) is None
 
 
+class TestDemand:
+    """What a campaign's syncs have found wanted."""
+
+    @given(histories)
+    def test_all_of_it_comes_back(self, history: DemandHistory) -> None:
+        """The count goes on with it on the next day."""
+        assert demand_of(demand_item(history)) == history
+
+    def test_the_longest_one_is_small(self) -> None:
+        """On the first day every state waits, each with a streak of its own."""
+        waiting = {state: Streak(START.date() - timedelta(days=n), n) for n, state in enumerate(sorted(all_states()))}
+
+        assert size_of(demand_item(DemandHistory(START.date(), all_states(), waiting))) < 1_024
+
+    @given(st.dictionaries(st.sampled_from(["format", "day", "demand"]), json_values | st.binary(max_size=20)))
+    def test_what_is_no_history_is_none(self, broken: dict[str, Any]) -> None:
+        """Whatever it is, it raises nothing."""
+        item = demand_item(DemandHistory(START.date(), frozenset({"FL"}), {})) | broken
+
+        assert demand_of(item) is None or not broken.keys() - {"format", "day"}
+
+    @pytest.mark.parametrize(
+        "demand",
+        [
+            {"wanted": ["FL"]},
+            {"wanted": None, "waiting": {}},
+            {"wanted": [], "waiting": []},
+            {"wanted": [], "waiting": {"FL": 5}},
+            {"wanted": [], "waiting": {"FL": ["2026-05-04", "many"]}},
+            {"wanted": [], "waiting": {"FL": ["2026-05-04", float("inf")]}},
+        ],
+        ids=str,
+    )
+    def test_a_part_that_is_missing_or_of_another_kind(self, demand: Any) -> None:
+        """Nothing of it is taken for true."""
+        item = demand_item(DemandHistory(START.date(), frozenset(), {}))
+
+        assert demand_of(item | {"demand": _packed(demand)}) is None
+
+    def test_a_version_without_damping_can_go_on(self) -> None:
+        """To it, the item is the revert streak of an ad set that does not exist."""
+        assert reverts_of(demand_item(DemandHistory(START.date(), frozenset(), {}))).runs == 0
+
+
 class TestProgress:
     """What a campaign's share of a run has come to."""
 
@@ -179,6 +228,9 @@ class TestProgress:
             unexplained=(UnexplainedPause("503", "Wide", {"601": "One"}, START),),
             active_states=("FL",),
             unmapped_states=("PR",),
+            below_min_demand=("TX",),
+            waiting=(WaitingState("GA", is_wanted=True, since=START.date(), due=START.date()),),
+            counts_anew=True,
             campaign_errors=("held",),
             again_in_seconds=60,
         )

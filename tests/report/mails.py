@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from closrads.domain.changes import ChangeState
+from closrads.domain.damping import WaitingState
 from closrads.domain.plan import _LEFT_AS_IT_WAS
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
@@ -172,6 +173,17 @@ RESULTS = {
     "deferred": run(
         campaign("Veterans", adsets(2, UPDATED) + adsets(9, Result.DEFERRED, _NO_TIME, start=2)),
         replace(campaign("Truckers", states=()), left_to="20260504T102900Z-89ab0123"),
+    ),
+    "states that wait": run(
+        replace(
+            campaign("Veterans", adsets(3, UNCHANGED)),
+            waiting=tuple(
+                WaitingState(state, state in STATES, date(2026, 5, since), date(2026, 5, 6))
+                for state, since in (("AL", 3), ("NE", 4), ("NY", 4), ("WV", 4))
+            ),
+            below_min_demand=("AR", "CA"),
+        ),
+        replace(TRUCKERS, counts_anew=True),
     ),
     "earlier run": run(
         replace(

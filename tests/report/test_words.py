@@ -37,6 +37,7 @@ RAW = (
     "Unexpected KeyError: 'regions'",
     "An earlier change of it is still open, and comes first",
     "max_adsets allows 3 changes a run",
+    "No state has the 9 leads that limits/min_demand asks for, only fewer (FL, OH). If that is right, lower the limit",
     'It was put back on 2 runs in a row for these states. See to its ads, then run it with "force": ["reverted_before"',
     "Meta lists ad set 120210000000010003 without targeting: open it in Ads Manager, check its audience and publish it",
     "Its rollback did not end: Unexpected TypeError",
