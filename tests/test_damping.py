@@ -14,7 +14,7 @@ from tests.test_sync import failed, last_report, results
 from tests.world import LIVE, World
 
 DAY = 86_400.0
-TWO = {"limits/add_after_days": "2", "limits/remove_after_days": "2"}
+TWO: dict[str, Any] = {"limits/add_after_days": "2", "limits/remove_after_days": "2"}
 
 
 def want(world: World, states: str | dict[str, Any]) -> None:
@@ -32,7 +32,7 @@ def day(world: World, states: str = "", **event: Any) -> dict[str, Any]:
     return result
 
 
-def after(world: World, *days: str, start: str = "TX", limits: dict[str, str] | None = None) -> list[str]:
+def after(world: World, *days: str, start: str = "TX", limits: dict[str, Any] | None = None) -> list[str]:
     """Return what an ad set that begins with some states targets at the end of each day."""
     world.put(TWO if limits is None else limits)
     world.campaign(days[0])

@@ -216,9 +216,9 @@ class TestDecide:
 class TestWaiting:
     """States that are not added yet, or not removed yet."""
 
-    @given(some_states, some_states, some_states, keeps=st.booleans())
+    @given(present=some_states, wanted=some_states, waiting=some_states, keeps=st.booleans())
     def test_the_regions_are_those_of_the_damped_states(
-        self, present: set[str], wanted: set[str], waiting: set[str], *, keeps: bool
+        self, *, present: set[str], wanted: set[str], waiting: set[str], keeps: bool
     ) -> None:
         """Each once; what waits stays as it is, and so does what is kept for another reason."""
         decision = damped_decision(present, wanted, waiting, keeps=keeps)
@@ -246,7 +246,7 @@ class TestWaiting:
             decided(["UT"], ["FL", "GA"], effective_status="WITH_ISSUES"),
         ]
 
-        assert missing_and_extra(decisions) == ({"FL", "GA"}, {"OH", "TX"})
+        assert missing_and_extra(decisions) == (frozenset({"FL", "GA"}), frozenset({"OH", "TX"}))
 
 
 class TestRunningNow:

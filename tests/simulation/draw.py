@@ -58,6 +58,8 @@ TIERS: Mapping[tuple[str | None, bool], float] = {
 """How often an app has a tier, and whether Meta's answers tell it; without a tier, they never do."""
 SHARED = 0.08
 """Of the stories, in this share the scheduled runs are shared by several invocations."""
+DAMPED = 0.1
+"""Of the stories, in this share states wait for days before they are added or removed."""
 CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
 REACHING = 0.1
@@ -96,7 +98,21 @@ class _Author:
         events.append(Operator(At(calm), Change.TOKEN, "alive"))
         if self._chance(SHARED):
             runs = [replace(run, shared=run.scheduled is not None) for run in runs]
-        return Story(self._seed, self._world, tuple(runs), tuple(events), calm)
+        return self._damped(Story(self._seed, self._world, tuple(runs), tuple(events), calm))
+
+    def _damped(self, story: Story) -> Story:
+        """Draw the days that states wait, apart from all else: without them, a seed has the story that it always had.
+
+        The quiet days are so many more, each like the last one.
+        """
+        random = Random(f"{self._seed}-damping")
+        if random.random() >= DAMPED:
+            return story
+        add, remove = random.choice([(1, 0), (0, 1), (1, 1), (2, 0), (1, 2), (2, 2)])
+        world = replace(story.world, add_after_days=add, remove_after_days=remove)
+        last = [run for run in story.runs if run.name.startswith(f"day {int(story.calm // DAY) + 2} ")]
+        more = [_a_day_later(run, days) for days in range(1, world.damping_days + 1) for run in last]
+        return replace(story, world=world, runs=(*story.runs, *more))
 
     # --- drawing
 
@@ -345,6 +361,13 @@ class _Author:
         dead = self._when(calm)
         alive = At(round(min(calm, self._run().at + self._random.uniform(0, DAY)), 1))
         return [Operator(dead, Change.TOKEN, "dead"), Operator(alive, Change.TOKEN, "alive")]
+
+
+def _a_day_later(run: Run, days: int) -> Run:
+    _, day, rest = run.name.split(maxsplit=2)
+    after = days * DAY
+    scheduled = None if run.scheduled is None else run.scheduled + after
+    return replace(run, name=f"day {int(day) + days} {rest}", at=run.at + after, scheduled=scheduled)
 
 
 def _text(states: frozenset[str]) -> str:

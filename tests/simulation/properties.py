@@ -14,6 +14,7 @@ from closrads.errors import ClosradsError
 from sandbox.aws import Mail
 from sandbox.meta import Ad, AdSet
 from sandbox.meta.model import Account
+from tests.simulation.demands import Demands
 from tests.simulation.meta import CONTROLS, Hand, Link, Regions, apart_from_regions, regions_in, regions_of, states_of
 from tests.simulation.story import DAY, START, Effect, Fate, Run
 from tests.simulation.unobservable import FRESH_SECONDS, REPUBLISH_SECONDS, Unobservable
@@ -29,6 +30,7 @@ class Clause(StrEnum):
     # at every step
     WRITTEN_DOWN = "no targeting write at Meta without an open ledger item of that ad set"
     KNOWN_REGIONS = "only regions are written that are wanted today or that the ad set had before"
+    WAITED = "no state is added or removed before it was wanted or unwanted on as many days as the limits ask for"
     ONLY_REGIONS = "a targeting write changes nothing but regions"
     EDITS_STAND = "no targeting write overwrites a person's edit that a fresh read would have shown"
     PAUSES_STAND = "no ad is switched on that a person had paused before the read on which that is based"
@@ -209,6 +211,7 @@ class Judge:
         self._last_look = 0.0
         self._written: set[tuple[str, str]] = set()
         """Each invocation with each ad set whose targeting it wrote."""
+        self._demands = Demands(simulation.story)
 
     @property
     def _now(self) -> float:
@@ -302,12 +305,15 @@ class Judge:
         if not file.is_open and not call.is_late:
             self._violated(Clause.WRITTEN_DOWN, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         wanted = call.invocation.wanted.get(file.campaign)
+        is_forward = new == wanted or self._is_towards(call, adset, old, wanted)
         file.known.add(old)
-        if new == wanted or new in file.known:
+        if is_forward or new in file.known:
             file.known.add(new)
         else:
             self._violated(Clause.KNOWN_REGIONS, adset.name, f"{call.invocation.name} writes {states_of(new)}")
-        for setting in self._overwritten(adset, before, wanted):
+        if self._is_planned(call, adset):
+            self._judge_waited(call, adset, old, new)
+        for setting in self._overwritten(adset, before, is_forward=is_forward):
             edit = self._simulation.meta.people.edits.get(adset.id, {}).get(setting)
             if edit is None:
                 self._violated(Clause.ONLY_REGIONS, adset.name, f"{call.invocation.name} changes {setting}")
@@ -316,21 +322,49 @@ class Judge:
             else:
                 age = f"edited {call.sent - edit.at:.1f} s before the write was sent"
                 self._violated(Clause.EDITS_STAND, adset.name, f"{call.invocation.name} overwrites {setting}, {age}")
-        if new == wanted:  # rightly in place of a person's: what they had set is history from now on
+        if is_forward:  # rightly in place of a person's: what they had set is history from now on
             self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
-        file.has_late_write, file.went_back = call.is_late, new != wanted
+        file.has_late_write, file.went_back = call.is_late, not is_forward
         file.written_at = self._now
         self._written.add((call.invocation.name, adset.id))
         self._one_writer(call, file.campaign)
 
-    def _overwritten(self, adset: AdSet, before: dict[str, Any], wanted: Regions | None) -> Iterator[str]:
+    def _is_towards(self, call: "Call", adset: AdSet, old: Regions, wanted: Regions | None) -> bool:
+        """Tell whether a write leads to the wanted regions as far as what waits allows."""
+        if wanted is None or not self._simulation.story.world.damping_days:
+            return False
+        new = regions_in(adset.targeting)
+        return call.is_late or (self._is_planned(call, adset) and new - old <= wanted and not (old - new) & wanted)
+
+    def _is_planned(self, call: "Call", adset: AdSet) -> bool:
+        """Tell whether a write is that of a sync's plan, and was made for what it has met."""
+        edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
+        is_in_flight = edit is not None and edit.at > call.sent - FRESH_SECONDS - self._lag
+        is_begun = "prepared" in self._files[adset.id].changes.values()
+        return is_begun and call.invocation.run.action == "sync" and not (call.is_late or is_in_flight)
+
+    def _judge_waited(self, call: "Call", adset: AdSet, old: Regions, new: Regions) -> None:
+        world, run, campaign = self._simulation.story.world, call.invocation.run, self._files[adset.id].campaign
+        asked = [(key, True, world.add_after_days) for key in new - old]
+        asked += [(key, False, world.remove_after_days) for key in old - new]
+        for key, is_wanted, days in sorted(asked):
+            waited = self._demands.days_before(run, campaign, key, is_wanted=is_wanted)
+            if waited < days:
+                said = f"{run.name} {'adds' if is_wanted else 'removes'} {states_of(frozenset({key}))}"
+                self._violated(Clause.WAITED, adset.name, f"{said} after {waited} days, not {days}")
+
+    def demand_read(self, invocation: "Invocation", campaign: str) -> None:
+        """Note what a live sync was told to be wanted."""
+        self._demands.read(invocation.run, campaign, invocation.wanted[campaign])
+
+    def _overwritten(self, adset: AdSet, before: dict[str, Any], *, is_forward: bool) -> Iterator[str]:
         """Yield the settings that a write takes away from a person, or that it should not touch."""
         old_rest, new_rest = apart_from_regions(before), apart_from_regions(adset.targeting)
         yield from (
             name for name in sorted(old_rest.keys() | new_rest.keys()) if old_rest.get(name) != new_rest.get(name)
         )
         edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
-        if edit is not None and edit.wanted == regions_in(before) and regions_in(adset.targeting) != wanted:
+        if edit is not None and edit.wanted == regions_in(before) and not is_forward:
             yield "regions"  # the wanted regions may replace a person's, old ones may not
 
     def ad_switched_on(self, ad: Ad, status: str) -> None:
@@ -430,6 +464,7 @@ class Judge:
         if result is None or result["left_to"]:
             return
         self._last_look = max(self._last_look, began)
+        self._demands.ends(invocation.run, result)
         self._judge_stop_told(invocation, outcome.mails)
         self._judge_account_told(invocation, outcome.mails, result)
         self._judge_reach_told(invocation, outcome.mails, result)
@@ -519,7 +554,9 @@ class Judge:
     def _is_forbidden_today(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
         wanted = invocation.wanted.get(file.campaign, regions_in(adset.targeting))
         is_looked_at = self._is_to_be_looked_at(invocation, adset, file) and invocation.run.action == "sync"
-        return is_looked_at and wanted != regions_in(adset.targeting) and self._simulation.meta.is_forbidden(adset)
+        may_wait = self._simulation.story.world.damping_days > 0  # what need not be changed today is not told of
+        is_off = wanted != regions_in(adset.targeting) and not may_wait
+        return is_looked_at and is_off and self._simulation.meta.is_forbidden(adset)
 
     def _must_be_told(self, ailment: Ailment, file: _AdSetFile, known: set[Ailment]) -> bool:
         if file.told.ill_at is not None and file.told.ill_at >= ailment.since:
@@ -572,8 +609,8 @@ class Judge:
     def _is_excused(self, ad: Ad, link: Link, since: float, file: _AdSetFile) -> bool:
         meta = self._simulation.meta
         delay = ad.account.activities.delay if link.fate.effect is Effect.PAUSED_SILENTLY else 0.0
-        if since + delay + self._lag > self._last_look:
-            return True  # Unobservable.AFTER_LAST_LOOK
+        if link.broke_at + delay + self._lag > self._last_look:
+            return True  # Unobservable.AFTER_LAST_LOOK; perhaps once more
         is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad)
         edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
         is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)

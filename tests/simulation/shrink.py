@@ -103,7 +103,17 @@ def _smaller_worlds(world: World) -> Iterator[World]:
                 adsets = _with(campaign.adsets, index, each)
                 yield replace(world, campaigns=_with(world.campaigns, number, replace(campaign, adsets=adsets)))
     plain = World(())
-    for field in ("wave_size", "tier", "shows_usage", "pace", "log", "read_lag", "processing"):
+    for field in (
+        "wave_size",
+        "tier",
+        "shows_usage",
+        "pace",
+        "log",
+        "read_lag",
+        "processing",
+        "add_after_days",
+        "remove_after_days",
+    ):
         if getattr(world, field) != getattr(plain, field):
             yield replace(world, **{field: getattr(plain, field)})
 

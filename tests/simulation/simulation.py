@@ -117,7 +117,7 @@ class Simulation:
         for event in self.story.events:
             if isinstance(event, Person | Operator) and isinstance(event.when, At):
                 self.kernel.at(START + event.when.seconds, partial(self._do, event))
-        self.kernel.run(START + self.story.calm + 2 * DAY)
+        self.kernel.run(START + self.story.end)
         self.judge.end()
 
     def _build(self) -> None:
@@ -133,6 +133,8 @@ class Simulation:
             "email/sender": "reports@example.test",
             "email/recipients": ["owner@example.test"],
             "limits/wave_size": str(world.wave_size),
+            "limits/add_after_days": str(world.add_after_days),
+            "limits/remove_after_days": str(world.remove_after_days),
         }
         for number, campaign in enumerate(world.campaigns):
             code = f"VND_{campaign.slug.upper()}_LEADS"
@@ -312,13 +314,16 @@ class Simulation:
     def _demand(self, call: Call, request: HttpRequest) -> Reply:
         invocation = call.invocation
         reply = self.closrtech._answer(request)
-        if answer := self._answer_to(invocation, {"closrtech"}):
+        answer = self._answer_to(invocation, {"closrtech"})
+        if answer:
             reply = answers.CLOSRTECH[answer.answer]
         slug = request.query["campaign"].removeprefix("VND_").removesuffix("_LEADS").lower()
         body = (reply.body or b"").decode()
         with suppress(ValueError, AttributeError, TypeError):
             states = " ".join(state for state, number in json.loads(body).items() if number > 0)
             invocation.wanted[slug] = regions_of(states)
+            if not answer:
+                self.judge.demand_read(invocation, slug)
         self.note(invocation.name, f"← {slug} wants {body}")
         return reply
 

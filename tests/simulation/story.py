@@ -128,6 +128,14 @@ class World:
     """For so many seconds after a write, reads show what was before."""
     processing: float = 0.0
     """For so many seconds after a write, Meta shows an ad set or ad as IN_PROCESS; 0 for not at all."""
+    add_after_days: int = 0
+    remove_after_days: int = 0
+    """The limits of the same names: for so many days, a state waits before it is added or removed."""
+
+    @property
+    def damping_days(self) -> int:
+        """For how many days a state may wait."""
+        return max(self.add_after_days, self.remove_after_days)
 
     @property
     def adsets(self) -> tuple[AdSetSpec, ...]:
@@ -293,7 +301,12 @@ class Story:
     runs: tuple[Run, ...]
     events: tuple[Event, ...]
     calm: float
-    """When the faults have stopped, and people are quiet; two whole days follow."""
+    """When the faults have stopped, and people are quiet; two whole days follow, after those that states may wait."""
+
+    @property
+    def end(self) -> float:
+        """When it is over."""
+        return self.calm + (2 + self.world.damping_days) * DAY
 
 
 def source(value: Any) -> str:

@@ -5,6 +5,7 @@ The products here are a few lines that talk to the same outside as the real one.
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import boto3
@@ -92,11 +93,11 @@ class Product:
             Content=content,
         )
 
-    def change(self) -> None:
+    def change(self, states: str = "FL") -> None:
         """Hold to everything."""
         self.note("prepared")
         self.read()
-        self.write()
+        self.write(states)
         self.note("written")
         self.republish()
         self.note("republished")
@@ -165,6 +166,45 @@ PAUSE = person(Deed.PAUSE_AD, 10, "Alder 1")
 def test_a_change_that_holds_to_everything_violates_nothing() -> None:
     """Else no clause would mean anything."""
     assert violated(Product.change) == set()
+
+
+def waited(*steps: Steps, demands: tuple[str, ...] = (), add: int = 1, remove: int = 1) -> set[Clause]:
+    """Let a product take other steps each day, while states have to wait, and return what the judge has against it."""
+    adset = AdSetSpec("Alder", "TX", (AdSpec("Alder 1"),))
+    campaign = CampaignSpec("veterans", "act_111", "FL", (adset,))
+    world = World((campaign,), add_after_days=add, remove_after_days=remove)
+    runs = tuple(Run(f"day {day + 1}", day * DAY + BEGIN) for day in range(len(steps)))
+    events = tuple(Operator(At(day * DAY), Change.DEMAND, states, "veterans") for day, states in enumerate(demands))
+    left = list(steps)
+
+    def handle(event: dict[str, Any], clock: Clock) -> dict[str, Any]:
+        return product(left.pop(0), "updated", 1)(event, clock)
+
+    with player(handle) as play:
+        return play(Story(0, world, runs, events, DAY)).judge.clauses
+
+
+class TestWaiting:
+    """When a state may be added or removed."""
+
+    def test_after_as_many_days(self) -> None:
+        assert waited(Product.read, Product.change) == set()
+
+    def test_not_on_the_first_day(self) -> None:
+        assert waited(Product.change, Product.read) == {Clause.WAITED}
+
+    def test_not_after_days_of_another_kind(self) -> None:
+        """Florida was wanted, then it was not, and today it is again."""
+        change, demands = partial(Product.change, states="FL TX"), ("FL TX", "TX", "FL TX")
+
+        assert waited(Product.read, Product.read, change, demands=demands) == {Clause.WAITED}
+
+    def test_what_waits_may_be_left_out(self) -> None:
+        """What is written is then neither what is wanted nor what was there."""
+        change = partial(Product.change, states="FL TX")
+
+        assert waited(change, add=0) == {Clause.FOLLOWS}
+        assert waited(change, add=0, remove=0) == {Clause.KNOWN_REGIONS, Clause.REGIONS, Clause.FOLLOWS}
 
 
 class TestWrites:
