@@ -23,7 +23,7 @@ from closrads.notifier import notify, notify_of_failure
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
 from closrads.push_recheck import recheck_pushed
 from closrads.redaction import redact_all
-from closrads.sync import MAX_RUN_SECONDS, end_run, planned_report, run_sync
+from closrads.sync import MAX_RUN_SECONDS, end_run, planned_report, run_sync, with_options_of_plan
 
 if config.starts_in_lambda():  # Lambda gives a function a full CPU only while it initializes
     for _client in (config, dynamodb, notifier):
@@ -91,6 +91,7 @@ def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     request = _requested(event, settings)
     if request.opens:
         return open_run(request, settings, clock)
+    request = with_options_of_plan(request, settings, clock)
     result = _finish(run_sync(run_id, request, settings, clock), request, settings, clock)
     answer: dict[str, Any] = redact_all(result.to_json())
     return answer

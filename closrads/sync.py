@@ -1,7 +1,7 @@
 """The orchestrator: recovery → demand → regions → snapshots → plan → rollout. Only it knows both CLOSRTECH and Meta."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -21,11 +21,13 @@ from closrads.domain.plan import (
     defer_beyond,
     hold,
     missing_and_extra,
+    pinned,
     prioritize,
     refuse_implausible,
     remaining,
     states_before,
 )
+from closrads.domain.plan_id import Plan, PlannedChange, planned_changes, refusals
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
 from closrads.domain.runs import RUN_ID_TIME
@@ -35,6 +37,7 @@ from closrads.domain.targeting import reaches_beyond_states
 from closrads.errors import (
     ClosradsError,
     ConfigError,
+    EventError,
     LedgerError,
     MetaError,
     MetaRateLimitError,
@@ -52,16 +55,17 @@ from closrads.facebook_client import (
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
+from closrads.ledger.plans import Plans
 from closrads.ledger.runs import Runs
 from closrads.meta.graph import API_VERSION, RESERVED_SECONDS, UsageMeter
 from closrads.meta.rate_limit import AccountQuota
 from closrads.meta.versions import days_left
 from closrads.observability import log_defect, logger
-from closrads.redaction import redact_all
+from closrads.redaction import MAX_NAME_CHARS, one_line, redact_all
 from closrads.rollout.budget import points_needed
 from closrads.rollout.change_run import Job
 from closrads.rollout.recovery import recheck, recover, report_open, switch_on_again
-from closrads.rollout.rollout import Ending, carry_out, validate
+from closrads.rollout.rollout import Ending, carry_out, validate, withhold
 from closrads.state_mapper import build_fb_regions, is_state
 
 WITHOUT_REASON_SECONDS = 60
@@ -105,6 +109,10 @@ class Run:
     opened_at: datetime | None = None
     """When the run was opened; None unless several invocations share it."""
     meter: UsageMeter = field(default_factory=UsageMeter)
+    planned: dict[str, tuple[PlannedChange, ...]] = field(default_factory=dict)
+    """The changes that the sync of each campaign has planned, by slug; absent if it could not plan."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why none of its planned changes may be begun, by slug."""
     _quotas: dict[str, AccountQuota] = field(default_factory=dict)
 
     def quota(self, account: str) -> AccountQuota:
@@ -126,9 +134,39 @@ class Run:
         """The stored runs."""
         return Runs(self.table)
 
+    @property
+    def plans(self) -> Plans:
+        """The plans of dry runs."""
+        return Plans(self.table)
+
+    @property
+    def plan(self) -> Plan:
+        """All changes that this run has planned."""
+        changes = (change for slug in sorted(self.planned) for change in self.planned[slug])
+        return Plan(tuple(changes), self.request.campaigns, self.request.force)
+
     def lease_until(self) -> datetime:
         """Return the expiry of this invocation's leases: a time by which it has certainly ended."""
         return self.clock.now() + timedelta(seconds=min(self.clock.remaining(), MAX_RUN_SECONDS)) + LEASE_MARGIN
+
+
+def with_options_of_plan(request: RunRequest, settings: Settings, clock: Clock) -> RunRequest:
+    """Return the request with the campaigns and the lifted limits of the plan that it approves, unless it has its own.
+
+    Raises
+    ------
+    EventError
+        There is no such plan.
+    """
+    if not request.plan_id or not settings.ledger_table:
+        return request
+    plan = Plans(Table(settings.ledger_table, clock)).find(request.plan_id)
+    if plan is None:
+        known = "those of the dry runs of the last 30 days are"
+        remedy = "Take the id from the end of a dry run's report, or make a new dry run, and approve its plan"
+        raise EventError([f"plan_id: no plan {one_line(request.plan_id, MAX_NAME_CHARS)} is known; {known}. {remedy}"])
+    campaigns = plan.campaigns if request.campaigns is None else request.campaigns
+    return replace(request, campaigns=campaigns, force=request.force or plan.force)
 
 
 def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
@@ -152,11 +190,11 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     campaigns = chosen_campaigns(request, settings, run.table)
     result = RunResult(
         run_id, request.action, request.dry_run, started, 0, (), force=request.force, notices=settings.notices,
-        reason=request.reason,
+        reason=request.reason, plan_id=request.plan_id,
     )  # fmt: skip
     if request.dry_run:
         reports = map_concurrently(lambda campaign: _sync_campaign(campaign, run), campaigns, CAMPAIGNS_AT_ONCE)
-        result = replace(result, campaigns=tuple(reports))
+        result = replace(result, campaigns=tuple(reports), plan_id=_keep_plan(run))
     else:
         result = _run_live(result, campaigns, run)
     took = round((clock.now() - started).total_seconds() * 1000)
@@ -169,6 +207,18 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
         api_days_left=left,
         switched_off=latest((*settings.switched_off, *found)),
     )
+
+
+def _keep_plan(run: Run) -> str:
+    """Keep the plan of a dry run of a sync and return its id; empty if it could not be kept."""
+    if run.request.action is not Action.SYNC or not run.settings.ledger_table:
+        return ""
+    try:
+        run.plans.keep(run.plan)
+    except LedgerError as error:
+        logger.warning("ledger.plan_not_kept", extra={"error": str(error), "hint": "It cannot be approved"})
+        return ""
+    return run.plan.id
 
 
 def refuse_undo_while_paused(request: RunRequest) -> None:
@@ -291,27 +341,66 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
                 return _leave_to(holder, result)
         busy = _acquire(slugs, run, until)
         mine = [slug for slug in slugs if slug not in busy]
-        if busy and not mine:
+        if busy and not mine and not request.plan_id:
             if request.scheduled:
                 leases.release_time(_time_key(request), run.run_id)
             return _leave_to(min(busy.values()), result)
         run.runs.begin(run.run_id, request.action, mine, request.scheduled if request.follows_schedule else None)
-        reports = map_concurrently(
-            lambda campaign: (
-                _sync_campaign(campaign, run)
-                if campaign.slug in mine
-                else replace(_nothing_yet(campaign, dry_run=False), left_to=busy[campaign.slug])
-            ),
-            campaigns,
-            CAMPAIGNS_AT_ONCE,
-        )
+        if request.plan_id:
+            reports = _sync_as_approved(campaigns, busy, run)
+        else:
+            reports = map_concurrently(
+                lambda campaign: (
+                    _sync_campaign(campaign, run) if campaign.slug in mine else _left(campaign, busy[campaign.slug])
+                ),
+                campaigns,
+                CAMPAIGNS_AT_ONCE,
+            )
     except LedgerError as error:
         reports = [
             replace(_nothing_yet(campaign, dry_run=False), campaign_errors=(str(error),)) for campaign in campaigns
         ]
     finally:
         release(mine, run)
-    return replace(result, campaigns=tuple(reports))
+    return replace(result, campaigns=tuple(reports), plan_refused=bool(run.refused))
+
+
+def _sync_as_approved(campaigns: Sequence[CampaignConfig], busy: Mapping[str, str], run: Run) -> list[SyncReport]:
+    """Plan every campaign, then carry all plans out if together they are the approved one; else begin nothing new.
+
+    What earlier runs left open is recovered, and what broke since is rolled back, before the plans are made.
+    """
+    in_progress: dict[str, Iterator[SyncReport]] = {
+        each.slug: _reports(each, run) for each in campaigns if each.slug not in busy
+    }
+
+    def plan(campaign: CampaignConfig) -> SyncReport:
+        report = _left(campaign, busy.get(campaign.slug, ""))
+        for stage in in_progress.get(campaign.slug, ()):
+            report = stage
+            if campaign.slug in run.planned:
+                break
+        return report
+
+    def carry_out_plan(report: SyncReport) -> SyncReport:
+        for stage in in_progress.get(report.slug, ()):
+            report = stage
+        if (why := run.refused.get(report.slug)) and report.slug not in run.planned:
+            return replace(report, campaign_errors=(*report.campaign_errors, why))
+        return report
+
+    planned = map_concurrently(plan, campaigns, CAMPAIGNS_AT_ONCE)
+    plan_id = run.request.plan_id
+    if run.plan.id != plan_id and not run.settings.paused_since:  # paused, no campaign plans anything
+        approved = run.plans.find(plan_id) or Plan(())
+        run.refused.update(refusals(plan_id, approved, run.plan, [each.slug for each in campaigns]))
+    reports = map_concurrently(carry_out_plan, planned, CAMPAIGNS_AT_ONCE)
+    names = {each.slug: each.name for each in run.settings.campaigns}
+    unplanned = sorted(run.refused.keys() - {report.slug for report in reports})
+    return reports + [
+        SyncReport(slug, names.get(slug, slug), dry_run=False, campaign_errors=(run.refused[slug],))
+        for slug in unplanned
+    ]
 
 
 def _acquire(slugs: Sequence[str], run: Run, until: datetime) -> dict[str, str]:
@@ -331,6 +420,10 @@ def _acquire(slugs: Sequence[str], run: Run, until: datetime) -> dict[str, str]:
 
 def _nothing_yet(campaign: CampaignConfig, *, dry_run: bool) -> SyncReport:
     return SyncReport(campaign.slug, campaign.name, dry_run, fb_ad_account_id=campaign.fb_ad_account_id)
+
+
+def _left(campaign: CampaignConfig, holder: str) -> SyncReport:
+    return replace(_nothing_yet(campaign, dry_run=False), left_to=holder)
 
 
 def _leave_to(holder: str, result: RunResult) -> RunResult:
@@ -363,6 +456,14 @@ def _sync_campaign(
     resume
         Returns what those have completed; called once open changes have been recovered.
     """
+    *_, report = _reports(campaign, run, earlier, resume)
+    return report
+
+
+def _reports(
+    campaign: CampaignConfig, run: Run, earlier: SyncReport | None = None, resume: Callable[[], Completed] = Completed
+) -> Generator[SyncReport, None, None]:
+    """Carry out the request for one campaign, and yield the report after each stage; see `_sync_campaign`."""
     logger.info("campaign.start", extra={"campaign": campaign.slug})
     report = replace(
         earlier or _nothing_yet(campaign, dry_run=run.request.dry_run),
@@ -373,6 +474,7 @@ def _sync_campaign(
     try:
         for stage in _stages(campaign, run, report, resume):
             report = stage  # if an error stops the campaign, the latest report is kept
+            yield report
     except MetaRateLimitError as error:
         report = replace(report, campaign_errors=(str(error),), again_in_seconds=_pause(error.retry_after))
     except ClosradsError as error:
@@ -382,7 +484,7 @@ def _sync_campaign(
     for problem in report.errors:
         logger.error("campaign.error", extra={"campaign": campaign.slug, "error": problem})
     logger.info("campaign.end", extra={"campaign": campaign.slug, "success": report.success})
-    return report
+    yield report
 
 
 def _stages(
@@ -496,6 +598,10 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     changed = sum(bool(adset.added or adset.removed) for adset in done.completed.values())
     most = campaign.limits.max_adsets
     decisions = defer_beyond(decisions, most and max(most - changed, 0))
+    if run.request.plan_id:
+        decisions = pinned(decisions)
+    run.planned[job.campaign] = planned_changes(job.campaign, decisions)
+    yield report
     report = _carried_out(campaign, run, job, report, done, decisions)
     _record_deferred(run, job, report, previous)
     yield _with_new_pauses(run, job, replace(report, campaign_errors=report.campaign_errors + gone))
@@ -775,7 +881,9 @@ def _carried_out(  # noqa: PLR0913, PLR0917 - the context, the report, and the d
     """Apply the changes, have Meta validate them, or only list them; return the report with the results."""
     changes = [decision for decision in decisions if decision.is_change]
     end = Ending({})
-    if not run.request.dry_run:
+    if campaign.slug in run.refused:
+        end = withhold(changes, run.refused[campaign.slug])
+    elif not run.request.dry_run:
         end = carry_out(job, changes, campaign.limits.wave_size, done.waves)
     elif run.request.validate:
         end = validate(job, changes)

@@ -54,9 +54,12 @@ class TestEntrance:
         if about_a_run:
             handler.lambda_handler(LIVE, context)
 
-        answer = handler.lambda_handler(json.loads(path.read_text()), context)
+        event = json.loads(path.read_text())
+        if path.stem == "approve":
+            event["plan_id"] = handler.lambda_handler({}, context)["plan_id"]
+        answer = handler.lambda_handler(event, context)
 
-        live_syncs = {"scheduled-live", "resync-one-campaign"}
+        live_syncs = {"scheduled-live", "resync-one-campaign", "live", "approve"}
         dry = path.stem not in live_syncs | {"undo", "recheck", "scheduled-recheck"}
         has_florida = path.stem in live_syncs or (about_a_run and path.stem != "undo")
         assert (answer["success"], answer["dry_run"]) == (True, dry)

@@ -553,6 +553,11 @@ class TestCampaignErrors:
             ("Meta campaign 123 (X) is deleted: take it out", "A Meta campaign is gone", "Please tell whoever"),
             ("The ledger cannot be read", "A fault inside CLOSRADS", "Please tell whoever runs CLOSRADS"),
             ("Meta gave no answer (ReadTimeout)", "Meta did not answer", "Please tell whoever runs CLOSRADS"),
+            (
+                "Refused: the plan is no longer the approved 1f: “Broad” (1): +FL −TX instead of +FL",
+                "No longer what was approved",
+                "Please tell whoever runs CLOSRADS: Veterans was not updated, for the changes are no longer those",
+            ),
             ("anything else", "Could not be updated", "Please tell whoever runs CLOSRADS: Veterans was not updated."),
         ],
     )
@@ -1043,6 +1048,20 @@ class TestNames:
 
         for part in (mail.subject, mail.html, unescape(mail.html), mail.text):
             assert "PLANTED" not in part
+
+
+def test_a_plan_can_be_approved_at_the_end() -> None:
+    """The command stands in the appendix of a dry run's report, if it would change anything and was kept."""
+    told_of = "run `python -m closrads run live --plan 0a1b2c3d4e5f6789`"
+    changing = replace(RUN, dry_run=True, plan_id="0a1b2c3d4e5f6789", campaigns=(replace(VETERANS, dry_run=True),))
+    quiet = replace(changing, campaigns=(replace(VETERANS, dry_run=True, adsets=(ended(Result.UNCHANGED),)),))
+
+    _, _, after = build_report(changing, NEW_YORK).text.partition(APPENDIX)
+
+    assert told_of in after
+    assert '{"action": "sync", "dry_run": false, "plan_id": "0a1b2c3d4e5f6789"}' in after
+    for without in (quiet, replace(changing, plan_id=""), replace(changing, dry_run=False)):
+        assert "--plan" not in build_report(without, NEW_YORK).text
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ def doctor(stage: Stage = completion.DEFAULT_STAGE, *, to_json: Json = False) ->
         "run dry-run",
         "run events/resync-one-campaign.json",
         """run '{"dry_run": false, "campaigns": \\["veterans"]}' --yes""",
+        "run live --plan 0a1b2c3d4e5f6789",
     )
 )
 def run(  # noqa: PLR0913 - a command's options
@@ -162,19 +163,24 @@ def run(  # noqa: PLR0913 - a command's options
     ],
     stage: Stage = completion.DEFAULT_STAGE,
     *,
+    plan: Annotated[
+        str,
+        typer.Option(metavar="ID", help="Carry out exactly this plan of a dry run, or nothing if it has changed."),
+    ] = "",
     mail: Annotated[bool, typer.Option("--mail", metavar=FLAG, help="Mail the report of a dry run, too.")] = False,
     yes: Yes = False,
     to_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run the function here, not in Lambda. A live event is shown and asked about first.
+    """Run the function here, not in Lambda. A live sync shows its plan, asks, and carries out that plan or nothing.
 
     The log goes to a file in build/log. Exit status 1 if the run failed, 2 if the event is none.
     """
     with report_errors():
         from closrads.cli import runs
 
-        raise typer.Exit(runs.run(event, stage, runs.RunOptions(yes=yes, to_json=to_json, verbose=verbose, mail=mail)))
+        options = runs.RunOptions(yes=yes, to_json=to_json, verbose=verbose, mail=mail)
+        raise typer.Exit(runs.run(event, stage, options, plan_id=plan))
 
 
 @app.command(

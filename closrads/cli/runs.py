@@ -42,7 +42,7 @@ from closrads.domain.settings import Settings
 from closrads.errors import LedgerError, SyncFailed
 from closrads.ledger.runs import Runs
 from closrads.redaction import one_line
-from closrads.sync import refuse_undo_while_paused
+from closrads.sync import refuse_undo_while_paused, with_options_of_plan
 
 LOGS = ROOT / "build/log" if (ROOT / "pyproject.toml").is_file() else Path(get_app_dir("closrads")) / "log"
 """In the checkout; where the commands are installed, in the user's own folder."""
@@ -64,9 +64,14 @@ class RunOptions:
     """Mail the report of a dry run, too."""
 
 
-def run(event: str, stage: str, options: RunOptions) -> int:
-    """Hand an event to the handler, show what came of it, and return the exit status."""
+def run(event: str, stage: str, options: RunOptions, *, plan_id: str = "") -> int:
+    """Hand an event to the handler, show what came of it, and return the exit status.
+
+    A live sync without a plan shows one first: what is agreed to is what is done.
+    """
     content = _event(event)
+    if plan_id and isinstance(content, dict):
+        content = {**own_event(content), "plan_id": plan_id}
     place = environment.locate_stage(stage)
     with environment.function_environment(place):
         with waiting("Reading the parameters", quiet=options.verbose):
@@ -75,20 +80,54 @@ def run(event: str, stage: str, options: RunOptions) -> int:
         if request.dry_run and not options.mail:
             content = {"notify": False, **own_event(content)}  # unless the event itself asks for the mail
         _refuse_without_ledger(request, place)
+        request = with_options_of_plan(request, settings, environment.clock())
         refuse_undo_while_paused(request)
         if settings.paused_since:
             since = f"{settings.paused_since:%Y-%m-%d %H:%M} UTC"
             say(f"Paused since {since}: nothing new is begun, only what is open is brought to its end", style="yellow")
-        if not request.dry_run and not options.yes:
+        is_asked_for = not request.dry_run and not options.yes
+        if is_asked_for:
             say(_intent(request, settings, place), style="bold")
-            if not confirm("Go on?"):
-                return FAILED
-        result = _perform(content, request, place, options)
+        if is_asked_for and request.action is Action.SYNC and not request.plan_id:
+            result = _perform_as_shown(content, request, settings, place, options)
+        elif is_asked_for and not confirm("Go on?"):
+            result = None
+        else:
+            result = _perform(content, request, place, options)
+        if result is None:
+            return FAILED
         lacking = _what_a_live_run_would_lack(request, settings) if request.dry_run and result.success else []
     _show(result, place, options)
     for finding in lacking:
         say(f"A live run would fail: {finding.check}: {finding.said}\n→ {finding.remedy}", style="red")
     return 0 if result.success and not lacking else FAILED
+
+
+def _perform_as_shown(
+    event: Any, request: RunRequest, settings: Settings, place: StageLocation, options: RunOptions
+) -> RunResult | None:
+    """Show the plan of a live sync, ask, and carry out exactly that plan; return None if it is not agreed to.
+
+    If the plan has changed in the meantime, the new one is shown and asked about.
+    """
+    event = own_event(event)
+    looked = {**event, "dry_run": True, "notify": False}
+    while True:
+        preview = _perform(looked, _request(looked, settings), place, options)
+        if not options.to_json:
+            _show(preview, place, options)
+        if preview.plan_id:
+            event = {**event, "plan_id": preview.plan_id}
+        else:
+            say("The plan could not be kept, so the run may do something else; the log says why", style="yellow")
+        changing = sum(campaign.adsets_updated for campaign in preview.campaigns)
+        if not confirm(f"Carry out this plan, {several(changing, 'change')}, in stage {place.stage}?"):
+            return None
+        result = _perform(event, request, place, options)
+        if not result.plan_refused:
+            return result
+        _show(result, place, options)
+        say("The plan has changed since it was shown: this is the new one", style="yellow")
 
 
 def _what_a_live_run_would_lack(request: RunRequest, settings: Settings) -> list[Finding]:
@@ -175,7 +214,8 @@ def _intent(request: RunRequest, settings: Settings, place: StageLocation) -> st
     lifted = f", without the limits {', '.join(sorted(request.force))}" if request.force else ""
     mails = settings.email and request.notify
     mail = f" The report goes to {', '.join(settings.email.recipients)}." if mails and settings.email else ""
-    what = f"LIVE {request.action}{of_run} in stage {place.stage}{lifted}"
+    of_plan = f" as of plan {request.plan_id}" if request.plan_id else ""
+    what = f"LIVE {request.action}{of_run}{of_plan} in stage {place.stage}{lifted}"
     return f"{what}: it changes the targeting of ad sets at Meta, of {', '.join(slugs)}.{mail}"
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from closrads.cli.terminal import PROGRAM
 from closrads.cli.words import WORDINGS, enumerated, would_be
 from closrads.domain.results import AdSetResult, MailOutcome, Result, RunResult, SyncReport
 
@@ -89,12 +90,15 @@ def switches(result: RunResult) -> Iterator[str]:
 
 
 def footline(result: RunResult, *, is_kept: bool) -> str:
-    """Return the last line: how to find the run again, and what it cost."""
+    """Return the last lines: how to carry out a dry run's plan, how to find the run again, and what it cost."""
+    changes = any(campaign.adsets_updated for campaign in result.campaigns)
+    plan = f"Plan {result.plan_id}: {PROGRAM} run live --plan {result.plan_id}\n"
+    approval = plan if result.dry_run and result.plan_id and changes else ""
     kept = ", in the history" if is_kept else ""
     mail = "no mail" if result.mail is MailOutcome.NOT_ASKED else f"mail {result.mail.replace('_', ' ')}"
     if result.mail_refused:
         mail += f", but SES refuses {', '.join(result.mail_refused)}"
-    return f"Run {result.run_id}{kept} · {mail} · {several(result.graph.round_trips, 'call')} to Meta"
+    return f"{approval}Run {result.run_id}{kept} · {mail} · {several(result.graph.round_trips, 'call')} to Meta"
 
 
 def campaigns(result: RunResult) -> Iterator[CampaignSummary]:

@@ -208,6 +208,14 @@ def _turn(decision: Decision, deferred: Collection[str]) -> tuple[bool, bool, bo
     return decision.reverts is not None, decision.adset.id not in deferred, not decision.removes_states
 
 
+def pinned(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Return the decisions such that each change is made only to the regions from which it was planned."""
+    return tuple(
+        replace(decision, replaces=region_keys(decision.adset.targeting)) if decision.is_change else decision
+        for decision in decisions
+    )
+
+
 def remaining(decisions: Sequence[Decision], completed: Collection[str]) -> tuple[Decision, ...]:
     """Return the decisions without the ad sets, given by id, that an earlier invocation of this run has completed."""
     return tuple(decision for decision in decisions if decision.adset.id not in completed)

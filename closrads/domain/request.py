@@ -36,6 +36,8 @@ class RunRequest:
     """The run to undo or to recheck; None for each campaign's last run."""
     reason: str = ""
     """`PUSH` for a recheck that Meta's push has caused; empty otherwise."""
+    plan_id: str = ""
+    """The plan that a live sync must be equal to; empty if any is carried out."""
     opens: bool = False
     """Whether this invocation only opens the run, which several invocations then share."""
 
@@ -49,8 +51,9 @@ class RunRequest:
         """Return the request as a JSON object; equal requests give equal objects."""
         scheduled = self.scheduled and self.scheduled.isoformat()
         fields = {**asdict(self), "force": sorted(self.force), "scheduled": scheduled}
-        if not self.reason:
-            del fields["reason"]  # unknown to invocations of an older version, with which a shared run may go on
+        for name in ("reason", "plan_id"):
+            if not fields[name]:
+                del fields[name]  # unknown to invocations of an older version, with which a shared run may go on
         return fields
 
 
@@ -67,8 +70,11 @@ PUSH = "push"
 """The only `reason`: Meta has pushed a notice of a change."""
 LIFTABLE_LIMITS = frozenset({"max_removed_pct", "reverted_before", "add_after_days", "remove_after_days"})
 _KEYS = frozenset(
-    {"action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled", "step", "reason"}
-)
+    {
+        "action", "dry_run", "campaigns", "validate", "force", "run_id", "plan_id", "notify", "scheduled", "step",
+        "reason",
+    }
+)  # fmt: skip
 _STEPS = ("open", "part", "close")
 _KEYS_OF_STEP = {"part": frozenset({"step", "run_id", "campaigns"}), "close": frozenset({"step", "run_id"})}
 
@@ -148,6 +154,7 @@ class _EventReader:
             scheduled=self._time("scheduled"),
             run_id=self._value("run_id", "a run's id", lambda value: isinstance(value, str) and bool(value)),
             reason=self._value("reason", f"{PUSH}, or left out", lambda value: value == PUSH) or "",
+            plan_id=self._value("plan_id", "a plan's id", lambda value: isinstance(value, str) and bool(value)) or "",
             opens=step is not None,
         )
         if request.validate and not dry_run:
@@ -163,9 +170,22 @@ class _EventReader:
             self._problems.append("reason: belongs to the action recheck")
         if request.run_id and request.action is Action.SYNC:
             self._problems.append("run_id: belongs to the actions undo and recheck")
+        if request.plan_id:
+            self._refuse_plan(request)
         if self._problems:
             raise EventError(self._problems)
         return request
+
+    def _refuse_plan(self, request: RunRequest) -> None:
+        """Add why no plan can be approved with such a request."""
+        if request.dry_run:
+            self._problems.append("plan_id: belongs to a live run, which carries the plan out; give dry_run false")
+        if request.action is not Action.SYNC:
+            self._problems.append("plan_id: belongs to the action sync")
+        if request.opens:
+            self._problems.append(
+                "plan_id: is not for the workflow, which plans campaign by campaign; give it to the function itself"
+            )
 
     def _value(self, key: str, wanted: str, accept: Callable[[Any], bool]) -> Any:
         value = self._event.get(key)

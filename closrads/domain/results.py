@@ -363,6 +363,10 @@ class RunResult:
     """What is off, whether or not this run had to do with it."""
     reason: str = ""
     """As in `RunRequest`."""
+    plan_id: str = ""
+    """The id of the plan that a dry run has made, or that a live run was to carry out; empty if there is none."""
+    plan_refused: bool = False
+    """Whether the approved plan had become another one, so that nothing new was begun."""
     omitted_failed: bool = False
     """Whether a campaign failed that was left out of a result that was too large."""
 
@@ -493,6 +497,8 @@ class RunResult:
             "left_to": self.left_to,
             "notices": list(self.notices),
             "reason": self.reason,
+            "plan_id": self.plan_id,
+            "plan_refused": self.plan_refused,
         }
         return answer if len(json.dumps(answer)) <= MAX_RESULT_BYTES else without_details(answer)
 

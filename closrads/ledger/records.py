@@ -10,6 +10,7 @@ from typing import Any
 from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, LastRecheck, RevertStreak, RollbackReason, UnexplainedPause
 from closrads.domain.damping import DemandHistory, Streak
+from closrads.domain.plan_id import Plan, PlannedChange
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import GraphUsage, RunResult, SyncReport, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
@@ -19,6 +20,8 @@ from closrads.redaction import redact_all
 
 KEPT_FOR = timedelta(days=400)
 """How long what is final stays: a year to look back on, and a month to ask about it."""
+PLAN_KEPT_FOR = timedelta(days=30)
+"""How long the plan of a dry run can be approved; demand will have made it another one long before."""
 MAX_ITEM_BYTES = 390_000
 """Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
 UNEXPLAINED = "MEMORY#unexplained#"
@@ -60,6 +63,11 @@ def progress_partition(run_id: str) -> str:
 def progress_key(run_id: str, slug: str) -> Item:
     """Return where it stands what has come of a campaign of a shared run."""
     return {"pk": progress_partition(run_id), "sk": slug}
+
+
+def plan_key(plan_id: str) -> Item:
+    """Return where the plan of a dry run stands."""
+    return {"pk": "PLAN", "sk": plan_id}
 
 
 def scheduled_key(key: str) -> Item:
@@ -303,6 +311,31 @@ def _scheduled_of(item: Item) -> datetime | None:
     if shared := shared_run_of(item):
         return shared.request.scheduled if shared.request.follows_schedule else None
     return _time(item["scheduled"]) if "scheduled" in item else None
+
+
+def plan_item(plan: Plan, now: datetime) -> Item:
+    """Return the plan of a dry run, without secrets; it may be too large for the ledger."""
+    names = redact_all({change.id: change.name for change in plan.changes})
+    changes = [
+        [change.campaign, change.id, names[change.id], sorted(change.before), sorted(change.after)]
+        for change in plan.changes
+    ]
+    content = {"changes": changes, "campaigns": plan.campaigns, "force": sorted(plan.force)}
+    return {**plan_key(plan.id), "plan": _packed(content), "expires_at": seconds_of(now + PLAN_KEPT_FOR)}
+
+
+def plan_of(item: Item) -> Plan:
+    """Return the plan that an item holds."""
+    content = _unpacked(item["plan"])
+    campaigns = content["campaigns"]
+    return Plan(
+        tuple(
+            PlannedChange(slug, adset_id, name, frozenset(before), frozenset(after))
+            for slug, adset_id, name, before, after in content["changes"]
+        ),
+        campaigns if campaigns is None else tuple(campaigns),
+        frozenset(content["force"]),
+    )
 
 
 def shared_run_item(run: SharedRun) -> Item:

@@ -36,6 +36,7 @@ from closrads.report.wording import (
     how_long,
     learning,
     next_run,
+    plan_notice,
     several,
     token_notice,
     would_be,
@@ -346,6 +347,8 @@ def _demand(result: RunResult, campaign: SyncReport) -> Demand | None:
 
 def _raw(result: RunResult) -> Iterator[str]:
     """Yield the raw texts and ids behind the boxes."""
+    if result.dry_run and any(campaign.count(Result.UPDATED) for campaign in result.campaigns):
+        yield from filter(None, [plan_notice(one_line(result.plan_id, MAX_ID_CHARS))])
     yield from filter(None, (token_notice(result.token_days_left), api_notice(result.api_days_left)))
     if reason := REASONS.get(result.reason):
         yield reason

@@ -377,6 +377,14 @@ _CAMPAIGN_ERRORS = tuple(
             "was cut off, and it is not known how far it came",
         ),
         (
+            "^Refused: the plan is no longer",
+            _operator(
+                "No longer what was approved",
+                f"Forward this mail to {OPERATOR}: what differs is at its end. A new preview has to be approved.",
+            ),
+            "was not updated, for the changes are no longer those that were approved",
+        ),
+        (
             r"\[Meta (?:4|17|32|341|800\d\d)[]/]",
             Kind(
                 "red",
@@ -759,6 +767,17 @@ def times(count: int) -> str:
 def time_of(moment: datetime) -> str:
     """Return the weekday and the time of a moment, such as “Mon 6:30 am”."""
     return f"{moment:%a} {moment.hour % 12 or 12}:{moment:%M} {'ap'[moment.hour // 12]}m"
+
+
+def plan_notice(plan_id: str) -> str:
+    """Return how whoever runs CLOSRADS has the plan of a dry run carried out; empty if it cannot be approved."""
+    if not plan_id:
+        return ""
+    event = f'{{"action": "sync", "dry_run": false, "plan_id": "{plan_id}"}}'
+    return (
+        f"Plan {plan_id}: to carry out exactly these changes, run `python -m closrads run live --plan {plan_id}`, or "
+        f"hand the function {event}. If they have become others by then, nothing is changed."
+    )
 
 
 def token_notice(days_left: int | None) -> str:

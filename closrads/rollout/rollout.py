@@ -152,6 +152,11 @@ def _not_begun(results: dict[str, AdSetResult], queue: Sequence[Decision], error
     return Ending(results | _leave(queue, Result.HELD, _STOPPED_BEFORE), f"Stopped: {error}")
 
 
+def withhold(changes: Sequence[Decision], why: str) -> Ending:
+    """Begin none of the changes."""
+    return Ending(_leave(changes, Result.HELD, _STOPPED_BEFORE), why)
+
+
 def validate(job: Job, changes: Sequence[Decision]) -> Ending:
     """Have Meta validate the changes without applying them."""
     results: dict[str, AdSetResult] = {}

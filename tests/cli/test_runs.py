@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 
 from closrads import config
-from closrads.cli import environment
+from closrads.cli import environment, runs
 from closrads.domain.request import Action
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
@@ -217,7 +217,7 @@ class TestRun:
     @pytest.mark.parametrize(
         ("event", "said"),
         [
-            ("no-such-file", "nor one of those in events/: dry-run, eventbridge"),
+            ("no-such-file", "nor one of those in events/: approve, dry-run, eventbridge"),
             ("{not json", "the event is no JSON"),
             (str(Path(sys.executable).resolve()), "is no text in UTF-8"),
             ('{"dry_run": "false"}', "dry_run: must be true or false without quotes"),
@@ -310,6 +310,93 @@ class TestRun:
         business.closrtech.demand["VND_TRUCKER_LEADS"]["PR"] = 3
 
         assert "Meta has no region for: PR" in call("run", "dry-run").stdout
+
+
+class TestPlan:
+    """What was shown, and agreed to, is what is done."""
+
+    def test_it_is_carried_out_by_its_id(self, call: Call) -> None:
+        """The dry run says how; a script takes it from the result."""
+        shown = call("run", "dry-run").stdout
+        plan_id = shown.partition("run live --plan ")[2].split()[0]
+
+        result = call("run", "live", "--plan", plan_id, "--yes")
+
+        assert (result.exit_code, "Live run, sync: 7 updated, 1 unchanged" in result.stdout) == (0, True)
+        assert call("run", "live", "--plan", plan_id, "--yes", "--json").exit_code == 1
+
+    def test_another_plan_is_refused(self, call: Call, business: Sandbox) -> None:
+        """It says what differs, and writes nothing."""
+        plan_id = json.loads(call("run", "dry-run", "--json").stdout)["plan_id"]
+        business.closrtech.demand["VND_TRUCKER_LEADS"]["WY"] = 3
+
+        result = call("run", "live", "--plan", plan_id, "--yes")
+
+        assert (result.exit_code, business.meta.writes) == (1, [])
+        assert "Live run, sync: FAILED: 1 unchanged, 7 held" in result.stdout
+        assert "+WY" in result.stdout.partition("✗")[2]
+
+    @pytest.mark.usefixtures("somebody")
+    def test_the_plan_and_its_campaigns_are_named(self, call: Call) -> None:
+        """Before it is agreed to: they are those of the dry run."""
+        dry = call("run", '{"campaigns": ["truckers"], "force": ["max_removed_pct"]}', "--json")
+        plan_id = json.loads(dry.stdout)["plan_id"]
+
+        said = " ".join(call("run", "live", "--plan", plan_id, typed="n\n").stderr.split())
+
+        assert f"LIVE sync as of plan {plan_id} in stage sandbox, without the limits max_removed_pct" in said
+        assert "of ad sets at Meta, of truckers. " in said
+        assert "Go on?" in said
+
+    @pytest.mark.parametrize(
+        ("event", "said"),
+        [("live", "no plan 0a1b is known"), ("dry-run", "belongs to a live run"), ("[]", "must be a JSON object")],
+    )
+    def test_bad_usage(self, call: Call, business: Sandbox, event: str, said: str) -> None:
+        """Status 2, before anything is asked."""
+        result = call("run", event, "--plan", "0a1b", "--yes")
+
+        assert (result.exit_code, business.meta.operations) == (2, [])
+        assert said in result.stderr
+
+    @pytest.mark.usefixtures("somebody")
+    @pytest.mark.parametrize("more", [(), ("--json",)])
+    def test_a_live_run_shows_its_plan_first(self, call: Call, business: Sandbox, more: tuple[str, ...]) -> None:
+        """And does nothing if it is not agreed to; machines get one result only."""
+        result = call("run", LIVE, *more, typed="n\n")
+
+        assert (result.exit_code, business.meta.writes) == (1, [])
+        assert ("7 would be updated" in result.stdout) == (not more)
+        assert "Carry out this plan, 7 changes, in stage sandbox?" in result.stderr
+
+    @pytest.mark.usefixtures("somebody")
+    def test_what_has_changed_since_it_was_shown_is_asked_again(
+        self, call: Call, business: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Demand moves while the person reads: nothing is written until the new plan is agreed to."""
+        writes = []
+
+        def agree(_: str) -> bool:
+            writes.append(len(business.meta.writes))
+            if len(writes) == 1:
+                business.closrtech.demand["VND_TRUCKER_LEADS"]["WY"] = 3
+            return True
+
+        monkeypatch.setattr(runs, "confirm", agree)
+        result = call("run", LIVE)
+
+        assert (result.exit_code, writes) == (0, [0, 0])
+        assert "The plan has changed since it was shown" in result.stderr
+        assert "Live run, sync: 7 updated, 1 unchanged" in result.stdout
+
+    @pytest.mark.usefixtures("somebody")
+    def test_a_plan_that_could_not_be_kept(self, call: Call, business: Sandbox) -> None:
+        """It cannot be held to it, and says so before it asks."""
+        business.aws.fail("dynamodb", "PutItem", "AccessDeniedException", times=1)
+        result = call("run", LIVE, typed="y\n")
+
+        assert (result.exit_code, "The plan could not be kept" in result.stderr) == (0, True)
+        assert "7 updated" in result.stdout
 
 
 class TestUndo:

@@ -188,3 +188,14 @@ def test_what_waits_is_told() -> None:
 def test_nothing_is_known_before_the_first_run() -> None:
     """A change that no known run made has no later story."""
     assert Aftermath((), {})._at_work("veterans", datetime(2026, 5, 4, tzinfo=UTC)) is None
+
+
+def test_how_a_plan_is_carried_out() -> None:
+    """The command stands above the last line of a dry run, if there is something to carry out and it was kept."""
+    changing = replace(result(adset("Broad", Result.UPDATED), dry_run=True), plan_id="0a1b2c3d4e5f6789")
+    quiet = replace(result(adset("Broad", Result.UNCHANGED), dry_run=True), plan_id="0a1b2c3d4e5f6789")
+
+    first, _ = summary.footline(changing, is_kept=False).splitlines()
+    assert first == "Plan 0a1b2c3d4e5f6789: python -m closrads run live --plan 0a1b2c3d4e5f6789"
+    for other in (quiet, replace(changing, plan_id=""), replace(changing, dry_run=False)):
+        assert summary.footline(other, is_kept=False).startswith("Run run")

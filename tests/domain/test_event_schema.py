@@ -23,6 +23,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "dry_run": st.booleans(),
     "campaigns": st.lists(st.sampled_from(SLUGS)),
     "run_id": st.just("20260504T103000Z-0a1b2c3d"),
+    "plan_id": st.just("0a1b2c3d4e5f6789"),
     "validate": st.booleans(),
     "force": st.lists(st.sampled_from(sorted(LIFTABLE_LIMITS))),
     "notify": st.booleans(),

@@ -14,7 +14,7 @@ from closrads.domain.request import Action, RunRequest, StepRequest, parse_event
 from closrads.errors import EventError
 
 EVENTS = Path(__file__).parents[2] / "events"
-LIVE_FILES = {"scheduled-live", "resync-one-campaign", "recheck", "scheduled-recheck", "undo"}
+LIVE_FILES = {"approve", "live", "scheduled-live", "resync-one-campaign", "recheck", "scheduled-recheck", "undo"}
 ENABLED = {"veterans": True, "truckers": True, "paused": False}
 
 
@@ -173,7 +173,7 @@ said_values = st.sampled_from(
     ["sync", "undo", "open", "part", "close", "aws.events", "Scheduled Event", ["veterans"], ""]
 )
 event_keys = st.sampled_from(
-    [*("action", "dry_run", "campaigns", "validate", "force", "run_id", "notify", "scheduled", "step"),
+    [*("action", "dry_run", "campaigns", "validate", "force", "run_id", "plan_id", "notify", "scheduled", "step"),
      *("source", "detail-type", "time", "detail", "odd")]
 )  # fmt: skip
 
@@ -295,3 +295,33 @@ class TestSteps:
 def test_an_event_of_the_schedule_without_a_time_is_an_empty_one() -> None:
     """Then nothing says whether it has come before."""
     assert parse({"detail-type": "Scheduled Event", "source": "aws.scheduler"}) == RunRequest(Action.SYNC, dry_run=True)
+
+
+def test_a_plan_is_approved() -> None:
+    """By a live sync; a run that invocations share is kept without the key, which older versions do not know."""
+    request = parse({"dry_run": False, "plan_id": "0a1b2c3d4e5f6789"})
+
+    assert (request.plan_id, request.action) == ("0a1b2c3d4e5f6789", Action.SYNC)
+    assert request.to_json()["plan_id"] == "0a1b2c3d4e5f6789"
+    assert "plan_id" not in parse({}).to_json()
+
+
+@pytest.mark.parametrize(
+    ("event", "problem"),
+    [
+        ({}, "plan_id: belongs to a live run, which carries the plan out; give dry_run false"),
+        ({"dry_run": True}, "plan_id: belongs to a live run"),
+        ({"dry_run": True, "validate": True}, "plan_id: belongs to a live run"),
+        ({"dry_run": False, "validate": True}, "validate: belongs to a dry run"),
+        ({"dry_run": False, "plan_id": 7}, "plan_id: must be a plan's id"),
+        ({"dry_run": False, "plan_id": ""}, "plan_id: must be a plan's id"),
+        ({"dry_run": False, "plan_id": None}, "plan_id: must be a plan's id"),
+        ({"dry_run": False, "action": "recheck"}, "plan_id: belongs to the action sync"),
+        ({"dry_run": False, "action": "undo"}, "plan_id: belongs to the action sync"),
+        ({"dry_run": False, "step": "open"}, "plan_id: is not for the workflow"),
+    ],
+)
+def test_a_plan_that_cannot_be_approved_so(event: dict[str, Any], problem: str) -> None:
+    """Only a live sync of its own carries a plan out."""
+    with pytest.raises(EventError, match=problem):
+        parse({"plan_id": "0a1b2c3d4e5f6789"} | event)

@@ -1,0 +1,263 @@
+"""Approval: a live run carries out exactly the plan that a dry run has shown, or nothing."""
+
+from collections.abc import Callable
+from hashlib import sha512
+from typing import Any
+
+import pytest
+
+from closrads import config
+from closrads.domain.changes import ChangeState
+from closrads.domain.plan_id import Plan, PlannedChange
+from closrads.domain.request import Action
+from closrads.errors import EventError, LedgerError, SyncFailed
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.leases import Leases
+from closrads.ledger.plans import Plans
+from sandbox.aws import LEDGER_TABLE
+from tests.ledger_world import later, left_behind
+from tests.world import LIVE, MORTGAGE_1, World
+
+Deed = Callable[[World, str], object]
+
+
+def approved(world: World, **options: Any) -> dict[str, Any]:
+    """Make a dry run, and return the event that approves its plan, half an hour later."""
+    plan_id = world.run(options)["plan_id"]
+    assert plan_id
+    later(world, 1800)
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+    world.meta.requests.clear()
+    world.sandbox.aws.mails.clear()
+    return {**LIVE, "plan_id": plan_id}
+
+
+def refused(world: World, event: dict[str, Any]) -> dict[str, Any]:
+    """Hand over an event whose plan is refused, and return the result."""
+    with pytest.raises(SyncFailed) as failed:
+        world.run(event)
+    result = failed.value.result
+    assert (result["plan_refused"], result["success"], world.meta.writes) == (True, False, [])
+    return result
+
+
+def two_campaigns(world: World) -> tuple[str, str]:
+    """Build two campaigns in different ad accounts, with an ad set to change in each."""
+    world.campaign("FL")
+    world.campaign("OH", "mortgage", (MORTGAGE_1,), account="act_222")
+    return world.adset("Broad"), world.adset("Renters", campaign=MORTGAGE_1)
+
+
+class TestAsApproved:
+    """The plan is the same, so it is done."""
+
+    def test_a_plan_is_carried_out(self, world: World) -> None:
+        """All of it, and the result names it."""
+        one, two = two_campaigns(world)
+        event = approved(world)
+
+        result = world.run(event)
+
+        assert (world.meta.states(one), world.meta.states(two)) == ({"FL"}, {"OH"})
+        assert (result["plan_id"], result["plan_refused"], result["success"]) == (event["plan_id"], False, True)
+
+    def test_the_same_plan_has_the_same_id(self, world: World) -> None:
+        """As long as nothing changes; a recheck or an undo has none, and a live run has that which it carries out."""
+        two_campaigns(world)
+
+        first = world.run()["plan_id"]
+
+        assert first == world.run({"validate": True})["plan_id"]
+        assert world.run(LIVE)["plan_id"] == ""
+        assert world.run({"action": "undo", "dry_run": True})["plan_id"] == ""
+        assert world.run()["plan_id"] != first
+
+    def test_the_options_are_the_plans(self, world: World) -> None:
+        """Who approves a plan need not repeat for which campaigns and with which limits lifted it was made."""
+        world.campaign("FL")
+        world.campaign("OH", "mortgage", (MORTGAGE_1,), account="act_222")
+        many, other = world.adset("Broad", "AL AK AZ AR CA CO CT DE GA HI"), world.adset("Renters", campaign=MORTGAGE_1)
+        event = approved(world, campaigns=["veterans"], force=["max_removed_pct"])
+
+        result = world.run(event)
+
+        assert (world.meta.states(many), world.meta.states(other)) == ({"FL"}, {"TX"})
+        assert [campaign["slug"] for campaign in result["campaigns"]] == ["veterans"]
+        assert result["force"] == ["max_removed_pct"]
+
+    def test_the_options_may_be_repeated(self, world: World) -> None:
+        """They are compared like everything else."""
+        one, _ = two_campaigns(world)
+        event = approved(world, campaigns=["veterans"])
+
+        world.run({**event, "campaigns": ["veterans"]})
+
+        assert world.meta.states(one) == {"FL"}
+
+    def test_a_plan_without_changes(self, world: World) -> None:
+        """It is carried out by doing nothing."""
+        world.campaign("TX")
+        world.adset()
+        event = approved(world)
+
+        assert world.run(event)["success"]
+        assert world.meta.writes == []
+
+    def test_while_paused_nothing_is_compared(self, world: World) -> None:
+        """A pause is neither a success nor a failure, with a plan as without."""
+        two_campaigns(world)
+        event = approved(world)
+        world.put({"paused": "true"})
+
+        result = world.run(event)
+
+        assert (result["success"], result["plan_refused"], world.meta.writes) == (True, False, [])
+        assert result["switched_off"]
+
+    def test_an_ad_set_that_changes_in_the_last_moment(self, world: World) -> None:
+        """Between plan and write: it is left alone, for that change was not approved."""
+        world.campaign("FL")
+        world.put({"limits/verify_wait_seconds": "10"})  # what was read for the plan has grown old by then
+        first, second = world.adset("A"), world.adset("B")
+        event = approved(world)
+
+        def edit(_: str) -> None:
+            if world.written_adsets():
+                world.meta.on_exchange = None
+                world.meta.person_edits_targeting(second, states="OH", published=True)
+
+        world.meta.on_exchange = edit
+
+        result = world.run(event)
+
+        assert (world.meta.states(first), world.meta.states(second)) == ({"FL"}, {"OH"})
+        assert [each["result"] for each in result["campaigns"][0]["adsets"]] == ["updated", "needs_attention"]
+
+
+def more_demand(world: World, _: str) -> None:
+    """Have the partner want one more state."""
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"]["GA"] = 5
+
+
+def another_state(world: World, adset: str) -> None:
+    """Have a person choose another state."""
+    world.meta.person_edits_targeting(adset, states="TX OH", published=True)
+
+
+class TestAnotherPlan:
+    """The plan has become another one, so nothing is begun, in no campaign."""
+
+    @pytest.mark.parametrize(
+        ("deed", "said"),
+        [
+            (more_demand, "+FL +GA −TX instead of +FL −TX"),
+            (another_state, "+FL −OH −TX instead of +FL −TX"),
+            (lambda world, adset: world.meta.person_pauses(adset), "+FL −TX is no longer to be done"),
+            (lambda world, _: world.adset("New", "CA"), "+FL −CA is new"),
+            (lambda world, _: world.put({"campaigns/veterans/enabled": "false"}), "+FL −TX is no longer to be done"),
+            (
+                lambda world, _: world.sandbox.closrtech.answer({"TX": 0}, campaign="VND_VETERANS_LEADS"),
+                "+FL −TX is no longer to be done",
+            ),
+        ],
+        ids=["demand", "by hand", "paused", "new", "off", "no demand"],
+    )
+    def test_nothing_is_written(self, world: World, deed: Deed, said: str) -> None:
+        """Nor in the campaign that is as approved; the result and the mail say what differs, and how to go on."""
+        adset, other = two_campaigns(world)
+        event = approved(world)
+        deed(world, adset)
+
+        result = refused(world, event)
+
+        errors = {each["slug"]: " ".join(each["errors"]) for each in result["campaigns"]}
+        assert said in errors["veterans"]
+        assert f"no longer the approved {event['plan_id']}" in errors["mortgage"]
+        assert "but in veterans" in errors["mortgage"]
+        assert world.meta.states(other) == {"TX"}
+        (mail,) = world.sandbox.aws.mails
+        assert said in mail.text
+        assert "Make a new dry run, and approve its plan" in mail.text
+
+    def test_an_event_with_other_campaigns(self, world: World) -> None:
+        """They are not the plan's."""
+        two_campaigns(world)
+        event = approved(world)
+
+        result = refused(world, {**event, "campaigns": ["veterans"]})
+
+        assert "leave them out" in result["campaigns"][0]["errors"][0]
+
+    def test_the_only_campaign_is_off(self, world: World) -> None:
+        """The refusal has a campaign to stand at all the same."""
+        two_campaigns(world)
+        event = approved(world, campaigns=["veterans"])
+        world.put({"campaigns/veterans/enabled": "false"})
+
+        (campaign,) = refused(world, event)["campaigns"]
+
+        assert (campaign["campaign_name"], len(campaign["errors"])) == ("Veterans", 1)
+
+    def test_another_run_is_at_work(self, world: World) -> None:
+        """What it leaves may be anything, so no part of the plan is done."""
+        two_campaigns(world)
+        event = approved(world, campaigns=["veterans"])
+        clock = world.time.clock
+        table = Table(LEDGER_TABLE, clock)
+        Leases(table).acquire(["veterans"], "other", clock.now().replace(year=2027), Action.SYNC)
+
+        (campaign,) = refused(world, event)["campaigns"]
+
+        assert (campaign["left_to"], len(campaign["errors"])) == ("other", 1)
+
+    def test_what_is_open_is_recovered_all_the_same(self, world: World) -> None:
+        """A dry run holds such an ad set, so its change comes on top of the plan; the next dry run shows it."""
+        world.campaign("FL")
+        adset, _ = world.adset("Open"), world.adset("Other")
+        event = approved(world)
+        left_behind(world, adset, ChangeState.WRITTEN)
+
+        with pytest.raises(SyncFailed) as failed:
+            world.run(event)
+
+        assert failed.value.result["plan_refused"]
+        assert [each["state"] for each in failed.value.result["recovered"]] == ["verified"]
+        assert world.written_adsets() == []
+
+
+class TestUnknownPlan:
+    """No such plan."""
+
+    def test_nothing_is_even_read(self, world: World) -> None:
+        """The event is refused; it says where an id comes from."""
+        two_campaigns(world)
+
+        with pytest.raises(EventError, match=r"no plan 0a1b2c3d4e5f6789 is known.*make a new dry run"):
+            world.run({**LIVE, "plan_id": "0a1b2c3d4e5f6789"})
+
+        assert world.meta.operations == []
+
+    def test_a_plan_that_could_not_be_kept_has_no_id(self, world: World) -> None:
+        """The dry run itself is as good as ever."""
+        two_campaigns(world)
+        world.sandbox.aws.fail("dynamodb", "PutItem", "AccessDeniedException", times=None)
+
+        result = world.run()
+
+        assert (result["plan_id"], result["success"]) == ("", True)
+
+    def test_a_plan_that_is_too_large(self, world: World) -> None:
+        """Of tens of thousands of ad sets, one by one unlike any other."""
+        regions = frozenset(map(str, range(3843, 3894)))
+        names = (sha512(bytes([number % 256, number // 256])).hexdigest() for number in range(9000))
+        changes = tuple(PlannedChange("c", name[:18], name, regions, regions) for name in names)
+
+        with pytest.raises(LedgerError, match="The plan of 9000 changes is too large to be kept"):
+            Plans(Table(LEDGER_TABLE, world.time.clock)).keep(Plan(changes))
+
+    def test_without_a_ledger_there_is_none(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A dry run does without; a live run says what it lacks."""
+        two_campaigns(world)
+        monkeypatch.delenv("CLOSRADS_LEDGER_TABLE")
+
+        assert world.run()["plan_id"] == ""
