@@ -21,6 +21,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from closrads.domain.opt_out import is_usable
 from closrads.domain.settings import CampaignConfig, ClosrtechLogin, EmailConfig, Limits, Settings
 from closrads.errors import ConfigError, ConfigUnavailableError, PausedError
 from closrads.redaction import Secret
@@ -53,7 +54,7 @@ _SHARED_PARAMETERS = frozenset(
 )  # fmt: skip
 _SHARED_FOLDERS = ("closrtech/", "meta/", "email/", "limits/")
 _CAMPAIGN_PARAMETERS = frozenset(
-    {"name", "closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids", "fb_access_token", "enabled"}
+    {"name", "closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids", "fb_access_token", "enabled", "skip_adsets"}
 )
 _SWITCHES = ("enabled",)
 """Parameters that are written to stop a campaign, in a hurry; alone below a slug, they are about none."""
@@ -395,6 +396,13 @@ class _Reader:
         meta_campaigns = self._list(f"{below}/fb_campaign_ids", required=True)
         if not all(campaign.isdecimal() for campaign in meta_campaigns if campaign):
             self._problem(f"{below}/fb_campaign_ids", "must be a list of ids made of digits")
+        skip_adsets = self._list(f"{below}/skip_adsets", required=False)
+        if not all(map(is_usable, skip_adsets)):
+            self._problem(
+                f"{below}/skip_adsets",
+                "has a pattern that no name can match: close each [ with ] and name characters in their order, "
+                "or write [[] for the sign itself",
+            )
         campaign = CampaignConfig(
             name=self._optional(f"{below}/name") or re.sub("[-_]+", " ", slug).title(),
             slug=slug,
@@ -405,6 +413,7 @@ class _Reader:
             enabled=enabled,
             off_since=None if enabled else self._changed.get(f"{below}/enabled"),
             limits=self._limits(f"{below}/limits", shared_limits),
+            skip_adsets=skip_adsets,
         )
         if not enabled:
             del self._problems[problems_before:]  # a disabled campaign may be incomplete

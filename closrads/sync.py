@@ -15,12 +15,14 @@ from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOu
 from closrads.domain.damping import DemandHistory, lifted, observed, waiting_states
 from closrads.domain.health import StatusChange, check_ad_health, still_unexplained
 from closrads.domain.mail_policy import ReportPlan, looks_back_to, plan_report
+from closrads.domain.opt_out import unmatched_patterns
 from closrads.domain.plan import (
     Decision,
     decide,
     defer_beyond,
     hold,
     missing_and_extra,
+    leave_opted_out,
     pinned,
     prioritize,
     refuse_implausible,
@@ -542,6 +544,7 @@ def _job(campaign: CampaignConfig, run: Run) -> Job:
         run.ledger,
         campaign.limits.verify_wait_seconds,
         partial(refuse_if_switched_off, campaign.slug),
+        campaign.skip_adsets if run.request.action is Action.SYNC else (),  # a person who undoes a run means all of it
     )
 
 
@@ -586,10 +589,12 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     decisions: Sequence[Decision] = [
         decide(adset, regions, check_ad_health(adset), keeps=keeps, waiting=waiting) for adset in adsets
     ]
+    decisions = leave_opted_out(decisions, job.skip_adsets)
     report = replace(
         report,
         states_before=states_before(decisions),
         waiting=waiting_states(history, campaign.limits, *missing_and_extra(decisions)) if history else (),
+        unmatched_patterns=unmatched_patterns(job.skip_adsets, [adset.name for adset in adsets]),
     )
     yield report
     refuse_implausible(decisions, campaign.limits, run.request.force)

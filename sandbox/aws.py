@@ -44,7 +44,7 @@ exponential backoff"). In memory, no time passes.
 """
 
 _SECURE = ("closrtech/email", "closrtech/password", "access_token", "meta/app_secret", "verify_token")
-_LISTS = ("fb_campaign_ids", "email/recipients")
+_LISTS = ("fb_campaign_ids", "skip_adsets", "email/recipients")
 
 
 @dataclass(frozen=True)

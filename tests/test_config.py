@@ -153,6 +153,7 @@ def test_every_problem_is_listed_at_once_and_no_value(sandbox: Sandbox) -> None:
             "campaigns/veterans/fb_ad_account_id": "VALUE-1",
             "campaigns/veterans/fb_campaign_ids": ["VALUE-2", ""],
             "campaigns/veterans/closrtech_campagne": "VALUE-3",
+            "campaigns/veterans/skip_adsets": ["VALUE-8", "", "[VALUE-9"],
             "campaigns/home-loans/enabled": "VALUE-4",
             "email/recipients": ["VALUE-5"],
             "limits/max_adsets": "VALUE-6",
@@ -164,12 +165,16 @@ def test_every_problem_is_listed_at_once_and_no_value(sandbox: Sandbox) -> None:
     )
 
     likely = "campaigns/veterans/closrtech_campaign"
+    patterns = "/closrads/sandbox/campaigns/veterans/skip_adsets"
+    remedy = "close each [ with ] and name characters in their order, or write [[] for the sign itself"
     assert said.splitlines() == [
         "/closrads/sandbox/campaigns/home-loans/enabled: must be true, 1, yes, false, 0 or no",
         f"/closrads/sandbox/campaigns/veterans/closrtech_campagne: {UNKNOWN}: did you mean {likely}?",
         "/closrads/sandbox/campaigns/veterans/fb_ad_account_id: must be act_ and digits",
         "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: has an empty entry (StringList: a,b,c)",
         "/closrads/sandbox/campaigns/veterans/fb_campaign_ids: must be a list of ids made of digits",
+        f"{patterns}: has a pattern that no name can match: {remedy}",
+        "/closrads/sandbox/campaigns/veterans/skip_adsets: has an empty entry (StringList: a,b,c)",
         "/closrads/sandbox/closrtech/base_url: must be a plain https:// address, without query, fragment or login",
         "/closrads/sandbox/closrtech/password: is missing",
         "/closrads/sandbox/email/recipients: has an entry that is no mail address",
@@ -179,6 +184,15 @@ def test_every_problem_is_listed_at_once_and_no_value(sandbox: Sandbox) -> None:
         "/closrads/sandbox/limits/remove_after_days: must be a whole number from 0 to 30",
         "/closrads/sandbox/limits/verify_wait_seconds: must be a number from 0 to 60",
     ]
+
+
+def test_ad_sets_that_are_left_alone(sandbox: Sandbox) -> None:
+    """Patterns may contain blanks and what else a name may, but no comma; most campaigns have none."""
+    found = settings(sandbox, {"campaigns/veterans/skip_adsets": ["Evergreen *", "Test [12]", "[[]Old] ?"]})
+
+    assert {campaign.slug: campaign.skip_adsets for campaign in found.campaigns if campaign.skip_adsets} == {
+        "veterans": ("Evergreen *", "Test [12]", "[[]Old] ?")
+    }
 
 
 @pytest.mark.parametrize("name", sorted(set(FULL) - {"campaigns/home-loans/limits/max_removed_pct"}))

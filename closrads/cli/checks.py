@@ -23,6 +23,7 @@ from closrads.concurrency import map_concurrently
 from closrads.config import META_GRAPH_URL, PAUSED, is_safe_address, parse_settings, truth_of
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState
+from closrads.domain.opt_out import matching_pattern, unmatched_patterns
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.targeting import RESTRICTED_CATEGORIES, control_conflicts
 from closrads.domain.tiers import KnownTier
@@ -37,7 +38,7 @@ from closrads.errors import (
     MetaInvalidError,
     MetaLostAnswerError,
 )
-from closrads.facebook_client import get_active_adsets, identify, init_api, read_audience_controls
+from closrads.facebook_client import ADSETS_PER_PAGE, get_active_adsets, identify, init_api, read_audience_controls
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.meta.error_codes import TOKEN_DEAD, JsonObject
@@ -420,6 +421,24 @@ def check_tier(
         yield warning(name, said, "ask Meta for full access, or give it fewer ads")
 
 
+def check_opt_outs(campaign: CampaignConfig, api: GraphApi) -> Iterator[Finding]:
+    """Check whether each pattern of a campaign's `skip_adsets` names an ad set, be it on or off, and leaves some."""
+    name = f"ad sets left alone: {campaign.slug}"
+    parameter = f"campaigns/{campaign.slug}/skip_adsets"
+    names: list[str] = []
+    for meta_id in campaign.fb_campaign_ids:
+        names += (str(row.get("name")) for row in api.get_all(f"{meta_id}/adsets", {"fields": "name"}, ADSETS_PER_PAGE))
+    alone = [each for each in names if matching_pattern(each, campaign.skip_adsets)]
+    said = one_line(f"{len(alone)} of {len(names)}: {', '.join(alone) or 'none'}")
+    if unmatched := unmatched_patterns(campaign.skip_adsets, names):
+        which = one_line(", ".join(f"“{pattern}”" for pattern in unmatched))
+        yield warning(name, f"{said}; no ad set matches {which}", f"correct it in {parameter}, or take it out")
+    elif len(alone) == len(names):
+        yield warning(name, f"{said}, so nothing follows the demand", f"change {parameter}, or switch the campaign off")
+    else:
+        yield ok(name, said)
+
+
 def check_audience_controls(account: str, api: GraphApi) -> Iterator[Finding]:
     """Check whether the audience controls of an ad account forbid any state."""
     name = f"audience controls {account}"
@@ -794,6 +813,8 @@ def _checks_of_meta(place: StageLocation, settings: Settings, state: ParameterSt
         tier_api = api_for(campaigns[0], settings, clock)
         yield Check(f"access tier {account}", partial(check_tier, account, campaigns, tier_api, recall))
         yield Check(f"audience controls {account}", partial(check_audience_controls, account, api))
+        for campaign in (each for each in campaigns if each.skip_adsets):
+            yield Check(f"ad sets left alone: {campaign.slug}", partial(check_opt_outs, campaign, api))
         yield Check(f"Meta campaigns of {account}", partial(check_meta_campaigns, account, campaigns, api))
     for campaign, *_ in list(by_token.values())[:1]:
         api = api_for(campaign, settings, clock)

@@ -22,6 +22,9 @@ from dotenv.parser import Binding, parse_stream
 HIDDEN = "***"
 """Replaces secrets in output; in a file that is pushed, it leaves the parameter unchanged."""
 
+SKIP_ADSETS = "/skip_adsets"
+"""End of the name of the only list whose entries may contain blanks and brackets."""
+
 _SHARED_VARIABLES = {
     "CLOSRTECH_BASE_URL": "closrtech/base_url",
     "CLOSRTECH_EMAIL": "closrtech/email",
@@ -37,6 +40,7 @@ _VARIABLES_OF_A_CAMPAIGN = {
     "FB_AD_ACCOUNT_ID": "fb_ad_account_id",
     "FB_CAMPAIGN_IDS": "fb_campaign_ids",
     "FB_CAMPAIGN_ID": "fb_campaign_ids",
+    "SKIP_ADSETS": "skip_adsets",
 }
 
 
@@ -69,7 +73,8 @@ def type_of(name: str) -> ParameterType:
     """Return the type of a parameter, given by its name below the stage's path."""
     if name.endswith(("closrtech/email", "closrtech/password", "access_token", "app_secret", "verify_token")):
         return ParameterType.SECURE_STRING
-    return ParameterType.STRING_LIST if name.endswith(("fb_campaign_ids", "email/recipients")) else ParameterType.STRING
+    is_list = name.endswith(("fb_campaign_ids", SKIP_ADSETS, "email/recipients"))
+    return ParameterType.STRING_LIST if is_list else ParameterType.STRING
 
 
 class UnreadableFileError(Exception):
@@ -108,6 +113,8 @@ def _flatten(name: str, value: Any, values: dict[str, str]) -> None:
         case dict():
             for key, below in value.items():
                 _flatten(f"{name}/{key}" if name else key, below, values)
+        case list() if name.endswith(SKIP_ADSETS) and any("," in str(item) for item in value):
+            raise UnreadableFileError(f"{name}: a pattern cannot contain a comma; write ? in its place")
         case list() if all(isinstance(item, str | int) and not isinstance(item, bool) for item in value):
             values[name] = ",".join(map(str, value))
         case bool():
@@ -165,6 +172,8 @@ def _name_of(variable: str) -> str | None:
 
 def _normalized(name: str, value: str) -> str:
     """Return a value in this system's format; the previous system accepted others, too."""
+    if name.endswith(SKIP_ADSETS):
+        return ",".join(pattern.strip() for pattern in value.split(","))
     if type_of(name) is ParameterType.STRING_LIST:
         return ",".join(re.split(r"[\s,;]+", value.strip("[](),; ").replace('"', "")))
     if name.endswith("fb_ad_account_id") and value.isdecimal():

@@ -120,6 +120,7 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
             said = "may be shown outside the states, until its Locations in Ads Manager no longer reach more people"
             notes.append(f"{said}: {', '.join(beyond)}")
         notes += _of_damping(campaign)
+        notes += _of_opt_outs(campaign)
         if campaign.about_run:
             notes.append(f"about run {campaign.about_run}")
         if campaign.left_to:
@@ -144,6 +145,15 @@ def _of_damping(campaign: SyncReport) -> Iterator[str]:
         yield f"waits: {each.state} has been {what} since {each.since}, and is {done} on {each.due} if it stays so"
     if campaign.counts_anew:
         yield "the ledger's count of days could not be read, so it begins anew"
+
+
+def _of_opt_outs(campaign: SyncReport) -> Iterator[str]:
+    """Yield what is to be known of the patterns by which ad sets of a campaign are left alone."""
+    if campaign.unmatched_patterns:
+        patterns = ", ".join(f"“{pattern}”" for pattern in campaign.unmatched_patterns)
+        yield f"no ad set that is on now matches {patterns} of campaigns/{campaign.slug}/skip_adsets"
+    if campaign.adsets_opted_out and not campaign.adsets_processed:
+        yield "every ad set is left alone by wish, so nothing follows the demand"
 
 
 def _line(adset: AdSetResult, result: RunResult) -> Line:

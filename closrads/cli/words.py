@@ -13,6 +13,7 @@ LABELS = {
     Result.NEEDS_ATTENTION: "needs attention",
     Result.NOT_ACTIVE: "not active now",
     Result.ENDED: "ended",
+    Result.OPTED_OUT: "left alone by wish",
     Result.DEFERRED: "deferred to the next run",
     Result.HELD: "held",
     Result.REVERTED: "put back as before",
@@ -34,6 +35,7 @@ COUNTED = {
     Result.HELD: "held",
     Result.NOT_ACTIVE: "not active",
     Result.ENDED: "ended",
+    Result.OPTED_OUT: "left alone by wish",
     Result.UNCHANGED: "unchanged",
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 from closrads.domain.adsets import AdFinding, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.damping import damped
+from closrads.domain.opt_out import matching_pattern
 from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import (
@@ -33,6 +34,7 @@ _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
 _LEFT_AS_IT_WAS = frozenset(
     {
         Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.DEFERRED, Result.HELD, Result.REVERTED, Result.FAILED,
+        Result.OPTED_OUT,
     }
 )  # fmt: skip
 """Results of ad sets that run in the states from before, whatever was wanted."""
@@ -167,6 +169,16 @@ def missing_and_extra(decisions: Iterable[Decision]) -> tuple[frozenset[str], fr
             missing |= asked - present
             extra |= present - asked
     return frozenset(states(missing)), frozenset(states(extra))
+
+
+def leave_opted_out(decisions: Sequence[Decision], skip_adsets: Collection[str]) -> tuple[Decision, ...]:
+    """Leave alone every ad set whose name matches one of the patterns, whatever was decided."""
+    return tuple(
+        replace(decision, result=Result.OPTED_OUT, issues=(f"Its name matches “{pattern}” of skip_adsets",))
+        if (pattern := matching_pattern(decision.adset.name, skip_adsets))
+        else decision
+        for decision in decisions
+    )
 
 
 def states_before(decisions: Iterable[Decision]) -> tuple[str, ...]:

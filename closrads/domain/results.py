@@ -34,6 +34,8 @@ class Result(StrEnum):
     """`IN_PROCESS` or `WITH_ISSUES` itself; left alone."""
     ENDED = "ended"
     """Its end date, or that of its campaign, is past; left alone."""
+    OPTED_OUT = "opted_out"
+    """A pattern of `skip_adsets` names it; left alone, whatever its state."""
     DEFERRED = "deferred"
     """Not started, for want of time or quota, because of `max_adsets` or a pause; the next run takes it."""
     HELD = "held"
@@ -133,6 +135,7 @@ _COUNTED_RESULTS = {
     "adsets_needs_attention": Result.NEEDS_ATTENTION,
     "adsets_not_active": Result.NOT_ACTIVE,
     "adsets_ended": Result.ENDED,
+    "adsets_opted_out": Result.OPTED_OUT,
     "adsets_failed": Result.FAILED,
 }
 """By the name of its count, each result; `adsets_failed` counts all `ERROR_RESULTS`."""
@@ -173,6 +176,8 @@ class SyncReport:
     """When what was deferred for want of time or quota can be gone on with; None if nothing was."""
     token_ends: str = ""
     """The last day of the campaign's token, as in `LastRecheck`, in ISO 8601; empty if there is none."""
+    unmatched_patterns: tuple[str, ...] = ()
+    """Patterns of `skip_adsets` that no ad set's name matched; empty if the ad sets were not read."""
     switched_off: SwitchedOff | None = None
     """What kept this run from beginning anything new, or anything more; None if nothing did."""
     omitted: Mapping[Result, int] = field(default_factory=dict)
@@ -217,8 +222,8 @@ class SyncReport:
 
     @property
     def adsets_processed(self) -> int:
-        """Ad sets that were active, whatever became of them."""
-        return self.count(*Result) - self.adsets_not_active - self.adsets_ended
+        """Ad sets that were active and not opted out, whatever became of them."""
+        return self.count(*Result) - self.adsets_not_active - self.adsets_ended - self.adsets_opted_out
 
     @property
     def adsets_updated(self) -> int:
@@ -264,6 +269,11 @@ class SyncReport:
     def adsets_ended(self) -> int:
         """Ad sets whose end date is past."""
         return self.count(Result.ENDED)
+
+    @property
+    def adsets_opted_out(self) -> int:
+        """Ad sets that are left alone because `skip_adsets` names them."""
+        return self.count(Result.OPTED_OUT)
 
     @property
     def adsets_failed(self) -> int:
@@ -551,6 +561,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         "left_to": campaign.left_to,
         "again_in_seconds": campaign.again_in_seconds,
         "token_ends": campaign.token_ends,
+        "unmatched_patterns": list(campaign.unmatched_patterns),
         "switched_off": campaign.switched_off and campaign.switched_off.to_json(),
         "adsets": [asdict(adset) for adset in campaign.adsets],
     }

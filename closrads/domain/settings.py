@@ -51,6 +51,8 @@ class CampaignConfig:
     off_since: datetime | None = None
     """When it was switched off; None if it is enabled."""
     limits: Limits = Limits()
+    skip_adsets: tuple[str, ...] = ()
+    """Patterns of the names of ad sets that are left alone; see `domain/opt_out.py`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from closrads.report.content import Box, Item, Link
 from closrads.report.wording import (
     AD_OFF,
     AD_ON_AGAIN,
+    ALL_OPTED_OUT,
     BEYOND_STATES,
     BEYOND_STATES_TEXT,
     COUNTS_ANEW,
@@ -19,6 +20,7 @@ from closrads.report.wording import (
     EMPTY,
     LEFT_TO,
     NO_EFFECT,
+    NOBODY_LEFT,
     OFF,
     OFF_ADS_TEXT,
     OFF_LONG,
@@ -134,6 +136,7 @@ def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
     yield from _waiting(result, campaign, name)
     if campaign.left_to:
         yield Finding(LEFT_TO, Item(name, "campaign", "was left to another run"))
+    yield from _of_opt_outs(result, campaign)
     if is_empty(result, campaign):
         yield Finding(EMPTY, Item(name, "campaign", "has no active ad set"))
 
@@ -152,6 +155,14 @@ def state_name(code: str) -> str:
     """Return a state's name; the code itself, as a line, if it is none."""
     region = usps_to_fb_region(code) if is_state(code) else None
     return region["name"] if region else line(code)
+
+
+def _of_opt_outs(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
+    name = line(campaign.campaign_name)
+    if campaign.unmatched_patterns:
+        yield Finding(NOBODY_LEFT, Item(name, "campaign", "has no ad set now with a name that is to be left alone"))
+    if is_all_opted_out(result, campaign):
+        yield Finding(ALL_OPTED_OUT, Item(name, "campaign", "has only ad sets that are left alone"))
 
 
 def _of_recovery(result: RunResult, campaign: SyncReport, recovery: Recovery) -> Finding:
@@ -208,6 +219,11 @@ def is_empty(result: RunResult, campaign: SyncReport) -> bool:
         and not (campaign.switched_off or campaign.campaign_errors)
         and campaign.count(*Result) == campaign.adsets_ended
     )
+
+
+def is_all_opted_out(result: RunResult, campaign: SyncReport) -> bool:
+    """Return whether a campaign is to follow demand, and each of its ad sets that could is opted out."""
+    return follows_demand(result, campaign) and campaign.adsets_opted_out > 0 and not campaign.adsets_processed
 
 
 def follows_demand(result: RunResult, campaign: SyncReport) -> bool:

@@ -27,6 +27,7 @@ from closrads.report.subject import (
 from closrads.report.wording import (
     ABOUT,
     COUNTED_OF,
+    LEFT_ALONE,
     LIFTED,
     REASONS,
     TOO_FEW_LEADS,
@@ -163,12 +164,14 @@ def _row_parts(result: RunResult, campaign: SyncReport) -> Iterator[str]:
         adds = [each.state for each in campaign.waiting if each.is_wanted]
         removes = [each.state for each in campaign.waiting if not each.is_wanted]
         yield f"waiting: {_signs(adds, removes)}"
+    if count := campaign.adsets_opted_out:
+        yield f"{several(count, 'more ad set') if campaign.adsets_processed else _all(count)} {LEFT_ALONE}"
 
 
 def _troubles(result: RunResult, campaign: SyncReport) -> dict[str, int]:
     """Return the numbers of ad sets that are not as wanted, or are not listed, by words."""
     counted = COUNTED_OF[result.action]
-    quiet = {Result.UNCHANGED, Result.ENDED} | ({Result.UPDATED} if campaign.adsets else set())
+    quiet = {Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT} | ({Result.UPDATED} if campaign.adsets else set())
     words = Counter[str]()
     for each in Result:
         if each not in quiet:
@@ -193,7 +196,7 @@ def _row_end(result: RunResult, campaign: SyncReport) -> str:
         return "stopped" if total else "not updated, its ads run as before"
     if not campaign.count(*Result):
         return "no ad set to look at"
-    return _unchanged(result, campaign) if campaign.count(Result.UNCHANGED) == total else ""
+    return _unchanged(result, campaign) if total and campaign.count(Result.UNCHANGED) == total else ""
 
 
 def _off(result: RunResult, campaign: SyncReport) -> str:
@@ -353,27 +356,33 @@ def _raw(result: RunResult) -> Iterator[str]:
     if reason := REASONS.get(result.reason):
         yield reason
     for campaign in result.campaigns:
-        name = line(campaign.campaign_name)
-        for error in campaign.campaign_errors:
-            yield f"{name}: {line(error)}"
-        for recovery in campaign.recovered:
-            run_id = one_line(recovery.run_id, MAX_ID_CHARS)
-            became = f"{recovery.found} by run {run_id}, now {recovery.state}"
-            yield f"{name} · {_named(recovery)}: {_with_issues(became, recovery.issues)}"
-        yield from _raw_adsets(name, campaign)
-        if beyond := campaign.reaching_beyond:
-            setting = "targeting_automation.individual_setting.geo is 1, so it may be shown outside its states"
-            yield f"{name} · {', '.join(map(_named, beyond))}: {setting}"
-        for pause in campaign.unexplained:
-            ads = ", ".join(f"“{line(ad)}” ({one_line(ad_id, MAX_ID_CHARS)})" for ad_id, ad in pause.ads.items())
-            yield f"{name} · {line(pause.adset_name)} ({one_line(pause.adset_id, MAX_ID_CHARS)}): off since {ads}"
-        if campaign.left_to:
-            yield f"{name}: left to run {one_line(campaign.left_to, MAX_ID_CHARS)}"
-        if campaign.about_run:
-            yield f"{name}: {result.action} of run {one_line(campaign.about_run, MAX_ID_CHARS)}"
+        yield from _raw_campaign(result, campaign)
     yield from map(line, result.notices)
     if result.left_to:
         yield f"Left to run {one_line(result.left_to, MAX_ID_CHARS)}"
+
+
+def _raw_campaign(result: RunResult, campaign: SyncReport) -> Iterator[str]:
+    name = line(campaign.campaign_name)
+    for error in campaign.campaign_errors:
+        yield f"{name}: {line(error)}"
+    for recovery in campaign.recovered:
+        run_id = one_line(recovery.run_id, MAX_ID_CHARS)
+        became = f"{recovery.found} by run {run_id}, now {recovery.state}"
+        yield f"{name} · {_named(recovery)}: {_with_issues(became, recovery.issues)}"
+    yield from _raw_adsets(name, campaign)
+    if beyond := campaign.reaching_beyond:
+        setting = "targeting_automation.individual_setting.geo is 1, so it may be shown outside its states"
+        yield f"{name} · {', '.join(map(_named, beyond))}: {setting}"
+    for pause in campaign.unexplained:
+        ads = ", ".join(f"“{line(ad)}” ({one_line(ad_id, MAX_ID_CHARS)})" for ad_id, ad in pause.ads.items())
+        yield f"{name} · {line(pause.adset_name)} ({one_line(pause.adset_id, MAX_ID_CHARS)}): off since {ads}"
+    if campaign.left_to:
+        yield f"{name}: left to run {one_line(campaign.left_to, MAX_ID_CHARS)}"
+    if campaign.about_run:
+        yield f"{name}: {result.action} of run {one_line(campaign.about_run, MAX_ID_CHARS)}"
+    for pattern in campaign.unmatched_patterns:
+        yield f"{name}: campaigns/{campaign.slug}/skip_adsets: no ad set that is on now matches “{line(pattern)}”"
 
 
 def _raw_adsets(campaign: str, report: SyncReport) -> Iterator[str]:

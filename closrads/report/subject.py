@@ -8,7 +8,7 @@ from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Result, RunResult, SyncReport
 from closrads.redaction import one_line
-from closrads.report.boxes import QUIET, is_empty
+from closrads.report.boxes import QUIET, is_all_opted_out, is_empty
 from closrads.report.content import Box, Item
 from closrads.report.wording import (
     ACTIONS,
@@ -31,7 +31,7 @@ _MAX_NAMES = 2
 """Maximum number of names before “and N more”; a single further name is listed as well."""
 _MAX_NAME_CHARS = 40
 _MAX_SUBJECT_NAME_CHARS = 25
-_NOT_COUNTED = frozenset({Result.UNCHANGED, Result.ENDED})
+_NOT_COUNTED = frozenset({Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT})
 
 
 # --- the subject
@@ -179,7 +179,7 @@ def _nothing_to_do(result: RunResult) -> str:
 def _quiet(result: RunResult) -> str:
     if result.action is not Action.SYNC:
         return f"there was {NOTHING[result.action]}"
-    left = [campaign for campaign in result.campaigns if campaign.left_to or campaign.switched_off]
+    left = [each for each in result.campaigns if each.left_to or each.switched_off or each.adsets_opted_out]
     is_waiting = any(campaign.waiting for campaign in result.campaigns)
     if left or is_waiting or not is_fine(result):
         return "no states had to be changed"
@@ -212,7 +212,7 @@ def _only_deferred(result: RunResult) -> bool:
 
 def campaign_is_fine(result: RunResult, campaign: SyncReport) -> bool:
     """Return whether everything of a campaign that should run does, in the states that it should by the next run."""
-    calm = {*QUIET, Result.ENDED} | ({Result.DEFERRED} if result.action is Action.SYNC else set())
+    calm = {*QUIET, Result.ENDED, Result.OPTED_OUT} | ({Result.DEFERRED} if result.action is Action.SYNC else set())
     told = (
         campaign.unmapped_states
         or campaign.recovered
@@ -221,6 +221,7 @@ def campaign_is_fine(result: RunResult, campaign: SyncReport) -> bool:
         or (campaign.left_to and result.action is not Action.SYNC)
         or is_empty(result, campaign)
         or campaign.reaching_beyond
+        or is_all_opted_out(result, campaign)
     )
     return (
         campaign.success

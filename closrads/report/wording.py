@@ -228,6 +228,13 @@ IN_PROCESS = Kind("grey", "Still being processed by Meta", Who.NOBODY, (), "The 
 ENDED = Kind(
     "grey", "Ended", Who.NOBODY, (), "The end date is past. If it should run again, give it a later one in Ads Manager."
 )
+OPTED_OUT = Kind(
+    "grey",
+    "Left alone, as you wish",
+    Who.NOBODY,
+    (),
+    f"It keeps the states that it has. If it should follow the demand, ask {OPERATOR}.",
+)
 LEFT_FOR_NEXT = Kind(
     "grey",
     "Left for the next run",
@@ -261,6 +268,7 @@ _RESULT_KINDS = {
     Result.SKIPPED_PREFLIGHT: Said(AD_PROBLEM, "has an ad with a problem"),
     Result.NOT_ACTIVE: Said(ADSET_PROBLEM, "does not run, because Meta reports a problem with it"),
     Result.ENDED: Said(ENDED, "has ended"),
+    Result.OPTED_OUT: Said(OPTED_OUT, "is left alone, because its name is on the list of those"),
     Result.DEFERRED: Said(LEFT_FOR_NEXT, "was not reached"),
     Result.HELD: Said(NOT_STARTED, "was not started, because its campaign was stopped before its turn"),
     Result.UPDATED: Said(NEEDS_LOOK, "has its states, but something is to be looked at"),
@@ -320,10 +328,18 @@ _ADSET_ISSUES = (
 )
 
 
+_TELLS_ALL = frozenset(
+    {
+        Result.REVERTED, Result.ROLLBACK_FAILED, Result.SUPERSEDED, Result.DEFERRED, Result.ENDED, Result.OPTED_OUT,
+    }
+)  # fmt: skip
+"""Results of which the reason adds nothing for the reader."""
+
+
 def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Said:
     """Return what the reader is told of an ad set with this result and these raw issues, none of them about an ad."""
     said = _BY_ACTION[action].get(result) or _RESULT_KINDS[result]
-    if result in {Result.REVERTED, Result.ROLLBACK_FAILED, Result.SUPERSEDED, Result.DEFERRED, Result.ENDED}:
+    if result in _TELLS_ALL:
         return said
     for pattern, known in _ADSET_ISSUES:
         if any(map(pattern.search, issues)) and result not in {Result.UNVERIFIED, Result.UPDATED, Result.UNCHANGED}:
@@ -562,6 +578,21 @@ COUNTS_ANEW = Kind(
 COUNTS_ANEW_TEXT = "counts anew for how long each state has been wanted"
 TOO_FEW_LEADS = "Too few leads to count as wanted"
 NO_EFFECT = Kind("orange", "A setting that does nothing", Who.OPERATOR, (_FORWARD,), "The campaigns ran all the same.")
+NOBODY_LEFT = Kind(
+    "grey",
+    "Names to be left alone that no ad set has",
+    Who.OPERATOR,
+    (_FORWARD,),
+    "If such an ad set is only switched off, there is nothing to do. If a name is misspelt, the ad set that was meant "
+    "is changed like the others.",
+)
+ALL_OPTED_OUT = Kind(
+    "orange",
+    "Every ad set is left alone",
+    Who.OPERATOR,
+    (f"If some should follow the demand, ask {OPERATOR} to change the names that are left alone.",),
+    "Nothing follows the demand there.",
+)
 LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is at work on it, or was just now.")
 EMPTY = Kind(
     "orange",
@@ -603,7 +634,8 @@ COUNTED: Mapping[Result, str] = {
     Result.DEFERRED: "left for the next run",
     Result.HELD: "not started",
 }
-"""Words after a count, the most important first; what is unchanged or has ended is not counted."""
+"""Words after a count, the most important first; what is unchanged, has ended or is opted out is not counted."""
+LEFT_ALONE = "left alone, as you wish"
 COUNTED_OF = {
     Action.SYNC: COUNTED,
     Action.RECHECK: {**COUNTED, Result.REVERTED: "put back", Result.DEFERRED: "not looked at"},
@@ -682,6 +714,8 @@ def next_run(result: RunResult, schedule: str, timezone: ZoneInfo) -> str:
         when = f"{day}{moment:%a} {day_of(moment, result)}, about {clock_time(moment)}"
     paused = " It changes no states while CLOSRADS is paused." if result.paused_since else ""
     return f"Next run: {when}.{paused}"
+
+
 def date_of(day: date, result: RunResult) -> str:
     """Return a day, with its year if that is not the run's."""
     return f"{day.day} {day:%b}" + (f" {day.year}" if day.year != result.started_at.year else "")

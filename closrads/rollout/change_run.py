@@ -71,6 +71,8 @@ class Job:
     """Seconds between a re-publish and its verification."""
     refuse_if_switched_off: Callable[[], None]
     """Called before each wave: raises a `PausedError` if nothing new may be begun, a `ConfigError` if it is unknown."""
+    skip_adsets: tuple[str, ...] = ()
+    """Patterns of the names of ad sets of which no change may be begun."""
 
     def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
         """Return the seconds that these ad sets may take in total, including their rollback and the mail."""

@@ -11,7 +11,7 @@ from closrads.concurrency import map_concurrently
 from closrads.domain.adsets import LONG_AGO
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import check_ad_health
-from closrads.domain.plan import Decision, decide
+from closrads.domain.plan import Decision, decide, leave_opted_out
 from closrads.domain.results import AdSetResult, Result
 from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import (
@@ -227,7 +227,7 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
             adset, planned.regions, check_ad_health(adset), planned.replaces,
             keeps=planned.keeps, waiting=planned.waiting,
         )  # fmt: skip
-        decision = replace(decision, reverts=planned.reverts)
+        (decision,) = leave_opted_out([replace(decision, reverts=planned.reverts)], job.skip_adsets)
         looks.append(decision if decision.is_change else Outcome(decision.to_result()))
     return looks
 

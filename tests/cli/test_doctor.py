@@ -370,6 +370,20 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         "HOUSING",
         "excluded locations",
     ),
+    "a pattern names no ad set": (
+        put(campaigns__veterans__skip_adsets="broad*,Evergren"),
+        "ad sets left alone: veterans",
+        Verdict.WARNING,
+        "1 of 3: Broad 30+; no ad set matches “Evergren”",
+        "campaigns/veterans/skip_adsets",
+    ),
+    "every ad set is left alone": (
+        put(campaigns__veterans__skip_adsets="*"),
+        "ad sets left alone: veterans",
+        Verdict.WARNING,
+        "so nothing follows the demand",
+        "switch the campaign off",
+    ),
     "the account's audience controls exclude states": (
         account(controls={"audience_controls": {"excluded_geo_locations": {"regions": [{"key": "3878"}]}}}),
         "audience controls act_111",
@@ -802,6 +816,18 @@ def test_a_campaign_that_is_off_is_not_looked_at(call: Call, business: Sandbox) 
     assert findings["parameters"]["said"].endswith("campaigns: mortgage, veterans; switched off: truckers")
     assert "CLOSRTECH: truckers" not in findings
     assert "Meta campaign 9" not in findings
+
+
+def test_ad_sets_that_are_left_alone(call: Call, business: Sandbox) -> None:
+    """Each is named, also one that is off, which no run reads."""
+    alone = business.meta.add_adset(VETERANS, "Evergreen", "FL")
+    business.meta.person_pauses(alone)
+    business.aws.put_parameters({"campaigns/veterans/skip_adsets": ["evergreen"]})
+
+    _, findings = found(call)
+
+    finding = findings["ad sets left alone: veterans"]
+    assert (finding["verdict"], finding["said"]) == ("ok", "1 of 4: Evergreen")
 
 
 def test_each_token_is_looked_at(call: Call, business: Sandbox) -> None:

@@ -184,3 +184,25 @@ def test_only_what_differs_is_to_be_put() -> None:
         Difference("meta/app_secret", None, "s"),
     ]
     assert [change.display_values for change in found] == [("", "9"), ("***", "*** (another one)"), ("", "***")]
+
+
+class TestPatterns:
+    """Names of ad sets that are left alone: unlike ids, they contain blanks and brackets."""
+
+    NAME = "campaigns/veterans/skip_adsets"
+
+    def test_from_either_file(self) -> None:
+        """As they are, but for the blanks around the commas."""
+        wanted = {self.NAME: "Evergreen *,Test [12],[[]Old]; ?"}
+
+        assert read_env('VETERANS_SKIP_ADSETS="Evergreen *, Test [12],[[]Old]; ?"').values == wanted
+        toml = '[campaigns.veterans]\nskip_adsets = ["Evergreen *", "Test [12]", "[[]Old]; ?"]'
+        assert read_toml(toml).values == read_toml(as_toml(wanted)).values == wanted
+        assert type_of(self.NAME) is ParameterType.STRING_LIST
+
+    def test_a_comma_cannot_be_kept(self) -> None:
+        """The Parameter Store would make two patterns of it."""
+        with pytest.raises(
+            UnreadableFileError, match=r"skip_adsets: a pattern cannot contain a comma; write \? in its"
+        ):
+            read_toml('[campaigns.veterans]\nskip_adsets = ["A, B"]')

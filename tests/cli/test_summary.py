@@ -40,8 +40,8 @@ EVERY = tuple(adset(word, word) for word in Result)
 def test_every_word_is_counted() -> None:
     """In the order of the words, which is by importance; nothing is left out."""
     assert summary.counted(result(*EVERY)) == (
-        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 deferred, 1 held, "
-        "1 put back as before, 1 failed, 2 to be looked at, 1 with a failed rollback"
+        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 left alone by wish, "
+        "1 deferred, 1 held, 1 put back as before, 1 failed, 2 to be looked at, 1 with a failed rollback"
     )
 
 
@@ -50,8 +50,8 @@ def test_a_result_without_details_is_counted() -> None:
     kept = RunResult.from_json(without_details(result(*EVERY).to_json()))
 
     assert summary.counted(kept) == (
-        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 deferred, 1 held, "
-        "1 put back as before, 4 failed"
+        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 left alone by wish, "
+        "1 deferred, 1 held, 1 put back as before, 4 failed"
     )
 
 
@@ -199,3 +199,14 @@ def test_how_a_plan_is_carried_out() -> None:
     assert first == "Plan 0a1b2c3d4e5f6789: python -m closrads run live --plan 0a1b2c3d4e5f6789"
     for other in (quiet, replace(changing, plan_id=""), replace(changing, dry_run=False)):
         assert summary.footline(other, is_kept=False).startswith("Run run")
+
+
+def test_what_is_left_alone_by_wish() -> None:
+    """A pattern that names nothing is told, and that nothing follows the demand."""
+    (found,) = summary.campaigns(result(adset("Evergreen", Result.OPTED_OUT), unmatched_patterns=("A*", "B")))
+
+    assert [line.word for line in found.lines] == ["left alone by wish"]
+    assert found.notes == (
+        "no ad set that is on now matches “A*”, “B” of campaigns/veterans/skip_adsets",
+        "every ad set is left alone by wish, so nothing follows the demand",
+    )

@@ -59,9 +59,10 @@ class TestCounts:
         """What was active is the sum of all that became of it."""
         counts = report(*map(adset, found)).counts()
 
-        processed, inactive = counts.pop("adsets_processed"), counts["adsets_not_active"] + counts["adsets_ended"]
+        processed = counts.pop("adsets_processed")
+        not_to_be_changed = counts["adsets_not_active"] + counts["adsets_ended"] + counts["adsets_opted_out"]
         assert sum(counts.values()) == len(found)
-        assert processed + inactive == len(found)
+        assert processed + not_to_be_changed == len(found)
 
     @pytest.mark.parametrize("result", Result)
     def test_each_result_has_its_count(self, result: Result) -> None:
@@ -76,6 +77,7 @@ class TestCounts:
                 Result.NEEDS_ATTENTION: "adsets_needs_attention",
                 Result.NOT_ACTIVE: "adsets_not_active",
                 Result.ENDED: "adsets_ended",
+                Result.OPTED_OUT: "adsets_opted_out",
                 Result.DEFERRED: "adsets_deferred",
                 Result.HELD: "adsets_held",
                 Result.REVERTED: "adsets_reverted",

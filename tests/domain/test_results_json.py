@@ -58,6 +58,7 @@ details: Mapping[str, st.SearchStrategy[Any]] = {
     "left_to": texts,
     "fb_ad_account_id": texts,
     "again_in_seconds": st.none() | st.integers(0),
+    "unmatched_patterns": several,
     "token_ends": st.just("") | st.dates().map(str),
     "switched_off": st.none() | switches,
 }

@@ -27,8 +27,11 @@ LONG = "Veterans | Leads | US | 2026 | Q2 | Lookalike 1-3 % | Closed won | No pu
 
 
 _AS_FOUND = frozenset(
-    {Result.UNCHANGED, Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.HELD, Result.NOT_ACTIVE, Result.ENDED}
-)
+    {
+        Result.UNCHANGED, Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.HELD, Result.NOT_ACTIVE,
+        Result.ENDED, Result.OPTED_OUT,
+    }
+)  # fmt: skip
 """Of a sync: what tells of no change."""
 _NEW, _OLD = ("NE", "NY", "WV"), ("AR", "CA", "KS")
 """States that are wanted today and were not before, and the other way round."""
