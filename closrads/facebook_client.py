@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
 from closrads.domain.adsets import GONE_STATUSES, LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import (
     CLOCK_TOLERANCE,
     StatusChange,
@@ -42,6 +43,7 @@ from closrads.meta.parsing import (
     parse_adset,
     parse_listed_ad,
     parse_status_change,
+    parse_targeting_edit,
     parse_whole_adset,
     text_of,
 )
@@ -55,6 +57,8 @@ ADSETS_PER_PAGE = 100
 ADS_PER_PAGE = 200
 _END_OF_CALENDAR = datetime.max.replace(tzinfo=UTC).timestamp()
 ACTIVITIES_PER_PAGE = 100
+MAX_ACTIVITY_PAGES = 5
+"""Maximum number of pages of the activity log that are read for the name of a person."""
 FURTHER_LOOKS = 2
 """Maximum number of further verifications of ads that are in process; a review takes hours and is not awaited."""
 
@@ -64,6 +68,7 @@ _ADSET_FIELDS = (
 )
 _AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
 _ACTIVITY_FIELDS = "event_time,event_type,object_id,actor_name,extra_data"
+_EDIT_FIELDS = f"{_ACTIVITY_FIELDS},application_id"
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 """Only active ad sets are changed; the others are read so that the report lists them."""
 
@@ -74,8 +79,10 @@ __all__ = [
     "identify",
     "init_api",
     "read_adsets",
+    "read_app_id",
     "read_audience_controls",
     "read_status_changes",
+    "read_targeting_edits",
     "republish_ads",
     "rollback_geo",
     "update_adset_geo",
@@ -409,6 +416,32 @@ def read_status_changes(
         logger.warning("meta.no_activity_log", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
         return ()
     return tuple(change for row in rows if (change := parse_status_change(row)) is not None)
+
+
+def read_targeting_edits(api: GraphApi, since: datetime) -> tuple[TargetingEdit, ...]:
+    """Return the edits of locations in the ad account's activity log since `since`, newest first, without retries.
+
+    Empty if the log cannot be read, which takes `ads_read` (Marketing API reference "Ad Account Activities").
+    """
+    params = {"fields": _EDIT_FIELDS, "category": "TARGETING", "since": int(since.timestamp())}
+    path = f"{api.ad_account_id}/activities"
+    try:
+        rows = api.get_all(path, params, ACTIVITIES_PER_PAGE, reserve=math.inf, max_pages=MAX_ACTIVITY_PAGES)
+    except MetaError as error:
+        logger.warning("meta.no_activity_log", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
+        return ()
+    return tuple(edit for row in rows if (edit := parse_targeting_edit(row)) is not None)
+
+
+def read_app_id(api: GraphApi, token: Secret) -> str:
+    """Return the id of the app that a token belongs to (Graph API "debug_token"); empty if Meta does not say."""
+    try:
+        answer = api.get_once("debug_token", {"input_token": token.reveal()}, _has_data)
+    except MetaError as error:
+        logger.warning("meta.token_not_inspected", extra={"error": str(error)})
+        return ""
+    app_id = answer["data"].get("app_id")
+    return str(app_id) if isinstance(app_id, str | int) else ""
 
 
 def read_token_end(api: GraphApi, token: Secret, known: date | None) -> date | None:

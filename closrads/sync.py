@@ -21,8 +21,8 @@ from closrads.domain.plan import (
     decide,
     defer_beyond,
     hold,
-    missing_and_extra,
     leave_opted_out,
+    missing_and_extra,
     pinned,
     prioritize,
     refuse_implausible,
@@ -59,13 +59,14 @@ from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
 from closrads.ledger.plans import Plans
 from closrads.ledger.runs import Runs
-from closrads.meta.graph import API_VERSION, RESERVED_SECONDS, UsageMeter
+from closrads.meta.graph import API_VERSION, RESERVED_SECONDS, GraphApi, UsageMeter
 from closrads.meta.rate_limit import AccountQuota
 from closrads.meta.versions import days_left
 from closrads.observability import log_defect, logger
-from closrads.redaction import MAX_NAME_CHARS, one_line, redact_all
+from closrads.redaction import MAX_NAME_CHARS, Secret, one_line, redact_all
 from closrads.rollout.budget import points_needed
 from closrads.rollout.change_run import Job
+from closrads.rollout.drift import with_drift
 from closrads.rollout.recovery import recheck, recover, report_open, switch_on_again
 from closrads.rollout.rollout import Ending, carry_out, validate, withhold
 from closrads.state_mapper import build_fb_regions, is_state
@@ -358,6 +359,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
                 campaigns,
                 CAMPAIGNS_AT_ONCE,
             )
+        reports = [*told_drift(run, reports)]
     except LedgerError as error:
         reports = [
             replace(_nothing_yet(campaign, dry_run=False), campaign_errors=(str(error),)) for campaign in campaigns
@@ -403,6 +405,16 @@ def _sync_as_approved(campaigns: Sequence[CampaignConfig], busy: Mapping[str, st
         SyncReport(slug, names.get(slug, slug), dry_run=False, campaign_errors=(run.refused[slug],))
         for slug in unplanned
     ]
+
+
+def told_drift(run: Run, reports: Sequence[SyncReport]) -> tuple[SyncReport, ...]:
+    """Return the reports of a live run with what somebody else did to the states of its ad sets."""
+
+    def api_of(slug: str) -> tuple[GraphApi, Secret]:
+        campaign = next(campaign for campaign in run.settings.campaigns if campaign.slug == slug)
+        return _job(campaign, run).api, campaign.fb_access_token
+
+    return with_drift(run.ledger, run.run_id, run.request.action, reports, api_of)
 
 
 def _acquire(slugs: Sequence[str], run: Run, until: datetime) -> dict[str, str]:

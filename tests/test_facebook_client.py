@@ -22,16 +22,19 @@ from closrads.facebook_client import (
     Republished,
     get_active_adsets,
     read_adsets,
+    read_app_id,
     read_status_changes,
+    read_targeting_edits,
     republish_ads,
     rollback_geo,
     update_adset_geo,
     validate_adset_geo,
     verify_ads_after_republish,
 )
+from closrads.redaction import Secret
 from closrads.state_mapper import Region, build_fb_regions
 from sandbox import Breakage, faults
-from sandbox.meta.activity_log import OTHER_APP
+from sandbox.meta.activity_log import OTHER_APP, OWN, PERSON
 from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.server import Reply
 from tests.world import MORTGAGE_1, START, VETERANS, World, ids
@@ -704,6 +707,37 @@ def test_the_activity_log_is_read_from_a_time_on_to_its_end(world: World, adset:
     found = read_status_changes(world.api(), since)
 
     assert {(row.ad_id, row.switched_on, row.actor) for row in found} == {(second, False, Actor.ADVERTISER)}
+
+
+def test_edits_of_locations_are_read_from_the_log(world: World, adset: str) -> None:
+    """With the app that was used, so that our own are told apart; the newest first, and not all of a long log."""
+    world.meta.person_edits_targeting(adset, states="GA", by=PERSON)
+    world.time.sleep(300)
+    since = world.time.clock.now()
+    world.meta.person_edits_targeting(adset, states="OH", by=OTHER_APP)
+    world.meta.person_edits_targeting(adset, {"age_min": 30}, by=PERSON)
+    world.time.sleep(60)
+    world.meta.person_edits_targeting(adset, states="FL", by=OWN)
+
+    found = read_targeting_edits(world.api(), since)
+
+    assert [(row.adset_id, row.name, row.app_id) for row in found] == [
+        (adset, actor.name, actor.application_id) for actor in (OWN, OTHER_APP)
+    ]
+    assert {OWN.application_id} == {read_app_id(world.api(), Secret(world.meta.token))}
+    world.meta.page_size, world.meta.requests[:] = 1, []
+    for states in ("TX", "GA", "OH", "FL"):
+        world.meta.person_edits_targeting(adset, states=states)
+    assert len(read_targeting_edits(world.api(), since)) == len(world.meta.requests) == 5
+
+
+@pytest.mark.parametrize("app_id", [None, ["1"]])
+def test_an_app_may_stay_unknown(world: World, app_id: Any) -> None:
+    """Meta refuses, or says nothing that can be used."""
+    world.meta.fail(faults.answer({"data": {"app_id": app_id}}), on="GET debug_token")
+    assert read_app_id(world.api(), Secret(world.meta.token)) == ""
+    world.meta.fail(faults.PERMISSION_MISSING, on="GET debug_token")
+    assert read_app_id(world.api(), Secret(world.meta.token)) == ""
 
 
 def test_a_pause_that_metas_clock_dates_before_the_change_is_read_too(world: World, adset: str) -> None:

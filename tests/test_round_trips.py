@@ -78,6 +78,20 @@ class TestMeta:
 
         assert world.meta.round_trips == pages
 
+    def test_drift_is_two_reads_per_ad_account(self, world: World) -> None:
+        """However many ad sets a person has changed: the activity log, and which app of its rows is ours."""
+        business(world, adsets=10, ads=2, states=OLD, parts=(2,))
+        world.run(LIVE)
+        world.time.next_day()
+        for adset in world.meta.adsets.values():
+            world.meta.person_edits_targeting(adset.id, states=OLD, published=True)
+        before = world.meta.round_trips
+
+        result = world.run(LIVE)
+
+        reads, canary, wave, drift = 2 * 2, 3, 9 + 2, 1 + 1
+        assert result["graph"]["round_trips"] == world.meta.round_trips - before == reads + canary + wave + drift
+
     def test_an_ad_that_was_off_costs_nothing_more(self, world: World) -> None:
         """It is never re-published."""
         business(world, adsets=1, ads=4, states=OLD, parts=(1,))
@@ -116,7 +130,7 @@ class TestAws:
 
         steps = len(("prepared", "written", "republished", "verified"))
         assert aws_calls(world)["TransactWriteItems"] == 2 + 2 * steps
-        assert aws_calls(world)["Query"] == 3 + 1  # once more for what this run has left
+        assert aws_calls(world)["Query"] == 3 + 1 + 1  # what this run has left; what earlier ones had left
         assert "UpdateItem" not in aws_calls(world) - Counter({"UpdateItem": 1})
 
     @pytest.mark.parametrize("event", [{"action": "dance"}, {"campaigns": ["nobody"]}])

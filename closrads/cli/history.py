@@ -13,6 +13,7 @@ from closrads.cli.past import (
     Aftermath,
     change_json,
     change_line,
+    drifts_of,
     end_of,
     errors_of,
     ids_of_day,
@@ -138,6 +139,8 @@ def _print(  # noqa: PLR0913 - all that is known
             out.print(said)
         for error in errors_of(run):
             out.print(f"✗ {error}", style="red")
+        for found in drifts_of(run):
+            out.print(f"⚠ {found}", style="yellow")
         if own := changes.get(run.run_id):
             rows = table("campaign", "ad set", "states", "state")
             for change in own:

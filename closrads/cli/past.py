@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from closrads.cli.summary import counted, several, states
+from closrads.cli.summary import counted, drift, several, states
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME, RunRecord
@@ -65,6 +65,12 @@ def errors_of(run: RunRecord) -> list[str]:
     """Return what went wrong in a run."""
     campaigns = run.result.campaigns if run.result else ()
     return [f"{each.slug}: {error}" for each in campaigns for error in each.errors]
+
+
+def drifts_of(run: RunRecord) -> list[str]:
+    """Return what a run found that somebody else had done to the states of ad sets."""
+    campaigns = run.result.campaigns if run.result else ()
+    return [f"{each.slug}: {of.name}: {drift(found)}" for each in campaigns for of, found in each.drifts]
 
 
 def undone_runs(run: RunRecord) -> dict[str, str]:
@@ -129,6 +135,7 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "counts": run.result.outcomes() if run.result else {},
         "restarts_learning": run.result.restarts_learning if run.result else 0,
         "still_learning": {each.id: each.learning_since for each in run.result.still_learning} if run.result else {},
+        "drift": drifts_of(run),
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from closrads.cli.terminal import PROGRAM
 from closrads.cli.words import WORDINGS, enumerated, would_be
+from closrads.domain.drift import Drift
 from closrads.domain.results import AdSetResult, MailOutcome, Result, RunResult, SyncReport
 
 MAX_UNCHANGED = 5
@@ -35,6 +36,13 @@ class CampaignSummary:
 def states(added: Sequence[str], removed: Sequence[str]) -> str:
     """Return a change of states as `+FL −TX`."""
     return " ".join((*(f"+{code}" for code in added), *(f"−{code}" for code in removed)))
+
+
+def drift(found: Drift) -> str:
+    """Return what somebody else did to the states of an ad set, and who that was."""
+    what = f": {signs}" if (signs := states(found.added, found.removed)) else ""
+    when = f" at {found.at:%Y-%m-%d %H:%M} UTC" if found.at else ""
+    return f"its states were changed by {found.by or 'somebody else'}{when}{what}"
 
 
 def several(number: int, noun: str) -> str:
@@ -127,6 +135,7 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
             notes.append(f"left alone: run {campaign.left_to} is at work on it")
         notes += [
             f"from run {change.run_id}: {change.name} was {change.found}, is {change.state}".replace("_", " ")
+            + (f"; {drift(change.drift)}" if change.drift else "")
             for change in campaign.recovered
         ]
         if campaign.switched_off:
@@ -158,4 +167,5 @@ def _of_opt_outs(campaign: SyncReport) -> Iterator[str]:
 
 def _line(adset: AdSetResult, result: RunResult) -> Line:
     word = would_be(result, WORDINGS[result.action].labels[adset.result])
-    return Line(adset.name, word, states(adset.added, adset.removed), adset.issues)
+    reasons = (*adset.issues, *([drift(adset.drift)] if adset.drift else []))
+    return Line(adset.name, word, states(adset.added, adset.removed), reasons)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.damping import WaitingState
+from closrads.domain.drift import Drift
 from closrads.domain.request import Action
 from closrads.domain.switches import SwitchedOff
 from closrads.errors import ClosradsError
@@ -66,6 +67,8 @@ class Recovery:
     issues: tuple[str, ...] = ()
     is_reported: bool = False
     """Whether a report that has left has named the failed rollback that was found."""
+    drift: Drift | None = None
+    """Who set the states because of which it was superseded; None if it was not, or if that is not known."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))
@@ -74,7 +77,11 @@ class Recovery:
     def from_json(cls, recovery: Mapping[str, Any]) -> Self:
         """Return the recovery from its JSON object; raises as `SyncReport.from_json` does."""
         states = {name: ChangeState(recovery[name]) for name in ("found", "state")}
-        return cls(**_fields_of(cls, recovery) | states)
+        return cls(**_fields_of(cls, recovery) | states | _drift_of(recovery))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recovery as a JSON object, with a drift only if there is one."""
+        return _json_of(self)
 
 
 ERROR_RESULTS = frozenset({Result.FAILED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED})
@@ -106,6 +113,8 @@ class AdSetResult:
     """As in `AdSetSnapshot`, of an ad set that was to be changed."""
     reaches_beyond: bool = False
     """Whether a setting of it lets Meta show its ads outside its states, too."""
+    drift: Drift | None = None
+    """What somebody else did to its states since our last change of it; None if nobody did, as far as is known."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))
@@ -113,7 +122,21 @@ class AdSetResult:
     @classmethod
     def from_json(cls, adset: Mapping[str, Any]) -> Self:
         """Return the result from its JSON object; raises as `SyncReport.from_json` does."""
-        return cls(**_fields_of(cls, adset) | {"result": Result(adset["result"])})
+        return cls(**_fields_of(cls, adset) | {"result": Result(adset["result"])} | _drift_of(adset))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a JSON object, with a drift only if there is one."""
+        return _json_of(self)
+
+
+def _json_of(value: "AdSetResult | Recovery") -> dict[str, Any]:
+    found = asdict(value)
+    del found["drift"]
+    return found | ({"drift": value.drift.to_json()} if value.drift else {})
+
+
+def _drift_of(value: Mapping[str, Any]) -> dict[str, Drift]:
+    return {"drift": Drift.from_json(value["drift"])} if value.get("drift") else {}
 
 
 def _limited(issues: Sequence[str]) -> tuple[str, ...]:
@@ -284,6 +307,12 @@ class SyncReport:
     def still_open(self) -> tuple[Recovery, ...]:
         """Earlier changes that are neither finished nor undone."""
         return tuple(recovery for recovery in self.recovered if recovery.state.is_open)
+
+    @property
+    def drifts(self) -> tuple[tuple[AdSetResult | Recovery, Drift], ...]:
+        """Ad sets and earlier changes with drift, each with that."""
+        everything: tuple[AdSetResult | Recovery, ...] = (*self.adsets, *self.recovered)
+        return tuple((told, told.drift) for told in everything if told.drift)
 
     @property
     def unreadable_states(self) -> tuple[str, ...]:
@@ -489,7 +518,7 @@ class RunResult:
             "duration_ms": self.duration_ms,
             "campaigns": [_campaign_json(campaign) for campaign in self.campaigns],
             "recovered": [
-                {**asdict(recovery), "campaign": campaign.slug}
+                {**recovery.to_json(), "campaign": campaign.slug}
                 for campaign in self.campaigns
                 for recovery in campaign.recovered
             ],
@@ -563,7 +592,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         "token_ends": campaign.token_ends,
         "unmatched_patterns": list(campaign.unmatched_patterns),
         "switched_off": campaign.switched_off and campaign.switched_off.to_json(),
-        "adsets": [asdict(adset) for adset in campaign.adsets],
+        "adsets": [adset.to_json() for adset in campaign.adsets],
     }
 
 

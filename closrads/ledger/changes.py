@@ -21,8 +21,9 @@ pk                     sk                               item
 =====================  ===============================  =======================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, RollbackReason, UnexplainedPause
 from closrads.domain.damping import DemandHistory
@@ -30,7 +31,7 @@ from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.domain.tiers import KnownTier
 from closrads.errors import LedgerError, LedgerItemTooLargeError
-from closrads.ledger.dynamodb import AtomicWrite, Item, Table
+from closrads.ledger.dynamodb import LAST_KEY, AtomicWrite, Item, Table
 from closrads.ledger.records import (
     MAX_ITEM_BYTES,
     UNEXPLAINED,
@@ -73,6 +74,10 @@ _COUNTED = frozenset({None, RollbackReason.ADS_BROKEN, RollbackReason.PAUSE_UNEX
 
 ROLLED_BACK_WITHIN = timedelta(days=3)
 """Maximum time between a run and a rollback of its change, for the rollback to be rechecked."""
+
+
+MAX_LOOKED_THROUGH = 3_000
+"""Maximum number of a campaign's changes that are read to find an ad set's last ones: about 5 MB."""
 
 
 class Ledger:
@@ -145,6 +150,11 @@ class Ledger:
     def changes_between(self, slug: str, first: str, last: str) -> tuple[Change, ...]:
         """Return the changes in a campaign by the runs from id `first` to id `last`, in the order of the runs."""
         return tuple(map(change_of, self._table.query(campaign_key(slug), "CHANGE#", since=first, until=last)))
+
+    def newest_changes(self, slug: str, adsets: Collection[str]) -> Iterator[Change]:
+        """Yield the changes of ad sets, given by id, from the newest run to the oldest; pages are read lazily."""
+        items = self._table.newest(campaign_key(slug), "CHANGE#", f"CHANGE#{LAST_KEY}")
+        return (change_of(item) for item in islice(items, MAX_LOOKED_THROUGH) if item["adset"] in adsets)
 
     def changes_in_effect(self, slug: str, since: datetime) -> tuple[Change, ...]:
         """Return each ad set's last change that may have been written, if its state has changed since `since`.

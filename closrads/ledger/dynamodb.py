@@ -147,9 +147,12 @@ class Table:
         return list(self._items(condition, values, {"ConsistentRead": True} | ({"IndexName": index} if index else {})))
 
     def newest(self, pk: str, first: str, last: str) -> Iterator[Item]:
-        """Yield a partition's items with sort keys from `first` to `last` in descending order, read page by page."""
+        """Yield a partition's items with sort keys from `first` to `last` in descending order, read page by page.
+
+        The reads are strongly consistent.
+        """
         condition, values = "pk = :pk AND sk BETWEEN :first AND :last", {":pk": pk, ":first": first, ":last": last}
-        return self._items(condition, values, {"ScanIndexForward": False})
+        return self._items(condition, values, {"ScanIndexForward": False, "ConsistentRead": True})
 
     def put_operation(self, item: Item, condition: str = "", values: Item | None = None) -> Operation:
         """Return a put of an item as an operation of a transaction."""

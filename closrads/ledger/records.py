@@ -397,7 +397,9 @@ def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
 def _report_item(report: SyncReport) -> Item:
     """Return a report's own fields: an invocation of an older version may read the item while a new one is deployed."""
     item = {
-        **asdict(report),
+        **asdict(replace(report, adsets=(), recovered=(), unexplained=(), waiting=())),
+        "adsets": [adset.to_json() for adset in report.adsets],
+        "recovered": [recovery.to_json() for recovery in report.recovered],
         "unexplained": [unexplained_item(pause) for pause in report.unexplained],
         "waiting": [state.to_json() for state in report.waiting],
     }

@@ -176,9 +176,17 @@ class GraphApi:
         return self._once("GET", path, params, expects, REPORT_SECONDS)
 
     def get_all(
-        self, path: str, params: Mapping[str, Any], page_size: int, *, reserve: float = RESERVED_SECONDS
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        page_size: int,
+        *,
+        reserve: float = RESERVED_SECONDS,
+        max_pages: int | None = None,
     ) -> list[JsonObject]:
         """Read every row of a list, in smaller pages if Meta does not answer a larger one.
+
+        With `max_pages`, only so many pages are read.
 
         Meta reports a page that is too large in many ways, also as an unknown error or as an HTML page
         (facebook-python-business-sdk #675). Each page that keeps failing is therefore halved, down to a single row: a
@@ -190,13 +198,15 @@ class GraphApi:
         Meta refuses a later page because the list has changed since the first, the list is read from the start once.
         """
         try:
-            return self._pages(path, params, page_size, reserve)
+            return self._pages(path, params, page_size, reserve, max_pages)
         except MetaInvalidError as error:
             if error.code != _INVALID_CURSOR:
                 raise
-            return self._pages(path, params, page_size, reserve)
+            return self._pages(path, params, page_size, reserve, max_pages)
 
-    def _pages(self, path: str, params: Mapping[str, Any], page_size: int, reserve: float) -> list[JsonObject]:
+    def _pages(
+        self, path: str, params: Mapping[str, Any], page_size: int, reserve: float, max_pages: int | None
+    ) -> list[JsonObject]:
         rows: list[JsonObject] = []
         cursor: str | None = None
         seen: set[str | None] = set()
@@ -216,9 +226,9 @@ class GraphApi:
                 continue
             retried = (MetaTransientError, MetaRateLimitError)
             rows += page["data"]
-            if not (page.get("paging") or {}).get("next"):
-                return rows
             seen.add(cursor)
+            if not (page.get("paging") or {}).get("next") or len(seen) == max_pages:
+                return rows
             cursor = _next_cursor(page["paging"])
             if cursor is None or cursor in seen:
                 raise MetaTransientError(f"Meta's list {path} goes on, but not to a new page")

@@ -1,4 +1,4 @@
-"""PURE: Meta's rows → ad sets, ads and status changes."""
+"""PURE: Meta's rows → ad sets, ads and rows of the activity log."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
+from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import Actor, StatusChange
 from closrads.errors import MetaInvalidError
 from closrads.meta.error_codes import JsonObject, parse_json
@@ -14,6 +15,8 @@ from closrads.meta.targeting_write import has_targeting
 from closrads.redaction import MAX_NAME_CHARS, one_line
 
 _STATUS_EVENTS = frozenset({"update_ad_run_status", "update_ad_run_status_to_be_set_after_review"})
+_TARGETING_EVENT = "update_ad_set_target_spec"
+_VALUES = ("old_value", "new_value")
 _SWITCHED_OFF, _SWITCHED_ON = frozenset({"inactive", "paused"}), frozenset({"active"})
 _META = frozenset({"meta", "facebook"})
 _IN_LEARNING = frozenset({"LEARNING", "FAIL"})
@@ -180,3 +183,33 @@ def parse_status_change(row: JsonObject) -> StatusChange | None:
     return StatusChange(
         ad_id=str(ad_id), at=at, switched_on=status.lower() in _SWITCHED_ON, actor=actor, name=one_line(str(name or ""))
     )
+
+
+def parse_targeting_edit(row: JsonObject) -> TargetingEdit | None:
+    """Return the edit of an ad set's locations in a row of the activity log; None if the row is of another kind.
+
+    Marketing API reference "Ad Activity". `extra_data` describes the whole targeting before and after as lists of
+    display texts, each with a heading such as "Location - Living in:". If it cannot be read, the row counts: it may be
+    the one that is looked for.
+    """
+    at, adset_id, name = _time(row.get("event_time")), row.get("object_id"), row.get("actor_name")
+    if row.get("event_type") != _TARGETING_EVENT or at is None:
+        return None
+    extra = parse_json(row.get("extra_data"))
+    before, after = ((_locations(extra.get(key)) if isinstance(extra, dict) else None) for key in _VALUES)
+    if before is not None and before == after:
+        return None
+    app_id = row.get("application_id")
+    return TargetingEdit(
+        adset_id=str(adset_id),
+        at=at,
+        name=one_line(name, MAX_NAME_CHARS) if isinstance(name, str) else "",
+        app_id=str(app_id) if isinstance(app_id, str | int) else "",
+    )
+
+
+def _locations(described: Any) -> list[JsonObject] | None:
+    """Return the entries of a described targeting that are about locations; None if it cannot be read."""
+    if not isinstance(described, list) or not all(isinstance(entry, dict) for entry in described):
+        return None
+    return [entry for entry in described if "location" in str(entry.get("content")).lower()]

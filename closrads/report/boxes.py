@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
+from closrads.domain.drift import Drift
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.redaction import MAX_ERROR_CHARS, one_line
@@ -18,6 +19,7 @@ from closrads.report.wording import (
     COUNTS_ANEW,
     COUNTS_ANEW_TEXT,
     EMPTY,
+    LEFT_BY,
     LEFT_TO,
     NO_EFFECT,
     NOBODY_LEFT,
@@ -42,6 +44,7 @@ from closrads.report.wording import (
     ad_issue,
     adset_issue,
     campaign_error,
+    day_and_time,
     day_of,
     how_long,
     in_the_past,
@@ -169,7 +172,7 @@ def _of_recovery(result: RunResult, campaign: SyncReport, recovery: Recovery) ->
     item = Item(line(campaign.campaign_name), "ad set", OLD_RESTORE_FAILED, (adset_link(campaign, recovery),))
     if recovery.state is ChangeState.ROLLBACK_FAILED:
         return Finding(RESTORE_FAILED, item)
-    text = RECOVERY_TEXTS.get(recovery.state, STILL_OPEN_TEXT)
+    text = _left_by(result, recovery.drift) or RECOVERY_TEXTS.get(recovery.state, STILL_OPEN_TEXT)
     kind = RECOVERED if not recovery.state.is_open else OPEN if result.dry_run else STILL_OPEN
     return Finding(kind, Item(item.campaign, item.noun, text, item.links))
 
@@ -191,6 +194,8 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
     text, detail = said.text, said.detail
     if adset.result is Result.ROLLBACK_FAILED:
         text, detail = _not_restored(adset)
+    if adset.result is Result.SUPERSEDED:
+        text = _left_by(result, adset.drift) or text
     if ads:
         is_over = adset.result is Result.REVERTED
         told = "; ".join(
@@ -200,6 +205,11 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
         text = f"{text}: {told}"
     of = [ad_link(campaign, each.name, each.id, "") for each in ads.values() if said.kind.who is Who.YOU]
     yield Finding(said.kind, Item(name, "ad set", text, (link,), detail=detail, ads=tuple(of)))
+
+
+def _left_by(result: RunResult, drift: Drift | None) -> str:
+    """Return who has set the states that a change has met; empty if that is not known."""
+    return LEFT_BY.format(line(drift.by), day_and_time(drift.at, result)) if drift and drift.by and drift.at else ""
 
 
 def _not_restored(adset: AdSetResult) -> tuple[str, str]:

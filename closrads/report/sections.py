@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from closrads.domain.drift import Drift
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.redaction import one_line
@@ -27,6 +29,7 @@ from closrads.report.subject import (
 from closrads.report.wording import (
     ABOUT,
     COUNTED_OF,
+    DRIFT,
     LEFT_ALONE,
     LIFTED,
     REASONS,
@@ -34,6 +37,7 @@ from closrads.report.wording import (
     api_notice,
     clock_time,
     day_of,
+    drift,
     how_long,
     learning,
     next_run,
@@ -50,6 +54,7 @@ MAX_ROWS = 12
 MAX_TROUBLES = 2
 """Different troubles of a campaign that its row counts."""
 _MAX_LEARNING_NAME_CHARS = 40
+Told = TypeVar("Told", AdSetResult, Recovery)
 _MAX_GROUPS = 2
 """Different changes of a campaign that its row has in full."""
 _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
@@ -59,8 +64,7 @@ _SIGNS = {"red": "✗", "orange": "⚠", "green": "✓", "grey": "·"}
 def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "") -> Content:
     """Return the complete content of the report on a run; the parameters are those of `build_report`."""
     local = result.started_at.astimezone(timezone)
-    switches = (replace(switch, since=switch.since.astimezone(timezone)) for switch in result.switched_off)
-    result = replace(result, switched_off=tuple(switches))
+    result = _in_zone(result, timezone)
     day = f"{local:%a} {local.day} {local:%b}"
     boxes = boxes_of(findings_of(result))
     rows, quiet = _rows(result)
@@ -93,6 +97,28 @@ def _learning(result: RunResult, adset: AdSetResult, timezone: ZoneInfo) -> str:
     if not adset.learning_since:
         return name
     return f"{name} (since {day_of(datetime.fromisoformat(adset.learning_since).astimezone(timezone), result)})"
+
+
+def _in_zone(result: RunResult, timezone: ZoneInfo) -> RunResult:
+    """Return the result with the times that a reader sees in `timezone`."""
+
+    def local(told: Told) -> Told:
+        if told.drift is None or told.drift.at is None:
+            return told
+        return replace(told, drift=replace(told.drift, at=told.drift.at.astimezone(timezone)))
+
+    return replace(
+        result,
+        switched_off=tuple(replace(switch, since=switch.since.astimezone(timezone)) for switch in result.switched_off),
+        campaigns=tuple(
+            replace(
+                campaign,
+                adsets=tuple(map(local, campaign.adsets)),
+                recovered=tuple(map(local, campaign.recovered)),
+            )
+            for campaign in result.campaigns
+        ),
+    )
 
 
 def _told(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
@@ -240,10 +266,25 @@ def _signs(added: Iterable[str], removed: Iterable[str]) -> str:
 
 
 def _sections(result: RunResult, *, is_short: bool) -> Iterator[Section]:
-    """Yield the details of each campaign; of many, only of those with trouble."""
+    """Yield the details of each campaign; of many, of those without trouble only what somebody else did."""
     for campaign in result.campaigns:
-        if (is_short or not campaign_is_fine(result, campaign)) and (facts := tuple(_facts(result, campaign))):
-            yield Section(line(campaign.campaign_name), facts, _demand(result, campaign))
+        name, drifts = line(campaign.campaign_name), tuple(_drifts(result, campaign))
+        if not is_short and campaign_is_fine(result, campaign):
+            if drifts:
+                yield Section(name, drifts, None)
+        elif facts := (*_facts(result, campaign), *drifts):
+            yield Section(name, facts, _demand(result, campaign))
+
+
+def _drifts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
+    """Yield what other people did to the states of ad sets: of each of them once, with what became of it."""
+    groups: dict[tuple[str, Result], list[tuple[str, Drift]]] = {}
+    for adset in campaign.adsets:
+        if adset.drift and adset.result is not Result.SUPERSEDED:  # that has a box, which names who it was
+            groups.setdefault((adset.drift.by, adset.result), []).append((line(adset.name), adset.drift))
+    for (_, ended), adsets in groups.items():
+        drifts = [of for _, of in adsets]
+        yield Fact(DRIFT, drift(result, names([name for name, _ in adsets]), len(adsets), drifts, ended))
 
 
 def _facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
@@ -371,6 +412,7 @@ def _raw_campaign(result: RunResult, campaign: SyncReport) -> Iterator[str]:
         became = f"{recovery.found} by run {run_id}, now {recovery.state}"
         yield f"{name} · {_named(recovery)}: {_with_issues(became, recovery.issues)}"
     yield from _raw_adsets(name, campaign)
+    yield from _raw_drifts(name, campaign)
     if beyond := campaign.reaching_beyond:
         setting = "targeting_automation.individual_setting.geo is 1, so it may be shown outside its states"
         yield f"{name} · {', '.join(map(_named, beyond))}: {setting}"
@@ -393,6 +435,16 @@ def _raw_adsets(campaign: str, report: SyncReport) -> Iterator[str]:
             groups.setdefault((str(adset.result), adset.issues), []).append(adset)
     for (word, issues), adsets in groups.items():
         yield f"{campaign} · {', '.join(map(_named, adsets))}: {_with_issues(word, issues)}"
+
+
+def _raw_drifts(campaign: str, report: SyncReport) -> Iterator[str]:
+    """Yield who else set the states of ad sets: of several with the same ones and the same person, once."""
+    groups: dict[str, list[AdSetResult | Recovery]] = {}
+    for told, found in report.drifts:
+        what = f"{_signs(found.added, found.removed)} by {line(found.by) or 'unknown'}".strip()
+        groups.setdefault(what, []).append(told)
+    for what, of in groups.items():
+        yield f"{campaign} · {', '.join(map(_named, of))}: drift {what}"
 
 
 def _named(of: AdSetResult | Recovery) -> str:

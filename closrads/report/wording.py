@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
+from closrads.domain.drift import Drift
 from closrads.domain.request import PUSH, Action
 from closrads.domain.results import Result, RunResult
 from closrads.domain.schedule_times import SCHEDULE_OFF, parse_schedule
@@ -613,6 +614,59 @@ CHANGED_BEFORE = Kind("grey", "Changed since the last daily report", Who.NOBODY)
 OFF_ADS_TEXT = "has been off since a change of its ad set on {}, and Meta does not say by whom"
 
 
+# --- what somebody else did
+
+DRIFT = "Changed by somebody else"
+"""Label of who set other states since the last update, and which."""
+LEFT_BY = "was changed by {} on {}, and was left like that"
+"""What is said of an ad set that somebody else changed at a known time before its own change was done."""
+_SOMEBODY = "Somebody"
+_DRIFT_ENDS = {
+    Result.UPDATED: ("; it has today's states again", "; they have today's states again"),
+    Result.REVERTED: ("; it was left like that", "; they were left like that"),
+    Result.FAILED: ("; it was left like that", "; they were left like that"),
+}
+"""What became of the states that somebody else had set, of one ad set and of several."""
+
+
+def drift(result: RunResult, of: str, count: int, drifts: Sequence[Drift], ended: Result) -> str:
+    """Return who changed the states of ad sets, how and when, and what became of that.
+
+    Parameters
+    ----------
+    of
+        The names of the ad sets.
+    count
+        Their number.
+    drifts
+        What was done to each, by the same person or by nobody knows whom.
+    ended
+        The result of all of them.
+    """
+    who = drifts[0].by or _SOMEBODY
+    where = f"{of}" if count == 1 else f"{count} ad sets ({of})"
+    did = {_done(each.added, each.removed) for each in drifts}
+    what = f"{did.pop()} in {where}" if len(did) == 1 else f"changed the states of {where}"
+    unknown = "" if drifts[0].by else ", and Meta does not say who"
+    end = _DRIFT_ENDS.get(ended, ("", ""))[count > 1]
+    return f"{who} {what} {_when(drifts, result)}{unknown}{end}"
+
+
+def _done(added: Sequence[str], removed: Sequence[str]) -> str:
+    did = (f"{verb} {', '.join(codes)}" for verb, codes in (("took out", removed), ("added", added)) if codes)
+    return " and ".join(did)
+
+
+def _when(drifts: Sequence[Drift], result: RunResult) -> str:
+    times = sorted(each.at for each in drifts if each.at)
+    if not times:
+        return "since the last update"
+    if len(drifts) == 1:
+        return f"on {day_and_time(times[0], result)}"
+    first, last = day_of(times[0], result), day_of(times[-1], result)
+    return f"on {first}" if first == last else f"between {first} and {last}"
+
+
 # --- words of the first line and the subject
 
 ACTIONS = {Action.SYNC: "", Action.RECHECK: "second look", Action.UNDO: "undo"}
@@ -692,6 +746,11 @@ def day_of(moment: datetime, result: RunResult) -> str:
 def clock_time(moment: datetime) -> str:
     """Return the time of day, such as “6:30 am”."""
     return f"{moment.hour % 12 or 12}:{moment:%M} {'ap'[moment.hour // 12]}m"
+
+
+def day_and_time(moment: datetime, result: RunResult) -> str:
+    """Return the day of a moment, as `day_of` does, and its time of day."""
+    return f"{day_of(moment, result)}, {clock_time(moment)}"
 
 
 def next_run(result: RunResult, schedule: str, timezone: ZoneInfo) -> str:
@@ -800,7 +859,7 @@ def times(count: int) -> str:
 
 def time_of(moment: datetime) -> str:
     """Return the weekday and the time of a moment, such as “Mon 6:30 am”."""
-    return f"{moment:%a} {moment.hour % 12 or 12}:{moment:%M} {'ap'[moment.hour // 12]}m"
+    return f"{moment:%a} {clock_time(moment)}"
 
 
 def plan_notice(plan_id: str) -> str:

@@ -77,6 +77,7 @@ class TestRuns:
             "counts": {"unchanged": 2},
             "restarts_learning": 0,
             "still_learning": {},
+            "drift": [],
         }
         assert rows[1]["counts"] == {"updated": 7, "unchanged": 1}
 
@@ -156,6 +157,19 @@ class TestRuns:
         assert "Owner Operators" not in newer
         assert "truckers: 2 updated" in older
         assert "+MS +SC −PA" in older
+
+    def test_what_somebody_else_has_changed(self, call: Call, business: Sandbox, fake_time: FakeTime) -> None:
+        """Below the run that has met it, and for machines too."""
+        live_run(call, TRUCKERS)
+        (adset,) = (each for each in business.meta.adsets.values() if each.name == "Owner Operators")
+        fake_time.pass_by(3600)
+        business.meta.person_edits_targeting(adset.id, states="OH", published=True)
+        fake_time.next_day()
+        run_id = live_run(call, TRUCKERS)
+
+        told = "truckers: Owner Operators: its states were changed by Pat Example at 2026-05-04 11:30 UTC"
+        assert f"⚠ {told}" in call("history", "--run", run_id).output
+        assert told in str(listed(call)[0]["drift"])
 
     def test_none_yet(self, call: Call) -> None:
         """A sentence, no empty table."""

@@ -10,6 +10,7 @@ from closrads.cli import summary
 from closrads.cli.past import Aftermath
 from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
+from closrads.domain.drift import Drift
 from closrads.domain.request import Action
 from closrads.domain.results import (
     AdSetResult,
@@ -209,4 +210,24 @@ def test_what_is_left_alone_by_wish() -> None:
     assert found.notes == (
         "no ad set that is on now matches “A*”, “B” of campaigns/veterans/skip_adsets",
         "every ad set is left alone by wish, so nothing follows the demand",
+    )
+
+
+def test_who_else_has_changed_states_is_told() -> None:
+    """Of an ad set beside its issues, of an earlier change beside its state."""
+    at = datetime(2026, 5, 3, 13, 30, tzinfo=UTC)
+    one = adset("Broad", Result.UPDATED, issues=("look",), drift=Drift(("GA",), ("OH",), "Jane Example", at))
+    two = adset("Narrow", Result.UPDATED, drift=Drift((), ("OH",)))
+    earlier = Recovery(
+        "run 1", "3", "Old", ChangeState.WRITTEN, ChangeState.SUPERSEDED, drift=Drift((), (), "Jane", at)
+    )
+
+    (campaign,) = summary.campaigns(result(one, two, recovered=(earlier,)))
+
+    assert [line.reasons for line in campaign.lines] == [
+        ("look", "its states were changed by Jane Example at 2026-05-03 13:30 UTC: +GA −OH"),
+        ("its states were changed by somebody else: −OH",),
+    ]
+    assert campaign.notes == (
+        "from run run 1: Old was written, is superseded; its states were changed by Jane at 2026-05-03 13:30 UTC",
     )

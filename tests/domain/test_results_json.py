@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.damping import WaitingState
+from closrads.domain.drift import Drift
 from closrads.domain.request import Action
 from closrads.domain.results import (
     ERROR_RESULTS,
@@ -32,12 +33,13 @@ from closrads.redaction import one_line
 texts = st.text(max_size=20)
 several = st.lists(texts, max_size=MAX_ISSUES + 2).map(tuple)
 moments = st.datetimes(timezones=st.just(UTC))
+drifts = st.none() | st.builds(Drift, several, several, texts, st.none() | moments)
 recoveries = st.builds(
-    Recovery, texts, texts, texts, st.sampled_from(ChangeState), st.sampled_from(ChangeState), several
+    Recovery, texts, texts, texts, st.sampled_from(ChangeState), st.sampled_from(ChangeState), several, drift=drifts
 )
 adsets = st.builds(
     AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 9), several, texts,
-    several, several, st.none() | st.just("") | moments.map(datetime.isoformat), st.booleans(),
+    several, several, st.booleans(), st.none() | st.just("") | moments.map(datetime.isoformat), st.booleans(), drifts,
 )  # fmt: skip
 pauses = st.builds(UnexplainedPause, texts, texts, st.dictionaries(texts, texts, max_size=2), moments)
 switches = st.builds(SwitchedOff, moments, texts, texts)
@@ -186,6 +188,8 @@ def test_an_error_that_an_older_version_did_not_count_is_one_now() -> None:
         RUN | {"campaigns": [{"slug": "veterans"}]},
         RUN | {"campaigns": [CAMPAIGN | {"adsets": [{"id": "1", "name": "Broad", "result": "lost"}]}]},
         RUN | {"campaigns": [CAMPAIGN], "recovered": [{"campaign": "veterans"}]},
+        RUN
+        | {"campaigns": [CAMPAIGN | {"adsets": [{"id": "1", "name": "B", "result": "updated", "drift": {"by": 1}}]}]},
     ],
 )
 def test_what_is_no_result_is_refused(value: Any) -> None:

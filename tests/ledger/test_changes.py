@@ -450,6 +450,19 @@ class TestReading:
         assert newest(-0.1) == {}
         assert ledger(world).changes_in_effect("truckers", START - timedelta(days=2)) == ()
 
+    def test_the_newest_changes_of_some_ad_sets(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From the newest run to the oldest, and not of all times."""
+        for number, adset in enumerate(["501", "502", "501", "503", "501"]):
+            prepare(ledger(world), a_change(id=adset, run_id=f"run {number}"))
+
+        def newest() -> list[tuple[str, str]]:
+            changes = ledger(world).newest_changes("veterans", {"501", "502"})
+            return [(change.run_id, change.before.id) for change in changes]
+
+        assert newest() == [("run 4", "501"), ("run 2", "501"), ("run 1", "502"), ("run 0", "501")]
+        monkeypatch.setattr("closrads.ledger.changes.MAX_LOOKED_THROUGH", 3)
+        assert newest() == [("run 4", "501"), ("run 2", "501")]
+
     def test_a_change_of_an_earlier_day_that_was_rolled_back_since_is_among_them(self, world: World) -> None:
         """That rollback was a write too, and its ads may break as late as after any other."""
         prepared_at = START - timedelta(days=2)

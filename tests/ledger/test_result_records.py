@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.drift import Drift
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
 from closrads.domain.runs import CampaignProgress
@@ -88,6 +90,21 @@ def test_progress_is_kept_as_the_version_before_reads_it() -> None:
     assert kept.pop("unmatched_patterns") == []
     assert kept == KEPT_REPORT
     assert item["graph"] == {"round_trips": 3, "operations": 5, "points": 7}
+
+
+def test_drift_is_kept() -> None:
+    """Of what the run has changed, and of what it found open; who has none takes no room for it."""
+    drift = Drift(("GA",), ("OH",), "Jane Example", NOW)
+    (adset,), (recovery,) = PROGRESS.report.adsets, PROGRESS.report.recovered
+    report = replace(
+        PROGRESS.report, adsets=(replace(adset, drift=drift), adset), recovered=(replace(recovery, drift=drift),)
+    )
+    item = progress_item("run", replace(PROGRESS, report=report), NOW)
+
+    assert progress_of(item) == replace(PROGRESS, report=report)
+    result = RunResult("run", Action.SYNC, False, NOW, 5, (report,))
+    assert run_record_of(a_record(ended_at=NOW.isoformat(), result=result_item(result.to_json()))).result == result
+    assert ["drift" in each for each in json.loads(zlib.decompress(item["report"]))["adsets"]] == [True, False]
 
 
 def test_progress_that_the_version_before_kept_is_read() -> None:

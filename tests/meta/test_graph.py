@@ -389,6 +389,15 @@ def test_a_list_ends_where_meta_says_so(world: World, names: set[str], empty_pag
     assert (len(found), set(found)) == (7, names)
 
 
+@pytest.mark.parametrize(("max_pages", "rows"), [(1, 2), (3, 6), (4, 7), (5, 7)])
+def test_a_list_may_be_read_in_part(world: World, names: set[str], max_pages: int, rows: int) -> None:
+    """The newest rows of a log, for instance."""
+    found = world.api().get_all(f"{VETERANS}/adsets", FIELDS, 2, max_pages=max_pages)
+
+    assert (len(found), len(names)) == (rows, 7)
+    assert world.meta.round_trips == min(max_pages, 4)
+
+
 def test_a_cursor_on_the_last_page_is_not_followed(world: World, names: set[str]) -> None:
     """Only `next` says that there is more; a full last page with a cursor costs no further call."""
     assert len(read_names(world, len(names))) == 7

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
+from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import Actor, StatusChange
 from closrads.errors import MetaInvalidError
-from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change, parse_whole_adset
+from closrads.meta.parsing import parse_ad, parse_adset, parse_status_change, parse_targeting_edit, parse_whole_adset
 from closrads.redaction import MAX_NAME_CHARS
 from tests.world import START, ids
 
@@ -353,3 +354,70 @@ class TestStatusChanges:
         found = parse_status_change(row)
 
         assert found is None or found.ad_id
+
+
+def described(states: str, ages: str = "18 - 65", heading: str = "Location - Living in:") -> list[dict[str, Any]]:
+    """Return a targeting as the log describes it."""
+    return [{"content": heading, "children": [f"United States: {states}"]}, {"content": "Age:", "children": [ages]}]
+
+
+def targeting_row(before: Any, after: Any, **more: Any) -> dict[str, Any]:
+    """Return a row of the activity log in which an ad set gets another targeting."""
+    told = {"old_value": before, "new_value": after, "type": "targets_spec"}
+    usual = {"event_type": "update_ad_set_target_spec", "application_id": "90", "extra_data": json.dumps(told)}
+    return activity(**{**usual, **more})
+
+
+OHIO, TEXAS = described("Ohio"), described("Texas")
+
+
+class TestTargetingEdits:
+    """A row of the activity log about other locations."""
+
+    @pytest.mark.parametrize(
+        "case",
+        ids(
+            [
+                ("other states", (targeting_row(OHIO, TEXAS), "Pat Example", "90")),
+                ("and another age", (targeting_row(OHIO, described("Texas", "21 - 65")), "Pat Example", "90")),
+                ("the first states", (targeting_row([], TEXAS), "Pat Example", "90")),
+                ("an app's number", (targeting_row(OHIO, TEXAS, application_id=90), "Pat Example", "90")),
+                ("no app", (targeting_row(OHIO, TEXAS, application_id=None), "Pat Example", "")),
+                ("an app that is a list", (targeting_row(OHIO, TEXAS, application_id=[1]), "Pat Example", "")),
+                ("no name", (targeting_row(OHIO, TEXAS, actor_name=None), "", "90")),
+                ("a name in two lines", (targeting_row(OHIO, TEXAS, actor_name="Pat\nExample"), "Pat Example", "90")),
+                ("a name that is a number", (targeting_row(OHIO, TEXAS, actor_name=7), "", "90")),
+                ("no details", (targeting_row(OHIO, TEXAS, extra_data=None), "Pat Example", "90")),
+                ("details that are a list", (targeting_row(OHIO, TEXAS, extra_data="[]"), "Pat Example", "90")),
+                ("a text before", (targeting_row("Ohio", OHIO), "Pat Example", "90")),
+                ("texts", (targeting_row(["Ohio"], ["Ohio"]), "Pat Example", "90")),
+            ]
+        ),
+    )  # fmt: skip
+    def test_who_it_was(self, case: tuple[dict[str, Any], str, str]) -> None:
+        """What cannot be read may be the edit that is looked for, so it counts."""
+        row, name, app_id = case
+        assert parse_targeting_edit(row) == TargetingEdit("11", AT, name, app_id)
+
+    @pytest.mark.parametrize(
+        "row",
+        ids(
+            [
+                ("another age only", targeting_row(OHIO, described("Ohio", "21 - 65"))),
+                ("another event", targeting_row(OHIO, TEXAS, event_type="update_ad_set_run_status")),
+                ("an event that is a list", targeting_row(OHIO, TEXAS, event_type=[])),
+                ("no time", targeting_row(OHIO, TEXAS, event_time=None)),
+                ("nothing", {}),
+            ]
+        ),
+    )
+    def test_what_tells_nothing_of_locations(self, row: dict[str, Any]) -> None:
+        """It is left out."""
+        assert parse_targeting_edit(row) is None
+
+    @given(hostile(targeting_row(OHIO, TEXAS)))
+    def test_whatever_a_row_holds_it_is_used_or_left_out(self, row: dict[str, Any]) -> None:
+        """A name is no reason for a run to fail."""
+        found = parse_targeting_edit(row)
+
+        assert isinstance(found, TargetingEdit | None)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
+from closrads.domain.drift import Drift
 from closrads.domain.plan import _LEFT_AS_IT_WAS
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
@@ -117,6 +118,12 @@ _STUCK = adsets(1, Result.ROLLBACK_FAILED, MISSING_FORM, "Its targeting was NOT 
 _TROUBLES = (Result.FAILED, Result.SKIPPED_PREFLIGHT, REVERTED, Result.NEEDS_ATTENTION, Result.DEFERRED)
 
 
+def _drifted(results: Iterable[AdSetResult], by: str) -> tuple[AdSetResult, ...]:
+    """Return ad sets whose states somebody else had changed before the run."""
+    at = datetime(2026, 5, 3, 18, 2, tzinfo=UTC) if by else None
+    return tuple(replace(adset, drift=Drift(("TX",), ("NY", "OH"), by, at)) for adset in results)
+
+
 def _of_500(*results: Result) -> RunResult:
     """Return a run with 500 ad sets in 3 campaigns, each with one of the results in turn."""
     issue = (MISSING_FORM,) if UPDATED not in results else ()
@@ -187,6 +194,11 @@ RESULTS = {
             below_min_demand=("AR", "CA"),
         ),
         replace(TRUCKERS, counts_anew=True),
+    ),
+    "drift": run(
+        campaign("Veterans", _drifted(adsets(3, UPDATED), "Jane Example")),
+        campaign("Truckers", _drifted(adsets(1, UPDATED), "") + adsets(1, UPDATED, start=1), STATES[3:18]),
+        campaign("Mortgage", _drifted(adsets(1, Result.SUPERSEDED), "Jane Example")),
     ),
     "earlier run": run(
         replace(

@@ -1,0 +1,164 @@
+"""PURE: drift, the states of an ad set that somebody else has set since our last change of it, and who that was."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from closrads.domain.changes import Change, ChangeState
+from closrads.domain.health import CLOCK_TOLERANCE
+from closrads.domain.targeting import states
+from closrads.redaction import MAX_NAME_CHARS, one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What somebody else did to the states of an ad set, as USPS codes, and who it was."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    """Both compared with what our last change left; both empty if that change itself was superseded."""
+    by: str = ""
+    """The name in Meta's activity log; empty if it is not known."""
+    at: datetime | None = None
+    """When it was done; None if it is not known."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by", one_line(self.by, MAX_NAME_CHARS))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the drift as a JSON object."""
+        at = self.at.isoformat() if self.at else None
+        return {"added": list(self.added), "removed": list(self.removed), "by": self.by, "at": at}
+
+    @classmethod
+    def from_json(cls, drift: Mapping[str, Any]) -> Self:
+        """Return the drift from its JSON object; raise a `KeyError`, `TypeError` or `ValueError` if it is none."""
+        at = drift["at"] and datetime.fromisoformat(drift["at"]).astimezone(UTC)
+        return cls(tuple(drift["added"]), tuple(drift["removed"]), drift["by"], at)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetingEdit:
+    """One row of Meta's activity log: somebody changed the locations of an ad set."""
+
+    adset_id: str
+    at: datetime
+    name: str
+    """The actor's name, as Meta shows it."""
+    app_id: str
+    """The app that was used; empty if Meta does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is known of a drift before the activity log has been read."""
+
+    adset_id: str
+    drift: Drift
+    since: datetime
+    """Time from which it may have been done."""
+    until: datetime | None
+    """Time by which it was done; None if that is now."""
+    ours: tuple[Change, ...]
+    """Our own changes of the ad set at that time."""
+
+
+def is_complete(changes: Sequence[Change], run_id: str | None) -> bool:
+    """Return whether the newest changes of an ad set go back far enough for `trace`."""
+    own = _own(changes, run_id)
+    if own is None or own.state is ChangeState.SUPERSEDED:
+        return own is not None
+    return any(not each.was_never_seen for each in _before(own, changes))
+
+
+def trace(changes: Sequence[Change], run_id: str | None) -> Trace | None:
+    """Return the drift that a change of an ad set has met; None if there was none.
+
+    An ad set that was never changed before has no drift.
+
+    Parameters
+    ----------
+    changes
+        The newest changes of the ad set, in any order.
+    run_id
+        The run whose change is meant; None for the newest change that was superseded.
+    """
+    own = _own(changes, run_id)
+    if own is None:
+        return None
+    if own.state is ChangeState.SUPERSEDED:
+        return Trace(own.before.id, Drift(), own.prepared_at - CLOCK_TOLERANCE, None, (own,))
+    earlier = tuple(_in_effect(_before(own, changes)))
+    found = own.old_regions
+    if not earlier or any(found in _may_have_left(change) for change in earlier):
+        return None
+    left = earlier[0].new_regions if earlier[0].state is ChangeState.VERIFIED else earlier[0].old_regions
+    drift = Drift(states(found - left), states(left - found))
+    since, until = earlier[0].prepared_at - CLOCK_TOLERANCE, own.prepared_at + CLOCK_TOLERANCE
+    return Trace(own.before.id, drift, since, until, (own, *earlier))
+
+
+def attributed(found: Trace, edits: Iterable[TargetingEdit], app_id: str) -> Drift | None:
+    """Return the drift with who did it, as far as the log tells; None if there is nothing to tell.
+
+    That is so if a change was superseded by somebody whom the log does not name, which its result says already, and if
+    the last edit was our own: Meta has done an earlier write late.
+
+    Parameters
+    ----------
+    edits
+        Rows of the activity log, newest first; empty if it could not be read.
+    app_id
+        The app that our token belongs to; empty if it is not known.
+    """
+    rows = (row for row in edits if row.adset_id == found.adset_id and _is_within(found, row.at))
+    # What our own changes have written is no news; with our app known, any other row of ours is a late one.
+    others = (row for row in rows if not (_is_ours(row, found.ours, app_id) and _is_at_work(row.at, found.ours)))
+    last = max(others, key=lambda row: row.at, default=None)
+    if last is None:
+        return found.drift if found.until else None
+    return None if _is_ours(last, found.ours, app_id) else replace(found.drift, by=last.name, at=last.at)
+
+
+def _own(changes: Iterable[Change], run_id: str | None) -> Change | None:
+    if run_id is not None:
+        return next((change for change in changes if change.run_id == run_id), None)
+    superseded = (change for change in changes if change.state is ChangeState.SUPERSEDED)
+    return max(superseded, key=lambda change: change.prepared_at, default=None)
+
+
+def _before(own: Change, changes: Iterable[Change]) -> list[Change]:
+    """Return the changes before one that may have been written, the last first."""
+    before = (change for change in changes if change.run_id != own.run_id and change.prepared_at < own.prepared_at)
+    written = (change for change in before if change.state is not ChangeState.NOT_WRITTEN)
+    return sorted(written, key=lambda change: (change.changed_at, change.prepared_at), reverse=True)
+
+
+def _in_effect(last_first: Iterable[Change]) -> Iterator[Change]:
+    """Yield the last change, and before it those that it may have left in effect."""
+    for change in last_first:
+        yield change
+        if not change.was_never_seen:
+            return
+
+
+def _may_have_left(change: Change) -> Collection[frozenset[str]]:
+    """Return the sets of region keys that may be there without anybody else: Meta may do late what was rolled back."""
+    if change.state is ChangeState.VERIFIED:
+        return {change.new_regions}
+    return {change.old_regions, change.new_regions}
+
+
+def _is_within(found: Trace, at: datetime) -> bool:
+    return found.since <= at and (found.until is None or at <= found.until)
+
+
+def _is_ours(row: TargetingEdit, ours: Iterable[Change], app_id: str) -> bool:
+    """Return whether a row is our own: by its app or, if ours is not known, by its time."""
+    return row.app_id == app_id if app_id else _is_at_work(row.at, ours)
+
+
+def _is_at_work(at: datetime, ours: Iterable[Change]) -> bool:
+    """Return whether one of our changes was in progress at a time of Meta's clock."""
+    return any(change.prepared_at - CLOCK_TOLERANCE <= at <= change.changed_at + CLOCK_TOLERANCE for change in ours)

@@ -1,0 +1,132 @@
+"""What somebody else did to the states of ad sets since our last change: from the ledger, and from Meta's activity log.
+
+It is found out once all changes are done, and nothing depends on it: what cannot be read is not known.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from closrads.concurrency import map_concurrently
+from closrads.domain.changes import Change, ChangeState
+from closrads.domain.drift import Drift, TargetingEdit, Trace, attributed, is_complete, trace
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, Recovery, Result, SyncReport
+from closrads.errors import LedgerError
+from closrads.facebook_client import read_app_id, read_targeting_edits
+from closrads.ledger.changes import Ledger
+from closrads.meta.graph import READ_POINTS, RESERVED_SECONDS, GraphApi
+from closrads.observability import log_defect, logger
+from closrads.redaction import Secret
+
+AT_ONCE = 10
+"""Maximum number of campaigns, and of ad accounts, for which something is read at once."""
+LOG_REACHES = timedelta(days=7)
+"""Time for which the activity log is read: of a busy ad account, Meta does not answer for a much longer one."""
+SPARED_SECONDS = 2 * RESERVED_SECONDS
+"""Last seconds of an invocation in which nothing is read for this any more."""
+_BEGUN = frozenset({Result.UPDATED, Result.REVERTED, Result.FAILED, Result.UNVERIFIED, Result.ROLLBACK_FAILED})
+"""Results of a sync that may have a change in the ledger which was not superseded."""
+
+Key = tuple[str, str | None]
+"""The id of an ad set, and the run whose change of it is meant; None for its newest change that was superseded."""
+Log = tuple[Sequence[TargetingEdit], str]
+"""Rows of the activity log, and the id of our app."""
+
+
+def with_drift(
+    ledger: Ledger,
+    run_id: str,
+    action: Action,
+    reports: Sequence[SyncReport],
+    api_of: Callable[[str], tuple[GraphApi, Secret]],
+) -> tuple[SyncReport, ...]:
+    """Return the reports of a live run with the drift that it has met, and who caused that.
+
+    The ledger is read once per campaign with changes, the activity log once per ad account with drift.
+
+    Parameters
+    ----------
+    api_of
+        Returns what reads from Meta for a campaign, given by its slug, and its token.
+    """
+    try:
+        found = map_concurrently(lambda report: _traces(ledger, run_id, action, report), reports, AT_ONCE)
+        logs = _read_logs(reports, found, api_of)
+        return tuple(
+            _attributed(report, run_id, action, traces, logs[report.fb_ad_account_id]) if traces else report
+            for report, traces in zip(reports, found, strict=True)
+        )
+    except Exception as error:  # noqa: BLE001 - all changes are done: a defect here must not make the run a failure
+        log_defect(error)
+        return tuple(reports)
+
+
+def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> Mapping[Key, Trace]:
+    """Return the drift of a campaign's ad sets; the ledger is read only if there may be some."""
+    everything: tuple[AdSetResult | Recovery, ...] = (*report.adsets, *report.recovered)
+    keys = {key for told in everything if (key := _key(told, run_id, action))}
+    missing = set(keys)
+    changes: dict[str, list[Change]] = {adset_id: [] for adset_id, _ in keys}
+    try:
+        for change in ledger.newest_changes(report.slug, changes) if keys else ():
+            of_adset = changes[change.before.id]
+            of_adset.append(change)
+            missing -= {key for key in missing if key[0] == change.before.id and is_complete(of_adset, key[1])}
+            if not missing:
+                break
+    except LedgerError as error:
+        logger.warning("ledger.drift_unread", extra={"campaign": report.slug, "error": str(error)})
+        return {}
+    return {key: found for key in keys if (found := trace(changes[key[0]], key[1]))}
+
+
+def _key(told: AdSetResult | Recovery, run_id: str, action: Action) -> Key | None:
+    """Return whose drift is to be looked for; None if there can be none, or if it is known."""
+    if told.drift:
+        return None
+    if isinstance(told, Recovery):
+        return (told.id, told.run_id) if told.state is ChangeState.SUPERSEDED else None
+    if told.result is Result.SUPERSEDED:
+        return told.id, None if action is Action.RECHECK else run_id
+    may_have_met = action is Action.SYNC and told.result in _BEGUN and (told.added or told.removed)
+    return (told.id, run_id) if may_have_met else None
+
+
+def _read_logs(
+    reports: Sequence[SyncReport],
+    found: Sequence[Mapping[Key, Trace]],
+    api_of: Callable[[str], tuple[GraphApi, Secret]],
+) -> dict[str, Log]:
+    """Return the activity log of each ad account with drift, as far as time and quota allow to read it."""
+    slugs: dict[str, str] = {}
+    traces: dict[str, list[Trace]] = {}
+    for report, of_campaign in zip(reports, found, strict=True):
+        if of_campaign:
+            slugs.setdefault(report.fb_ad_account_id, report.slug)
+            traces.setdefault(report.fb_ad_account_id, []).extend(of_campaign.values())
+    logs = map_concurrently(lambda account: _read_log(*api_of(slugs[account]), traces[account]), [*traces], AT_ONCE)
+    return dict(zip(traces, logs, strict=True))
+
+
+def _read_log(api: GraphApi, token: Secret, traces: Sequence[Trace]) -> Log:
+    if api.clock.remaining() < SPARED_SECONDS or api.quota.seconds_until(READ_POINTS):
+        return (), ""
+    since = max(min(each.since for each in traces), api.clock.now() - LOG_REACHES)
+    adsets = {each.adset_id for each in traces}
+    edits = [edit for edit in read_targeting_edits(api, since) if edit.adset_id in adsets]
+    return edits, read_app_id(api, token) if edits else ""
+
+
+def _attributed(report: SyncReport, run_id: str, action: Action, traces: Mapping[Key, Trace], log: Log) -> SyncReport:
+    drifts = {key: attributed(found, *log) for key, found in traces.items()}
+
+    def drift_of(told: AdSetResult | Recovery) -> Drift | None:
+        key = _key(told, run_id, action)
+        return drifts.get(key) if key else told.drift
+
+    return replace(
+        report,
+        adsets=tuple(replace(adset, drift=drift_of(adset)) for adset in report.adsets),
+        recovered=tuple(replace(recovery, drift=drift_of(recovery)) for recovery in report.recovered),
+    )

@@ -1,0 +1,226 @@
+"""Drift: which states somebody else has set, and who that was, whatever people and runs do one after another."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, RollbackReason
+from closrads.domain.drift import Drift, TargetingEdit, Trace, attributed, is_complete, trace
+from closrads.domain.request import Action
+from closrads.state_mapper import build_fb_regions
+from tests.world import START
+
+HOUR = timedelta(hours=1)
+APP, OTHER = "111222333444555", "900000000000001"
+STATES = ("FL", "GA", "OH", "TX")
+V, B, S, N = ChangeState.VERIFIED, ChangeState.ROLLED_BACK, ChangeState.SUPERSEDED, ChangeState.NOT_WRITTEN
+some_states = st.frozensets(st.sampled_from(STATES), min_size=1)
+
+
+def geo(states: Sequence[str] | frozenset[str]) -> dict[str, Any]:
+    """Return a targeting."""
+    return {"geo_locations": {"regions": build_fb_regions(sorted(states))}}
+
+
+def change(  # noqa: PLR0913 - all but two have defaults
+    before: str,
+    after: str,
+    hours: float = 0,
+    state: ChangeState = V,
+    *,
+    run_id: str = "",
+    reason: RollbackReason | None = None,
+) -> Change:
+    """Return a change of an ad set so many hours after the beginning, which took a minute."""
+    at = START + hours * HOUR
+    adset = AdSetSnapshot("501", "Broad", "900", "ACTIVE", geo(before.split()))
+    done, after_targeting = at + timedelta(minutes=1), geo(after.split())
+    run = run_id or f"run {hours:g}"
+    return Change("veterans", run, Action.SYNC, adset, after_targeting, state, at, done, reason=reason)
+
+
+def edit(hours: float, name: str = "Jane Example", app_id: str = OTHER, adset_id: str = "501") -> TargetingEdit:
+    """Return a row of the log so many hours after the beginning."""
+    return TargetingEdit(adset_id, START + hours * HOUR, name, app_id)
+
+
+OWN = change("GA OH", "FL OH", 24, run_id="today")
+"""Today's change, which has found GA and OH."""
+
+
+class TestTrace:
+    """What is drift, and what is not."""
+
+    @pytest.mark.parametrize(
+        ("before", "drift"),
+        [
+            pytest.param(change("TX", "FL OH"), Drift(("GA",), ("FL",)), id="other states than were set"),
+            pytest.param(change("GA OH", "FL"), Drift(("GA", "OH"), ("FL",)), id="the states from before it"),
+            pytest.param(change("TX", "GA OH"), None, id="as it was set: the demand has changed"),
+            pytest.param(change("FL", "TX", state=B), Drift(("GA", "OH"), ("FL",)), id="others than were put back"),
+            pytest.param(change("GA OH", "FL", state=B), None, id="as it was put back"),
+            pytest.param(change("FL", "GA OH", state=B), None, id="put back, and done late by Meta"),
+            pytest.param(change("TX", "FL", state=S), Drift(("GA", "OH"), ("TX",)), id="left to somebody before"),
+            pytest.param(change("TX", "FL", state=N), None, id="never written: nothing of ours is there"),
+            pytest.param(change("TX", "FL", 25), None, id="of a later run"),
+        ],
+    )
+    def test_it_is_what_our_last_change_has_not_left(self, before: Change, drift: Drift | None) -> None:
+        found = trace([OWN, before], "today")
+        assert (found and found.drift) == drift
+
+    def test_an_ad_set_that_was_never_changed_has_none(self) -> None:
+        assert trace([OWN], "today") is None
+        assert trace([change("TX", "FL")], "today") is None
+        assert trace([], "today") is None
+
+    def test_the_last_change_counts(self) -> None:
+        """By the time at which it has come to its state, in whatever order they are found."""
+        changes = [change("TX", "GA OH", 1), change("GA OH", "FL", 2), change("FL", "TX", 3, N), OWN]
+        for given_ in (changes, changes[::-1]):
+            found = trace(given_, "today")
+            assert found is not None
+            assert found.drift == Drift(("GA", "OH"), ("FL",))
+            assert found.ours == (OWN, changes[1])
+
+    def test_one_that_was_never_seen_may_have_left_what_was_there(self) -> None:
+        """Then the one before it is still in effect."""
+        unseen = change("TX", "FL", 2, B, reason=RollbackReason.OUTCOME_UNKNOWN)
+        assert trace([OWN, unseen, change("FL", "GA OH", 1)], "today") is None
+        assert trace([OWN, unseen, change("FL", "OH", 1)], "today") is not None
+        assert not is_complete([OWN, unseen], "today")
+        assert is_complete([OWN, unseen, change("FL", "OH", 1)], "today")
+
+    def test_how_far_back_must_be_looked(self) -> None:
+        assert not is_complete([], "today")
+        assert not is_complete([OWN], "today")
+        assert not is_complete([OWN, change("FL", "TX", 3, N)], "today")
+        assert not is_complete([change("FL", "TX", 3)], "today")
+        assert is_complete([OWN, change("FL", "TX", 3)], "today")
+        assert is_complete([replace(OWN, state=S)], "today")
+        assert not is_complete([OWN], None)
+        assert is_complete([replace(OWN, state=S)], None)
+
+    @pytest.mark.parametrize("run_id", ["today", None])
+    def test_a_superseded_change_has_met_somebody_since_it_began(self, run_id: str | None) -> None:
+        own = replace(OWN, state=S)
+        found = trace([change("TX", "FL", 3, S), own], run_id)
+        assert found == Trace("501", Drift(), own.prepared_at - timedelta(minutes=1), None, (own,))
+
+
+class TestWho:
+    """The name in the log."""
+
+    def found(self) -> Trace:
+        """Return a drift between yesterday's change and today's."""
+        found = trace([OWN, change("TX", "FL OH")], "today")
+        assert found is not None
+        return found
+
+    @pytest.mark.parametrize("app_id", [APP, ""])
+    @pytest.mark.parametrize(
+        ("edits", "by"),
+        [
+            pytest.param([], "", id="no row"),
+            pytest.param([edit(3)], "Jane Example", id="one"),
+            pytest.param([edit(4, "Joe Example"), edit(3)], "Joe Example", id="the last one"),
+            pytest.param([edit(3, "Joe Example"), edit(3)], "Joe Example", id="the first of the same second"),
+            pytest.param([edit(3, adset_id="502")], "", id="of another ad set"),
+            pytest.param([edit(25)], "", id="after our own write"),
+            pytest.param([edit(-1)], "", id="before our last change"),
+            pytest.param([edit(24, "Us", APP), edit(3), edit(0, "Us", APP)], "Jane Example", id="between our own"),
+            pytest.param([edit(24, "Us", APP), edit(0, "Us", APP)], "", id="only our own"),
+        ],
+    )
+    def test_it_is_who_came_last(self, edits: list[TargetingEdit], by: str, app_id: str) -> None:
+        drift = attributed(self.found(), edits, app_id)
+        at = max((each.at for each in edits if each.name == by), default=None)
+        assert drift == replace(self.found().drift, by=by, at=at)
+
+    def test_a_person_may_come_while_a_change_is_in_progress(self) -> None:
+        """With our app known, nobody else's row is taken for ours."""
+        rows = [edit(0.005)]
+        assert attributed(self.found(), rows, APP) == replace(self.found().drift, by="Jane Example", at=rows[0].at)
+        assert attributed(self.found(), rows, "") == self.found().drift
+
+    def test_our_own_late_write_is_no_drift(self) -> None:
+        assert attributed(self.found(), [edit(3, "Us", APP)], APP) is None
+        assert attributed(self.found(), [edit(3, "Us", APP), edit(2)], APP) is None
+        assert attributed(self.found(), [edit(4), edit(3, "Us", APP)], APP) is not None
+
+    def test_whom_the_log_does_not_name_is_no_news_of_a_superseded_change(self) -> None:
+        found = trace([replace(OWN, state=S)], "today")
+        assert found is not None
+        assert attributed(found, [edit(24, "Us", APP)], APP) is None
+        assert attributed(found, [], APP) is None
+        assert attributed(found, [edit(24.01), edit(24, "Us", APP)], APP) == Drift(
+            (), (), "Jane Example", edit(24.01).at
+        )
+
+
+people = st.tuples(st.just("person"), some_states, st.sampled_from(["Jane Example", "Joe Example"]))
+our_runs = st.tuples(st.just("run"), some_states, st.sampled_from([V, B, N]))
+
+
+@given(first=some_states, deeds=st.lists(people | our_runs, max_size=6), wanted=some_states, is_read=st.booleans())
+def test_whatever_happens_the_states_that_nobody_else_has_set_are_no_drift(
+    first: frozenset[str], deeds: list[tuple[str, frozenset[str], Any]], wanted: frozenset[str], *, is_read: bool
+) -> None:
+    """And those that somebody else has set are, with the name of who came last."""
+    now, left, undone = first, None, frozenset[str]()
+    changes: list[Change] = []
+    rows: list[TargetingEdit] = []
+    last: TargetingEdit | None = None
+
+    def ours(hours: int, state: ChangeState, run_id: str) -> None:
+        changes.append(change(" ".join(now), " ".join(new), hours, state, run_id=run_id))
+        if state is not N:
+            rows.append(edit(hours + 0.005, "Us", APP))
+
+    for hours, (kind, new, how) in enumerate(deeds):
+        if kind == "run":
+            ours(hours, how, f"run {hours}")
+            if how is not N:
+                now, left, last, undone = (new if how is V else now), (new if how is V else now), None, new
+                undone = new if how is B else now
+        elif new != now:
+            now, last = new, edit(hours + 0.5, how)
+            rows.append(last)
+    new = wanted
+    ours(48, V, "today")
+
+    found = trace(changes, "today")
+    drift = found and attributed(found, rows[::-1] if is_read else [], APP)
+
+    if left is None or now in {left, undone}:
+        assert drift is None
+        return
+    assert last is not None
+    unnamed = Drift(tuple(sorted(now - left)), tuple(sorted(left - now)))
+    assert drift == (replace(unnamed, by=last.name, at=last.at) if is_read else unnamed)
+
+
+@given(
+    drift=st.builds(
+        Drift,
+        st.lists(st.sampled_from(STATES)).map(tuple),
+        st.lists(st.sampled_from(STATES)).map(tuple),
+        st.text(),
+        st.none() | st.datetimes(timezones=st.just(START.tzinfo)),
+    )
+)
+def test_it_comes_back_from_json(drift: Drift) -> None:
+    """For the ledger, and for whoever reads a result."""
+    assert Drift.from_json(drift.to_json()) == drift
+
+
+def test_times_of_other_zones_are_the_same_moment() -> None:
+    """All times of results are UTC."""
+    told = {"added": [], "removed": ["OH"], "by": "", "at": "2026-05-04T06:30:00-04:00"}
+    assert Drift.from_json(told).at == datetime(2026, 5, 4, 10, 30, tzinfo=START.tzinfo)

@@ -1,0 +1,364 @@
+"""What somebody else did to the states of ad sets between two runs: what of it a run tells, and what that costs."""
+
+from collections import Counter
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from closrads.domain.changes import ChangeState
+from closrads.errors import LedgerError
+from closrads.ledger.changes import Ledger
+from closrads.rollout import drift
+from sandbox.meta import Breakage, Operation, faults
+from sandbox.meta.activity_log import OWN, Actor
+from tests.fleet_world import OPEN, Workflow
+from tests.ledger_world import RECHECK, UNDO, later, left_behind, one_adset, recorded_state, result_of
+from tests.world import LIVE, VETERANS, World
+
+HOUR = 3600.0
+JANE = Actor("122100000000000009", "Jane Example", "900000000000001", "Ads Manager")
+TOOL = Actor("122100000000000008", "Example Bid Tool", "900000000000002", "Example Bid Tool")
+
+
+def edited(world: World, adset: str, states: str = "GA", by: Actor = JANE) -> None:
+    """Let a person set other states three hours later."""
+    world.time.pass_by(3 * HOUR)
+    world.meta.person_edits_targeting(adset, states=states, published=True, by=by)
+
+
+def wanted(world: World, states: str) -> None:
+    """Change the demand."""
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = dict.fromkeys(states.split(), 5)
+
+
+def tomorrow(world: World, event: Any = LIVE) -> dict[str, Any]:
+    """Run on the next day, and return the result; what was asked of Meta and AWS before is forgotten."""
+    world.time.next_day()
+    world.meta.requests.clear()
+    world.meta.operations.clear()
+    world.sandbox.aws.requests.clear()
+    return result_of(world, event)
+
+
+def reads(world: World) -> Counter[str]:
+    """Return how often the log and the token were read."""
+    kinds = (operation.path.rpartition("/")[2] for operation in world.meta.operations)
+    return Counter(kind for kind in kinds if kind in {"activities", "debug_token"})
+
+
+def mail(world: World) -> str:
+    """Return the text of the last mail, without its appendix."""
+    text: str = world.sandbox.aws.mails[-1].text
+    return text.partition("--- Details")[0]
+
+
+@pytest.fixture
+def adset(world: World) -> str:
+    """Return an ad set to which a run has given the states of the demand, FL and OH, in place of TX."""
+    world.campaign("FL OH")
+    broad = world.adset("Broad", "TX")
+    world.run(LIVE)
+    assert world.meta.states(broad) == {"FL", "OH"}
+    return broad
+
+
+class TestDrift:
+    """States that differ from what the last run left."""
+
+    def test_who_did_it_and_when(self, world: World, adset: str) -> None:
+        """It is told although the run puts it right."""
+        edited(world, adset, "FL GA")
+
+        result = one_adset(tomorrow(world))
+
+        assert (result["result"], world.meta.states(adset)) == ("updated", {"FL", "OH"})
+        at = "2026-05-04T13:30:03+00:00"
+        assert result["drift"] == {"added": ["GA"], "removed": ["OH"], "by": "Jane Example", "at": at}
+        assert (
+            "Changed by somebody else: Jane Example took out OH and added GA in Broad on 4 May, 9:30 am; "
+            "it has today's states again" in mail(world)
+        )
+
+    def test_who_did_it_is_unknown(self, world: World, adset: str) -> None:
+        """The token may not read the log: the run goes as ever, and the change itself is told."""
+        edited(world, adset, "FL GA")
+        world.meta.fail(faults.PERMISSION_MISSING, on="GET activities", times=None)
+
+        result = one_adset(tomorrow(world))
+
+        assert result["drift"] == {"added": ["GA"], "removed": ["OH"], "by": "", "at": None}
+        assert "Somebody took out OH and added GA in Broad since the last update, and Meta does not say who" in mail(
+            world
+        )
+        assert reads(world) == {"activities": 1}
+
+    def test_one_read_for_all_of_an_ad_account(self, world: World) -> None:
+        """However many ad sets and campaigns of it there are."""
+        meta_campaigns = {"veterans": VETERANS, "truckers": "120200000000000930"}
+        for slug, meta_campaign in meta_campaigns.items():
+            world.campaign("FL OH", slug=slug, meta_campaigns=[meta_campaign])
+        adsets = [world.adset("Broad", "TX")]
+        adsets += [world.adset(f"Other {number}", "TX", campaign=meta_campaigns["truckers"]) for number in range(3)]
+        world.run(LIVE)
+        for each in adsets:
+            edited(world, each, "FL")
+
+        result = tomorrow(world)
+
+        found = [each["drift"]["by"] for campaign in result["campaigns"] for each in campaign["adsets"]]
+        assert found == ["Jane Example"] * 4
+        assert reads(world) == {"activities": 1, "debug_token": 1}
+        together = (
+            "Jane Example took out OH in 3 ad sets (Other 0, Other 1, Other 2) on 4 May; they have today's states"
+        )
+        assert together in mail(world)
+
+    def test_a_demand_that_has_changed_is_none(self, world: World, adset: str) -> None:
+        """The ad set is as the last run left it: the ledger says so, and Meta is asked nothing."""
+        wanted(world, "FL GA")
+
+        assert "drift" not in one_adset(tomorrow(world))
+        assert (world.meta.states(adset), reads(world)) == ({"FL", "GA"}, {})
+
+    def test_what_is_as_wanted_is_quiet(self, world: World, adset: str) -> None:
+        """A person was faster than the run."""
+        wanted(world, "FL GA")
+        edited(world, adset, "FL GA")
+
+        result = one_adset(tomorrow(world))
+
+        assert (result["result"], "drift" in result, reads(world)) == ("unchanged", False, {})
+
+    def test_a_new_ad_set_has_none(self, world: World, adset: str) -> None:
+        """Nothing was left there before."""
+        new = world.adset("New", "TX")
+        edited(world, new, "CA")
+
+        (new_one,) = (each for each in tomorrow(world)["campaigns"][0]["adsets"] if each["id"] == new)
+
+        assert (new_one["result"], "drift" in new_one, reads(world)) == ("updated", False, {})
+        assert adset
+
+    def test_an_undo_of_ours_is_none(self, world: World, adset: str) -> None:
+        """Its own change left the states."""
+        assert one_adset(tomorrow(world, UNDO))["result"] == "updated"
+        assert world.meta.states(adset) == {"TX"}
+
+        assert "drift" not in one_adset(tomorrow(world))
+
+    def test_a_rollback_of_ours_is_none(self, world: World) -> None:
+        """The states from before are there because we have put them back."""
+        world.campaign("FL")
+        adset = world.adset("Broad", "TX", breakage=Breakage.stubborn())
+        assert one_adset(world.run(LIVE))["result"] == "reverted"
+        assert world.meta.states(adset) == {"TX"}
+
+        assert "drift" not in one_adset(tomorrow(world))
+
+    def test_what_was_put_back_stays_as_the_person_wanted_it(self, world: World, adset: str) -> None:
+        """The update broke the ads, so the run leaves the states that it has found."""
+        for ad in world.meta.ads_of(adset):
+            ad.breakage = Breakage.stubborn()
+        edited(world, adset, "FL")
+
+        result = one_adset(tomorrow(world))
+
+        assert (result["result"], result["drift"]["by"], world.meta.states(adset)) == (
+            "reverted",
+            "Jane Example",
+            {"FL"},
+        )
+        assert "Jane Example took out OH in Broad on 4 May, 9:30 am; it was left like that" in mail(world)
+
+    def test_an_edit_of_another_setting_names_nobody(self, world: World, adset: str) -> None:
+        """The last edit of the states counts, not the last one of the targeting."""
+        edited(world, adset, "FL")
+        world.time.pass_by(HOUR)
+        world.meta.person_edits_targeting(adset, {"age_min": 30}, published=True, by=TOOL)
+
+        assert one_adset(tomorrow(world))["drift"]["by"] == "Jane Example"
+
+    def test_an_earlier_write_of_ours_that_meta_does_late_is_none(self, world: World, adset: str) -> None:
+        """The log names our own app; a person is not to be blamed for it."""
+        edited(world, adset, "GA", by=OWN)
+
+        assert "drift" not in one_adset(tomorrow(world))
+
+    def test_a_log_without_the_row_names_nobody(self, world: World, adset: str) -> None:
+        """Our own row of the day before is not taken for the person's."""
+        world.meta.accounts["act_111"].activities.missing = lambda row: row.actor is JANE
+        edited(world, adset, "FL")
+
+        assert one_adset(tomorrow(world))["drift"]["by"] == ""
+        assert reads(world)["activities"] == 1
+
+    def test_a_token_that_does_not_tell_its_app(self, world: World, adset: str) -> None:
+        """Then our own rows are known by their times."""
+        edited(world, adset, "FL")
+        world.meta.fail(faults.PERMISSION_MISSING, on="GET debug_token", times=None)
+
+        assert one_adset(tomorrow(world))["drift"]["by"] == "Jane Example"
+
+    def test_a_name_is_text_from_outside(self, world: World, adset: str) -> None:
+        """It stays one line, and no markup."""
+        world.meta.token = "EAAFAKESYSTEMUSER"
+        name = f"<b>Jane</b>\n{world.meta.token} {'x' * 500}"
+        edited(world, adset, "FL", by=Actor("1", name, "2", "Ads Manager"))
+
+        by = one_adset(tomorrow(world))["drift"]["by"]
+
+        assert by.startswith("<b>Jane</b> *** x")
+        assert len(by) == 200
+        html = world.sandbox.aws.mails[-1].html
+        assert "&lt;b&gt;Jane&lt;/b&gt;" in html
+        assert "<b>Jane" not in html
+
+
+class TestNeverAReason:
+    """Nothing of it fails or delays a run."""
+
+    def test_without_time_the_log_is_not_read(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The report has to be sent."""
+        edited(world, adset, "FL")
+        monkeypatch.setattr(drift, "SPARED_SECONDS", 10_000.0)
+
+        assert one_adset(tomorrow(world))["drift"]["by"] == ""
+        assert reads(world) == {}
+
+    def test_without_quota_the_log_is_not_read(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is left of it is for rollbacks."""
+        edited(world, adset, "FL")
+        monkeypatch.setattr(drift, "READ_POINTS", 10_000)
+
+        result = one_adset(tomorrow(world))
+
+        assert (result["result"], result["drift"]["by"], reads(world)) == ("updated", "", {})
+
+    def test_a_ledger_that_cannot_be_read(
+        self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch, log: StringIO
+    ) -> None:
+        """The changes are done, and their states are known to it."""
+
+        def unreadable(*_: object) -> None:
+            raise LedgerError("The ledger cannot be read")
+
+        edited(world, adset, "FL")
+        monkeypatch.setattr(Ledger, "newest_changes", unreadable)
+        result = tomorrow(world)
+
+        assert (result["success"], "drift" in one_adset(result)) == (True, False)
+        assert "ledger.drift_unread" in log.getvalue()
+
+    def test_a_defect(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch, log: StringIO) -> None:
+        """It is in the log."""
+
+        def broken(*_: object) -> None:
+            raise KeyError("regions")
+
+        edited(world, adset, "FL")
+        monkeypatch.setattr(drift, "trace", broken)
+        result = tomorrow(world)
+
+        assert (result["success"], "drift" in one_adset(result)) == (True, False)
+        assert "defect" in log.getvalue()
+
+    def test_a_quiet_day_asks_nobody(self, world: World, adset: str) -> None:
+        """Neither the ledger nor Meta."""
+        result = tomorrow(world)
+
+        assert (result["graph"]["round_trips"], reads(world)) == (2, {})
+        queries = [call for call in world.sandbox.aws.requests if call.operation == "Query"]
+        assert (len(queries), world.meta.states(adset)) == (3 + 1, {"FL", "OH"})  # once more after the recheck
+
+
+class TestSuperseded:
+    """A change that met a person's."""
+
+    def test_it_says_who_came_between(self, world: World) -> None:
+        """In the box that names the ad set."""
+        world.campaign("FL")
+        adset = world.adset("Broad", "TX")
+        world.meta.fail(faults.DROPPED, on="POST adset")
+
+        def person_comes(operation: Operation) -> None:
+            if operation.kind == "adset" and operation.method == "POST":
+                world.meta.on_request = None
+                world.meta.person_edits_targeting(adset, states="GA", published=True, by=JANE)
+
+        world.meta.on_request = person_comes
+        result = one_adset(result_of(world, LIVE))
+
+        assert (result["result"], result["drift"]["by"]) == ("superseded", "Jane Example")
+        assert "was changed by Jane Example on 4 May, 6:30 am, and was left like that" in mail(world)
+        assert "Changed by somebody else" not in mail(world)
+
+    def test_without_a_name_nothing_is_added(self, world: World) -> None:
+        """The result says already that it was somebody else."""
+        world.campaign("FL")
+        adset = world.adset("Broad", "TX")
+        world.meta.fail(faults.DROPPED, on="POST adset")
+        world.meta.fail(faults.PERMISSION_MISSING, on="GET activities", times=None)
+
+        def person_comes(operation: Operation) -> None:
+            if operation.kind == "adset" and operation.method == "POST":
+                world.meta.on_request = None
+                world.meta.person_edits_targeting(adset, states="GA", published=True, by=JANE)
+
+        world.meta.on_request = person_comes
+        result = one_adset(result_of(world, LIVE))
+
+        assert (result["result"], "drift" in result) == ("superseded", False)
+        assert "was changed by somebody else during the run" in mail(world)
+
+    def test_a_change_that_an_earlier_run_left(self, world: World) -> None:
+        """The run that finds it open leaves the states, and then gives the ad set today's."""
+        world.campaign("FL OH")
+        adset = world.adset("Broad", "TX")
+        change = left_behind(world, adset, ChangeState.WRITTEN)
+        edited(world, adset, "GA")
+
+        result = tomorrow(world)
+
+        (recovery,) = result["recovered"]
+        assert (recovery["state"], recovery["drift"]["by"]) == ("superseded", "Jane Example")
+        assert recorded_state(world, change.run_id, adset) == "superseded"
+        assert "was changed by Jane Example on 4 May, 9:30 am, and was left like that" in mail(world)
+        assert one_adset(result)["drift"] == {
+            "added": ["GA"], "removed": ["TX"], "by": "Jane Example", "at": recovery["drift"]["at"],
+        }  # fmt: skip
+
+    def test_a_recheck(self, world: World) -> None:
+        """It re-publishes the ads, and says whose states they have now."""
+        world.campaign("FL")
+        adset = world.adset("Broad", "TX", breakage=Breakage.late(600))
+        world.run(LIVE)
+        world.time.pass_by(HOUR)
+        world.meta.settle()
+        edited(world, adset, "GA")
+        later(world, HOUR)
+
+        result = one_adset(result_of(world, RECHECK))
+
+        assert (result["result"], result["drift"]["by"]) == ("superseded", "Jane Example")
+
+
+class TestFleet:
+    """A run that several invocations share."""
+
+    def test_it_is_told_by_the_invocation_that_changes_the_ad_set(self, world: World, adset: str) -> None:
+        """And it is in the report of the whole run."""
+        edited(world, adset, "FL")
+        world.time.next_day()
+        Workflow(world).run({**OPEN, "scheduled": "2026-05-05T10:30:00Z"})
+
+        assert "Jane Example took out OH in Broad on 4 May, 9:30 am; it has today's states again" in mail(world)
+
+    def test_a_dry_one_tells_nothing(self, world: World, adset: str) -> None:
+        """It has changed nothing."""
+        edited(world, adset, "FL")
+        world.time.next_day()
+        Workflow(world).run({**OPEN, "dry_run": True, "scheduled": "2026-05-05T10:30:00Z"})
+
+        assert "Changed by somebody else" not in mail(world)
+        assert VETERANS
