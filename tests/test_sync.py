@@ -109,7 +109,7 @@ class TestUpdate:
         assert set(answer) == {
             "run_id", "action", "dry_run", "success", "started_at", "duration_ms", "campaigns", "recovered", "mail",
             "graph", "force", "left_to", "unexplained", "mail_refused", "notices",
-            "switched_off", "reason", "plan_id", "plan_refused",
+            "switched_off", "reason", "plan_id", "plan_refused", "restarts_learning",
         }  # fmt: skip
         assert answer["started_at"] == "2026-05-04T10:30:00.000Z"
         assert answer["duration_ms"] == 3000
