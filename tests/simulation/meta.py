@@ -122,6 +122,8 @@ class People:
     """By ad: whether it shall run; an ad that was deleted or archived is not in here."""
     edits: dict[str, dict[str, Hand]] = field(default_factory=dict)
     """By ad set and name of the setting: what a person gave it."""
+    have_set_regions: set[str] = field(default_factory=set)
+    """The ad sets whose regions a person has ever set."""
 
 
 class SimulatedMeta(MetaWorld):
@@ -261,6 +263,7 @@ class SimulatedMeta(MetaWorld):
     def _edit(self, adset: AdSet, setting: str, wanted: Any) -> None:
         if setting == "regions":
             self.person_edits_targeting(adset.id, states=states_of(wanted), published=True)
+            self.people.have_set_regions.add(adset.id)
         else:
             self.person_edits_targeting(adset.id, {setting: wanted}, published=True)
         self.people.edits.setdefault(adset.id, {})[setting] = Hand(wanted, self.now())
@@ -388,6 +391,11 @@ class SimulatedMeta(MetaWorld):
         return self.log is not Log.FORBIDDEN and any(
             row.object_id == ad.id and row.actor is META for row in log.between(at, at, self.now())
         )
+
+    def tells_of_edit(self, adset: AdSet, at: float, read_at: float) -> bool:
+        """Tell whether the activity log showed at a time that a person had changed an ad set's targeting at another."""
+        rows = adset.account.activities.between(at, at, read_at)
+        return any(row.object_id == adset.id and row.actor is PERSON for row in rows)
 
     def _tell_of_read(self, operation: Operation, observer: Observer) -> None:
         node = self.find(operation.object_id)

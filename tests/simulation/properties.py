@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from closrads.errors import ClosradsError
 from sandbox.aws import Mail
 from sandbox.meta import Ad, AdSet
+from sandbox.meta.activity_log import PERSON
 from sandbox.meta.model import Account
 from tests.simulation.demands import Demands
 from tests.simulation.meta import CONTROLS, Hand, Link, Regions, apart_from_regions, regions_in, regions_of, states_of
@@ -50,6 +51,8 @@ class Clause(StrEnum):
     REACH_TOLD = (
         "the mail of a sync or an undo names each ad set that Meta may show outside its states, and is not green"
     )
+    EDIT_TOLD = "a mail says that somebody else had set regions over which its run wrote, and who, if the log shows it"
+    NOBODY_BLAMED = "no mail says that somebody else has set regions of an ad set, if nobody ever has"
     NO_DEFECT = "no run ends with an unexpected error"
     IN_TIME = "no run is cut off at its deadline"
 
@@ -178,6 +181,12 @@ class _AdSetFile:
     has_late_write: bool = False
     """Unobservable.APPLIED_LATE: the last write took effect when nobody waited for it any more."""
     told: _Told = field(default_factory=_Told)
+    left: frozenset[Regions] = frozenset()
+    """What may be there after its last change has ended, without anybody else; empty if there was none."""
+    overwritten: dict[str, Hand] = field(default_factory=dict)
+    """By run, the regions of a person that it has replaced by the wanted ones, and could have seen before."""
+    had_late_write: bool = False
+    """Whether a write ever took effect when nobody waited for it any more."""
     is_held: bool = False
     """Whether a sync stopped before it, because ads of others of its campaign broke, and it has had no turn since."""
 
@@ -323,8 +332,11 @@ class Judge:
                 age = f"edited {call.sent - edit.at:.1f} s before the write was sent"
                 self._violated(Clause.EDITS_STAND, adset.name, f"{call.invocation.name} overwrites {setting}, {age}")
         if is_forward:  # rightly in place of a person's: what they had set is history from now on
-            self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
+            edit = self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
+            if edit is not None and self._is_drift(call, adset.id, edit, old):
+                file.overwritten[call.invocation.name] = edit
         file.has_late_write, file.went_back = call.is_late, not is_forward
+        file.had_late_write = file.had_late_write or call.is_late
         file.written_at = self._now
         self._written.add((call.invocation.name, adset.id))
         self._one_writer(call, file.campaign)
@@ -356,6 +368,11 @@ class Judge:
     def demand_read(self, invocation: "Invocation", campaign: str) -> None:
         """Note what a live sync was told to be wanted."""
         self._demands.read(invocation.run, campaign, invocation.wanted[campaign])
+
+    def _is_drift(self, call: "Call", adset_id: str, edit: Hand, old: Regions) -> bool:
+        """Tell whether a run could have seen that regions are a person's, and not what an earlier change had left."""
+        file, seen = self._files[adset_id], call.invocation.views.get(adset_id, START)
+        return not call.is_late and edit.wanted == old and edit.at < seen and bool(file.left) and old not in file.left
 
     def _overwritten(self, adset: AdSet, before: dict[str, Any], *, is_forward: bool) -> Iterator[str]:
         """Yield the settings that a write takes away from a person, or that it should not touch."""
@@ -394,8 +411,10 @@ class Judge:
             self._violated(Clause.ONE_WRITER, campaign, f"{posts[-1].name} and {call.invocation.name} write by turns")
         posts.append(call.invocation)
 
-    def change_noted(self, invocation: "Invocation", key: str, adset_id: str, state: str) -> None:
-        """Judge the state of a change that stands in the ledger."""
+    def change_noted(
+        self, invocation: "Invocation", key: str, adset_id: str, state: str, regions: tuple[Regions, Regions]
+    ) -> None:
+        """Judge the state of a change that stands in the ledger, with the regions before it and after."""
         file = self._files[adset_id]
         before = file.changes.get(key, "")
         if state == before:
@@ -410,6 +429,10 @@ class Judge:
             self._begun(invocation, self._simulation.meta.adsets[adset_id], file)
         if state not in TRANSITIONS[before]:
             self._violated(Clause.TRANSITIONS, file.name, f"{before} → {state}")
+        if state in {"verified", "rolled_back", "superseded"}:
+            before_it, after_it = regions
+            # Unobservable.APPLIED_LATE: what was put back may come again, and so may what was there before.
+            file.left = frozenset({after_it}) if state == "verified" else file.left | {before_it, after_it}
         if state not in OPEN and state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
 
@@ -472,6 +495,23 @@ class Judge:
         said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails))
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
+            self._judge_edit_told(invocation, said, adset_id, file)
+
+    def _judge_edit_told(self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile) -> None:
+        """Judge what a run has said of the regions that a person had set before."""
+        told, meta = said.changed_by(file.name), self._simulation.meta
+        if told and adset_id not in meta.people.have_set_regions and not file.had_late_write:
+            self._violated(Clause.NOBODY_BLAMED, file.name, f"{invocation.name} says: {told}")
+        edit = file.overwritten.get(invocation.name)
+        if edit is None or not said.has_mail_about(adset_id) or invocation.has_ledger_trouble:
+            return
+        adset = meta.adsets[adset_id]
+        read_at = min(invocation.logs_read.get(each, 0.0) for each in ("", adset.account.id))
+        is_shown = read_at > edit.at and meta.tells_of_edit(adset, edit.at, read_at)
+        if not told or (is_shown and PERSON.name not in told):
+            who = f", and that it was {PERSON.name}" if is_shown else ""
+            why = f"no mail of {invocation.name} says that somebody had set {states_of(edit.wanted)}{who}"
+            self._violated(Clause.EDIT_TOLD, file.name, why)
 
     def _judge_stop_told(self, invocation: "Invocation", mails: tuple[Mail, ...]) -> None:
         """Judge whether a mail names what was off before the run could have remembered anything else."""
@@ -695,6 +735,16 @@ class _Said:
         """Tell whether the run had to do with a campaign, even if that is switched off."""
         report = self._campaigns.get(campaign)
         return (not asked_for or campaign in asked_for) and not (report is not None and report["left_to"])
+
+    def has_mail_about(self, adset_id: str) -> bool:
+        """Tell whether a mail has left that knows what became of an ad set."""
+        return bool(self._text) and adset_id in self._adsets
+
+    def changed_by(self, name: str) -> str:
+        """Return the lines of the mails that tell of a change of an ad set by somebody else."""
+        words = ("changed by somebody else", "was changed by", ": drift ")
+        lines = (line for line in self._text.splitlines() if name in line)
+        return "\n".join(line for line in lines if any(word in line.lower() for word in words))
 
     def result(self, adset_id: str) -> str:
         """Return the word for what became of an ad set."""

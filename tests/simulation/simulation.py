@@ -1,6 +1,7 @@
 """Plays one story against the real handler, and notes what happens."""
 
 import json
+import zlib
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -25,7 +26,7 @@ from tests.simulation import answers, border
 from tests.simulation.border import AWS_TIMEOUT, CLOSRTECH, Call, Invocation, SimulatedAws
 from tests.simulation.fleet import Workflow
 from tests.simulation.kernel import Kernel, Killed, sleep
-from tests.simulation.meta import Observer, SimulatedMeta, regions_in, regions_of, states_of
+from tests.simulation.meta import Observer, Regions, SimulatedMeta, regions_in, regions_of, states_of
 from tests.simulation.properties import Judge, Outcome
 from tests.simulation.story import (
     DAY,
@@ -261,16 +262,25 @@ class Simulation:
         """Answer an HTTP request of the product."""
         if is_meta:
             labels, what = self._described(request)
-            reads_log = "GET activities" in labels
+            reads_log = request.query.get("category") == "STATUS"
             if reads_log:
                 invocation.log_asked_at = self.kernel.now
             reply = invocation.exchange("meta", labels, what, timeout, lambda call: self._meta(call, request))
             if reads_log and reply.status == HTTPStatus.OK:
                 invocation.log_told_at = self._log_read_at
+            self._note_log_read(invocation, request, reply)
             return reply
         return invocation.exchange(
             "closrtech", (), "asks for the demand", timeout, lambda call: self._demand(call, request)
         )
+
+    def _note_log_read(self, invocation: Invocation, request: HttpRequest, reply: Reply) -> None:
+        if reply.status == HTTPStatus.OK and reply.delivery is Delivery.WHOLE:
+            path = request.path.partition("/v")[2].partition("/")[2].strip("/")
+            if path == "debug_token":
+                invocation.logs_read[""] = self.kernel.now
+            elif path.endswith("/activities") and request.query.get("category") == "TARGETING":
+                invocation.logs_read[path.partition("/")[0]] = self.kernel.now
 
     def _described(self, request: HttpRequest) -> tuple[list[str], str]:
         form = request.form
@@ -336,6 +346,7 @@ class Simulation:
                 service, (what,), what, AWS_TIMEOUT, lambda call: self._aws(call, request, perform)
             )
         except TimeoutError:
+            invocation.has_ledger_trouble = invocation.has_ledger_trouble or service == "dynamodb"
             raise ConnectionError("time-out") from None
 
     def _aws(self, call: Call, request: AwsRequest, perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -353,6 +364,7 @@ class Simulation:
                 invocation.refused_mails.append(fault.answer)
         if fault is None:
             return answer
+        invocation.has_ledger_trouble = invocation.has_ledger_trouble or request.service == "dynamodb"
         self.note(invocation.name, f"← {fault.answer}")
         code, status = answers.AWS[fault.answer]
         if code == answers.DROPPED:
@@ -364,7 +376,7 @@ class Simulation:
             key = item["sk"]["S"]
             if self._ledger.get(key) is not item and key.startswith("CHANGE#"):
                 self._ledger[key] = item
-                self.judge.change_noted(invocation, key, item["adset"]["S"], item["state"]["S"])
+                self.judge.change_noted(invocation, key, item["adset"]["S"], item["state"]["S"], _regions_of(item))
 
     def _taking_effect(self, call: Call) -> "_Acting":
         return _Acting(self, call)
@@ -456,6 +468,13 @@ class Simulation:
             self._switched_off.setdefault(slug, self.kernel.now)
         else:
             self._switched_off.pop(slug, None)
+
+
+def _regions_of(item: dict[str, Any]) -> tuple[Regions, Regions]:
+    """Return the regions of the targeting before and after a change; none of one that a test has noted without any."""
+    parts = (item.get(name) for name in ("before", "after"))
+    before, after = (regions_in(json.loads(zlib.decompress(part["B"]))) if part else frozenset() for part in parts)
+    return before, after
 
 
 class _Acting:

@@ -469,6 +469,53 @@ class TestReports:
         late, mended = Again("day 1", "GET ads", 1, 30.0), person(Deed.SWITCH_ON_AD, 100, "Alder 1")
         assert violated(steps, late, mended, fate=Fate(seconds=20.0, relapses=1)) == set()
 
+    @pytest.mark.parametrize("reads", [True, False])
+    @pytest.mark.parametrize(
+        ("says", "is_told", "is_named"),
+        [
+            ("updated", False, False),
+            ("updated, was changed by somebody else", True, False),
+            ("updated, was changed by Pat Example", True, True),
+        ],
+    )
+    def test_who_had_set_other_regions_is_told(
+        self,
+        says: str,
+        reads: bool,  # noqa: FBT001 - a parameter
+        is_told: bool,  # noqa: FBT001 - a parameter
+        is_named: bool,  # noqa: FBT001 - a parameter
+    ) -> None:
+        """And by name, once the log has been read."""
+
+        def steps(product: Product) -> None:
+            product.change()
+            product.wait(60)
+            product.change()
+            for path in ("act_111/activities", "debug_token") if reads else ():
+                params = {"access_token": TOKEN, "input_token": TOKEN, "category": "TARGETING"}
+                requests.get(f"{META}/v26.0/{path}", params=params, timeout=30)
+
+        regions = person(Deed.EDIT_REGIONS, 30, value="NY")
+        found = violated(steps, regions, says=says)
+        assert (Clause.EDIT_TOLD in found) == (not (is_named if reads else is_told))
+        assert Clause.NOBODY_BLAMED not in found
+
+    def test_one_that_no_read_has_shown_need_not_be_told(self) -> None:
+        """Nobody knows of it."""
+
+        def steps(product: Product) -> None:
+            product.change()
+            product.note("prepared")
+            product.read()
+            product.wait(60)
+            product.write()
+
+        assert Clause.EDIT_TOLD not in violated(steps, person(Deed.EDIT_REGIONS, 30, value="NY"))
+
+    def test_nobody_is_blamed_for_what_nobody_did(self) -> None:
+        blamed = violated(Product.change, says="updated, was changed by Pat Example")
+        assert blamed == {Clause.NOBODY_BLAMED}
+
     def test_a_run_does_not_end_in_a_defect(self) -> None:
         def steps(_: Product) -> None:
             raise ClosradsError("Unexpected KeyError: 'id'")
