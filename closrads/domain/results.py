@@ -68,7 +68,7 @@ class Recovery:
     is_reported: bool = False
     """Whether a report that has left has named the failed rollback that was found."""
     drift: Drift | None = None
-    """Who set the states because of which it was superseded; None if it was not, or if that is not known."""
+    """What somebody else had done to its states before it, or why it was superseded; None as in `AdSetResult`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))

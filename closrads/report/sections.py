@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from closrads.domain.changes import ChangeState
 from closrads.domain.drift import Drift
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
@@ -278,10 +279,12 @@ def _sections(result: RunResult, *, is_short: bool) -> Iterator[Section]:
 
 def _drifts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
     """Yield what other people did to the states of ad sets: of each of them once, with what became of it."""
-    groups: dict[tuple[str, Result], list[tuple[str, Drift]]] = {}
-    for adset in campaign.adsets:
-        if adset.drift and adset.result is not Result.SUPERSEDED:  # that has a box, which names who it was
-            groups.setdefault((adset.drift.by, adset.result), []).append((line(adset.name), adset.drift))
+    groups: dict[tuple[str, Result | None], list[tuple[str, Drift]]] = {}
+    for told, found in campaign.drifts:
+        ended = told.result if isinstance(told, AdSetResult) else None
+        # A superseded change has a box, which names who it was.
+        if ended is not Result.SUPERSEDED and not (isinstance(told, Recovery) and told.state is ChangeState.SUPERSEDED):
+            groups.setdefault((found.by, ended), []).append((line(told.name), found))
     for (_, ended), adsets in groups.items():
         drifts = [of for _, of in adsets]
         yield Fact(DRIFT, drift(result, names([name for name, _ in adsets]), len(adsets), drifts, ended))

@@ -621,7 +621,7 @@ DRIFT = "Changed by somebody else"
 LEFT_BY = "was changed by {} on {}, and was left like that"
 """What is said of an ad set that somebody else changed at a known time before its own change was done."""
 _SOMEBODY = "Somebody"
-_DRIFT_ENDS = {
+_DRIFT_ENDS: Mapping[Result | None, tuple[str, str]] = {
     Result.UPDATED: ("; it has today's states again", "; they have today's states again"),
     Result.REVERTED: ("; it was left like that", "; they were left like that"),
     Result.FAILED: ("; it was left like that", "; they were left like that"),
@@ -629,7 +629,7 @@ _DRIFT_ENDS = {
 """What became of the states that somebody else had set, of one ad set and of several."""
 
 
-def drift(result: RunResult, of: str, count: int, drifts: Sequence[Drift], ended: Result) -> str:
+def drift(result: RunResult, of: str, count: int, drifts: Sequence[Drift], ended: Result | None) -> str:
     """Return who changed the states of ad sets, how and when, and what became of that.
 
     Parameters
@@ -641,7 +641,7 @@ def drift(result: RunResult, of: str, count: int, drifts: Sequence[Drift], ended
     drifts
         What was done to each, by the same person or by nobody knows whom.
     ended
-        The result of all of them.
+        The result of all of them; None of changes that an earlier run had begun.
     """
     who = drifts[0].by or _SOMEBODY
     where = f"{of}" if count == 1 else f"{count} ad sets ({of})"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from closrads.concurrency import map_concurrently
-from closrads.domain.changes import Change, ChangeState
+from closrads.domain.changes import Change
 from closrads.domain.drift import Drift, TargetingEdit, Trace, attributed, is_complete, trace
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, SyncReport
@@ -86,7 +86,7 @@ def _key(told: AdSetResult | Recovery, run_id: str, action: Action) -> Key | Non
     if told.drift:
         return None
     if isinstance(told, Recovery):
-        return (told.id, told.run_id) if told.state is ChangeState.SUPERSEDED else None
+        return None if told.state.is_open else (told.id, told.run_id)  # the run that died has told nobody
     if told.result is Result.SUPERSEDED:
         return told.id, None if action is Action.RECHECK else run_id
     may_have_met = action is Action.SYNC and told.result in _BEGUN and (told.added or told.removed)

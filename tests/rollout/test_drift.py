@@ -328,6 +328,19 @@ class TestSuperseded:
             "added": ["GA"], "removed": ["TX"], "by": "Jane Example", "at": recovery["drift"]["at"],
         }  # fmt: skip
 
+    def test_what_a_run_that_died_had_met(self, world: World, adset: str) -> None:
+        """It had no report, so the run that finishes its change tells it."""
+        edited(world, adset, "FL")
+        world.time.next_day()
+        left_behind(world, adset, ChangeState.WRITTEN, run_id="20260505T133003Z-0000aaaa", states="FL OH")
+
+        result = tomorrow(world)
+
+        (recovery,) = result["recovered"]
+        assert (recovery["state"], recovery["drift"]["removed"]) == ("verified", ["OH"])
+        assert "drift" not in one_adset(result)
+        assert "Changed by somebody else: Jane Example took out OH in Broad on 4 May, 9:30 am\n" in mail(world)
+
     def test_a_recheck(self, world: World) -> None:
         """It re-publishes the ads, and says whose states they have now."""
         world.campaign("FL")
