@@ -66,13 +66,16 @@ def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> 
     """Return the drift of a campaign's ad sets; the ledger is read only if there may be some."""
     everything: tuple[AdSetResult | Recovery, ...] = (*report.adsets, *report.recovered)
     keys = {key for told in everything if (key := _key(told, run_id, action))}
-    missing = set(keys)
-    changes: dict[str, list[Change]] = {adset_id: [] for adset_id, _ in keys}
+    missing: dict[str, set[str | None]] = {}
+    for adset_id, of_run in keys:
+        missing.setdefault(adset_id, set()).add(of_run)
+    changes: dict[str, list[Change]] = {adset_id: [] for adset_id in missing}
     try:
         for change in ledger.newest_changes(report.slug, changes) if keys else ():
-            of_adset = changes[change.before.id]
-            of_adset.append(change)
-            missing -= {key for key in missing if key[0] == change.before.id and is_complete(of_adset, key[1])}
+            adset_id = change.before.id
+            changes[adset_id].append(change)
+            if all(is_complete(changes[adset_id], of_run) for of_run in missing.get(adset_id, ())):
+                missing.pop(adset_id, None)
             if not missing:
                 break
     except LedgerError as error:

@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 
 from closrads.domain.changes import ChangeState
+from closrads.domain.drift import Drift
+from closrads.domain.request import Action
+from closrads.domain.results import AdSetResult, Result, SyncReport
 from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
 from closrads.rollout import drift
+from closrads.rollout.drift import with_drift
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.meta.activity_log import OWN, Actor
 from tests.fleet_world import OPEN, Workflow
-from tests.ledger_world import RECHECK, UNDO, later, left_behind, one_adset, recorded_state, result_of
-from tests.world import LIVE, VETERANS, World
+from tests.ledger_world import RECHECK, UNDO, later, ledger, left_behind, one_adset, recorded_state, result_of
+from tests.world import LIVE, START, VETERANS, World
 
 HOUR = 3600.0
 JANE = Actor("122100000000000009", "Jane Example", "900000000000001", "Ads Manager")
@@ -366,6 +370,16 @@ class TestFleet:
         Workflow(world).run({**OPEN, "scheduled": "2026-05-05T10:30:00Z"})
 
         assert "Jane Example took out OH in Broad on 4 May, 9:30 am; it has today's states again" in mail(world)
+
+    def test_what_an_earlier_invocation_has_told_stays(self, world: World, adset: str) -> None:
+        """It is not looked for again."""
+        told = AdSetResult(adset, "Broad", Result.UPDATED, ("OH",), drift=Drift((), ("OH",), "Jane Example", START))
+        report = SyncReport("veterans", "Veterans", dry_run=False, adsets=(told,), fb_ad_account_id="act_111")
+        world.sandbox.aws.requests.clear()
+
+        found = with_drift(ledger(world), "run", Action.SYNC, [report], lambda _: pytest.fail("Meta is asked"))
+
+        assert (found, world.sandbox.aws.requests) == ((report,), [])
 
     def test_a_dry_one_tells_nothing(self, world: World, adset: str) -> None:
         """It has changed nothing."""
