@@ -30,6 +30,7 @@ import requests
 
 from sandbox import Sandbox
 from sandbox.lambda_runtime import LambdaRuntime, why_not_here
+from scripts import hourly_day
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 3.0
@@ -102,6 +103,8 @@ def main() -> None:
             print(row(sandbox, scenario), flush=True)
         print()
         print_packages(sandbox)
+    print()
+    hourly_day.main()
 
 
 def row(sandbox: Sandbox, scenario: Scenario) -> str:

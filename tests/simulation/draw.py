@@ -60,6 +60,8 @@ SHARED = 0.08
 """Of the stories, in this share the scheduled runs are shared by several invocations."""
 DAMPED = 0.1
 """Of the stories, in this share states wait for days before they are added or removed."""
+HOURLY, HOURS = 0.06, (2, 6)
+"""Of the stories, in this share a sync comes every hour; so many of a day's are played beside its first one."""
 CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
 REACHING = 0.1
@@ -96,6 +98,8 @@ class _Author:
         if self._is_crowded:
             events += [self._edit_in_a_crowd() for _ in range(3)]
         events.append(Operator(At(calm), Change.TOKEN, "alive"))
+        if hourly := self._hourly_runs(days + 2):
+            runs = sorted([*runs, *hourly], key=lambda run: run.at)
         if self._chance(SHARED):
             runs = [replace(run, shared=run.scheduled is not None) for run in runs]
         return self._damped(Story(self._seed, self._world, tuple(runs), tuple(events), calm))
@@ -221,6 +225,18 @@ class _Author:
         rechecks = [0.5 * HOUR, LAST_RECHECK] if is_calm else self._rechecks()
         for number, after in enumerate(rechecks, start=1):
             runs.append(Run(f"day {day + 1} recheck {number}", at + after, "recheck", scheduled=at + after))
+        return runs
+
+    def _hourly_runs(self, days: int) -> list[Run]:
+        """Draw further syncs of each day, apart from all else: other stories stay as they are."""
+        chance = Random(f"{self._seed}-hourly")
+        if chance.random() >= HOURLY:
+            return []
+        runs = []
+        for day in range(days):
+            for hour in sorted(chance.sample(range(1, 23), chance.randint(*HOURS))):
+                at = day * DAY + SYNC_AT + hour * HOUR
+                runs.append(Run(f"day {day + 1} hour {hour}", at, scheduled=at, cold=chance.random() < 0.5))
         return runs
 
     def _rechecks(self) -> list[float]:

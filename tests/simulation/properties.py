@@ -221,6 +221,8 @@ class Judge:
         self._written: set[tuple[str, str]] = set()
         """Each invocation with each ad set whose targeting it wrote."""
         self._demands = Demands(simulation.story)
+        self._mails: list[tuple[float, str]] = []
+        """The texts of all mails, and when they were sent."""
 
     @property
     def _now(self) -> float:
@@ -488,11 +490,15 @@ class Judge:
             return
         self._last_look = max(self._last_look, began)
         self._demands.ends(invocation.run, result)
-        self._judge_stop_told(invocation, outcome.mails)
+        self._mails += ((self._now, f"{mail.subject}\n{mail.text}") for mail in outcome.mails)
+        is_quiet = invocation.run.action == "sync" and not outcome.mails and result["mail"] == "not_asked"
+        if is_quiet and not self._mails_of_today:
+            self._violated(Clause.TOLD, invocation.name, "it sends no mail, and today there was none")
+        self._judge_stop_told(invocation, (self._mails_of_today,) if is_quiet else _texts(outcome.mails))
         self._judge_account_told(invocation, outcome.mails, result)
         self._judge_reach_told(invocation, outcome.mails, result)
         self._judge_learning_told(invocation, outcome.mails, result)
-        said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails))
+        said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails), is_quiet=is_quiet)
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
             self._judge_edit_told(invocation, said, adset_id, file)
@@ -513,7 +519,17 @@ class Judge:
             why = f"no mail of {invocation.name} says that somebody had set {states_of(edit.wanted)}{who}"
             self._violated(Clause.EDIT_TOLD, file.name, why)
 
-    def _judge_stop_told(self, invocation: "Invocation", mails: tuple[Mail, ...]) -> None:
+    @property
+    def _midnight(self) -> float:
+        """When the day began, in the schedule's time zone as well."""
+        return self._now - (self._now - START) % DAY
+
+    @property
+    def _mails_of_today(self) -> str:
+        """What the mails of the day say: a sync without news adds nothing to them."""
+        return "\n".join(text for at, text in self._mails if at >= self._midnight)
+
+    def _judge_stop_told(self, invocation: "Invocation", mails: tuple[str, ...]) -> None:
         """Judge whether a mail names what was off before the run could have remembered anything else."""
         for slug in ("", *sorted({file.campaign for file in self._files.values()})):
             since = self._simulation.switched_off_at(slug)
@@ -521,15 +537,16 @@ class Judge:
             if since is None or since > began - MEMORY_SECONDS:
                 continue
             for mail in mails:
-                if (slug or "paused since") not in mail.text.lower():
+                if (slug or "paused since") not in mail.lower():
                     self._violated(Clause.STOP_TOLD, invocation.name, f"its mail does not say so of {slug or 'all'}")
 
     def _judge_account_told(self, invocation: "Invocation", mails: tuple[Mail, ...], result: dict[str, Any]) -> None:
         text = "".join(mail.text for mail in mails)
         if result["mail"] == "failed" or (invocation.run.action == "recheck" and not mails):
             return  # Unobservable.MAIL_REFUSED; or another try to put back what was told of before
+        is_quiet = not mails and result["mail"] == "not_asked"
         for why in sorted({each.why for (name, _), each in self._refused.items() if name == invocation.name}):
-            if why not in text:
+            if why not in (self._mails_of_today if is_quiet else text):
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"no mail of it says: {why}")
             times = len(re.findall(f"Stopped: .*{re.escape(why)}", text))
             if times > len(self._heard_of[invocation.name, why]):
@@ -572,6 +589,8 @@ class Judge:
         if invocation.run.action == "sync":
             result = said.result(adset_id)
             file.is_held = result == "held" or (file.is_held and result == "deferred")  # still waits for its turn
+        if is_ill and said.is_quiet and file.told.ill_at is not None and file.told.ill_at >= self._midnight:
+            return  # the mails of a day say of each ad set once what is not as it should be
         adset = self._simulation.meta.adsets[adset_id]
         known = self._seen.get((invocation.name, adset_id))
         if known is None or (invocation.run.action == "sync" and not self._delivers(adset)):
@@ -717,10 +736,14 @@ def _is_easy(fate: Fate) -> bool:
     return not fate.stubborn and not fate.relapses and fate.seconds >= SLOW_ENOUGH
 
 
+def _texts(mails: tuple[Mail, ...]) -> tuple[str, ...]:
+    return tuple(mail.text for mail in mails)
+
+
 class _Said:
     """What a run said, in its result and its mails."""
 
-    def __init__(self, result: dict[str, Any], mails: tuple[Mail, ...], *, was_refused: bool) -> None:
+    def __init__(self, result: dict[str, Any], mails: tuple[Mail, ...], *, was_refused: bool, is_quiet: bool) -> None:
         self._campaigns: dict[str, Any] = {campaign["slug"]: campaign for campaign in result["campaigns"]}
         self._adsets = {adset["id"]: adset for each in result["campaigns"] for adset in each["adsets"]}
         self._recovered: dict[str, list[dict[str, Any]]] = {}
@@ -728,6 +751,8 @@ class _Said:
             self._recovered.setdefault(found["id"], []).append(found)
         self._unexplained = {pause["adset_id"] for pause in result.get("unexplained", ())}
         self._text = "\n".join(f"{mail.subject}\n{mail.text}" for mail in mails)
+        self.is_quiet = is_quiet
+        """Whether it is a sync that had no news."""
         self.is_unmailed = was_refused and not mails and result["mail"] == "failed"
         """Unobservable.MAIL_REFUSED."""
 

@@ -43,7 +43,7 @@ def _candidates(story: Story) -> Iterator[Story]:
         yield replace(story, events=events)
     days = sorted({_day_of(run) for run in story.runs if run.at < story.calm})
     for day in days:
-        yield replace(story, runs=tuple(run for run in story.runs if _day_of(run) != day))
+        yield replace(story, runs=tuple(run for run in story.runs if _day_of(run) != day or run.at >= story.calm))
     for runs in _without_parts([run for run in story.runs if _may_be_dropped(run, story)]):
         kept = [run for run in story.runs if run in runs or not _may_be_dropped(run, story)]
         yield replace(story, runs=tuple(kept))

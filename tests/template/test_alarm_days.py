@@ -237,6 +237,30 @@ def test_a_good_month_is_quiet(
     assert rings(alarms(fleet), days, days.at(count, 0, 0), reading) == {}
 
 
+@pytest.mark.parametrize(("season", "reading"), list(zip(("autumn", "spring"), READINGS, strict=True)), ids=str)
+@pytest.mark.parametrize("fleet", [False, True], ids=["function", "fleet"])
+def test_a_good_hourly_month_is_quiet(
+    alarms: Callable[[bool], dict[str, Alarm]],
+    emitted: Mapping[str, Emitted],
+    season: str,
+    fleet: bool,  # noqa: FBT001
+    reading: Reading,
+) -> None:
+    """A sync comes every hour, most of them quiet; a few are late, long, or by hand."""
+    days, count = Days(emitted, FIRST_DAYS[season]), 28
+    for number, moment in enumerate(range(int(days.at(0, 0)), int(days.at(count, 0)), HOUR)):
+        kind = "workflow" if fleet else "quiet" if number % 5 else "change"
+        days.run(kind, moment + 25 * MINUTE * (number % 50 == 7), 700 if number % 60 == 9 else 40)
+        if fleet:
+            days.run("workflow's recheck", moment + 31 * MINUTE)
+            days.workflow("ExecutionsSucceeded", moment + 32 * MINUTE)
+    if not fleet:
+        days.rechecks(days.at(0, 0, 0), days.at(count, 0, 0))
+    days.run("by hand", days.at(20, 16, 40))
+
+    assert rings(alarms(fleet), days, days.at(count, 0, 0), reading) == {}
+
+
 Troubles: TypeAlias = dict[str, list[float]]
 """By alarm, the moments of each trouble, or of the last sign of life before it."""
 Story: TypeAlias = Callable[[Days], Troubles]

@@ -90,7 +90,11 @@ NO_SCHEDULES = [
 @pytest.mark.parametrize(
     ("parameter", "good", "bad"),
     [
-        ("ScheduleExpression", ["cron(0 7 * * ? *)", "cron(0 7 ? * MON-FRI *)", "rate(1 day)"], NO_SCHEDULES),
+        (
+            "ScheduleExpression",
+            ["cron(0 7 * * ? *)", "cron(30 * * * ? *)", "cron(0 7 ? * MON-FRI *)", "rate(1 day)"],
+            NO_SCHEDULES,
+        ),
         ("RecheckScheduleExpression", ["cron(30 7 * * ? *)", "cron(30 7 ? * 2-6 *)", "rate(12 hours)"], NO_SCHEDULES),
         ("ScheduleTimezone", ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"], ["", "America/New York"]),
         ("AlertEmail", ["", "on-call@example.com"], ["on-call", "a@b", "a@example.com, b@example.com"]),
