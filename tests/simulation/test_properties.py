@@ -4,8 +4,9 @@ The products here are a few lines that talk to the same outside as the real one.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
+from itertools import count
 from typing import Any
 
 import boto3
@@ -23,6 +24,7 @@ from tests.simulation.properties import Clause
 from tests.simulation.simulation import Handle
 from tests.simulation.story import (
     DAY,
+    HOUR,
     AdSetSpec,
     AdSpec,
     Again,
@@ -111,16 +113,19 @@ says_of_a_refused_mail = "failed"
 says_of_learning = "\n1 ad set starts Meta's learning phase"
 
 
-def product(steps: Steps, says: str, times: int) -> Handle:
-    """Return a handler that takes these steps in its first runs, and says this of its ad set in all of them."""
-    left = [steps] * times
+def product(steps: Steps, says: str, times: int, silent: Collection[int]) -> Handle:
+    """Return a handler that takes these steps in its first runs, and says this of its ad set in all of them.
+
+    The runs whose numbers are in `silent` send no mail.
+    """
+    left, numbers = [steps] * times, count()
 
     def handle(event: dict[str, Any], clock: Clock) -> dict[str, Any]:
         if left:
             left.pop()(Product(clock))
-        mail = "sent"
+        mail = "not_asked" if next(numbers) in silent else "sent"
         try:
-            if says:
+            if says and mail == "sent":
                 Product(clock).report(says)
         except BotoCoreError:
             mail = says_of_a_refused_mail
@@ -142,15 +147,21 @@ def violated(  # noqa: PLR0913 - the parts of a story
     processing: float = 0.0,
     excludes: str = "",
     reaches_beyond: bool = False,
+    hours: Iterable[int] = (),
+    silent: Collection[int] = (),
 ) -> set[Clause]:
-    """Let such a product run once a day, and return what the judge has against it."""
+    """Let such a product run once a day, and so many hours after its first run; return what the judge has against it.
+
+    By their numbers in time, the runs in `silent` send no mail.
+    """
     ads = (AdSpec("Alder 1", fate=fate),)
     adset = AdSetSpec("Alder", states, ads, excludes=excludes, reaches_beyond=reaches_beyond)
     campaign = CampaignSpec("veterans", "act_111", "FL", (adset,), category="HOUSING" if excludes else "")
     world = World((campaign,), processing=processing)
     runs = [Run(f"day {day + 1}", day * DAY + BEGIN) for day in range(3)]
     runs += [Run(f"writer {number}", BEGIN + 0.5 * number) for number in range(1, writers)]
-    with player(product(steps, says, writers)) as play:
+    runs += [Run(f"hour {hour}", BEGIN + hour * HOUR) for hour in hours]
+    with player(product(steps, says, writers, silent)) as play:
         return play(Story(0, world, tuple(runs), events, DAY)).judge.clauses
 
 
@@ -453,6 +464,20 @@ class TestReports:
     def test_nothing_else_is_asked_for_once_it_is(self) -> None:
         told = violated(self.pending, says="failed")
         assert not told & {Clause.TRUTHFUL, Clause.TOLD}
+
+    @pytest.mark.parametrize(("silent", "is_told"), [((), True), ((1, 2), True), ((0,), False), ((3,), False)])
+    def test_each_day_a_mail_says_it_once(self, silent: tuple[int, ...], is_told: bool) -> None:  # noqa: FBT001 - a parameter
+        found = violated(self.pending, says="failed", hours=(1, 2), silent=silent)
+        assert (Clause.TOLD not in found) is is_told
+        assert Clause.TRUTHFUL not in found
+
+    def test_the_mails_of_a_day_say_what_is_paused_and_what_meta_refuses(self) -> None:
+        paused = Operator(At(0), Change.PAUSED, "true")
+        assert violated(Product.read, paused, says="unchanged, paused since then", hours=(1,), silent=(1,)) == set()
+        assert violated(Product.read, paused, says="unchanged", hours=(1,), silent=(1,)) == {Clause.STOP_TOLD}
+        hold = TestRefusals.HOLD
+        told = "failed: Add a payment method to the ad account"
+        assert Clause.ACCOUNT_TOLD in violated(TestRefusals().refused, *hold, says=told, silent=(0,))
 
     def test_a_mail_that_ses_does_not_take_has_failed_in_the_result(self, monkeypatch: pytest.MonkeyPatch) -> None:
         refused = Answer("day 1", "ses", 0, 99, "dropped")
