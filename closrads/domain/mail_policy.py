@@ -16,7 +16,7 @@ _WRITTEN = frozenset(
     {Result.UPDATED, Result.REVERTED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED}
 )  # fmt: skip
 """Results of ad sets that the run has written, or tried to."""
-_CALM = frozenset({Result.UPDATED, Result.UNCHANGED, Result.ENDED})
+_CALM = frozenset({Result.UPDATED, Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT})
 """Results that, without an issue, ask nothing of anybody."""
 _PUT_OFF = frozenset({Result.DEFERRED, Result.HELD})
 _IN_PROCESS = ("Meta says IN_PROCESS",)
@@ -99,7 +99,13 @@ def _has_left(result: RunResult) -> bool:
 def _has_changes(result: RunResult) -> bool:
     """Return whether a run has changed anything, or finished or undone what an earlier one had begun."""
     finished = (not each.state.is_open for campaign in result.campaigns for each in campaign.recovered)
-    return any(campaign.count(*_WRITTEN) for campaign in result.campaigns) or any(finished)
+    return any(finished) or any(map(_number_written, result.campaigns))
+
+
+def _number_written(campaign: SyncReport) -> int:
+    """Return the number of ad sets that were written, without another try at what a report has told."""
+    tried_again = sum(adset.is_reported for adset in campaign.with_result(*_WRITTEN))
+    return campaign.count(*_WRITTEN) - tried_again
 
 
 def _troubles(result: RunResult) -> Iterator[Trouble]:
@@ -113,6 +119,8 @@ def _troubles(result: RunResult) -> Iterator[Trouble]:
 def _troubles_of(campaign: SyncReport) -> Iterator[Trouble]:
     yield from (("error", _alike(error)) for error in campaign.campaign_errors)
     yield from (("states", entry) for entry in campaign.unmapped_states)
+    yield from (("pattern", pattern) for pattern in campaign.unmatched_patterns)
+    yield from (("beyond its states", adset.id) for adset in campaign.reaching_beyond)
     yield from (
         ("ad set", adset.id, adset.result, *map(_alike, adset.issues)) for adset in campaign.adsets if _is_ill(adset)
     )
@@ -128,7 +136,9 @@ def _troubles_of(campaign: SyncReport) -> Iterator[Trouble]:
 
 
 def _is_ill(adset: AdSetResult) -> bool:
-    if adset.result in _PUT_OFF or (adset.result is Result.NOT_ACTIVE and adset.issues == _IN_PROCESS):
+    if adset.result in _PUT_OFF | {Result.OPTED_OUT} or (
+        adset.result is Result.NOT_ACTIVE and adset.issues == _IN_PROCESS
+    ):
         return False
     return adset.result not in _CALM or bool(adset.issues)
 

@@ -60,6 +60,7 @@ def recovered(found: ChangeState, state: ChangeState, *issues: str) -> SyncRepor
 
 
 OPEN = recovered(ChangeState.WRITTEN, ChangeState.WRITTEN)
+TOLD_BEFORE = with_adset(Result.ROLLBACK_FAILED, "broken again")
 NEWS = {
     "a change": (VETERANS, with_adset(Result.UPDATED)),
     "a rollback": (VETERANS, with_adset(Result.REVERTED)),
@@ -87,6 +88,11 @@ NEWS = {
         replace(VETERANS, unexplained=(UnexplainedPause("1", "Broad", {"7": "Video"}, MIDNIGHT),)),
     ),
     "put off": (VETERANS, with_adset(Result.DEFERRED, "quota")),
+    "a pattern that names no ad set": (VETERANS, replace(VETERANS, unmatched_patterns=("Test*",))),
+    "shown outside its states": (
+        VETERANS,
+        replace(VETERANS, adsets=(replace(VETERANS.adsets[0], reaches_beyond=True),)),
+    ),
     "no ad set": (VETERANS, replace(VETERANS, adsets=())),
     "failures of which only the number is kept": (
         replace(VETERANS, adsets=(), omitted={Result.FAILED: 1}),
@@ -103,6 +109,11 @@ NO_NEWS = {
     ),
     "others put off": (with_adset(Result.DEFERRED), with_adset(Result.HELD, adset_id="2")),
     "in process": (VETERANS, with_adset(Result.NOT_ACTIVE, "Meta says IN_PROCESS")),
+    "never touched": (VETERANS, with_adset(Result.OPTED_OUT, "Test*")),
+    "put back in vain, as was told": (
+        TOLD_BEFORE,
+        replace(TOLD_BEFORE, adsets=(replace(TOLD_BEFORE.adsets[0], is_reported=True),)),
+    ),
     "at its end": (VETERANS, with_adset(Result.ENDED)),
     "left to another run": (VETERANS, replace(VETERANS, adsets=(), left_to="20260504T103000Z-00000000")),
     "only numbers, and nothing wrong": (VETERANS, replace(VETERANS, adsets=(), omitted={Result.UNCHANGED: 9})),

@@ -113,7 +113,7 @@ says_of_a_refused_mail = "failed"
 says_of_learning = "\n1 ad set starts Meta's learning phase"
 
 
-def product(steps: Steps, says: str, times: int, silent: Collection[int]) -> Handle:
+def product(steps: Steps, says: str, times: int, silent: Collection[int] = ()) -> Handle:
     """Return a handler that takes these steps in its first runs, and says this of its ad set in all of them.
 
     The runs whose numbers are in `silent` send no mail.
