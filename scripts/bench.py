@@ -30,7 +30,7 @@ import requests
 
 from sandbox import Sandbox
 from sandbox.lambda_runtime import LambdaRuntime, why_not_here
-from scripts import hourly_day
+from scripts import damping_bench, hourly_day
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 3.0
@@ -105,6 +105,7 @@ def main() -> None:
         print_packages(sandbox)
     print()
     hourly_day.main()
+    damping_bench.main()
 
 
 def row(sandbox: Sandbox, scenario: Scenario) -> str:
