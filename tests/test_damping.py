@@ -334,7 +334,7 @@ class TestLedger:
         assert result["success"]
         assert result["campaigns"][0]["counts_anew"]
         assert waiting(result) == {"+OH": ("05-06", "05-08")}
-        assert "counts anew for how long each state has been wanted" in last_report(world)
+        assert "has started counting again for how long each state has been wanted" in last_report(world)
         assert not day(world)["campaigns"][0]["counts_anew"]
         day(world)
         assert world.meta.states(adset) == {"FL", "OH"}

@@ -492,8 +492,8 @@ class TestWhatToDo:
         """It is told, and needs nobody either."""
         mail = report(UNCHANGED, counts_anew=True)
 
-        assert "Veterans counts anew for how long each state has been wanted" in mail.text
-        assert (tone(mail), boxes(mail)) == ("green", {"Waiting from the beginning": "grey"})
+        assert "Veterans has started counting again for how long each state has been wanted" in mail.text
+        assert (tone(mail), boxes(mail)) == ("green", {"The wait starts over": "grey"})
 
     def test_a_setting_that_does_nothing(self) -> None:
         """Its name stands in the appendix."""

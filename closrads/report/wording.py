@@ -565,18 +565,18 @@ WAITING = Kind(
     "Waiting to see whether it lasts",
     Who.NOBODY,
     (),
-    "Meta learns anew after each change of states, so a change is made once it has lasted. Days without a run do not "
+    "Each change of states makes Meta learn again, so a change is made once it has lasted. Days without a run do not "
     "count.",
 )
 COUNTS_ANEW = Kind(
     "grey",
-    "Waiting from the beginning",
+    "The wait starts over",
     Who.NOBODY,
     (),
     "What CLOSRADS had noted of the days before could not be read. The ads keep the states they have until the days "
     "have passed.",
 )
-COUNTS_ANEW_TEXT = "counts anew for how long each state has been wanted"
+COUNTS_ANEW_TEXT = "has started counting again for how long each state has been wanted"
 TOO_FEW_LEADS = "Too few leads to count as wanted"
 NO_EFFECT = Kind("orange", "A setting that does nothing", Who.OPERATOR, (_FORWARD,), "The campaigns ran all the same.")
 NOBODY_LEFT = Kind(

@@ -10,6 +10,7 @@ import pytest
 
 from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState
+from closrads.domain.damping import DemandHistory, Streak
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, GraphUsage, SyncReport
 from closrads.domain.runs import CampaignProgress, SharedRun
@@ -18,6 +19,7 @@ from tests.world import START, World
 
 ME, OTHER, THIRD = "20260504T103000Z-0000000a", "20260504T103000Z-0000000b", "20260504T103000Z-0000000c"
 SOON = START + timedelta(minutes=15)
+HISTORY = DemandHistory(START.date(), frozenset({"FL"}), {"FL": Streak(START.date(), 1)})
 SERVER_ERROR = ("InternalServerError", 500)
 FLORIDA, GEORGIA = {"key": "3852", "name": "Florida", "country": "US"}, {"key": "3853", "name": "Georgia"}
 

@@ -16,6 +16,7 @@ from closrads.redaction import Secret
 from sandbox.aws import DROPPED
 from tests.ledger.conftest import (
     GEORGIA,
+    HISTORY,
     ME,
     OTHER,
     SERVER_ERROR,
@@ -112,6 +113,8 @@ class TestTrouble:
         ("GetItem", "read", lambda world: ledger(world).last_recheck("veterans")),
         ("PutItem", "written", lambda world: ledger(world).keep_unexplained("veterans", PAUSE)),
         ("DeleteItem", "written", lambda world: ledger(world).forget_unexplained("veterans", "501")),
+        ("PutItem", "written", lambda world: ledger(world).record_demand("veterans", HISTORY)),
+        ("DeleteItem", "written", lambda world: ledger(world).forget_demand("veterans")),
         ("GetItem", "read", lambda world: ledger(world).known_tier("act_111")),
         ("PutItem", "written", lambda world: ledger(world).keep_tier("act_111", KnownTier(60, START))),
         ("PutItem", "written", lambda world: runs(world).open(a_shared_run())),

@@ -16,7 +16,7 @@ from closrads.ledger.changes import Ledger
 from closrads.ledger.leases import Leases
 from closrads.ledger.runs import Runs
 from sandbox.aws import SILENT
-from tests.ledger.conftest import ME, OTHER, SOON, a_change, a_progress, a_shared_run, calls
+from tests.ledger.conftest import HISTORY, ME, OTHER, SOON, a_change, a_progress, a_shared_run, calls
 from tests.ledger_world import leases, ledger, runs
 from tests.world import START, World
 
@@ -103,6 +103,15 @@ WRITES: Mapping[str, tuple[Call, str, Call, Any]] = {
     ),
     "Ledger.record_deferred": (
         nothing, "PutItem", lambda world: ledger(world).record_deferred("veterans", ["501"]), None,
+    ),
+    "Ledger.record_demand": (
+        nothing, "PutItem", lambda world: ledger(world).record_demand("veterans", HISTORY), None,
+    ),
+    "Ledger.forget_demand": (
+        lambda world: ledger(world).record_demand("veterans", HISTORY),
+        "DeleteItem",
+        lambda world: ledger(world).forget_demand("veterans"),
+        None,
     ),
     "Ledger.keep_tier": (
         nothing, "PutItem", lambda world: ledger(world).keep_tier("act_111", KnownTier(60, START)), None,
