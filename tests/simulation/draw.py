@@ -62,6 +62,8 @@ DAMPED = 0.1
 """Of the stories, in this share states wait for days before they are added or removed."""
 HOURLY, HOURS = 0.06, (2, 6)
 """Of the stories, in this share a sync comes every hour; so many of a day's are played beside its first one."""
+TOO_FEW = 0.05
+"""Of the stories, in this share the partner has leads, but too few of them, in the states that it does not want."""
 CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
 REACHING = 0.1
@@ -109,6 +111,8 @@ class _Author:
 
         The quiet days are so many more, each like the last one.
         """
+        if Random(f"{self._seed}-min_demand").random() < TOO_FEW:
+            story = replace(story, world=replace(story.world, min_demand=3))
         random = Random(f"{self._seed}-damping")
         if random.random() >= DAMPED:
             return story

@@ -111,6 +111,7 @@ def _smaller_worlds(world: World) -> Iterator[World]:
         "log",
         "read_lag",
         "processing",
+        "min_demand",
         "add_after_days",
         "remove_after_days",
     ):

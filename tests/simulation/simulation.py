@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from sandbox.meta.service import Fault
 from sandbox.server import Delivery, HttpRequest, Reply
 from tests.simulation import answers, border
 from tests.simulation.border import AWS_TIMEOUT, CLOSRTECH, Call, Invocation, SimulatedAws
+from tests.simulation.draw import STATES
 from tests.simulation.fleet import Workflow
 from tests.simulation.kernel import Kernel, Killed, sleep
 from tests.simulation.meta import Observer, Regions, SimulatedMeta, regions_in, regions_of, states_of
@@ -134,6 +135,7 @@ class Simulation:
             "email/sender": "reports@example.test",
             "email/recipients": ["owner@example.test"],
             "limits/wave_size": str(world.wave_size),
+            "limits/min_demand": str(world.min_demand),
             "limits/add_after_days": str(world.add_after_days),
             "limits/remove_after_days": str(world.remove_after_days),
         }
@@ -145,7 +147,7 @@ class Simulation:
                 f"campaigns/{campaign.slug}/fb_ad_account_id": campaign.account,
                 f"campaigns/{campaign.slug}/fb_campaign_ids": ids,
             }
-            self.closrtech.demand[code] = dict.fromkeys(campaign.demand.split(), 5)
+            self.closrtech.demand[code] = self._leads(campaign.demand)
             self.meta.add_account(campaign.account, world.tier).shows_usage = world.shows_usage
             for meta_campaign in ids:
                 categories = (campaign.category,) if campaign.category else ()
@@ -242,7 +244,15 @@ class Simulation:
 
     def demand(self, slug: str) -> str:
         """Return the states that the partner wants for a campaign now."""
-        return " ".join(self.closrtech.demand[f"VND_{slug.upper()}_LEADS"])
+        return self._wanted(self.closrtech.demand[f"VND_{slug.upper()}_LEADS"])
+
+    def _wanted(self, leads: Mapping[str, int]) -> str:
+        return " ".join(state for state, number in leads.items() if number >= self.story.world.min_demand)
+
+    def _leads(self, states: str) -> dict[str, int]:
+        """Return what the partner says if it wants these states, and perhaps others with a lead too few."""
+        wanted, few = dict.fromkeys(states.split(), 5), self.story.world.min_demand - 1
+        return {**dict.fromkeys(STATES if few else (), few), **wanted}
 
     def is_enabled(self, slug: str) -> bool:
         """Tell whether a campaign is switched on, and nothing is paused."""
@@ -324,16 +334,13 @@ class Simulation:
     def _demand(self, call: Call, request: HttpRequest) -> Reply:
         invocation = call.invocation
         reply = self.closrtech._answer(request)
-        answer = self._answer_to(invocation, {"closrtech"})
-        if answer:
+        if answer := self._answer_to(invocation, {"closrtech"}):
             reply = answers.CLOSRTECH[answer.answer]
         slug = request.query["campaign"].removeprefix("VND_").removesuffix("_LEADS").lower()
         body = (reply.body or b"").decode()
         with suppress(ValueError, AttributeError, TypeError):
-            states = " ".join(state for state, number in json.loads(body).items() if number > 0)
-            invocation.wanted[slug] = regions_of(states)
-            if not answer:
-                self.judge.demand_read(invocation, slug)
+            invocation.wanted[slug] = regions_of(self._wanted(json.loads(body)))
+            self.judge.demand_read(invocation, slug)
         self.note(invocation.name, f"← {slug} wants {body}")
         return reply
 
@@ -440,7 +447,7 @@ class Simulation:
                     self.note("a person", f"{deed.deed}: {deed.target} {deed.value}")
             case Operator(change=Change.DEMAND):
                 code = f"VND_{deed.campaign.upper()}_LEADS"
-                self.closrtech.demand[code] = dict.fromkeys(deed.value.split(), 5)
+                self.closrtech.demand[code] = self._leads(deed.value)
                 self.note("the partner", f"{deed.campaign} wants {deed.value}")
             case Operator(change=Change.TOKEN):
                 self.meta.tokens = {_TOKEN} if deed.value == "alive" else set()

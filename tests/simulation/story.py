@@ -128,6 +128,8 @@ class World:
     """For so many seconds after a write, reads show what was before."""
     processing: float = 0.0
     """For so many seconds after a write, Meta shows an ad set or ad as IN_PROCESS; 0 for not at all."""
+    min_demand: int = 1
+    """The limit of the same name; with more than one, each state that is not wanted has a lead too few."""
     add_after_days: int = 0
     remove_after_days: int = 0
     """The limits of the same names: for so many days, a state waits before it is added or removed."""
