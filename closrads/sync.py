@@ -28,6 +28,7 @@ from closrads.domain.plan import (
     refuse_implausible,
     remaining,
     states_before,
+    with_waiting,
 )
 from closrads.domain.plan_id import Plan, PlannedChange, planned_changes, refusals
 from closrads.domain.request import Action, RunRequest
@@ -602,6 +603,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         decide(adset, regions, check_ad_health(adset), keeps=keeps, waiting=waiting) for adset in adsets
     ]
     decisions = leave_opted_out(decisions, job.skip_adsets)
+    done = replace(done, completed=with_waiting(done.completed, decisions))
     report = replace(
         report,
         states_before=states_before(decisions),

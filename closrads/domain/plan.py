@@ -1,6 +1,6 @@
 """PURE: the decision for each ad set, and which plans are refused."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -226,6 +226,20 @@ def pinned(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
         replace(decision, replaces=region_keys(decision.adset.targeting)) if decision.is_change else decision
         for decision in decisions
     )
+
+
+def with_waiting(completed: Mapping[str, AdSetResult], decisions: Iterable[Decision]) -> dict[str, AdSetResult]:
+    """Return the results of earlier invocations of this run, by ad set id, with the states that still wait.
+
+    What an invocation has done that died is known from the ledger only, which does not have them.
+    """
+    now = {each.adset.id: each.to_result() for each in decisions if each.result is Result.UNCHANGED}
+    return {
+        adset_id: replace(result, missing=now[adset_id].missing, extra=now[adset_id].extra)
+        if result.result is Result.UPDATED and adset_id in now
+        else result
+        for adset_id, result in completed.items()
+    }
 
 
 def remaining(decisions: Sequence[Decision], completed: Collection[str]) -> tuple[Decision, ...]:

@@ -22,8 +22,9 @@ from closrads.domain.plan import (
     refuse_implausible,
     remaining,
     states_before,
+    with_waiting,
 )
-from closrads.domain.results import Result
+from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import region_keys
 from closrads.errors import CHECK_REGIONS, PlanRefusedError
@@ -237,6 +238,19 @@ class TestWaiting:
         comes = decide(adset(["FL"], targeting=excluding), regions, ())
 
         assert (waits.result, comes.result) == (Result.UNCHANGED, Result.NEEDS_ATTENTION)
+
+    def test_what_an_invocation_that_died_has_done_is_off_by_what_waits(self) -> None:
+        """Its result comes from the ledger, which does not tell that; others are known, or are not as decided now."""
+        written, failed = AdSetResult("1", "Broad", Result.UPDATED), AdSetResult("2", "Broad", Result.FAILED)
+        gone = AdSetResult("3", "Broad", Result.UPDATED)
+        decisions = [
+            damped_decision(["FL", "TX"], ["FL", "GA"], waiting=["GA", "TX"]),
+            replace(decided(["FL"], ["FL"]), adset=adset(["FL"], "2")),
+        ]
+
+        assert with_waiting({"1": written, "2": failed, "3": gone}, decisions) == {
+            "1": replace(written, missing=("GA",), extra=("TX",)), "2": failed, "3": gone,
+        }  # fmt: skip
 
     def test_only_ad_sets_that_can_be_changed_say_what_is_asked_for(self) -> None:
         """Another one gets no state on the day that would be told."""
