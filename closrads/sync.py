@@ -375,9 +375,7 @@ def _sync_as_approved(campaigns: Sequence[CampaignConfig], busy: Mapping[str, st
 
     What earlier runs left open is recovered, and what broke since is rolled back, before the plans are made.
     """
-    in_progress: dict[str, Iterator[SyncReport]] = {
-        each.slug: _reports(each, run) for each in campaigns if each.slug not in busy
-    }
+    in_progress = {each.slug: _reports(each, run) for each in campaigns if each.slug not in busy}
 
     def plan(campaign: CampaignConfig) -> SyncReport:
         report = _left(campaign, busy.get(campaign.slug, ""))
@@ -394,12 +392,16 @@ def _sync_as_approved(campaigns: Sequence[CampaignConfig], busy: Mapping[str, st
             return replace(report, campaign_errors=(*report.campaign_errors, why))
         return report
 
-    planned = map_concurrently(plan, campaigns, CAMPAIGNS_AT_ONCE)
-    plan_id = run.request.plan_id
-    if run.plan.id != plan_id and not run.settings.paused_since:  # paused, no campaign plans anything
-        approved = run.plans.find(plan_id) or Plan(())
-        run.refused.update(refusals(plan_id, approved, run.plan, [each.slug for each in campaigns]))
-    reports = map_concurrently(carry_out_plan, planned, CAMPAIGNS_AT_ONCE)
+    try:
+        planned = map_concurrently(plan, campaigns, CAMPAIGNS_AT_ONCE)
+        plan_id = run.request.plan_id
+        if run.plan.id != plan_id and not run.settings.paused_since:  # paused, no campaign plans anything
+            approved = run.plans.find(plan_id) or Plan(())
+            run.refused.update(refusals(plan_id, approved, run.plan, [each.slug for each in campaigns]))
+        reports = map_concurrently(carry_out_plan, planned, CAMPAIGNS_AT_ONCE)
+    finally:
+        for stages in in_progress.values():
+            stages.close()
     names = {each.slug: each.name for each in run.settings.campaigns}
     unplanned = sorted(run.refused.keys() - {report.slug for report in reports})
     return reports + [

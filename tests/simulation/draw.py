@@ -64,6 +64,11 @@ HOURLY, HOURS = 0.06, (2, 6)
 """Of the stories, in this share a sync comes every hour; so many of a day's are played beside its first one."""
 TOO_FEW = 0.05
 """Of the stories, in this share the partner has leads, but too few of them, in the states that it does not want."""
+OPTED_OUT, APPROVED = 0.05, 0.08
+"""Of the stories, in these shares an ad set is to be left alone, and a live run by hand has an approved plan.
+
+Both are drawn apart from everything else, so that the other stories stay as they are.
+"""
 CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
 REACHING = 0.1
@@ -104,6 +109,9 @@ class _Author:
             runs = sorted([*runs, *hourly], key=lambda run: run.at)
         if self._chance(SHARED):
             runs = [replace(run, shared=run.scheduled is not None) for run in runs]
+        self._world = self._with_opt_outs(self._world)
+        approved, changes = self._approved_runs(days)
+        runs, events = runs + approved, events + changes
         return self._damped(Story(self._seed, self._world, tuple(runs), tuple(events), calm))
 
     def _damped(self, story: Story) -> Story:
@@ -181,6 +189,35 @@ class _Author:
 
         campaigns = (replace(each, adsets=tuple(map(with_settings, each.adsets))) for each in world.campaigns)
         return replace(world, campaigns=tuple(campaigns))
+
+
+    def _with_opt_outs(self, world: World) -> World:
+        """Draw whether an ad set is to be left alone; the same word may begin the names of several."""
+        random = Random(f"{self._seed}-opt-out")
+        if random.random() >= OPTED_OUT:
+            return world
+        number = random.randrange(len(world.campaigns))
+        campaign = world.campaigns[number]
+        name = random.choice(campaign.adsets).name
+        pattern = random.choice([name, name.lower(), f"{name[0]}*", f"?{name[1:]}"])
+        skips = replace(campaign, skips=(pattern, "Nobody")[: random.choice([1, 1, 2])])
+        return replace(world, campaigns=(*world.campaigns[:number], skips, *world.campaigns[number + 1 :]))
+
+    def _approved_runs(self, days: int) -> tuple[list[Run], list[Event]]:
+        """Draw live runs by hand, each with the plan of a dry run, and how the demand has changed in between."""
+        random = Random(f"{self._seed}-approval")
+        runs: list[Run] = []
+        events: list[Event] = []
+        for day in range(days) if random.random() < APPROVED else ():
+            at = day * DAY + SYNC_AT - random.choice([1, -1]) * random.uniform(60, 1.5 * HOUR)
+            age = min(random.choice([30.0, 10 * MINUTE, 9.5 * HOUR, 12 * HOUR]), at - MINUTE)
+            slug = random.choice(list(self._demand))
+            campaigns = (slug,) if random.random() < 0.3 else ()
+            runs.append(Run(f"day {day + 1} approved", at, campaigns=campaigns, cold=True, plan_age=age))
+            if random.random() < 0.4:
+                wanted = _text(frozenset(random.sample(STATES, random.randint(2, 5))))
+                events.append(Operator(At(round(at - age / 2, 1)), Change.DEMAND, wanted, slug))
+        return runs, events
 
     def _adset(self, name: str, demand: frozenset[str], meta_campaigns: int) -> AdSetSpec:
         count = 1 if self._is_crowded else self._pick([1, 2, 3, 4])

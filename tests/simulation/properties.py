@@ -40,6 +40,8 @@ class Clause(StrEnum):
     STOP = "once everything is paused, or a campaign is off, no ad set's change is begun"
     HELD_BACK = "once Meta has refused a change for a reason of the whole ad account, the run begins no other there"
     LEFT_ALONE = "no change is begun of an ad set that is in process, or that its special ad category does not allow"
+    OPTED_OUT = "nothing is written to an ad set that is to be left alone"
+    APPROVED = "a run with an approved plan begins a change of that plan, from its regions, and none if it is stale"
     LEDGER_TRUE = "a final state in the ledger is the truth at Meta"
 
     # at the end of each run
@@ -187,6 +189,8 @@ class _AdSetFile:
     """By run, the regions of a person that it has replaced by the wanted ones, and could have seen before."""
     had_late_write: bool = False
     """Whether a write ever took effect when nobody waited for it any more."""
+    is_opted_out: bool = False
+    """Whether somebody wants it left alone, from the beginning on."""
     is_held: bool = False
     """Whether a sync stopped before it, because ads of others of its campaign broke, and it has had no turn since."""
 
@@ -194,6 +198,16 @@ class _AdSetFile:
     def is_open(self) -> bool:
         """Whether one of its changes is neither finished nor undone."""
         return not OPEN.isdisjoint(self.changes.values())
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a dry run has shown, and a run is to carry out."""
+
+    at: float
+    """When it was shown."""
+    changes: Mapping[str, tuple[Regions, Regions]]
+    """By ad set, the regions before and after."""
 
 
 class Judge:
@@ -217,6 +231,8 @@ class Judge:
         """By run and reason, the campaigns of which a change, or a rollback, was refused."""
         self._at_begin: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
         """By run, when it began, and what was wrong with each ad set then."""
+        self._plans: dict[str, _Plan] = {}
+        """By the run that is to carry it out."""
         self._last_look = 0.0
         self._written: set[tuple[str, str]] = set()
         """Each invocation with each ad set whose targeting it wrote."""
@@ -244,10 +260,21 @@ class Judge:
 
     # --- the truth
 
-    def belongs(self, adset_id: str, name: str, campaign: str) -> None:
+    def belongs(self, adset_id: str, name: str, campaign: str, *, is_opted_out: bool = False) -> None:
         """Get to know an ad set."""
-        adset = self._simulation.meta.adsets[adset_id]
-        self._files[adset_id] = _AdSetFile(name, campaign, {regions_in(adset.targeting)})
+        known = {regions_in(self._simulation.meta.adsets[adset_id].targeting)}
+        self._files[adset_id] = _AdSetFile(name, campaign, known, is_opted_out=is_opted_out)
+
+    def plan_shown(self, run: Run, result: dict[str, Any]) -> None:
+        """Note the plan that a dry run has shown for another run to carry out."""
+        changes = {}
+        for campaign in result["campaigns"]:
+            after = regions_of(" ".join(campaign["active_states"]))
+            for adset in campaign["adsets"]:
+                if adset["result"] == "updated":
+                    added, removed = (regions_of(" ".join(adset[name])) for name in ("added", "removed"))
+                    changes[adset["id"]] = (after - added) | removed, after
+        self._plans[run.name] = _Plan(self._now, changes)
 
     def _ailments(self, adset: AdSet) -> set[Ailment]:
         """Return what is wrong with the ads that people want to run, as far as it shows or could be known."""
@@ -313,6 +340,7 @@ class Judge:
         """Judge a targeting write that has just taken effect."""
         call, file = self._call, self._files[adset.id]
         new, old = regions_in(adset.targeting), regions_in(before)
+        self._left_alone(call, file)
         if not file.is_open and not call.is_late:
             self._violated(Clause.WRITTEN_DOWN, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         wanted = call.invocation.wanted.get(file.campaign)
@@ -391,6 +419,7 @@ class Judge:
         call, file = self._call, self._files[ad.adset.id]
         hand = self._simulation.meta.people.ads_on.get(ad.id)
         self._switched_on[ad.id] = self._now
+        self._left_alone(call, file)
         self._one_writer(call, file.campaign)
         if hand is None or hand.wanted or status == "ACTIVE" or hand.is_ambiguous:
             return  # Unobservable.PAUSED_WHILE_BROKEN, if that is why
@@ -404,6 +433,10 @@ class Judge:
             return
         why = f"{call.invocation.name} switches it on, paused {age:.1f} s before that was sent"
         self._violated(Clause.PAUSES_STAND, ad.name, f"{why}; its ads were last read {call.sent - seen:.1f} s before")
+
+    def _left_alone(self, call: "Call", file: _AdSetFile) -> None:
+        if file.is_opted_out:
+            self._violated(Clause.OPTED_OUT, file.name, f"{call.invocation.name} writes to it")
 
     def _one_writer(self, call: "Call", campaign: str) -> None:
         posts = self._posts.setdefault(campaign, [])
@@ -427,6 +460,8 @@ class Judge:
         stopped_at = self._simulation.stopped_at(file.campaign)
         if not before and stopped_at is not None and self._now - stopped_at > UNDER_WAY_SECONDS:
             self._violated(Clause.STOP, file.name, f"begun {self._now - stopped_at:.0f} s after it was stopped")
+        if state == "prepared" and not before and (plan := self._plans.get(invocation.name)):
+            self._as_approved(invocation, adset_id, file, plan)
         if state == "prepared":
             self._begun(invocation, self._simulation.meta.adsets[adset_id], file)
         if state not in TRANSITIONS[before]:
@@ -437,6 +472,29 @@ class Judge:
             file.left = frozenset({after_it}) if state == "verified" else file.left | {before_it, after_it}
         if state not in OPEN and state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
+
+    def _as_approved(self, invocation: "Invocation", adset_id: str, file: _AdSetFile, plan: _Plan) -> None:
+        """Judge a change that a run with an approved plan has begun."""
+        for stale in self._stale(invocation, plan):
+            self._violated(Clause.APPROVED, file.name, f"begun, although {stale}")
+        before, after = plan.changes.get(adset_id, (None, None))
+        if after != invocation.wanted.get(file.campaign):
+            self._violated(Clause.APPROVED, file.name, "begun, and it is none of the plan")
+        elif before != regions_in(self._simulation.meta.adsets[adset_id].targeting):
+            edit = self._simulation.meta.people.edits.get(adset_id, {}).get("regions")
+            if edit is None or edit.at < self._now - UNDER_WAY_SECONDS - self._lag:
+                self._violated(Clause.APPROVED, file.name, "begun, although it has other regions than in the plan")
+
+    def _stale(self, invocation: "Invocation", plan: _Plan) -> Iterator[str]:
+        """Yield why a plan is another one by what the run has heard and what people had done before it began."""
+        began, _ = self._at_begin[invocation.name]
+        for adset_id, (before, after) in plan.changes.items():
+            file = self._files[adset_id]
+            if after != invocation.wanted.get(file.campaign):
+                yield f"another demand is wanted for {file.name} than in the plan"
+            edit = self._simulation.meta.people.edits.get(adset_id, {}).get("regions")
+            if edit is not None and plan.at < edit.at < began - self._lag and edit.wanted != before:
+                yield f"a person has given {file.name} other regions than in the plan"
 
     def _begun(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> None:
         refusal = self._refused.get((invocation.name, file.campaign))
@@ -651,7 +709,7 @@ class Judge:
 
     def _judge_ad(self, ad: Ad, link: Link, file: _AdSetFile) -> None:
         hand = self._simulation.meta.people.ads_on.get(ad.id)
-        if hand is None or not self._delivers(ad.adset):
+        if hand is None or not self._delivers(ad.adset) or (hand.wanted and file.is_opted_out):
             return
         if not hand.wanted:
             is_pardoned = hand.is_ambiguous or (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at) in file.pardons
@@ -717,6 +775,8 @@ class Judge:
             )
 
     def _nothing_stands_against(self, adset: AdSet, file: _AdSetFile) -> bool:
+        if file.is_opted_out:
+            return False
         is_easy = self._is_easy(adset)
         if file.is_held:
             others = [each for each, other in self._files.items() if other.campaign == file.campaign]

@@ -49,14 +49,22 @@ def _candidates(story: Story) -> Iterator[Story]:
         yield replace(story, runs=tuple(kept))
     for world in _smaller_worlds(story.world):
         yield replace(story, world=world)
-    if any(run.shared for run in story.runs):
-        yield replace(story, runs=tuple(replace(run, shared=False) for run in story.runs))
-    for number, run in enumerate(story.runs):
-        if run.cold or run.seconds != Run("", 0).seconds:
-            yield replace(story, runs=_with(story.runs, number, replace(run, cold=False, seconds=Run("", 0).seconds)))
+    for runs in _simpler_runs(story.runs):
+        yield replace(story, runs=runs)
     for number, event in enumerate(story.events):
         for simpler in _simpler(event):
             yield replace(story, events=_with(story.events, number, simpler))
+
+
+def _simpler_runs(runs: tuple[Run, ...]) -> Iterator[tuple[Run, ...]]:
+    for number, run in enumerate(runs):
+        if run.plan_age is not None:
+            yield _with(runs, number, replace(run, plan_age=None))
+    if any(run.shared for run in runs):
+        yield tuple(replace(run, shared=False) for run in runs)
+    for number, run in enumerate(runs):
+        if run.cold or run.seconds != Run("", 0).seconds:
+            yield _with(runs, number, replace(run, cold=False, seconds=Run("", 0).seconds))
 
 
 def _day_of(run: Run) -> int:
@@ -86,6 +94,8 @@ def _smaller_worlds(world: World) -> Iterator[World]:
     for number, campaign in enumerate(world.campaigns):
         if len(world.campaigns) > 1:
             yield replace(world, campaigns=(*world.campaigns[:number], *world.campaigns[number + 1 :]))
+        if campaign.skips:
+            yield replace(world, campaigns=_with(world.campaigns, number, replace(campaign, skips=())))
         for adsets in filter(None, _without_parts(campaign.adsets)):
             yield replace(world, campaigns=_with(world.campaigns, number, replace(campaign, adsets=adsets)))
         for index, adset in enumerate(campaign.adsets):

@@ -1,6 +1,7 @@
 """Plays one story against the real handler, and notes what happens."""
 
 import json
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -45,6 +46,13 @@ from tests.simulation.story import (
     Story,
 )
 
+
+def is_named(name: str, pattern: str) -> bool:
+    """Tell whether a pattern with `*` and `?` names an ad set, whatever the case."""
+    rule = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(rule, name, re.IGNORECASE) is not None
+
+
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 _TOKEN = "EAAFAKESYSTEMUSER"
 Handle = Callable[[dict[str, Any], Clock], dict[str, Any]]
@@ -87,6 +95,8 @@ class Simulation:
         """The call that is taking effect."""
         self.judge = Judge(self)
         self._parameters_read_at = -1.0
+        self._plan_ids: dict[str, str] = {}
+        """By the name of the run that is to carry it out."""
         self._switched_off: dict[str, float] = {}
         """Since when each campaign is off; under the empty name since when everything is paused."""
         self._ledger: dict[str, object] = {}
@@ -116,6 +126,8 @@ class Simulation:
         self._build()
         for run in self.story.runs:
             self.kernel.at(START + run.at, partial(self._begin, run))
+            if run.plan_age is not None:
+                self.kernel.at(START + run.at - run.plan_age, partial(self._plan, run))
         for event in self.story.events:
             if isinstance(event, Person | Operator) and isinstance(event.when, At):
                 self.kernel.at(START + event.when.seconds, partial(self._do, event))
@@ -147,6 +159,8 @@ class Simulation:
                 f"campaigns/{campaign.slug}/fb_ad_account_id": campaign.account,
                 f"campaigns/{campaign.slug}/fb_campaign_ids": ids,
             }
+            if campaign.skips:
+                parameters[f"campaigns/{campaign.slug}/skip_adsets"] = campaign.skips
             self.closrtech.demand[code] = self._leads(campaign.demand)
             self.meta.add_account(campaign.account, world.tier).shows_usage = world.shows_usage
             for meta_campaign in ids:
@@ -156,7 +170,8 @@ class Simulation:
                 )
             for adset in campaign.adsets:
                 self.meta.build_adset(ids[adset.meta_campaign], adset)
-                self.judge.belongs(self.meta.named[adset.name].id, adset.name, campaign.slug)
+                is_opted_out = any(is_named(adset.name, pattern) for pattern in campaign.skips)
+                self.judge.belongs(self.meta.named[adset.name].id, adset.name, campaign.slug, is_opted_out=is_opted_out)
                 for ad in adset.ads:
                     self.meta.build_ad(adset.name, ad)
         self.meta.keep_log(world.log, self.story.seed)
@@ -177,12 +192,35 @@ class Simulation:
 
     # --- invocations
 
-    def _begin(self, run: Run) -> None:
+    def _plan(self, run: Run) -> None:
+        """Make the dry run whose plan a run is to carry out."""
+        self._perhaps_forget_parameters(run)
+        event: dict[str, Any] = {"action": run.action, "dry_run": True, "notify": False}
+        if run.campaigns:
+            event["campaigns"] = list(run.campaigns)
+        invocation = Invocation(Run(f"{run.name} plan", run.at), self)
+
+        def end(outcome: Outcome | None) -> None:
+            self.judge.call_ends(invocation, outcome)
+            if outcome is not None and outcome.result is not None and outcome.result["plan_id"]:
+                self._plan_ids[run.name] = outcome.result["plan_id"]
+                self.judge.plan_shown(run, outcome.result)
+
+        self.invoke(invocation, event, end)
+
+    def _perhaps_forget_parameters(self, run: Run) -> None:
         if run.cold or self.kernel.now - self._parameters_read_at > border.PARAMETERS_KEPT:
             border.forget_parameters()
             self._parameters_read_at = self.kernel.now
+
+    def _begin(self, run: Run) -> None:
+        self._perhaps_forget_parameters(run)
         event: dict[str, Any] = {"action": run.action, "dry_run": False}
-        if run.campaigns:
+        if run.plan_age is not None:
+            if run.name not in self._plan_ids:
+                return  # there is nothing to approve
+            event["plan_id"] = self._plan_ids[run.name]
+        elif run.campaigns:
             event["campaigns"] = list(run.campaigns)
         if run.scheduled is not None:
             event["scheduled"] = f"{datetime.fromtimestamp(START + run.scheduled, UTC):%Y-%m-%dT%H:%M:%SZ}"

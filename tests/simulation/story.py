@@ -97,6 +97,8 @@ class CampaignSpec:
     meta_campaigns: int = 1
     category: str = ""
     """The special ad category of its Meta campaigns."""
+    skips: tuple[str, ...] = ()
+    """Patterns of the names of ad sets that are to be left alone."""
 
 
 class Log(_Word):
@@ -163,6 +165,8 @@ class Run:
     """The function's time-out."""
     cold: bool = False
     """Whether it starts in a new container, which remembers nothing."""
+    plan_age: float | None = None
+    """So many seconds before, a dry run makes the plan that this run is to carry out; None if there is none."""
     shared: bool = False
     """Whether several invocations share it (Fleet); events name the run, and count the calls of all of them."""
 

@@ -149,6 +149,7 @@ def violated(  # noqa: PLR0913 - the parts of a story
     reaches_beyond: bool = False,
     hours: Iterable[int] = (),
     silent: Collection[int] = (),
+    skips: tuple[str, ...] = (),
 ) -> set[Clause]:
     """Let such a product run once a day, and so many hours after its first run; return what the judge has against it.
 
@@ -156,7 +157,8 @@ def violated(  # noqa: PLR0913 - the parts of a story
     """
     ads = (AdSpec("Alder 1", fate=fate),)
     adset = AdSetSpec("Alder", states, ads, excludes=excludes, reaches_beyond=reaches_beyond)
-    campaign = CampaignSpec("veterans", "act_111", "FL", (adset,), category="HOUSING" if excludes else "")
+    category = "HOUSING" if excludes else ""
+    campaign = CampaignSpec("veterans", "act_111", "FL", (adset,), category=category, skips=skips)
     world = World((campaign,), processing=processing)
     runs = [Run(f"day {day + 1}", day * DAY + BEGIN) for day in range(3)]
     runs += [Run(f"writer {number}", BEGIN + 0.5 * number) for number in range(1, writers)]
@@ -430,6 +432,51 @@ class TestRefusals:
         assert Clause.LEFT_ALONE in violated(self.refused, excludes="WA", says="failed")
         assert Clause.TRUTHFUL in violated(Product.read, excludes="WA", says="unchanged")
         assert violated(Product.read, excludes="WA", says="needs_attention") == set()
+
+
+class TestWishes:
+    """What a person wants left alone, and what a person has approved."""
+
+    @pytest.mark.parametrize(("skips", "is_forbidden"), [(("al*",), True), (("Birch", "alde"), False)])
+    def test_what_is_to_be_left_alone_is_not_written(self, skips: tuple[str, ...], is_forbidden: bool) -> None:  # noqa: FBT001 - a parameter
+        assert violated(Product.change, skips=skips) == ({Clause.OPTED_OUT} if is_forbidden else set())
+
+    def test_what_is_left_alone_need_not_follow(self) -> None:
+        assert violated(Product.read, skips=("Alder",), says="opted_out") == set()
+
+    @pytest.mark.parametrize(
+        ("shown", "events", "is_stale"),
+        [
+            (["FL"], (), False),
+            (["FL"], (Operator(At(BEGIN - 60), Change.DEMAND, "GA", "veterans"),), True),
+            (["FL"], (Person(At(BEGIN - 60), Deed.EDIT_REGIONS, "Alder", "TX OH"),), True),
+            ([], (), True),
+        ],
+        ids=["same", "demand", "by hand", "nothing"],
+    )
+    def test_only_what_was_approved_is_begun(self, shown: list[str], events: tuple[Event, ...], is_stale: bool) -> None:  # noqa: FBT001 - a parameter
+        def handle(event: dict[str, Any], clock: Clock) -> dict[str, Any]:
+            if not event["dry_run"]:
+                return carry_out(event, clock)
+            change = {"id": ADSET, "name": "Alder", "result": "updated", "added": shown, "removed": ["TX"]}
+            campaign = {"active_states": ["FL"], "adsets": [change] if shown else []}
+            return {"plan_id": "1", "left_to": "", "recovered": [], "campaigns": [campaign]}
+
+        def steps(product: Product) -> None:
+            product.read()
+            product.note("prepared")
+            product.write("GA" if "GA" in str(events) else "FL")
+            product.note("written")
+            product.republish()
+            product.note("republished")
+            product.note("verified")
+
+        carry_out = product(steps, "updated", 1)
+        adset = AdSetSpec("Alder", "TX", (AdSpec("Alder 1"),))
+        runs = [Run(f"day {day + 1}", day * DAY + BEGIN, plan_age=None if day else 600.0) for day in range(3)]
+        story = Story(0, World((CampaignSpec("veterans", "act_111", "FL", (adset,)),)), tuple(runs), events, DAY)
+        with player(handle) as play:
+            assert (Clause.APPROVED in play(story).judge.clauses) == is_stale
 
 
 class TestReports:
