@@ -938,7 +938,7 @@ def _with_next_try(job: Job, report: SyncReport, tried: Mapping[str, AdSetSnapsh
 def _record_deferred(run: Run, job: Job, report: SyncReport, previous: PreviousOutcomes) -> None:
     """Record the deferred ad sets, which the next sync changes first."""
     deferred = [adset.id for adset in report.with_result(Result.DEFERRED)]
-    if run.request.dry_run or previous.deferred == frozenset(deferred):
+    if run.request.dry_run or job.campaign in run.refused or previous.deferred == frozenset(deferred):
         return
     try:
         job.ledger.record_deferred(job.campaign, deferred)

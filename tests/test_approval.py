@@ -15,7 +15,7 @@ from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
 from closrads.ledger.plans import Plans
 from sandbox.aws import LEDGER_TABLE
-from tests.ledger_world import later, left_behind
+from tests.ledger_world import entries, later, left_behind
 from tests.world import LIVE, MORTGAGE_1, World
 
 Deed = Callable[[World, str], object]
@@ -209,6 +209,20 @@ class TestAnotherPlan:
         (campaign,) = refused(world, event)["campaigns"]
 
         assert (campaign["left_to"], len(campaign["errors"])) == ("other", 1)
+
+    def test_whose_turn_it_is_is_not_forgotten(self, world: World) -> None:
+        """The next run that may change something takes first what the last one deferred."""
+        world.campaign("FL")
+        world.put({"limits/max_adsets": "1"})
+        world.adset("A"), world.adset("B")
+        world.run(LIVE)
+        event = approved(world)
+        before = entries(world, "MEMORY#deferred")
+        more_demand(world, "")
+
+        refused(world, event)
+
+        assert before == entries(world, "MEMORY#deferred") != []
 
     def test_what_is_open_is_recovered_all_the_same(self, world: World) -> None:
         """A dry run holds such an ad set, so its change comes on top of the plan; the next dry run shows it."""
