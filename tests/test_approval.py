@@ -173,7 +173,7 @@ class TestAnotherPlan:
         errors = {each["slug"]: " ".join(each["errors"]) for each in result["campaigns"]}
         assert said in errors["veterans"]
         assert f"no longer the approved {event['plan_id']}" in errors["mortgage"]
-        assert "but in veterans" in errors["mortgage"]
+        assert "what differs is in veterans" in errors["mortgage"]
         assert world.meta.states(other) == {"TX"}
         (mail,) = world.sandbox.aws.mails
         assert said in mail.text

@@ -49,7 +49,10 @@ class TestASync:
         assert campaign["adsets"][0]["issues"] == ["Its name matches “evergreen*” of skip_adsets"]
         (mail,) = world.sandbox.aws.mails
         assert "1 more ad set left alone, as you wish" in mail.text
-        assert "Evergreen 1 (Veterans) is left alone, because its name is on the list of those" in mail.text
+        assert (
+            "Evergreen 1 (Veterans) is not changed, because its name is on the list of ad sets to leave alone"
+            in mail.text
+        )
         assert mail.subject.removeprefix("[DRY RUN] ").startswith("✓ 1 ")
 
     def test_it_is_no_part_of_a_plan(self, world: World) -> None:
@@ -111,7 +114,7 @@ class TestTold:
 
         assert answer["campaigns"][0]["unmatched_patterns"] == ["Evergren*", "Other"]
         (mail,) = world.sandbox.aws.mails
-        assert "NAMES TO BE LEFT ALONE THAT NO AD SET HAS" in mail.text
+        assert "A NAME TO LEAVE ALONE THAT NO AD SET HAS" in mail.text
         assert f"{SKIP}: no ad set that is on now matches “Evergren*”" in mail.text
         assert mail.subject.startswith("✓ 1 updated")
 

@@ -86,14 +86,9 @@ def refusals(plan_id: str, approved: Plan, now: Plan, slugs: Collection[str]) ->
         told |= {slug: (*told.get(slug, ()), asked) for slug in slugs}
     said = f"Refused: the plan is no longer the approved {plan_id}"
     end = "Nothing was changed. Make a new dry run, and approve its plan"
-    others = _of_others(sorted(told))
     changing = {change.campaign for change in now.changes} - told.keys()
     own = {slug: f"{said}: {'; '.join(_limited(lines))}. {end}" for slug, lines in told.items()}
-    return own | dict.fromkeys(changing, f"{said}, {others}. {end}")
-
-
-def _of_others(slugs: Sequence[str]) -> str:
-    return f"though nothing differs in this campaign, but in {', '.join(slugs)}"
+    return own | dict.fromkeys(changing, f"{said}: what differs is in {', '.join(sorted(told))}. {end}")
 
 
 def _slugs(*plans: Plan) -> list[str]:

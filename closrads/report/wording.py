@@ -269,7 +269,7 @@ _RESULT_KINDS = {
     Result.SKIPPED_PREFLIGHT: Said(AD_PROBLEM, "has an ad with a problem"),
     Result.NOT_ACTIVE: Said(ADSET_PROBLEM, "does not run, because Meta reports a problem with it"),
     Result.ENDED: Said(ENDED, "has ended"),
-    Result.OPTED_OUT: Said(OPTED_OUT, "is left alone, because its name is on the list of those"),
+    Result.OPTED_OUT: Said(OPTED_OUT, "is not changed, because its name is on the list of ad sets to leave alone"),
     Result.DEFERRED: Said(LEFT_FOR_NEXT, "was not reached"),
     Result.HELD: Said(NOT_STARTED, "was not started, because its campaign was stopped before its turn"),
     Result.UPDATED: Said(NEEDS_LOOK, "has its states, but something is to be looked at"),
@@ -581,7 +581,7 @@ TOO_FEW_LEADS = "Too few leads to count as wanted"
 NO_EFFECT = Kind("orange", "A setting that does nothing", Who.OPERATOR, (_FORWARD,), "The campaigns ran all the same.")
 NOBODY_LEFT = Kind(
     "grey",
-    "Names to be left alone that no ad set has",
+    "A name to leave alone that no ad set has",
     Who.OPERATOR,
     (_FORWARD,),
     "If such an ad set is only switched off, there is nothing to do. If a name is misspelt, the ad set that was meant "

@@ -98,7 +98,7 @@ class TestRefusals:
 
         assert found == {
             "veterans": "“Ad set 1” (1): +FL −TX is no longer to be done",
-            "truckers": "though nothing differs in this campaign, but in veterans",
+            "truckers": "what differs is in veterans",
         }
 
     @pytest.mark.parametrize("now", [Plan((change(),), ("veterans",)), Plan((change(),), None, frozenset({"x"}))])
