@@ -375,8 +375,8 @@ class TestWhatToDo:
         assert len(boxes(mail)) == 1
         assert "Broad" in told(mail)
 
-    def test_the_most_serious_comes_first(self) -> None:
-        """What is not restored, then red, orange and grey; the reader's before others', an ad before a campaign."""
+    def test_what_the_reader_must_do_comes_first(self) -> None:
+        """And before it what is not restored; of each sort red, orange and grey, and an ad before a campaign."""
         mail = report(
             ended(Result.HELD),
             ended(Result.NEEDS_ATTENTION),
@@ -391,13 +391,14 @@ class TestWhatToDo:
         assert list(boxes(mail)) == [
             "Not restored: look at this now",
             "Not updated",
-            "Could not be updated",
             "Lead form lost",
             "Needs a look",
             "Unknown states",
+            "Could not be updated",
             "Finished for an earlier run",
             "Not started",
         ]
+        assert tone(mail) == "red"
 
     def test_several_things(self) -> None:
         """The first is named, the others are counted."""

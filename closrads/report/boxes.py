@@ -61,7 +61,8 @@ MAX_WITH_ADS = 3
 """Ad sets of which the same is said and whose ads are named too; of more, whoever opens the ad set sees its ads."""
 QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
 UNCERTAIN = frozenset({Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED})
-_TONES = ("red", "orange", "grey")
+TONES = ("red", "orange", "grey")
+"""From the most serious one."""
 _NOUNS = ("ad", "ad set", "campaign", "setting", "")
 _ABOUT_ADS = frozenset({Result.SKIPPED_PREFLIGHT, Result.UPDATED, Result.UNCHANGED})
 """Results that say nothing but that of an ad, if an issue is about one."""
@@ -76,14 +77,15 @@ class Finding:
 
 
 def boxes_of(findings: Iterable[Finding]) -> tuple[Box, ...]:
-    """Return the boxes of all findings: the most serious first, and first those that need the reader."""
+    """Return the boxes of all findings: first those that need the reader, and of each sort the most serious first."""
     by_kind: dict[Kind, list[Item]] = {}
     for finding in findings:
         by_kind.setdefault(finding.kind, []).append(finding.item)
 
-    def rank(kind: Kind) -> tuple[bool, int, int, int]:
+    def rank(kind: Kind) -> tuple[bool, bool, int, int, int]:
         noun = _NOUNS.index(by_kind[kind][0].noun)
-        return kind != RESTORE_FAILED, _TONES.index(kind.tone), list(Who).index(kind.who), noun
+        is_others = kind.who is not Who.YOU
+        return kind != RESTORE_FAILED, is_others, TONES.index(kind.tone), list(Who).index(kind.who), noun
 
     return tuple(
         Box(kind.tone, kind.title, kind.who, kind.steps, kind.note, _grouped(by_kind[kind]))

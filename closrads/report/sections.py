@@ -16,7 +16,17 @@ from closrads.domain.drift import Drift
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.redaction import one_line
-from closrads.report.boxes import MAX_ID_CHARS, QUIET, UNCERTAIN, boxes_of, findings_of, follows_demand, is_empty, line
+from closrads.report.boxes import (
+    MAX_ID_CHARS,
+    QUIET,
+    TONES,
+    UNCERTAIN,
+    boxes_of,
+    findings_of,
+    follows_demand,
+    is_empty,
+    line,
+)
 from closrads.report.content import Box, Content, Demand, Fact, Row, Section
 from closrads.report.subject import (
     MAX_PREVIEW_CHARS,
@@ -129,7 +139,7 @@ def _told(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
 def _tone(result: RunResult, boxes: Sequence[Box]) -> str:
     if is_fine(result) and result.campaigns:
         return "green"
-    return boxes[0].tone if boxes else "grey"
+    return min((box.tone for box in boxes), key=TONES.index, default="grey")
 
 
 # --- one line per campaign

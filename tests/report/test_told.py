@@ -83,3 +83,12 @@ def test_a_name_with_a_colon_stays_whole() -> None:
 
     assert "\n2 campaigns need you: US: Veterans, US: Truckers were not updated, because" in text_of(run(*names))
     assert "\n2 ad sets need you: Q2: Broad 30+ (Vets: US) could not be updated, and 1 more.\n" in text_of(run(stuck))
+
+
+def test_the_first_box_is_what_the_first_sentence_is_about() -> None:
+    """Also where something else is more serious, and needs nobody; the colour of the whole is that of the worst."""
+    mail = scenario_mails()["trouble"]
+
+    assert "\n1 ad needs you: Static - Sunrise Rig (Truckers) has lost its lead form.\n" in mail.text
+    assert mail.text.index("LEAD FORM LOST") < mail.text.index("UPDATED, THEN PUT BACK AS BEFORE")
+    assert mail.html.index('<h1 class="red-ink"') < mail.html.index('<h2 class="orange-ink"')
