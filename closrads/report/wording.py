@@ -557,8 +557,8 @@ UNREADABLE_STATES = Kind(
     "orange",
     "State names that could not be read",
     Who.YOU,
-    ("Ask CLOSRTECH to correct them.",),
-    "Until then no state is taken out of these ad sets; states with demand are added as always.",
+    ("Ask CLOSRTECH to correct its list.",),
+    "No state is taken out of these ad sets until the list is right; states with demand are added as always.",
 )
 WAITING = Kind(
     "grey",
