@@ -4,10 +4,9 @@ mutmut makes the mutants and runs the tests that reach them; `[tool.mutmut]` in 
 the tests. Left out are mutants that mypy refuses, and those that differ only in the wording of a text for people, which
 a reviewer judges. Every survivor is listed in `tests/survivors.toml`, with the reason why it may live.
 
-    python -m scripts.mutants           runs all of them
-    python -m scripts.mutants --keep    runs those of functions that have changed since, and judges all; after
-                                        `mutmut run 'closrads.domain.plan.*'`, which runs some of them again, it shows
-                                        what the new tests have achieved
+    python -m scripts.mutants                           runs all of them
+    python -m scripts.mutants --keep                    runs those of functions that have changed since, and judges all
+    python -m scripts.mutants 'closrads.domain.plan.*'  runs these again, and shows what new tests have achieved
 """
 
 import argparse
@@ -21,6 +20,7 @@ import tomllib
 from collections.abc import Collection, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from io import StringIO
 from pathlib import Path
 
@@ -109,8 +109,12 @@ def read_mutation(name: str, path: Path | None = None) -> Mutation:
         " ".join(line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(3 * sign))
         for sign in "-+"
     )
-    function = name.partition("__mutmut_")[0]
-    return Mutation(re.sub(r"\.x_|\.xǁ|ǁ", ".", function), was, now)
+    return Mutation(_function(name), was, now)
+
+
+def _function(name: str) -> str:
+    """Return the qualified name of the function that a mutant belongs to."""
+    return re.sub(r"\.x_|\.xǁ|ǁ", ".", name.partition("__mutmut_")[0])
 
 
 def make_mutants() -> None:
@@ -135,20 +139,35 @@ def make_mutants() -> None:
         data.save()
 
 
-def _mutmut(*arguments: str) -> str:
-    return subprocess.run([MUTMUT, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603 - runs mutmut
+def _mutmut(*arguments: str, is_shown: bool = False) -> str:
+    """Run mutmut, which needs mypy on its path, and return what it prints unless that is shown."""
+    path = os.pathsep.join([str(MUTMUT.parent), os.environ["PATH"]])
+    stdout = None if is_shown else subprocess.PIPE
+    done = subprocess.run(  # noqa: S603 - runs mutmut
+        [MUTMUT, *arguments], cwd=ROOT, env={**os.environ, "PATH": path}, stdout=stdout, text=True, check=True
+    )
+    return done.stdout or ""
 
 
 def main() -> None:
     """Run the mutants, print the survivors, and exit with status 1 if there are too many."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="name", help="which mutants to run again; * stands for any letters")
     parser.add_argument("--keep", action="store_true", help="keep the results of the last run")
+    arguments = parser.parse_args()
     accepted = read_accepted()
-    if not parser.parse_args().keep:
+    if not (arguments.keep or arguments.names):
         shutil.rmtree(ROOT / "mutants", ignore_errors=True)
     make_mutants()
-    subprocess.run([MUTMUT, "run"], cwd=ROOT, check=True)  # noqa: S603 - runs mutmut
-    results = dict(read_results())
+    chosen = [
+        name
+        for name, status in read_results()
+        if status != _SKIPPED and any(fnmatch(name, pattern) for pattern in arguments.names)
+    ]
+    if arguments.names and not chosen:
+        sys.exit("No mutant has such a name")
+    _mutmut("run", *chosen, is_shown=True)
+    results = {name: status for name, status in read_results() if not chosen or name in chosen}
     if unfinished := [name for name, status in results.items() if status in _UNFINISHED]:
         sys.exit(f"{len(unfinished)} mutants have not been run: python -m scripts.mutants --keep goes on")
     killed = sum(status in _KILLED for status in results.values())
@@ -158,7 +177,8 @@ def main() -> None:
     survivors = [read_mutation(name) for name, status in results.items() if status not in dead]
     print(f"{len(results)} mutants; {refused} refused by mypy, {skipped} in the wording of a text")
     print(f"{killed} killed, {len(survivors)} survived: {killed_pct(killed, len(survivors)):.1f} %")
-    if complaints := judge(killed, survivors, accepted):
+    functions = set(map(_function, results))
+    if complaints := judge(killed, survivors, [each for each in accepted if not chosen or each.function in functions]):
         print("", *complaints, sep="\n\n")
         sys.exit(1)
 
