@@ -503,6 +503,10 @@ class TestStillUnexplained:
         """Each ad for itself."""
         assert self.left(self.off(*ads), log) == left
 
+    def test_if_none_is_left_nothing_is_told(self) -> None:
+        """No entry without an ad."""
+        assert still_unexplained(self.PAUSE, [], []) is None
+
     def test_one_that_is_on_again_is_told_no_more(self) -> None:
         """Whoever did it, and however it does: that shows elsewhere."""
         assert self.left([replace(RAN, effective_status="WITH_ISSUES"), *self.off("12")]) == ["12"]

@@ -166,6 +166,7 @@ class TestFull:
         business.world.meta.fail(fault, on=lambda operation: operation.params.get("fields") == "id", times=None)
 
         assert business.run() == {"deferred": "A", "updated": "B"}
+        assert "takes 66 points of Meta's quota" in business.issues("A")
         assert "whether the access tier of act_111 allows so many could not be found out" in business.issues("A")
         assert known(business.world) is None
 
