@@ -165,8 +165,9 @@ def _is_us_state(region: Any) -> bool:
 
 def _is_abroad(entry: Any) -> bool:
     """Return whether a location is certainly outside the US: by its `country`, its "XX:" prefix or its country code."""
-    is_place = isinstance(entry, Mapping)
-    country = entry.get("country") or str(entry.get("key")).partition(":")[0] if is_place else entry
+    country = entry
+    if isinstance(entry, Mapping):
+        country = entry.get("country") or str(entry.get("key")).partition(":")[0]
     return isinstance(country, str) and len(country) == len("US") and country.isalpha() and country.upper() != "US"
 
 
