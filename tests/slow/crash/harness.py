@@ -1,7 +1,6 @@
 """Kills the handler's process at a chosen HTTP exchange, and judges what is left at Meta and in the ledger.
 
-moto's state belongs to a process, so each worker process has a sandbox of its own. What exists in it can be taken out
-as bytes and put into any other.
+Each worker process has a sandbox of its own. What exists in it can be taken out as bytes and put into any other.
 """
 
 import copy
@@ -26,11 +25,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox import Breakage, MetaWorld, Sandbox
-from sandbox.aws import LEDGER_TABLE
+from sandbox.memory_http import MemoryAwsOverHttp
 from sandbox.meta import AdSet, Effect, Operation
 from sandbox.meta.regions import KEY_BY_STATE
 from sandbox.meta.targeting import region_keys
-from sandbox.moto_aws import _moto
 from tests.slow.crash.invocation import Ending, invoke
 from tests.world import START, FakeTime, World
 
@@ -151,7 +149,8 @@ class Lab:
     """A sandbox with one small business, and the means to run, kill, copy and judge."""
 
     def __init__(self) -> None:
-        self.sandbox = Sandbox(now=_now)
+        self._aws = MemoryAwsOverHttp()
+        self.sandbox = Sandbox(now=_now, aws=self._aws)
         self.sandbox.__enter__()
         self._environment = self.sandbox.environment() | {"AWS_MAX_ATTEMPTS": "1"}
         # What the process has that invocations are forked from.
@@ -193,13 +192,15 @@ class Lab:
                 request for request in meta.requests if not request.status or any(map(_is_write, request.operations))
             ]
             at_meta = {name: vars(meta)[name] for name in ("accounts", "campaigns", "adsets", "_ads", "requests")}
-            return State(pickle.dumps((at_meta, _ledger_table().items, aws.mails)), expected, story)
+            return State(pickle.dumps((at_meta, self._aws.copied(), aws.mails)), expected, story)
 
     def put(self, state: State) -> None:
         """Let exist what was copied, and nothing else."""
         meta, aws = self.sandbox.meta, self.sandbox.aws
         with meta.lock, aws.lock:
-            at_meta, _ledger_table().items, aws.mails = pickle.loads(state.content)  # noqa: S301 - our own
+            at_meta, dynamodb, mails = pickle.loads(state.content)  # noqa: S301 - our own
+            self._aws.restore(dynamodb)
+            aws.mails[:] = mails  # SES has this list
             vars(meta).update(at_meta)
 
     # --- invocations
@@ -392,10 +393,6 @@ class Lab:
 
 def _nothing(*_: Any) -> None:
     """Do nothing."""
-
-
-def _ledger_table() -> Any:
-    return _moto("dynamodb").tables[LEDGER_TABLE]
 
 
 def _is_write(operation: Operation) -> bool:
