@@ -190,7 +190,6 @@ class _Author:
         campaigns = (replace(each, adsets=tuple(map(with_settings, each.adsets))) for each in world.campaigns)
         return replace(world, campaigns=tuple(campaigns))
 
-
     def _with_opt_outs(self, world: World) -> World:
         """Draw whether an ad set is to be left alone; the same word may begin the names of several."""
         random = Random(f"{self._seed}-opt-out")
