@@ -250,11 +250,11 @@ BEYOND_STATES = Kind(
     Who.YOU,
     (
         "Open the ad set, press Edit and go to Locations.",
-        "Switch off “Reach more people likely to respond” (or “Reach people interested in your selected cities …”).",
+        "Switch off “Reach more people likely to respond”. Its name may begin with “Reach people interested in” instead.",
         "Press Publish.",
     ),
-    "With this setting, Meta also finds people elsewhere in the country who take an interest in these states, and "
-    "nobody buys their leads. CLOSRADS leaves the setting to you.",
+    "With this setting, Meta also shows the ads to people in other states. Nobody buys their leads. "
+    "CLOSRADS leaves the setting to you.",
 )
 BEYOND_STATES_TEXT = "may be shown to people outside its states"
 NOT_LOOKED_AT = Kind("grey", "Not looked at again", Who.NOBODY, (), "Its ads were healthy after the update.")

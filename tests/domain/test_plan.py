@@ -112,7 +112,7 @@ class TestDecide:
         decision = decided(["TX"], ["FL"], targeting=reaching, read_at=now, end_time=now + left)
 
         assert decision.result is result
-        assert bool(decision.issues) is (result is Result.UPDATED)
+        assert decision.to_result().reaches_beyond is (result is Result.UPDATED)
 
     def test_an_ad_set_that_cannot_be_read_needs_a_person(self) -> None:
         """With what is wrong with it."""
