@@ -17,9 +17,10 @@ NOT_OF_A_MAIL = {
 """Rules for whole web pages, each with the reason why it is none for a mail."""
 
 
-def barriers(browser: Browser) -> list[str]:
-    """Return each barrier on the page that is shown: the rule, the element, and what is wrong."""
-    options = {"rules": {rule: {"enabled": False} for rule in NOT_OF_A_MAIL}, "resultTypes": ["violations"]}
+def barriers(browser: Browser, *only: str) -> list[str]:
+    """Return each barrier on the page that is shown: the rule, the element, and what is wrong; by some rules or all."""
+    rules = {"runOnly": only} if only else {"rules": {rule: {"enabled": False} for rule in NOT_OF_A_MAIL}}
+    options = {**rules, "resultTypes": ["violations"]}
     if not browser.evaluate("'axe' in window"):
         browser.evaluate(f"{AXE};0")
     found = browser.evaluate(f"axe.run(document, {json.dumps(options)}).then(result => result.violations)")
@@ -28,12 +29,13 @@ def barriers(browser: Browser) -> list[str]:
 
 @pytest.mark.parametrize("name", [*RESULTS, *STORIES])
 def test_no_mail_has_a_barrier(browser: Browser, name: str) -> None:
-    """By all of axe's rules of WCAG 2.2, A and AA, and of best practice; light and dark, on a phone."""
+    """By all of axe's rules of WCAG 2.2, A and AA, and of best practice; in the dark only colours differ."""
     mail = mails()[name] if name in RESULTS else scenario_mails()[name]
-    for dark in (False, True):
-        browser.show(mail.html, 375, dark=dark)
+    browser.show(mail.html, 375)
+    assert barriers(browser) == []
 
-        assert barriers(browser) == []
+    browser.show(mail.html, 375, dark=True)
+    assert barriers(browser, "color-contrast") == []
 
 
 @pytest.mark.parametrize(
