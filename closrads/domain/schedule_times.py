@@ -35,7 +35,9 @@ class Cron:
         A time that daylight saving skips is skipped; one that it repeats counts once (User Guide, "Daylight savings
         time").
         """
-        later = (moment for moment in self._times(zone, now.astimezone(zone).date()) if moment.astimezone(UTC) > now)
+        later = (
+            moment for moment in self._times(zone, now.astimezone(zone).date()) if moment.timestamp() > now.timestamp()
+        )
         return next(later, None)
 
     def _times(self, zone: ZoneInfo, first: date) -> Iterator[datetime]:

@@ -49,6 +49,7 @@ def following(expression: str, now: datetime = NOW, zone: ZoneInfo = NEW_YORK) -
         ("cron(0 9 ? * THU#5 *)", "2026-12-31 09:00"),
         ("cron(0 9 29 2 ? *)", "2028-02-29 09:00"),
         ("cron(0 9 * * ? 2028)", "2028-01-01 09:00"),
+        ("cron(0 9 1 10 ? 2035)", "2035-10-01 09:00"),
     ],
 )
 def test_the_next_time(expression: str, expected: str) -> None:
