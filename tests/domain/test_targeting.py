@@ -243,13 +243,22 @@ class TestConflicts:
         assert geo_conflicts({"geo_locations": geo}, {"3852"}) == ()
         assert region_keys({"geo_locations": geo}) == region_keys({}) == frozenset()
 
-    @pytest.mark.parametrize("region", [{"key": "500"}, {"key": "3886x"}, "3886", None])
-    def test_a_region_that_is_no_us_state_would_be_lost(self, region: Any) -> None:
-        """What is not known here is not replaced."""
+    @pytest.mark.parametrize(
+        ("region", "named"),
+        [
+            ({"key": "500"}, "500"),
+            ({"key": "3886x", "name": ""}, "3886x"),
+            ({"key": "3886", "country": "CA"}, "3886"),
+            ("3886", "3886"),
+            (None, "None"),
+        ],
+    )
+    def test_a_region_that_is_no_us_state_would_be_lost(self, region: Any, named: str) -> None:
+        """What is not known here, or contradicts what is, is not replaced."""
         strange = targeting(["TX"])
         strange["geo_locations"]["regions"].append(region)
 
-        assert "no US states" in geo_conflicts(strange, {"3886"})[0]
+        assert f"no US states ({named})" in geo_conflicts(strange, {"3886"})[0]
 
     def test_an_exclusion_that_meets_the_demand(self) -> None:
         """A state that is both wanted and excluded is a contradiction; one that is only excluded is not."""

@@ -117,6 +117,10 @@ class TestCaution:
             assert bool(stop) is (bad >= good)
             assert not stop or f"{bad} of the {good + bad} ad sets" in stop
 
+    def test_half_of_a_wave_of_two_stops_the_campaign(self) -> None:
+        """One that is well beside it proves no more than that Meta breaks some."""
+        assert cautious([GOOD], [GOOD, Result.REVERTED]).stop.startswith("Stopped: 1 of the 2 ad sets")
+
 
 REASON, OTHER_REASON = (100, 7654321), (100, 1234567)
 """Codes that are not about one ad set."""
