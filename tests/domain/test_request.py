@@ -234,7 +234,10 @@ def test_a_request_as_json_has_all_that_it_says() -> None:
         "run_id": None,
         "opens": True,
     }
-    assert parse({"scheduled": "2026-05-04T10:30:00Z"}).to_json()["scheduled"] == "2026-05-04T10:30:00+00:00"
+    scheduled = parse({"scheduled": "2026-05-04T06:30:00-04:00"})
+    assert scheduled.to_json()["scheduled"] == "2026-05-04T10:30:00+00:00"
+    assert scheduled.scheduled is not None
+    assert scheduled.scheduled.tzinfo is UTC, "wherever the machine is"
 
 
 class TestSteps:

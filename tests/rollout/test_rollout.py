@@ -142,6 +142,7 @@ class TestEqualRefusals:
         "wave",
         [
             pytest.param([refused(*REASON)] * 2, id="two"),
+            pytest.param([refused(*OTHER_REASON), *[refused(*REASON)] * 2], id="one, and two for another reason"),
             pytest.param([refused(*ENDED)] * 9, id="each for a reason of its own"),
             pytest.param([refused(*REASON), refused(*OTHER_REASON)] * 4, id="in turn for two reasons"),
             pytest.param([*[refused(*REASON)] * 2, outcome(GOOD)] * 4, id="one of three was updated"),
@@ -240,6 +241,7 @@ class TestWhatARefusalIsAbout:
         business.world.meta.fail(reply, on="POST adset", times=None)
 
         assert business.run() == {"failed": "A", "held": "B C D E"}
+        assert business.issues("E") == "The campaign was stopped before its turn"
         assert sum(call.method == "POST" for call in business.world.meta.operations) == 1
         assert business.errors.count("Stopped: ") == 1
         business.assert_nothing_half_done()
