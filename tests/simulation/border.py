@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from io import BytesIO
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -254,6 +255,29 @@ ENVIRONMENT = {
 _CACHED = (config._parameter_store, dynamodb._dynamodb, notifier._ses)
 
 
+_KINDS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
+    str: lambda value: {"S": value},
+    bool: lambda value: {"BOOL": value},
+    int: lambda value: {"N": str(value)},
+    bytes: lambda value: {"B": value},
+}
+_VALUES: Mapping[str, Callable[[Any], Any]] = {"S": str, "BOOL": bool, "N": Decimal, "B": bytes}
+
+
+def _serialized(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what boto3 does with plain values, in a fraction of its time."""
+    return {name: _KINDS.get(type(value), dynamodb._serialize)(value) for name, value in item.items()}
+
+
+def _deserialized(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Undo that."""
+    found = {}
+    for name, value in item.items():
+        ((kind, what),) = value.items()
+        found[name] = _VALUES[kind](what) if kind in _VALUES else dynamodb._deserialize(value)
+    return found
+
+
 def _uuid4() -> UUID:
     return UUID(int=current_invocation().random.getrandbits(128), version=4)
 
@@ -270,6 +294,8 @@ def installed(aws: SimulatedAws, *, logs: bool = False) -> Iterator[None]:
             (observability, "EphemeralMetrics", _Metrics),
             (redaction, "redact", str),  # a third of a run's time, and its own tests are elsewhere
             (render, "html_of", lambda _: ""),  # the text part says the same
+            (dynamodb, "_serialized", _serialized),
+            (dynamodb, "_deserialized", _deserialized),
         ):
             stack.enter_context(patch.object(target, name, replacement))
         stack.enter_context(patch("uuid.uuid4", _uuid4))

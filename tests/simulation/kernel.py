@@ -63,6 +63,14 @@ class Task:
 
         self.kernel.after(delay, resume)
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        if self.kernel.skip(seconds):
+            self._ticket += 1  # as `wake` does
+        else:
+            self.wake(seconds)
+            self.park()
+
     def park(self) -> None:
         """Give control away until somebody calls `wake`."""
         self.kernel.hub.switch()
@@ -79,6 +87,7 @@ class Kernel:
         self._order = Random(seed)
         self._numbers = itertools.count()
         self._agenda: list[tuple[float, float, int, Callable[[], None]]] = []
+        self._until = float("-inf")
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
         """Call `action` at a time; a time that has passed means now."""
@@ -88,6 +97,15 @@ class Kernel:
     def after(self, delay: float, action: Callable[[], None]) -> None:
         """Call `action` in `delay` seconds."""
         self.at(self.now + delay, action)
+
+    def skip(self, delay: float) -> bool:
+        """Go `delay` seconds on if nothing is on the agenda until then; return whether it was so."""
+        moment = max(self.now + delay, self.now)
+        if moment > self._until or (self._agenda and self._agenda[0][0] <= moment):
+            return False
+        self._order.random()  # as an entry of the agenda would have taken
+        self.now = moment
+        return True
 
     def spawn(self, process: Process, function: Callable[[], None]) -> Task:
         """Start a task of a process; one of a dead process never begins."""
@@ -103,6 +121,7 @@ class Kernel:
 
     def run(self, until: float = float("inf")) -> None:
         """Work off the agenda, including what is added on the way, up to a time."""
+        self._until = until
         while self._agenda and self._agenda[0][0] <= until:
             self.now, _, _, action = heapq.heappop(self._agenda)
             action()
@@ -119,8 +138,7 @@ def sleep(seconds: float) -> None:
     """Let virtual time pass for the running task; raise `Killed` if its process dies meanwhile."""
     task = current_task()
     task.process.check()
-    task.wake(seconds)
-    task.park()
+    task.sleep(seconds)
 
 
 class Pool:

@@ -1,5 +1,6 @@
 """Plays stories, one after the other, in a process that is prepared once."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,5 +20,6 @@ def player(handle: Handle = handler.handle, *, logs: bool = False) -> Iterator[C
         simulation.play()
         return simulation
 
+    gc.freeze()  # what is there by now lives to the end
     with installed(aws, logs=logs):
         yield play

@@ -419,7 +419,7 @@ class Simulation:
     def _watch_ledger(self, invocation: Invocation) -> None:
         for item in self.cloud.service("dynamodb").items_of(LEDGER_TABLE):
             key = item["sk"]["S"]
-            if self._ledger.get(key) is not item and key.startswith("CHANGE#"):
+            if key.startswith("CHANGE#") and self._ledger.get(key) is not item:
                 self._ledger[key] = item
                 self.judge.change_noted(invocation, key, item["adset"]["S"], item["state"]["S"], _regions_of(item))
 
