@@ -1,5 +1,6 @@
 """One sandbox for the whole session, emptied for each test, and time that passes only when somebody waits."""
 
+import gc
 import logging
 import os
 import socket
@@ -33,6 +34,12 @@ settings.register_profile(  # one failing case is enough to notice a mutant, and
     "mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate), max_examples=20
 )
 settings.load_profile("repeatable")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all that lives to the end: half of its time, a thirtieth of all."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
