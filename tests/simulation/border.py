@@ -269,7 +269,7 @@ def _serialized(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _KINDS.get(type(value), dynamodb._serialize)(value) for name, value in item.items()}
 
 
-def _deserialized(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _deserialized(item: Mapping[str, Any]) -> dict[str, Any]:
     """Undo that."""
     found = {}
     for name, value in item.items():
