@@ -98,6 +98,7 @@ def test_anything_fits(text: str, campaigns: int, count: int, states: set[str]) 
     assert encoded_size(parts.text) <= MAX_TEXT_BYTES
 
 
+@pytest.mark.sweep
 def test_the_last_fold_has_room_to_spare() -> None:
     """It is taken as it is, so the worst must fit, and well."""
     for count in (1, 9):
@@ -172,6 +173,7 @@ class TestFolded:
             in mail(run(*(campaign(f"C{number}", adsets(1, UNCHANGED)) for number in range(20)))).text
         )
 
+    @pytest.mark.sweep
     def test_more_campaigns_than_lines(self) -> None:
         """They are counted too."""
         parts = mail(run(*(campaign(f"Campaign {number}", adsets(1, UNCHANGED)) for number in range(5_000))))
