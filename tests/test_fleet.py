@@ -609,7 +609,7 @@ class TestTrouble:
         assert world.meta.requests == []
         Workflow(world).run(OPEN)
         (mail,) = world.sandbox.aws.mails
-        assert "Veterans is off since 4 May" in mail.text
+        assert "Veterans has been off since 4 May" in mail.text
 
     def test_a_campaign_that_was_taken_away_meanwhile_is_an_error(self, world: World) -> None:
         """Nobody can tell whether that was meant."""

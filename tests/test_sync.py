@@ -222,7 +222,7 @@ class TestUpdate:
         assert world.meta.states(covered) == {"OH", "TX"}
         assert world.meta.states(other) == {"FL"}
         assert answer["success"]
-        assert "no state is taken out of these ad sets" in last_report(world)
+        assert "No state is taken out of these ad sets" in last_report(world)
         assert "TEXS" in last_report(world)
         (line,) = (
             line for line in map(json.loads, log.getvalue().splitlines()) if line["message"] == "demand.unreadable"

@@ -250,7 +250,7 @@ BEYOND_STATES = Kind(
     Who.YOU,
     (
         "Open the ad set, press Edit and go to Locations.",
-        "Switch off “Reach more people likely to respond”. Its name may begin with “Reach people interested in” instead.",
+        "Switch off “Reach more people likely to respond”. Its name may also begin with “Reach people interested in”.",
         "Press Publish.",
     ),
     "With this setting, Meta also shows the ads to people in other states. Nobody buys their leads. "

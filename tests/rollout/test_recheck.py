@@ -254,7 +254,7 @@ class TestBrokenAgain:
         later(world, 1)
 
         assert world.run(RECHECK)["mail"] == "sent"
-        assert "choose its lead form again" in world.sandbox.aws.mails[-1].text
+        assert "Choose its lead form under Destination" in world.sandbox.aws.mails[-1].text
 
 
 def test_ads_that_broke_are_restored_before_anything_else_is_asked(world: World) -> None:
