@@ -260,6 +260,13 @@ class TestConflicts:
 
         assert f"no US states ({named})" in geo_conflicts(strange, {"3886"})[0]
 
+    @pytest.mark.parametrize("group", ["geo_locations", "excluded_geo_locations"])
+    def test_locations_that_are_no_object(self, group: str) -> None:
+        """Nobody knows what they allow, so a person has to look."""
+        conflicts = geo_conflicts({group: "everywhere"}, {"3886"})
+
+        assert f"Its {group} cannot be read: look at its locations in Ads Manager" in conflicts
+
     def test_an_exclusion_that_meets_the_demand(self) -> None:
         """A state that is both wanted and excluded is a contradiction; one that is only excluded is not."""
         excluding = {**targeting(["TX"]), "excluded_geo_locations": {"regions": build_fb_regions(["FL", "GA"])}}
