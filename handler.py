@@ -23,7 +23,8 @@ from closrads.notifier import notify, notify_of_failure
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
 from closrads.push_recheck import recheck_pushed
 from closrads.redaction import redact_all
-from closrads.sync import MAX_RUN_SECONDS, end_run, planned_report, run_sync, with_options_of_plan
+from closrads.run_end import end_run, planned_report
+from closrads.sync import MAX_RUN_SECONDS, run_sync, with_options_of_plan
 
 if config.starts_in_lambda():  # Lambda gives a function a full CPU only while it initializes
     for _client in (config, dynamodb, notifier):

@@ -10,11 +10,10 @@ from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.concurrency import in_background, map_concurrently
 from closrads.config import refuse_if_switched_off
-from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, UnexplainedPause
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, recheck_since
 from closrads.domain.damping import DemandHistory, lifted, observed, waiting_states
-from closrads.domain.health import StatusChange, check_ad_health, still_unexplained
-from closrads.domain.mail_policy import ReportPlan, looks_back_to, plan_report
+from closrads.domain.health import check_ad_health
 from closrads.domain.opt_out import unmatched_patterns
 from closrads.domain.plan import (
     Decision,
@@ -32,8 +31,7 @@ from closrads.domain.plan import (
 )
 from closrads.domain.plan_id import Plan, PlannedChange, planned_changes, refusals
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
-from closrads.domain.runs import RUN_ID_TIME
+from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.switches import SwitchedOff, latest
 from closrads.domain.targeting import reaches_beyond_states
@@ -52,7 +50,6 @@ from closrads.facebook_client import (
     get_active_adsets,
     init_api,
     read_adsets,
-    read_status_changes,
     read_token_end,
 )
 from closrads.ledger.changes import Ledger
@@ -64,11 +61,12 @@ from closrads.meta.graph import API_VERSION, RESERVED_SECONDS, GraphApi, UsageMe
 from closrads.meta.rate_limit import AccountQuota
 from closrads.meta.versions import days_left
 from closrads.observability import log_defect, logger
-from closrads.redaction import MAX_NAME_CHARS, Secret, one_line, redact_all
+from closrads.redaction import MAX_NAME_CHARS, Secret, one_line
 from closrads.rollout.budget import points_needed
 from closrads.rollout.change_run import Job
 from closrads.rollout.drift import with_drift
-from closrads.rollout.recovery import recheck, recover, report_open, switch_on_again
+from closrads.rollout.pauses import follow_up_pauses
+from closrads.rollout.recovery import recheck, recover, report_open
 from closrads.rollout.rollout import Ending, carry_out, validate, withhold
 from closrads.state_mapper import build_fb_regions, is_state
 
@@ -82,10 +80,6 @@ BUSY_ATTEMPTS, BUSY_WAIT_SECONDS = 4, 15.0
 """Attempts of a scheduled sync to lease a campaign, and the seconds between them; a recheck takes seconds."""
 CAMPAIGNS_AT_ONCE = 10
 """Maximum number of CLOSRADS campaigns in progress, and of Meta campaigns being read for one of them."""
-RECHECKED_FOR = timedelta(days=1)
-"""Time after a change during which rechecks cover it; later ones do only if they name its run."""
-MAX_RECHECK_GAP = timedelta(days=3)
-"""Maximum time without a complete recheck that the next one makes up for; older changes are left to the daily runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,66 +265,6 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
     return chosen + [campaign for campaign in off if has_unfinished_work(campaign)]
 
 
-def planned_report(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> ReportPlan:
-    """Return whether the report of a run is due, and what it sums up; if earlier runs cannot be read, it is due."""
-    if request.scheduled is None or not request.follows_schedule:
-        return ReportPlan()
-    since = looks_back_to(request.scheduled, settings.timezone)
-    try:
-        recorded = RunResult.from_json(redact_all(result.to_json()))
-        runs = Runs(Table(settings.ledger_table, clock)).newest(f"{since:{RUN_ID_TIME}}")
-        return plan_report(recorded, request.scheduled, runs, settings.timezone)
-    except ClosradsError as error:
-        logger.warning("ledger.runs_unread", extra={"error": str(error)})
-    except Exception as error:  # noqa: BLE001 - ads may have changed: a defect must not keep the report back
-        log_defect(error)
-    return ReportPlan()
-
-
-def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
-    """Record the result of a run, and that its scheduled time is completed.
-
-    A recheck without news is deleted instead, or kept for some days if other invocations may still ask for it: there
-    are 48 per day.
-    """
-    if result.left_to or (result.dry_run and not request.opens):
-        return
-    table = Table(settings.ledger_table, clock)
-    try:
-        if result.is_news:
-            Runs(table).end(result.run_id, redact_all(result.to_json()))
-            _mark_reported(result, Ledger(table))
-        elif request.opens:
-            Runs(table).end_quietly(result.run_id)
-        else:
-            Runs(table).forget(result.run_id)
-        if request.scheduled and not request.opens:
-            Leases(table).complete_time(_time_key(request), result.run_id)
-    except LedgerError as error:
-        logger.error("ledger.run_not_ended", extra={"error": str(error)})
-
-
-def _mark_reported(result: RunResult, ledger: Ledger) -> None:
-    """Record which pauses, failed rollbacks and relapses a report has named; until then, they stay news."""
-    if result.mail is MailOutcome.FAILED:
-        return
-    for campaign in result.campaigns:
-        failed = {adset.id for adset in campaign.with_result(Result.ROLLBACK_FAILED)}
-        failed |= {each.id for each in campaign.still_open if not each.is_reported}
-        for change in ledger.open_changes(campaign.slug) if failed else ():
-            if change.state is ChangeState.ROLLBACK_FAILED and change.before.id in failed and not change.is_reported:
-                ledger.mark_reported(change)
-        relapsed = {each.id for each in campaign.with_result(Result.SKIPPED_PREFLIGHT) if not each.is_reported}
-        if result.action is Action.RECHECK and relapsed:
-            since = recheck_since(ledger.last_recheck(campaign.slug), result.started_at)
-            for change in ledger.changes_in_effect(campaign.slug, since):
-                if change.state is ChangeState.ROLLED_BACK and change.before.id in relapsed:
-                    ledger.mark_reported(change)
-        for pause in campaign.unexplained:
-            if not pause.is_reported:
-                ledger.keep_unexplained(campaign.slug, replace(pause, is_reported=True))
-
-
 def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) -> RunResult:
     """Run the campaigns that no other run holds, unless another run has claimed the scheduled time."""
     request, leases = run.request, run.leases
@@ -339,7 +273,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
     mine = slugs
     try:
         if request.scheduled:
-            holder = leases.claim_time(_time_key(request), run.run_id, until)
+            holder = leases.claim_time(request.time_key, run.run_id, until)
             if holder != run.run_id:
                 mine = []
                 return _leave_to(holder, result)
@@ -347,7 +281,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
         mine = [slug for slug in slugs if slug not in busy]
         if busy and not mine and not request.plan_id:
             if request.scheduled:
-                leases.release_time(_time_key(request), run.run_id)
+                leases.release_time(request.time_key, run.run_id)
             return _leave_to(min(busy.values()), result)
         run.runs.begin(run.run_id, request.action, mine, request.scheduled if request.follows_schedule else None)
         if request.plan_id:
@@ -454,11 +388,6 @@ def release(slugs: Sequence[str], run: Run, invocation: str = "") -> None:
         run.leases.release(slugs, run.run_id, invocation)
     except LedgerError as error:
         logger.error("ledger.lease_kept", extra={"campaigns": slugs, "error": str(error)})  # until it expires
-
-
-def _time_key(request: RunRequest) -> str:
-    which = ",".join(sorted(request.campaigns)) if request.campaigns else "*"
-    return f"{request.action}#{request.scheduled:%Y-%m-%dT%H:%M:%SZ}#{which}"
 
 
 def _sync_campaign(
@@ -596,7 +525,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     restored, previous = _rechecked(campaign, run, job, previous, adsets, last, done)
     done = replace(done, completed={**done.completed, **restored})
     report = replace(report, token_ends=_iso(last.token_ends if last else None))
-    unexplained = _unexplained(run, job, previous.unexplained, adsets)
+    unexplained = follow_up_pauses(job, previous.unexplained, adsets, dry_run=run.request.dry_run)
     report = replace(report, unexplained=unexplained, adsets=tuple(done.completed.values()))
     yield report
     report, history = _damped(campaign, run, job, report, previous)
@@ -776,37 +705,6 @@ def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known so fa
     return restored, job.ledger.previous_outcomes(job.campaign)
 
 
-def _unexplained(
-    run: Run, job: Job, pauses: Sequence[UnexplainedPause], adsets: Sequence[AdSetSnapshot]
-) -> tuple[UnexplainedPause, ...]:
-    """Return the pauses that are still unexplained, or Meta's, and delete the others from the ledger.
-
-    Those that are Meta's stay in the ledger until a later run has seen the ads on.
-    """
-    if not pauses:
-        return ()
-    now: dict[str, AdSetSnapshot | MetaError] = {adset.id: adset for adset in adsets if adset.ads}
-    unlisted = [pause for pause in pauses if pause.adset_id not in now]  # such as one that a person has switched off
-    stubs = [AdSetSnapshot(each.adset_id, each.adset_name, "", "", {}) for each in unlisted]
-    now |= read_adsets(job.api, stubs, reserve=math.inf)
-    log = read_status_changes(job.api, min(pause.since for pause in pauses))
-    still = {pause.adset_id: _still_unexplained(pause, now[pause.adset_id], log) for pause in pauses}
-    for adset_id, pause in still.items():
-        if pause is None and not run.request.dry_run:
-            job.ledger.forget_unexplained(job.campaign, adset_id)
-    left = tuple(pause for pause in still.values() if pause is not None)
-    return left if run.request.dry_run else switch_on_again(job, left, now, log)
-
-
-def _still_unexplained(
-    pause: UnexplainedPause, now: AdSetSnapshot | MetaError, log: Sequence[StatusChange]
-) -> UnexplainedPause | None:
-    """Return the pause as far as it is still unexplained; unchanged if its ad set exists but cannot be read."""
-    if isinstance(now, MetaError):
-        return None if now.is_missing else pause
-    return None if now.effective_status in GONE_STATUSES else still_unexplained(pause, now.ads, log)
-
-
 def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Completed) -> Iterator[SyncReport]:
     """Restore the original regions of every ad set that the run changed and that still has the run's regions."""
     run_id = run.request.run_id or run.leases.last_sync(job.campaign)
@@ -874,16 +772,6 @@ def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequenc
     if run.request.run_id:
         return _changes_of(run.request.run_id, run, slug)
     return run.ledger.changes_in_effect(slug, recheck_since(last, run.clock.now()))
-
-
-def recheck_since(last: LastRecheck | None, now: datetime) -> datetime:
-    """Return the start of the period whose changes are rechecked: `RECHECKED_FOR` before the last complete recheck.
-
-    Every change is therefore rechecked when it is a day old, even after a gap between rechecks of up to
-    `MAX_RECHECK_GAP`, which is also assumed if there was no recheck.
-    """
-    earliest = now - MAX_RECHECK_GAP
-    return min(now, max(last.at if last else earliest, earliest)) - RECHECKED_FOR
 
 
 def _changes_of(run_id: str, run: Run, slug: str) -> Sequence[Change]:

@@ -7,7 +7,6 @@ import pytest
 
 from closrads.domain.request import Action, RunRequest
 from closrads.errors import SyncFailed
-from closrads.sync import _time_key
 from sandbox.meta import Breakage
 from tests.business import Business
 from tests.ledger_world import entries, later, leases, only_reads
@@ -213,7 +212,7 @@ class TestScheduledTime:
         now = business.world.time.clock.now()
         request = RunRequest(Action.SYNC, dry_run=False, scheduled=now)
         until = now + timedelta(seconds=930)
-        assert leases(business.world).claim_time(_time_key(request), OTHER, until) == OTHER
+        assert leases(business.world).claim_time(request.time_key, OTHER, until) == OTHER
         assert leases(business.world).acquire(["veterans"], OTHER, until, Action.SYNC) == {}
 
         business.world.time.pass_by(60)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -87,6 +87,12 @@ TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = MappingProxyType(
 """The allowed transitions, drawn in `docs/lifecycle.md`; the ledger refuses any other."""
 
 
+RECHECKED_FOR = timedelta(days=1)
+"""Time after a change during which rechecks cover it; later ones do only if they name its run."""
+MAX_RECHECK_GAP = timedelta(days=3)
+"""Maximum time without a complete recheck that the next one makes up for; older changes are left to the daily runs."""
+
+
 class RollbackReason(StrEnum):
     """Why a change is rolled back."""
 
@@ -147,6 +153,16 @@ class LastRecheck:
     at: datetime
     token_ends: date | None = None
     """The last day of the campaign's token; None if it never ends, or if Meta does not say."""
+
+
+def recheck_since(last: LastRecheck | None, now: datetime) -> datetime:
+    """Return the start of the period whose changes are rechecked: `RECHECKED_FOR` before the last complete recheck.
+
+    Every change is therefore rechecked when it is a day old, even after a gap between rechecks of up to
+    `MAX_RECHECK_GAP`, which is also assumed if there was no recheck.
+    """
+    earliest = now - MAX_RECHECK_GAP
+    return min(now, max(last.at if last else earliest, earliest)) - RECHECKED_FOR
 
 
 @dataclass(frozen=True, slots=True)

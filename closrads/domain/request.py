@@ -47,6 +47,12 @@ class RunRequest:
         is_whole = self.action is Action.SYNC and not self.dry_run and self.campaigns is None
         return is_whole and self.scheduled is not None
 
+    @property
+    def time_key(self) -> str:
+        """Its scheduled time, and what is to run then: that runs once."""
+        which = ",".join(sorted(self.campaigns)) if self.campaigns else "*"
+        return f"{self.action}#{self.scheduled:%Y-%m-%dT%H:%M:%SZ}#{which}"
+
     def to_json(self) -> dict[str, Any]:
         """Return the request as a JSON object; equal requests give equal objects."""
         scheduled = self.scheduled and self.scheduled.isoformat()

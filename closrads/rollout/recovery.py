@@ -6,13 +6,13 @@ from datetime import datetime
 from enum import Enum, auto
 
 from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, RollbackReason, UnexplainedPause
-from closrads.domain.health import StatusChange, compare_ads, explained_as_metas, pauses_to_explain, ran_meanwhile
+from closrads.domain.changes import Change, ChangeState, RollbackReason
+from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain, ran_meanwhile
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import MetaError
-from closrads.facebook_client import Republished, read_adsets, read_status_changes, republish_ads
+from closrads.facebook_client import read_adsets, read_status_changes
 from closrads.observability import log_defect, logger
 from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import (
@@ -128,33 +128,6 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
                 job, [by_adset[change.before.id] for change in batch], known, now, dry_run=dry_run
             )
     return tuple(results)
-
-
-def switch_on_again(
-    job: Job,
-    pauses: Sequence[UnexplainedPause],
-    now: Mapping[str, AdSetSnapshot | MetaError],
-    log: Sequence[StatusChange],
-) -> tuple[UnexplainedPause, ...]:
-    """Re-publish the ads whose pause the activity log explains only now as Meta's; return the pauses with that noted.
-
-    The change that broke such an ad may have been covered by another one since, which does not answer for it. The
-    regions stay: those from before the newest change may be the very ones that broke it.
-    """
-    adsets = {each.id: each for each in now.values() if isinstance(each, AdSetSnapshot) and not each.is_ended()}
-    found = {
-        pause.adset_id: explained_as_metas(pause, adsets[pause.adset_id].ads, log)
-        for pause in pauses
-        if pause.adset_id in adsets
-    }
-    ads = {adset_id: each for adset_id, each in found.items() if each}
-    done: Mapping[str, Republished] = {}
-    if ads and job.has_capacity([adsets[adset_id] for adset_id in ads]):
-        done = republish_ads(job.api, ads)
-    on = {adset_id: outcome.confirmed for adset_id, outcome in done.items()}
-    for adset_id, each in on.items():
-        logger.warning("ads.switched_on", extra={"adset": adset_id, "ads": sorted(each)})
-    return tuple(replace(pause, switched_on=on.get(pause.adset_id, frozenset())) for pause in pauses)
 
 
 def outcome_of(change: Change) -> AdSetResult | None:

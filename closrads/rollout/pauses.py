@@ -1,0 +1,79 @@
+"""What becomes of ads that were paused after a change, without an issue and without a known actor."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
+from closrads.domain.changes import UnexplainedPause
+from closrads.domain.health import StatusChange, explained_as_metas, still_unexplained
+from closrads.errors import MetaError
+from closrads.facebook_client import Republished, read_adsets, read_status_changes, republish_ads
+from closrads.observability import logger
+from closrads.rollout.change_run import Job
+
+
+def follow_up_pauses(
+    job: Job, pauses: Sequence[UnexplainedPause], adsets: Sequence[AdSetSnapshot], *, dry_run: bool
+) -> tuple[UnexplainedPause, ...]:
+    """Return the pauses that are still unexplained, or Meta's, and delete the others from the ledger.
+
+    The ads that Meta has paused are switched on again; their pauses stay in the ledger until a later run has seen the
+    ads on. A dry run changes neither.
+
+    Parameters
+    ----------
+    pauses
+        Those that earlier runs have recorded.
+    adsets
+        The ad sets that have just been read.
+    """
+    if not pauses:
+        return ()
+    now: dict[str, AdSetSnapshot | MetaError] = {adset.id: adset for adset in adsets if adset.ads}
+    unlisted = [pause for pause in pauses if pause.adset_id not in now]  # such as one that a person has switched off
+    stubs = [AdSetSnapshot(each.adset_id, each.adset_name, "", "", {}) for each in unlisted]
+    now |= read_adsets(job.api, stubs, reserve=math.inf)
+    log = read_status_changes(job.api, min(pause.since for pause in pauses))
+    still = {pause.adset_id: _still_unexplained(pause, now[pause.adset_id], log) for pause in pauses}
+    for adset_id, pause in still.items():
+        if pause is None and not dry_run:
+            job.ledger.forget_unexplained(job.campaign, adset_id)
+    left = tuple(pause for pause in still.values() if pause is not None)
+    return left if dry_run else _switch_on_again(job, left, now, log)
+
+
+def _still_unexplained(
+    pause: UnexplainedPause, now: AdSetSnapshot | MetaError, log: Sequence[StatusChange]
+) -> UnexplainedPause | None:
+    """Return the pause as far as it is still unexplained; unchanged if its ad set exists but cannot be read."""
+    if isinstance(now, MetaError):
+        return None if now.is_missing else pause
+    return None if now.effective_status in GONE_STATUSES else still_unexplained(pause, now.ads, log)
+
+
+def _switch_on_again(
+    job: Job,
+    pauses: Sequence[UnexplainedPause],
+    now: Mapping[str, AdSetSnapshot | MetaError],
+    log: Sequence[StatusChange],
+) -> tuple[UnexplainedPause, ...]:
+    """Re-publish the ads whose pause the activity log explains only now as Meta's; return the pauses with that noted.
+
+    The change that broke such an ad may have been covered by another one since, which does not answer for it. The
+    regions stay: those from before the newest change may be the very ones that broke it.
+    """
+    adsets = {each.id: each for each in now.values() if isinstance(each, AdSetSnapshot) and not each.is_ended()}
+    found = {
+        pause.adset_id: explained_as_metas(pause, adsets[pause.adset_id].ads, log)
+        for pause in pauses
+        if pause.adset_id in adsets
+    }
+    ads = {adset_id: each for adset_id, each in found.items() if each}
+    done: Mapping[str, Republished] = {}
+    if ads and job.has_capacity([adsets[adset_id] for adset_id in ads]):
+        done = republish_ads(job.api, ads)
+    on = {adset_id: outcome.confirmed for adset_id, outcome in done.items()}
+    for adset_id, each in on.items():
+        logger.warning("ads.switched_on", extra={"adset": adset_id, "ads": sorted(each)})
+    return tuple(replace(pause, switched_on=on.get(pause.adset_id, frozenset())) for pause in pauses)

@@ -1,0 +1,78 @@
+"""What is left to do once a run has its result: decide whether to report it, and record it."""
+
+from dataclasses import replace
+
+from closrads.clock import Clock
+from closrads.domain.changes import ChangeState, recheck_since
+from closrads.domain.mail_policy import ReportPlan, looks_back_to, plan_report
+from closrads.domain.request import Action, RunRequest
+from closrads.domain.results import MailOutcome, Result, RunResult
+from closrads.domain.runs import RUN_ID_TIME
+from closrads.domain.settings import Settings
+from closrads.errors import ClosradsError, LedgerError
+from closrads.ledger.changes import Ledger
+from closrads.ledger.dynamodb import Table
+from closrads.ledger.leases import Leases
+from closrads.ledger.runs import Runs
+from closrads.observability import log_defect, logger
+from closrads.redaction import redact_all
+
+
+def planned_report(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> ReportPlan:
+    """Return whether the report of a run is due, and what it sums up; if earlier runs cannot be read, it is due."""
+    if request.scheduled is None or not request.follows_schedule:
+        return ReportPlan()
+    since = looks_back_to(request.scheduled, settings.timezone)
+    try:
+        recorded = RunResult.from_json(redact_all(result.to_json()))
+        runs = Runs(Table(settings.ledger_table, clock)).newest(f"{since:{RUN_ID_TIME}}")
+        return plan_report(recorded, request.scheduled, runs, settings.timezone)
+    except ClosradsError as error:
+        logger.warning("ledger.runs_unread", extra={"error": str(error)})
+    except Exception as error:  # noqa: BLE001 - ads may have changed: a defect must not keep the report back
+        log_defect(error)
+    return ReportPlan()
+
+
+def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
+    """Record the result of a run, and that its scheduled time is completed.
+
+    A recheck without news is deleted instead, or kept for some days if other invocations may still ask for it: there
+    are 48 per day.
+    """
+    if result.left_to or (result.dry_run and not request.opens):
+        return
+    table = Table(settings.ledger_table, clock)
+    try:
+        if result.is_news:
+            Runs(table).end(result.run_id, redact_all(result.to_json()))
+            _mark_reported(result, Ledger(table))
+        elif request.opens:
+            Runs(table).end_quietly(result.run_id)
+        else:
+            Runs(table).forget(result.run_id)
+        if request.scheduled and not request.opens:
+            Leases(table).complete_time(request.time_key, result.run_id)
+    except LedgerError as error:
+        logger.error("ledger.run_not_ended", extra={"error": str(error)})
+
+
+def _mark_reported(result: RunResult, ledger: Ledger) -> None:
+    """Record which pauses, failed rollbacks and relapses a report has named; until then, they stay news."""
+    if result.mail is MailOutcome.FAILED:
+        return
+    for campaign in result.campaigns:
+        failed = {adset.id for adset in campaign.with_result(Result.ROLLBACK_FAILED)}
+        failed |= {each.id for each in campaign.still_open if not each.is_reported}
+        for change in ledger.open_changes(campaign.slug) if failed else ():
+            if change.state is ChangeState.ROLLBACK_FAILED and change.before.id in failed and not change.is_reported:
+                ledger.mark_reported(change)
+        relapsed = {each.id for each in campaign.with_result(Result.SKIPPED_PREFLIGHT) if not each.is_reported}
+        if result.action is Action.RECHECK and relapsed:
+            since = recheck_since(ledger.last_recheck(campaign.slug), result.started_at)
+            for change in ledger.changes_in_effect(campaign.slug, since):
+                if change.state is ChangeState.ROLLED_BACK and change.before.id in relapsed:
+                    ledger.mark_reported(change)
+        for pause in campaign.unexplained:
+            if not pause.is_reported:
+                ledger.keep_unexplained(campaign.slug, replace(pause, is_reported=True))
