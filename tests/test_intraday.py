@@ -244,7 +244,7 @@ class TestTheLedger:
     def test_a_defect_makes_a_mail(self, business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ads may have been changed."""
         business.adsets("A")
-        monkeypatch.setattr("closrads.sync.plan_report", lambda *_: 1 / 0)
+        monkeypatch.setattr("closrads.run_end.plan_report", lambda *_: 1 / 0)
 
         assert hourly(business.world, 0)["mail"] == "sent"
 

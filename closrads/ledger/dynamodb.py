@@ -33,7 +33,7 @@ _SHORT_OF_TIME_SECONDS = 20.0
 """With less time remaining, calls are not retried: all attempts of a call without a response take about 10 seconds."""
 _NO_TABLE = (
     "its table does not exist in this Region. Check the Region and CLOSRADS_LEDGER_TABLE; if both are right, deploy "
-    "the stack anew: README.md, “Deploy”"
+    "the stack anew: README.md, “Go live”"
 )
 _RESERVED_WORDS = ("state", "until", "result")
 """Attribute names that an expression must write as `#name` (Developer Guide, "Reserved words")."""

@@ -62,7 +62,7 @@ class Deployed:
     _parameters: dict[str, str] = field(default_factory=dict)
 
     def put_parameters(self) -> None:
-        """Put what the README's "Deploy" puts, with its command; a warm function remembers it."""
+        """Put what the README's "Go live" puts, with its command; a warm function remembers it."""
         values = {
             "closrtech/base_url": self.closrtech.url,
             "closrtech/email": self.closrtech.email,
