@@ -206,7 +206,8 @@ class Change:
     reason: RollbackReason | None = None
     """Why the change was rolled back; None if it was not."""
     is_reported: bool = False
-    """Whether a report that has left has named its failed rollback; a recheck names it only once."""
+    """Whether a report that has left has named its failed rollback, or that ads broke after it; a recheck does so once.
+    """
 
     @property
     def old_regions(self) -> frozenset[str]:

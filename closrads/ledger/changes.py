@@ -255,7 +255,11 @@ class Ledger:
                 expiry(now),
             )
         elif not change.state.is_open:
-            update, values[":open_since"] = f"{update}, open_since = :open_since REMOVE expires_at", open_since(change)
+            # A report may have named that its ads broke again; a rollback that fails after that is something else.
+            update, values[":open_since"] = (
+                f"{update}, open_since = :open_since REMOVE expires_at, is_reported",
+                open_since(change),
+            )
         # If the response was lost and the write is retried, the state is already `:to`, written by this invocation.
         condition = "#state = :from OR (#state = :to AND moved_by = :me)"
         operations = [self._table.update_operation(change_key(change), update, condition, values)]

@@ -616,3 +616,17 @@ class TestReported:
         assert is_reported(*failed)
         assert not is_reported(ChangeState.ROLLING_BACK, ChangeState.ROLLED_BACK)
         assert not is_reported(*failed)
+
+    def test_a_relapse_that_was_told_says_nothing_of_the_next_failure(self, world: World) -> None:
+        """Its mail may not leave, and then the next recheck has to tell of it."""
+        change = a_change()
+        ledger(world).prepare([change])
+        change = move(ledger(world), change, ChangeState.ROLLING_BACK)
+        change = move(ledger(world), change, ChangeState.ROLLED_BACK)
+        ledger(world).mark_reported(change)
+
+        change = move(ledger(world), change, ChangeState.ROLLING_BACK)
+        move(ledger(world), change, ChangeState.ROLLBACK_FAILED)
+
+        (stored,) = ledger(world).open_changes(change.campaign)
+        assert not stored.is_reported
