@@ -129,6 +129,11 @@ def _troubles_of(campaign: SyncReport) -> Iterator[Trouble]:
     )
     yield from (("open", change.id, change.state, *map(_alike, change.issues)) for change in campaign.still_open)
     yield from (("pause", pause.adset_id, *sorted(pause.ads)) for pause in campaign.unexplained)
+    yield from (
+        ("on again", pause.adset_id, *sorted(pause.switched_on)) for pause in campaign.unexplained if pause.switched_on
+    )
+    if campaign.counts_anew:
+        yield ("counts anew",)
     if campaign.count(*_PUT_OFF):
         yield ("put off",)
     if not (campaign.count(*Result) or campaign.campaign_errors or campaign.left_to or campaign.switched_off):

@@ -60,6 +60,7 @@ def recovered(found: ChangeState, state: ChangeState, *issues: str) -> SyncRepor
 
 
 OPEN = recovered(ChangeState.WRITTEN, ChangeState.WRITTEN)
+OFF = UnexplainedPause("1", "Broad", {"7": "Video"}, MIDNIGHT)
 TOLD_BEFORE = with_adset(Result.ROLLBACK_FAILED, "broken again")
 NEWS = {
     "a change": (VETERANS, with_adset(Result.UPDATED)),
@@ -85,8 +86,13 @@ NEWS = {
     "a state that is none": (VETERANS, replace(VETERANS, unmapped_states=("PR",))),
     "an ad that is off": (
         VETERANS,
-        replace(VETERANS, unexplained=(UnexplainedPause("1", "Broad", {"7": "Video"}, MIDNIGHT),)),
+        replace(VETERANS, unexplained=(OFF,)),
     ),
+    "an ad that was switched on again": (
+        replace(VETERANS, unexplained=(OFF,)),
+        replace(VETERANS, unexplained=(replace(OFF, switched_on=frozenset({"7"})),)),
+    ),
+    "a count that has begun anew": (VETERANS, replace(VETERANS, counts_anew=True)),
     "put off": (VETERANS, with_adset(Result.DEFERRED, "quota")),
     "a pattern that names no ad set": (VETERANS, replace(VETERANS, unmatched_patterns=("Test*",))),
     "shown outside its states": (
