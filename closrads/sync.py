@@ -328,10 +328,8 @@ def _sync_as_approved(campaigns: Sequence[CampaignConfig], busy: Mapping[str, st
 
     try:
         planned = map_concurrently(plan, campaigns, CAMPAIGNS_AT_ONCE)
-        plan_id = run.request.plan_id
-        if run.plan.id != plan_id and not run.settings.paused_since:  # paused, no campaign plans anything
-            approved = run.plans.find(plan_id) or Plan(())
-            run.refused.update(refusals(plan_id, approved, run.plan, [each.slug for each in campaigns]))
+        if run.plan.id != run.request.plan_id and not run.settings.paused_since:  # paused, no campaign plans anything
+            run.refused.update(_refusals(campaigns, run))
         reports = map_concurrently(carry_out_plan, planned, CAMPAIGNS_AT_ONCE)
     finally:
         for stages in in_progress.values():
@@ -342,6 +340,18 @@ def _sync_as_approved(campaigns: Sequence[CampaignConfig], busy: Mapping[str, st
         SyncReport(slug, names.get(slug, slug), dry_run=False, campaign_errors=(run.refused[slug],))
         for slug in unplanned
     ]
+
+
+def _refusals(campaigns: Sequence[CampaignConfig], run: Run) -> dict[str, str]:
+    """Return why campaigns must not be changed, by slug, now that the plan is not the approved one."""
+    plan_id, slugs = run.request.plan_id, [each.slug for each in campaigns]
+    try:
+        approved = run.plans.find(plan_id) or Plan(())
+    except LedgerError as error:  # what has been recovered by now must be reported
+        return dict.fromkeys(
+            slugs, f"Refused: the plan is no longer the approved {plan_id}; how it differs is not known: {error}"
+        )
+    return refusals(plan_id, approved, run.plan, slugs)
 
 
 def told_drift(run: Run, reports: Sequence[SyncReport]) -> tuple[SyncReport, ...]:
@@ -552,6 +562,8 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         decisions = pinned(decisions)
     run.planned[job.campaign] = planned_changes(job.campaign, decisions)
     yield report
+    if run.request.plan_id and run.request.force and history and not run.refused:
+        _keep_history(job, partial(job.ledger.record_demand, job.campaign, history))
     report = _carried_out(campaign, run, job, report, done, decisions)
     _record_deferred(run, job, report, previous)
     yield _with_new_pauses(run, job, replace(report, campaign_errors=report.campaign_errors + gone))
@@ -613,8 +625,8 @@ def _damped(
 ) -> tuple[SyncReport, DemandHistory | None]:
     """Return what the campaign's syncs, including this one, have found wanted; None without damping.
 
-    A live sync records that before it changes anything, so that its day counts however it ends. The report tells if
-    what was recorded before is of no use.
+    A live sync records that before it changes anything, so that its day counts however it ends; but not yet that limits
+    are lifted by a plan that may be refused. The report tells if what was recorded before is of no use.
     """
     stored = previous.demand
     if not campaign.limits.is_damped:
@@ -627,11 +639,11 @@ def _damped(
     if previous.has_demand_item and stored is None:
         logger.warning("ledger.demand_unreadable", extra={"campaign": job.campaign, "hint": "The count begins anew"})
         report = replace(report, counts_anew=True)
-    limits = lifted(campaign.limits, run.request.force)
-    is_complete = not report.unreadable_states
-    history = observed(stored, report.active_states, day, limits, is_complete=is_complete)
-    if not (run.request.dry_run or history.decides_as(stored)):
-        _keep_history(job, partial(job.ledger.record_demand, job.campaign, history))
+    found = partial(observed, stored, report.active_states, day, is_complete=not report.unreadable_states)
+    history = found(lifted(campaign.limits, run.request.force))
+    certain = found(campaign.limits) if run.request.plan_id else history
+    if not (run.request.dry_run or certain.decides_as(stored)):
+        _keep_history(job, partial(job.ledger.record_demand, job.campaign, certain))
     return report, history
 
 

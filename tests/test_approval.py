@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from hashlib import sha512
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -102,6 +103,19 @@ class TestAsApproved:
 
         assert world.run(event)["success"]
         assert world.meta.writes == []
+
+    def test_what_a_plan_lifts_no_longer_waits(self, world: World) -> None:
+        """Nor in later runs, for an ad set that this one could not change."""
+        world.campaign("FL OH")
+        world.put({"limits/add_after_days": "2"})
+        adset = world.adset("Broad", "FL")
+        event = approved(world, force=["add_after_days"])
+        world.run(event)
+        late = world.adset("Late", "FL")
+
+        world.run(LIVE)
+
+        assert world.meta.states(adset) == world.meta.states(late) == {"FL", "OH"}
 
     def test_while_paused_nothing_is_compared(self, world: World) -> None:
         """A pause is neither a success nor a failure, with a plan as without."""
@@ -223,6 +237,42 @@ class TestAnotherPlan:
         refused(world, event)
 
         assert before == entries(world, "MEMORY#deferred") != []
+
+    def test_what_waits_still_waits_in_the_next_run(self, world: World) -> None:
+        """A limit that the plan lifts is lifted for nothing but the plan."""
+        world.campaign("FL OH")
+        world.put({"limits/add_after_days": "2"})
+        adset = world.adset("Broad", "FL")
+        event = approved(world, force=["add_after_days"])
+        another_state(world, adset)
+
+        refused(world, event)
+        world.run(LIVE)
+
+        assert world.meta.states(adset) == {"OH"}
+
+    def test_what_was_recovered_is_told_although_the_plan_cannot_be_read(self, world: World) -> None:
+        """Nothing new is begun, for what was approved is not known."""
+        world.campaign("FL")
+        adset, _ = world.adset("Open"), world.adset("Other")
+        event = approved(world)
+        left_behind(world, adset, ChangeState.WRITTEN)
+        find, asked = Plans.find, []
+
+        def unreadable_later(plans: Plans, plan_id: str) -> Plan | None:
+            asked.append(plan_id)
+            if len(asked) > 1:
+                raise LedgerError("The ledger cannot be read")
+            return find(plans, plan_id)
+
+        with patch.object(Plans, "find", unreadable_later), pytest.raises(SyncFailed) as failed:
+            world.run(event)
+
+        result = failed.value.result
+        assert result["plan_refused"]
+        assert [each["state"] for each in result["recovered"]] == ["verified"]
+        assert "The ledger cannot be read" in result["campaigns"][0]["errors"][0]
+        assert world.written_adsets() == []
 
     def test_what_is_open_is_recovered_all_the_same(self, world: World) -> None:
         """A dry run holds such an ad set, so its change comes on top of the plan; the next dry run shows it."""
