@@ -1,13 +1,14 @@
 """What is left to do once a run has its result: decide whether to report it, and record it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from closrads.clock import Clock
+from closrads.clock import REPORT_SECONDS, Clock
 from closrads.domain.changes import ChangeState, recheck_since
 from closrads.domain.mail_policy import ReportPlan, looks_back_to, plan_report
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import MailOutcome, Result, RunResult
-from closrads.domain.runs import RUN_ID_TIME
+from closrads.domain.runs import RUN_ID_TIME, RunRecord
 from closrads.domain.settings import Settings
 from closrads.errors import ClosradsError, LedgerError
 from closrads.ledger.changes import Ledger
@@ -26,12 +27,22 @@ def planned_report(result: RunResult, request: RunRequest, settings: Settings, c
     try:
         recorded = RunResult.from_json(redact_all(result.to_json()))
         runs = Runs(Table(settings.ledger_table, clock)).newest(f"{since:{RUN_ID_TIME}}")
-        return plan_report(recorded, request.scheduled, runs, settings.timezone)
+        return plan_report(recorded, request.scheduled, _in_time(runs, clock), settings.timezone)
     except ClosradsError as error:
         logger.warning("ledger.runs_unread", extra={"error": str(error)})
     except Exception as error:  # noqa: BLE001 - ads may have changed: a defect must not keep the report back
         log_defect(error)
     return ReportPlan()
+
+
+def _in_time(runs: Iterator[RunRecord], clock: Clock) -> Iterator[RunRecord]:
+    """Yield the runs as long as there is more time than the report itself needs; then raise a `LedgerError`."""
+    while clock.remaining() >= REPORT_SECONDS:
+        run = next(runs, None)
+        if run is None:
+            return
+        yield run
+    raise LedgerError("There is no time to read more of the earlier runs: the report is still to be sent")
 
 
 def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:

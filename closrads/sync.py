@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from closrads.clock import Clock
+from closrads.clock import REPORT_SECONDS, Clock
 from closrads.closrtech_client import get_demand
 from closrads.concurrency import in_background, map_concurrently
 from closrads.config import refuse_if_switched_off
@@ -355,7 +355,9 @@ def _refusals(campaigns: Sequence[CampaignConfig], run: Run) -> dict[str, str]:
 
 
 def told_drift(run: Run, reports: Sequence[SyncReport]) -> tuple[SyncReport, ...]:
-    """Return the reports of a live run with what somebody else did to the states of its ad sets."""
+    """Return the reports of a live run with what somebody else did to the states of its ad sets, if time allows."""
+    if run.clock.remaining() < REPORT_SECONDS:
+        return tuple(reports)
 
     def api_of(slug: str) -> tuple[GraphApi, Secret]:
         campaign = next(campaign for campaign in run.settings.campaigns if campaign.slug == slug)

@@ -248,6 +248,14 @@ class TestTheLedger:
 
         assert hourly(business.world, 0)["mail"] == "sent"
 
+    def test_without_time_it_is_not_read(self, business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The mail has to leave, and to read a day of large runs may take longer than what is left."""
+        business.adsets("A")
+        hourly(business.world, 0)
+        monkeypatch.setattr("closrads.run_end.REPORT_SECONDS", 10_000.0)
+
+        assert hourly(business.world, 1)["mail"] == "sent"
+
     def test_it_costs_one_query(self, business: Business) -> None:
         """However many runs the day has had."""
         business.adsets("A")

@@ -230,6 +230,17 @@ class TestNeverAReason:
         assert one_adset(tomorrow(world))["drift"]["by"] == ""
         assert reads(world) == {}
 
+    def test_without_time_for_more_than_the_report_nothing_is_read(
+        self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor of the ledger, which may be slow."""
+        edited(world, adset, "FL")
+        monkeypatch.setattr("closrads.sync.REPORT_SECONDS", 10_000.0)
+
+        result = one_adset(tomorrow(world))
+
+        assert (result["result"], "drift" in result, reads(world)) == ("updated", False, {})
+
     def test_without_quota_the_log_is_not_read(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is left of it is for rollbacks."""
         edited(world, adset, "FL")
