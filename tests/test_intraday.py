@@ -203,6 +203,18 @@ class TestTheFirstOfADay:
         assert "was changed once: Mon 6:30 am, 1 ad set updated (+FL −TX)" in mail.text
         assert hourly(business.world, 3)["mail"] == "not_asked"
 
+    def test_a_change_whose_mail_could_not_be_sent_is_told_by_the_next_run(self, business: Business) -> None:
+        """Although that one has no news of its own."""
+        business.adsets("A")
+        hourly(business.world, 0)
+        business.want("FL GA")
+        business.world.sandbox.aws.fail("sesv2", "SendEmail", "AccountSuspendedException", 400, times=1)
+        mails(business.world)
+
+        assert [hourly(business.world, hour)["mail"] for hour in (1, 2, 3)] == ["failed", "sent", "not_asked"]
+        (mail,) = mails(business.world)
+        assert "was changed once: Mon 7:30 am, 1 ad set updated (+GA)" in mail.text
+
     def test_a_failure_can_be_the_daily_report(self, business: Business) -> None:
         """What it says is not said again."""
         business.adsets("A")

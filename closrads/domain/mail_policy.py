@@ -31,7 +31,10 @@ class ReportPlan:
 
     is_due: bool = True
     earlier: tuple[RunResult, ...] = ()
-    """The results of the scheduled syncs since the last daily report, oldest first; empty if this is none itself."""
+    """The results of scheduled syncs whose changes it sums up, oldest first.
+
+    Of a daily report, those since the last one; of another one, those whose own mail could not be sent.
+    """
 
 
 def looks_back_to(scheduled: datetime, timezone: ZoneInfo) -> datetime:
@@ -44,8 +47,8 @@ def plan_report(result: RunResult, scheduled: datetime, runs: Iterable[RunRecord
     """Return whether the report of a scheduled sync is due, and what it sums up.
 
     The first report of a local day always is: it is the daily one, and sums up the syncs since the one before it. The
-    later ones of the day are due if something was changed, or if something is wrong that the last one has not told. It
-    is untold again once a run in between was without it.
+    later ones of the day are due if something was changed, also by a run whose own mail could not be sent since, or if
+    something is wrong that the last one has not told. It is untold again once a run in between was without it.
 
     Parameters
     ----------
@@ -60,7 +63,9 @@ def plan_report(result: RunResult, scheduled: datetime, runs: Iterable[RunRecord
         day = _day(at, timezone)
         if day == today and _has_left(earlier):
             known = frozenset(_troubles(earlier)).intersection(*map(_troubles, untold))
-            return ReportPlan(is_due=_has_changes(result) or not known.issuperset(_troubles(result)))
+            lost = [each for each in reversed(untold) if each.mail is MailOutcome.FAILED and _has_changes(each)]
+            is_due = bool(lost) or _has_changes(result) or not known.issuperset(_troubles(result))
+            return ReportPlan(is_due, tuple(lost))
         if day == today:
             untold.append(earlier)
         elif last_day in {None, day}:
