@@ -6,6 +6,7 @@ import pytest
 
 from closrads import config
 from closrads.domain.changes import ChangeState
+from sandbox.meta.targeting import realistic
 from tests.ledger_world import RECHECK, UNDO, later, left_behind
 from tests.world import LIVE, World
 
@@ -64,12 +65,13 @@ class TestASync:
 
         assert world.run()["plan_id"] != before
 
-    @pytest.mark.parametrize("state", ["broken", "paused", "ended"])
+    @pytest.mark.parametrize("state", ["broken", "paused", "ended", "shown outside its states"])
     def test_whatever_its_state(self, world: World, state: str) -> None:
         """Nobody is asked to see to an ad set that is none of our business; one that is off is not even read."""
         world.campaign("FL")
         world.adset("Broad", "FL")
-        alone = world.adset("Evergreen")
+        reaching = realistic("TX", reaches_beyond=state == "shown outside its states")
+        alone = world.adset("Evergreen", None, targeting=reaching)
         if state == "ended":
             world.meta.person_moves_end_date(alone, world.time.seconds() - 60)
         if state == "broken":
@@ -82,6 +84,7 @@ class TestASync:
 
         assert results(answer).get("Evergreen", "not read") == ("not read" if state == "paused" else "opted_out")
         assert operations(world, alone) == []
+        assert world.sandbox.aws.mails[-1].subject.startswith("✓")
 
     def test_a_name_that_changes_during_the_run(self, world: World) -> None:
         """Its next read, before the write, shows that it is to be left alone."""

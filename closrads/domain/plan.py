@@ -31,6 +31,8 @@ END_MARGIN = timedelta(minutes=15)
 Meta refuses to re-publish the ads of an ended one (Marketing API "Error Codes", 1487007), so a rollback must be over.
 """
 _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
+_NOBODYS = frozenset({Result.ENDED, Result.OPTED_OUT})
+"""Results of ad sets whose settings nobody is asked to change."""
 _LEFT_AS_IT_WAS = frozenset(
     {
         Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.DEFERRED, Result.HELD, Result.REVERTED, Result.FAILED,
@@ -104,7 +106,7 @@ class Decision:
             missing=states(asked - targeted),
             extra=states(targeted - asked),
             learning_since=self.adset.learning_since if self.is_change else None,
-            reaches_beyond=self.result is not Result.ENDED and reaches_beyond_states(self.adset.targeting),
+            reaches_beyond=self.result not in _NOBODYS and reaches_beyond_states(self.adset.targeting),
         )
 
 

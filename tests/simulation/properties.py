@@ -611,8 +611,9 @@ class Judge:
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"its mail says {times} times: {why}")
 
     def _judge_reach_told(self, invocation: "Invocation", mails: tuple[Mail, ...], result: dict[str, Any]) -> None:
-        adsets = [adset for each in result["campaigns"] for adset in each["adsets"] if adset["result"] != "ended"]
-        beyond = [adset["name"] for adset in adsets if self._simulation.meta.reaches_beyond(adset["id"])]
+        adsets = [adset for each in result["campaigns"] for adset in each["adsets"]]
+        ours = [adset for adset in adsets if adset["result"] not in {"ended", "opted_out"}]
+        beyond = [adset["name"] for adset in ours if self._simulation.meta.reaches_beyond(adset["id"])]
         if invocation.run.action == "recheck" or not beyond:
             return
         for mail in mails:
