@@ -63,9 +63,10 @@ def plan_report(result: RunResult, scheduled: datetime, runs: Iterable[RunRecord
         day = _day(at, timezone)
         if day == today and _has_left(earlier):
             known = frozenset(_troubles(earlier)).intersection(*map(_troubles, untold))
-            lost = [each for each in reversed(untold) if each.mail is MailOutcome.FAILED and _has_changes(each)]
+            failed = (each for each in reversed(untold) if each.mail is MailOutcome.FAILED)
+            lost = tuple(each for each in failed if any(map(_number_written, each.campaigns)))
             is_due = bool(lost) or _has_changes(result) or not known.issuperset(_troubles(result))
-            return ReportPlan(is_due, tuple(lost))
+            return ReportPlan(is_due, lost)
         if day == today:
             untold.append(earlier)
         elif last_day in {None, day}:
