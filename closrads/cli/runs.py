@@ -116,14 +116,13 @@ def _perform_as_shown(
         preview = _perform(looked, _request(looked, settings), place, options)
         if not options.to_json:
             _show(preview, place, options)
-        if preview.plan_id:
-            event = {**event, "plan_id": preview.plan_id}
-        else:
+        as_shown = {**event, "plan_id": preview.plan_id} if preview.plan_id else event
+        if not preview.plan_id:
             say("The plan could not be kept, so the run may do something else; the log says why", style="yellow")
         changing = sum(campaign.adsets_updated for campaign in preview.campaigns)
         if not confirm(f"Carry out this plan, {several(changing, 'change')}, in stage {place.stage}?"):
             return None
-        result = _perform(event, request, place, options)
+        result = _perform(as_shown, request, place, options)
         if not result.plan_refused:
             return result
         _show(result, place, options)

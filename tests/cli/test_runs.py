@@ -9,9 +9,12 @@ import pytest
 
 from closrads import config
 from closrads.cli import environment, runs
+from closrads.domain.plan_id import Plan
 from closrads.domain.request import Action
+from closrads.errors import LedgerError
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
+from closrads.ledger.plans import Plans
 from sandbox import Sandbox, faults
 from sandbox.aws import LEDGER_TABLE
 from tests.cli.conftest import Call
@@ -397,6 +400,30 @@ class TestPlan:
 
         assert (result.exit_code, "The plan could not be kept" in result.stderr) == (0, True)
         assert "7 updated" in result.stdout
+
+    @pytest.mark.usefixtures("somebody")
+    def test_a_later_plan_that_could_not_be_kept(
+        self, call: Call, business: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The run is not held to the one before it either, which would be refused each time."""
+        asked, keep = [], Plans.keep
+
+        def agree(_: str) -> bool:
+            asked.append("WY")
+            business.closrtech.demand["VND_TRUCKER_LEADS"]["WY"] = 3
+            return len(asked) < 3
+
+        def keep_once(plans: Plans, plan: Plan) -> None:
+            if asked:
+                raise LedgerError("The ledger cannot be written")
+            keep(plans, plan)
+
+        monkeypatch.setattr(runs, "confirm", agree)
+        monkeypatch.setattr(Plans, "keep", keep_once)
+        result = call("run", LIVE)
+
+        assert (result.exit_code, len(asked)) == (0, 2)
+        assert "Live run, sync: 7 updated, 1 unchanged" in result.stdout
 
 
 class TestUndo:
