@@ -164,9 +164,9 @@ def run(  # noqa: PLR0913 - a command's options
     stage: Stage = completion.DEFAULT_STAGE,
     *,
     plan: Annotated[
-        str,
+        str | None,
         typer.Option(metavar="ID", help="Carry out exactly this plan of a dry run, or nothing if it has changed."),
-    ] = "",
+    ] = None,
     mail: Annotated[bool, typer.Option("--mail", metavar=FLAG, help="Mail the report of a dry run, too.")] = False,
     yes: Yes = False,
     to_json: Json = False,
@@ -174,7 +174,7 @@ def run(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Run the function here, not in Lambda. A live sync shows its plan, asks, and carries out that plan or nothing.
 
-    The log goes to a file in build/log. Exit status 1 if the run failed, 2 if the event is none.
+    The log goes to a file in build/log. Exit status 1 if the run failed, 2 if the event is invalid.
     """
     with report_errors():
         from closrads.cli import runs

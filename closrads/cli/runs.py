@@ -64,13 +64,14 @@ class RunOptions:
     """Mail the report of a dry run, too."""
 
 
-def run(event: str, stage: str, options: RunOptions, *, plan_id: str = "") -> int:
+def run(event: str, stage: str, options: RunOptions, *, plan_id: str | None = None) -> int:
     """Hand an event to the handler, show what came of it, and return the exit status.
 
-    A live sync without a plan shows one first: what is agreed to is what is done.
+    A live sync without a plan shows one first: what is agreed to is what is done. An empty plan id, as of a variable
+    that was never set, is refused: without it, anything would be carried out.
     """
     content = _event(event)
-    if plan_id and isinstance(content, dict):
+    if plan_id is not None and isinstance(content, dict):
         content = {**own_event(content), "plan_id": plan_id}
     place = environment.locate_stage(stage)
     with environment.function_environment(place):

@@ -362,6 +362,14 @@ class TestPlan:
         assert (result.exit_code, business.meta.operations) == (2, [])
         assert said in result.stderr
 
+    @pytest.mark.parametrize("event", ["live", "dry-run"])
+    def test_an_empty_id_is_no_approval_of_anything(self, call: Call, business: Sandbox, event: str) -> None:
+        """A script whose variable was never set must not carry out what nobody has seen."""
+        result = call("run", event, "--plan", "", "--yes")
+
+        assert (result.exit_code, business.meta.operations) == (2, [])
+        assert "plan_id: must be a plan's id" in result.stderr
+
     @pytest.mark.usefixtures("somebody")
     @pytest.mark.parametrize("more", [(), ("--json",)])
     def test_a_live_run_shows_its_plan_first(self, call: Call, business: Sandbox, more: tuple[str, ...]) -> None:
