@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads.cli.environment import ACCESS_DENIED_CODES, StageLocation
 from closrads.cli.regions import meta_regions, region_differences
+from closrads.cli.summary import several
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.concurrency import map_concurrently
@@ -289,9 +290,17 @@ def check_feed(campaign: CampaignConfig, settings: Settings, clock: Clock) -> It
         yield failed(name, str(error), "check closrtech/base_url; if it is right, ask CLOSRTECH")
     else:
         unknown = [code for code in demand if not is_state(code)]
-        said = f"{len(demand) - len(unknown)} states with demand"
+        wanted = sum(leads >= campaign.limits.min_demand for code, leads in demand.items() if is_state(code))
+        said = several(wanted, "state") + " with demand"
+        if few := len(demand) - len(unknown) - wanted:
+            said += f"; {few} with fewer than the {campaign.limits.min_demand} leads of limits/min_demand"
         if unknown:
-            yield warning(name, f"{said}; unknown: {', '.join(unknown)}", "runs leave these out: ask CLOSRTECH")
+            said += f"; unknown: {', '.join(unknown)}"
+        if not wanted:
+            remedy = "lower limits/min_demand with `push-config`, or ask CLOSRTECH" if few else "ask CLOSRTECH"
+            yield failed(name, said, f"{remedy}; until then runs leave this campaign as it is")
+        elif unknown:
+            yield warning(name, said, "runs leave the unknown ones out: ask CLOSRTECH")
         else:
             yield ok(name, said)
 

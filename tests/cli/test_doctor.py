@@ -205,8 +205,22 @@ BROKEN: dict[str, tuple[Breaking, str, Verdict, str, str]] = {
         lambda sandbox: sandbox.closrtech.answer({"TX": 1, "PR": 2}),
         "CLOSRTECH: mortgage",
         Verdict.WARNING,
-        "1 states with demand; unknown: PR",
-        "leave these out",
+        "1 state with demand; unknown: PR",
+        "leave the unknown ones out",
+    ),
+    "CLOSRTECH knows no state that Meta does": (
+        lambda sandbox: sandbox.closrtech.answer({"TX": 0, "PR": 2}),
+        "CLOSRTECH: mortgage",
+        Verdict.FAILED,
+        "0 states with demand; unknown: PR",
+        "ask CLOSRTECH; until then",
+    ),
+    "no state has the leads of min_demand": (
+        put(limits__min_demand="1000"),
+        "CLOSRTECH: truckers",
+        Verdict.FAILED,
+        "0 states with demand; 14 with fewer than the 1000 leads of limits/min_demand",
+        "lower limits/min_demand",
     ),
     "the token has expired": (
         lambda sandbox: sandbox.meta.dead_tokens.update({sandbox.meta.token: faults.TOKEN_EXPIRED}),
@@ -629,6 +643,15 @@ def test_what_is_not_known_is_not_guessed(call: Call, business: Sandbox) -> None
     business.aws.fail("ssm", "GetParametersByPath", "AccessDeniedException")
 
     assert "not checked" in found(call)[1]["SES sender"]["said"]
+
+
+def test_states_with_too_few_leads_are_no_states_with_demand(call: Call, business: Sandbox) -> None:
+    """They are named apart, and the limit may be the campaign's own."""
+    put(campaigns__truckers__limits__min_demand="20")(business)
+
+    said = found(call)[1]["CLOSRTECH: truckers"]["said"]
+
+    assert said == "3 states with demand; 11 with fewer than the 20 leads of limits/min_demand"
 
 
 def test_all_is_well(call: Call) -> None:
