@@ -60,6 +60,8 @@ def counted(result: RunResult) -> str:
         return enumerated(found)
     if result.left_to:
         return "nothing was done"
+    if result.is_paused:
+        return "nothing was begun"
     return wording.nothing if result.success else ""
 
 

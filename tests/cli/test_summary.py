@@ -22,6 +22,7 @@ from closrads.domain.results import (
     SyncReport,
     without_details,
 )
+from closrads.domain.switches import SwitchedOff
 
 
 def result(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **more: Any) -> RunResult:
@@ -107,6 +108,14 @@ def test_the_first_line(action: Action, said: str, *, dry_run: bool) -> None:
 def test_the_first_line_of_a_failure() -> None:
     """It says so before anything else."""
     assert summary.headline(result(campaign_errors=("Boom",))) == "Live run, sync: FAILED, in 1.5 s"
+
+
+def test_the_first_line_of_a_paused_run() -> None:
+    """Whether there was anything to change, it has not looked."""
+    paused = SwitchedOff(datetime(2026, 5, 3, tzinfo=UTC))
+    run = replace(result(switched_off=paused), switched_off=(paused,))
+
+    assert summary.headline(run) == "Live run, sync: nothing was begun, in 1.5 s"
 
 
 def test_the_first_line_of_a_run_without_ad_sets() -> None:
