@@ -192,6 +192,7 @@ class TestAnotherPlan:
         (mail,) = world.sandbox.aws.mails
         assert said in mail.text
         assert "Make a new dry run, and approve its plan" in mail.text
+        assert "The daily run needs no approval: the next one sets the states of its day." in mail.text
 
     def test_an_event_with_other_campaigns(self, world: World) -> None:
         """They are not the plan's."""

@@ -118,6 +118,7 @@ class TestTold:
         assert answer["campaigns"][0]["unmatched_patterns"] == ["Evergren*", "Other"]
         (mail,) = world.sandbox.aws.mails
         assert "A NAME TO LEAVE ALONE THAT NO AD SET HAS" in mail.text
+        assert "* Veterans has a name to leave alone that no active ad set has\n" in mail.text
         assert f"{SKIP}: no ad set that is on now matches “Evergren*”" in mail.text
         assert mail.subject.startswith("✓ 1 updated")
 

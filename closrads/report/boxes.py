@@ -165,7 +165,7 @@ def state_name(code: str) -> str:
 def _of_opt_outs(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
     name = line(campaign.campaign_name)
     if campaign.unmatched_patterns:
-        yield Finding(NOBODY_LEFT, Item(name, "campaign", "has no active ad set with one of the names to leave alone"))
+        yield Finding(NOBODY_LEFT, Item(name, "campaign", "has a name to leave alone that no active ad set has"))
     if is_all_opted_out(result, campaign):
         yield Finding(ALL_OPTED_OUT, Item(name, "campaign", "has only ad sets that are left alone"))
 

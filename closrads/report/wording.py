@@ -234,7 +234,7 @@ OPTED_OUT = Kind(
     "Left alone, as you wish",
     Who.NOBODY,
     (),
-    f"It keeps the states that it has. If it should follow the demand, ask {OPERATOR}.",
+    f"What is left alone keeps the states that it has. If it should follow the demand, ask {OPERATOR}.",
 )
 LEFT_FOR_NEXT = Kind(
     "grey",
@@ -395,9 +395,15 @@ _CAMPAIGN_ERRORS = tuple(
         ),
         (
             "^Refused: the plan is no longer",
-            _operator(
+            Kind(
+                "red",
                 "No longer what was approved",
-                f"Forward this mail to {OPERATOR}: what differs is at its end. A new preview has to be approved.",
+                Who.OPERATOR,
+                (
+                    f"Forward this mail to {OPERATOR}: what differs is at its end.",
+                    "To have it done before the next daily run, approve a new preview.",
+                ),
+                f"{RUNS_AS_BEFORE} The daily run needs no approval: the next one sets the states of its day.",
             ),
             "was not updated, for the changes are no longer those that were approved",
         ),
@@ -583,7 +589,7 @@ NOBODY_LEFT = Kind(
     "grey",
     "A name to leave alone that no ad set has",
     Who.OPERATOR,
-    (_FORWARD,),
+    (f"Forward this mail to {OPERATOR}: the name is at its end.",),
     "If such an ad set is only switched off, there is nothing to do. If a name is misspelt, the ad set that was meant "
     "is changed like the others.",
 )
