@@ -1,8 +1,9 @@
 """PURE: what a run did, in the words and lines of a terminal."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from closrads.cli.terminal import PROGRAM
 from closrads.cli.words import WORDINGS, enumerated, would_be
@@ -151,9 +152,12 @@ def _of_damping(campaign: SyncReport) -> Iterator[str]:
     """Yield what the limits on demand keep from being done today."""
     if campaign.below_min_demand:
         yield f"too few leads to count (limits/min_demand): {', '.join(campaign.below_min_demand)}"
+    alike = defaultdict[tuple[bool, date, date], list[str]](list)
     for each in campaign.waiting:
-        what, done = ("wanted", "added") if each.is_wanted else ("unwanted", "removed")
-        yield f"waits: {each.state} has been {what} since {each.since}, and is {done} on {each.due} if it stays so"
+        alike[each.is_wanted, each.since, each.due].append(each.state)
+    for (is_wanted, since, due), codes in alike.items():
+        what, done = ("wanted", "added") if is_wanted else ("unwanted", "removed")
+        yield f"waiting: {', '.join(codes)}: {what} since {since}, to be {done} on {due} if that lasts"
     if campaign.counts_anew:
         yield "the ledger's count of days could not be read, so it begins anew"
 

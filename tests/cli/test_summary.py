@@ -180,17 +180,18 @@ def test_what_has_no_region_and_what_cannot_be_read_is_told() -> None:
 
 
 def test_what_waits_is_told() -> None:
-    """Since when and until when, and what has too few leads to be wanted."""
+    """Since when and until when, in one line for states alike, and what has too few leads to be wanted."""
     waiting = (
         WaitingState("FL", is_wanted=True, since=date(2026, 11, 2), due=date(2026, 11, 4)),
         WaitingState("TX", is_wanted=False, since=date(2026, 11, 3), due=date(2026, 11, 5)),
+        WaitingState("WY", is_wanted=True, since=date(2026, 11, 2), due=date(2026, 11, 4)),
     )
     (campaign,) = summary.campaigns(result(waiting=waiting, below_min_demand=("OH", "UT"), counts_anew=True))
 
     assert campaign.notes == (
         "too few leads to count (limits/min_demand): OH, UT",
-        "waits: FL has been wanted since 2026-11-02, and is added on 2026-11-04 if it stays so",
-        "waits: TX has been unwanted since 2026-11-03, and is removed on 2026-11-05 if it stays so",
+        "waiting: FL, WY: wanted since 2026-11-02, to be added on 2026-11-04 if that lasts",
+        "waiting: TX: unwanted since 2026-11-03, to be removed on 2026-11-05 if that lasts",
         "the ledger's count of days could not be read, so it begins anew",
     )
 
