@@ -56,6 +56,8 @@ _SHARED_FOLDERS = ("closrtech/", "meta/", "email/", "limits/")
 _CAMPAIGN_PARAMETERS = frozenset(
     {"name", "closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids", "fb_access_token", "enabled", "skip_adsets"}
 )
+_NEEDED = ("closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids")
+"""Parameters without which there is no campaign below a slug."""
 _SWITCHES = ("enabled",)
 """Parameters that are written to stop a campaign, in a hurry; alone below a slug, they are about none."""
 
@@ -297,6 +299,7 @@ class _Reader:
         notices = self._take_out_stray_switches()
         slugs = sorted(self._below_slugs())
         self._refuse_unknown_names(slugs)
+        slugs = self._without_misspelt(slugs)
         shared_limits = self._limits("limits", Limits())
         settings = Settings(
             stage=self._environment.get("CLOSRADS_STAGE", "") or self._path.rsplit("/", 1)[-1],
@@ -347,6 +350,21 @@ class _Reader:
             f"{self._full(f'campaigns/{slug}')}: {_nothing_but(sorted(below[slug]), slug, known)}" for slug in strays
         )
 
+    def _without_misspelt(self, slugs: Sequence[str]) -> list[str]:
+        """Leave out the slugs that look like a campaign's and have nothing that a campaign needs; each is a problem.
+
+        What is set there is meant for that campaign, so nobody should be told to complete another one.
+        """
+        below = self._below_slugs()
+        real = [slug for slug in slugs if not below[slug].isdisjoint((*_NEEDED, *_SWITCHES))]
+        kept = []
+        for slug in slugs:
+            if slug in real or not (near := get_close_matches(slug.lower(), real, 1)):
+                kept.append(slug)
+            else:
+                self._problem(f"campaigns/{slug}", f"is no campaign: did you mean campaigns/{near[0]}?")
+        return kept
+
     def _full(self, name: str) -> str:
         return f"{self._path}/{name}"
 
@@ -356,13 +374,14 @@ class _Reader:
     def _optional(self, name: str) -> str | None:
         value = self._values.get(name)
         if value == "":
-            self._problem(name, "is empty")
+            self._problem(name, "is empty: to do without it, delete the parameter")
         return value or None
 
     def _required(self, name: str) -> str:
-        if name not in self._values:
-            self._problem(name, "is missing")
-        return self._optional(name) or ""
+        value = self._values.get(name)
+        if not value:
+            self._problem(name, "is missing" if value is None else "is empty")
+        return value or ""
 
     def _list(self, name: str, *, required: bool) -> tuple[str, ...]:
         text = self._required(name) if required else self._optional(name)

@@ -292,6 +292,20 @@ def test_a_switch_below_a_misspelt_slug_stops_nobody(sandbox: Sandbox, slug: str
     )
 
 
+@pytest.mark.parametrize("name", ["skip_adsets", "limits/min_demand"])
+def test_what_is_set_below_a_misspelt_slug_is_not_a_campaign_to_complete(sandbox: Sandbox, name: str) -> None:
+    """It is meant for a campaign that there is; a slug that is like none is one that is being set up."""
+    said = "/closrads/sandbox/campaigns/vetrans: is no campaign: did you mean campaigns/veterans?"
+    assert problems(sandbox, {f"campaigns/vetrans/{name}": "5"}) == said
+    assert "campaigns/zzz/fb_campaign_ids: is missing" in problems(sandbox, {f"campaigns/zzz/{name}": "5"})
+
+
+def test_an_empty_parameter_that_nothing_needs_is_to_be_deleted(sandbox: Sandbox) -> None:
+    """As of whoever wants no ad set left alone any more."""
+    said = "campaigns/veterans/skip_adsets: is empty: to do without it, delete the parameter"
+    assert said in problems(sandbox, {"campaigns/veterans/skip_adsets": " "})
+
+
 def test_a_campaign_that_is_off_and_has_more_than_its_switch_is_no_mistake(sandbox: Sandbox) -> None:
     """It is being set up, or taken apart."""
     loaded = settings(sandbox, {"campaigns/soon/enabled": "false", "campaigns/soon/name": "Soon"})
