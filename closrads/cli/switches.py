@@ -116,8 +116,9 @@ def _at_work(slug: str | None, stage: str, there: Mapping[str, str]) -> list[str
         for each in [slug] if slug else _slugs(there):
             if held := leases.holder_of(each):
                 size = there.get(f"campaigns/{each}/limits/wave_size", usual)
+                most = "1 ad set" if size == "1" else f"{size} ad sets"
                 lines.append(
-                    f"At work on {each}: run {held[0]}. What it has begun, at most {size} ad sets, it brings to its "
+                    f"At work on {each}: run {held[0]}. What it has begun, at most {most}, it brings to its "
                     f"end, by {held[1]:%H:%M:%S} UTC at the latest"
                 )
     except (CommandError, LedgerError) as error:

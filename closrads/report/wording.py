@@ -243,6 +243,9 @@ LEFT_FOR_NEXT = Kind(
     (),
     f"{RUNS_AS_BEFORE} The next run takes these first.",
 )
+STOPPED_BY_SWITCH = Kind(
+    "grey", "Stopped before their turn", Who.NOBODY, (), f"{RUNS_AS_BEFORE} They wait until {OPERATOR} lets them go on."
+)
 NOT_STARTED = Kind("grey", "Not started", Who.NOBODY, (), f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}")
 BEYOND_STATES = Kind(
     "orange",
@@ -327,6 +330,17 @@ _ADSET_ISSUES = (
         Said(OPERATOR_ADSET, "has more ads than Meta allows at once"),
     ),
 )
+_SWITCHED_OFF = (
+    (
+        re.compile(r"^Not begun: CLOSRADS is paused"),
+        Said(STOPPED_BY_SWITCH, "was not begun, because CLOSRADS was paused by then"),
+    ),
+    (
+        re.compile(r"^Not begun: the campaign is"),
+        Said(STOPPED_BY_SWITCH, "was not begun, because its campaign was switched off by then"),
+    ),
+)
+"""Why an ad set is deferred by a switch, and not to the next run."""
 
 
 _TELLS_ALL = frozenset(
@@ -340,6 +354,10 @@ _TELLS_ALL = frozenset(
 def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Said:
     """Return what the reader is told of an ad set with this result and these raw issues, none of them about an ad."""
     said = _BY_ACTION[action].get(result) or _RESULT_KINDS[result]
+    if result is Result.DEFERRED and action is Action.SYNC:
+        for pattern, known in _SWITCHED_OFF:
+            if any(map(pattern.search, issues)):
+                return known
     if result in _TELLS_ALL:
         return said
     for pattern, known in _ADSET_ISSUES:

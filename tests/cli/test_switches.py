@@ -46,6 +46,8 @@ class TestPause:
         assert "At work on veterans: run 20260504T102900Z-0a1b2c3d. What it has begun, at most 3 ad sets, it" in said
         assert "by 10:30:00 UTC at the latest" in said
         assert "No run is at work" in call("pause", "truckers").stdout
+        business.aws.put_parameters({"limits/wave_size": "1"})
+        assert "at most 1 ad set, it" in call("pause").stdout
 
     def test_once_more(self, call: Call, business: Sandbox) -> None:
         """It says since when, and moves nothing."""
