@@ -306,4 +306,4 @@ def _show(result: RunResult, place: StageLocation, options: RunOptions) -> None:
             out.print(note)
         for error in campaign.errors:
             out.print(f"✗ {error}", style="red")
-    out.print(f"\n{footline(result, is_kept=_is_kept(result, place))}")
+    out.print(f"\n{footline(result, place.stage, is_kept=_is_kept(result, place))}")

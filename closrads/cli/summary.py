@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from closrads.cli.completion import DEFAULT_STAGE
 from closrads.cli.terminal import PROGRAM
 from closrads.cli.words import WORDINGS, enumerated, would_be
 from closrads.domain.drift import Drift
@@ -100,10 +101,11 @@ def switches(result: RunResult) -> Iterator[str]:
         yield f"Off {since}: {switch.slug}" if switch.slug else f"Paused {since}: nothing new is begun"
 
 
-def footline(result: RunResult, *, is_kept: bool) -> str:
+def footline(result: RunResult, stage: str, *, is_kept: bool) -> str:
     """Return the last lines: how to carry out a dry run's plan, how to find the run again, and what it cost."""
     changes = any(campaign.adsets_updated for campaign in result.campaigns)
-    plan = f"Plan {result.plan_id}: {PROGRAM} run live --plan {result.plan_id}\n"
+    of_stage = "" if stage == DEFAULT_STAGE else f" --stage {stage}"
+    plan = f"Plan {result.plan_id}: {PROGRAM} run live --plan {result.plan_id}{of_stage}\n"
     approval = plan if result.dry_run and result.plan_id and changes else ""
     kept = ", in the history" if is_kept else ""
     mail = "no mail" if result.mail is MailOutcome.NOT_ASKED else f"mail {result.mail.replace('_', ' ')}"

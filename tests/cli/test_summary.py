@@ -141,7 +141,7 @@ def test_one_is_one(number: int, said: str) -> None:
 def test_the_last_line(mail: MailOutcome, said: str) -> None:
     """Who wanted no mail reads of none."""
     one = replace(result(adset("Broad")), mail=mail, graph=GraphUsage(round_trips=1))
-    assert summary.footline(one, is_kept=True) == f"Run run, in the history · {said} · 1 call to Meta"
+    assert summary.footline(one, "prod", is_kept=True) == f"Run run, in the history · {said} · 1 call to Meta"
 
 
 @pytest.mark.parametrize(("number", "lines", "notes"), [(5, 5, ()), (6, 0, ("and 6 ad sets unchanged",))])
@@ -158,7 +158,7 @@ def test_a_refused_recipient_is_named() -> None:
     """Beside what became of the mail for the others."""
     one = replace(result(), mail=MailOutcome.SENT, mail_refused=("buyer@example.test",))
 
-    assert "mail sent, but SES refuses buyer@example.test" in summary.footline(one, is_kept=True)
+    assert "mail sent, but SES refuses buyer@example.test" in summary.footline(one, "prod", is_kept=True)
 
 
 def test_what_earlier_runs_left_is_told() -> None:
@@ -206,10 +206,12 @@ def test_how_a_plan_is_carried_out() -> None:
     changing = replace(result(adset("Broad", Result.UPDATED), dry_run=True), plan_id="0a1b2c3d4e5f6789")
     quiet = replace(result(adset("Broad", Result.UNCHANGED), dry_run=True), plan_id="0a1b2c3d4e5f6789")
 
-    first, _ = summary.footline(changing, is_kept=False).splitlines()
+    first, _ = summary.footline(changing, "prod", is_kept=False).splitlines()
     assert first == "Plan 0a1b2c3d4e5f6789: python -m closrads run live --plan 0a1b2c3d4e5f6789"
+    elsewhere, _ = summary.footline(changing, "dev", is_kept=False).splitlines()
+    assert elsewhere == f"{first} --stage dev"
     for other in (quiet, replace(changing, plan_id=""), replace(changing, dry_run=False)):
-        assert summary.footline(other, is_kept=False).startswith("Run run")
+        assert summary.footline(other, "prod", is_kept=False).startswith("Run run")
 
 
 def test_what_is_left_alone_by_wish() -> None:
