@@ -133,9 +133,10 @@ class Ledger:
                 answers[index] = error
         return answers
 
-    def mark_reported(self, change: Change) -> None:
-        """Record that a report has named a change's failed rollback."""
-        self._table.update_if(change_key(change), "SET is_reported = :true", "attribute_exists(pk)", {":true": True})
+    def mark_reported(self, change: Change, *, is_reported: bool = True) -> None:
+        """Record that a report has named a change's failed rollback or relapse, or that the next one is to be named."""
+        values = {":is_reported": is_reported}
+        self._table.update_if(change_key(change), "SET is_reported = :is_reported", "attribute_exists(pk)", values)
 
     def open_changes(self, slug: str) -> tuple[Change, ...]:
         """Return the campaign's open changes, oldest first."""

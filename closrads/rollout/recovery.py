@@ -11,7 +11,7 @@ from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain,
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
-from closrads.errors import MetaError
+from closrads.errors import LedgerError, MetaError
 from closrads.facebook_client import read_adsets, read_status_changes
 from closrads.observability import log_defect, logger
 from closrads.rollout.budget import points_needed, reserve_capacity
@@ -325,7 +325,18 @@ def _recheck_batch(
         done += [run for run in announced if run.unrecorded is not None]
         keep_unexplained_pauses(job, [run for run in (*done, *runs) if _new_pauses(run, known)])
         results |= {run.id: _restored(run) for run in done}
+        _forget_relapses(job, [newest for newest, *_ in adsets if results[newest.before.id].result is Result.UNCHANGED])
     return [results[newest.before.id] for newest, *_ in adsets]
+
+
+def _forget_relapses(job: Job, well: Sequence[Change]) -> None:
+    """Have a report name it anew if ads break once more that broke after a rollback, and run again now."""
+    for change in well:
+        if change.state is ChangeState.ROLLED_BACK and change.is_reported:
+            try:
+                job.ledger.mark_reported(change, is_reported=False)
+            except LedgerError as error:
+                logger.warning("ledger.relapse_not_forgotten", extra={"adset": change.before.id, "error": str(error)})
 
 
 def _why_to_restore(seen: _Seen) -> tuple[str, ...]:

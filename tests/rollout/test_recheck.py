@@ -10,7 +10,8 @@ from closrads import config
 from closrads.domain.changes import ChangeState, RevertStreak
 from closrads.domain.request import Action
 from closrads.domain.results import MailOutcome
-from closrads.errors import SyncFailed
+from closrads.errors import LedgerError, SyncFailed
+from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
 from sandbox.aws import LEDGER_TABLE
@@ -255,6 +256,34 @@ class TestBrokenAgain:
 
         assert world.run(RECHECK)["mail"] == "sent"
         assert "Choose its lead form under Destination" in world.sandbox.aws.mails[-1].text
+
+    def test_what_was_well_in_between_is_told_again(self, world: World) -> None:
+        """A person has mended it, and thinks so still."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        world.run(RECHECK)
+        ad = world.meta.ads_of(adset)[0].id
+        said = []
+        for deed in (world.meta.meta_breaks, world.meta.person_repairs_ad, world.meta.meta_breaks, lambda _: None):
+            later(world, 300)
+            deed(ad)
+            result = world.run(RECHECK)
+            said.append((one_adset(result)["result"], result["mail"]))
+
+        broken, well = ("skipped_preflight", "sent"), ("unchanged", "not_asked")
+        assert said == [broken, well, broken, ("skipped_preflight", "not_asked")]
+
+    def test_a_ledger_that_cannot_be_told_is_no_failure(self, world: World) -> None:
+        """All ads are well; another relapse is told with the next attempt."""
+        updated(world, Breakage.late(600))
+        world.run(RECHECK)
+        (change,) = ledger(world).changes_in_effect("veterans", START)
+        ledger(world).mark_reported(change)
+        later(world, 300)
+        with patch.object(Ledger, "mark_reported", side_effect=LedgerError("The ledger cannot be written")):
+            assert one_adset(world.run(RECHECK))["result"] == "unchanged"
+
+        (change,) = ledger(world).changes_in_effect("veterans", START)
+        assert change.is_reported
 
 
 def test_ads_that_broke_are_restored_before_anything_else_is_asked(world: World) -> None:
