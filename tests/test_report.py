@@ -970,7 +970,7 @@ class TestUndo:
         mail = later(Action.UNDO, UPDATED, replace(HEALTHY, added=(), removed=()))
 
         assert mail.subject == "✓ undo: 1 put back · Sun 3 May"
-        assert "These ad sets were given the states from before an earlier run." in mail.text
+        assert "An undo gives ad sets the states from before an earlier run." in mail.text
         assert "✓ Veterans: 1 of 2 ad sets: +FL +GA −TX\n" in mail.text
         assert f"Veterans: undo of run {EARLIER}" in mail.text
 

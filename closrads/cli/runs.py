@@ -174,6 +174,8 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, options: RunOptions, *, 
         live = {**event, "dry_run": False}
         result = _perform(live, _request(live, settings), place, options)
     _show(result, place, options)
+    if result.success:
+        say(f"The next sync follows the demand again; `{PROGRAM} pause CAMPAIGN` keeps these states", style="dim")
     return 0 if result.success else FAILED
 
 

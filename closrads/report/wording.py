@@ -730,7 +730,7 @@ DONE = frozenset({"updated", "put back"})
 ABOUT = {
     Action.SYNC: "",
     Action.RECHECK: "These ad sets were updated within the last day and were looked at again.",
-    Action.UNDO: "These ad sets were given the states from before an earlier run.",
+    Action.UNDO: "An undo gives ad sets the states from before an earlier run.",
 }
 LIFTED = {
     "max_removed_pct": "more of the states may be taken away at once than usual",
@@ -795,8 +795,13 @@ def next_run(result: RunResult, schedule: str, timezone: ZoneInfo) -> str:
         days = (moment.date() - ended.astimezone(timezone).date()).days
         day = {0: "today, ", 1: "tomorrow, "}.get(days, "")
         when = f"{day}{moment:%a} {day_of(moment, result)}, about {clock_time(moment)}"
-    paused = " It changes no states while CLOSRADS is paused." if result.paused_since else ""
-    return f"Next run: {when}.{paused}"
+    if result.paused_since:
+        then = " It changes no states while CLOSRADS is paused."
+    elif result.action is Action.UNDO and not result.dry_run:
+        then = f" It follows the demand again. If these states should stay, tell {OPERATOR} before that."
+    else:
+        then = ""
+    return f"Next run: {when}.{then}"
 
 
 def date_of(day: date, result: RunResult) -> str:

@@ -450,6 +450,7 @@ class TestUndo:
         assert "7 would be put back" in result.stdout
         assert "Put 7 ad sets back, in stage sandbox?" in result.stderr
         assert "Live run, undo: 7 put back" in result.stdout
+        assert "The next sync follows the demand again" in result.stderr
         assert all_states(business) == before
 
     @pytest.mark.usefixtures("somebody")

@@ -53,7 +53,9 @@ def test_it_is_the_same_after_every_kind_of_run(action: Action) -> None:
     """A second look or an undo moves no schedule, and a dry run neither."""
     for dry_run in (True, False):
         result = replace(at(2026, 11, 28, 14, 0), action=action, dry_run=dry_run)
-        assert said(result, DAILY) == ["Next run: tomorrow, Sun 29 Nov, about 6:30 am."]
+        (line,) = said(result, DAILY)
+        assert line.startswith("Next run: tomorrow, Sun 29 Nov, about 6:30 am.")
+        assert ("It follows the demand again" in line) is (action is Action.UNDO and not dry_run)
 
 
 def test_while_paused_it_begins_and_changes_nothing() -> None:
@@ -77,3 +79,10 @@ def test_there_may_be_none(schedule: str) -> None:
 def test_it_is_not_guessed(schedule: str) -> None:
     """Where no stack tells it, or it is none that can be read."""
     assert said(at(2026, 11, 28, 11, 30), schedule) == []
+
+
+def test_after_an_undo_the_next_run_follows_the_demand_again() -> None:
+    """Whoever asked for the undo should not find it overwritten in the morning."""
+    (line,) = said(replace(at(2026, 11, 28, 14, 0), action=Action.UNDO), DAILY)
+
+    assert line.endswith(" If these states should stay, tell whoever runs CLOSRADS before that.")
