@@ -34,7 +34,7 @@ test: .venv/test.ready  ## the fast tests: everything that proves behaviour
 # Of the slow tests, each file in one process, because they share what takes long to start.
 test-all: test .venv/sam/ready .venv/ministack/ready ## and the long sweeps, and what needs a real server, process or browser; 100 % coverage
 	@$(BIN)/python -m pytest $(FAST) -m "sweep or hypothesis" --durations 10
-	@$(BIN)/python -m pytest tests/slow --numprocesses auto --dist loadfile --durations 10 --cov --cov-append
+	@$(BIN)/python -m pytest tests/slow --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 10 --cov --cov-append
 
 lint: .venv/lint.ready  ## style, types, import direction, the workflows of GitHub
 	@$(BIN)/ruff check
