@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdSetSnapshot
@@ -26,6 +26,8 @@ from closrads.rollout.change_run import (
     roll_back,
 )
 
+LONGEST_INTERVAL = timedelta(hours=4)
+"""Maximum time after which ads that broke again, although a rollback had been proven, are repaired once more."""
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
 
 
@@ -61,11 +63,15 @@ def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding])
 def is_due(change: Change, now: datetime) -> bool:
     """Return whether a recheck should retry a rollback that failed, or after which ads broke again.
 
-    The interval doubles with each attempt: every attempt is a write, which may break ads again.
+    The interval doubles with each attempt: every attempt is a write, which may break ads again. If ads were well after
+    one, it is `LONGEST_INTERVAL` at most.
     """
     if change.state not in {ChangeState.ROLLBACK_FAILED, ChangeState.ROLLED_BACK}:
         return True
-    return now - change.changed_at >= change.changed_at - change.prepared_at
+    interval = change.changed_at - change.prepared_at
+    if change.state is ChangeState.ROLLED_BACK:
+        interval = min(interval, LONGEST_INTERVAL)
+    return now - change.changed_at >= interval
 
 
 def report_open(changes: Sequence[Change]) -> tuple[Recovery, ...]:

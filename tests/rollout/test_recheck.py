@@ -229,7 +229,7 @@ class TestBrokenSince:
 class TestBrokenAgain:
     """Ads that break again and again under the states from before: each attempt validates all ads anew."""
 
-    def test_the_interval_between_attempts_doubles(self, world: World) -> None:
+    def test_the_interval_between_attempts_doubles_up_to_four_hours(self, world: World) -> None:
         """A day of rechecks writes a few times; of each relapse and of each attempt one mail tells, with what to do."""
         _, (adset,) = updated(world, Breakage.recurring(600))
         results = []
@@ -239,10 +239,10 @@ class TestBrokenAgain:
             later(world, HALF_AN_HOUR)
 
         restored = [number for number, (result, _) in enumerate(results) if result == "reverted"]
-        assert restored == [0, 2, 6, 14, 30]
+        assert restored == [0, 2, 6, 14, 22, 30, 38, 46]
         assert [call.path for call in world.meta.writes].count(adset) == len(restored)
         told = [number for number, (_, mail) in enumerate(results) if mail == "sent"]
-        assert told == [0, 1, 2, 3, 6, 7, 14, 15, 30, 31]
+        assert told == [0, 1, 2, 3, 6, 7, 14, 15, 22, 23, 30, 31, 38, 39, 46, 47]
         assert {results[number][0] for number in told if number not in restored} == {"skipped_preflight"}
 
     def test_a_mail_that_does_not_leave_tells_nothing(self, world: World) -> None:

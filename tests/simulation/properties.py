@@ -89,6 +89,8 @@ SLOW_ENOUGH = 600.0
 """Who re-publishes within so many seconds of a write is in time."""
 UNDER_WAY_SECONDS = 12.0
 """What is begun was allowed so long before at most: a read of the switch and two writes of the ledger may time out."""
+REPAIRED_AFTER = 4 * 3600.0
+"""An ad that breaks again after a repair is repaired once more so long after it at the latest."""
 MEMORY_SECONDS = 300.0
 """How long a warm container remembers parameters."""
 LOOKED_AT_FOR = DAY
@@ -616,7 +618,7 @@ class Judge:
         beyond = [adset["name"] for adset in ours if self._simulation.meta.reaches_beyond(adset["id"])]
         if invocation.run.action == "recheck" or not beyond:
             return
-        for mail in mails:
+        for mail in mails[-1:]:  # one before it says that the run could not be begun
             told = "".join(part for part in mail.text.split("\n\n") if "people outside its states" in part)
             if mail.subject.startswith("✓"):
                 self._violated(Clause.REACH_TOLD, invocation.name, f"its subject is “{mail.subject}”")
@@ -629,7 +631,7 @@ class Judge:
             adset["id"] for each in result["campaigns"] for adset in each["adsets"] if adset["result"] == "updated"
         }
         written = {adset_id for name, adset_id in self._written if name == invocation.name} & updated
-        for mail in mails:
+        for mail in mails[-1:]:
             told = re.findall(r"(\d+) ad sets? starts? Meta's learning phase", mail.text)
             if written and (len(told) != 1 or int(told[0]) < len(written)):
                 said = f"{len(written)} ad sets have been written, and its mail says {' and '.join(told) or 'nothing'}"
@@ -732,12 +734,16 @@ class Judge:
         is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad)
         edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
         is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)
-        # Unobservable.PAUSED_WITHOUT_REASON, .UNDER_REGIONS_OF_A_PERSON, .NEVER_SOUND, .COVERED
+        waits = file.went_back and self._last_look - self._switched_on.get(ad.id, 0.0) < REPAIRED_AFTER
+        # Unobservable.PAUSED_WITHOUT_REASON, .UNDER_REGIONS_OF_A_PERSON, .NOT_DUE, .NEVER_SOUND, .COVERED
         is_beyond_help = (
-            is_silent or is_under_a_persons or self._was_never_sound(ad, file) or self._is_covered(ad, since, file)
+            is_silent
+            or is_under_a_persons
+            or waits
+            or self._was_never_sound(ad, file)
+            or self._is_covered(ad, since, file)
         )
-        has_relapsed_unseen = link.broke_at + delay + self._lag > self._last_look
-        return is_beyond_help and (file.told.ill_at is not None or has_relapsed_unseen)
+        return is_beyond_help and file.told.ill_at is not None
 
     def _was_never_sound(self, ad: Ad, file: _AdSetFile) -> bool:
         link = self._simulation.meta.links[ad.id]

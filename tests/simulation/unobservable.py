@@ -45,6 +45,10 @@ class Unobservable(StrEnum):
     """What mends it is the regions from before and a re-publish, and a person's regions are not to be touched. It has
     to be told of until it is over."""
 
+    NOT_DUE = "the ad broke again after it had been put back and was well"
+    """Every repair is a write, which may break other ads of the ad set: the next one waits for up to four hours. Until
+    then it has to be told of."""
+
     PAUSED_WITHOUT_REASON = "Meta paused the ad and shows neither an issue nor, in the activity log, that it was Meta"
     """It looks exactly like a person's pause, which must stand. It has to be told of until it is over."""
 
