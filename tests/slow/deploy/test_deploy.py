@@ -60,7 +60,7 @@ class TestByHand:
     """Runs that a person starts."""
 
     def test_a_dry_run_looks_and_tells(self, stack: Deployed) -> None:
-        """The first thing the README has one do: the parameters are found and readable, and nothing is written."""
+        """The first thing the README has one do: the parameters are found and readable, and nothing is written but the plan."""
         adset = targeting_texas(stack)
 
         answer = stack.invoke({"dry_run": True})
@@ -70,7 +70,7 @@ class TestByHand:
         assert [each["added"] for each in campaign["adsets"]] == [["FL", "GA"]]
         assert stack.meta.states(adset) == {"TX"}
         assert stack.meta.writes == []
-        assert stack.ledger == []
+        assert [(item["pk"], item["sk"]) for item in stack.ledger] == [("PLAN", answer["plan_id"])]
 
     def test_what_the_role_lacks_the_function_cannot_do(self, stack: Deployed) -> None:
         """Else this stack would prove nothing about the template's permissions."""
