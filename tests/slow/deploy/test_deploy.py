@@ -60,7 +60,7 @@ class TestByHand:
     """Runs that a person starts."""
 
     def test_a_dry_run_looks_and_tells(self, stack: Deployed) -> None:
-        """The first thing the README has one do: the parameters are found and readable, and nothing is written but the plan."""
+        """The first thing the README has one do: what it needs is found and readable, and only the plan is written."""
         adset = targeting_texas(stack)
 
         answer = stack.invoke({"dry_run": True})
