@@ -748,10 +748,7 @@ TOKEN_NOTICE_DAYS = 14
 """Days before the end of a token from which the report names it, as the alarm TokenEnds does."""
 API_NOTICE_DAYS = 120
 """Days before the end of a version of Meta's API from which the report names it, as the alarm ApiVersionEnds does."""
-WHY_MAIL = (
-    "You get this mail because you are on its list of recipients. CLOSRADS sets the states that your ads run in, and "
-    f"says here what it did. To stop these mails, ask {OPERATOR}."
-)
+WHY_MAIL = f"You get this mail because CLOSRADS sets the states of your ads. To stop these mails, ask {OPERATOR}."
 NO_NEXT_RUN = "No next run: the daily schedule is off."
 CLOCKS_DIFFER = timedelta(minutes=1)
 """Time after the end of a run within which a scheduled one counts as begun: it may be the one that has just ended."""
@@ -869,10 +866,7 @@ def learning(result: RunResult, still: str) -> str:
     if not (count := result.restarts_learning):
         return ""
     starts = "would start" if result.dry_run else "starts" if count == 1 else "start"
-    said = (
-        f"{several(count, 'ad set')} {starts} Meta's learning phase again, as after every change of states: until Meta "
-        "has found out whom to show the ads to, leads may cost more."
-    )
+    said = f"{several(count, 'ad set')} {starts} Meta's learning phase again, so leads may cost more for some days."
     return f"{said} {len(result.still_learning)} had not left it yet: {still}." if still else said
 
 

@@ -316,7 +316,8 @@ def _recheck_batch(
         run = replace(seen.run, findings=seen.findings)
         runs.append(run)
         why = _why_to_restore(seen)
-        if why and seen.is_back and not is_due(seen.change, job.api.clock.now()):
+        waits = job.action is Action.RECHECK and seen.is_back and not is_due(seen.change, job.api.clock.now())
+        if why and waits:
             left = _result(run.change, Result.SKIPPED_PREFLIGHT, why)
             results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)
         elif why:

@@ -16,6 +16,7 @@ from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import Breakage, faults
+from sandbox.meta.breakage import Cure, Effect
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
     EARLIER,
@@ -244,6 +245,28 @@ class TestBrokenAgain:
         told = [number for number, (_, mail) in enumerate(results) if mail == "sent"]
         assert told == [0, 1, 2, 3, 6, 7, 14, 15, 22, 23, 30, 31, 38, 39, 46, 47]
         assert {results[number][0] for number in told if number not in restored} == {"skipped_preflight"}
+
+    def test_a_sync_repairs_it_before_another_change_covers_it(self, world: World) -> None:
+        """An ad that Meta paused would look like a person's to the plan, and stay off."""
+        _, (adset,) = updated(world, Breakage(Cure.ROLLBACK_AND_REPUBLISH, Effect.PAUSED, 600, recurs=True))
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+        later(world, HALF_AN_HOUR)
+
+        result = one_adset(world.run(LIVE))
+
+        assert (result["result"], statuses(world, adset)) == ("reverted", ["ACTIVE"] * 2)
+
+    def test_what_was_told_of_one_ad_set_is_not_of_another(self, world: World) -> None:
+        """Of two that broke and were put back, the one that is well stays unknown, and the other is told of once."""
+        _, (_, other) = updated(world, Breakage.recurring(600), Breakage.late(600))
+        world.run(RECHECK)
+        later(world, HALF_AN_HOUR)
+
+        told, again = world.run(RECHECK), world.run(RECHECK)
+
+        assert [each["result"] for each in told["campaigns"][0]["adsets"]] == ["skipped_preflight", "unchanged"]
+        assert (told["mail"], again["mail"]) == ("sent", "not_asked")
+        assert statuses(world, other) == ["ACTIVE"] * 2
 
     def test_a_mail_that_does_not_leave_tells_nothing(self, world: World) -> None:
         """The next recheck tells of the relapse instead."""
