@@ -314,10 +314,10 @@ class TestWhatToDo:
     @pytest.mark.parametrize(
         ("since", "dry_run", "line"),
         [
-            ((None,), False, "1 ad set starts Meta's learning phase again, as after every change of states"),
+            ((None,), False, "1 ad set starts Meta's learning phase again, so leads may cost more for some days"),
             ((None, None), False, "2 ad sets start Meta's learning phase again"),
             ((None,), True, "1 ad set would start Meta's learning phase again"),
-            (("",), False, "leads may cost more. 1 had not left it yet: Broad 0.\n"),
+            (("",), False, "for some days. 1 had not left it yet: Broad 0.\n"),
             (("2026-05-02T03:00:00+00:00", ""), False, "2 had not left it yet: Broad 0 (since 1 May), Broad 1.\n"),
             (
                 ("2025-12-24T12:00:00+00:00",) * 5,

@@ -567,6 +567,15 @@ class TestUndo:
         assert "--campaign leaves out" in result.stderr
         assert all_states(business) == after
 
+    def test_what_meta_does_not_do_is_not_called_undone(self, call: Call, business: Sandbox) -> None:
+        """Nothing is said of what the next sync would do to it."""
+        run_id = live_run(call)
+        business.meta.fail(faults.PERMISSION_MISSING, on="POST adset", times=None)
+        result = call("undo", run_id, "--yes")
+
+        assert result.exit_code == 1
+        assert "The next sync follows the demand again" not in result.stderr
+
 
 def forget_parameters() -> None:
     """Let the parameters be read anew."""
