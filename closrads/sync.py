@@ -501,6 +501,7 @@ def _job(campaign: CampaignConfig, run: Run) -> Job:
         campaign.limits.verify_wait_seconds,
         partial(refuse_if_switched_off, campaign.slug),
         campaign.skip_adsets if run.request.action is Action.SYNC else (),  # a person who undoes a run means all of it
+        run.request.action is Action.RECHECK and not run.request.is_by_hand,
     )
 
 

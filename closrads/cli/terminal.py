@@ -19,6 +19,8 @@ from closrads.redaction import one_line, redact
 
 PROGRAM = "closrads" if Path(sys.argv[0]).stem == "closrads" else "python -m closrads"
 """How these commands are called."""
+DEPLOY_FIRST = "Check --stage and the Region, or deploy the stack: README, “Go live”"
+CHECK_CREDENTIALS = "Are these the right credentials and the right Region?"
 WIDTH_OF_A_PIPE = 120
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
 """Exit statuses."""
@@ -150,7 +152,8 @@ def _message_and_status(error: Exception) -> tuple[str, int]:
         case NoCredentialsError() | NoRegionError():
             pass
         case ClientError():
-            message = f"AWS refuses: {error}. Are these the right credentials and the right Region?"
+            is_missing = error.response["Error"]["Code"] == "ValidationError" and "does not exist" in message
+            message = f"AWS refuses: {error}. {DEPLOY_FIRST if is_missing else CHECK_CREDENTIALS}"
         case BotoCoreError():
             message = f"AWS cannot be asked: {error}. Check the network and this shell's AWS_ variables"
         case OSError():

@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import typer
-from botocore.exceptions import ClientError
 
 from closrads.cli import environment
 from closrads.cli.parameters import read_parameters
@@ -107,10 +106,7 @@ def _setup(stage: str) -> Setup:
 def _url(stage: str) -> str:
     name = stack_name(environment.locate_stage(stage))
     client: Any = boto3.client("cloudformation", config=environment.AWS_CLIENT)
-    try:
-        outputs = client.describe_stacks(StackName=name)["Stacks"][0].get("Outputs", ())
-    except ClientError as error:
-        raise CommandError(f"The stack {name} cannot be read: {error}") from None
+    outputs = client.describe_stacks(StackName=name)["Stacks"][0].get("Outputs", ())
     urls: Iterator[str] = (each["OutputValue"] for each in outputs if each["OutputKey"] == "WebhookUrl")
     if url := next(urls, ""):
         return url

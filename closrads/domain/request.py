@@ -48,6 +48,11 @@ class RunRequest:
         return is_whole and self.scheduled is not None
 
     @property
+    def is_by_hand(self) -> bool:
+        """Whether a person has started it, rather than a schedule, a workflow or a push."""
+        return self.scheduled is None and not self.reason and not self.opens
+
+    @property
     def time_key(self) -> str:
         """Its scheduled time, and what is to run then: that runs once."""
         which = ",".join(sorted(self.campaigns)) if self.campaigns else "*"

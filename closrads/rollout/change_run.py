@@ -73,6 +73,8 @@ class Job:
     """Called before each wave: raises a `PausedError` if nothing new may be begun, a `ConfigError` if it is unknown."""
     skip_adsets: tuple[str, ...] = ()
     """Patterns of the names of ad sets of which no change may be begun."""
+    spaces_attempts: bool = False
+    """Whether what was tried in vain is tried again at growing intervals only: in a recheck that nobody asked for."""
 
     def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
         """Return the seconds that these ad sets may take in total, including their rollback and the mail."""

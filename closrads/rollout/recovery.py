@@ -8,7 +8,6 @@ from enum import Enum, auto
 from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain, ran_meanwhile
-from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import LedgerError, MetaError
@@ -81,7 +80,7 @@ def report_open(changes: Sequence[Change]) -> tuple[Recovery, ...]:
 
 def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recovery, ...]:
     """Finish or roll back each open change, or leave the ad set alone if somebody else has changed it since."""
-    due = [change for change in changes if job.action is not Action.RECHECK or is_due(change, job.api.clock.now())]
+    due = [change for change in changes if not job.spaces_attempts or is_due(change, job.api.clock.now())]
     recoveries = [_recovery(change, change.state, ()) for change in changes if change not in due]
     for batch, why_none in _batches(job, due, wave_size):
         if why_none:
@@ -316,7 +315,7 @@ def _recheck_batch(
         run = replace(seen.run, findings=seen.findings)
         runs.append(run)
         why = _why_to_restore(seen)
-        waits = job.action is Action.RECHECK and seen.is_back and not is_due(seen.change, job.api.clock.now())
+        waits = job.spaces_attempts and seen.is_back and not is_due(seen.change, job.api.clock.now())
         if why and waits:
             left = _result(run.change, Result.SKIPPED_PREFLIGHT, why)
             results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)

@@ -135,6 +135,7 @@ def test_without_a_stack(call: Call) -> None:
 
     assert result.exit_code == 1
     assert "closrads-sandbox does not exist" in result.stderr
+    assert "Check --stage and the Region, or deploy the stack" in " ".join(result.stderr.split())
 
 
 def test_a_long_line_is_cut() -> None:

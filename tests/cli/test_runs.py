@@ -339,6 +339,16 @@ class TestPlan:
         assert "Live run, sync: FAILED: 1 unchanged, 7 held" in result.stdout
         assert "+WY" in result.stdout.partition("✗")[2]
 
+    def test_a_plan_that_a_pause_kept_back_is_no_success(self, call: Call, business: Sandbox) -> None:
+        """A script must not take it for carried out; without a plan, a paused run is as it should be."""
+        plan_id = json.loads(call("run", "dry-run", "--json").stdout)["plan_id"]
+        assert call("pause").exit_code == 0
+        forget_parameters()
+
+        assert call("run", "live", "--plan", plan_id, "--yes").exit_code == 1
+        assert call("run", "live", "--yes").exit_code == 0
+        assert business.meta.writes == []
+
     @pytest.mark.usefixtures("somebody")
     def test_the_plan_and_its_campaigns_are_named(self, call: Call) -> None:
         """Before it is agreed to: they are those of the dry run."""

@@ -210,7 +210,9 @@ def test_a_stack_without_a_receiver_is_named(deployed: Sandbox, call: Call) -> N
 def test_a_stack_that_is_not_there_is_named(business: Sandbox, call: Call) -> None:
     """As everywhere else."""
     assert business.meta.requests == []
-    assert "closrads-sandbox cannot be read" in " ".join(on(call, "status").stderr.split())
+    said = " ".join(on(call, "status").stderr.split())
+    assert "closrads-sandbox does not exist" in said
+    assert "Check --stage and the Region, or deploy the stack" in said
 
 
 def test_what_is_subscribed_is_pushed(deployed: Sandbox, call: Call, fake_time: FakeTime) -> None:

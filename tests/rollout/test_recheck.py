@@ -54,6 +54,11 @@ def updated(world: World, *breakages: Breakage | None, demand: str = "FL") -> tu
     return str(run["run_id"]), adsets
 
 
+def scheduled(world: World) -> dict[str, Any]:
+    """Return the event of a recheck that the schedule starts now."""
+    return {**RECHECK, "scheduled": f"{world.time.clock.now():%Y-%m-%dT%H:%M:%SZ}"}
+
+
 class TestBrokenSince:
     """Ads that were healthy when the run ended and are not any more."""
 
@@ -235,7 +240,7 @@ class TestBrokenAgain:
         _, (adset,) = updated(world, Breakage.recurring(600))
         results = []
         for _ in range(48):
-            result = one_adset(answer := world.run(RECHECK))
+            result = one_adset(answer := world.run(scheduled(world)))
             results.append((result["result"], answer["mail"]))
             later(world, HALF_AN_HOUR)
 
@@ -249,7 +254,7 @@ class TestBrokenAgain:
     def test_a_sync_repairs_it_before_another_change_covers_it(self, world: World) -> None:
         """An ad that Meta paused would look like a person's to the plan, and stay off."""
         _, (adset,) = updated(world, Breakage(Cure.ROLLBACK_AND_REPUBLISH, Effect.PAUSED, 600, recurs=True))
-        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+        assert one_adset(world.run(scheduled(world)))["result"] == "reverted"
         later(world, HALF_AN_HOUR)
 
         result = one_adset(world.run(LIVE))
@@ -259,10 +264,12 @@ class TestBrokenAgain:
     def test_what_was_told_of_one_ad_set_is_not_of_another(self, world: World) -> None:
         """Of two that broke and were put back, the one that is well stays unknown, and the other is told of once."""
         _, (_, other) = updated(world, Breakage.recurring(600), Breakage.late(600))
-        world.run(RECHECK)
+        world.run(scheduled(world))
         later(world, HALF_AN_HOUR)
 
-        told, again = world.run(RECHECK), world.run(RECHECK)
+        told = world.run(scheduled(world))
+        later(world, 1)
+        again = world.run(scheduled(world))
 
         assert [each["result"] for each in told["campaigns"][0]["adsets"]] == ["skipped_preflight", "unchanged"]
         assert (told["mail"], again["mail"]) == ("sent", "not_asked")
@@ -271,25 +278,25 @@ class TestBrokenAgain:
     def test_a_mail_that_does_not_leave_tells_nothing(self, world: World) -> None:
         """The next recheck tells of the relapse instead."""
         _, (_,) = updated(world, Breakage.recurring(600))
-        world.run(RECHECK)
+        world.run(scheduled(world))
         later(world, HALF_AN_HOUR)
         with patch("handler.notify", return_value=(MailOutcome.FAILED, [])):
-            assert one_adset(world.run(RECHECK))["result"] == "skipped_preflight"
+            assert one_adset(world.run(scheduled(world)))["result"] == "skipped_preflight"
         later(world, 1)
 
-        assert world.run(RECHECK)["mail"] == "sent"
+        assert world.run(scheduled(world))["mail"] == "sent"
         assert "Choose its lead form under Destination" in world.sandbox.aws.mails[-1].text
 
     def test_what_was_well_in_between_is_told_again(self, world: World) -> None:
         """A person has mended it, and thinks so still."""
         _, (adset,) = updated(world, Breakage.late(600))
-        world.run(RECHECK)
+        world.run(scheduled(world))
         ad = world.meta.ads_of(adset)[0].id
         said = []
         for deed in (world.meta.meta_breaks, world.meta.person_repairs_ad, world.meta.meta_breaks, lambda _: None):
             later(world, 300)
             deed(ad)
-            result = world.run(RECHECK)
+            result = world.run(scheduled(world))
             said.append((one_adset(result)["result"], result["mail"]))
 
         broken, well = ("skipped_preflight", "sent"), ("unchanged", "not_asked")
@@ -298,15 +305,24 @@ class TestBrokenAgain:
     def test_a_ledger_that_cannot_be_told_is_no_failure(self, world: World) -> None:
         """All ads are well; another relapse is told with the next attempt."""
         updated(world, Breakage.late(600))
-        world.run(RECHECK)
+        world.run(scheduled(world))
         (change,) = ledger(world).changes_in_effect("veterans", START)
         ledger(world).mark_reported(change)
         later(world, 300)
         with patch.object(Ledger, "mark_reported", side_effect=LedgerError("The ledger cannot be written")):
-            assert one_adset(world.run(RECHECK))["result"] == "unchanged"
+            assert one_adset(world.run(scheduled(world)))["result"] == "unchanged"
 
         (change,) = ledger(world).changes_in_effect("veterans", START)
         assert change.is_reported
+
+    def test_a_recheck_by_hand_does_not_wait(self, world: World) -> None:
+        """Whoever starts one wants the ads repaired now."""
+        _, (adset,) = updated(world, Breakage.recurring(600))
+        world.run(scheduled(world))
+        later(world, HALF_AN_HOUR)
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+        assert statuses(world, adset) == ["ACTIVE"] * 2
 
 
 def test_ads_that_broke_are_restored_before_anything_else_is_asked(world: World) -> None:
