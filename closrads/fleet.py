@@ -177,7 +177,7 @@ def _recheck_after(request: RunRequest) -> dict[str, Any] | None:
 
 
 def _turn(start: datetime) -> int:
-    """Return a number that is one more than for the run before, whether runs come each day or each hour."""
+    """Return a number that is one more a day later, and one more an hour later on the same day."""
     return start.toordinal() + start.hour
 
 
