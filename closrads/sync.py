@@ -451,7 +451,10 @@ def _stages(
     """Carry out the request for one campaign, and yield the report after each stage."""
     job = _job(campaign, run)
     try:
-        yield from _stages_of(job, campaign, run, report, resume)
+        for stage in _stages_of(job, campaign, run, report, resume):
+            report = stage
+            yield report
+        yield _with_new_pauses(run, job, report)
     finally:
         if not run.request.dry_run:
             job.keep_tier()
@@ -569,7 +572,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         _keep_history(job, partial(job.ledger.record_demand, job.campaign, history))
     report = _carried_out(campaign, run, job, report, done, decisions)
     _record_deferred(run, job, report, previous)
-    yield _with_new_pauses(run, job, replace(report, campaign_errors=report.campaign_errors + gone))
+    yield replace(report, campaign_errors=report.campaign_errors + gone)
 
 
 def _refuse_other_account(campaign: CampaignConfig, adsets: Sequence[AdSetSnapshot]) -> None:
@@ -771,7 +774,7 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
     token_ends = last.token_ends if last else None
     if is_recorded and (last is None or last.at.date() < began.date()):  # once a day is enough
         token_ends = read_token_end(job.api, campaign.fb_access_token, token_ends)
-    yield _with_new_pauses(run, job, replace(report, token_ends=_iso(token_ends)))
+    yield replace(report, token_ends=_iso(token_ends))
     if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
         job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends))
 

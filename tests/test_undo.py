@@ -390,6 +390,19 @@ class TestBreaks:
         assert recorded_state(world, run_id, adset) == "verified"
         assert "the states are what they were before the undo" in world.sandbox.aws.mails[-1].text
 
+    def test_a_pause_that_nobody_can_explain_is_in_its_report(self, world: World) -> None:
+        """The states are back, and the ad that went off meanwhile is told of by the undo itself, not the day after."""
+        _, (adset,) = updated(world)
+        world.meta.fail(faults.PERMISSION_MISSING, on="GET activities", times=None)
+        ad = world.meta.ads_of(adset)[0]
+        ad.breakage = Breakage.silently_paused(seconds=2)
+
+        result = world.run(UNDO)
+
+        assert one_adset(result)["result"] == "reverted"
+        assert [ad["id"] for pause in result["unexplained"] for ad in pause["ads"]] == [ad.id]
+        assert "SWITCHED OFF, AND NOT BY CLOSRADS" in world.sandbox.aws.mails[-1].text
+
     def test_it_teaches_nothing_of_the_demand(self, world: World) -> None:
         """Neither an undo that failed nor one that went well changes what is remembered of the syncs."""
         _, (adset,) = updated(world)
