@@ -274,8 +274,7 @@ class Judge:
             after = regions_of(" ".join(campaign["active_states"]))
             for adset in campaign["adsets"]:
                 if adset["result"] == "updated":
-                    added, removed = (regions_of(" ".join(adset[name])) for name in ("added", "removed"))
-                    changes[adset["id"]] = (after - added) | removed, after
+                    changes[adset["id"]] = regions_in(self._simulation.meta.adsets[adset["id"]].targeting), after
         self._plans[run.name] = _Plan(self._now, changes)
 
     def _ailments(self, adset: AdSet) -> set[Ailment]:
