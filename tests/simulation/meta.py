@@ -91,6 +91,8 @@ class Observer:
 
     targeting_written: Callable[[AdSet, dict[str, Any]], None]
     """The ad set, and the targeting that it had before."""
+    targeting_repeated: Callable[[AdSet], None]
+    """The ad set, which had this targeting already."""
     ad_switched_on: Callable[[Ad, str], None]
     """The ad, and its status before."""
     link_broke: Callable[[Ad], None]
@@ -354,6 +356,8 @@ class SimulatedMeta(MetaWorld):
         elif isinstance(node, AdSet) and targeting is not None and node.targeting != targeting:
             self._targeting_written(node)
             observer.targeting_written(node, targeting)
+        elif isinstance(node, AdSet) and operation.applied and "targeting" in operation.params:
+            observer.targeting_repeated(node)
         elif isinstance(node, Ad) and operation.applied and operation.params.get("status") == "ACTIVE":
             self._republished(node)
             self._process(node)

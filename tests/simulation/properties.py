@@ -372,6 +372,11 @@ class Judge:
         self._written.add((call.invocation.name, adset.id))
         self._one_writer(call, file.campaign)
 
+    def targeting_repeated(self, adset: AdSet) -> None:
+        """Note a targeting write that has set what was there: regions that a person chose just before are ours too."""
+        if regions_in(adset.targeting) == self._call.invocation.wanted.get(self._files[adset.id].campaign):
+            self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
+
     def _is_towards(self, call: "Call", adset: AdSet, old: Regions, wanted: Regions | None) -> bool:
         """Tell whether a write leads to the wanted regions as far as what waits allows."""
         if wanted is None or not self._simulation.story.world.damping_days:

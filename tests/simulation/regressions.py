@@ -561,4 +561,30 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Operator(During("day 1 sync", "POST adset", 2, after=True), Change.PAUSED, "true"),),
         calm=86400.0,
     ),
+    "a person sets the very states that a sync is writing, and an undo takes them back": Story(
+        seed=40808,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL GA NY SC TX",
+                    adsets=(AdSetSpec(name="Alder", states="FL OH SC", ads=(AdSpec(name="Alder 1"),)),),
+                ),
+            ),
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 undo", at=47010.0, action="undo"),
+        ),
+        events=(
+            Person(
+                when=During(run="day 1 sync", call="meta", nth=2, after=True),
+                deed=Deed.EDIT_REGIONS,
+                target="Alder",
+                value="AL GA NY SC TX",
+            ),
+        ),
+        calm=86400.0,
+    ),
 }

@@ -181,6 +181,7 @@ class Simulation:
         self.cloud.put_parameters(parameters)
         self.meta.observer = Observer(
             targeting_written=self.judge.targeting_written,
+            targeting_repeated=self.judge.targeting_repeated,
             ad_switched_on=self.judge.ad_switched_on,
             link_broke=lambda ad: self.note("Meta", f"breaks {ad.name}: {self.meta.links[ad.id].fate.effect}"),
             adset_read=self.judge.adset_read,
