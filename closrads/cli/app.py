@@ -139,7 +139,7 @@ def doctor(stage: Stage = completion.DEFAULT_STAGE, *, to_json: Json = False) ->
     A check that failed makes the exit status 1; a warning does not.
     """
     with report_errors():
-        from closrads.cli.doctor import doctor as examine
+        from closrads.cli.doctor.command import doctor as examine
 
         raise typer.Exit(examine(stage, to_json=to_json))
 

@@ -11,9 +11,9 @@ import boto3
 from rich.console import Console
 
 from closrads.cli import environment
+from closrads.cli.doctor.stack import stack_name
 from closrads.cli.environment import AWS_CLIENT, StageLocation
 from closrads.cli.runs import WHERE_IDS_ARE
-from closrads.cli.stack_checks import stack_name
 from closrads.cli.terminal import CommandError, UsageError, say, stdout_console, waiting
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.ledger.runs import Runs

@@ -15,10 +15,10 @@ from typer import get_app_dir
 
 import handler
 from closrads.cli import environment
-from closrads.cli.checks import Finding
 from closrads.cli.completion import EVENTS, ROOT, event_names
+from closrads.cli.doctor.findings import Finding
+from closrads.cli.doctor.live_rights import missing_rights
 from closrads.cli.environment import CALL_SECONDS, StageLocation
-from closrads.cli.live_rights import missing_rights
 from closrads.cli.log import Entry, Listener, Tee, logged_to
 from closrads.cli.progress import Hearing, showing_progress
 from closrads.cli.summary import campaigns, footline, headline, learning, meaning_of_signs, several, switches

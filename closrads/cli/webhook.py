@@ -11,8 +11,8 @@ import boto3
 import typer
 
 from closrads.cli import environment
+from closrads.cli.doctor.stack import stack_name
 from closrads.cli.parameters import read_parameters
-from closrads.cli.stack_checks import stack_name
 from closrads.cli.summary import several
 from closrads.cli.terminal import FAILED, CommandError, confirm, is_interactive, say, stdout_console, table, waiting
 from closrads.config import _trimmed, parse_settings

@@ -11,7 +11,7 @@ import pytest
 from closrads.cli.logs import readable
 from sandbox import Sandbox
 from tests.cli.conftest import Call
-from tests.cli.test_doctor_stack import deploy
+from tests.cli.deployed_stack import deploy
 from tests.cli.test_runs import live_run
 from tests.world import FakeTime
 

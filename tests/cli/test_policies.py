@@ -14,7 +14,7 @@ from sandbox import Sandbox
 from sandbox.aws import LEDGER_TABLE, AwsRequest
 from sandbox.scenarios import SENDER
 from tests.cli.conftest import Call
-from tests.cli.test_doctor_stack import RESOURCES, deploy, subscribe
+from tests.cli.deployed_stack import RESOURCES, deploy, subscribe
 from tests.cli.test_runs import LIVE, forget_parameters, live_run
 from tests.template.stack import listed
 from tests.template.test_rights import PARTS, life

@@ -1,6 +1,6 @@
 """What `doctor` looks for in the stack is there, under the names by which it looks."""
 
-from closrads.cli.stack_checks import _QUEUES, _SCHEDULES, _SCHEDULES_OF_FLEET
+from closrads.cli.doctor.stack import _QUEUES, _SCHEDULES, _SCHEDULES_OF_FLEET
 from tests.template.stack import Deploy, of_type
 
 

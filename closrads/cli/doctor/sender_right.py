@@ -4,19 +4,11 @@ from collections.abc import Iterator
 from email.utils import parseaddr
 from functools import partial
 
-from closrads.cli.checks import (
-    Check,
-    Clients,
-    Finding,
-    ParameterState,
-    failed,
-    identities_of,
-    identity_of,
-    ok,
-    warning,
-)
+from closrads.cli.doctor.findings import Check, Clients, Finding, failed, ok, warning
+from closrads.cli.doctor.parameters import ParameterState
+from closrads.cli.doctor.ses import identities_of, identity_of
+from closrads.cli.doctor.stack import StackState, stack_name
 from closrads.cli.environment import StageLocation
-from closrads.cli.stack_checks import StackState, stack_name
 
 ANY = "*"
 """Value of the template's SenderIdentity that allows every identity."""

@@ -1,49 +1,17 @@
 """`doctor` on what is deployed: the schedules, the queues, the alarms, and who gets them."""
 
-import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from closrads.cli.stack_checks import _QUEUES, _SCHEDULES
+from closrads.cli.doctor.stack import _QUEUES, _SCHEDULES
 from sandbox import Sandbox
 from tests.cli.conftest import Call
-from tests.cli.test_doctor import found
+from tests.cli.deployed_stack import DAILY, ON_CALL, PHYSICAL, RESOURCES, TOPIC, Change, deploy, subscribe
+from tests.cli.doctor.cases import found
 
-Change = Callable[[Sandbox], object]
-PAGE = (Path(__file__).resolve().parents[2] / "docs/commands.md").read_text()
-ON_CALL = "oncall@example.test"
-DAILY = {"ScheduleExpression": "cron(30 6 * * ? *)", "ScheduleExpressionTimezone": "America/New_York"}
-RECHECK = {**DAILY, "ScheduleExpression": "cron(15/30 * * * ? *)"}
-RESOURCES: dict[str, dict[str, Any]] = {
-    "SyncFunctionRole": {"Type": "AWS::IAM::Role"},
-    "SyncFunctionDaily": {"Type": "AWS::Scheduler::Schedule", "Properties": DAILY},
-    "SyncFunctionRecheck": {"Type": "AWS::Scheduler::Schedule", "Properties": RECHECK},
-    "MissedRuns": {"Type": "AWS::SQS::Queue"},
-    "FailedRuns": {"Type": "AWS::SQS::Queue"},
-    "Strange": {"Type": "AWS::SQS::Queue"},
-    "Alerts": {"Type": "AWS::SNS::Topic"},
-    "RunFailed": {"Type": "AWS::CloudWatch::Alarm"},
-    "Silence": {"Type": "AWS::CloudWatch::Alarm"},
-}
-PHYSICAL = "closrads-prod-{}-1A2B3C"
-TOPIC = "arn:aws:sns:us-east-1:123456789012:closrads-prod-Alerts-1A2B3C"
-
-
-def deploy(
-    sandbox: Sandbox,
-    stage: str = "prod",
-    resources: dict[str, dict[str, Any]] = RESOURCES,
-    sender_identity: str | None = "example.test",
-) -> None:
-    """Deploy a stack of a stage; without a sender's identity, one of a template from before there was any."""
-    parameters = {"SenderIdentity": {"Default": sender_identity}} if sender_identity else {}
-    template = {"Parameters": parameters, "Resources": resources, "Outputs": {}}
-    client = sandbox.aws.client("cloudformation")
-    client.create_stack(StackName=f"closrads-{stage}", TemplateBody=json.dumps(template))
+PAGE = (Path(__file__).resolve().parents[3] / "docs/commands.md").read_text()
 
 
 @pytest.fixture
@@ -53,18 +21,6 @@ def deployed(business: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     deploy(business)
     subscribe()(business)
     return business
-
-
-def subscribe(address: str = ON_CALL, protocol: str = "email", *, confirmed: bool = True) -> Change:
-    """Return what subscribes somebody to the alarms."""
-
-    def change(sandbox: Sandbox) -> None:
-        client = sandbox.aws.client("sns")
-        client.subscribe(TopicArn=TOPIC, Protocol=protocol, Endpoint=address)
-        if confirmed:
-            client.confirm_subscription(TopicArn=TOPIC, Token=address)
-
-    return change
 
 
 def schedule(logical: str = "SyncFunctionDaily", **changes: str) -> Change:

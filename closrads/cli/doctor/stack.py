@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from botocore.exceptions import ClientError
 
-from closrads.cli.checks import Check, Clients, Finding, _not_checked, failed, ok, summarize_names, warning
-from closrads.cli.deployed_code import NAME, check_code
+from closrads.cli.doctor.deployed_code import NAME, check_code
+from closrads.cli.doctor.findings import Check, Clients, Finding, failed, not_checked, ok, summarize_names, warning
 from closrads.cli.environment import StageLocation
 from closrads.domain.schedule_times import parse_schedule
 from closrads.redaction import one_line
@@ -72,7 +72,7 @@ def check_stack(place: StageLocation, clients: Clients, state: StackState) -> It
 def checks_of_stack(place: StageLocation, state: StackState, clients: Clients, now: datetime) -> Iterator[Check]:
     """Yield the checks of what is deployed, except that of the stack, which must have run before."""
     if state.resources is None:
-        yield _not_checked("schedules, queues, alarms", f"the stack {stack_name(place)}")
+        yield not_checked("schedules, queues, alarms", f"the stack {stack_name(place)}")
         return
     if function := state.of_type("AWS::Lambda::Function").get("SyncFunction"):
         yield Check(NAME, partial(check_code, function, clients), "lambda:GetFunction")

@@ -1,6 +1,8 @@
-"""`doctor`: checks everything that a run needs, without changing anything."""
+"""The command `doctor`: runs all checks and shows what they find."""
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from io import StringIO
@@ -9,22 +11,22 @@ import boto3
 from rich.text import Text
 
 from closrads.cli import environment
-from closrads.cli.checks import (
-    Check,
-    Finding,
-    ParameterState,
-    Verdict,
-    check_parameters,
-    checks_of,
-    merge_token_findings,
-    run_check,
-)
+from closrads.cli.doctor.clock import check_clock
+from closrads.cli.doctor.closrtech import checks_of_closrtech
+from closrads.cli.doctor.findings import Check, Clients, Finding, Verdict, merge_token_findings, not_checked, run_check
+from closrads.cli.doctor.ledger import checks_of_ledger
+from closrads.cli.doctor.meta import GRAPH_URL, checks_of_meta
+from closrads.cli.doctor.parameters import ParameterState, check_parameters
+from closrads.cli.doctor.sender_right import checks_of_sender_right
+from closrads.cli.doctor.ses import checks_of_ses
+from closrads.cli.doctor.stack import StackState, check_stack, checks_of_stack
+from closrads.cli.environment import StageLocation
 from closrads.cli.log import logged_to
 from closrads.cli.parameters import read_parameters
-from closrads.cli.sender_right import checks_of_sender_right
-from closrads.cli.stack_checks import StackState, check_stack, checks_of_stack
 from closrads.cli.terminal import FAILED, stdout_console, table, waiting
+from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
+from closrads.config import META_GRAPH_URL, is_safe_address
 
 SERVICES = ("ssm", "sesv2", "dynamodb", "cloudformation", "scheduler", "sqs", "cloudwatch", "sns", "lambda")
 MAX_CONCURRENT_CHECKS = 10
@@ -59,13 +61,30 @@ def run_checks(stage: str) -> list[Finding]:
         ]
         findings = [finding for found in map_concurrently(run_check, first, len(first)) for finding in found]
         checks = [
-            *checks_of(place, state, clients, clock),
+            *_checks(place, state, clients, clock),
             *checks_of_sender_right(place, state, stack, clients),
             *checks_of_stack(place, stack, clients, clock.now()),
         ]
         for found in map_concurrently(run_check, checks, MAX_CONCURRENT_CHECKS):
             findings += found
     return merge_token_findings(findings)
+
+
+def _checks(place: StageLocation, state: ParameterState, clients: Clients, clock: Clock) -> Iterator[Check]:
+    """Yield the checks of what the parameters name; that of the parameters must have run before."""
+    settings = state.settings
+    graph_url = os.environ.get(GRAPH_URL) or META_GRAPH_URL
+    meta_is_known = is_safe_address(graph_url)
+    if settings is None:
+        yield not_checked("CLOSRTECH and Meta", f"parameters below {place.path}")
+    else:
+        yield from checks_of_closrtech(settings, state, clock)
+        yield from (
+            checks_of_meta(place, settings, state, clock) if meta_is_known else [not_checked("Meta", GRAPH_URL)]
+        )
+    yield from checks_of_ses(place, state, clients)
+    yield from checks_of_ledger(place, settings, clients, clock)
+    yield Check("clock", partial(check_clock, graph_url, clock)) if meta_is_known else not_checked("clock", GRAPH_URL)
 
 
 def _show(stage: str, findings: list[Finding]) -> None:

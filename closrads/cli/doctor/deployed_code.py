@@ -8,8 +8,8 @@ from zlib import crc32
 
 import requests
 
-from closrads.cli.checks import Clients, Finding, ok, summarize_names, warning
 from closrads.cli.completion import ROOT
+from closrads.cli.doctor.findings import Clients, Finding, ok, summarize_names, warning
 from closrads.redaction import one_line
 
 NAME = "deployed code"

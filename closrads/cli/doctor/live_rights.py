@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from closrads.cli.checks import Check, Finding, Verdict, api_for, check_account, check_permissions, run_check
+from closrads.cli.doctor.accounts import check_account
+from closrads.cli.doctor.findings import Check, Finding, Verdict, run_check
+from closrads.cli.doctor.meta import api_for
+from closrads.cli.doctor.tokens import check_permissions
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
 from closrads.domain.settings import CampaignConfig, Settings

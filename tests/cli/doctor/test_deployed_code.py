@@ -9,13 +9,13 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
-from closrads.cli import deployed_code
 from closrads.cli.completion import ROOT
+from closrads.cli.doctor import deployed_code
 from sandbox import Sandbox
 from sandbox.in_process import InProcessSandbox, InProcessServer
 from sandbox.server import HttpRequest, Reply, Server
 from tests.cli.conftest import Call
-from tests.cli.test_doctor import found
+from tests.cli.doctor.cases import found
 from tests.fake_time import FakeTime
 
 PORT = 899

@@ -5,8 +5,8 @@ import pytest
 from sandbox import Sandbox
 from sandbox.scenarios import SENDER
 from tests.cli.conftest import Call
-from tests.cli.test_doctor import found
-from tests.cli.test_doctor_stack import deploy
+from tests.cli.deployed_stack import deploy
+from tests.cli.doctor.cases import found
 
 DEPLOY = "sam deploy --config-env prod --parameter-overrides Stage=prod SenderIdentity="
 

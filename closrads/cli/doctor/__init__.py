@@ -1,0 +1,1 @@
+"""`doctor`: checks everything that a run needs, without changing anything."""
