@@ -66,6 +66,11 @@ class StageLocation:
         return {name: value for name, value in variables.items() if value}
 
 
+def stack_name(stage: str) -> str:
+    """Return the name of a stage's stack."""
+    return f"closrads-{stage}"
+
+
 def parameter_path(stage: str) -> str:
     """Return the path of a stage's parameters; `CLOSRADS_PARAMETER_PATH` overrides the default.
 
@@ -96,7 +101,7 @@ def locate_stage(stage: str) -> StageLocation:
     path, table, timezone = parameter_path(stage), os.environ.get(_TABLE, ""), os.environ.get(_ZONE, "")
     if table:
         return StageLocation(stage, path, table, "", timezone)
-    name = f"closrads-{stage}"
+    name = stack_name(stage)
     client: Any = boto3.client("cloudformation", config=AWS_CLIENT)
     try:
         stack = client.describe_stacks(StackName=name)["Stacks"][0]

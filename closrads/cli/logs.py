@@ -11,7 +11,6 @@ import boto3
 from rich.console import Console
 
 from closrads.cli import environment
-from closrads.cli.doctor.stack import stack_name
 from closrads.cli.environment import AWS_CLIENT, StageLocation
 from closrads.cli.runs import WHERE_IDS_ARE
 from closrads.cli.terminal import CommandError, UsageError, say, stdout_console, waiting
@@ -104,10 +103,10 @@ def _start_of(run_id: str) -> datetime:
 
 def _log_group(place: StageLocation) -> str:
     client: Any = boto3.client("cloudformation", config=AWS_CLIENT)
-    found = client.describe_stack_resources(StackName=stack_name(place))["StackResources"]
+    found = client.describe_stack_resources(StackName=environment.stack_name(place.stage))["StackResources"]
     groups = [each["PhysicalResourceId"] for each in found if each["ResourceType"] == "AWS::Logs::LogGroup"]
     if not groups:
-        raise CommandError(f"The stack {stack_name(place)} has no log group: deploy it anew")
+        raise CommandError(f"The stack {environment.stack_name(place.stage)} has no log group: deploy it anew")
     group: str = groups[0]
     return group
 

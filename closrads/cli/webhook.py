@@ -11,7 +11,6 @@ import boto3
 import typer
 
 from closrads.cli import environment
-from closrads.cli.doctor.stack import stack_name
 from closrads.cli.parameters import read_parameters
 from closrads.cli.summary import several
 from closrads.cli.terminal import FAILED, CommandError, confirm, is_interactive, say, stdout_console, table, waiting
@@ -104,7 +103,7 @@ def _setup(stage: str) -> Setup:
 
 
 def _url(stage: str) -> str:
-    name = stack_name(environment.locate_stage(stage))
+    name = environment.stack_name(stage)
     client: Any = boto3.client("cloudformation", config=environment.AWS_CLIENT)
     outputs = client.describe_stacks(StackName=name)["Stacks"][0].get("Outputs", ())
     urls: Iterator[str] = (each["OutputValue"] for each in outputs if each["OutputKey"] == "WebhookUrl")

@@ -7,8 +7,8 @@ from functools import partial
 from closrads.cli.doctor.findings import Check, Clients, Finding, failed, ok, warning
 from closrads.cli.doctor.parameters import ParameterState
 from closrads.cli.doctor.ses import identities_of, identity_of
-from closrads.cli.doctor.stack import StackState, stack_name
-from closrads.cli.environment import StageLocation
+from closrads.cli.doctor.stack import StackState
+from closrads.cli.environment import StageLocation, stack_name
 
 ANY = "*"
 """Value of the template's SenderIdentity that allows every identity."""
@@ -31,7 +31,7 @@ def check_sender_right(place: StageLocation, sender: str, clients: Clients) -> I
     Developer Guide, "Request production access"). A stack of an older template, without the parameter, has no finding.
     """
     name = "SES right"
-    found = clients["cloudformation"].describe_stacks(StackName=stack_name(place))["Stacks"][0]
+    found = clients["cloudformation"].describe_stacks(StackName=stack_name(place.stage))["Stacks"][0]
     given = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", ())}
     allowed = given.get("SenderIdentity")
     if allowed is None:

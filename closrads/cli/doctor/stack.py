@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from closrads.cli.doctor.deployed_code import NAME, check_code
 from closrads.cli.doctor.findings import Check, Clients, Finding, failed, not_checked, ok, summarize_names, warning
-from closrads.cli.environment import StageLocation
+from closrads.cli.environment import StageLocation, stack_name
 from closrads.domain.schedule_times import parse_schedule
 from closrads.redaction import one_line
 
@@ -45,17 +45,12 @@ class StackState:
         return (self.resources or {}).get(kind, {})
 
 
-def stack_name(place: StageLocation) -> str:
-    """Return the name of a stage's stack."""
-    return f"closrads-{place.stage}"
-
-
 def check_stack(place: StageLocation, clients: Clients, state: StackState) -> Iterator[Finding]:
     """List the resources of the stage's stack, and store them in `state`."""
-    name = f"stack {stack_name(place)}"
+    name = f"stack {stack_name(place.stage)}"
     cloudformation = clients["cloudformation"]
     try:
-        found = cloudformation.describe_stack_resources(StackName=stack_name(place))["StackResources"]
+        found = cloudformation.describe_stack_resources(StackName=stack_name(place.stage))["StackResources"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
@@ -72,7 +67,7 @@ def check_stack(place: StageLocation, clients: Clients, state: StackState) -> It
 def checks_of_stack(place: StageLocation, state: StackState, clients: Clients, now: datetime) -> Iterator[Check]:
     """Yield the checks of what is deployed, except that of the stack, which must have run before."""
     if state.resources is None:
-        yield not_checked("schedules, queues, alarms", f"the stack {stack_name(place)}")
+        yield not_checked("schedules, queues, alarms", f"the stack {stack_name(place.stage)}")
         return
     if function := state.of_type("AWS::Lambda::Function").get("SyncFunction"):
         yield Check(NAME, partial(check_code, function, clients), "lambda:GetFunction")
