@@ -1,4 +1,4 @@
-"""PURE: which scheduled syncs mail their report. After the first report of a day, only those with news do."""
+"""PURE: which scheduled syncs mail their report: the first of each day, and later ones that have news."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,18 +11,18 @@ from closrads.domain.results import AdSetResult, MailOutcome, Result, RunResult,
 from closrads.domain.runs import RunRecord
 
 LOOKS_BACK_DAYS = 1
-"""Number of local days before a run's own whose syncs it is compared with."""
+"""Number of days before a run's own day, in local time, whose syncs it is compared with."""
 _WRITTEN = frozenset(
     {Result.UPDATED, Result.REVERTED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED}
 )  # fmt: skip
-"""Results of ad sets that the run has written, or tried to."""
+"""Results of ad sets that the run has written, or has tried to write."""
 _CALM = frozenset({Result.UPDATED, Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT})
-"""Results that, without an issue, ask nothing of anybody."""
+"""Results that need no action, unless the ad set has an issue."""
 _PUT_OFF = frozenset({Result.DEFERRED, Result.HELD})
 _IN_PROCESS = ("Meta says IN_PROCESS",)
 _NUMBER = re.compile(r"\d+")
-Trouble = tuple[str, ...]
-"""What identifies one thing that is not as it should be: equal for the same thing in two runs."""
+Problem = tuple[str, ...]
+"""Identifies a problem; equal for the same problem in two runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class ReportPlan:
 
     is_due: bool = True
     earlier: tuple[RunResult, ...] = ()
-    """The results of scheduled syncs whose changes it sums up, oldest first.
+    """The results of the scheduled syncs that it sums up, oldest first.
 
-    Of a daily report, those since the last one; of another one, those whose own mail could not be sent.
+    For a daily report, those since the last one; for any other, those whose own mail could not be sent.
     """
 
 
 def looks_back_to(scheduled: datetime, timezone: ZoneInfo) -> datetime:
-    """Return the time since which runs have to be known to plan the report of a run."""
+    """Return the start of the period whose runs are needed to plan the report of a run."""
     day = _day(scheduled, timezone) - timedelta(days=LOOKS_BACK_DAYS)
     return datetime.combine(day, time.min, timezone).astimezone(UTC)
 
@@ -46,47 +46,47 @@ def looks_back_to(scheduled: datetime, timezone: ZoneInfo) -> datetime:
 def plan_report(result: RunResult, scheduled: datetime, runs: Iterable[RunRecord], timezone: ZoneInfo) -> ReportPlan:
     """Return whether the report of a scheduled sync is due, and what it sums up.
 
-    The first report of a local day always is: it is the daily one, and sums up the syncs since the one before it. The
-    later ones of the day are due if something was changed, also by a run whose own mail could not be sent since, or if
-    something is wrong that the last one has not told. It is untold again once a run in between was without it.
+    The first report of a day, in local time, is always due: it sums up the syncs since the previous daily report. Later
+    ones are due if something was changed, by this run or by one since whose own mail could not be sent, or if there is
+    a problem that the last report did not name. A problem that was absent from a run in between counts as new.
 
     Parameters
     ----------
     result
         As it will be recorded, redacted.
     runs
-        The runs that the ledger knows since `looks_back_to`, newest first; no more are taken than are needed.
+        The runs in the ledger since `looks_back_to`, newest first; only as many as needed are read.
     """
-    today, untold, before = _day(scheduled, timezone), list[RunResult](), list[RunResult]()
+    today, unsent, before = _day(scheduled, timezone), list[RunResult](), list[RunResult]()
     last_day: date | None = None
     for at, earlier in _syncs(runs, scheduled):
         day = _day(at, timezone)
-        if day == today and _has_left(earlier):
-            known = frozenset(_troubles(earlier)).intersection(*map(_troubles, untold))
-            failed = (each for each in reversed(untold) if each.mail is MailOutcome.FAILED)
+        if day == today and _was_sent(earlier):
+            known = frozenset(_problems(earlier)).intersection(*map(_problems, unsent))
+            failed = (each for each in reversed(unsent) if each.mail is MailOutcome.FAILED)
             lost = tuple(each for each in failed if any(map(_number_written, each.campaigns)))
-            is_due = bool(lost) or _has_changes(result) or not known.issuperset(_troubles(result))
+            is_due = bool(lost) or _has_changes(result) or not known.issuperset(_problems(result))
             return ReportPlan(is_due, lost)
         if day == today:
-            untold.append(earlier)
+            unsent.append(earlier)
         elif last_day in {None, day}:
             last_day = day
             before.append(earlier)
         else:
             break
-    return ReportPlan(earlier=(*_after_the_daily_report(before[::-1]), *reversed(untold)))
+    return ReportPlan(earlier=(*_after_the_daily_report(before[::-1]), *reversed(unsent)))
 
 
 def _syncs(runs: Iterable[RunRecord], scheduled: datetime) -> Iterator[tuple[datetime, RunResult]]:
-    """Yield the earlier scheduled syncs of all campaigns that have ended, with their scheduled times."""
+    """Yield the completed earlier scheduled syncs of all campaigns, with their scheduled times."""
     for run in runs:
         if run.scheduled is not None and run.scheduled < scheduled and run.result is not None:
             yield run.scheduled, run.result
 
 
 def _after_the_daily_report(results: Sequence[RunResult]) -> Iterator[RunResult]:
-    """Yield what a day's daily report, its first one, could not tell."""
-    after = list(dropwhile(lambda result: not _has_left(result), results))
+    """Yield the results of a day that came after its daily report."""
+    after = list(dropwhile(lambda result: not _was_sent(result), results))
     yield from after[1:] if after else results
 
 
@@ -94,8 +94,8 @@ def _day(moment: datetime, timezone: ZoneInfo) -> date:
     return moment.astimezone(timezone).date()
 
 
-def _has_left(result: RunResult) -> bool:
-    """Return whether the report of a run went out, by mail or to the log."""
+def _was_sent(result: RunResult) -> bool:
+    """Return whether the report of a run was sent, by mail or to the log."""
     return result.mail in {MailOutcome.SENT, MailOutcome.NOT_CONFIGURED}
 
 
@@ -103,37 +103,39 @@ def _has_left(result: RunResult) -> bool:
 
 
 def _has_changes(result: RunResult) -> bool:
-    """Return whether a run has changed anything, or finished or undone what an earlier one had begun."""
+    """Return whether a run changed anything, or finished or rolled back an earlier run's change."""
     finished = (not each.state.is_open for campaign in result.campaigns for each in campaign.recovered)
     return any(finished) or any(map(_number_written, result.campaigns))
 
 
 def _number_written(campaign: SyncReport) -> int:
-    """Return the number of ad sets that were written, without another try at what a report has told."""
+    """Return the number of ad sets that were written, excluding new attempts at what a report has named."""
     tried_again = sum(adset.is_reported for adset in campaign.with_result(*_WRITTEN))
     return campaign.count(*_WRITTEN) - tried_again
 
 
-def _troubles(result: RunResult) -> Iterator[Trouble]:
-    """Yield everything that is not as it should be at the end of a run."""
+def _problems(result: RunResult) -> Iterator[Problem]:
+    """Yield every problem that remains at the end of a run."""
     yield from (("off", switch.slug, switch.since.isoformat()) for switch in result.switched_off)
     yield from (("notice", notice) for notice in result.notices)
     for campaign in result.campaigns:
-        yield from ((campaign.slug, *trouble) for trouble in _troubles_of(campaign))
+        yield from ((campaign.slug, *problem) for problem in _problems_of(campaign))
 
 
-def _troubles_of(campaign: SyncReport) -> Iterator[Trouble]:
-    yield from (("error", _alike(error)) for error in campaign.campaign_errors)
+def _problems_of(campaign: SyncReport) -> Iterator[Problem]:
+    yield from (("error", _normalized(error)) for error in campaign.campaign_errors)
     yield from (("states", entry) for entry in campaign.unmapped_states)
     yield from (("pattern", pattern) for pattern in campaign.unmatched_patterns)
     yield from (("beyond its states", adset.id) for adset in campaign.reaching_beyond)
     yield from (
-        ("ad set", adset.id, adset.result, *map(_alike, adset.issues)) for adset in campaign.adsets if _is_ill(adset)
+        ("ad set", adset.id, adset.result, *map(_normalized, adset.issues))
+        for adset in campaign.adsets
+        if _is_problem(adset)
     )
     yield from (
         (result.value, str(count)) for result, count in campaign.omitted.items() if result not in _CALM | _PUT_OFF
     )
-    yield from (("open", change.id, change.state, *map(_alike, change.issues)) for change in campaign.still_open)
+    yield from (("open", change.id, change.state, *map(_normalized, change.issues)) for change in campaign.still_open)
     yield from (("pause", pause.adset_id, *sorted(pause.ads)) for pause in campaign.unexplained)
     yield from (
         ("on again", pause.adset_id, *sorted(pause.switched_on)) for pause in campaign.unexplained if pause.switched_on
@@ -146,7 +148,7 @@ def _troubles_of(campaign: SyncReport) -> Iterator[Trouble]:
         yield ("empty",)
 
 
-def _is_ill(adset: AdSetResult) -> bool:
+def _is_problem(adset: AdSetResult) -> bool:
     if adset.result in _PUT_OFF | {Result.OPTED_OUT} or (
         adset.result is Result.NOT_ACTIVE and adset.issues == _IN_PROCESS
     ):
@@ -154,6 +156,6 @@ def _is_ill(adset: AdSetResult) -> bool:
     return adset.result not in _CALM or bool(adset.issues)
 
 
-def _alike(text: str) -> str:
-    """Return a message without its numbers: minutes to wait, or states lost, may be others each time."""
+def _normalized(text: str) -> str:
+    """Return a message without its numbers: minutes to wait, or states lost, may differ each time."""
     return _NUMBER.sub("#", text)

@@ -11,7 +11,7 @@ from closrads.domain.targeting import region_keys, states
 ID_CHARS = 16
 """Length of a plan's id, in hexadecimal digits."""
 MAX_LINES = 10
-"""Differences of a campaign that are told."""
+"""Maximum number of differences of a campaign that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,15 @@ def refusals(plan_id: str, approved: Plan, now: Plan, slugs: Collection[str]) ->
     slugs
         The campaigns of the run.
     """
-    told = {slug: lines for slug in _slugs(approved, now) if (lines := tuple(_differences(slug, approved, now)))}
+    differing = {slug: lines for slug in _slugs(approved, now) if (lines := tuple(_differences(slug, approved, now)))}
     if (approved.force, _sorted(approved.campaigns)) != (now.force, _sorted(now.campaigns)):
         asked = "it was made with other `campaigns` or `force`: leave them out, and they are as in the dry run"
-        told |= {slug: (*told.get(slug, ()), asked) for slug in slugs}
+        differing |= {slug: (*differing.get(slug, ()), asked) for slug in slugs}
     said = f"Refused: the plan is no longer the approved {plan_id}"
     end = "Nothing was changed. Make a new dry run, and approve its plan"
-    changing = {change.campaign for change in now.changes} - told.keys()
-    own = {slug: f"{said}: {'; '.join(_limited(lines))}. {end}" for slug, lines in told.items()}
-    return own | dict.fromkeys(changing, f"{said}: what differs is in {', '.join(sorted(told))}. {end}")
+    changing = {change.campaign for change in now.changes} - differing.keys()
+    own = {slug: f"{said}: {'; '.join(_limited(lines))}. {end}" for slug, lines in differing.items()}
+    return own | dict.fromkeys(changing, f"{said}: what differs is in {', '.join(sorted(differing))}. {end}")
 
 
 def _slugs(*plans: Plan) -> list[str]:

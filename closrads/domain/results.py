@@ -1,4 +1,4 @@
-"""What a run did: with an ad set, with a campaign, and as a whole."""
+"""The results of a run: of each ad set, of each campaign, and as a whole."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ from closrads.redaction import MAX_NAME_CHARS, one_line
 from closrads.state_mapper import is_unreadable
 
 MAX_RESULT_BYTES = 5_500_000
-"""Bytes; Lambda takes answers of 6 MB (Lambda Developer Guide, "Quotas")."""
+"""Maximum size of the JSON; Lambda accepts a response of 6 MB (Lambda Developer Guide, "Quotas")."""
 MAX_ISSUES = 10
-"""That are told of one ad set."""
+"""Maximum number of issues of one ad set."""
 
 
 class Result(StrEnum):
-    """What became of one ad set. In a dry run: what would become of it."""
+    """The outcome of one ad set; in a dry run, the expected one."""
 
     UPDATED = "updated"
     UNCHANGED = "unchanged"
@@ -38,27 +38,27 @@ class Result(StrEnum):
     OPTED_OUT = "opted_out"
     """A pattern of `skip_adsets` names it; left alone, whatever its state."""
     DEFERRED = "deferred"
-    """Not started, for want of time or quota, because of `max_adsets` or a pause; the next run takes it."""
+    """Not started, for lack of time or quota, or because of `max_adsets` or a pause; the next run processes it."""
     HELD = "held"
     """Not started, because the campaign was stopped or an earlier change of it is still open."""
     REVERTED = "reverted"
-    """Updated, found broken, put back and healthy again."""
+    """Updated, found broken, rolled back, and healthy again."""
     FAILED = "failed"
-    """Could not be updated; it is as it was."""
+    """Could not be updated; it is unchanged."""
     UNVERIFIED = "unverified"
     """Updated, but its ads could not be read afterwards."""
     SUPERSEDED = "superseded"
-    """Somebody else changed its targeting during the run; left as that person wants it."""
+    """Somebody else changed its targeting during the run; left as that person set it."""
     ROLLBACK_FAILED = "rollback_failed"
-    """Updated, found broken, and not proven to be back as it was."""
+    """Updated, found broken, and not confirmed to be as it was before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a run found of an earlier run's open change, and what it made of it; in a dry run the two are the same."""
+    """An earlier run's open change, and its state after this run; a dry run leaves the state as it is."""
 
     run_id: str
-    """The run that had begun the change."""
+    """The run that started the change."""
     id: str
     """The ad set's."""
     name: str
@@ -66,9 +66,9 @@ class Recovery:
     state: ChangeState
     issues: tuple[str, ...] = ()
     is_reported: bool = False
-    """Whether a report that has left has named the failed rollback that was found."""
+    """Whether a sent report has named the failed rollback that was found."""
     drift: Drift | None = None
-    """What somebody else had done to its states before it, or why it was superseded; None as in `AdSetResult`."""
+    """How somebody else set its states, before the change or superseding it; None as in `AdSetResult`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))
@@ -89,7 +89,7 @@ ERROR_RESULTS = frozenset({Result.FAILED, Result.UNVERIFIED, Result.SUPERSEDED, 
 
 @dataclass(frozen=True, slots=True)
 class AdSetResult:
-    """What a run did with one ad set; states are USPS codes."""
+    """The result of one ad set; states are USPS codes."""
 
     id: str
     name: str
@@ -97,24 +97,24 @@ class AdSetResult:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     ads: int = 0
-    """How many ads it has."""
+    """Number of its ads."""
     issues: tuple[str, ...] = ()
     meta_campaign_id: str = ""
     missing: tuple[str, ...] = ()
-    """Wanted states that it does not target at the end of the run; empty if it is not known to be off from them."""
+    """Wanted states that it does not target at the end of the run; empty if there are none, or if that is unknown."""
     extra: tuple[str, ...] = ()
-    """States that it targets at the end of the run and that are not wanted; empty if there are none or it is not known.
+    """Unwanted states that it targets at the end of the run; empty if there are none, or if that is unknown.
 
-    A dry run leaves `added` missing and `removed` targeted, too.
+    In a dry run, `added` are still missing, and `removed` are still targeted.
     """
     is_reported: bool = False
-    """Whether a recheck found it as an earlier one did, of which a report has told."""
+    """Whether a recheck found it in the same state as an earlier one, which a report has named."""
     learning_since: str | None = None
-    """As in `AdSetSnapshot`, of an ad set that was to be changed."""
+    """As in `AdSetSnapshot`, if the ad set was to be changed."""
     reaches_beyond: bool = False
-    """Whether a setting of it lets Meta show its ads outside its states, too."""
+    """Whether one of its settings also lets Meta show its ads outside its states."""
     drift: Drift | None = None
-    """What somebody else did to its states since our last change of it; None if nobody did, as far as is known."""
+    """How somebody else changed its states since our last change; None if nobody is known to have done so."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))
@@ -140,14 +140,14 @@ def _drift_of(value: Mapping[str, Any]) -> dict[str, Drift]:
 
 
 def _limited(issues: Sequence[str]) -> tuple[str, ...]:
-    """Return what a person is told of an ad set's issues: Meta's words are in them, and there may be thousands."""
+    """Return the issues as shown to a person: they quote Meta's messages, and there may be thousands."""
     if len(issues) > MAX_ISSUES:
         issues = (*issues[: MAX_ISSUES - 1], f"and {len(issues) - MAX_ISSUES + 1} more")
     return tuple(map(one_line, issues))
 
 
 _WRITTEN = (Result.UPDATED, Result.REVERTED)
-"""Of a sync or an undo: results of ad sets whose states were changed, if only for a moment; errors are told apart."""
+"""Results of a sync or an undo whose ad sets were changed, even if only briefly; errors are not included."""
 _COUNTED_RESULTS = {
     "adsets_updated": Result.UPDATED,
     "adsets_skipped": Result.UNCHANGED,
@@ -161,54 +161,54 @@ _COUNTED_RESULTS = {
     "adsets_opted_out": Result.OPTED_OUT,
     "adsets_failed": Result.FAILED,
 }
-"""By the name of its count, each result; `adsets_failed` counts all `ERROR_RESULTS`."""
+"""Each result by the name of its count; `adsets_failed` counts all `ERROR_RESULTS`."""
 _COUNTS = ("adsets_processed", *_COUNTED_RESULTS)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a run did with one campaign. All counts come from the list of results, or from `omitted` in its place."""
+    """The result of one campaign. All counts are derived from `adsets`, or from `omitted` if it was left out."""
 
     slug: str
     campaign_name: str
     dry_run: bool
     adsets: tuple[AdSetResult, ...] = ()
     active_states: tuple[str, ...] = ()
-    """USPS codes of the states that are wanted: with demand, and no less of it than `min_demand`."""
+    """USPS codes of the wanted states: those with a demand of at least `min_demand`."""
     unmapped_states: tuple[str, ...] = ()
     """Entries with demand that Meta has no region for, as CLOSRTECH names them."""
     below_min_demand: tuple[str, ...] = ()
     """USPS codes of the states whose demand is too small to count."""
     waiting: tuple[WaitingState, ...] = ()
-    """The states that ad sets are not given yet, or do not lose yet."""
+    """The states that are not added to or removed from ad sets yet."""
     counts_anew: bool = False
-    """Whether it could not be read for how long states have waited, so that their count has begun anew."""
+    """Whether the count of the days that states have waited was unreadable, so that it starts again."""
     states_before: tuple[str, ...] = ()
-    """USPS codes of the states that any of its running ad sets targeted when a sync read them; empty if it did not."""
+    """USPS codes of the states that any running ad set targeted when a sync read them; empty if none was read."""
     campaign_errors: tuple[str, ...] = ()
     """Why the campaign was aborted, refused or stopped."""
     recovered: tuple[Recovery, ...] = ()
     unexplained: tuple[UnexplainedPause, ...] = ()
-    """Ads that are off since an earlier change, and nobody can tell by whom."""
+    """Ads that were paused since an earlier change by an unknown actor."""
     about_run: str = ""
-    """The run that was undone or looked at again."""
+    """The run that was undone or rechecked."""
     left_to: str = ""
-    """The run that is at work on this campaign now, and to which it was left."""
+    """The run that holds this campaign, so that this run left it alone; empty if none does."""
     fb_ad_account_id: str = ""
     again_in_seconds: int | None = None
-    """When what was deferred for want of time or quota can be gone on with; None if nothing was."""
+    """Seconds until deferred ad sets can be resumed; None if none lacked time or quota."""
     token_ends: str = ""
-    """The last day of the campaign's token, as in `LastRecheck`, in ISO 8601; empty if there is none."""
+    """The last day of the campaign's token, as in `LastRecheck`, in ISO 8601; empty if it is None there."""
     unmatched_patterns: tuple[str, ...] = ()
     """Patterns of `skip_adsets` that no ad set's name matched; empty if the ad sets were not read."""
     switched_off: SwitchedOff | None = None
-    """What kept this run from beginning anything new, or anything more; None if nothing did."""
+    """The switch that kept this run from starting any changes, or any more; None if none did."""
     omitted: Mapping[Result, int] = field(default_factory=dict)
-    """Number of ad sets by result, if `adsets` was left out of a result that was too large; all errors are FAILED."""
+    """Number of ad sets by result, if `adsets` was too large and left out; all errors count as FAILED."""
 
     @classmethod
     def from_json(cls, campaign: Mapping[str, Any]) -> Self:
-        """Return the report from a campaign's JSON object that also has the campaign's `recovered` and `unexplained`.
+        """Return the report from a campaign's JSON object, to which its `recovered` and `unexplained` have been added.
 
         `campaign_errors`, if not given, are `errors` without those of ad sets and open changes, which come last.
 
@@ -250,7 +250,7 @@ class SyncReport:
 
     @property
     def adsets_updated(self) -> int:
-        """Ad sets that target the wanted states now and did not before."""
+        """Ad sets that target the wanted states now, and did not before."""
         return self.count(Result.UPDATED)
 
     @property
@@ -265,7 +265,7 @@ class SyncReport:
 
     @property
     def adsets_reverted(self) -> int:
-        """Ad sets that were put back."""
+        """Ad sets that were rolled back."""
         return self.count(Result.REVERTED)
 
     @property
@@ -305,12 +305,12 @@ class SyncReport:
 
     @property
     def still_open(self) -> tuple[Recovery, ...]:
-        """Earlier changes that are neither finished nor undone."""
+        """Earlier changes that are neither finished nor rolled back."""
         return tuple(recovery for recovery in self.recovered if recovery.state.is_open)
 
     @property
     def drifts(self) -> tuple[tuple[AdSetResult | Recovery, Drift], ...]:
-        """Ad sets and earlier changes with drift, each with that."""
+        """The ad sets and earlier changes with drift, each with its drift."""
         everything: tuple[AdSetResult | Recovery, ...] = (*self.adsets, *self.recovered)
         return tuple((told, told.drift) for told in everything if told.drift)
 
@@ -321,7 +321,7 @@ class SyncReport:
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """One line for the campaign's own trouble, one for each ad set that failed, one for each change left open."""
+        """One line for each error of the campaign itself, each failed ad set, and each change that is still open."""
         failed = [(adset.name, adset.id, str(adset.result), adset.issues) for adset in self.with_result(*ERROR_RESULTS)]
         if not self.dry_run:
             failed += [(change.name, change.id, str(change.state), change.issues) for change in self.still_open]
@@ -332,7 +332,7 @@ class SyncReport:
 
     @property
     def reaching_beyond(self) -> tuple[AdSetResult, ...]:
-        """Ad sets that Meta may show outside their states, too; a recheck does not look for them."""
+        """Ad sets that Meta may also show outside their states; a recheck does not look for them."""
         return tuple(adset for adset in self.adsets if adset.reaches_beyond)
 
     def counts(self) -> dict[str, int]:
@@ -341,12 +341,12 @@ class SyncReport:
 
     @property
     def success(self) -> bool:
-        """Whether nothing failed; skipped, reverted and deferred ad sets are no failure."""
+        """Whether nothing failed; skipped, reverted and deferred ad sets are not failures."""
         return not self.errors
 
 
 class MailOutcome(StrEnum):
-    """What became of the report."""
+    """The outcome of sending the report."""
 
     SENT = "sent"
     NOT_CONFIGURED = "not_configured"
@@ -356,7 +356,7 @@ class MailOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GraphUsage:
-    """What a run cost at Meta."""
+    """A run's usage of the Graph API."""
 
     round_trips: int = 0
     """HTTP exchanges."""
@@ -393,27 +393,27 @@ class RunResult:
     force: frozenset[str] = frozenset()
     """Names of the limits that were lifted."""
     left_to: str = ""
-    """The run to which everything was left: it has the same scheduled time, or is at work on all campaigns."""
+    """The run that everything was left to: it has the same scheduled time, or holds all campaigns; empty if none."""
     notices: tuple[str, ...] = ()
     """As in `Settings`."""
     api_days_left: int | None = None
-    """Days until Meta no longer serves the version of its API that this CLOSRADS uses; None if it is not known."""
+    """Days until Meta no longer serves the version of its API that is used here; None if unknown."""
     switched_off: tuple[SwitchedOff, ...] = ()
-    """What is off, whether or not this run had to do with it."""
+    """What is switched off, whether or not it affected this run."""
     reason: str = ""
     """As in `RunRequest`."""
     plan_id: str = ""
-    """The id of the plan that a dry run has made, or that a live run was to carry out; empty if there is none."""
+    """The id of the plan that a dry run made, or that a live run was to carry out; empty if there is none."""
     plan_refused: bool = False
-    """Whether the approved plan had become another one, so that nothing new was begun."""
+    """Whether the plan was no longer the approved one, so that no change was started."""
     omitted_failed: bool = False
-    """Whether a campaign failed that was left out of a result that was too large."""
+    """Whether a campaign failed that was left out because the result was too large."""
 
     @classmethod
     def from_json(cls, result: Any) -> Self:
         """Return the run whose `to_json` is `result`; `started_at` to the millisecond, its precision in JSON.
 
-        Keys whose fields have a default may be missing, as in results of older versions. If the result was kept without
+        Keys whose fields have a default may be missing, as in older results. If the result was stored without
         details, its counts and `success` are still right.
 
         Raises
@@ -452,21 +452,21 @@ class RunResult:
 
     @property
     def success(self) -> bool:
-        """Whether every campaign went without an error."""
+        """Whether every campaign succeeded."""
         return not self.omitted_failed and all(campaign.success for campaign in self.campaigns)
 
     @property
     def restarts_learning(self) -> int:
-        """Ad sets whose learning phase starts anew, as each change of states has it.
+        """Number of ad sets whose learning phase restarts, as it does with each change of states.
 
-        Meta Business Help Center, "Significant edits and the learning phase". A recheck puts back what is in it anyway.
+        Meta Business Help Center, "Significant edits and the learning phase". A recheck's ad sets are in it already.
         """
         is_recheck = self.action is Action.RECHECK
         return 0 if is_recheck else sum(campaign.count(*_WRITTEN) for campaign in self.campaigns)
 
     @property
     def still_learning(self) -> tuple[AdSetResult, ...]:
-        """Those of them that had not left the learning phase before."""
+        """Those ad sets that had not left the learning phase before."""
         written = (adset for campaign in self.campaigns for adset in campaign.with_result(*_WRITTEN))
         return tuple(adset for adset in written if adset.learning_since is not None)
 
@@ -477,7 +477,7 @@ class RunResult:
 
     @property
     def is_paused(self) -> bool:
-        """Whether a live run was kept from what it was for, so that it is neither a success nor a failure by that."""
+        """Whether a pause kept a live run from its work, so that it counts as neither a success nor a failure."""
         if not self.switched_off or self.dry_run or self.action is Action.RECHECK:
             return False
         kept = [campaign.switched_off for campaign in self.campaigns]
@@ -485,13 +485,13 @@ class RunResult:
 
     @property
     def is_news(self) -> bool:
-        """Whether a person should hear of it: not of a recheck without news, nor of what another run does."""
+        """Whether to report it: not a recheck without news, and not what was left to another run."""
         is_quiet = self.action is Action.RECHECK and not self.dry_run and not any(map(_has_news, self.campaigns))
         return not self.left_to and not is_quiet
 
     @property
     def token_days_left(self) -> int | None:
-        """Days until the first of the campaigns' tokens ends, 0 if one has; None if none ends, as far as is known."""
+        """Days until the first of the campaigns' tokens expires, 0 if one has; None if none is known to expire."""
         ends = [date.fromisoformat(each.token_ends) for each in self.campaigns if each.token_ends]
         return max((min(ends) - self.started_at.date()).days, 0) if ends else None
 
@@ -501,14 +501,14 @@ class RunResult:
         return {result: count for result, count in counts.items() if count}
 
     def totals(self) -> dict[str, Any]:
-        """Return how many campaigns there were, how many of them failed, and the counts of all together."""
+        """Return the number of campaigns, the number of failed ones, and the sums of their counts."""
         counts = [campaign.counts() for campaign in self.campaigns]
         failed = sum(not campaign.success for campaign in self.campaigns)
         sums = {name: sum(each[name] for each in counts) for name in _COUNTS}
         return {"success": self.success, "campaigns": len(counts), "campaigns_failed": failed, **sums}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result as the JSON object that the handler's caller gets; if it is too large, without details."""
+        """Return the JSON object that the handler returns; if it is too large, without details."""
         answer = {
             "run_id": self.run_id,
             "action": self.action.value,
@@ -543,14 +543,14 @@ class RunResult:
 
 
 def _has_news(campaign: SyncReport) -> bool:
-    """Tell whether a recheck of a campaign found something, or made something else of what was known."""
+    """Return whether a recheck of a campaign found something new, or changed the state of something known."""
     found = [each for each in campaign.adsets if each.result is not Result.UNCHANGED or each.issues]
     is_new = not all(each.is_reported for each in found)
     return is_new or bool(campaign.campaign_errors) or any(map(_is_news, campaign.recovered))
 
 
 def _is_news(recovery: Recovery) -> bool:
-    """Tell whether a recovery is more than another try that failed like the one before, of which a report has told."""
+    """Return whether a recovery is more than one more failed attempt at a rollback that a report has named."""
     return not (recovery.is_reported and recovery.found is recovery.state is ChangeState.ROLLBACK_FAILED)
 
 
@@ -597,7 +597,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
 
 
 def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a result as JSON with its counts and first errors only, for whom all of it is too large."""
+    """Return a result in JSON, reduced to its counts and first errors."""
     campaigns = [
         {
             **campaign,
@@ -610,16 +610,16 @@ def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _BY_CAMPAIGN = ("recovered", "unexplained")
-"""Lists that stand beside the campaigns in JSON, each entry with the slug of its campaign."""
+"""Lists beside the campaigns in JSON, whose entries have the slug of their campaign."""
 
 
 def _of_campaign(slug: str, result: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the entries of a list beside the campaigns that are about one of them."""
+    """Return one campaign's entries of a list beside the campaigns."""
     return [entry for entry in result.get(name, ()) if entry["campaign"] == slug]
 
 
 def _fields_of(kind: type, value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a JSON object that are fields of a dataclass, lists as tuples."""
+    """Return the values in a JSON object for the fields of a dataclass, with lists as tuples."""
     known = {each.name: value[each.name] for each in fields(kind) if each.name in value}
     return {name: tuple(part) if isinstance(part, list) else part for name, part in known.items()}
 

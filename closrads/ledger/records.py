@@ -1,4 +1,4 @@
-"""PURE: the frozen values ↔ the ledger's items, and the keys under which items stand."""
+"""PURE: the frozen values ↔ the ledger's items, and the keys of the items."""
 
 import json
 import zlib
@@ -19,16 +19,16 @@ from closrads.domain.tiers import KnownTier
 from closrads.redaction import redact_all
 
 KEPT_FOR = timedelta(days=400)
-"""How long what is final stays: a year to look back on, and a month to ask about it."""
+"""Retention of final records: a year, and a month in which to ask about it."""
 PLAN_KEPT_FOR = timedelta(days=30)
-"""How long the plan of a dry run can be approved; demand will have made it another one long before."""
+"""Time for which the plan of a dry run can be approved; demand will have changed it long before."""
 MAX_ITEM_BYTES = 390_000
-"""Bytes; DynamoDB takes items of 400 kB (Developer Guide, "Quotas")."""
+"""Maximum size of an item; DynamoDB accepts 400 kB (Developer Guide, "Quotas")."""
 UNEXPLAINED = "MEMORY#unexplained#"
 DEMAND_FORMAT = 1
-"""Of the item of a demand history: one of another format is not read, and the count begins anew."""
+"""Format of the demand history's item: one of another format is ignored, and the count starts again."""
 MAX_KEPT = 2_000
-"""Ad sets of a campaign's share of a run, if all of them are too many for one record."""
+"""Maximum number of ad sets in the progress of a campaign, if all of them do not fit into one item."""
 Item = dict[str, Any]
 
 
@@ -36,77 +36,77 @@ Item = dict[str, Any]
 
 
 def campaign_key(slug: str) -> str:
-    """Return a campaign's partition."""
+    """Return the partition key of a campaign."""
     return f"CAMPAIGN#{slug}"
 
 
 def lease_key(slug: str) -> Item:
-    """Return where it stands who is at work on a campaign."""
+    """Return the key of a campaign's lease."""
     return {"pk": campaign_key(slug), "sk": "LEASE"}
 
 
 def change_key(change: Change) -> Item:
-    """Return where a change stands."""
+    """Return the key of a change."""
     return {"pk": campaign_key(change.campaign), "sk": f"CHANGE#{change.run_id}#{change.before.id}"}
 
 
 def run_key(run_id: str) -> Item:
-    """Return where a run stands."""
+    """Return the key of a run."""
     return {"pk": "RUN", "sk": run_id}
 
 
 def progress_partition(run_id: str) -> str:
-    """Return the partition of a shared run's campaigns."""
+    """Return the partition key of the progress of a shared run's campaigns."""
     return f"PARTS#{run_id}"
 
 
 def progress_key(run_id: str, slug: str) -> Item:
-    """Return where it stands what has come of a campaign of a shared run."""
+    """Return the key of the progress of one campaign in a shared run."""
     return {"pk": progress_partition(run_id), "sk": slug}
 
 
 def plan_key(plan_id: str) -> Item:
-    """Return where the plan of a dry run stands."""
+    """Return the key of the plan of a dry run."""
     return {"pk": "PLAN", "sk": plan_id}
 
 
 def scheduled_key(key: str) -> Item:
-    """Return where it stands which run took a scheduled time."""
+    """Return the key of the claim of a scheduled time."""
     return {"pk": "SCHEDULED", "sk": key}
 
 
 def reverts_key(change: Change) -> Item:
-    """Return where it stands that an ad set's last change was rolled back."""
+    """Return the key of an ad set's revert streak."""
     return {"pk": campaign_key(change.campaign), "sk": f"MEMORY#{change.before.id}"}
 
 
 def deferred_key(slug: str) -> Item:
-    """Return where it stands which ad sets of a campaign the last run deferred."""
+    """Return the key of the ad sets that the last run of a campaign deferred."""
     return {"pk": campaign_key(slug), "sk": "MEMORY#deferred"}
 
 
 def demand_key(slug: str) -> Item:
-    """Return where it stands what a campaign's syncs have found wanted, while it is damped."""
+    """Return the key of the demand history of a campaign with damping."""
     return {"pk": campaign_key(slug), "sk": "MEMORY#demand"}
 
 
 def open_since(change: Change) -> str:
-    """Return the place of an open change among the others: the oldest first."""
+    """Return the sort key of an open change in the index `open`: the oldest comes first."""
     return f"{change.prepared_at.isoformat()}#{change.before.id}"
 
 
 def rechecked_key(slug: str) -> Item:
-    """Return where it stands when a campaign was last rechecked."""
+    """Return the key of a campaign's last complete recheck."""
     return {"pk": campaign_key(slug), "sk": "RECHECKED"}
 
 
 def unexplained_key(slug: str, adset_id: str) -> Item:
-    """Return where the unexplained pauses of an ad set stand."""
+    """Return the key of an ad set's unexplained pauses."""
     return {"pk": campaign_key(slug), "sk": f"{UNEXPLAINED}{adset_id}"}
 
 
 def tier_key(account: str) -> Item:
-    """Return where it stands what is known of an ad account's access tier."""
+    """Return the key of an ad account's access tier."""
     return {"pk": f"ACCOUNT#{account}", "sk": "TIER"}
 
 
@@ -114,24 +114,24 @@ def tier_key(account: str) -> Item:
 
 
 def seconds_of(time: datetime) -> int:
-    """Return a time as DynamoDB compares it."""
+    """Return a time in seconds since the epoch, as DynamoDB compares it."""
     return int(time.timestamp())
 
 
 def expiry(now: datetime) -> int:
-    """Return when what is final now may be forgotten."""
+    """Return when a record that is final now may be deleted, in seconds since the epoch."""
     return seconds_of(now + KEPT_FOR)
 
 
 def size_of(item: Item) -> int:
-    """Return the bytes that an item takes, or a few more."""
+    """Return the size of an item in bytes, or slightly more."""
     return sum(
         len(name) + len(value if isinstance(value, bytes) else json.dumps(value)) for name, value in item.items()
     )
 
 
 def max_bytes(change: Change) -> int:
-    """Return how large a change's item can be: as if its targeting were not packed, but no larger than fits."""
+    """Return an upper bound of the size of a change's item: unpacked, but at most `MAX_ITEM_BYTES`."""
     parts = (change.before.targeting, change.after, ads_item(change))
     return min(sum(len(json.dumps(part)) for part in parts), MAX_ITEM_BYTES)
 
@@ -140,7 +140,7 @@ def max_bytes(change: Change) -> int:
 
 
 def change_item(change: Change) -> Item:
-    """Return a change with both targetings whole."""
+    """Return the item of a change, with both complete targetings."""
     before = change.before
     return {
         **change_key(change),
@@ -163,7 +163,7 @@ def change_item(change: Change) -> Item:
 
 
 def change_of(item: Item) -> Change:
-    """Return the change that an item holds."""
+    """Return the change in an item."""
     return Change(
         campaign=item["campaign"],
         run_id=item["run_id"],
@@ -187,29 +187,29 @@ def change_of(item: Item) -> Change:
 
 
 def ads_item(change: Change) -> list[dict[str, str]]:
-    """Return the ads that a change has to answer for."""
+    """Return the ads that a change is responsible for."""
     return [{"id": ad.id, "name": ad.name} for ad in change.before.active_ads]
 
 
 def reverts_item(reverts: RevertStreak) -> Item:
-    """Return what is remembered of an ad set."""
+    """Return the item of a revert streak."""
     return {"wanted": sorted(reverts.wanted), "times": reverts.runs}
 
 
 def reverts_of(item: Item) -> RevertStreak:
-    """Return the memory that an item holds."""
+    """Return the revert streak in an item."""
     return RevertStreak(frozenset(item["wanted"]), int(item["times"]))
 
 
 def next_reverts(change: Change) -> RevertStreak:
-    """Return what is to be remembered once a change is put back."""
+    """Return the revert streak after the rollback of a change."""
     wanted = frozenset(str(region["key"]) for region in change.after["geo_locations"]["regions"])
     again = change.reverts is not None and change.reverts.wanted == wanted
     return RevertStreak(wanted, (change.reverts.runs if change.reverts is not None and again else 0) + 1)
 
 
 def unexplained_item(pause: UnexplainedPause) -> Item:
-    """Return unexplained pauses of an ad set."""
+    """Return the item of an ad set's unexplained pauses."""
     ads = [{"id": ad_id, "name": name} for ad_id, name in pause.ads.items()]
     return {
         "adset": pause.adset_id,
@@ -222,27 +222,27 @@ def unexplained_item(pause: UnexplainedPause) -> Item:
 
 
 def unexplained_of(item: Item) -> UnexplainedPause:
-    """Return the unexplained pauses that an item holds."""
+    """Return the unexplained pauses in an item."""
     ads = {ad["id"]: ad["name"] for ad in item["ads"]}
-    is_reported = item.get("is_reported", False)  # older items lack it: reported once more
+    is_reported = item.get("is_reported", False)  # older items lack it, and are reported once more
     switched_on = frozenset(item.get("switched_on", ()))
     return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported, switched_on)
 
 
 def demand_item(history: DemandHistory) -> Item:
-    """Return a campaign's demand history."""
+    """Return the item of a campaign's demand history."""
     waiting = {state: [streak.since.isoformat(), streak.days] for state, streak in sorted(history.waiting.items())}
     return {
         "format": DEMAND_FORMAT,
         "day": history.day.isoformat(),
         "demand": _packed({"wanted": sorted(history.wanted), "waiting": waiting}),
-        # A version without damping, deployed again, takes the item for the revert streak of an ad set.
+        # An older version without damping would read the item as the revert streak of an ad set.
         **reverts_item(RevertStreak(frozenset(), 0)),
     }
 
 
 def demand_of(item: Item) -> DemandHistory | None:
-    """Return the demand history that an item holds; None if it is of a later format, or holds none."""
+    """Return the demand history in an item; None if its format is a later one, or it is malformed."""
     try:
         if item["format"] != DEMAND_FORMAT:
             return None
@@ -257,24 +257,24 @@ def demand_of(item: Item) -> DemandHistory | None:
 
 
 def recheck_item(recheck: LastRecheck) -> Item:
-    """Return a campaign's last complete recheck."""
+    """Return the item of a campaign's last complete recheck."""
     ends = {"token_ends": recheck.token_ends.isoformat()} if recheck.token_ends else {}
     return {"at": recheck.at.isoformat(), **ends, "expires_at": expiry(recheck.at)}
 
 
 def recheck_of(item: Item) -> LastRecheck:
-    """Return the recheck that an item holds."""
+    """Return the recheck in an item."""
     ends = item.get("token_ends")
     return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None)
 
 
 def tier_item(tier: KnownTier) -> Item:
-    """Return what is known of an ad account's access tier."""
+    """Return the item of an ad account's access tier."""
     return {"points": tier.points, "proven_at": tier.proven_at.isoformat()}
 
 
 def tier_of(item: Item) -> KnownTier:
-    """Return the access tier that an item holds."""
+    """Return the access tier in an item."""
     return KnownTier(int(item["points"]), _time(item["proven_at"]))
 
 
@@ -282,7 +282,7 @@ def tier_of(item: Item) -> KnownTier:
 
 
 def result_item(result: Mapping[str, Any]) -> bytes:
-    """Return a run's result, without details or even campaigns if all of it is too large."""
+    """Return a run's result, packed; if it is too large, without details, or even without campaigns."""
     packed = _packed(result)
     if len(packed) > MAX_ITEM_BYTES:
         packed = _packed(without_details(result))
@@ -294,7 +294,7 @@ def result_item(result: Mapping[str, Any]) -> bytes:
 
 
 def run_record_of(item: Item) -> RunRecord:
-    """Return the run that an item holds, for whoever looks back."""
+    """Return the record of the run in an item."""
     return RunRecord(
         run_id=item["sk"],
         action=Action(item["action"]),
@@ -307,14 +307,14 @@ def run_record_of(item: Item) -> RunRecord:
 
 
 def _scheduled_of(item: Item) -> datetime | None:
-    """Return the scheduled time of a sync of all campaigns, whether one invocation or several had it."""
+    """Return the scheduled time of a sync of all campaigns, in one invocation or several; None for others."""
     if shared := shared_run_of(item):
         return shared.request.scheduled if shared.request.follows_schedule else None
     return _time(item["scheduled"]) if "scheduled" in item else None
 
 
 def plan_item(plan: Plan, now: datetime) -> Item:
-    """Return the plan of a dry run, without secrets; it may be too large for the ledger."""
+    """Return the item of a plan, redacted; it may be too large for the ledger."""
     names = redact_all({change.id: change.name for change in plan.changes})
     changes = [
         [change.campaign, change.id, names[change.id], sorted(change.before), sorted(change.after)]
@@ -325,7 +325,7 @@ def plan_item(plan: Plan, now: datetime) -> Item:
 
 
 def plan_of(item: Item) -> Plan:
-    """Return the plan that an item holds."""
+    """Return the plan in an item."""
     content = _unpacked(item["plan"])
     campaigns = content["campaigns"]
     return Plan(
@@ -339,7 +339,7 @@ def plan_of(item: Item) -> Plan:
 
 
 def shared_run_item(run: SharedRun) -> Item:
-    """Return a run that several invocations share."""
+    """Return the item of a run that several invocations share."""
     return {
         **run_key(run.run_id),
         "action": run.request.action.value,
@@ -355,7 +355,7 @@ def shared_run_item(run: SharedRun) -> Item:
 
 
 def shared_run_of(item: Item) -> SharedRun | None:
-    """Return the shared run that an item holds, None if it is a run of one invocation."""
+    """Return the shared run in an item; None if it is the run of a single invocation."""
     if "request" not in item:
         return None
     request = _tuples(_unpacked(item["request"]))
@@ -379,7 +379,7 @@ def shared_run_of(item: Item) -> SharedRun | None:
 
 
 def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
-    """Return what a campaign's share of a run has come to, without secrets and no larger than fits."""
+    """Return the item of a campaign's progress in a run, redacted, and truncated to fit."""
     packed = _packed(redact_all(_report_item(part.report)))
     if len(packed) > MAX_ITEM_BYTES:
         few = replace(part.report, adsets=part.report.adsets[:MAX_KEPT], recovered=part.report.recovered[:MAX_KEPT])
@@ -410,7 +410,7 @@ def _report_item(report: SyncReport) -> Item:
 
 
 def progress_of(item: Item) -> CampaignProgress | None:
-    """Return what has come of a campaign's share of a run, None if nothing has yet."""
+    """Return the progress of a campaign in an item; None if none has been saved yet."""
     if "report" not in item:
         return None
     packed = _unpacked(item["report"])

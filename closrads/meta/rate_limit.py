@@ -73,7 +73,7 @@ class AccountQuota:
         self.calls = BoundedSemaphore(MAX_CONCURRENT_CALLS)
         """Must be held during each call."""
         self._limit: int | None = None
-        self._is_told = False
+        self._is_stated = False
         self._proven_at: datetime | None = None
         self._recalled: KnownTier | None = None
         self._has_recalled = False
@@ -90,7 +90,7 @@ class AccountQuota:
     @property
     def needs_recall(self) -> bool:
         """Whether what earlier runs have learned of the tier could be of use."""
-        return not (self._is_told or self._has_recalled)
+        return not (self._is_stated or self._has_recalled)
 
     def recall(self, tier: KnownTier | None) -> None:
         """Take over what earlier runs have learned of the tier; this run may know better already."""
@@ -115,7 +115,7 @@ class AccountQuota:
         """Learn from a call that Meta has not refused: a window with enough of them proves the larger tier."""
         with self._lock:
             self._answered.append((sent_at + WINDOW, points))
-            if not self._is_told and self._limit != LARGEST and self._points_answered() > SMALLEST:
+            if not self._is_stated and self._limit != LARGEST and self._points_answered() > SMALLEST:
                 self._limit, self._proven_at = LARGEST, self._now()
 
     def refused(self) -> float | None:
@@ -125,7 +125,7 @@ class AccountQuota:
         learned, and the block is unknown (None), if headers have stated the tier: then they state the block, too.
         """
         with self._lock:
-            if self._is_told:
+            if self._is_stated:
                 return None
             if self._points_answered() <= SMALLEST:
                 self._limit, self._proven_at = SMALLEST, self._now()
@@ -153,7 +153,7 @@ class AccountQuota:
     def _points_to_prove(self) -> int:
         with self._lock:
             is_open = self._limit is None or (self._proven_at is None and self._is_outdated)
-            return 0 if self._is_told or not is_open else SMALLEST + 1 - self._points_answered()
+            return 0 if self._is_stated or not is_open else SMALLEST + 1 - self._points_answered()
 
     @property
     def _is_outdated(self) -> bool:
@@ -184,7 +184,7 @@ class AccountQuota:
             tiers = [entry.get("ads_api_access_tier") for entry in (account, *use_cases)]
             limits = [POINTS_BY_TIER.get(tier, known) for tier in tiers if isinstance(tier, str)]
             self._limit = min(limits, default=self._limit)
-            self._is_told = self._is_told or bool(limits)
+            self._is_stated = self._is_stated or bool(limits)
             self._set_unavailable("score", self._used_by_others(account, now))
             self._set_unavailable("use case", _hourly_block(use_cases, now))
             self._set_unavailable("app", _hourly_block([app], now))

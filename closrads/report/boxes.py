@@ -200,11 +200,11 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
         text = _left_by(result, adset.drift) or text
     if ads:
         is_over = adset.result is Result.REVERTED
-        told = "; ".join(
+        issues = "; ".join(
             f"its ad {line(issue.name)} {in_the_past(issue.said.text) if is_over else issue.said.text}"
             for issue in ads.values()
         )
-        text = f"{text}: {told}"
+        text = f"{text}: {issues}"
     of = [ad_link(campaign, each.name, each.id, "") for each in ads.values() if said.kind.who is Who.YOU]
     yield Finding(said.kind, Item(name, "ad set", text, (link,), detail=detail, ads=tuple(of)))
 

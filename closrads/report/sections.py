@@ -62,10 +62,10 @@ MIN_STATES_FOR_MAP = 4
 """Number of states that differ from which on a map says more than the words do."""
 MAX_ROWS = 12
 """Maximum number of campaigns that get a line each, whatever became of them."""
-MAX_TROUBLES = 2
-"""Different troubles of a campaign that its row counts."""
+MAX_PROBLEMS = 2
+"""Different problems of a campaign that its row counts."""
 _MAX_LEARNING_NAME_CHARS = 40
-Told = TypeVar("Told", AdSetResult, Recovery)
+Drifted = TypeVar("Drifted", AdSetResult, Recovery)
 _MAX_GROUPS = 2
 """Different changes of a campaign that its row has in full."""
 _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
@@ -83,7 +83,7 @@ def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "") -> Con
     loud = tuple(box for box in boxes if box not in calm)
     return Content(
         subject=f"{'[DRY RUN] ' if result.dry_run else ''}{outcome(result, boxes)} · {day}",
-        preview=one_line(preview(result, boxes, _told(rows)), MAX_PREVIEW_CHARS),
+        preview=one_line(preview(result, boxes, _names_and_texts(rows)), MAX_PREVIEW_CHARS),
         dry_run=result.dry_run,
         tone=_tone(result, loud),
         headline=headline(result, boxes),
@@ -113,10 +113,10 @@ def _learning(result: RunResult, adset: AdSetResult, timezone: ZoneInfo) -> str:
 def _in_zone(result: RunResult, timezone: ZoneInfo) -> RunResult:
     """Return the result with the times that a reader sees in `timezone`."""
 
-    def local(told: Told) -> Told:
-        if told.drift is None or told.drift.at is None:
-            return told
-        return replace(told, drift=replace(told.drift, at=told.drift.at.astimezone(timezone)))
+    def local(each: Drifted) -> Drifted:
+        if each.drift is None or each.drift.at is None:
+            return each
+        return replace(each, drift=replace(each.drift, at=each.drift.at.astimezone(timezone)))
 
     return replace(
         result,
@@ -132,7 +132,7 @@ def _in_zone(result: RunResult, timezone: ZoneInfo) -> RunResult:
     )
 
 
-def _told(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+def _names_and_texts(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
     return ((row.name, row.text) for row in rows)
 
 
@@ -187,14 +187,14 @@ def _row_parts(result: RunResult, campaign: SyncReport) -> Iterator[str]:
         return
     if campaign.with_result(Result.UPDATED):
         yield from _changes(result, campaign)
-    if troubles := _troubles(result, campaign):
-        total, (word, count) = campaign.adsets_processed, next(iter(troubles.items()))
+    if problems := _problems(result, campaign):
+        total, (word, count) = campaign.adsets_processed, next(iter(problems.items()))
         if campaign.with_result(Result.UPDATED):
-            yield _counted(troubles)
-        elif len(troubles) == 1:
+            yield _counted(problems)
+        elif len(problems) == 1:
             yield f"{_of_all(count, total)} {word}"
         else:
-            yield f"of {total}: {_counted(troubles)}"
+            yield f"of {total}: {_counted(problems)}"
     if end := _row_end(result, campaign):
         yield end
     if campaign.waiting:
@@ -205,7 +205,7 @@ def _row_parts(result: RunResult, campaign: SyncReport) -> Iterator[str]:
         yield f"{several(count, 'more ad set') if campaign.adsets_processed else _all(count)} {LEFT_ALONE}"
 
 
-def _troubles(result: RunResult, campaign: SyncReport) -> dict[str, int]:
+def _problems(result: RunResult, campaign: SyncReport) -> dict[str, int]:
     """Return the numbers of ad sets that are not as wanted, or are not listed, by words."""
     counted = COUNTED_OF[result.action]
     quiet = {Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT} | ({Result.UPDATED} if campaign.adsets else set())
@@ -216,10 +216,10 @@ def _troubles(result: RunResult, campaign: SyncReport) -> dict[str, int]:
     return {word: words[word] for word in (would_be(result, each) for each in counted.values()) if words[word]}
 
 
-def _counted(troubles: Mapping[str, int]) -> str:
-    """Return the counts, of more than `MAX_TROUBLES` the first ones and how many more ad sets there are."""
-    shown = [f"{count} {word}" for word, count in troubles.items()][:MAX_TROUBLES]
-    more = sum([*troubles.values()][MAX_TROUBLES:])
+def _counted(problems: Mapping[str, int]) -> str:
+    """Return the counts, of more than `MAX_PROBLEMS` the first ones and how many more ad sets there are."""
+    shown = [f"{count} {word}" for word, count in problems.items()][:MAX_PROBLEMS]
+    more = sum([*problems.values()][MAX_PROBLEMS:])
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
@@ -290,11 +290,11 @@ def _sections(result: RunResult, *, is_short: bool) -> Iterator[Section]:
 def _drifts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
     """Yield what other people did to the states of ad sets: of each of them once, with what became of it."""
     groups: dict[tuple[str, Result | None], list[tuple[str, Drift]]] = {}
-    for told, found in campaign.drifts:
-        ended = told.result if isinstance(told, AdSetResult) else None
+    for each, found in campaign.drifts:
+        ended = each.result if isinstance(each, AdSetResult) else None
         # A superseded change has a box, which names who it was.
-        if ended is not Result.SUPERSEDED and not (isinstance(told, Recovery) and told.state is ChangeState.SUPERSEDED):
-            groups.setdefault((found.by, ended), []).append((line(told.name), found))
+        if ended is not Result.SUPERSEDED and not (isinstance(each, Recovery) and each.state is ChangeState.SUPERSEDED):
+            groups.setdefault((found.by, ended), []).append((line(each.name), found))
     for (_, ended), adsets in groups.items():
         drifts = [of for _, of in adsets]
         yield Fact(DRIFT, drift(result, names([name for name, _ in adsets]), len(adsets), drifts, ended))
@@ -453,9 +453,9 @@ def _raw_adsets(campaign: str, report: SyncReport) -> Iterator[str]:
 def _raw_drifts(campaign: str, report: SyncReport) -> Iterator[str]:
     """Yield who else set the states of ad sets: of several with the same ones and the same person, once."""
     groups: dict[str, list[AdSetResult | Recovery]] = {}
-    for told, found in report.drifts:
+    for each, found in report.drifts:
         what = f"{_signs(found.added, found.removed)} by {line(found.by) or 'unknown'}".strip()
-        groups.setdefault(what, []).append(told)
+        groups.setdefault(what, []).append(each)
     for what, of in groups.items():
         yield f"{campaign} · {', '.join(map(_named, of))}: drift {what}"
 

@@ -94,16 +94,16 @@ def _is_yours(box: Box) -> bool:
 def _counts(result: RunResult, boxes: Sequence[Box]) -> dict[str, int]:
     """Return the counts of the whole run by words, without what is as it should be and what needs the reader."""
     counted = COUNTED_OF[result.action]
-    told = _TOLD_AS_NEEDS if needs_you(boxes) else frozenset[Result]()
+    elsewhere = _COUNTED_AS_NEEDS if needs_you(boxes) else frozenset[Result]()
     found: Counter[str] = Counter()
     for campaign in result.campaigns:
         for each in Result:
-            if each not in _NOT_COUNTED | told:
+            if each not in _NOT_COUNTED | elsewhere:
                 found[counted[each]] += campaign.count(each)
     return {would_be(result, word): found[word] for word in counted.values() if found[word]}
 
 
-_TOLD_AS_NEEDS = frozenset(
+_COUNTED_AS_NEEDS = frozenset(
     {
         Result.SKIPPED_PREFLIGHT, Result.FAILED, Result.SUPERSEDED, Result.UNVERIFIED, Result.ROLLBACK_FAILED,
         Result.NOT_ACTIVE, Result.NEEDS_ATTENTION,
@@ -188,8 +188,8 @@ def _quiet(result: RunResult) -> str:
 
 def preview(result: RunResult, boxes: Sequence[Box], rows: Iterable[tuple[str, str]]) -> str:
     """Return the most useful facts after the subject: what needs a person, else the campaigns with what changed."""
-    told = [_about(item) for box in boxes if box.who for item in box.items]
-    return " · ".join(told or [f"{name}: {text}" for name, text in rows] or [headline(result, boxes)])
+    needs = [_about(item) for box in boxes if box.who for item in box.items]
+    return " · ".join(needs or [f"{name}: {text}" for name, text in rows] or [headline(result, boxes)])
 
 
 # --- what is fine
@@ -213,7 +213,7 @@ def _only_deferred(result: RunResult) -> bool:
 def campaign_is_fine(result: RunResult, campaign: SyncReport) -> bool:
     """Return whether everything of a campaign that should run does, in the states that it should by the next run."""
     calm = {*QUIET, Result.ENDED, Result.OPTED_OUT} | ({Result.DEFERRED} if result.action is Action.SYNC else set())
-    told = (
+    noteworthy = (
         campaign.unmapped_states
         or campaign.recovered
         or campaign.unexplained
@@ -225,7 +225,7 @@ def campaign_is_fine(result: RunResult, campaign: SyncReport) -> bool:
     )
     return (
         campaign.success
-        and not told
+        and not noteworthy
         and all(adset.result in calm and not _is_noted(adset) for adset in campaign.adsets)
     )
 

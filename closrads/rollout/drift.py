@@ -65,7 +65,7 @@ def with_drift(
 def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> Mapping[Key, Trace]:
     """Return the drift of a campaign's ad sets; the ledger is read only if there may be some."""
     everything: tuple[AdSetResult | Recovery, ...] = (*report.adsets, *report.recovered)
-    keys = {key for told in everything if (key := _key(told, run_id, action))}
+    keys = {key for outcome in everything if (key := _key(outcome, run_id, action))}
     missing: dict[str, set[str | None]] = {}
     for adset_id, of_run in keys:
         missing.setdefault(adset_id, set()).add(of_run)
@@ -84,16 +84,16 @@ def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> 
     return {key: found for key in keys if (found := trace(changes[key[0]], key[1]))}
 
 
-def _key(told: AdSetResult | Recovery, run_id: str, action: Action) -> Key | None:
+def _key(outcome: AdSetResult | Recovery, run_id: str, action: Action) -> Key | None:
     """Return whose drift is to be looked for; None if there can be none, or if it is known."""
-    if told.drift:
+    if outcome.drift:
         return None
-    if isinstance(told, Recovery):
-        return None if told.state.is_open else (told.id, told.run_id)  # the run that died has told nobody
-    if told.result is Result.SUPERSEDED:
-        return told.id, None if action is Action.RECHECK else run_id
-    may_have_met = action is Action.SYNC and told.result in _BEGUN and (told.added or told.removed)
-    return (told.id, run_id) if may_have_met else None
+    if isinstance(outcome, Recovery):
+        return None if outcome.state.is_open else (outcome.id, outcome.run_id)  # the run that died has reported nothing
+    if outcome.result is Result.SUPERSEDED:
+        return outcome.id, None if action is Action.RECHECK else run_id
+    may_have_met = action is Action.SYNC and outcome.result in _BEGUN and (outcome.added or outcome.removed)
+    return (outcome.id, run_id) if may_have_met else None
 
 
 def _read_logs(
@@ -124,9 +124,9 @@ def _read_log(api: GraphApi, token: Secret, traces: Sequence[Trace]) -> Log:
 def _attributed(report: SyncReport, run_id: str, action: Action, traces: Mapping[Key, Trace], log: Log) -> SyncReport:
     drifts = {key: attributed(found, *log) for key, found in traces.items()}
 
-    def drift_of(told: AdSetResult | Recovery) -> Drift | None:
-        key = _key(told, run_id, action)
-        return drifts.get(key) if key else told.drift
+    def drift_of(outcome: AdSetResult | Recovery) -> Drift | None:
+        key = _key(outcome, run_id, action)
+        return drifts.get(key) if key else outcome.drift
 
     return replace(
         report,
