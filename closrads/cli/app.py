@@ -88,7 +88,7 @@ def common(
         typer.Option("--version", metavar=FLAG, is_eager=True, callback=_show_version, help="Print the version."),
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Process the options before a command."""
 
 
 @app.command("push-config", epilog=_examples("push-config old.env --stage prod", "push-config closrads.toml --dry-run"))

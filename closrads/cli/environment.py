@@ -95,7 +95,7 @@ def parameter_path(stage: str) -> str:
 def locate_stage(stage: str) -> StageLocation:
     """Return the resources of a stage, from this shell's environment variables or else from its deployed stack.
 
-    From then on, this process has patience with the ledger.
+    From then on, this process uses longer timeouts for the ledger.
     """
     be_patient()
     path, table, timezone = parameter_path(stage), os.environ.get(_TABLE, ""), os.environ.get(_ZONE, "")

@@ -33,13 +33,13 @@ from closrads.ledger.dynamodb import Table
 from closrads.ledger.runs import Runs
 
 Changes = dict[str, list[Change]]
-"""By run."""
+"""Changes by run id."""
 
 
 def history(  # noqa: PLR0913 - the command's options
     stage: str, *, slug: str | None, run_id: str | None, day: date | None, limit: int, to_json: bool
 ) -> None:
-    """Show the live runs, the newest first; of one run or one campaign also each ad set's change."""
+    """Show the live runs, newest first; for one run or one campaign, also the change of each ad set."""
     if run_id and day:
         raise UsageError("--run and --day: give one of them")
     with waiting("Reading the ledger"):
@@ -72,7 +72,7 @@ def history(  # noqa: PLR0913 - the command's options
 
 
 def _refuse_strangers(stage: str, slug: str | None, run_id: str | None, known: Collection[str]) -> None:
-    """Raise if nothing was found for want of such a run or such a campaign; those of the runs looked at are known."""
+    """Raise if the run or the campaign does not exist; `known` are the campaigns of the runs that were read."""
     if run_id and not known:
         raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}: {WHERE_IDS_ARE}")
     if run_id:
@@ -83,7 +83,7 @@ def _refuse_strangers(stage: str, slug: str | None, run_id: str | None, known: C
 
 
 def _noting(known: set[str], runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
-    """Yield the runs, and note which campaigns they had."""
+    """Yield the runs, and add their campaigns to `known`."""
     for run in runs:
         known.update(run.campaigns)
         yield run
@@ -97,7 +97,7 @@ def _without_end(table: Table, run: RunRecord) -> str:
 
 
 def _aftermath(table: Table, first: str) -> Aftermath:
-    """Return what the runs from one on made of the changes of each other."""
+    """Return what the runs since `first` did to each other's changes."""
     ledger, runs = Ledger(table), list(Runs(table).newest(first))
     undone = {
         (slug, about, change.before.id): run.run_id

@@ -32,21 +32,21 @@ Entry = Mapping[str, Any]
 
 
 class Listener(TextIOBase):
-    """A stream of log lines that hands those with certain messages to whoever wants to hear of them.
+    """A stream of log lines that passes those with certain messages to handlers.
 
-    These cannot disturb the run that writes the lines.
+    An exception in a handler does not affect the run that writes the lines.
     """
 
-    def __init__(self, heard_by: Mapping[str, Callable[[Entry], None]]) -> None:
-        self._heard_by = heard_by
+    def __init__(self, handlers: Mapping[str, Callable[[Entry], None]]) -> None:
+        self._handlers = handlers
 
     def write(self, text: str) -> int:
-        """Look at some lines, each of which is written at once."""
+        """Process complete lines: a line is never split over several writes."""
         for line in text.splitlines():
-            if any(f'"message":"{message}"' in line for message in self._heard_by):
+            if any(f'"message":"{message}"' in line for message in self._handlers):
                 entry = json.loads(line)
-                with suppress(Exception, SystemExit):  # rich raises the latter where nobody reads: no reason to stop
-                    self._heard_by[entry["message"]](entry)
+                with suppress(Exception, SystemExit):  # rich raises the latter for a closed pipe: no reason to stop
+                    self._handlers[entry["message"]](entry)
         return len(text)
 
 

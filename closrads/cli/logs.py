@@ -1,4 +1,4 @@
-"""`logs`: what the function has logged of one run, from CloudWatch."""
+"""`logs`: the log of one run, from CloudWatch."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,9 +20,9 @@ from closrads.redaction import one_line
 
 POLL_SECONDS = 2.0
 LATE = timedelta(minutes=1)
-"""Time by which a line may arrive after a later one; clocks differ by less, too."""
+"""Maximum delay of a line behind later ones; clocks differ by less."""
 LONGEST_RUN = timedelta(days=1)
-"""Time after its start in which a run is looked for; one that several invocations share may take hours."""
+"""Maximum duration of a run; one that several invocations share may take hours."""
 _ENDS = frozenset({"run.end", "run.failed"})
 """Messages of the last line of a run."""
 _STYLES = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow"}
@@ -40,7 +40,7 @@ class LogReader:
     _seen: set[str] = field(default_factory=set)
 
     def new_lines(self, until: datetime | None = None) -> Iterator[str]:
-        """Yield the lines that have not been yielded before, in the order of their times."""
+        """Yield the lines that have not been yielded before, in chronological order."""
         query: dict[str, Any] = {
             "logGroupName": self.group,
             "filterPattern": f'{{ $.run_id = "{self.run_id}" }}',
@@ -63,7 +63,7 @@ class LogReader:
 
 
 def logs(stage: str, run_id: str | None, *, follow: bool, to_json: bool) -> None:
-    """Print the lines of a run, by default of the newest live one; with `follow` as they come, until the run ends."""
+    """Print the log of a run, by default the newest live one; with `follow`, new lines until the run ends."""
     place = environment.locate_stage(stage)
     with waiting("Looking for the run and its log"):
         run_id = run_id or _newest(place)
@@ -122,7 +122,7 @@ def _print(out: Console, line: str, zone: ZoneInfo, *, to_json: bool) -> bool:
 
 
 def readable(entry: Mapping[str, Any], zone: ZoneInfo) -> str:
-    """Return a line of the log as a person reads it: time, level if it matters, message, fields."""
+    """Return a log line for a person: time, level unless it is INFO, message, fields."""
     moment = datetime.fromisoformat(str(entry["timestamp"])).astimezone(zone)
     level = "" if entry.get("level") == "INFO" else f"{entry.get('level')} "
     fields = " ".join(f"{name}={_text(value)}" for name, value in entry.items() if name not in _SHOWN_APART)

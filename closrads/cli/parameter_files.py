@@ -182,7 +182,7 @@ def _normalized(name: str, value: str) -> str:
 
 
 def warnings_about(file: ParameterFile) -> list[str]:
-    """Return what a file's author may not expect of it: values that are valid and yet do not do what they seem to.
+    """Return warnings about values that are valid, but do not have the effect that their author may expect.
 
     A mail from a provider's domain that SES sends is signed by SES, not by the provider, and so fails DMARC (Amazon SES
     Developer Guide, "Complying with DMARC authentication protocol").

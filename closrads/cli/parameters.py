@@ -48,7 +48,7 @@ def push_config(  # noqa: PLR0913 - the command's options
 ) -> int:
     """Put the parameters of a file, after showing the changes and asking for confirmation; return the exit status.
 
-    With a `kms_key`, every secret of the file is put under it: nothing tells which key an existing one is under.
+    With a `kms_key`, every secret in the file is put again: the key of an existing one cannot be read.
     """
     path = parameter_path(stage)
     wanted = _read(file)

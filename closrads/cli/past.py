@@ -1,4 +1,4 @@
-"""PURE: what became of what a run changed, told from the runs after it."""
+"""PURE: the later fate of a run's changes, derived from the runs after it."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,11 @@ from closrads.domain.targeting import region_keys
 from closrads.domain.targeting import states as codes
 
 Undone = Mapping[tuple[str, str, str], str]
-"""By campaign, run and ad set: the run that put the change back."""
+"""The undo that restored an ad set, by campaign, undone run and ad set."""
 
 
 def ids_of_day(day: date, zone: ZoneInfo) -> tuple[str, str]:
-    """Return what the ids of a day's runs lie between; the day is that of the zone."""
+    """Return the bounds of the run ids of a day in a time zone."""
     first, last = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
     return f"{first.astimezone(UTC):{RUN_ID_TIME}}", f"{last.astimezone(UTC):{RUN_ID_TIME}}"
 
@@ -34,7 +34,7 @@ def end_of(run: RunRecord) -> str:
 
 
 def of_campaign(run: RunRecord, slug: str) -> RunRecord:
-    """Return a run as if it had had one campaign only."""
+    """Return a run reduced to one campaign."""
     result = run.result and replace(
         run.result, campaigns=tuple(each for each in run.result.campaigns if each.slug == slug)
     )
@@ -42,9 +42,9 @@ def of_campaign(run: RunRecord, slug: str) -> RunRecord:
 
 
 def without_end(run: RunRecord, changes: Iterable[Change], later: Iterable[RunRecord]) -> str:
-    """Return what is to be said of a run that has no end.
+    """Return the description of a run without a recorded end.
 
-    A campaign has one run at a time, so one whose campaign a later run is done with is dead.
+    A campaign has one run at a time: if a later run has completed one of its campaigns, the run died.
     """
     if any(change.state.is_open for change in changes):
         return "it died or is at work; the next live run sees to what is half done"
@@ -54,7 +54,7 @@ def without_end(run: RunRecord, changes: Iterable[Change], later: Iterable[RunRe
 
 
 def outcome(run: RunRecord, if_without_end: str) -> str:
-    """Return what a run did, in counts."""
+    """Return the counts of a run as text."""
     if run.result is None:
         return if_without_end
     errors = errors_of(run)
@@ -62,19 +62,19 @@ def outcome(run: RunRecord, if_without_end: str) -> str:
 
 
 def errors_of(run: RunRecord) -> list[str]:
-    """Return what went wrong in a run."""
+    """Return the errors of a run."""
     campaigns = run.result.campaigns if run.result else ()
     return [f"{each.slug}: {error}" for each in campaigns for error in each.errors]
 
 
 def drifts_of(run: RunRecord) -> list[str]:
-    """Return what a run found that somebody else had done to the states of ad sets."""
+    """Return the drift that a run found, one line per ad set."""
     campaigns = run.result.campaigns if run.result else ()
     return [f"{each.slug}: {of.name}: {drift(found)}" for each in campaigns for of, found in each.drifts]
 
 
 def undone_runs(run: RunRecord) -> dict[str, str]:
-    """Return which run an undo was about, by campaign."""
+    """Return the run that an undo restored, by campaign."""
     if run.action is not Action.UNDO or run.result is None:
         return {}
     return {each.slug: each.about_run for each in run.result.campaigns if each.about_run}
@@ -91,7 +91,7 @@ class Aftermath:
                 self._runs.setdefault(slug, []).append(run)
 
     def of(self, change: Change) -> str:
-        """Return what became of a change later, and which run did it; empty if nothing did."""
+        """Return what happened to a change later, and in which run; empty if nothing did."""
         if undo := self._undone.get((change.campaign, change.run_id, change.before.id)):
             return f"undone by {undo}"
         if change.state.is_open:
@@ -102,7 +102,7 @@ class Aftermath:
         return f"by {mover.action} {mover.run_id}"
 
     def _at_work(self, slug: str, moment: datetime) -> RunRecord | None:
-        """Return the run that had the campaign then: there is one at a time."""
+        """Return the run that held the campaign at the time; there is only one at a time."""
         runs = self._runs.get(slug, [])
         index = bisect_right(runs, moment, key=lambda run: run.started_at)
         return runs[index - 1] if index else None
@@ -115,7 +115,7 @@ def states_of(change: Change) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def change_line(change: Change, aftermath: Aftermath) -> tuple[str, str, str, str]:
-    """Return the cells of a change: campaign, ad set, states, what became of it."""
+    """Return the table cells of a change: campaign, ad set, states, outcome."""
     state = change.state.value.replace("_", " ")
     if change.state is ChangeState.VERIFIED:
         state = "done"
@@ -124,7 +124,7 @@ def change_line(change: Change, aftermath: Aftermath) -> tuple[str, str, str, st
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:
-    """Return a run for machines."""
+    """Return a run as a JSON object."""
     return {
         "run_id": run.run_id,
         "action": run.action.value,
@@ -140,7 +140,7 @@ def run_json(run: RunRecord) -> dict[str, Any]:
 
 
 def change_json(change: Change, aftermath: Aftermath) -> dict[str, Any]:
-    """Return a change for machines."""
+    """Return a change as a JSON object."""
     added, removed = states_of(change)
     return {
         "campaign": change.campaign,

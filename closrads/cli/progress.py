@@ -1,4 +1,4 @@
-"""The progress of a live run by ad set and wave: bars on a terminal, lines elsewhere, from what the run logs."""
+"""The progress of a live run by ad set and wave, from its log: bars on a terminal, lines elsewhere."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,24 +14,24 @@ from closrads.domain.request import Action
 from closrads.domain.results import Result
 from closrads.redaction import one_line
 
-Hearing = Mapping[str, Callable[[Entry], None]]
-"""By message of the log, who wants to hear of it."""
+Handlers = Mapping[str, Callable[[Entry], None]]
+"""Handlers of log entries, by message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that has happened to a campaign in a live run."""
+    """One step of a campaign in a live run."""
 
     campaign: str
     done: int
     total: int
-    """Ad sets that are to be changed, as far as it is known."""
+    """Number of ad sets to be changed, as far as known."""
     said: str
 
 
 @dataclass(slots=True)
 class Steps:
-    """Counts ad sets, by campaign."""
+    """Counts the ad sets of each campaign."""
 
     action: Action
     show: Callable[[Step], None]
@@ -39,8 +39,8 @@ class Steps:
     _total: dict[str, int] = field(default_factory=dict)
     _waves: dict[str, int] = field(default_factory=dict)
 
-    def hearing(self) -> Hearing:
-        """Return what is to be heard of."""
+    def handlers(self) -> Handlers:
+        """Return the handlers of the log entries that show progress."""
         return {"wave.start": self._wave, "adset.result": self._adset}
 
     def _wave(self, entry: Entry) -> None:
@@ -48,21 +48,21 @@ class Steps:
         self._total[slug] = self._done.setdefault(slug, 0) + size + left
         number = self._waves[slug] = self._waves.get(slug, 0) + 1
         rest = f", {left} after that" if left else ""
-        self._tell(slug, f"wave {number}: {several(size, 'ad set')}{rest}")
+        self._report(slug, f"wave {number}: {several(size, 'ad set')}{rest}")
 
     def _adset(self, entry: Entry) -> None:
         slug = entry["campaign"]
-        self._done[slug] += 1  # a wave has begun before
+        self._done[slug] += 1  # its wave has set it to a number
         word = WORDINGS[self.action].labels[Result(entry["result"])]
-        self._tell(slug, f"{self._done[slug]} of {self._total[slug]}: {one_line(entry['adset_name'])}: {word}")
+        self._report(slug, f"{self._done[slug]} of {self._total[slug]}: {one_line(entry['adset_name'])}: {word}")
 
-    def _tell(self, slug: str, said: str) -> None:
+    def _report(self, slug: str, said: str) -> None:
         self.show(Step(slug, self._done[slug], self._total[slug], said))
 
 
 @contextmanager
-def showing_progress(action: Action, what: str, *, quiet: bool = False) -> Iterator[Hearing]:
-    """Show the progress of a live run within the `with` body; yield what is to be heard of its log."""
+def showing_progress(action: Action, what: str, *, quiet: bool = False) -> Iterator[Handlers]:
+    """Show the progress of a live run within the `with` body; yield the handlers of its log entries."""
     console = stderr_console()
     if quiet:
         yield {}
@@ -73,13 +73,13 @@ def showing_progress(action: Action, what: str, *, quiet: bool = False) -> Itera
             redirect_stdout=False,  # printed metrics must go to the log
         )  # fmt: skip
         with bars:
-            yield Steps(action, _Bars(bars, what).show).hearing()
+            yield Steps(action, _Bars(bars, what).show).handlers()
     else:
-        yield Steps(action, lambda step: say(f"{step.campaign}: {step.said}")).hearing()
+        yield Steps(action, lambda step: say(f"{step.campaign}: {step.said}")).handlers()
 
 
 class _Bars:
-    """One bar for each campaign, below what is being done."""
+    """One bar for each campaign, below a description of the run."""
 
     def __init__(self, bars: Progress, what: str) -> None:
         self._bars = bars
@@ -87,7 +87,7 @@ class _Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def show(self, step: Step) -> None:
-        """Move the bar of a campaign."""
+        """Update the bar of a campaign."""
         if step.campaign not in self._tasks:
             self._tasks[step.campaign] = self._bars.add_task(step.campaign)
         description = f"{step.campaign}: {step.said}"

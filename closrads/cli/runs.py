@@ -20,7 +20,7 @@ from closrads.cli.doctor.findings import Finding
 from closrads.cli.doctor.live_rights import missing_rights
 from closrads.cli.environment import CALL_SECONDS, StageLocation
 from closrads.cli.log import Entry, Listener, Tee, logged_to
-from closrads.cli.progress import Hearing, showing_progress
+from closrads.cli.progress import Handlers, showing_progress
 from closrads.cli.summary import campaigns, footline, headline, learning, meaning_of_signs, several, switches
 from closrads.cli.terminal import (
     FAILED,
@@ -45,30 +45,30 @@ from closrads.redaction import one_line
 from closrads.sync import refuse_undo_while_paused, with_options_of_plan
 
 LOGS = ROOT / "build/log" if (ROOT / "pyproject.toml").is_file() else Path(get_app_dir("closrads")) / "log"
-"""In the checkout; where the commands are installed, in the user's own folder."""
-MAIL_TROUBLE = ("mail.failed", "mail.refused", "mail.defect")
-"""Messages of the log that say why somebody did not get the report."""
+"""In the checkout, or in the user's folder of the installed commands."""
+MAIL_FAILURES = ("mail.failed", "mail.refused", "mail.defect")
+"""Log messages that say why a recipient did not get the report."""
 WHERE_IDS_ARE = f"ids stand at the foot of each report, and in `{PROGRAM} history`"
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a command is to go about it."""
+    """Options that several commands share."""
 
     yes: bool
-    """Do not ask."""
+    """Whether to skip the confirmation."""
     to_json: bool
     verbose: bool
-    """Show the log as it comes."""
+    """Whether to show log lines as they arrive."""
     mail: bool = False
-    """Mail the report of a dry run, too."""
+    """Whether to mail the report of a dry run, too."""
 
 
 def run(event: str, stage: str, options: RunOptions, *, plan_id: str | None = None) -> int:
-    """Hand an event to the handler, show what came of it, and return the exit status.
+    """Pass an event to the handler, show the result, and return the exit status.
 
-    A live sync without a plan shows one first: what is agreed to is what is done. An empty plan id, as of a variable
-    that was never set, is refused: without it, anything would be carried out.
+    A live sync without a plan id first shows its plan, and carries out exactly that. An empty plan id, as from an unset
+    variable, is refused: it would allow any plan.
     """
     content = _event(event)
     if plan_id is not None and isinstance(content, dict):
@@ -108,9 +108,9 @@ def run(event: str, stage: str, options: RunOptions, *, plan_id: str | None = No
 def _perform_as_shown(
     event: Any, request: RunRequest, settings: Settings, place: StageLocation, options: RunOptions
 ) -> RunResult | None:
-    """Show the plan of a live sync, ask, and carry out exactly that plan; return None if it is not agreed to.
+    """Show the plan of a live sync, ask, and carry out exactly that plan; return None if it is not confirmed.
 
-    If the plan has changed in the meantime, the new one is shown and asked about.
+    If the plan has changed in the meantime, the new one has to be confirmed.
     """
     event = own_event(event)
     looked = {**event, "dry_run": True, "notify": False}
@@ -223,43 +223,43 @@ def _intent(request: RunRequest, settings: Settings, place: StageLocation) -> st
 
 
 def _perform(event: Any, request: RunRequest, place: StageLocation, options: RunOptions) -> RunResult:
-    """Return what the handler says of a run, also of one that failed.
+    """Run the handler and return its result, even if the run failed.
 
-    The log goes to a file, for a run by hand leaves none in CloudWatch.
+    The log goes to a file: a run in a shell leaves none in CloudWatch.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     kind = f"{'dry' if request.dry_run else 'live'}-{request.action}"
     path = LOGS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{place.stage}-{kind}.jsonl"
     what = f"{'Dry run' if request.dry_run else 'LIVE run'}, {request.action}: asking CLOSRTECH and Meta"
-    troubles: list[str] = []
-    hearing = dict.fromkeys(MAIL_TROUBLE, lambda entry: troubles.append(_why(entry)))
+    failures: list[str] = []
+    handlers = dict.fromkeys(MAIL_FAILURES, lambda entry: failures.append(_why(entry)))
     with path.open("a", encoding="utf-8") as file:
         try:
-            with _shown(what, request, options) as more, logged_to(_streams(file, {**hearing, **more}, options)):
+            with _shown(what, request, options) as more, logged_to(_streams(file, {**handlers, **more}, options)):
                 return RunResult.from_json(handler.handle(event, environment.clock()))
         except SyncFailed as failure:
             return RunResult.from_json(failure.result)
         except KeyboardInterrupt:
             _stop(request, path, file)
         finally:
-            for trouble in troubles:
-                say(f"The report was not mailed: {trouble}", style="red")
+            for failure in failures:
+                say(f"The report was not mailed: {failure}", style="red")
             say(f"log: {path}", style="dim")
 
 
 @contextmanager
-def _shown(what: str, request: RunRequest, options: RunOptions) -> Iterator[Hearing]:
-    """Show that a run goes on; yield what is to be heard of its log for that."""
+def _shown(what: str, request: RunRequest, options: RunOptions) -> Iterator[Handlers]:
+    """Show the progress of a run; yield the handlers of log entries that this needs."""
     if request.dry_run:
         with waiting(what, quiet=options.verbose):
             yield {}
     else:
-        with showing_progress(request.action, what, quiet=options.verbose) as hearing:
-            yield hearing
+        with showing_progress(request.action, what, quiet=options.verbose) as handlers:
+            yield handlers
 
 
-def _streams(file: TextIO, hearing: Hearing, options: RunOptions) -> Tee:
-    return Tee(file, Listener(hearing), *([sys.stderr] if options.verbose else []))
+def _streams(file: TextIO, handlers: Handlers, options: RunOptions) -> Tee:
+    return Tee(file, Listener(handlers), *([sys.stderr] if options.verbose else []))
 
 
 def _why(entry: Entry) -> str:
@@ -267,7 +267,7 @@ def _why(entry: Entry) -> str:
 
 
 def _stop(request: RunRequest, path: Path, log: TextIO) -> NoReturn:
-    """End this process at once: its other threads would go on writing at Meta. The ledger is made for that."""
+    """End this process at once, or its other threads would continue writing to Meta; the ledger allows recovery."""
     try:
         if not request.dry_run:
             say("What is half done, the next live run finishes or undoes", style="yellow")
@@ -279,7 +279,7 @@ def _stop(request: RunRequest, path: Path, log: TextIO) -> NoReturn:
 
 
 def _is_kept(result: RunResult, place: StageLocation) -> bool:
-    """Tell whether `history` shows the run."""
+    """Return whether `history` shows the run."""
     try:
         return bool(place.table) and Runs(place.ledger_table()).exists(result.run_id)
     except LedgerError:

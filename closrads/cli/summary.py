@@ -1,4 +1,4 @@
-"""PURE: what a run did, in the words and lines of a terminal."""
+"""PURE: the result of a run as lines for a terminal."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from closrads.domain.drift import Drift
 from closrads.domain.results import AdSetResult, MailOutcome, Result, RunResult, SyncReport
 
 MAX_UNCHANGED = 5
-"""Ad sets that are as they should be and are still listed one by one."""
+"""Maximum number of unchanged ad sets that are listed individually."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One ad set in a table."""
+    """The table row of an ad set."""
 
     name: str
     word: str
@@ -41,19 +41,19 @@ def states(added: Sequence[str], removed: Sequence[str]) -> str:
 
 
 def drift(found: Drift) -> str:
-    """Return what somebody else did to the states of an ad set, and who that was."""
+    """Return how somebody else changed the states of an ad set, and who."""
     what = f": {signs}" if (signs := states(found.added, found.removed)) else ""
     when = f" at {found.at:%Y-%m-%d %H:%M} UTC" if found.at else ""
     return f"its states were changed by {found.by or 'somebody else'}{when}{what}"
 
 
 def several(number: int, noun: str) -> str:
-    """Return a number of things."""
+    """Return a number with its noun, in the plural if needed."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def counted(result: RunResult) -> str:
-    """Return the counts as a text, empty if there is nothing to count in a run that failed."""
+    """Return the counts as text; empty for a failed run without any."""
     wording = WORDINGS[result.action]
     found: Counter[str] = Counter()
     for outcome, number in result.outcomes().items():
@@ -68,14 +68,14 @@ def counted(result: RunResult) -> str:
 
 
 def headline(result: RunResult) -> str:
-    """Return the first line: what kind of run, how it ended, what it did."""
+    """Return the first line: the kind of run, its outcome, and its counts."""
     kind = f"{'Dry run' if result.dry_run else 'Live run'}, {result.action}"
     end = ": ".join(filter(None, ("" if result.success else "FAILED", counted(result))))
     return f"{kind}: {end}, in {result.duration_ms / 1000:.1f} s"
 
 
 def learning(result: RunResult) -> str:
-    """Return of how many ad sets the learning phase starts anew, and who had not left it; empty if of none."""
+    """Return how many learning phases restart, and which were still in progress; empty if none restarts."""
     if not (count := result.restarts_learning):
         return ""
     restart = "would restart" if result.dry_run else "restarts" if count == 1 else "restart"
@@ -89,20 +89,20 @@ def _with_day(name: str, since: str | None) -> str:
 
 
 def meaning_of_signs(result: RunResult) -> str:
-    """Return what + and − mean in this run, empty if that is the change of today or there are none."""
+    """Return the meaning of + and − in this run; empty if they are today's changes, or if there are none."""
     changes = (adset.added or adset.removed for campaign in result.campaigns for adset in campaign.adsets)
     return WORDINGS[result.action].signs if any(changes) else ""
 
 
 def switches(result: RunResult) -> Iterator[str]:
-    """Yield what is paused or off, and since when."""
+    """Yield what is paused or switched off, and since when."""
     for switch in result.switched_off:
         since = f"since {switch.since:%Y-%m-%d %H:%M} UTC"
         yield f"Off {since}: {switch.slug}" if switch.slug else f"Paused {since}: nothing new is begun"
 
 
 def footline(result: RunResult, stage: str, *, is_kept: bool) -> str:
-    """Return the last lines: how to carry out a dry run's plan, how to find the run again, and what it cost."""
+    """Return the last lines: how to carry out a dry run's plan, the run's id, and its number of calls."""
     changes = any(campaign.adsets_updated for campaign in result.campaigns)
     of_stage = "" if stage == DEFAULT_STAGE else f" --stage {stage}"
     plan = f"Plan {result.plan_id}: {PROGRAM} run live --plan {result.plan_id}{of_stage}\n"
@@ -151,7 +151,7 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
 
 
 def _of_damping(campaign: SyncReport) -> Iterator[str]:
-    """Yield what the limits on demand keep from being done today."""
+    """Yield what the limits on demand hold back today."""
     if campaign.below_min_demand:
         yield f"too few leads to count (limits/min_demand): {', '.join(campaign.below_min_demand)}"
     alike = defaultdict[tuple[bool, date, date], list[str]](list)
@@ -165,7 +165,7 @@ def _of_damping(campaign: SyncReport) -> Iterator[str]:
 
 
 def _of_opt_outs(campaign: SyncReport) -> Iterator[str]:
-    """Yield what is to be known of the patterns by which ad sets of a campaign are left alone."""
+    """Yield the warnings about the `skip_adsets` of a campaign."""
     if campaign.unmatched_patterns:
         patterns = ", ".join(f"“{pattern}”" for pattern in campaign.unmatched_patterns)
         yield f"no ad set that is on now matches {patterns} of campaigns/{campaign.slug}/skip_adsets"

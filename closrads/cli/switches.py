@@ -1,4 +1,4 @@
-"""`pause` and `resume`: what keeps anything new from being begun, in a stage or in one campaign."""
+"""`pause` and `resume`: the switches that keep new changes from being started, in a stage or in one campaign."""
 
 from collections.abc import Mapping
 from datetime import UTC
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class _Switch(NamedTuple):
-    """The parameter that stops everything, or one campaign."""
+    """The parameter that switches everything off, or one campaign."""
 
     name: str
     stops: bool
-    """The value at which it stops."""
+    """The value that means off."""
     what: str
 
     @classmethod
@@ -35,20 +35,20 @@ class _Switch(NamedTuple):
         return cls(f"campaigns/{slug}/enabled", stops=False, what=f"campaign {slug} of stage {stage}")
 
     def since(self, store: "SSMClient", path: str) -> str:
-        """Return since when it stops; empty if it does not."""
+        """Return since when it has been off; empty if it is on."""
         found = store.get_parameters(Names=[f"{path}/{self.name}"])["Parameters"]
         if not found or truth_of(found[0]["Value"]) is not self.stops:
             return ""
         return f"since {found[0]['LastModifiedDate'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
     def put(self, store: "SSMClient", path: str, *, stop: bool) -> None:
-        """Stop, or go on."""
+        """Switch off, or on."""
         value = "true" if stop is self.stops else "false"
         store.put_parameter(Name=f"{path}/{self.name}", Value=value, Type="String", Overwrite=True)
 
 
 def pause(slug: str | None, stage: str) -> None:
-    """Stop everything or one campaign, and print what is at work."""
+    """Pause everything or one campaign, and print the active runs."""
     path, switch, store = parameter_path(stage), _Switch.of(slug, stage), boto3.client("ssm", config=AWS_CLIENT)
     out = stdout_console()
     with waiting("Pausing"):
@@ -65,7 +65,7 @@ def pause(slug: str | None, stage: str) -> None:
 
 
 def resume(slug: str | None, stage: str) -> None:
-    """Let everything or one campaign go on, and print what is still off."""
+    """Resume everything or one campaign, and print what is still off."""
     path, switch, store = parameter_path(stage), _Switch.of(slug, stage), boto3.client("ssm", config=AWS_CLIENT)
     with waiting("Resuming"):
         there = read_parameters(store, path)
@@ -100,7 +100,7 @@ def _refuse_unknown(slug: str, stage: str, there: Mapping[str, str]) -> None:
 
 
 def _refuse_incomplete(path: str, wanted: Mapping[str, str]) -> None:
-    """Refuse what would stop every run: a campaign that is off may be incomplete, one that is on may not."""
+    """Refuse to switch on an incomplete campaign, which would make every run fail."""
     try:
         parse_settings(path, wanted, {})
     except ConfigError as error:
@@ -108,7 +108,7 @@ def _refuse_incomplete(path: str, wanted: Mapping[str, str]) -> None:
 
 
 def _at_work(slug: str | None, stage: str, there: Mapping[str, str]) -> list[str]:
-    """Return what runs are at work, and when each will have stopped."""
+    """Return a line for each active run, with the latest time at which it stops."""
     usual = there.get("limits/wave_size", str(Limits().wave_size))
     lines = []
     try:

@@ -24,14 +24,14 @@ from closrads.redaction import Secret, one_line
 from closrads.webhook import APP_SECRET, VERIFY_TOKEN
 
 APP_TOKEN = "CLOSRADS_APP_TOKEN"  # noqa: S105 - the name of a variable
-"""The variable from which scripts give the app token; it is never stored."""
+"""The environment variable with which scripts provide the app token; it is never stored."""
 OBJECT = "ad_account"
 MAX_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a stage's subscriptions are made of."""
+    """The parameters of a stage's subscriptions."""
 
     url: str
     settings: Settings
@@ -64,7 +64,7 @@ class State:
     """The state of one subscription."""
 
     what: str
-    """The app's own, or an ad account."""
+    """`app`, or an ad account."""
     problem: str
     """Why it does not work; empty if it does."""
 
@@ -113,7 +113,7 @@ def _url(stage: str) -> str:
 
 
 def _app_token() -> tuple[str, Secret]:
-    """Return the app's id and its token, from the variable or else from the person at the terminal."""
+    """Return the app's id and its token, from the environment variable or else from a prompt."""
     text = os.environ.get(APP_TOKEN, "")
     if not text and is_interactive():
         text = typer.prompt("App token: the app's id, |, and the app secret", hide_input=True, err=True)
@@ -128,7 +128,7 @@ def _app_token() -> tuple[str, Secret]:
 
 
 def _subscribe(setup: Setup) -> Iterator[State]:
-    """Subscribe the app, then each ad account; only what failed is told of."""
+    """Subscribe the app, then each ad account; yield only the failures."""
     params = {
         "object": OBJECT,
         "callback_url": setup.url,

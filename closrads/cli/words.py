@@ -1,4 +1,4 @@
-"""The words of a terminal: labels of results, as an operator knows them from the documentation."""
+"""Labels of results on a terminal, as in the documentation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

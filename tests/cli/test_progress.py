@@ -70,8 +70,8 @@ def test_a_reader_that_goes_away_stops_no_run() -> None:
 
 def test_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     """An ad set may be called [red], and have a line break."""
-    with progress.showing_progress(Action.SYNC, "asking") as hearing:
-        hearing["wave.start"]({"campaign": "veterans", "adsets": 1, "left": 0})
-        hearing["adset.result"]({"campaign": "veterans", "adset_name": "[red]\nBroad", "result": "reverted"})
+    with progress.showing_progress(Action.SYNC, "asking") as handlers:
+        handlers["wave.start"]({"campaign": "veterans", "adsets": 1, "left": 0})
+        handlers["adset.result"]({"campaign": "veterans", "adset_name": "[red]\nBroad", "result": "reverted"})
 
     assert capsys.readouterr().err.splitlines()[1].startswith("veterans: 1 of 1: [red] Broad: ")

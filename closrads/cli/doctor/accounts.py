@@ -26,7 +26,7 @@ TIER_NAMES: Mapping[int, str] = {SMALLEST: "Limited", LARGEST: "Full"}
 
 
 def check_account(account: str, slugs: Sequence[str], api: GraphApi) -> Iterator[Finding]:
-    """Check whether the token's owner may change the ads of an ad account, which campaigns name by a parameter."""
+    """Check whether the token's owner may change ads in the ad account of the campaigns `slugs`."""
     name = f"ad account {account}"
     try:
         found = api.get_once(account, {"fields": "id,name,account_status,user_tasks"}, has_id)
@@ -55,19 +55,19 @@ def check_account(account: str, slugs: Sequence[str], api: GraphApi) -> Iterator
 def check_tier(
     account: str, campaigns: Sequence[CampaignConfig], api: GraphApi, recall: Callable[[], KnownTier | None]
 ) -> Iterator[Finding]:
-    """Tell an ad account's access tier, and how far it reaches for the largest ad set there."""
+    """Check the access tier of an ad account against its largest ad set."""
     name = f"access tier {account}"
     api.quota.max_wait_seconds = 0  # no retries
     adsets: list[AdSetSnapshot] = []
     for campaign_id in (each for campaign in campaigns for each in campaign.fb_campaign_ids):
         try:
             adsets += get_active_adsets(api, campaign_id)
-        except MetaError as error:  # the check of the Meta campaign says so
+        except MetaError as error:  # the check of the Meta campaign reports it
             if error.code == TOKEN_DEAD:
                 raise
     recalled = None
     if api.quota.limit is None:
-        with suppress(LedgerError):  # the check of the ledger says so
+        with suppress(LedgerError):  # the check of the ledger reports it
             recalled = recall()
     points = recalled.points if recalled else api.quota.limit
     if points is None:

@@ -1,4 +1,4 @@
-"""Whether the deployed function has the code that is here, by the checksums in the directory of its package."""
+"""The check of the deployed code: the checksums in the directory of its package against the local files."""
 
 from collections.abc import Iterator, Mapping
 from io import BytesIO
@@ -14,17 +14,17 @@ from closrads.redaction import one_line
 
 NAME = "deployed code"
 DIRECTORY_BYTES = 1_000_000
-"""The end of the package that is read: its directory has about 300 kB, all of it 6 MB."""
+"""Size of the end of the package that is read: the directory has about 300 kB, the package 6 MB."""
 _NOT_PACKED = ("closrads/cli/", "closrads/__main__.py")
-"""The Makefile takes these out."""
+"""Files that the Makefile removes from the package."""
 
 
 def check_code(function: str, clients: Clients) -> Iterator[Finding]:
-    """Compare the files of the function's package with those here; the libraries in it are not compared."""
+    """Compare the files in the function's package with the local ones, except for libraries."""
     found = clients["lambda"].get_function(FunctionName=function)
     try:
         there = _ours(packed_checksums(_end_of(found["Code"]["Location"])))
-    except (requests.RequestException, BadZipFile) as error:  # whose message may have the address, which is a key
+    except (requests.RequestException, BadZipFile) as error:  # its message may contain the presigned URL
         yield warning(NAME, f"not checked: the package cannot be read ({type(error).__name__})", "try again later")
         return
     here = _ours(checksums_of(ROOT))
@@ -42,7 +42,7 @@ def packed_checksums(end: bytes) -> dict[str, int]:
     Raises
     ------
     BadZipFile
-        It is none, or more of it is needed.
+        It is not a ZIP file, or the directory is longer.
     """
     with ZipFile(BytesIO(end)) as package:
         return {each.filename: each.CRC for each in package.infolist()}
@@ -55,7 +55,7 @@ def checksums_of(folder: Path) -> dict[str, int]:
 
 
 def _ours(checksums: Mapping[str, int]) -> dict[str, int]:
-    """Leave out libraries, folders, byte-code, and what is not packed."""
+    """Return the checksums of packed source files: no libraries, folders or byte-code."""
     return {
         name: checksum
         for name, checksum in checksums.items()

@@ -1,4 +1,4 @@
-"""What a check of `doctor` finds; a failing check never stops the others."""
+"""Checks and their findings; a failing check never stops the others."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ Clients = Mapping[str, Any]
 
 
 def ok(check: str, said: str) -> Finding:
-    """Return a finding that all is well."""
+    """Return a finding without a problem."""
     return Finding(check, Verdict.OK, said)
 
 
@@ -70,7 +70,7 @@ def warning(check: str, said: str, remedy: str = "") -> Finding:
 
 
 def failed(check: str, said: str, remedy: str) -> Finding:
-    """Return a finding that makes runs fail, now or soon."""
+    """Return a finding of a problem that makes runs fail, now or soon."""
     return Finding(check, Verdict.FAILED, said, remedy)
 
 
@@ -85,7 +85,7 @@ def run_check(check: Check) -> list[Finding]:
 def error_finding(check: Check, error: Exception) -> Finding:
     """Return the finding for a check that raised an exception."""
     if isinstance(error, LedgerError) and isinstance(error.__context__, ClientError):
-        error = error.__context__  # it tells a missing right
+        error = error.__context__  # it names the missing permission
     said = one_line(str(error))
     match error:
         case ClientError() if (code := error.response["Error"]["Code"]) in ACCESS_DENIED_CODES:

@@ -1,4 +1,4 @@
-"""The checks of what all of Meta's ad accounts share: the regions, and the version of the Graph API."""
+"""The checks of the table of regions, and of the version of the Graph API."""
 
 import json
 import math
@@ -14,9 +14,9 @@ from closrads.report.wording import API_NOTICE_DAYS
 from closrads.state_mapper import REGION_FILE
 
 END_IS_NEAR_DAYS = 30
-"""Days before the announced end of a version of Meta's API from which it is a failure."""
+"""Days before the announced end of a version of Meta's API in which the finding is a failure."""
 VERSION_GONE = 2635
-"""Marketing API "Error Codes"."""
+"""Code of a call to a version that has ended (Marketing API "Error Codes")."""
 
 
 def check_regions(api: GraphApi) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def check_regions(api: GraphApi) -> Iterator[Finding]:
 def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]:
     """Check whether the version of Meta's API has ended or may end soon.
 
-    Meta's header warns only once the end has come; before that there is what Meta has announced, or what is expected.
+    Meta's header warns only after the end; before it, the announced end or the expected one counts.
     """
     name = f"Graph API {API_VERSION}"
     remedy = "read Meta's changelog, update facebook-business and API_VERSION in closrads/meta/graph.py, test, deploy"

@@ -1,4 +1,4 @@
-"""The checks of the ledger: its table, its backup, and the changes that are still open in it."""
+"""The checks of the ledger: its table, its backup, and its open changes."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -49,7 +49,7 @@ def check_ledger(place: StageLocation, clients: Clients) -> Iterator[Finding]:
 
 
 def check_open_changes(slugs: Sequence[str], table: Table) -> Iterator[Finding]:
-    """Look for changes that earlier runs have begun and neither finished nor undone, of campaigns that are off, too."""
+    """Look for open changes of earlier runs, also in campaigns that are switched off."""
     name = "open changes"
     found = map_concurrently(Ledger(table).open_changes, slugs, MAX_CONCURRENT_QUERIES)
     changes = sorted((change for of_campaign in found for change in of_campaign), key=lambda each: each.prepared_at)

@@ -1,4 +1,4 @@
-"""What a live run would lack: a dry run only reads, so a token that may not write passes it."""
+"""The rights that a live run would lack: a dry run only reads, so a read-only token passes it."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,7 +16,7 @@ MAX_CONCURRENT_CHECKS = 10
 
 
 def missing_rights(campaigns: Sequence[CampaignConfig], settings: Settings, clock: Clock) -> list[Finding]:
-    """Return what keeps the tokens of these campaigns from changing ads; what Meta does not tell is left out."""
+    """Return what keeps these campaigns' tokens from changing ads, as far as Meta tells."""
     found = map_concurrently(run_check, list(_checks(campaigns, settings, clock)), MAX_CONCURRENT_CHECKS)
     return [finding for findings in found for finding in findings if finding.verdict is Verdict.FAILED]
 

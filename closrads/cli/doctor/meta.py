@@ -1,4 +1,4 @@
-"""Which checks of Meta are due: each token, ad account and Meta campaign once."""
+"""The checks of Meta that a stage needs: each token, ad account and Meta campaign once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

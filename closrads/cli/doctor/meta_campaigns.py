@@ -65,7 +65,7 @@ def _restricted_categories(campaign: JsonObject) -> list[str]:
 
 
 def check_opt_outs(campaign: CampaignConfig, api: GraphApi) -> Iterator[Finding]:
-    """Check whether each pattern of a campaign's `skip_adsets` names an ad set, be it on or off, and leaves some."""
+    """Check that each pattern of `skip_adsets` matches an ad set, on or off, and that not all ad sets are matched."""
     name = f"ad sets left alone: {campaign.slug}"
     parameter = f"campaigns/{campaign.slug}/skip_adsets"
     names: list[str] = []

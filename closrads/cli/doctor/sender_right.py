@@ -1,4 +1,4 @@
-"""The check of `doctor` on which identities of SES the function may send as."""
+"""The check of the SES identities that the function may send as."""
 
 from collections.abc import Iterator
 from email.utils import parseaddr
@@ -11,7 +11,7 @@ from closrads.cli.doctor.stack import StackState
 from closrads.cli.environment import StageLocation, stack_name
 
 ANY = "*"
-"""Value of the template's SenderIdentity that allows every identity."""
+"""Value of the template's parameter SenderIdentity that allows every identity."""
 _RIGHTS = "cloudformation:DescribeStacks, ses:GetAccount and ses:GetEmailIdentity"
 
 
@@ -25,10 +25,10 @@ def checks_of_sender_right(
 
 
 def check_sender_right(place: StageLocation, sender: str, clients: Clients) -> Iterator[Finding]:
-    """Check that the function may send as the sender's identity, and as no other once SES allows that.
+    """Check that the function may send as the sender's identity and, outside the SES sandbox, as no other.
 
-    In its sandbox, SES also checks the right to the identities of the recipients, so any must be allowed (Amazon SES
-    Developer Guide, "Request production access"). A stack of an older template, without the parameter, has no finding.
+    In its sandbox, SES also checks the right to the recipients' identities, so all must be allowed (Amazon SES
+    Developer Guide, "Request production access"). A stack of an older template, without the parameter, yields nothing.
     """
     name = "SES right"
     found = clients["cloudformation"].describe_stacks(StackName=stack_name(place.stage))["Stacks"][0]

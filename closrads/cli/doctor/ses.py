@@ -23,7 +23,7 @@ from closrads.cli.environment import StageLocation
 
 
 def check_account_of_ses(recipients: Sequence[str], clients: Clients) -> Iterator[Finding]:
-    """Check whether SES accepts mail to any recipient; if it does not, name those whom it refuses."""
+    """Check whether SES accepts mail to any recipient; if not, name the ones that it refuses."""
     name = "SES account"
     account = clients["sesv2"].get_account()
     region = clients["sesv2"].meta.region_name
@@ -67,7 +67,7 @@ def check_sender(sender: str, clients: Clients) -> Iterator[Finding]:
 
 
 def _recipients(recipients: Sequence[str], clients: Clients) -> Iterator[Finding]:
-    """Name the recipients whom SES refuses in its sandbox, for neither their address nor a domain of it is verified."""
+    """Name the recipients that SES refuses in its sandbox: neither their address nor its domain is verified."""
     refused = [address for _, address in map(parseaddr, recipients) if not any(_verified(address, clients))]
     if refused:
         remedy = "verify each in the SES console, or take it out of email/recipients"
@@ -75,7 +75,7 @@ def _recipients(recipients: Sequence[str], clients: Clients) -> Iterator[Finding
 
 
 def _verified(address: str, clients: Clients) -> Iterator[bool]:
-    """Yield whether the address can be used in the sandbox of SES: by itself, by its domain, or by one above that."""
+    """Yield, for each identity that an address may have, whether it is verified."""
     for identity in identities_of(address):
         yield bool((identity_of(identity, clients) or {}).get("VerifiedForSendingStatus"))
 
@@ -87,7 +87,7 @@ def identities_of(address: str) -> Sequence[str]:
 
 
 def identity_of(identity: str, clients: Clients) -> Mapping[str, Any] | None:
-    """Return what SES knows of an identity; None if it is none of this account and Region."""
+    """Return an identity of SES; None if it does not exist in this account and Region."""
     try:
         found: Mapping[str, Any] = clients["sesv2"].get_email_identity(EmailIdentity=identity)
     except ClientError as error:

@@ -16,13 +16,13 @@ from closrads.domain.schedule_times import parse_schedule
 from closrads.redaction import one_line
 
 PROD = "prod"
-"""The only stage whose schedules are on (template.yaml)."""
+"""The only stage whose schedules are on by default (template.yaml)."""
 PENDING = "PendingConfirmation"
-"""In place of a subscription's ARN until its owner has confirmed it (SNS API reference, "Subscribe")."""
+"""Replaces a subscription's ARN until its owner has confirmed it (SNS API reference, "Subscribe")."""
 DEPLOY = "deploy the stack: README, “Go live”"
 _SCHEDULES = {"SyncFunctionDaily": "schedule daily run", "SyncFunctionRecheck": "schedule recheck"}
 _SCHEDULES_OF_FLEET = {"FleetRunDaily": "schedule daily run"}
-"""The workflow rechecks by itself, and the function's own schedules are off."""
+"""The workflow does its own rechecks, and the function's schedules are off."""
 _QUEUES = {
     "MissedRuns": ("runs that a schedule could not start", "start them by hand, a sync before its recheck"),
     "FailedRuns": ("runs that failed, or that Lambda never began", "do what the alarm LostRun says"),
@@ -86,7 +86,7 @@ def checks_of_stack(place: StageLocation, state: StackState, clients: Clients, n
 
 
 def check_schedule(name: str, schedule: str, clients: Clients, now: datetime, *, is_prod: bool) -> Iterator[Finding]:
-    """Check whether a schedule is on, and when it begins next."""
+    """Check whether a schedule is on, and when it next starts."""
     try:
         found = clients["scheduler"].get_schedule(Name=schedule)
     except ClientError as error:
@@ -118,7 +118,7 @@ def check_schedule(name: str, schedule: str, clients: Clients, now: datetime, *,
 
 
 def check_queue(queue: str, url: str, clients: Clients) -> Iterator[Finding]:
-    """Check whether a queue of runs that did not come to a good end is empty."""
+    """Check whether a dead-letter queue is empty."""
     name = f"queue {queue}"
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = clients["sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
@@ -132,14 +132,14 @@ def check_queue(queue: str, url: str, clients: Clients) -> Iterator[Finding]:
 
 
 def check_alarms(alarms: Mapping[str, str], clients: Clients) -> Iterator[Finding]:
-    """Check whether an alarm rings, and whether each would tell somebody; `alarms` are physical by logical names."""
+    """Check whether an alarm is firing, and whether its actions are on; `alarms` are physical by logical names."""
     answer = clients["cloudwatch"].describe_alarms(AlarmNames=list(alarms.values()), MaxRecords=100)
     found = {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}
-    findings = [finding for logical, name in alarms.items() if (finding := _trouble_of(logical, found.get(name)))]
+    findings = [finding for logical, name in alarms.items() if (finding := _problem_of(logical, found.get(name)))]
     yield from findings or [ok("alarms", f"none of {len(alarms)} rings")]
 
 
-def _trouble_of(logical: str, alarm: Mapping[str, Any] | None) -> Finding | None:
+def _problem_of(logical: str, alarm: Mapping[str, Any] | None) -> Finding | None:
     name = f"alarm {logical}"
     if alarm is None:
         return _gone(name, "CloudWatch")
@@ -152,7 +152,7 @@ def _trouble_of(logical: str, alarm: Mapping[str, Any] | None) -> Finding | None
 
 
 def check_alerts(topic: str, clients: Clients) -> Iterator[Finding]:
-    """Check whether somebody gets the alarms: a subscription counts once its owner has confirmed it."""
+    """Check whether somebody receives the alarms; a subscription counts once its owner has confirmed it."""
     name = "alerts"
     found = clients["sns"].list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     confirmed = [_recipient(each) for each in found if each["SubscriptionArn"].startswith("arn:")]
@@ -173,7 +173,7 @@ def check_alerts(topic: str, clients: Clients) -> Iterator[Finding]:
 
 
 def _recipient(subscription: Mapping[str, str]) -> str:
-    """Return an address, or only the protocol of what may hold a secret, such as the URL of a chat."""
+    """Return an email address, or only the protocol: other endpoints may contain a secret, such as a chat's URL."""
     is_mail = subscription["Protocol"] == "email"
     return one_line(subscription["Endpoint"]) if is_mail else f"a subscription by {subscription['Protocol']}"
 
