@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 CACHE_SECONDS = 300
 PAUSED = "paused"
-"""Name of the parameter that keeps anything new from being begun."""
+"""Name of the parameter that keeps new changes from being started."""
 META_GRAPH_URL = "https://graph.facebook.com"
 DEMAND_PAGE = "/demand.php"
-"""Appended to CLOSRTECH's address; whoever gives the page's whole address means the same."""
+"""Appended to CLOSRTECH's address, unless the address ends with it."""
 MAX_DAMPING_DAYS = 30
-"""Maximum of `add_after_days` and `remove_after_days`; who would wait longer means something else."""
+"""Maximum of `add_after_days` and `remove_after_days`; a larger number is probably a mistake."""
 PLAIN_HTTP_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
-"""Hosts for which plain http is accepted: a test server on this machine, or on the host of the function's container."""
+"""Hosts that may be accessed over http: a test server on this machine, or on the host of the function's container."""
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 _UNSEEN_AT_THE_ENDS = re.compile(r"^[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+$")
@@ -57,9 +57,9 @@ _CAMPAIGN_PARAMETERS = frozenset(
     {"name", "closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids", "fb_access_token", "enabled", "skip_adsets"}
 )
 _NEEDED = ("closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids")
-"""Parameters without which there is no campaign below a slug."""
+"""The required parameters of a campaign."""
 _SWITCHES = ("enabled",)
-"""Parameters that are written to stop a campaign, in a hurry; alone below a slug, they are about none."""
+"""Parameters that switch a campaign off; alone below a slug, they belong to no campaign."""
 
 
 def starts_in_lambda() -> bool:
@@ -73,7 +73,7 @@ def push_queue_url() -> str:
 
 
 def daily_schedule() -> str:
-    """Return the expression of the daily run's schedule; `OFF` if it is off, empty where no stack tells."""
+    """Return the expression of the daily run's schedule; `OFF` if it is off, empty outside of a stack."""
     return os.environ.get("CLOSRADS_SCHEDULE", "")
 
 
@@ -89,7 +89,7 @@ class _Parameter:
 
 
 class _ParameterStore(SSMProvider):
-    """Powertools' cached reads, with what those leave out: when each parameter was last changed."""
+    """Powertools' cached reads, which also keep when each parameter was last changed."""
 
     client: "SSMClient"
 
@@ -104,7 +104,7 @@ class _ParameterStore(SSMProvider):
         }
 
     def read_now(self, path: str, *names: str) -> dict[str, _Parameter]:
-        """Return those of the named parameters that exist, past the cache.
+        """Return the existing ones of the named parameters, bypassing the cache.
 
         Raises
         ------
@@ -161,15 +161,15 @@ def load_settings(only: Sequence[str] | None = None) -> Settings:
     try:
         settings = parse_settings(path, values, os.environ, changed, needs_campaigns=only is None)
     finally:
-        if settings is None or settings.paused_since:  # whoever mends or resumes it need not wait for the cache
+        if settings is None or settings.paused_since:  # a correction or a resume must not wait for the cache
             store.clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
     return settings
 
 
 def load_contact() -> tuple[EmailConfig | None, ZoneInfo]:
-    """Return who gets a mail if the settings cannot be used, and the time zone of its date.
+    """Return the sender and recipients of a mail about unusable settings, and the time zone of its date.
 
-    There is nobody if not even that can be read.
+    The former is None if not even these can be read.
     """
     try:
         path = _path()
@@ -183,7 +183,7 @@ def load_contact() -> tuple[EmailConfig | None, ZoneInfo]:
 
 
 def refuse_if_switched_off(slug: str | None = None) -> None:
-    """Read, past the cache, whether anything new may be begun: at all, and in the campaign if one is given.
+    """Raise if no change may be started, at all or in the given campaign; the cache is bypassed.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def parse_settings(
     environment
         Environment variables.
     changed
-        When each parameter was last changed, by name; None if nobody needs to know since when something is off.
+        When each parameter was last changed, by name; None if the time of a switch is not needed.
     needs_campaigns
         Whether it is an error if there is no campaign.
 
@@ -269,13 +269,13 @@ NO_TRUTH = "must be true, 1, yes, false, 0 or no"
 
 
 def truth_of(value: str) -> bool | None:
-    """Return what a switch says; None if it is neither true nor false."""
+    """Return the value of a switch; None if it is neither true nor false."""
     word = value.strip().lower()
     return word in _TRUE if word in _TRUE | _FALSE else None
 
 
 def _guess(name: str, known: Collection[str]) -> str:
-    """Return which parameter may be meant by an unknown name: one in the same folder, if there is such a folder."""
+    """Return a guess at what an unknown name means: a parameter in the same folder, if that exists."""
     folder = name.rpartition("/")[0]
     beside = {each.rpartition("/")[2]: each for each in sorted(known) if each.rpartition("/")[0] == folder}
     others = beside or {each: each for each in sorted(known)}
@@ -336,9 +336,9 @@ class _Reader:
         return below
 
     def _take_out_stray_switches(self) -> tuple[str, ...]:
-        """Take out the slugs that have nothing but a switch, and return a notice of each.
+        """Remove the slugs that have nothing but a switch, and return a notice about each.
 
-        Such a slug is misspelt: its switch stops nothing, and must not stop everything.
+        Such a slug is misspelt: it must not make every run fail.
         """
         below = self._below_slugs()
         strays = sorted(slug for slug, names in below.items() if names <= {*_SWITCHES})
@@ -351,9 +351,9 @@ class _Reader:
         )
 
     def _without_misspelt(self, slugs: Sequence[str]) -> list[str]:
-        """Leave out the slugs that look like a campaign's and have nothing that a campaign needs; each is a problem.
+        """Leave out the slugs that resemble a campaign's and lack all required parameters; each is a problem.
 
-        What is set there is meant for that campaign, so nobody should be told to complete another one.
+        Their parameters are meant for that campaign: asking for the missing ones would mislead.
         """
         below = self._below_slugs()
         real = [slug for slug in slugs if not below[slug].isdisjoint((*_NEEDED, *_SWITCHES))]
@@ -476,7 +476,7 @@ class _Reader:
         return EmailConfig(sender, recipients, reply_to or "") if sender and recipients else None
 
     def contact(self) -> tuple[EmailConfig | None, ZoneInfo]:
-        """Return who gets the mails, and the time zone of their dates, whatever else is wrong."""
+        """Return the sender and recipients of mails, and the time zone of their dates, despite other problems."""
         return self._email(), self._timezone()
 
     def _url(self, name: str, value: str) -> str:
@@ -519,7 +519,7 @@ class _Reader:
 
     def _days(self, name: str, default: int) -> int:
         days = self._whole_number(name, 0, MAX_DAMPING_DAYS)
-        return default if days is None else days  # 0 is a value: a campaign may do without what all others have
+        return default if days is None else days  # 0 is a value: it overrides the shared limit
 
     def _whole_number(self, name: str, minimum: int, maximum: int) -> int | None:
         text = self._optional(name)

@@ -8,7 +8,7 @@ ClosradsError
 │   ├── ClosrtechAccessError      request refused: no retry; fix what the message names
 │   └── ClosrtechDataError        invalid response: no retry; leave the campaign unchanged
 ├── PlanRefusedError          the plan is implausible or empty: leave the campaign unchanged
-├── PausedError               a person has switched it off: begin nothing new, finish what was begun; no failure
+├── PausedError               switched off by a person: start no change, finish started ones; not a failure
 ├── MetaError                 Meta, by code and subcode:
 │   ├── MetaTransientError        retry
 │   │   ├── MetaLostAnswerError       outcome of the call unknown: read back
@@ -18,14 +18,14 @@ ClosradsError
 │   │   ├── MetaAccessError           token or permission
 │   │   ├── MetaAccountError          the ad account, until a person has acted
 │   │   ├── MetaPolicyError           blocked by policy
-│   │   ├── MetaRegionNameError       a region is another place than we think
+│   │   ├── MetaRegionNameError       a region is not the place that our table says
 │   │   └── MetaVersionError          the version of Meta's API has ended
 │   ├── MetaInvalidError          this request: no retry; continue with the next ad set, but not after equal refusals
 │   │   └── MetaObjectError           this object: no retry; continue with the next ad set
 │   └── MetaOutcomeUnknownError   outcome of a write unknown, and reading back failed: roll back
 ├── LedgerError               the ledger cannot be read or written: no write at Meta without it
 │   └── LedgerItemTooLargeError   one ad set's item is too large: leave that ad set unchanged
-├── QueueError                the queue of Meta's pushes: the message comes again
+├── QueueError                the queue of Meta's pushes: the message is delivered again
 ├── AdSetChangedError         the ad set was changed by somebody else: leave it unchanged
 └── SyncFailed                a campaign failed; the report has already been sent
 """
@@ -91,7 +91,7 @@ class PlanRefusedError(ClosradsError):
 
 
 class PausedError(ClosradsError):
-    """Everything is paused, or the campaign is switched off: nothing new may be begun.
+    """Everything is paused, or the campaign is switched off: no change may be started.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class MetaError(ClosradsError):
 
     @property
     def is_missing(self) -> bool:
-        """Whether the object does not exist, or not for this token, which Meta does not tell apart."""
+        """Whether the object is missing or not accessible with this token; Meta does not distinguish these."""
         return _MISSING in {self.code, self.subcode}
 
 
@@ -225,7 +225,7 @@ class LedgerItemTooLargeError(LedgerError):
 
 
 class QueueError(ClosradsError):
-    """The queue of Meta's pushes cannot be reached, or refuses."""
+    """The queue of Meta's pushes cannot be reached, or refuses the call."""
 
 
 class AdSetChangedError(ClosradsError):

@@ -1,6 +1,6 @@
-"""A run that several invocations share: one opens it, one after the other works on its campaigns, one ends it.
+"""A run that several invocations share: one opens it, others process its campaigns in turn, one closes it.
 
-All they have to say to each other is in the ledger, so each may die, come twice, or come again much later.
+They communicate only through the ledger, so each may die, run twice, or run again much later.
 """
 
 import json
@@ -43,13 +43,13 @@ from closrads.sync import (
 )
 
 GOES_ON_FOR = timedelta(hours=4)
-"""What is still deferred so long after the run was opened is left to the next run."""
+"""Time after the opening of a run during which deferred ad sets are resumed; later ones are left to the next run."""
 QUOTA_PATIENCE_SECONDS = 30.0
-"""Longer waits cost nothing outside of the function."""
+"""Maximum time to wait for quota within an invocation; longer waits, in the workflow, cost nothing."""
 MAX_TRIES = 3
-"""After so many calls that died, another one would die too."""
+"""Invocations that may die on the same work before it is given up: the next one would die as well."""
 _LEFT = frozenset({Result.DEFERRED, Result.HELD, Result.UNVERIFIED, Result.ROLLBACK_FAILED})
-"""What a later invocation of the same run has to look at anew: it was not begun, or its change is open."""
+"""Results that a later invocation of the run processes again: not started, or with an open change."""
 NO_RESULT = (
     "Nothing is known of what became of it: the function failed or was cut off while at work on it, or another run had "
     "it all the time. The next run first finishes or undoes what is half done"
@@ -57,14 +57,14 @@ NO_RESULT = (
 
 
 def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str, Any]:
-    """Write a run down, and return its id and the campaigns to be worked on; those of an ad account go together.
+    """Record a run, and return its id and the campaigns to process, grouped by ad account.
 
-    Opened again with the same request for the same scheduled time, it is the same run, without what is over.
+    A run opened again, for the same request and scheduled time, is the same run, without its completed campaigns.
 
     Raises
     ------
     EventError
-        The scheduled time is too long ago.
+        The scheduled time is more than a day ago, or an undo names no run.
     PausedError
         The request is an undo, and everything is paused.
     """
@@ -95,7 +95,7 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
 
 
 def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> dict[str, Any]:
-    """Work on one campaign of an open run; return how it went, and when to come again for what is left of it."""
+    """Process one campaign of an open run; return its counts, and when to resume it if anything is deferred."""
     table = _table(settings, clock)
     opened = _opened(run_id, Runs(table))
     if slug not in opened.campaigns:
@@ -109,7 +109,7 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
     try:
         busy = run.leases.acquire([slug], run_id, run.lease_until(), opened.request.action, invocation)
     except LedgerError:
-        release([slug], run, invocation)  # it may have been acquired, and nobody else could have it until it expires
+        release([slug], run, invocation)  # it may have been acquired, and would block others until it expires
         raise
     if busy:
         logger.warning("campaign.busy", extra={"campaign": slug, "left_to": busy[slug]})
@@ -124,14 +124,14 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
 def close_run(
     run_id: str, settings: Settings, clock: Clock, finish: Callable[[RunResult, RunRequest], RunResult]
 ) -> dict[str, Any]:
-    """Put together what all campaigns of an open run have come to, and `finish` it, once.
+    """Combine the results of all campaigns of an open run, and `finish` it, once.
 
-    The answer has `again_in_seconds` if another invocation is at it just now.
+    The answer has `again_in_seconds` if another invocation is just closing it.
 
     Raises
     ------
     ClosradsError
-        So many invocations have died of it that this one would too.
+        `MAX_TRIES` invocations have died while closing it.
     """
     table = _table(settings, clock)
     opened = _opened(run_id, Runs(table))
@@ -141,7 +141,7 @@ def close_run(
     if unknown and not opened.has_ended:
         if any(run.leases.is_held(slug, run_id) for slug in unknown):
             return {"run_id": run_id, "has_ended": False, "again_in_seconds": WITHOUT_REASON_SECONDS}
-        parts = run.runs.parts(run_id)  # whoever held one may have saved its progress since
+        parts = run.runs.parts(run_id)  # the holder of a lease may have saved its progress since
     if opened.ends_begun >= MAX_TRIES and not opened.has_ended:
         raise ClosradsError(
             f"Run {run_id} was to be closed {MAX_TRIES} times, and the function died each time: its log says why. "
@@ -160,14 +160,14 @@ def _invocation() -> str:
 
 
 def _run_id(request: RunRequest, now: datetime) -> str:
-    """Return an id that is the same for the same request of the same scheduled time."""
+    """Return a run id, which is the same for the same request at the same scheduled time."""
     same = json.dumps(request.to_json(), sort_keys=True)
     tail = sha256(same.encode()).hexdigest() if request.scheduled else uuid.uuid4().hex
     return f"{request.scheduled or now:{RUN_ID_TIME}}-{tail[:8]}"
 
 
 def _recheck_after(request: RunRequest) -> dict[str, Any] | None:
-    """Return the event that opens the recheck of a live sync, for whatever campaigns are switched on by then."""
+    """Return the event that opens the recheck of a live sync, for the campaigns that are enabled by then."""
     if request.action is not Action.SYNC or request.dry_run:
         return None
     again: dict[str, Any] = {"step": "open", "action": Action.RECHECK.value, "dry_run": False, "notify": request.notify}
@@ -177,12 +177,12 @@ def _recheck_after(request: RunRequest) -> dict[str, Any] | None:
 
 
 def _turn(start: datetime) -> int:
-    """Return a number that is one more a day later, and one more an hour later on the same day."""
+    """Return a number that increases by one each day, and each hour within a day."""
     return start.toordinal() + start.hour
 
 
 def _by_account(campaigns: Sequence[CampaignConfig], turn: int) -> list[list[str]]:
-    """Return the campaigns of each ad account; another one is the first each time, for the last may get no quota."""
+    """Return the campaigns of each ad account, rotated by `turn`: the last one may get no quota."""
     accounts: dict[str, list[str]] = {}
     for campaign in campaigns:
         accounts.setdefault(campaign.fb_ad_account_id, []).append(campaign.slug)
@@ -230,9 +230,9 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
 
 
 def _done_before(slug: str, run: Run, earlier: SyncReport) -> Completed:
-    """Return what earlier invocations of the run have done with in a campaign, and how their waves went.
+    """Return what earlier invocations of the run have completed in a campaign, and the results of their waves.
 
-    What an invocation that was cut off had begun may have been rolled back for that alone, and says nothing of Meta.
+    A change that was interrupted may have been rolled back for that reason alone, so it says nothing about Meta.
     """
     completed = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
     reported = frozenset(completed)
@@ -246,7 +246,7 @@ def _done_before(slug: str, run: Run, earlier: SyncReport) -> Completed:
 
 
 def _changes_before(slug: str, run: Run) -> Sequence[Change]:
-    """Return the changes that earlier invocations of the run have made, or put back in a recheck."""
+    """Return the changes that earlier invocations of the run have made or, in a recheck, rolled back."""
     if run.request.action is not Action.RECHECK:
         return run.ledger.changes_of(slug, run.run_id)
     began = run.opened_at or LONG_AGO
@@ -255,19 +255,19 @@ def _changes_before(slug: str, run: Run) -> Sequence[Change]:
 
 
 def _is_in_time(opened: SharedRun, run: Run, seconds: float) -> bool:
-    """Tell whether the run still goes on after a wait."""
+    """Return whether the run may still be resumed after a wait."""
     return run.clock.now() + timedelta(seconds=seconds) <= opened.started_at + GOES_ON_FOR
 
 
 def _answer(run_id: str, slug: str, part: CampaignProgress | None) -> dict[str, Any]:
-    """Return what the workflow has to know: counts, and whether to come again."""
+    """Return what the workflow needs: counts, and whether to resume the campaign."""
     again = part.report.again_in_seconds if part and not part.is_over else None
     counts = part.report.counts() if part else {}
     return {"run_id": run_id, "campaign": slug, "again_in_seconds": again, **counts}
 
 
 def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], settings: Settings, now: datetime) -> RunResult:
-    """Return the whole run's result; PURE."""
+    """Return the result of the whole run; PURE."""
     reports = []
     for slug, name in opened.campaigns.items():
         part = parts.get(slug)

@@ -73,7 +73,7 @@ def notify_of_failure(
     contact: tuple[EmailConfig | None, ZoneInfo],
     schedule: str,
 ) -> None:
-    """Mail that the daily run could not be done; if nobody is known whom to tell, the log has to do."""
+    """Mail that the daily run could not be done; without a known recipient, only log it."""
     email, timezone = contact
     if email is not None:
         failed = SyncReport("", "CLOSRADS", dry_run=False, campaign_errors=(f"{NO_RUN}: {error}",))
@@ -86,13 +86,13 @@ def notify_of_failure(
 
 
 def _with_name(sender: str) -> str:
-    """Return the sender with a name, for a list of mails shows that; its own, if it has one."""
+    """Return the sender with a display name, which inboxes show: its own, or a default."""
     name, address = parseaddr(sender)
     return sender if name else formataddr((FROM_NAME, address))
 
 
 def _send(report: Report, email: EmailConfig) -> Sequence[str]:
-    """Send the report to all recipients at once, or to each alone if SES refuses that; return the refused ones."""
+    """Send the report to all recipients at once or, if SES refuses that, to each alone; return the refused ones."""
     try:
         _send_to(email.recipients, report, email)
     except ClientError as error:

@@ -30,7 +30,7 @@ def _sqs() -> Any:
 
 
 def send(accounts: Collection[str], now: datetime) -> None:
-    """Put one message for each ad account into the queue, which drops those that repeat one of the same window.
+    """Send one message for each ad account; the queue drops repetitions within the same window.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def send(accounts: Collection[str], now: datetime) -> None:
 
 
 def put_off(message: Message, seconds: int) -> None:
-    """Have a message delivered again after so many seconds, instead of after the queue's visibility timeout.
+    """Have a message delivered again after `seconds` instead of the queue's visibility timeout.
 
     Raises
     ------

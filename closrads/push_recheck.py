@@ -1,4 +1,4 @@
-"""Rechecks that Meta's pushes ask for: each message names an ad account, whose campaigns are looked at again."""
+"""Rechecks that Meta's pushes request: each message names an ad account, whose campaigns are rechecked."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ Event = dict[str, Any]
 def recheck_pushed(
     messages: Sequence[Message], settings: Settings, clock: Clock, recheck: Callable[[Event], RunResult]
 ) -> dict[str, Any]:
-    """Recheck the campaigns of the ad accounts that messages name, in one run; return which messages must come again.
+    """Recheck the campaigns of the ad accounts in messages, in one run; return the messages to be delivered again.
 
     Those are the messages of accounts with a campaign that was rechecked less than `MIN_GAP_SECONDS` ago, or that
     another run holds. An account without an enabled campaign costs nothing.
@@ -36,7 +36,7 @@ def recheck_pushed(
     ConfigError
         No ledger table is configured.
     SyncFailed
-        A campaign failed; all messages come again after the queue's visibility timeout.
+        A campaign failed; all messages are delivered again after the queue's visibility timeout.
     """
     if not settings.ledger_table:
         raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: a recheck cannot do without the ledger"])
@@ -62,9 +62,9 @@ def _campaigns(account: str, settings: Settings) -> list[CampaignConfig]:
 
 
 def _seconds_to_wait(campaigns: Iterable[CampaignConfig], ledger: Ledger, clock: Clock) -> int:
-    """Return in how many seconds all campaigns may be rechecked; 0 if they may be now.
+    """Return the seconds until all campaigns may be rechecked; 0 for now.
 
-    Any recheck counts: a push is as likely to tell of what that one has seen. What it has not seen waits, but is kept.
+    Any recheck counts: it has probably seen what the push is about. If not, the message is delayed, but not lost.
     """
     last = [recheck for campaign in campaigns if (recheck := ledger.last_recheck(campaign.slug))]
     waits = [MIN_GAP_SECONDS - (clock.now() - recheck.at).total_seconds() for recheck in last]

@@ -18,20 +18,20 @@ MIN_PREFIX_CHARS = 12
 So is a suffix, if nothing in it is encoded.
 """
 MIN_ENCODED_CHARS = 8
-"""Shorter secrets are not searched for in hexadecimal and Base64, which are no longer than a word then."""
+"""Shorter secrets are not searched for in hexadecimal and Base64: these would be as short as a word."""
 MAX_NAME_CHARS = 200
 MAX_TEXT_CHARS = 600
 """Maximum length of a single text from outside."""
 MAX_ERROR_CHARS = 20_000
 _URL_SECRETS = re.compile(r"\b(access_token|appsecret_proof|input_token|pass|password)=[^&\s\"'\\]+", re.IGNORECASE)
 _URL_SECRETS_ENDS = ("token=", "proof=", "pass=", "word=")
-"""What each match of `_URL_SECRETS` has in it, in folded case."""
+"""One of these, case-folded, is in each match of `_URL_SECRETS`."""
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|&(?:amp;)*#")
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _known: dict[str, "_Forms"] = {}
 """The forms of each secret, longest secret first: it may contain a shorter one."""
 _needles = re.compile(r"(?!)")
-"""Matches in every text without escapes that contains a known secret in any form; in most others it does not."""
+"""Matches every unescaped text that contains a known secret in any form, and few others."""
 
 
 class Secret:
@@ -64,7 +64,7 @@ class Secret:
 
 
 def _register(secret: str) -> None:
-    global _known, _needles  # noqa: PLW0603 - replaced as a whole, for other threads may be going through them
+    global _known, _needles  # noqa: PLW0603 - replaced as a whole: other threads may be iterating over them
     known = {**_known, secret: _forms(secret)}
     _known = dict(sorted(known.items(), key=lambda entry: len(entry[0]), reverse=True))
     needles = (needle for forms in _known.values() for needle in (forms.run, *forms.literals, forms.tail or forms.run))
@@ -73,7 +73,7 @@ def _register(secret: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """What to search a text for to find one secret; see docs/decisions/0007."""
+    """The patterns by which one secret is found in a text; see docs/decisions/0007."""
 
     run: str
     """Characters that a text must contain for `plain` to match; letters and digits, which need no escape."""
@@ -82,7 +82,7 @@ class _Forms:
     literals: tuple[str, ...]
     """The secret in hexadecimal and Base64."""
     tail: str
-    """The end of the secret that is redacted without its beginning; empty if the secret is too short for that."""
+    """The end of the secret, also redacted without its beginning; empty if the secret is too short."""
 
 
 def _forms(secret: str) -> _Forms:
@@ -97,12 +97,12 @@ def _forms(secret: str) -> _Forms:
 
 @cache
 def _escaped(secret: str) -> re.Pattern[str]:
-    """Return the pattern of a secret in which letters and digits may be escaped, too; it takes long to compile."""
+    """Return the pattern of a secret in which even letters and digits may be escaped; slow to compile."""
     return _pattern(secret, _escapes)
 
 
 def _required(secret: str) -> int:
-    """Return how many of its first characters are enough to recognize a secret."""
+    """Return the number of leading characters that suffice to recognize a secret."""
     return MIN_PREFIX_CHARS if len(secret) >= 2 * MIN_PREFIX_CHARS else len(secret)
 
 
@@ -174,14 +174,14 @@ def _without_known(text: str, *, is_escaped: bool) -> str:
 
 
 def _without_tail(text: str, secret: str, tail: str) -> str:
-    """Return the text without the ends of a secret, each as much of it as there is."""
+    """Return the text with each occurrence of a secret's tail hidden, extended to the left as far as it matches."""
     *parts, left = text.split(tail)
     shown = [f"{part[: len(part) - _common_end(part, secret[: -len(tail)])]}{HIDDEN}" for part in parts]
     return "".join(shown) + left
 
 
 def _common_end(one: str, other: str) -> int:
-    """Return the number of characters in which two texts end alike."""
+    """Return the length of the longest common suffix."""
     return next(
         (count for count, pair in enumerate(zip(reversed(one), reversed(other), strict=False)) if pair[0] != pair[1]),
         min(len(one), len(other)),

@@ -1,4 +1,4 @@
-"""What is left to do once a run has its result: decide whether to report it, and record it."""
+"""The last steps of a run: decide whether to report its result, and record it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +20,7 @@ from closrads.redaction import redact_all
 
 
 def planned_report(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> ReportPlan:
-    """Return whether the report of a run is due, and what it sums up; if earlier runs cannot be read, it is due."""
+    """Return whether the report of a run is due, and what it sums up; due if earlier runs cannot be read."""
     if request.scheduled is None or not request.follows_schedule:
         return ReportPlan()
     since = looks_back_to(request.scheduled, settings.timezone)
@@ -30,13 +30,13 @@ def planned_report(result: RunResult, request: RunRequest, settings: Settings, c
         return plan_report(recorded, request.scheduled, _in_time(runs, clock), settings.timezone)
     except ClosradsError as error:
         logger.warning("ledger.runs_unread", extra={"error": str(error)})
-    except Exception as error:  # noqa: BLE001 - ads may have changed: a defect must not keep the report back
+    except Exception as error:  # noqa: BLE001 - ads may have changed: a defect must not suppress the report
         log_defect(error)
     return ReportPlan()
 
 
 def _in_time(runs: Iterator[RunRecord], clock: Clock) -> Iterator[RunRecord]:
-    """Yield the runs as long as there is more time than the report itself needs; then raise a `LedgerError`."""
+    """Yield the runs while time remains for the report itself; then raise a `LedgerError`."""
     while clock.remaining() >= REPORT_SECONDS:
         run = next(runs, None)
         if run is None:
@@ -48,8 +48,8 @@ def _in_time(runs: Iterator[RunRecord], clock: Clock) -> Iterator[RunRecord]:
 def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> None:
     """Record the result of a run, and that its scheduled time is completed.
 
-    A recheck without news is deleted instead, or kept for some days if other invocations may still ask for it: there
-    are 48 per day.
+    A recheck without news is deleted instead, as there are 48 per day; a shared one is kept for some days, as other
+    invocations may still read it.
     """
     if result.left_to or (result.dry_run and not request.opens):
         return

@@ -21,7 +21,7 @@ _NO_STATES = frozenset(
         "TOTAL",
     }
 )
-"""Entries that certainly mean no state: territories and military mail (USPS Publication 28, Appendix B), and a sum."""
+"""Entries that are known not to be states: territories, military mail (USPS Publication 28, Appendix B), totals."""
 _SEPARATORS = str.maketrans("", "", " .,_-")
 
 _NAMES_OF_DC = ("District of Columbia", "Washington, District of Columbia")
@@ -65,7 +65,7 @@ def is_state(code: str) -> bool:
 
 
 def is_unreadable(code: str) -> bool:
-    """Return whether `code` may mean a state without saying which: no state, no territory, and no total."""
+    """Return whether `code` is not recognized, so that it may mean any state: no state, no territory, no total."""
     plain = normalised(code)
     return plain not in _regions() and plain.translate(_SEPARATORS) not in _NO_STATES
 

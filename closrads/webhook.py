@@ -1,7 +1,7 @@
 """The receiver of Meta's pushes, behind a Lambda function URL.
 
-It holds no right but to read its two parameters and to put messages into one queue; docs/webhook.md has the whole way.
-Every answer is as short as possible: who may not know, learns nothing.
+It may only read its two parameters and send messages to one queue; docs/webhook.md describes the whole path.
+Answers contain no details, so that an unauthorized caller learns nothing.
 """
 
 import os
@@ -37,7 +37,7 @@ _cached: tuple[float, dict[str, Secret]] | None = None
 class _RefusedError(Exception):
     """A request is refused; the message is for the log alone.
 
-    `counts` says whether it carried a signature that is wrong: of those the alarm tells.
+    `counts` is whether its signature was wrong: these requests are counted for the alarm.
     """
 
     def __init__(self, reason: str, status: HTTPStatus = HTTPStatus.FORBIDDEN, *, counts: bool = False) -> None:
@@ -64,9 +64,9 @@ def lambda_handler(event: Any, _context: Any) -> dict[str, Any]:
 
 
 def handle(event: Any, now: datetime) -> dict[str, Any]:
-    """Answer a request at the given time; see `lambda_handler`.
+    """Answer a request received at the given time; see `lambda_handler`.
 
-    Nothing is raised: the answer to a defect has no detail either, and Meta repeats what is not answered with 200.
+    Nothing is raised: even a defect is answered without details, and Meta repeats what is not answered with 200.
     """
     begin_invocation()
     try:
@@ -105,7 +105,7 @@ def _respond(event: Any, now: datetime) -> str:
 
 
 def _challenge(query: Mapping[str, str]) -> str:
-    """Return what Meta expects of whoever knows the verify token ("Webhooks from Meta", verification requests)."""
+    """Return the challenge of a request with the right verify token ("Webhooks from Meta", verification requests)."""
     token, challenge = query.get("hub.verify_token", ""), query.get("hub.challenge", "")
     if query.get("hub.mode") != "subscribe" or not token or not 0 < len(challenge) <= MAX_CHALLENGE_CHARS:
         raise _RefusedError("not a verification")
@@ -115,7 +115,7 @@ def _challenge(query: Mapping[str, str]) -> str:
 
 
 def _signed_body(event: Mapping[str, Any]) -> bytes:
-    """Return the raw body of a push; before its signature is proven right, nothing looks into it."""
+    """Return the raw body of a push whose signature is right; it is not parsed before."""
     signature = (event.get("headers") or {}).get("x-hub-signature-256", "")
     if not signature_of(signature):
         raise _RefusedError("no signature")
@@ -138,7 +138,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _secret(name: str) -> Secret:
-    """Return a parameter; a warm container remembers both for `CACHE_SECONDS`.
+    """Return a parameter; a warm container caches both for `CACHE_SECONDS`.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def _read() -> dict[str, Secret]:
         found = _ssm().get_parameters(Names=names, WithDecryption=True)["Parameters"]
     except (BotoCoreError, ClientError) as error:
         raise ConfigUnavailableError([f"{_path()}: the Parameter Store cannot be read: {error}"]) from None
-    # An empty key would make everybody's signature right.
+    # With an empty key, anybody could sign.
     values = {each["Name"].removeprefix(f"{_path()}/"): _trimmed(each["Value"]) for each in found}
     return {name: Secret(value) for name, value in values.items() if value}
 

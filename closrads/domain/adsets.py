@@ -8,7 +8,7 @@ from typing import Any
 
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 GONE_STATUSES = frozenset({"ARCHIVED", "DELETED"})
-"""Statuses from which nothing comes back (Marketing API "Manage Your Ad Object's Status"); only people set them."""
+"""Final statuses (Marketing API "Manage Your Ad Object's Status"), which only people set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class AdSetSnapshot:
     special_ad_categories: tuple[str, ...] = ()
     """The campaign's, such as `HOUSING`."""
     learning_since: str | None = None
-    """When the learning phase began that it had not left, in ISO 8601, empty if Meta does not say; None if it had."""
+    """Start of the learning phase that it has not left, in ISO 8601, empty if Meta does not say; None otherwise."""
     flaw: str = ""
     """Why the targeting cannot be used, which is then empty here; empty if it can."""
 

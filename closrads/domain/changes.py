@@ -132,9 +132,9 @@ class UnexplainedPause:
     since: datetime
     """When the change was prepared."""
     is_reported: bool = False
-    """Whether a report that has left has named these ads; a recheck names them only once."""
+    """Whether a sent report has named these ads; a recheck names them only once."""
     switched_on: frozenset[str] = frozenset()
-    """Ids of those that this run has switched on again, for the activity log tells by now that Meta paused them."""
+    """Ids of those that this run has switched on again, as the activity log now shows that Meta paused them."""
 
     def joining(self, earlier: "UnexplainedPause | None") -> "UnexplainedPause":
         """Return the pause together with an earlier one of the same ad set; it is reported if all of its ads are."""
@@ -206,7 +206,7 @@ class Change:
     reason: RollbackReason | None = None
     """Why the change was rolled back; None if it was not."""
     is_reported: bool = False
-    """Whether a report that has left has named its failed rollback, or that ads broke after it; a recheck does so once.
+    """Whether a sent report has named its failed rollback, or that ads broke after it; a recheck does so once.
     """
 
     @property

@@ -1,10 +1,10 @@
 """PURE: damping. A state waits until it has been wanted, or unwanted, on several days, before it is added or removed.
 
 Each change of locations restarts Meta's learning phase (Meta Business Help Center, "Significant edits and the learning
-phase"), so a feed that flaps costs more than a state that comes a day or two later.
+phase"), so a feed that flaps costs more than a state that is added a day or two later.
 
 A day is a calendar day in `CLOSRADS_TIMEZONE` on which a live sync has read the demand; further syncs of the same day
-do not count, and neither do days without one.
+do not count, and neither do days without a sync.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,51 +16,51 @@ from closrads.domain.settings import Limits
 from closrads.state_mapper import all_states
 
 _MAX_AHEAD = timedelta(days=1)
-"""Days by which a stored day may be later than today, because the time zone was changed meanwhile."""
+"""Maximum time by which a stored day may be later than today: the time zone may have been changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Consecutive counted days on which a state was found wanted, or found unwanted."""
+    """Consecutive counted days on which a state was wanted, or unwanted."""
 
     since: date
     """The first day."""
     days: int
-    """How many days it was found so, including the first and the last one."""
+    """Number of counted days, including the first and the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemandHistory:
-    """What the live syncs of a campaign have found wanted, as far as it decides which states wait."""
+    """Which states a campaign's live syncs have found wanted, as far as needed to decide which have to wait."""
 
     day: date
     """The day of the last sync."""
     wanted: frozenset[str]
     """USPS codes of the states that were wanted then."""
     waiting: Mapping[str, Streak]
-    """By USPS code, the states that have not been wanted, or unwanted, for long enough; all others need not wait."""
+    """By USPS code, the states that have not been wanted, or unwanted, for long enough; only these wait."""
 
     def decides_as(self, other: "DemandHistory | None") -> bool:
-        """Return whether both let the same states wait from the next day on."""
+        """Return whether both make the same states wait from the next day on."""
         return other is not None and (self.wanted, self.waiting) == (other.wanted, other.waiting)
 
     def is_plausible(self, day: date) -> bool:
-        """Return whether it can have been stored by the day `day`; no day would count before one in the future."""
+        """Return whether it can have been stored by `day`: after a day in the future, no other would count."""
         return self.day <= day + _MAX_AHEAD
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingState:
-    """A state that is to be added to ad sets or removed from them, and still has to wait."""
+    """A state that has to wait before it is added to ad sets, or removed from them."""
 
     state: str
     """USPS code."""
     is_wanted: bool
     """Whether it is to be added."""
     since: date
-    """The first day on which it was found wanted, or unwanted."""
+    """The first day on which it was wanted, or unwanted."""
     due: date
-    """The day on which it is added or removed if it stays so, and if every day has a sync."""
+    """The day on which it is added or removed, if the demand stays so and every day has a sync."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the waiting state as a JSON object."""
@@ -81,7 +81,7 @@ class WaitingState:
 
 
 def lifted(limits: Limits, force: Collection[str]) -> Limits:
-    """Return the limits of a run that lifts some of them; what waits for a lifted one need not wait any more."""
+    """Return the limits of a run with those in `force` lifted: no state waits for these."""
     return replace(
         limits,
         add_after_days=0 if "add_after_days" in force else limits.add_after_days,
@@ -97,10 +97,10 @@ def observed(
     Parameters
     ----------
     history
-        What earlier syncs have found; None if nothing is known, so that every state has to wait from `day` on.
+        The history before the sync; None if it is unknown, so that every state has to wait from `day` on.
     is_complete
         Whether all other states are unwanted. If not, because some entries of the feed could not be read, nothing is
-        said about them: their streaks neither go on nor end.
+        known about them: their streaks neither continue nor end.
     """
     seen = frozenset(all_states() if is_complete else wanted)
     if history is None:
@@ -122,9 +122,9 @@ def observed(
 
 
 def damped(wanted: Collection[str], present: Collection[str], waiting: Collection[str]) -> frozenset[str]:
-    """Return what an ad set that targets `present` is to target; all of them are states, in whatever notation.
+    """Return what an ad set that targets `present` is to target; all are states in the same notation.
 
-    What waits stays as it is: it is not added, and not removed. If nothing else is left to target, all stays as it is.
+    A waiting state is neither added nor removed. If no state would be left to target, nothing changes.
     """
     added = set(wanted) - set(present) - set(waiting)
     kept = (set(present) & set(wanted)) | (set(present) & set(waiting))
@@ -134,7 +134,7 @@ def damped(wanted: Collection[str], present: Collection[str], waiting: Collectio
 def waiting_states(
     history: DemandHistory, limits: Limits, missing: Iterable[str], extra: Iterable[str]
 ) -> tuple[WaitingState, ...]:
-    """Return which of the states wait that ad sets are to be given (`missing`), or that are to be removed (`extra`)."""
+    """Return the waiting ones among the states to be added to ad sets (`missing`) and to be removed (`extra`)."""
     asked = (set(missing) & history.wanted) | (set(extra) - history.wanted)
     return tuple(_waiting_state(history, limits, state) for state in sorted(asked & history.waiting.keys()))
 

@@ -1,4 +1,4 @@
-"""PURE: drift, the states of an ad set that somebody else has set since our last change of it, and who that was."""
+"""PURE: drift: how somebody else has changed the states of an ad set since our last change, and who."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,15 +13,15 @@ from closrads.redaction import MAX_NAME_CHARS, one_line
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What somebody else did to the states of an ad set, as USPS codes, and who it was."""
+    """How somebody else changed the states of an ad set, as USPS codes, and who."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    """Both compared with what our last change left; both empty if that change itself was superseded."""
+    """Both relative to the result of our last change; both empty if that change itself was superseded."""
     by: str = ""
-    """The name in Meta's activity log; empty if it is not known."""
+    """The actor's name in Meta's activity log; empty if unknown."""
     at: datetime | None = None
-    """When it was done; None if it is not known."""
+    """When it was changed; None if unknown."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by", one_line(self.by, MAX_NAME_CHARS))
@@ -52,14 +52,14 @@ class TargetingEdit:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What is known of a drift before the activity log has been read."""
+    """A drift, as far as known without the activity log."""
 
     adset_id: str
     drift: Drift
     since: datetime
-    """Time from which it may have been done."""
+    """Earliest time of the drift."""
     until: datetime | None
-    """Time by which it was done; None if that is now."""
+    """Latest time of the drift; None for now."""
     ours: tuple[Change, ...]
     """Our own changes of the ad set at that time."""
 
@@ -73,7 +73,7 @@ def is_complete(changes: Sequence[Change], run_id: str | None) -> bool:
 
 
 def trace(changes: Sequence[Change], run_id: str | None) -> Trace | None:
-    """Return the drift that a change of an ad set has met; None if there was none.
+    """Return the drift that a change of an ad set encountered; None if there was none.
 
     An ad set that was never changed before has no drift.
 
@@ -100,17 +100,17 @@ def trace(changes: Sequence[Change], run_id: str | None) -> Trace | None:
 
 
 def attributed(found: Trace, edits: Iterable[TargetingEdit], app_id: str) -> Drift | None:
-    """Return the drift with who did it, as far as the log tells; None if there is nothing to tell.
+    """Return the drift with its actor, as far as the log tells; None if there is nothing to report.
 
-    That is so if a change was superseded by somebody whom the log does not name, which its result says already, and if
-    the last edit was our own: Meta has done an earlier write late.
+    There is not if a change was superseded by an unknown actor, which its result says already, or if the last edit was
+    our own: Meta has applied an earlier write late.
 
     Parameters
     ----------
     edits
         Rows of the activity log, newest first; empty if it could not be read.
     app_id
-        The app that our token belongs to; empty if it is not known.
+        The app that our token belongs to; empty if unknown.
     """
     rows = (row for row in edits if row.adset_id == found.adset_id and _is_within(found, row.at))
     # What our own changes have written is no news; with our app known, any other row of ours is a late one.
@@ -129,14 +129,14 @@ def _own(changes: Iterable[Change], run_id: str | None) -> Change | None:
 
 
 def _before(own: Change, changes: Iterable[Change]) -> list[Change]:
-    """Return the changes before one that may have been written, the last first."""
+    """Return the changes before `own` that may have been written, newest first."""
     before = (change for change in changes if change.run_id != own.run_id and change.prepared_at < own.prepared_at)
     written = (change for change in before if change.state is not ChangeState.NOT_WRITTEN)
     return sorted(written, key=lambda change: (change.changed_at, change.prepared_at), reverse=True)
 
 
 def _in_effect(last_first: Iterable[Change]) -> Iterator[Change]:
-    """Yield the last change, and before it those that it may have left in effect."""
+    """Yield the newest change, and the older ones that it may have left in effect."""
     for change in last_first:
         yield change
         if not change.was_never_seen:
@@ -144,7 +144,7 @@ def _in_effect(last_first: Iterable[Change]) -> Iterator[Change]:
 
 
 def _may_have_left(change: Change) -> Collection[frozenset[str]]:
-    """Return the sets of region keys that may be there without anybody else: Meta may do late what was rolled back."""
+    """Return the sets of region keys that a change may have left: Meta may apply a rolled-back write late."""
     if change.state is ChangeState.VERIFIED:
         return {change.new_regions}
     return {change.old_regions, change.new_regions}
@@ -155,7 +155,7 @@ def _is_within(found: Trace, at: datetime) -> bool:
 
 
 def _is_ours(row: TargetingEdit, ours: Iterable[Change], app_id: str) -> bool:
-    """Return whether a row is our own: by its app or, if ours is not known, by its time."""
+    """Return whether a row is our own: by its app or, if ours is unknown, by its time."""
     return row.app_id == app_id if app_id else _is_at_work(row.at, ours)
 
 

@@ -21,7 +21,7 @@ PUSH_REFUSED = "PushRefused"
 
 
 def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
-    """Return a run's counts by metric name; empty if the run was left to another one.
+    """Return a run's counts by metric name; empty if everything was left to another run.
 
     If several invocations share the run, failed rollbacks are left out: `new_failed_rollbacks` has counted them.
     """
@@ -46,7 +46,7 @@ def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
 
 
 def _signs_of_life(result: RunResult, request: RunRequest) -> dict[str, int]:
-    """Return the metric whose absence rings; empty for a run that is not about everything.
+    """Return the metric whose absence triggers an alarm; empty for a run of selected campaigns.
 
     A sync is a sign of life if it could follow the demand of at least one campaign, for the failure of the others rings
     by itself: an alarm that stays on because of one of them would not say that the schedule has stopped as well. A full
@@ -67,14 +67,14 @@ def _signs_of_life(result: RunResult, request: RunRequest) -> dict[str, int]:
 
 
 def _was_worked_on(campaign: SyncReport) -> bool:
-    """Tell whether a sync could follow a campaign's demand, for at least one ad set if there is any."""
+    """Return whether a sync could follow a campaign's demand, for at least one ad set if there are any."""
     put_off = campaign.count(Result.DEFERRED, Result.HELD)
     is_free = not campaign.left_to and campaign.switched_off is None
     return campaign.success and is_free and (not put_off or put_off < campaign.adsets_processed)
 
 
 def _was_looked_at(campaign: SyncReport) -> bool:
-    """Tell whether a recheck looked at everything in a campaign that it should."""
+    """Return whether a recheck checked everything in a campaign that it should."""
     return campaign.success and not campaign.left_to and not campaign.count(Result.DEFERRED, Result.HELD)
 
 

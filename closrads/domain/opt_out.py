@@ -1,28 +1,28 @@
-"""PURE: which ad sets are left alone because a pattern of `skip_adsets` names them.
+"""PURE: which ad sets are left alone because a pattern of `skip_adsets` matches their name.
 
-A pattern is one of Python's `fnmatch`: `*` for any text, `?` for one character, `[ab]` for one of several. Case does
-not count, nor do runs of blanks: to change an ad set that somebody wanted left alone is worse than to leave one more.
+Patterns are those of Python's `fnmatch`: `*` for any text, `?` for one character, `[ab]` for one of several. Case does
+not matter, nor do repeated blanks: changing an ad set that should be left alone is worse than leaving one too many.
 """
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase, translate
 
 _NEVER = "(?!)"
-"""What `translate` makes of a character set that no character is in, such as `[b-a]`."""
+"""The regular expression that `translate` returns for an empty character set, such as `[b-a]`."""
 
 
 def matching_pattern(name: str, patterns: Iterable[str]) -> str:
-    """Return the first pattern that an ad set's name matches or is; empty if there is none."""
+    """Return the first pattern that matches or equals an ad set's name; empty if there is none."""
     return next((pattern for pattern in patterns if _matches(name, pattern)), "")
 
 
 def unmatched_patterns(patterns: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Return the patterns that no name matches."""
+    """Return the patterns that match no name."""
     return tuple(pattern for pattern in patterns if not any(_matches(name, pattern) for name in names))
 
 
 def is_usable(pattern: str) -> bool:
-    """Return whether every `[` of a pattern is closed, and its characters can occur; `[[]` is the sign itself."""
+    """Return whether every `[` of a pattern is closed, and no set is empty; `[[]` is a literal bracket."""
     return not _is_left_open(pattern) and _NEVER not in translate(pattern)
 
 

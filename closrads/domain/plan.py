@@ -26,22 +26,22 @@ from closrads.state_mapper import Region
 MIN_STATES_FOR_PERCENTAGE = 10
 """A percentage of fewer targeted states is meaningless."""
 END_MARGIN = timedelta(minutes=15)
-"""Time before its end in which an ad set is no longer changed; no invocation lasts longer.
+"""Time before the end of an ad set in which it is no longer changed; no invocation lasts longer.
 
 Meta refuses to re-publish the ads of an ended one (Marketing API "Error Codes", 1487007), so a rollback must be over.
 """
 _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
 _NOBODYS = frozenset({Result.ENDED, Result.OPTED_OUT})
-"""Results of ad sets whose settings nobody is asked to change."""
+"""Results of ad sets whose settings need not be changed by anybody."""
 _LEFT_AS_IT_WAS = frozenset(
     {
         Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.DEFERRED, Result.HELD, Result.REVERTED, Result.FAILED,
         Result.OPTED_OUT,
     }
 )  # fmt: skip
-"""Results of ad sets that run in the states from before, whatever was wanted."""
+"""Results of ad sets that keep their states, whatever was wanted."""
 _AS_DECIDED = frozenset({Result.UPDATED, Result.UNCHANGED})
-"""Results of ad sets that run in the states that were decided on."""
+"""Results of ad sets that target the states that were decided on."""
 MAX_REVERT_STREAK = 2
 """Consecutive reverts after which an ad set is left alone: each attempt restarts its learning phase."""
 
@@ -60,13 +60,13 @@ class Decision:
     reverts: RevertStreak | None = None
     """The ad set's revert streak; None if its last change was kept."""
     keeps: bool = False
-    """Whether regions are only added, and none of those that the ad set targets is removed."""
+    """Whether regions are only added, and none is removed."""
     waiting: frozenset[str] = frozenset()
     """Keys of the regions that are neither added nor removed yet (see `damping`)."""
 
     @property
     def new_regions(self) -> tuple[Region, ...]:
-        """The regions that the ad set is to target: those that are asked for and do not wait, and those it keeps."""
+        """The regions that the ad set is to target: the requested ones that need not wait, and those that it keeps."""
         if not self.keeps and not self.waiting:
             return self.regions
         asked, present = _keys(self.regions), region_keys(self.adset.targeting)
@@ -134,7 +134,7 @@ def decide(  # noqa: PLR0911, PLR0913 - one return per decision; what may keep i
     replaces
         Region keys that the ad set must still target to be changed; None for any.
     keeps
-        Whether regions are only added, and none of those that the ad set targets is removed.
+        Whether regions are only added, and none is removed.
     waiting
         Keys of the regions that are neither added nor removed yet.
     """
@@ -163,7 +163,7 @@ def decide(  # noqa: PLR0911, PLR0913 - one return per decision; what may keep i
 
 
 def missing_and_extra(decisions: Iterable[Decision]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the USPS codes of the states that ad sets which can be changed are asked to get, and asked to lose."""
+    """Return the USPS codes of the states to be added to ad sets that can be changed, and to be removed."""
     missing, extra = set[str](), set[str]()
     for decision in decisions:
         if decision.result in _AS_DECIDED:
@@ -184,7 +184,7 @@ def leave_opted_out(decisions: Sequence[Decision], skip_adsets: Collection[str])
 
 
 def states_before(decisions: Iterable[Decision]) -> tuple[str, ...]:
-    """Return the USPS codes of the states that any ad set that runs targets before the run changes it."""
+    """Return the USPS codes of the states that any running ad set targets before the run."""
     running = (decision.adset.targeting for decision in decisions if decision.result not in _NOT_RUNNING)
     return states(frozenset[str]().union(*map(region_keys, running)))
 
@@ -215,15 +215,15 @@ def prioritize(
 def _turn(decision: Decision, deferred: Collection[str]) -> tuple[bool, bool, bool]:
     """Return the sort key of a decision.
 
-    Ad sets that the last run reverted come last, for they may break again; of the others, those that it deferred come
-    first, or they might never have their turn. Among equals, those that lose states come before those that only win
-    some: a lead that nobody buys costs money, one that is not bought yet costs nothing.
+    Ad sets that the last run reverted come last, as they may break again; of the others, those that it deferred come
+    first, or they might never have their turn. Among equals, ad sets that lose states come first: a lead that nobody
+    buys costs money, and one that is not generated yet costs nothing.
     """
     return decision.reverts is not None, decision.adset.id not in deferred, not decision.removes_states
 
 
 def pinned(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
-    """Return the decisions such that each change is made only to the regions from which it was planned."""
+    """Return the decisions with each change bound to the regions from which it was planned."""
     return tuple(
         replace(decision, replaces=region_keys(decision.adset.targeting)) if decision.is_change else decision
         for decision in decisions
@@ -233,7 +233,7 @@ def pinned(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
 def with_waiting(completed: Mapping[str, AdSetResult], decisions: Iterable[Decision]) -> dict[str, AdSetResult]:
     """Return the results of earlier invocations of this run, by ad set id, with the states that still wait.
 
-    What an invocation has done that died is known from the ledger only, which does not have them.
+    The results of an invocation that died come from the ledger, which does not contain these states.
     """
     now = {each.adset.id: each.to_result() for each in decisions if each.result is Result.UNCHANGED}
     return {

@@ -1,4 +1,4 @@
-"""PURE: all that a run would write as one plan, the id by which it can be approved, and how two plans differ."""
+"""PURE: everything that a run would write as one plan, the id for its approval, and how two plans differ."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ class Plan:
 
     @property
     def id(self) -> str:
-        """Equal for equal plans, whatever the order in which the ad sets were read; names do not count."""
+        """A hash, equal for equal plans; the order of the ad sets and their names do not matter."""
         canonical = {
             "campaigns": self.campaigns if self.campaigns is None else sorted(self.campaigns),
             "force": sorted(self.force),
@@ -59,7 +59,7 @@ class Plan:
 
 
 def planned_changes(slug: str, decisions: Sequence[Decision]) -> tuple[PlannedChange, ...]:
-    """Return the changes among the decisions for a campaign's ad sets."""
+    """Return the changes among the decisions of a campaign."""
     return tuple(
         PlannedChange(slug, each.adset.id, each.adset.name, region_keys(each.adset.targeting), each.wanted)
         for each in decisions
@@ -68,10 +68,10 @@ def planned_changes(slug: str, decisions: Sequence[Decision]) -> tuple[PlannedCh
 
 
 def refusals(plan_id: str, approved: Plan, now: Plan, slugs: Collection[str]) -> dict[str, str]:
-    """Return why the campaigns of a run must not be changed, by slug, whose plan is not the approved one.
+    """Return why no campaign of a run may be changed whose plan is not the approved one, by slug.
 
-    A plan is carried out as a whole or not at all, so a campaign whose own part is as approved is refused as well,
-    unless there is nothing to change in it.
+    A plan is carried out as a whole or not at all, so a campaign whose own changes are as approved is refused as well,
+    unless it has none.
 
     Parameters
     ----------

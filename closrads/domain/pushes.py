@@ -1,7 +1,7 @@
-"""PURE: Meta's pushes, and the messages by which the receiver asks for rechecks.
+"""PURE: Meta's pushes, and the messages with which the receiver requests rechecks.
 
-A push is a hint that something has changed in an ad account, never a fact: it says neither what the new state is, nor
-that it still holds (Meta's guides "Ads Webhooks" and "Webhooks from Meta").
+A push is only a hint that something has changed in an ad account: it contains neither the new state, nor a guarantee
+that it is current (Meta's guides "Ads Webhooks" and "Webhooks from Meta").
 """
 
 import hashlib
@@ -17,29 +17,29 @@ from closrads.errors import EventError
 from closrads.redaction import Secret
 
 FIELDS = ("effective_status", "with_issues_ad_objects", "in_process_ad_objects")
-"""The fields of an ad account that tell of an ad that stops, or leaves its review ("Ads Webhooks")."""
+"""The fields of an ad account that show that an ad stops or leaves review ("Ads Webhooks")."""
 MAX_BODY_BYTES = 2_000_000
-"""Maximum size of a push; one with the 1,000 changes that Meta puts into it at most has about 300 kB."""
+"""Maximum size of a push; one with 1,000 changes, Meta's maximum, has about 300 kB."""
 MAX_AGE, MAX_AHEAD = timedelta(hours=38), timedelta(hours=1)
-"""Meta repeats a push for 36 hours ("Webhooks from Meta"); what is older, or from the future, is a replay."""
+"""Meta repeats a push for 36 hours ("Webhooks from Meta"); an older or future one is a replay."""
 WINDOW_SECONDS = 8
-"""Of the pushes about an ad account within such a window, only the first puts a message into the queue.
+"""Within such a window, only the first push about an ad account leads to a message in the queue.
 
 Shorter than the delay of the queue (template.yaml), so that the message is delivered after the last of them.
 """
 MIN_GAP_SECONDS = 60
-"""Minimum time between the rechecks of a campaign that pushes cause."""
+"""Minimum time between rechecks of a campaign that are caused by pushes."""
 LEFT_SECONDS = 300
-"""Delay of a message whose campaign another run holds; a run lasts 15 minutes at most."""
+"""Delay of a message whose campaign another run holds; a run takes at most 15 minutes."""
 _STATUS = "effective_status"
 _CHANGED = "field_changed"
-"""The name by which changes of the field `effective_status` arrive."""
+"""The field name under which changes of `effective_status` arrive."""
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")
 _ACCOUNT = re.compile(r"(?:act_)?([0-9]{1,30})")
 
 
 class PushError(ValueError):
-    """A push that is signed, but makes no sense."""
+    """A push that is signed, but malformed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class Message:
 
     id: str
     receipt: str
-    """With it the message can be put off."""
+    """The receipt handle, needed to delay the message."""
     account: str
-    """`act_…`; empty if the body is not understood."""
+    """`act_…`; empty if the body is malformed."""
 
 
 def is_signed(body: bytes, signature: str, secret: Secret) -> bool:
-    """Return, in constant time, whether a value of `X-Hub-Signature-256` is that of the raw body."""
+    """Return, in constant time, whether a value of `X-Hub-Signature-256` is the signature of the raw body."""
     expected = hmac.new(secret.reveal().encode(), body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected.encode(), signature_of(signature).encode())
 
@@ -66,14 +66,14 @@ def signature_of(header: str) -> str:
 
 
 def accounts_of(body: bytes, now: datetime) -> frozenset[str]:
-    """Return the ad accounts, as `act_…`, in which a push says that a status has changed or an issue has come up.
+    """Return the ad accounts, as `act_…`, for which a push reports a changed status or an issue.
 
     Changes of other fields are ignored. An account's id comes with or without its prefix.
 
     Raises
     ------
     PushError
-        It is not a push about ad accounts, or no push that Meta would still repeat.
+        It is not a push about ad accounts, or too old to be a repetition by Meta.
     """
     try:
         push = json.loads(body)
@@ -97,7 +97,7 @@ def _is_fresh(sent: Any, now: datetime) -> bool:
 
 
 def _fields(entry: Mapping[str, Any]) -> set[str]:
-    """Return the fields that an entry is about; it lists names alone unless the subscription includes values."""
+    """Return the fields in an entry, which has only names unless the subscription includes values."""
     changes, names = entry.get("changes"), entry.get("changed_fields")
     found = {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
     for change in changes if isinstance(changes, list) else ():
@@ -118,12 +118,12 @@ def body_of(account: str) -> str:
 
 
 def deduplication_id(account: str, now: datetime) -> str:
-    """Return the id of which the queue takes one message only, within five minutes: the ad account and the window."""
+    """Return the ad account and the window: of messages with the same id, the queue accepts one in five minutes."""
     return f"{account}-{int(now.timestamp()) // WINDOW_SECONDS}"
 
 
 def parse_messages(event: Any) -> tuple[Message, ...] | None:
-    """Return the messages with which Lambda's event source mapping calls the function; None for any other event.
+    """Return the messages in an event of Lambda's event source mapping; None for any other event.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class RunRequest:
     reason: str = ""
     """`PUSH` for a recheck that Meta's push has caused; empty otherwise."""
     plan_id: str = ""
-    """The plan that a live sync must be equal to; empty if any is carried out."""
+    """The only plan that a live sync may carry out; empty for any."""
     opens: bool = False
     """Whether this invocation only opens the run, which several invocations then share."""
 
@@ -54,7 +54,7 @@ class RunRequest:
 
     @property
     def time_key(self) -> str:
-        """Its scheduled time, and what is to run then: that runs once."""
+        """The scheduled time and what is to run then: a combination that runs once."""
         which = ",".join(sorted(self.campaigns)) if self.campaigns else "*"
         return f"{self.action}#{self.scheduled:%Y-%m-%dT%H:%M:%SZ}#{which}"
 
@@ -64,7 +64,7 @@ class RunRequest:
         fields = {**asdict(self), "force": sorted(self.force), "scheduled": scheduled}
         for name in ("reason", "plan_id"):
             if not fields[name]:
-                del fields[name]  # unknown to invocations of an older version, with which a shared run may go on
+                del fields[name]  # unknown to an older version, which may resume a shared run
         return fields
 
 
@@ -117,7 +117,7 @@ def parse_step(event: Any) -> StepRequest | None:
 
 
 def own_event(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an event of this system as it is, and EventBridge's "Scheduled Event" as one of this system."""
+    """Return an event in this system's format, which may be given as EventBridge's "Scheduled Event"."""
     if event.get("detail-type") == "Scheduled Event" and event.get("source") in ("aws.events", "aws.scheduler"):
         return {"scheduled": event["time"]} if "time" in event else {}
     return event
@@ -188,7 +188,7 @@ class _EventReader:
         return request
 
     def _refuse_plan(self, request: RunRequest) -> None:
-        """Add why no plan can be approved with such a request."""
+        """Add a problem if the request cannot approve a plan."""
         if request.dry_run:
             self._problems.append("plan_id: belongs to a live run, which carries the plan out; give dry_run false")
         if request.action is not Action.SYNC:

@@ -27,7 +27,7 @@ class SharedRun:
     ends_begun: int = 0
     """Number of invocations that have started to close the run."""
     notices: tuple[str, ...] = ()
-    """As in `Settings`, of which the other invocations read only a part."""
+    """As in `Settings`, of which the other invocations read only some campaigns."""
 
 
 @dataclass(frozen=True, slots=True)

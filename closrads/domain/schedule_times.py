@@ -1,4 +1,4 @@
-"""PURE: when a schedule of EventBridge Scheduler begins next (its User Guide, "Schedule types")."""
+"""PURE: the next start of an EventBridge Scheduler schedule (its User Guide, "Schedule types")."""
 
 import re
 from calendar import monthrange
@@ -9,9 +9,9 @@ from itertools import product
 from zoneinfo import ZoneInfo
 
 MAX_MONTHS = 9 * 12
-"""How far ahead a time is looked for: the 29th of February may be eight years away, across 2100."""
+"""Number of months to search for a time: 29 February may be eight years away, across 2100."""
 SCHEDULE_OFF = "OFF"
-"""In place of an expression: the schedule starts nothing."""
+"""Replaces an expression if the schedule is off."""
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _SATURDAY = 7
@@ -20,7 +20,7 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A cron expression; its times are those of a clock on the wall."""
+    """A cron expression, in local time."""
 
     minutes: Sequence[int]
     hours: Sequence[int]
@@ -57,7 +57,7 @@ def parse_schedule(expression: str) -> Cron | timedelta:
     Raises
     ------
     ValueError
-        The expression is none, or has a part that the User Guide does not describe.
+        The expression is malformed, or has a form that the User Guide does not describe.
     """
     if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression):
         return timedelta(**{f"{rate[2]}s": int(rate[1])})

@@ -71,7 +71,7 @@ class EmailConfig:
     sender: str
     recipients: tuple[str, ...]
     reply_to: str = ""
-    """Whom an answer to the report reaches; empty if it is the sender."""
+    """Address for replies to the report; empty for the sender's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,13 @@ class Settings:
     ledger_table: str = ""
     """Name of the ledger's DynamoDB table; if empty, only a dry run of a sync is possible."""
     notices: tuple[str, ...] = ()
-    """What is wrong with the parameters and stops no run: a parameter or folder by its full name, and the problem."""
+    """Problems of the parameters that stop no run: the full name of a parameter or folder, and the problem."""
     paused_since: datetime | None = None
     """When everything was paused; None if it is not."""
 
     @property
     def switched_off(self) -> tuple[SwitchedOff, ...]:
-        """What keeps new changes from being begun."""
+        """The switches that keep new changes from being started."""
         everything = (SwitchedOff(self.paused_since),) if self.paused_since else ()
         return everything + tuple(
             SwitchedOff(each.off_since, each.slug, each.name) for each in self.campaigns if each.off_since

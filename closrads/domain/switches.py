@@ -8,7 +8,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class SwitchedOff:
-    """A switch that keeps new changes from being begun: that of everything, or that of one campaign."""
+    """A switch that keeps new changes from being started, in all campaigns or in one."""
 
     since: datetime
     slug: str = ""
@@ -27,5 +27,5 @@ class SwitchedOff:
 
 
 def latest(switches: Iterable[SwitchedOff | None]) -> tuple[SwitchedOff, ...]:
-    """Return one switch for each campaign, and one for everything, as the last of `switches` about it says."""
+    """Return one switch for each campaign, and one for everything: the last of each in `switches`."""
     return tuple({switch.slug: switch for switch in switches if switch is not None}.values())

@@ -8,7 +8,7 @@ from closrads.state_mapper import Region, fb_region_to_usps, is_region_name, is_
 
 Targeting = Mapping[str, Any]
 RESTRICTED_CATEGORIES = frozenset({"HOUSING", "EMPLOYMENT", "FINANCIAL_PRODUCTS_SERVICES", "CREDIT"})
-"""Special ad categories that forbid to exclude locations (Marketing API "Special Ad Categories")."""
+"""Special ad categories that do not allow excluded locations (Marketing API "Special Ad Categories")."""
 _DESCRIPTIONS = {
     "countries": "takes in the whole country",
     "country_groups": "takes in a group of countries",
@@ -36,9 +36,9 @@ def states(keys: Collection[str]) -> tuple[str, ...]:
 
 
 def misnamed_regions(targeting: Targeting) -> tuple[str, ...]:
-    """Return what is wrong with targeted regions that Meta shows under the name of another place than our table.
+    """Return a message for each targeted region that Meta shows under a name that contradicts our table.
 
-    Then their keys do not mean what we take them for. An entry without a name says nothing.
+    Then its key does not mean what we assume. An entry without a name is not checked.
     """
     return tuple(
         f"Meta shows region {region['key']}, which should be {states({str(region['key'])})[0]}, as “{region['name']}”"
@@ -120,7 +120,7 @@ def control_conflicts(controls: Mapping[str, Any], wanted: Collection[str]) -> t
 
 
 def reaches_beyond_states(targeting: Targeting) -> bool:
-    """Return whether Meta may also show ads to people elsewhere in the country who take an interest in the regions.
+    """Return whether Meta may also show ads to people elsewhere in the country who are interested in the regions.
 
     Marketing API "Advanced Targeting", "Reach people interested in selected cities and regions": only with regions.
     """

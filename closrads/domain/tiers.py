@@ -1,4 +1,4 @@
-"""PURE: what is known of an ad account's access tier at Meta."""
+"""PURE: an ad account's access tier at Meta."""
 
 from dataclasses import dataclass
 from datetime import datetime

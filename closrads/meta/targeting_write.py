@@ -116,7 +116,7 @@ class TargetingWriter:
         stored = region_keys(answer["targeting"])
         if stored != write.wanted and stored in write.replaces:
             raise MetaLostAnswerError(f"Meta confirms the write to {latest.id}, but shows the states from before")
-        # Only the regions are taken from the response: it may spell the rest differently than a read does.
+        # Only the regions are taken from the response: the rest may have another form than in a read.
         return replace(latest, targeting=with_regions_of(latest.targeting, answer["targeting"]))
 
     def _read_confirmed(self) -> AdSetSnapshot:

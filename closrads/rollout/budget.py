@@ -49,7 +49,7 @@ def points_needed(adsets: Sequence[AdSetSnapshot]) -> int:
 def adsets_per_window(points: int, adset: AdSetSnapshot) -> int:
     """Return how many such ad sets are changed in one window of so many points, if none has to be rolled back.
 
-    The last one must leave room for its rollback. Each costs two reads, the write, the re-publishes and a verification.
+    The last one must leave points for its rollback. Each costs two reads, the write, re-publishes and a verification.
     """
     spent = 3 * READ_POINTS + WRITE_POINTS * (1 + len(adset.active_ads))
     return max(0, (points - points_needed([adset])) // spent + 1)

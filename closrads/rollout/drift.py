@@ -1,6 +1,6 @@
-"""What somebody else did to the states of ad sets since our last change: from the ledger, and from Meta's activity log.
+"""Drift since our last changes, from the ledger and Meta's activity log.
 
-It is found out once all changes are done, and nothing depends on it: what cannot be read is not known.
+It is determined after all changes and affects nothing else: what cannot be read stays unknown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +20,16 @@ from closrads.observability import log_defect, logger
 from closrads.redaction import Secret
 
 AT_ONCE = 10
-"""Maximum number of campaigns, and of ad accounts, for which something is read at once."""
+"""Maximum number of concurrent reads, one for each campaign or ad account."""
 LOG_REACHES = timedelta(days=7)
-"""Time for which the activity log is read: of a busy ad account, Meta does not answer for a much longer one."""
+"""Period of the activity log that is read; for a busy ad account, Meta does not answer for much longer ones."""
 SPARED_SECONDS = 2 * RESERVED_SECONDS
-"""Last seconds of an invocation in which nothing is read for this any more."""
+"""Last seconds of an invocation, in which the activity log is no longer read."""
 _BEGUN = frozenset({Result.UPDATED, Result.REVERTED, Result.FAILED, Result.UNVERIFIED, Result.ROLLBACK_FAILED})
-"""Results of a sync that may have a change in the ledger which was not superseded."""
+"""Results of a sync that may have a change in the ledger, other than superseded ones."""
 
 Key = tuple[str, str | None]
-"""The id of an ad set, and the run whose change of it is meant; None for its newest change that was superseded."""
+"""The id of an ad set, and the run of the change in question; None for its newest superseded change."""
 Log = tuple[Sequence[TargetingEdit], str]
 """Rows of the activity log, and the id of our app."""
 
@@ -41,14 +41,14 @@ def with_drift(
     reports: Sequence[SyncReport],
     api_of: Callable[[str], tuple[GraphApi, Secret]],
 ) -> tuple[SyncReport, ...]:
-    """Return the reports of a live run with the drift that it has met, and who caused that.
+    """Return the reports of a live run with the drift that it encountered, and its actors.
 
     The ledger is read once per campaign with changes, the activity log once per ad account with drift.
 
     Parameters
     ----------
     api_of
-        Returns what reads from Meta for a campaign, given by its slug, and its token.
+        Returns the API object and the token of a campaign, given by its slug.
     """
     try:
         found = map_concurrently(lambda report: _traces(ledger, run_id, action, report), reports, AT_ONCE)
@@ -63,7 +63,7 @@ def with_drift(
 
 
 def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> Mapping[Key, Trace]:
-    """Return the drift of a campaign's ad sets; the ledger is read only if there may be some."""
+    """Return the drift of a campaign's ad sets; the ledger is read only if there may be any."""
     everything: tuple[AdSetResult | Recovery, ...] = (*report.adsets, *report.recovered)
     keys = {key for outcome in everything if (key := _key(outcome, run_id, action))}
     missing: dict[str, set[str | None]] = {}
@@ -85,7 +85,7 @@ def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> 
 
 
 def _key(outcome: AdSetResult | Recovery, run_id: str, action: Action) -> Key | None:
-    """Return whose drift is to be looked for; None if there can be none, or if it is known."""
+    """Return the key of the drift to look for; None if there can be none, or if it is known."""
     if outcome.drift:
         return None
     if isinstance(outcome, Recovery):

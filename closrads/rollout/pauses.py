@@ -1,4 +1,4 @@
-"""What becomes of ads that were paused after a change, without an issue and without a known actor."""
+"""Follow-up of ads that were paused after a change, without an issue and without a known actor."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ def _switch_on_again(
 ) -> tuple[UnexplainedPause, ...]:
     """Re-publish the ads whose pause the activity log explains only now as Meta's; return the pauses with that noted.
 
-    The change that broke such an ad may have been covered by another one since, which does not answer for it. The
+    The change that broke such an ad may have been superseded by a later one, which is not responsible for it. The
     regions stay: those from before the newest change may be the very ones that broke it.
     """
     adsets = {each.id: each for each in now.values() if isinstance(each, AdSetSnapshot) and not each.is_ended()}
