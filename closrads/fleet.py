@@ -80,8 +80,8 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
     runs = Runs(table)
     off = tuple(switch for switch in settings.switched_off if switch.slug)
     run = runs.open(SharedRun(_run_id(request, now), request, now, names, off, notices=settings.notices))
-    parts = runs.parts(run.run_id)
-    over = {slug for slug, part in parts.items() if part.is_over} if not run.has_ended else set(names)
+    by_slug = runs.progress(run.run_id)
+    over = {slug for slug, progress in by_slug.items() if progress.is_over} if not run.has_ended else set(names)
     left = [campaign for campaign in campaigns if campaign.slug in run.campaigns and campaign.slug not in over]
     logger.info("run.opened", extra={"run": run.run_id, "campaigns": len(names), "left": len(left)})
     return {
@@ -136,12 +136,12 @@ def close_run(
     table = _table(settings, clock)
     opened = _opened(run_id, Runs(table))
     run = Run(run_id, opened.request, settings, clock, table)
-    parts = run.runs.parts(run_id)
-    unknown = [slug for slug in opened.campaigns if slug not in parts or not parts[slug].is_over]
+    by_slug = run.runs.progress(run_id)
+    unknown = [slug for slug in opened.campaigns if slug not in by_slug or not by_slug[slug].is_over]
     if unknown and not opened.has_ended:
         if any(run.leases.is_held(slug, run_id) for slug in unknown):
             return {"run_id": run_id, "has_ended": False, "again_in_seconds": WITHOUT_REASON_SECONDS}
-        parts = run.runs.parts(run_id)  # the holder of a lease may have saved its progress since
+        by_slug = run.runs.progress(run_id)  # the holder of a lease may have saved its progress since
     if opened.ends_begun >= MAX_TRIES and not opened.has_ended:
         raise ClosradsError(
             f"Run {run_id} was to be closed {MAX_TRIES} times, and the function died each time: its log says why. "
@@ -150,7 +150,7 @@ def close_run(
     if others_until := run.runs.claim_end(run_id, run.lease_until(), _invocation()):
         rest = math.ceil((others_until - clock.now()).total_seconds())
         return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
-    result = finish(_gather(opened, parts, settings, clock.now()), opened.request)
+    result = finish(_gather(opened, by_slug, settings, clock.now()), opened.request)
     mail = {"mail": result.mail.value, "mail_refused": list(result.mail_refused)}
     return {"run_id": run_id, "has_ended": True, "again_in_seconds": None, **mail, **result.totals()}
 
@@ -222,11 +222,11 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
         report = replace(earlier or report, campaign_errors=taken_away, again_in_seconds=None)
     again = report.again_in_seconds
     graph = run.meter.reading() + before.graph if before else run.meter.reading()
-    part = CampaignProgress(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
+    progress = CampaignProgress(report, graph, is_over=again is None or not _is_in_time(opened, run, again))
     warned = {API_DAYS_LEFT: 0} if run.meter.version_warning else {}
     emit_metrics({**new_failed_rollbacks(report, earlier), **warned}, run.settings.stage)
-    run.runs.save_progress(run.run_id, part)
-    return _answer(run.run_id, slug, part)
+    run.runs.save_progress(run.run_id, progress)
+    return _answer(run.run_id, slug, progress)
 
 
 def _done_before(slug: str, run: Run, earlier: SyncReport) -> Completed:
@@ -259,20 +259,20 @@ def _is_in_time(opened: SharedRun, run: Run, seconds: float) -> bool:
     return run.clock.now() + timedelta(seconds=seconds) <= opened.started_at + GOES_ON_FOR
 
 
-def _answer(run_id: str, slug: str, part: CampaignProgress | None) -> dict[str, Any]:
+def _answer(run_id: str, slug: str, progress: CampaignProgress | None) -> dict[str, Any]:
     """Return what the workflow needs: counts, and whether to resume the campaign."""
-    again = part.report.again_in_seconds if part and not part.is_over else None
-    counts = part.report.counts() if part else {}
+    again = progress.report.again_in_seconds if progress and not progress.is_over else None
+    counts = progress.report.counts() if progress else {}
     return {"run_id": run_id, "campaign": slug, "again_in_seconds": again, **counts}
 
 
-def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], settings: Settings, now: datetime) -> RunResult:
+def _gather(opened: SharedRun, by_slug: Mapping[str, CampaignProgress], settings: Settings, now: datetime) -> RunResult:
     """Return the result of the whole run; PURE."""
     reports = []
     for slug, name in opened.campaigns.items():
-        part = parts.get(slug)
-        report = part.report if part else SyncReport(slug, name, opened.request.dry_run)
-        unknown = () if part and part.is_over else (NO_RESULT,)
+        progress = by_slug.get(slug)
+        report = progress.report if progress else SyncReport(slug, name, opened.request.dry_run)
+        unknown = () if progress and progress.is_over else (NO_RESULT,)
         reports.append(replace(report, campaign_errors=report.campaign_errors + unknown))
     found = (report.switched_off for report in reports)
     return RunResult(
@@ -282,7 +282,7 @@ def _gather(opened: SharedRun, parts: Mapping[str, CampaignProgress], settings: 
         started_at=opened.started_at,
         duration_ms=round((now - opened.started_at).total_seconds() * 1000),
         campaigns=tuple(reports),
-        graph=sum((part.graph for part in parts.values()), GraphUsage()),
+        graph=sum((progress.graph for progress in by_slug.values()), GraphUsage()),
         force=opened.request.force,
         notices=opened.notices,
         api_days_left=days_left(API_VERSION, now.date()),

@@ -378,18 +378,19 @@ def shared_run_of(item: Item) -> SharedRun | None:
     )
 
 
-def progress_item(run_id: str, part: CampaignProgress, now: datetime) -> Item:
+def progress_item(run_id: str, progress: CampaignProgress, now: datetime) -> Item:
     """Return the item of a campaign's progress in a run, redacted, and truncated to fit."""
-    packed = _packed(redact_all(_report_item(part.report)))
+    packed = _packed(redact_all(_report_item(progress.report)))
     if len(packed) > MAX_ITEM_BYTES:
-        few = replace(part.report, adsets=part.report.adsets[:MAX_KEPT], recovered=part.report.recovered[:MAX_KEPT])
+        report = progress.report
+        few = replace(report, adsets=report.adsets[:MAX_KEPT], recovered=report.recovered[:MAX_KEPT])
         packed = _packed(redact_all(_report_item(few)))
     return {
-        **progress_key(run_id, part.report.slug),
+        **progress_key(run_id, progress.report.slug),
         "begun_at": now.isoformat(),
         "report": packed,
-        "graph": asdict(part.graph),
-        "is_over": part.is_over,
+        "graph": asdict(progress.graph),
+        "is_over": progress.is_over,
         "expires_at": expiry(now),
     }
 

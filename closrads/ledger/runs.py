@@ -109,7 +109,7 @@ class Runs:
         """Save the progress of a campaign of a shared run."""
         self._table.put(progress_item(run_id, progress, self._table.clock.now()))
 
-    def parts(self, run_id: str) -> dict[str, CampaignProgress]:
+    def progress(self, run_id: str) -> dict[str, CampaignProgress]:
         """Return the progress of a shared run's campaigns, by slug."""
         found = {item["sk"]: progress_of(item) for item in self._table.query(progress_partition(run_id))}
         return {slug: progress for slug, progress in found.items() if progress is not None}

@@ -121,7 +121,7 @@ class TestTrouble:
         ("GetItem", "read", lambda world: runs(world).opened(ME)),
         ("UpdateItem", "written", lambda world: runs(world).begin_campaign(ME, "veterans")),
         ("PutItem", "written", lambda world: runs(world).save_progress(ME, a_progress())),
-        ("Query", "read", lambda world: runs(world).parts(ME)),
+        ("Query", "read", lambda world: runs(world).progress(ME)),
         ("UpdateItem", "written", lambda world: runs(world).claim_end(ME, SOON, "one")),
     )
 

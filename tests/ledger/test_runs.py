@@ -97,14 +97,14 @@ class TestSharedRuns:
 
         runs.save_progress(ME, part)
 
-        assert runs.parts(ME) == {"veterans": part}
+        assert runs.progress(ME) == {"veterans": part}
         assert runs.begin_campaign(ME, "veterans") == (0, part)
-        assert runs.parts(OTHER) == {}
+        assert runs.progress(OTHER) == {}
 
     def test_begun_is_not_done(self, world: World) -> None:
         """The call after one that was cut off has to know that there was one."""
         assert [runs(world).begin_campaign(ME, "veterans") for _ in range(3)] == [(0, None), (1, None), (2, None)]
-        assert runs(world).parts(ME) == {}
+        assert runs(world).progress(ME) == {}
 
     def test_more_than_a_record_holds_is_cut(self, world: World) -> None:
         """What is done with is then found by its changes; what counts is that the run goes on."""
@@ -115,7 +115,7 @@ class TestSharedRuns:
 
         runs(world).save_progress(ME, a_progress(*adsets))
 
-        assert runs(world).parts(ME)["veterans"].report.adsets == tuple(adsets[:MAX_KEPT])
+        assert runs(world).progress(ME)["veterans"].report.adsets == tuple(adsets[:MAX_KEPT])
 
     def test_a_result_of_too_many_campaigns_is_kept_without_them(self, world: World) -> None:
         """That it ended, and how, is what the next invocation asks."""
@@ -135,7 +135,7 @@ class TestSharedRuns:
 
         runs(world).save_progress(ME, a_progress(campaign_errors=(f"Meta said {secret.reveal()}",)))
 
-        assert runs(world).parts(ME)["veterans"].report.campaign_errors == ("Meta said ***",)
+        assert runs(world).progress(ME)["veterans"].report.campaign_errors == ("Meta said ***",)
 
     def test_one_ends_it_and_another_only_if_that_one_is_cut_off(self, world: World) -> None:
         """Else there would be two reports, or none."""
