@@ -39,7 +39,7 @@ from closrads.sync import (
     chosen_campaigns,
     refuse_undo_while_paused,
     release,
-    told_drift,
+    reports_with_drift,
 )
 
 GOES_ON_FOR = timedelta(hours=4)
@@ -216,7 +216,7 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
         resume = partial(_done_before, slug, run, known) if known else Completed
         report = _sync_campaign(campaign, run, known, resume)
         if not run.request.dry_run:
-            (report,) = told_drift(run, [report])
+            (report,) = reports_with_drift(run, [report])
     else:
         taken_away = ("Its parameters were taken away since the run was opened",)
         report = replace(earlier or report, campaign_errors=taken_away, again_in_seconds=None)

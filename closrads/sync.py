@@ -294,7 +294,7 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
                 campaigns,
                 CAMPAIGNS_AT_ONCE,
             )
-        reports = [*told_drift(run, reports)]
+        reports = [*reports_with_drift(run, reports)]
     except LedgerError as error:
         reports = [
             replace(_nothing_yet(campaign, dry_run=False), campaign_errors=(str(error),)) for campaign in campaigns
@@ -354,7 +354,7 @@ def _refusals(campaigns: Sequence[CampaignConfig], run: Run) -> dict[str, str]:
     return refusals(plan_id, approved, run.plan, slugs)
 
 
-def told_drift(run: Run, reports: Sequence[SyncReport]) -> tuple[SyncReport, ...]:
+def reports_with_drift(run: Run, reports: Sequence[SyncReport]) -> tuple[SyncReport, ...]:
     """Return the reports of a live run with what somebody else did to the states of its ad sets, if time allows."""
     if run.clock.remaining() < REPORT_SECONDS:
         return tuple(reports)
