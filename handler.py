@@ -67,7 +67,7 @@ def handle(event: Any, clock: Clock) -> dict[str, Any]:
 
 
 def _tell(run_id: str, event: Any, error: ClosradsError, started_at: datetime) -> None:
-    """Mail that a live sync could not be done, unless it has reported that itself, or a person sees it at once."""
+    """Mail that a live sync could not be done, unless it has been reported already, or its caller sees the error."""
     if isinstance(error, SyncFailed | EventError | PausedError) or not isinstance(event, Mapping):
         return
     is_start = event.get("step", "open") == "open" and event.get("action", "sync") == "sync"
@@ -131,7 +131,7 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
         result = replace(result, mail=mail, mail_refused=tuple(refused))
     end_run(result, request, settings, clock)
     counts = run_metrics(result, request)
-    no_push = {PUSH_RECEIVED: 0} if counts and config.push_queue_url() else {}  # without a value nobody sees silence
+    no_push = {PUSH_RECEIVED: 0} if counts and config.push_queue_url() else {}  # an alarm on silence needs a value
     emit_metrics({**counts, **no_push}, settings.stage)
     logger.info(
         "run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": result.mail.value}

@@ -1,4 +1,4 @@
-"""The boxes of a report: what needs a person, with who must act and how, and what needs nobody."""
+"""The boxes of a report: what needs a person, who must act, and how; and what needs nobody."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -58,26 +58,26 @@ from closrads.state_mapper import is_state, usps_to_fb_region
 
 MAX_ID_CHARS = 60
 MAX_WITH_ADS = 3
-"""Ad sets of which the same is said and whose ads are named too; of more, whoever opens the ad set sees its ads."""
+"""Maximum number of ad sets in one item whose ads are named as well; Ads Manager shows those of further ones."""
 QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
 UNCERTAIN = frozenset({Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED})
 TONES = ("red", "orange", "grey")
-"""From the most serious one."""
+"""From the most to the least serious one."""
 _NOUNS = ("ad", "ad set", "campaign", "setting", "")
 _ABOUT_ADS = frozenset({Result.SKIPPED_PREFLIGHT, Result.UPDATED, Result.UNCHANGED})
-"""Results that say nothing but that of an ad, if an issue is about one."""
+"""Results of ad sets for which only the issues of ads are reported, if there are any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is told, before it is put into a box."""
+    """One reported fact, before it is assigned to a box."""
 
     kind: Kind
     item: Item
 
 
 def boxes_of(findings: Iterable[Finding]) -> tuple[Box, ...]:
-    """Return the boxes of all findings: first those that need the reader, and of each sort the most serious first."""
+    """Return the boxes of all findings: first those that need the reader, and the most serious ones first."""
     by_kind: dict[Kind, list[Item]] = {}
     for finding in findings:
         by_kind.setdefault(finding.kind, []).append(finding.item)
@@ -94,7 +94,7 @@ def boxes_of(findings: Iterable[Finding]) -> tuple[Box, ...]:
 
 
 def findings_of(result: RunResult) -> Iterator[Finding]:
-    """Yield everything that is worth a box."""
+    """Yield everything that belongs into a box."""
     yield from _switches(result)
     for campaign in result.campaigns:
         yield from _of_campaign(result, campaign)
@@ -157,7 +157,7 @@ def _waiting(result: RunResult, campaign: SyncReport, name: str) -> Iterator[Fin
 
 
 def state_name(code: str) -> str:
-    """Return a state's name; the code itself, as a line, if it is none."""
+    """Return a state's name; the code itself, redacted, if it is not a state's."""
     region = usps_to_fb_region(code) if is_state(code) else None
     return region["name"] if region else line(code)
 
@@ -210,12 +210,12 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
 
 
 def _left_by(result: RunResult, drift: Drift | None) -> str:
-    """Return who has set the states that a change has met; empty if that is not known."""
+    """Return who set the states that superseded a change; empty if unknown."""
     return LEFT_BY.format(line(drift.by), day_and_time(drift.at, result)) if drift and drift.by and drift.at else ""
 
 
 def _not_restored(adset: AdSetResult) -> tuple[str, str]:
-    """Return what is known of an ad set whose old states could not be proven to be back, with all its ads."""
+    """Return the text and the detail about an ad set whose rollback could not be confirmed."""
     if any("targeting was restored" in issue for issue in adset.issues):
         return "has its old states back, but not all of its ads are well", ""
     tried = " ".join(
@@ -225,7 +225,7 @@ def _not_restored(adset: AdSetResult) -> tuple[str, str]:
 
 
 def is_empty(result: RunResult, campaign: SyncReport) -> bool:
-    """Return whether a campaign is to follow demand and has no ad set that could, now or later."""
+    """Return whether a campaign should follow demand and has no ad set that could, now or later."""
     return (
         follows_demand(result, campaign)
         and not (campaign.switched_off or campaign.campaign_errors)
@@ -234,17 +234,17 @@ def is_empty(result: RunResult, campaign: SyncReport) -> bool:
 
 
 def is_all_opted_out(result: RunResult, campaign: SyncReport) -> bool:
-    """Return whether a campaign is to follow demand, and each of its ad sets that could is opted out."""
+    """Return whether a campaign should follow demand, and every ad set that could is opted out."""
     return follows_demand(result, campaign) and campaign.adsets_opted_out > 0 and not campaign.adsets_processed
 
 
 def follows_demand(result: RunResult, campaign: SyncReport) -> bool:
-    """Return whether a run gives a campaign the states of today's demand."""
+    """Return whether a run makes a campaign follow today's demand."""
     return result.action is Action.SYNC and not campaign.left_to
 
 
 def _grouped(items: Sequence[Item]) -> tuple[Item, ...]:
-    """Merge the items of a campaign of which the same is said, and campaigns of which the same is said."""
+    """Merge items with the same text: those of one campaign, and those about campaigns."""
     groups: dict[tuple[str, str, str, str], list[Item]] = {}
     for item in items:
         of = "" if item.noun == "campaign" else item.campaign
@@ -253,7 +253,7 @@ def _grouped(items: Sequence[Item]) -> tuple[Item, ...]:
 
 
 def _together(group: Sequence[Item]) -> Item:
-    """Return one item of those of which the same is said."""
+    """Return one item for several with the same text."""
     first, count = group[0], sum(item.count for item in group)
     if first.noun == "campaign" and len(group) > 1:
         campaigns = ", ".join(item.campaign for item in group)

@@ -1,4 +1,4 @@
-"""PURE: what a daily report says of the changes that earlier runs have made since the last one."""
+"""PURE: the part of a daily report on changes by earlier runs since the last one."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,12 @@ from closrads.report.sections import _signs
 from closrads.report.wording import CHANGED_BEFORE, COUNTED, several, time_of, times
 
 MAX_CHANGES = 6
-"""Number of changes of a campaign that are told in full, the latest ones."""
+"""Number of the latest changes of a campaign that are listed individually."""
 _CHANGED = (Result.UPDATED, Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED)
 
 
 def changes_before(earlier: Sequence[RunResult], timezone: ZoneInfo) -> Iterator[Box]:
-    """Yield a box with a line for each campaign that `earlier` runs, oldest first, have changed, if there are any."""
+    """Yield a box with a line for each campaign changed by the `earlier` runs, oldest first; none without changes."""
     told: dict[str, tuple[str, list[str]]] = {}
     for result in earlier:
         for campaign in result.campaigns:
@@ -35,7 +35,7 @@ def _text(lines: Sequence[str]) -> str:
 
 
 def _changes(campaign: SyncReport) -> Iterator[str]:
-    """Yield what became of a campaign's ad sets, by words; the details of a very large result may be lost."""
+    """Yield counts of a campaign's ad sets, by outcome; a very large result may lack the details."""
     words = Counter[str]()
     for result in _CHANGED:
         words[COUNTED[result]] += campaign.count(result)
@@ -46,7 +46,7 @@ def _changes(campaign: SyncReport) -> Iterator[str]:
 
 
 def _states(campaign: SyncReport) -> str:
-    """Return the states that most of the updated ad sets have got and lost."""
+    """Return the states that most of the updated ad sets gained and lost."""
     groups = Counter(_signs(adset.added, adset.removed) for adset in campaign.with_result(Result.UPDATED))
     (signs, _), *_ = groups.most_common(1) or [("", 0)]
     return f" ({signs}{' and others' if len(groups) > 1 else ''})" if signs else ""

@@ -1,4 +1,4 @@
-"""The content of a report, as values that the templates only lay out."""
+"""The content of a report, as values for the templates."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ class Link:
     url: str
     """Empty if it is unknown."""
     where: str = ""
-    """The ad set that an ad is in; empty if it is not known, and for ad sets."""
+    """The ad set that contains the ad; empty if unknown, and for ad sets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is said of one thing, or of several of a campaign of which the same is true."""
+    """A statement about one thing, or about several of the same campaign."""
 
     campaign: str
     noun: str
@@ -28,9 +28,9 @@ class Item:
     count: int = 1
     """Number of things, including those that truncation has removed from `links`."""
     detail: str = ""
-    """What the first sentence of the mail leaves out, with the punctuation before it."""
+    """The end of the text, with its punctuation, that the first sentence of the mail leaves out."""
     ads: tuple[Link, ...] = ()
-    """The ads that are named of an ad set that a person has to look at."""
+    """The ads to look at, for an ad set that needs a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ class Demand:
     """The states that a campaign should target, and those that it does, as USPS codes."""
 
     running: frozenset[str]
-    """Wanted, and targeted by all of its ad sets."""
+    """Wanted, and targeted by all ad sets."""
     missing: frozenset[str]
-    """Wanted, and not targeted by all of its ad sets."""
+    """Wanted, and not targeted by all ad sets."""
     extra: frozenset[str]
-    """Not wanted, and targeted by at least one of its ad sets."""
+    """Not wanted, and targeted by at least one ad set."""
     has_map: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A label and what stands beside it."""
+    """A label and its value."""
 
     label: str
     text: str
@@ -118,11 +118,11 @@ class Content:
     """What needs nobody."""
     sections: tuple[Section, ...]
     quiet: tuple[Row, ...]
-    """Lines of campaigns without trouble, if they share one in `rows`."""
+    """Lines of campaigns without problems, if these share one in `rows`."""
     raw: tuple[str, ...]
     """The appendix: raw texts and ids, for whoever runs CLOSRADS."""
     next_run: str
-    """When the next run begins; empty if it is not known."""
+    """When the next run starts; empty if unknown."""
     footer: str
     more_boxes: int = 0
     more_rows: int = 0
@@ -130,4 +130,4 @@ class Content:
     more_quiet: int = 0
     more_raw: int = 0
     names_all: bool = True
-    """Whether the appendix names everything that a box leaves out."""
+    """Whether the appendix names everything that boxes leave out."""

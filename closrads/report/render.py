@@ -1,4 +1,4 @@
-"""PURE: `RunResult` → subject, HTML and text: first who must do what, then the campaigns, then details.
+"""PURE: `RunResult` → subject, HTML and text: first the actions needed, then the campaigns, then details.
 
 `sections` and `boxes` build the content with the texts of `wording`, `truncate` limits its size, `templates/` lay it
 out.
@@ -100,11 +100,11 @@ def build_report(
     Parameters
     ----------
     timezone
-        That of the dates and of the schedule.
+        The time zone of the dates and of the schedule.
     schedule
-        The expression of the daily run's schedule, `OFF` if it is off; empty if it is not known.
+        The expression of the daily run's schedule, `OFF` if it is off; empty if unknown.
     earlier
-        Runs that it sums up.
+        Earlier runs that the report sums up.
     """
     content = content_of(result, timezone, schedule)
     content = replace(content, notes=(*content.notes, *changes_before(earlier, timezone)))

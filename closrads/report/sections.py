@@ -59,15 +59,15 @@ from closrads.report.wording import (
 )
 
 MIN_STATES_FOR_MAP = 4
-"""Number of states that differ from which on a map says more than the words do."""
+"""Number of differing states from which on a map is drawn."""
 MAX_ROWS = 12
-"""Maximum number of campaigns that get a line each, whatever became of them."""
+"""Maximum number of campaigns with a line each, whatever their outcome."""
 MAX_PROBLEMS = 2
-"""Different problems of a campaign that its row counts."""
+"""Maximum number of different problems in a campaign's row."""
 _MAX_LEARNING_NAME_CHARS = 40
 Drifted = TypeVar("Drifted", AdSetResult, Recovery)
 _MAX_GROUPS = 2
-"""Different changes of a campaign that its row has in full."""
+"""Maximum number of different changes in a campaign's row."""
 _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
 _SIGNS = {"red": "✗", "orange": "⚠", "green": "✓", "grey": "·"}
 
@@ -103,7 +103,7 @@ def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "") -> Con
 
 
 def _learning(result: RunResult, adset: AdSetResult, timezone: ZoneInfo) -> str:
-    """Return the name of an ad set that had not left its learning phase, and since when, as far as it is known."""
+    """Return the name of an ad set in its learning phase, and its start if known."""
     name = one_line(adset.name, _MAX_LEARNING_NAME_CHARS)
     if not adset.learning_since:
         return name
@@ -111,7 +111,7 @@ def _learning(result: RunResult, adset: AdSetResult, timezone: ZoneInfo) -> str:
 
 
 def _in_zone(result: RunResult, timezone: ZoneInfo) -> RunResult:
-    """Return the result with the times that a reader sees in `timezone`."""
+    """Return the result with the displayed times converted to `timezone`."""
 
     def local(each: Drifted) -> Drifted:
         if each.drift is None or each.drift.at is None:
@@ -146,9 +146,9 @@ def _tone(result: RunResult, boxes: Sequence[Box]) -> str:
 
 
 def _rows(result: RunResult) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """Return a line per campaign; of many, and after a second look, those without trouble share one.
+    """Return a line per campaign; of many, and after a recheck, those without problems share one.
 
-    The second value are the lines of those that do.
+    The second value has the lines of those that do.
     """
     rows = [_row(result, campaign) for campaign in result.campaigns if campaign.slug]
     fine = [row for row in rows if row.tone == "green"]
@@ -206,7 +206,7 @@ def _row_parts(result: RunResult, campaign: SyncReport) -> Iterator[str]:
 
 
 def _problems(result: RunResult, campaign: SyncReport) -> dict[str, int]:
-    """Return the numbers of ad sets that are not as wanted, or are not listed, by words."""
+    """Return the numbers of ad sets that are not as wanted, or are not listed, by label."""
     counted = COUNTED_OF[result.action]
     quiet = {Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT} | ({Result.UPDATED} if campaign.adsets else set())
     words = Counter[str]()
@@ -217,7 +217,7 @@ def _problems(result: RunResult, campaign: SyncReport) -> dict[str, int]:
 
 
 def _counted(problems: Mapping[str, int]) -> str:
-    """Return the counts, of more than `MAX_PROBLEMS` the first ones and how many more ad sets there are."""
+    """Return the first `MAX_PROBLEMS` counts, and how many more ad sets there are."""
     shown = [f"{count} {word}" for word, count in problems.items()][:MAX_PROBLEMS]
     more = sum([*problems.values()][MAX_PROBLEMS:])
     return ", ".join(shown) + (f" and {more} more" if more else "")
@@ -260,7 +260,7 @@ def _of_all(count: int, total: int) -> str:
 
 
 def _changes(result: RunResult, campaign: SyncReport) -> Iterator[str]:
-    """Yield the changes of a campaign: each once, with the number of its ad sets."""
+    """Yield each different change of a campaign once, with the number of ad sets."""
     groups = Counter(_signs(adset.added, adset.removed) for adset in campaign.with_result(Result.UPDATED))
     for signs, count in groups.most_common(_MAX_GROUPS):
         said = f"would {'get' if signs else 'be'} " if result.dry_run else ""
@@ -277,7 +277,7 @@ def _signs(added: Iterable[str], removed: Iterable[str]) -> str:
 
 
 def _sections(result: RunResult, *, is_short: bool) -> Iterator[Section]:
-    """Yield the details of each campaign; of many, of those without trouble only what somebody else did."""
+    """Yield the details of each campaign; of many campaigns, those without problems only have their drift."""
     for campaign in result.campaigns:
         name, drifts = line(campaign.campaign_name), tuple(_drifts(result, campaign))
         if not is_short and campaign_is_fine(result, campaign):
@@ -288,11 +288,11 @@ def _sections(result: RunResult, *, is_short: bool) -> Iterator[Section]:
 
 
 def _drifts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
-    """Yield what other people did to the states of ad sets: of each of them once, with what became of it."""
+    """Yield the drift of ad sets: one fact for each actor and result."""
     groups: dict[tuple[str, Result | None], list[tuple[str, Drift]]] = {}
     for each, found in campaign.drifts:
         ended = each.result if isinstance(each, AdSetResult) else None
-        # A superseded change has a box, which names who it was.
+        # A superseded change has a box, which names the actor.
         if ended is not Result.SUPERSEDED and not (isinstance(each, Recovery) and each.state is ChangeState.SUPERSEDED):
             groups.setdefault((found.by, ended), []).append((line(each.name), found))
     for (_, ended), adsets in groups.items():
@@ -316,7 +316,7 @@ def _facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
 
 
 def _state_facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
-    """Yield the two facts that are never mixed: where ads are wanted today, and where they run now."""
+    """Yield two separate facts: the states wanted today, and the states targeted now."""
     wanted, running = frozenset(map(line, campaign.active_states)), _running(result, campaign)
     missing, extra = _off_by(result, campaign)
     unknown = names([line(adset.name) for adset in campaign.with_result(*UNCERTAIN)])
@@ -367,7 +367,7 @@ def _extra(result: RunResult, adset: AdSetResult) -> tuple[str, ...]:
 
 
 def _off_by(result: RunResult, campaign: SyncReport) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return the states that are wanted and not running, and those the other way round, by in how many ad sets."""
+    """Return the states that are wanted and not running, and vice versa, by the share of ad sets."""
     adsets = [adset for adset in campaign.adsets if adset.result not in _NOT_RUNNING | UNCERTAIN]
     if not adsets:
         wanted, before = (frozenset(map(line, codes)) for codes in (campaign.active_states, campaign.states_before))
@@ -378,7 +378,7 @@ def _off_by(result: RunResult, campaign: SyncReport) -> tuple[dict[str, list[str
 
 
 def _by_share(codes: Iterable[str], total: int) -> dict[str, list[str]]:
-    """Return states by in how many of all ad sets they occur, in words that are empty for all of them."""
+    """Return states by the share of ad sets in which they occur, as a text that is empty for all of them."""
     shares: dict[str, list[str]] = {}
     for code, count in sorted(Counter(codes).items()):
         shares.setdefault("" if count == total else f" (in {count} of {total} ad sets)", []).append(code)
@@ -390,7 +390,7 @@ def _codes(codes: Iterable[str]) -> str:
 
 
 def _demand(result: RunResult, campaign: SyncReport) -> Demand | None:
-    """Return what a map shows; None if the words say as much."""
+    """Return the demand for a map; None if there is little to show."""
     if not follows_demand(result, campaign) or not campaign.active_states or _running(result, campaign) is None:
         return None
     missing, extra = (frozenset(chain.from_iterable(where.values())) for where in _off_by(result, campaign))
@@ -441,7 +441,7 @@ def _raw_campaign(result: RunResult, campaign: SyncReport) -> Iterator[str]:
 
 
 def _raw_adsets(campaign: str, report: SyncReport) -> Iterator[str]:
-    """Yield the raw texts of ad sets: of several with the same ones, once."""
+    """Yield the raw texts of ad sets; ad sets with equal texts share a line."""
     groups: dict[tuple[str, tuple[str, ...]], list[AdSetResult]] = {}
     for adset in report.adsets:
         if adset.result not in QUIET or adset.issues:
@@ -451,7 +451,7 @@ def _raw_adsets(campaign: str, report: SyncReport) -> Iterator[str]:
 
 
 def _raw_drifts(campaign: str, report: SyncReport) -> Iterator[str]:
-    """Yield who else set the states of ad sets: of several with the same ones and the same person, once."""
+    """Yield the drift of ad sets; ad sets with equal drift share a line."""
     groups: dict[str, list[AdSetResult | Recovery]] = {}
     for each, found in report.drifts:
         what = f"{_signs(found.added, found.removed)} by {line(found.by) or 'unknown'}".strip()

@@ -38,7 +38,7 @@ _NOT_COUNTED = frozenset({Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT})
 
 
 def outcome(result: RunResult, boxes: Sequence[Box]) -> str:
-    """Return the outcome in the few words of a subject, with its sign."""
+    """Return the outcome for the subject, with its sign."""
     if result.left_to:
         return "✓ Left to another run"
     action = ACTIONS[result.action]
@@ -82,7 +82,7 @@ def needs_you(boxes: Iterable[Box]) -> str:
     nouns = {item.noun for item in items}
     campaigns = [name for item in items for name in item.campaign.split(", ")]
     if len(nouns) > 1 or (nouns == {"campaign"} and len(set(campaigns)) < len(campaigns)):
-        nouns = {"thing"}  # also two things of one campaign
+        nouns = {"thing"}  # even if all are of one campaign
     noun = "".join(nouns)
     return f"{several(count, noun)} need{'s' if count == 1 else ''} you" if count else ""
 
@@ -92,7 +92,7 @@ def _is_yours(box: Box) -> bool:
 
 
 def _counts(result: RunResult, boxes: Sequence[Box]) -> dict[str, int]:
-    """Return the counts of the whole run by words, without what is as it should be and what needs the reader."""
+    """Return the counts of the whole run by label, without what is fine and what is counted as needing the reader."""
     counted = COUNTED_OF[result.action]
     elsewhere = _COUNTED_AS_NEEDS if needs_you(boxes) else frozenset[Result]()
     found: Counter[str] = Counter()
@@ -109,7 +109,7 @@ _COUNTED_AS_NEEDS = frozenset(
         Result.NOT_ACTIVE, Result.NEEDS_ATTENTION,
     }
 )  # fmt: skip
-"""Results of which a box says that they need the reader, and the subject counts once."""
+"""Results that the subject counts only as needing the reader, if a box does."""
 
 
 def _asides(result: RunResult) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _asides(result: RunResult) -> Iterator[str]:
 
 
 def headline(result: RunResult, boxes: Sequence[Box]) -> str:
-    """Return one sentence that says whether the reader must do something, and what."""
+    """Return a sentence that says whether the reader must do something, and what."""
     yours = [box for box in boxes if _is_yours(box)]
     if lost := next((box for box in yours if box.title == RESTORE_FAILED.title), None):
         return f"Look at this now: {_first_of(lost, yours)}."
@@ -155,7 +155,7 @@ def _about(item: Item) -> str:
 
 
 def _first_of(box: Box, boxes: Sequence[Box]) -> str:
-    """Return what is said of the first thing of a box; of several in all boxes it is less, and their number follows."""
+    """Return the text of a box's first item; if there are more in all boxes, without details, but with their number."""
     first = box.items[0]
     rest = sum(item.count for each in boxes for item in each.items) - (1 if first.links else first.count)
     brief = replace(first, text=first.text.partition(": ")[0])
@@ -187,7 +187,7 @@ def _quiet(result: RunResult) -> str:
 
 
 def preview(result: RunResult, boxes: Sequence[Box], rows: Iterable[tuple[str, str]]) -> str:
-    """Return the most useful facts after the subject: what needs a person, else the campaigns with what changed."""
+    """Return the most useful facts after the subject: what needs a person, or else the rows of the campaigns."""
     needs = [_about(item) for box in boxes if box.who for item in box.items]
     return " · ".join(needs or [f"{name}: {text}" for name, text in rows] or [headline(result, boxes)])
 
@@ -196,7 +196,7 @@ def preview(result: RunResult, boxes: Sequence[Box], rows: Iterable[tuple[str, s
 
 
 def is_fine(result: RunResult) -> bool:
-    """Return whether everything that should run does: only then is anything green."""
+    """Return whether everything runs as it should: only then is the report green."""
     if result.notices or result.switched_off or not result.success:
         return False
     return (result.dry_run or not _only_deferred(result)) and all(
@@ -205,13 +205,13 @@ def is_fine(result: RunResult) -> bool:
 
 
 def _only_deferred(result: RunResult) -> bool:
-    """Return whether a live sync had ad sets to change and had to leave all of them for the next run."""
+    """Return whether a live sync had ad sets to change and had to defer all of them."""
     found = {adset.result for campaign in result.campaigns for adset in campaign.adsets}
     return result.action is Action.SYNC and Result.DEFERRED in found and Result.UPDATED not in found
 
 
 def campaign_is_fine(result: RunResult, campaign: SyncReport) -> bool:
-    """Return whether everything of a campaign that should run does, in the states that it should by the next run."""
+    """Return whether a campaign runs as it should, or will after the next run."""
     calm = {*QUIET, Result.ENDED, Result.OPTED_OUT} | ({Result.DEFERRED} if result.action is Action.SYNC else set())
     noteworthy = (
         campaign.unmapped_states
@@ -231,7 +231,7 @@ def campaign_is_fine(result: RunResult, campaign: SyncReport) -> bool:
 
 
 def _is_noted(adset: AdSetResult) -> bool:
-    """Return whether an ad set is as wanted, and something about it is not."""
+    """Return whether an ad set is as wanted, but has an issue."""
     return adset.result in QUIET and bool(adset.issues)
 
 

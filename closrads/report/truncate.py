@@ -13,19 +13,19 @@ class Truncation:
 
     boxes: int
     entries: int
-    """Things in a box that needs a person."""
+    """Items in a box that needs a person."""
     minor: int
-    """Things in a box that needs nobody."""
+    """Items in a box that needs nobody."""
     rows: int
-    """Campaigns with a line."""
+    """Campaigns with a row."""
     quiet: int
-    """Campaigns with a line that share one above."""
+    """Campaigns that share a row and are listed below."""
     sections: int
     """Campaigns with details."""
     facts: int
     """Facts of a campaign."""
     maps: int
-    """Sections; with more of them, no map is drawn."""
+    """Maximum number of sections with which maps are drawn."""
     raw: int
     """Lines of the appendix."""
     max_chars: int
@@ -46,7 +46,7 @@ HTML_TRUNCATIONS = tuple(
         (6, 1, 1, 10, 10, 2, 4, 1, 2, 40),
     )
 )
-"""From the most readable to the smallest, which always fits because every list and every text is short."""
+"""From the mildest to the strongest, which always fits because it limits every list and every text."""
 TEXT_TRUNCATIONS = (
     Truncation(_ALL, _ALL, _ALL, _ALL, _ALL, _ALL, _ALL, _ALL, _ALL, MAX_ERROR_CHARS),
     Truncation(_ALL, 2_000, 2_000, 5_000, 5_000, 1_000, 500, 8, 5_000, 10_000),
