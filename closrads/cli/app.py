@@ -67,7 +67,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day such as 2026-11-17") from None
+        raise typer.BadParameter(f"{text!r} is not a day such as 2026-11-17") from None
 
 
 def _examples(*lines: str) -> str:

@@ -80,7 +80,7 @@ def parameter_path(stage: str) -> str:
         The stage is not a valid name, cannot be deployed, or is not the one that this shell is set up for.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", stage):
-        raise UsageError(f"{stage!r} is no stage: give its name alone, such as prod")
+        raise UsageError(f"{stage!r} is not a stage: give its name alone, such as prod")
     named = os.environ.get(_STAGE)
     if named and named != stage:
         raise UsageError(f"This shell is set up for stage {named} ({_STAGE}): give --stage {named}, or unset it")
@@ -113,7 +113,7 @@ def locate_stage(stage: str) -> StageLocation:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
     given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}
     table = outputs.get("LedgerTable", "")
-    why = "" if table else f"The stack {name} has no output LedgerTable: deploy it anew, or set {_TABLE}"
+    why = "" if table else f"The stack {name} has no output LedgerTable: deploy it again, or set {_TABLE}"
     return StageLocation(stage, path, table, why, timezone or given.get("ScheduleTimezone", ""))
 
 

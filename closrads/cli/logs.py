@@ -98,7 +98,7 @@ def _start_of(run_id: str) -> datetime:
     try:
         return datetime.strptime(run_id.partition("-")[0], RUN_ID_TIME).replace(tzinfo=UTC)
     except ValueError:
-        raise UsageError(f"{one_line(run_id)} is no run's id: {WHERE_IDS_ARE}") from None
+        raise UsageError(f"{one_line(run_id)} is not a run's id: {WHERE_IDS_ARE}") from None
 
 
 def _log_group(place: StageLocation) -> str:
@@ -106,7 +106,7 @@ def _log_group(place: StageLocation) -> str:
     found = client.describe_stack_resources(StackName=environment.stack_name(place.stage))["StackResources"]
     groups = [each["PhysicalResourceId"] for each in found if each["ResourceType"] == "AWS::Logs::LogGroup"]
     if not groups:
-        raise CommandError(f"The stack {environment.stack_name(place.stage)} has no log group: deploy it anew")
+        raise CommandError(f"The stack {environment.stack_name(place.stage)} has no log group: deploy it again")
     group: str = groups[0]
     return group
 

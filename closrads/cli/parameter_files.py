@@ -102,7 +102,7 @@ def read_toml(text: str) -> ParameterFile:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UnreadableFileError(f"This is no TOML: {error}") from None
+        raise UnreadableFileError(f"This is not valid TOML: {error}") from None
     values: dict[str, str] = {}
     _flatten("", tables, values)
     return ParameterFile({name: value for name, value in values.items() if value != HIDDEN})

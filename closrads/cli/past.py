@@ -47,10 +47,10 @@ def without_end(run: RunRecord, changes: Iterable[Change], later: Iterable[RunRe
     A campaign has one run at a time: if a later run has completed one of its campaigns, the run died.
     """
     if any(change.state.is_open for change in changes):
-        return "it died or is at work; the next live run sees to what is half done"
+        return "it died or is still running; the next live run finishes or rolls back its open changes"
     if any(each.ended_at and not set(run.campaigns).isdisjoint(each.campaigns) for each in later):
-        return "it died; nothing of it is open"
-    return "it died or is at work; nothing of it is open"
+        return "it died; it has no open changes"
+    return "it died or is still running; it has no open changes"
 
 
 def outcome(run: RunRecord, if_without_end: str) -> str:
@@ -95,7 +95,7 @@ class Aftermath:
         if undo := self._undone.get((change.campaign, change.run_id, change.before.id)):
             return f"undone by {undo}"
         if change.state.is_open:
-            return "the next live run finishes or undoes it"
+            return "the next live run finishes it or rolls it back"
         mover = self._at_work(change.campaign, change.changed_at)
         if mover is None or mover.run_id == change.run_id:
             return ""

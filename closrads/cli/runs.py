@@ -193,7 +193,7 @@ def _event(text: str) -> Any:
     try:
         return json.loads(said)
     except json.JSONDecodeError as error:
-        raise UsageError(f"{source} is no JSON: {error}") from None
+        raise UsageError(f"{source} is not valid JSON: {error}") from None
 
 
 def _request(event: Any, settings: Settings) -> RunRequest:
@@ -270,7 +270,7 @@ def _stop(request: RunRequest, path: Path, log: TextIO) -> NoReturn:
     """End this process at once, or its other threads would continue writing to Meta; the ledger allows recovery."""
     try:
         if not request.dry_run:
-            say("What is half done, the next live run finishes or undoes", style="yellow")
+            say("The next live run finishes or rolls back what was interrupted", style="yellow")
         say(f"log: {path}", style="dim")
         say("Stopped", style="red")
         log.flush()
@@ -293,7 +293,7 @@ def _show(result: RunResult, place: StageLocation, options: RunOptions) -> None:
     out = stdout_console()
     out.print(headline(result), style="bold" if result.success else "bold red")
     if result.left_to:
-        out.print(f"Everything was left to run {result.left_to}, which has the same time or is at work")
+        out.print(f"Everything was left to run {result.left_to}, which has the same scheduled time or is still running")
     for warning in (*result.notices, *switches(result)):
         out.print(warning, style="yellow")
     for said in filter(None, (learning(result), meaning_of_signs(result))):

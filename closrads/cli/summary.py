@@ -128,7 +128,7 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
         if campaign.unmapped_states:
             notes.append(f"Meta has no region for: {', '.join(campaign.unmapped_states)}")
         if campaign.unreadable_states:
-            notes.append(f"no state is removed, for these cannot be read: {', '.join(campaign.unreadable_states)}")
+            notes.append(f"no state is removed, because these cannot be read: {', '.join(campaign.unreadable_states)}")
         if beyond := [adset.name for adset in campaign.reaching_beyond]:
             said = "may be shown outside the states, until its Locations in Ads Manager no longer reach more people"
             notes.append(f"{said}: {', '.join(beyond)}")
@@ -137,7 +137,7 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
         if campaign.about_run:
             notes.append(f"about run {campaign.about_run}")
         if campaign.left_to:
-            notes.append(f"left alone: run {campaign.left_to} is at work on it")
+            notes.append(f"left alone: run {campaign.left_to} is working on it")
         notes += [
             f"from run {change.run_id}: {change.name} was {change.found}, is {change.state}".replace("_", " ")
             + (f"; {drift(change.drift)}" if change.drift else "")
@@ -161,7 +161,7 @@ def _of_damping(campaign: SyncReport) -> Iterator[str]:
         what, done = ("wanted", "added") if is_wanted else ("unwanted", "removed")
         yield f"waiting: {', '.join(codes)}: {what} since {since}, to be {done} on {due} if that lasts"
     if campaign.counts_anew:
-        yield "the ledger's count of days could not be read, so it begins anew"
+        yield "the ledger's count of days could not be read, so it starts again"
 
 
 def _of_opt_outs(campaign: SyncReport) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _of_opt_outs(campaign: SyncReport) -> Iterator[str]:
         patterns = ", ".join(f"“{pattern}”" for pattern in campaign.unmatched_patterns)
         yield f"no ad set that is on now matches {patterns} of campaigns/{campaign.slug}/skip_adsets"
     if campaign.adsets_opted_out and not campaign.adsets_processed:
-        yield "every ad set is left alone by wish, so nothing follows the demand"
+        yield "every ad set is left alone as configured, so nothing follows the demand"
 
 
 def _line(adset: AdSetResult, result: RunResult) -> Line:

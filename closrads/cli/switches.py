@@ -58,7 +58,7 @@ def pause(slug: str | None, stage: str) -> None:
         if not since:
             switch.put(store, path, stop=True)
     out.print(f"Paused already, {since}: {switch.what}" if since else f"Paused: {switch.what} begins nothing new")
-    with waiting("Looking what is at work"):
+    with waiting("Looking for active runs"):
         lines = _at_work(slug, stage, read_parameters(store, path))
     for line in lines:
         out.print(line)
@@ -118,10 +118,10 @@ def _at_work(slug: str | None, stage: str, there: Mapping[str, str]) -> list[str
                 size = there.get(f"campaigns/{each}/limits/wave_size", usual)
                 most = "1 ad set" if size == "1" else f"{size} ad sets"
                 lines.append(
-                    f"At work on {each}: run {held[0]}. What it has begun, at most {most}, it brings to its "
-                    f"end, by {held[1]:%H:%M:%S} UTC at the latest"
+                    f"Active on {each}: run {held[0]}. It finishes or rolls back what it has begun, at most {most}, "
+                    f"by {held[1]:%H:%M:%S} UTC at the latest"
                 )
     except (CommandError, LedgerError) as error:
-        say(f"Whether a run is at work cannot be seen. {error}", style="yellow")
+        say(f"It is unknown whether a run is active. {error}", style="yellow")
         return []
-    return lines or ["No run is at work"]
+    return lines or ["No run is active"]

@@ -100,7 +100,7 @@ def is_interactive() -> bool:
 def confirm(question: str) -> bool:
     """Ask for confirmation; if not interactive, print a hint about `--yes` and return False."""
     if not is_interactive():
-        say("Nobody is there to ask: give --yes", style="red")
+        say("Nobody is there to confirm: give --yes", style="red")
         return False
     try:
         return typer.confirm(question, err=True)
@@ -113,7 +113,7 @@ def read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")  # editors put a byte order mark first
     except UnicodeDecodeError:
-        raise UsageError(f"{file} is no text in UTF-8") from None
+        raise UsageError(f"{file} is not a text in UTF-8") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {str(error.strerror).lower()}") from None
 
@@ -155,7 +155,7 @@ def _message_and_status(error: Exception) -> tuple[str, int]:
             is_missing = error.response["Error"]["Code"] == "ValidationError" and "does not exist" in message
             message = f"AWS refuses: {error}. {DEPLOY_FIRST if is_missing else CHECK_CREDENTIALS}"
         case BotoCoreError():
-            message = f"AWS cannot be asked: {error}. Check the network and this shell's AWS_ variables"
+            message = f"AWS cannot be reached: {error}. Check the network and this shell's AWS_ variables"
         case OSError():
             message = f"{error.filename}: {str(error.strerror).lower()}" if error.filename else message
         case ClosradsError():

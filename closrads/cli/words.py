@@ -13,7 +13,7 @@ LABELS = {
     Result.NEEDS_ATTENTION: "needs attention",
     Result.NOT_ACTIVE: "not active now",
     Result.ENDED: "ended",
-    Result.OPTED_OUT: "left alone by wish",
+    Result.OPTED_OUT: "left alone as configured",
     Result.DEFERRED: "deferred to the next run",
     Result.HELD: "held",
     Result.REVERTED: "put back as before",
@@ -35,7 +35,7 @@ COUNTED = {
     Result.HELD: "held",
     Result.NOT_ACTIVE: "not active",
     Result.ENDED: "ended",
-    Result.OPTED_OUT: "left alone by wish",
+    Result.OPTED_OUT: "left alone as configured",
     Result.UNCHANGED: "unchanged",
 }
 

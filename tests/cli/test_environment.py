@@ -62,7 +62,7 @@ class TestPlace:
         place = locate_stage("dev")
 
         assert place.table == ""
-        assert "has no output LedgerTable: deploy it anew" in place.why_no_table
+        assert "has no output LedgerTable: deploy it again" in place.why_no_table
 
     @pytest.mark.parametrize(
         ("code", "forbidden"), [("AccessDenied", True), ("ValidationError", False), (DROPPED, False)]

@@ -195,7 +195,7 @@ class TestRuns:
         (row,) = listed(call, "--campaign", "veterans")
         assert (row["ended_at"], row["success"], row["counts"]) == (None, None, {})
         assert "not ended" in call("history").output
-        assert "it died or is at work; nothing of it is open" in call("history").output
+        assert "it died or is still running; it has no open changes" in call("history").output
 
     def test_a_run_that_died_long_ago(self, call: Call) -> None:
         """Once a later run has ended, nothing more is promised."""
@@ -203,7 +203,7 @@ class TestRuns:
         live_run(call, TRUCKERS)
 
         for options in ((), ("--run", "20260504T102900Z-dead")):
-            assert "it died; nothing of it is open" in " ".join(call("history", *options).output.split())
+            assert "it died; it has no open changes" in " ".join(call("history", *options).output.split())
 
     def test_a_run_that_died_half_way(self, call: Call, business: Sandbox) -> None:
         """What is open of it will be seen to."""
@@ -212,7 +212,7 @@ class TestRuns:
         forget_end(business, run_id)
 
         said = " ".join(call("history", "--run", run_id).output.split())
-        assert "it died or is at work; the next live run sees to what is half done" in said
+        assert "it died or is still running; the next live run finishes or rolls back its open changes" in said
 
     def test_a_failed_run(self, call: Call, business: Sandbox) -> None:
         """Its errors are counted in the list, and stand in its details."""
@@ -270,7 +270,7 @@ class TestChanges:
         run_id = live_run(call, TRUCKERS)
         reopen(business)
 
-        assert "written, the next live run finishes or undoes it" in call("history", "--run", run_id).output
+        assert "written, the next live run finishes it or rolls it back" in call("history", "--run", run_id).output
 
     def test_a_change_of_a_run_that_nobody_remembers(self, call: Call, business: Sandbox) -> None:
         """A run whose own item is gone does not stop the looking."""
@@ -312,7 +312,7 @@ class TestChanges:
         result = call("history", "--day", "Tuesday")
 
         assert result.exit_code == 2
-        assert "no day such as 2026-11-17" in " ".join(result.stderr.replace("│", "").split())
+        assert "not a day such as 2026-11-17" in " ".join(result.stderr.replace("│", "").split())
 
 
 @pytest.mark.parametrize("command", [("history",), ("undo", "some-run"), ("run", "{}"), ("doctor",)])

@@ -109,7 +109,7 @@ def test_a_run_is_followed_until_it_ends(
     ("arguments", "status", "said"),
     [
         ((RUN,), 1, f"{GROUP} has no line of run {RUN}. A run by hand has its log where it was called"),
-        (("yesterday",), 2, "yesterday is no run's id: ids stand at the foot of each report"),
+        (("yesterday",), 2, "yesterday is not a run's id: ids stand at the foot of each report"),
         ((), 1, "No live run yet, in stage sandbox: name a run"),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_stack_without_a_log_group(call: Call, business: Sandbox) -> None:
     """Nobody knows then where to look."""
     deploy(business, "sandbox", {})
 
-    assert "The stack closrads-sandbox has no log group: deploy it anew" in call("logs", RUN).stderr
+    assert "The stack closrads-sandbox has no log group: deploy it again" in call("logs", RUN).stderr
 
 
 def test_without_a_stack(call: Call) -> None:

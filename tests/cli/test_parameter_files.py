@@ -122,7 +122,7 @@ class TestToml:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("a = ", "This is no TOML"),
+            ("a = ", "This is not valid TOML"),
             ("[email]\nsender = 2026-11-22", "email/sender: must be a text"),
             ("[email]\nrecipients = [true]", "email/recipients: must be a text"),
             ("[email]\nrecipients = [[1]]", "email/recipients: must be a text"),

@@ -53,7 +53,7 @@ class TestRun:
         [
             (
                 {"token_scopes": ["ads_read"]},
-                "token of mortgage, truckers, veterans: lacks the permission ads_management, so it can only look\n",
+                "token of mortgage, truckers, veterans: lacks the permission ads_management, so it can only read\n",
             ),
             ({"tasks": ("ANALYZE",)}, "ad account act_111: "),
         ],
@@ -221,8 +221,8 @@ class TestRun:
         ("event", "said"),
         [
             ("no-such-file", "nor one of those in events/: approve, dry-run, eventbridge"),
-            ("{not json", "the event is no JSON"),
-            (str(Path(sys.executable).resolve()), "is no text in UTF-8"),
+            ("{not json", "the event is not valid JSON"),
+            (str(Path(sys.executable).resolve()), "is not a text in UTF-8"),
             ('{"dry_run": "false"}', "dry_run: must be true or false without quotes"),
             ('{"campaigns": ["nobody"]}', "'nobody' is unknown"),
             ("[]", "must be a JSON object"),
@@ -281,8 +281,8 @@ class TestRun:
         monkeypatch.setattr("handler.handle", stopped)
         monkeypatch.setattr("os._exit", ended)
 
-        assert "finishes or undoes" in (live := call("run", LIVE, "--yes")).stderr
-        assert "finishes or undoes" not in (dry := call("run", "dry-run")).stderr
+        assert "finishes or rolls back" in (live := call("run", LIVE, "--yes")).stderr
+        assert "finishes or rolls back" not in (dry := call("run", "dry-run")).stderr
         assert (live.exit_code, dry.exit_code) == (130, 130)
         assert "Stopped" in live.stderr
         assert "Stopped" in dry.stderr
@@ -293,7 +293,7 @@ class TestRun:
         until = environment.clock().now().replace(year=2027)
         Leases(table).acquire(["truckers"], "other-run", until, Action.SYNC)
 
-        assert "left alone: run other-run is at work on it" in call("run", LIVE, "--yes").stdout
+        assert "left alone: run other-run is working on it" in call("run", LIVE, "--yes").stdout
         left = call("run", TRUCKERS, "--yes").stdout
         assert "Live run, sync: nothing was done" in left
         assert "Everything was left to run other-run" in left

@@ -42,7 +42,7 @@ EVERY = tuple(adset(word, word) for word in Result)
 def test_every_word_is_counted() -> None:
     """In the order of the words, which is by importance; nothing is left out."""
     assert summary.counted(result(*EVERY)) == (
-        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 left alone by wish, "
+        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 left alone as configured, "
         "1 deferred, 1 held, 1 put back as before, 1 failed, 2 to be looked at, 1 with a failed rollback"
     )
 
@@ -52,7 +52,7 @@ def test_a_result_without_details_is_counted() -> None:
     kept = RunResult.from_json(without_details(result(*EVERY).to_json()))
 
     assert summary.counted(kept) == (
-        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 left alone by wish, "
+        "1 updated, 1 unchanged, 1 skipped, 1 needing attention, 1 not active, 1 ended, 1 left alone as configured, "
         "1 deferred, 1 held, 1 put back as before, 4 failed"
     )
 
@@ -175,7 +175,7 @@ def test_what_has_no_region_and_what_cannot_be_read_is_told() -> None:
 
     assert campaign.notes == (
         "Meta has no region for: PR, TEXS",
-        "no state is removed, for these cannot be read: TEXS",
+        "no state is removed, because these cannot be read: TEXS",
     )
 
 
@@ -192,7 +192,7 @@ def test_what_waits_is_told() -> None:
         "too few leads to count (limits/min_demand): OH, UT",
         "waiting: FL, WY: wanted since 2026-11-02, to be added on 2026-11-04 if that lasts",
         "waiting: TX: unwanted since 2026-11-03, to be removed on 2026-11-05 if that lasts",
-        "the ledger's count of days could not be read, so it begins anew",
+        "the ledger's count of days could not be read, so it starts again",
     )
 
 
@@ -218,10 +218,10 @@ def test_what_is_left_alone_by_wish() -> None:
     """A pattern that names nothing is told, and that nothing follows the demand."""
     (found,) = summary.campaigns(result(adset("Evergreen", Result.OPTED_OUT), unmatched_patterns=("A*", "B")))
 
-    assert [line.word for line in found.lines] == ["left alone by wish"]
+    assert [line.word for line in found.lines] == ["left alone as configured"]
     assert found.notes == (
         "no ad set that is on now matches “A*”, “B” of campaigns/veterans/skip_adsets",
-        "every ad set is left alone by wish, so nothing follows the demand",
+        "every ad set is left alone as configured, so nothing follows the demand",
     )
 
 

@@ -24,7 +24,7 @@ class TestPause:
 
         assert (said.exit_code, value(business, "paused")) == (0, "true")
         assert "Paused: stage sandbox begins nothing new" in said.stdout
-        assert "No run is at work" in said.stdout
+        assert "No run is active" in said.stdout
 
     def test_one_campaign(self, call: Call, business: Sandbox) -> None:
         """The others go on."""
@@ -43,11 +43,13 @@ class TestPause:
 
         said = call("pause").stdout
 
-        assert "At work on veterans: run 20260504T102900Z-0a1b2c3d. What it has begun, at most 3 ad sets, it" in said
-        assert "by 10:30:00 UTC at the latest" in said
-        assert "No run is at work" in call("pause", "truckers").stdout
+        assert (
+            "Active on veterans: run 20260504T102900Z-0a1b2c3d. It finishes or rolls back what it has begun" in said
+        )
+        assert "at most 3 ad sets, by 10:30:00 UTC at the latest" in said
+        assert "No run is active" in call("pause", "truckers").stdout
         business.aws.put_parameters({"limits/wave_size": "1"})
-        assert "at most 1 ad set, it" in call("pause").stdout
+        assert "at most 1 ad set, by" in call("pause").stdout
 
     def test_once_more(self, call: Call, business: Sandbox) -> None:
         """It says since when, and moves nothing."""
@@ -75,7 +77,7 @@ class TestPause:
         said = call("pause")
 
         assert (said.exit_code, value(business, "paused")) == (0, "true")
-        assert "Whether a run is at work cannot be seen" in said.stderr
+        assert "It is unknown whether a run is active" in said.stderr
 
 
 class TestResume:

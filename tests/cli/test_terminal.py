@@ -29,7 +29,7 @@ class TestErrors:
             (terminal.CommandError("do this"), "do this", 1),
             (terminal.UsageError("do that"), "do that", 2),
             (NoRegionError(), "You must specify a region. Set AWS_PROFILE", 1),
-            (EndpointConnectionError(endpoint_url="https://x.test"), "AWS cannot be asked: Could not connect", 1),
+            (EndpointConnectionError(endpoint_url="https://x.test"), "AWS cannot be reached: Could not connect", 1),
             (NoCredentialsError(), "Unable to locate credentials. Set AWS_PROFILE", 1),
             (PermissionError(13, "Permission denied", "file"), "file: permission denied", 1),
             (OSError("odd"), "odd", 1),

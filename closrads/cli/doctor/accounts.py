@@ -72,12 +72,12 @@ def check_tier(
     points = recalled.points if recalled else api.quota.limit
     if points is None:
         said = (
-            f"not known yet, for Meta's answers do not tell it; runs begin as with {SMALLEST} points in five minutes, "
-            "and find it out at the first changes that need more"
+            f"not known yet: Meta's answers do not state it; runs begin with {SMALLEST} points in five minutes, "
+            "and determine it at the first changes that need more"
         )
     else:
         said = f"{TIER_NAMES[points]}: {points:,} points in five minutes"
-        said += f", as a run has found out on {recalled.proven_at:%Y-%m-%d}" if recalled else ""
+        said += f", as a run has determined on {recalled.proven_at:%Y-%m-%d}" if recalled else ""
     largest = max(adsets, key=lambda adset: len(adset.active_ads), default=None)
     if largest is None:
         yield ok(name, said)

@@ -27,4 +27,4 @@ def check_clock(url: str, clock: Clock) -> Iterator[Finding]:
         remedy = "let this machine keep its time by NTP, and run nothing from it before"
         yield failed("clock", f"this machine is {abs(off)} s {way} Meta", remedy)
     else:
-        yield ok("clock", f"as Meta's, to {abs(off)} s")
+        yield ok("clock", f"within {abs(off)} s of Meta's")

@@ -89,14 +89,14 @@ def error_finding(check: Check, error: Exception) -> Finding:
     said = one_line(str(error))
     match error:
         case ClientError() if (code := error.response["Error"]["Code"]) in ACCESS_DENIED_CODES:
-            remedy = f"have {check.required_permission} allowed to you"
-            return warning(check.name, f"not checked: you have no right to it ({code})", remedy)
+            remedy = f"ask for the permission {check.required_permission}"
+            return warning(check.name, f"not checked: you lack the permission ({code})", remedy)
         case ClientError() | BotoCoreError():
             remedy = "check the credentials and the Region of this shell (AWS_PROFILE, AWS_REGION), and the network"
-            what = "AWS refuses" if isinstance(error, ClientError) else "AWS cannot be asked"
+            what = "AWS refuses" if isinstance(error, ClientError) else "AWS cannot be reached"
             return failed(check.name, f"{what}: {said}", remedy)
         case MetaError() if error.code == TOKEN_DEAD:
-            return failed(check.name, BEHIND_TOKEN, "see to the token first")
+            return failed(check.name, BEHIND_TOKEN, "fix the token first")
         case ClosradsError():
             return failed(check.name, said, _next_step(error))
     said = one_line(f"not checked: unexpected {type(error).__name__}: {error}")
@@ -106,7 +106,7 @@ def error_finding(check: Check, error: Exception) -> Finding:
 def _next_step(error: ClosradsError) -> str:
     match error:
         case MetaAccessError():
-            return "see to the token and its rights"
+            return "check the token and its permissions"
         case MetaLostAnswerError():
             return NO_ANSWER
         case MetaInvalidError():
@@ -133,7 +133,7 @@ def summarize_names(names: Sequence[str]) -> str:
 
 def not_checked(name: str, missing: str) -> Check:
     """Return a check that only says that something missing prevents it."""
-    return check_returning(warning(name, f"not checked, for want of {missing}", "see to that first"))
+    return check_returning(warning(name, f"not checked without {missing}", "fix that first"))
 
 
 def check_returning(finding: Finding) -> Check:

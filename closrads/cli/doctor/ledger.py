@@ -35,7 +35,7 @@ def check_ledger(place: StageLocation, clients: Clients) -> Iterator[Finding]:
     indexes = {index["IndexName"] for index in table.get("LocalSecondaryIndexes", ())}
     if table["TableStatus"] not in {"ACTIVE", "UPDATING"} or "open" not in indexes:
         said = f"is {table['TableStatus'].lower()}" + ("" if "open" in indexes else ", without the index `open`")
-        yield failed(name, said, "deploy the stack anew: README, “Go live”")
+        yield failed(name, said, "deploy the stack again: README, “Go live”")
         return
     clients["dynamodb"].query(
         TableName=place.table,
@@ -79,14 +79,14 @@ def check_backup(place: StageLocation, clients: Clients) -> Iterator[Finding]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "TableNotFoundException":
             raise
-        yield warning(name, "not checked: no table", "see to the ledger first")
+        yield warning(name, "not checked: no table", "fix the ledger first")
         return
     recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") == "ENABLED":
         yield ok(name, "point-in-time recovery is on")
     else:
         yield failed(
-            name, "point-in-time recovery is off", "deploy the stack anew, or switch it on in the DynamoDB console"
+            name, "point-in-time recovery is off", "deploy the stack again, or switch it on in the DynamoDB console"
         )
 
 

@@ -53,7 +53,7 @@ def check_sender(sender: str, clients: Clients) -> Iterator[Finding]:
     name = "SES sender"
     address = parseaddr(sender)[1]
     domain = address.rpartition("@")[2]
-    state = "is no identity of SES here"
+    state = "is not an identity of SES here"
     for identity in identities_of(address):
         found = identity_of(identity, clients)
         if found and found.get("VerifiedForSendingStatus"):

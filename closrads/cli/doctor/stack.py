@@ -54,7 +54,7 @@ def check_stack(place: StageLocation, clients: Clients, state: StackState) -> It
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
-        said = f"does not exist in {cloudformation.meta.region_name}: nothing begins by itself"
+        said = f"does not exist in {cloudformation.meta.region_name}: nothing starts by itself"
         yield warning(name, said, f"check --stage and the Region; {DEPLOY}")
         return
     by_type: dict[str, dict[str, str]] = {}
@@ -98,7 +98,7 @@ def check_schedule(name: str, schedule: str, clients: Clients, now: datetime, *,
     if found.get("State", "ENABLED") != "ENABLED":
         if is_prod:
             remedy = "to switch the schedules on, deploy with Schedules=ON"
-            yield warning(name, f"is off: nothing begins by itself ({expression})", remedy)
+            yield warning(name, f"is off: nothing starts by itself ({expression})", remedy)
         else:
             yield ok(name, "is off")
         return
@@ -107,14 +107,14 @@ def check_schedule(name: str, schedule: str, clients: Clients, now: datetime, *,
         times = parse_schedule(expression)
     except (LookupError, OSError, ValueError):
         remedy = "look at it in EventBridge Scheduler"
-        yield warning(name, f"is on, and nobody can tell here when it begins next: {expression}", remedy)
+        yield warning(name, f"is on; its next start cannot be computed here: {expression}", remedy)
         return
     if isinstance(times, timedelta):
         yield ok(name, f"every {expression.removeprefix('rate(').removesuffix(')')}")
     elif moment := times.next_time(zone, now):
         yield ok(name, f"next on {moment:%a} {moment.day} {moment:%b %Y, %H:%M} ({zone.key})")
     else:
-        yield failed(name, f"never begins again: {expression}", f"give another schedule, and {DEPLOY}")
+        yield failed(name, f"never starts again: {expression}", f"give another schedule, and {DEPLOY}")
 
 
 def check_queue(queue: str, url: str, clients: Clients) -> Iterator[Finding]:
@@ -136,7 +136,7 @@ def check_alarms(alarms: Mapping[str, str], clients: Clients) -> Iterator[Findin
     answer = clients["cloudwatch"].describe_alarms(AlarmNames=list(alarms.values()), MaxRecords=100)
     found = {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}
     findings = [finding for logical, name in alarms.items() if (finding := _problem_of(logical, found.get(name)))]
-    yield from findings or [ok("alarms", f"none of {len(alarms)} rings")]
+    yield from findings or [ok("alarms", f"none of {len(alarms)} is in ALARM")]
 
 
 def _problem_of(logical: str, alarm: Mapping[str, Any] | None) -> Finding | None:
@@ -144,10 +144,10 @@ def _problem_of(logical: str, alarm: Mapping[str, Any] | None) -> Finding | None
     if alarm is None:
         return _gone(name, "CloudWatch")
     if alarm["StateValue"] == "ALARM":
-        said = f"rings since {alarm['StateUpdatedTimestamp'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        said = f"has been in ALARM since {alarm['StateUpdatedTimestamp'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         return failed(name, said, "do what its text says: docs/runbook.md, “By alarm”")
     if not alarm.get("ActionsEnabled", True):
-        return warning(name, "tells nobody when it rings: its actions are off", "enable them in the CloudWatch console")
+        return warning(name, "notifies nobody: its actions are off", "enable them in the CloudWatch console")
     return None
 
 

@@ -11,7 +11,7 @@ from closrads.meta.graph import GraphApi
 from closrads.redaction import Secret, one_line
 
 RENEW = "generate one that never expires, of a system user of the business, with ads_management, then `push-config`"
-CAN_ONLY_LOOK = "lacks the permission ads_management, so it can only look"
+CAN_ONLY_LOOK = "lacks the permission ads_management, so it can only read"
 
 
 def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Iterator[Finding]:
@@ -60,11 +60,11 @@ def _can_only_look(data: JsonObject) -> bool:
 def _token_problems(data: JsonObject, now: datetime) -> Iterator[str]:
     kind = data.get("type")
     if kind not in {None, "SYSTEM_USER"}:
-        whose = "a person: it dies with that person's login" if kind == "USER" else one_line(f"no system user: {kind}")
+        whose = "a person: it ends with that person's login" if kind == "USER" else one_line(f"no system user: {kind}")
         yield f"is of {whose}"
     ends = [moment for moment in (data.get("expires_at"), data.get("data_access_expires_at")) if moment]
     if ends:
         end = datetime.fromtimestamp(min(ends), UTC)
-        yield f"expires on {end:%Y-%m-%d}, in {(end - now).days} days: then no campaign of it is updated any more"
+        yield f"expires on {end:%Y-%m-%d}, in {(end - now).days} days: then none of its campaigns is updated any more"
     if _can_only_look(data):
         yield CAN_ONLY_LOOK

@@ -73,7 +73,7 @@ BROKEN: dict[str, Case] = {
         "ad account act_222",
         Verdict.FAILED,
         "[Meta 200]",
-        "see to the token and its rights",
+        "check the token and its permissions",
     ),
     "the ad account is disabled": (account(status=2), "ad account act_111", Verdict.WARNING, "status 2", "Billing"),
     "the account's audience controls exclude states": (
@@ -137,7 +137,7 @@ class TestTheAccessTier:
 
         said = found(call)[1][self.NAME]["said"]
 
-        assert said.startswith("Limited: 60 points in five minutes, as a run has found out on 2026-05-03; ")
+        assert said.startswith("Limited: 60 points in five minutes, as a run has determined on 2026-05-03; ")
 
     @pytest.mark.parametrize("trouble", [False, True])
     def test_not_known_yet(self, call: Call, business: Sandbox, *, trouble: bool) -> None:
@@ -151,7 +151,7 @@ class TestTheAccessTier:
 
         assert finding["verdict"] == "ok"
         assert "not known yet" in finding["said"]
-        assert "begin as with 60 points in five minutes" in finding["said"]
+        assert "begin with 60 points in five minutes" in finding["said"]
 
     def test_an_ad_set_that_is_too_large_for_it(self, call: Call, business: Sandbox) -> None:
         """Runs leave it alone, so it is said."""

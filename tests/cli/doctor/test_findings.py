@@ -17,7 +17,7 @@ BROKEN: dict[str, Case] = {
         lambda sandbox: sandbox.aws.fail("ssm", "GetParametersByPath", "AccessDeniedException"),
         "parameters",
         Verdict.WARNING,
-        "no right to it",
+        "you lack the permission",
         "ssm:GetParametersByPath",
     ),
     "the credentials are wrong": (
@@ -31,7 +31,7 @@ BROKEN: dict[str, Case] = {
         lambda sandbox: sandbox.aws.fail("dynamodb", "DescribeTable", DROPPED, times=None),
         "ledger",
         Verdict.FAILED,
-        "AWS cannot be asked",
+        "AWS cannot be reached",
         "Region",
     ),
 }

@@ -53,7 +53,7 @@ BROKEN: dict[str, Case] = {
         "not verified yet",
         "verify it",
     ),
-    "the sender is no identity": (ses(identities={}), "SES sender", Verdict.FAILED, "no identity", "example.test"),
+    "the sender is no identity": (ses(identities={}), "SES sender", Verdict.FAILED, "not an identity", "example.test"),
     "there is no sender": (
         delete("email/sender", "email/recipients"),
         "SES sender",
@@ -79,21 +79,21 @@ BROKEN: dict[str, Case] = {
         lambda sandbox: sandbox.aws.fail("sesv2", "GetAccount", "AccessDeniedException", 403),
         "SES account",
         Verdict.WARNING,
-        "no right to it",
+        "you lack the permission",
         "ses:GetAccount",
     ),
     "the right to see the sender is missing": (
         lambda sandbox: sandbox.aws.fail("sesv2", "GetEmailIdentity", "AccessDeniedException", 403),
         "SES sender",
         Verdict.WARNING,
-        "no right to it",
+        "you lack the permission",
         "ses:GetEmailIdentity",
     ),
     "the right to see the configuration set is missing": (
         hidden_configuration_set,
         "SES sender",
         Verdict.WARNING,
-        "no right to it",
+        "you lack the permission",
         "ses:GetConfigurationSet",
     ),
 }

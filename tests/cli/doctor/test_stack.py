@@ -62,7 +62,7 @@ def test_all_is_well(call: Call, deployed: Sandbox) -> None:
             "schedule recheck": "next on Mon 4 May 2026, 06:45 (America/New_York)",
             "queue MissedRuns": "empty",
             "queue FailedRuns": "empty",
-            "alarms": "none of 2 rings",
+            "alarms": "none of 2 is in ALARM",
             "alerts": f"the alarms go to {ON_CALL}",
         }.items()
     )
@@ -83,19 +83,19 @@ def test_the_page_lists_what_is_looked_at(call: Call, deployed: Sandbox) -> None
 BROKEN: dict[str, tuple[Change, str, str, str, str]] = {
     "a schedule is off": (
         schedule(State="DISABLED"),
-        "schedule daily run", "warning", "is off: nothing begins by itself", "deploy with Schedules=ON",
+        "schedule daily run", "warning", "is off: nothing starts by itself", "deploy with Schedules=ON",
     ),
     "a schedule never comes again": (
         schedule(ScheduleExpression="cron(30 6 * * ? 2025)"),
-        "schedule daily run", "failed", "never begins again: cron(30 6 * * ? 2025)", "give another schedule",
+        "schedule daily run", "failed", "never starts again: cron(30 6 * * ? 2025)", "give another schedule",
     ),
     "a schedule cannot be read": (
         schedule("SyncFunctionRecheck", ScheduleExpression="cron(30 6 LW * ? *)"),
-        "schedule recheck", "warning", "nobody can tell here when it begins next: cron(30 6 LW", "EventBridge",
+        "schedule recheck", "warning", "its next start cannot be computed here: cron(30 6 LW", "EventBridge",
     ),
     "a schedule's time zone is not known here": (
         schedule(ScheduleExpressionTimezone="Mars/Olympus"),
-        "schedule daily run", "warning", "nobody can tell", "EventBridge",
+        "schedule daily run", "warning", "cannot be computed", "EventBridge",
     ),
     "a schedule was deleted": (
         lambda sandbox: sandbox.aws.client("scheduler").delete_schedule(Name=PHYSICAL.format("SyncFunctionDaily")),
@@ -103,7 +103,7 @@ BROKEN: dict[str, tuple[Change, str, str, str, str]] = {
     ),
     "a schedule may not be seen": (
         forbidden("scheduler", "GetSchedule"),
-        "schedule daily run", "warning", "no right to it", "scheduler:GetSchedule",
+        "schedule daily run", "warning", "you lack the permission", "scheduler:GetSchedule",
     ),
     "a schedule cannot be asked for": (
         forbidden("scheduler", "GetSchedule", "InternalServerException"),
@@ -116,9 +116,9 @@ BROKEN: dict[str, tuple[Change, str, str, str, str]] = {
     "a run failed": (message("FailedRuns"), "queue FailedRuns", "warning", "1 waiting: runs that failed", "purge"),
     "a queue may not be seen": (
         forbidden("sqs", "GetQueueAttributes", "AccessDenied"),
-        "queue MissedRuns", "warning", "no right to it", "sqs:GetQueueAttributes",
+        "queue MissedRuns", "warning", "you lack the permission", "sqs:GetQueueAttributes",
     ),
-    "an alarm rings": (ringing, "alarm RunFailed", "failed", "rings since 2026-05-01 00:00 UTC", "runbook"),
+    "an alarm rings": (ringing, "alarm RunFailed", "failed", "has been in ALARM since 2026-05-01 00:00 UTC", "runbook"),
     "an alarm tells nobody": (
         lambda sandbox: sandbox.aws.client("cloudwatch").disable_alarm_actions(AlarmNames=[PHYSICAL.format("Silence")]),
         "alarm Silence", "warning", "its actions are off", "enable them",
@@ -129,7 +129,7 @@ BROKEN: dict[str, tuple[Change, str, str, str, str]] = {
     ),
     "the alarms may not be seen": (
         forbidden("cloudwatch", "DescribeAlarms", "AccessDenied"),
-        "alarms", "warning", "no right to it", "cloudwatch:DescribeAlarms",
+        "alarms", "warning", "you lack the permission", "cloudwatch:DescribeAlarms",
     ),
     "one of two has not confirmed": (
         subscribe("second@example.test", confirmed=False),
@@ -137,11 +137,11 @@ BROKEN: dict[str, tuple[Change, str, str, str, str]] = {
     ),
     "who gets the alarms may not be seen": (
         forbidden("sns", "ListSubscriptionsByTopic", "AuthorizationError"),
-        "alerts", "warning", "no right to it", "sns:ListSubscriptionsByTopic",
+        "alerts", "warning", "you lack the permission", "sns:ListSubscriptionsByTopic",
     ),
     "the stack may not be seen": (
         forbidden("cloudformation", "DescribeStackResources", "AccessDenied"),
-        "stack", "warning", "no right to it", "cloudformation:DescribeStackResources",
+        "stack", "warning", "you lack the permission", "cloudformation:DescribeStackResources",
     ),
 }  # fmt: skip
 

@@ -136,6 +136,6 @@ def test_what_hangs_on_a_dead_token_is_one_line(call: Call, business: Sandbox) -
     _, findings = found(call)
 
     behind = [each for each in findings.values() if "does not accept the token" in each["said"]]
-    assert [(each["verdict"], each["remedy"]) for each in behind] == [("warning", "see to the token first")]
+    assert [(each["verdict"], each["remedy"]) for each in behind] == [("warning", "fix the token first")]
     assert behind[0]["check"].startswith("ad account act_")
     assert [name for name, each in findings.items() if each["verdict"] == "failed"] == ["token meta/access_token"]

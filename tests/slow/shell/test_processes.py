@@ -209,7 +209,7 @@ def test_stopped_means_that_nothing_more_is_written(business: Sandbox, tmp_path:
 
     assert (process.returncode, shown) == (130, "")
     assert [line.partition(":")[0] for line in told.splitlines() if ": wave 1: " not in line] == [
-        "What is half done, the next live run finishes or undoes",
+        "The next live run finishes or rolls back what was interrupted",
         "log",
         "Stopped",
     ]
