@@ -1,4 +1,4 @@
-"""The doorway: log, metrics, mail and errors as they leave the process."""
+"""The entry point: log, metrics, mail and errors as they leave the process."""
 
 import ast
 import json

@@ -43,9 +43,7 @@ class TestPause:
 
         said = call("pause").stdout
 
-        assert (
-            "Active on veterans: run 20260504T102900Z-0a1b2c3d. It finishes or rolls back what it has begun" in said
-        )
+        assert "Active on veterans: run 20260504T102900Z-0a1b2c3d. It finishes or rolls back what it has begun" in said
         assert "at most 3 ad sets, by 10:30:00 UTC at the latest" in said
         assert "No run is active" in call("pause", "truckers").stdout
         business.aws.put_parameters({"limits/wave_size": "1"})

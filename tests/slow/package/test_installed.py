@@ -9,7 +9,7 @@ import pytest
 
 from sandbox import Sandbox
 from tests.cli.conftest import business
-from tests.test_locks import ROOT
+from tests.repository.test_locks import ROOT
 
 __all__ = ["business"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from tests.test_locks import ROOT, RUNTIME_LOCK, locked
+from tests.repository.test_locks import ROOT, RUNTIME_LOCK, locked
 
 OURS = {"handler.py", "closrads", "data"}
 NEVER_PACKED = {

@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from closrads.cli.app import app
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 OF_EVERY_COMMAND = {"--query", "--output", "--region"}
 """Options that the AWS CLI takes with every operation."""

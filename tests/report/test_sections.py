@@ -1,4 +1,4 @@
-"""What the mails of some days say, of which a picture showed that they said it badly."""
+"""The sections, rows and counts of mails of unusual days."""
 
 from dataclasses import replace
 

@@ -10,7 +10,7 @@ from moto.events.models import EventPattern
 from sandbox.meta import Breakage
 from tests.world import LIVE, World
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "events-out.md").read_text()
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "events-out.md").read_text()
 REVERTED, TO_DO = (json.loads(block) for block in re.findall(r"```json pattern\n(.*?)```", PAGE, re.DOTALL))
 (EXAMPLE,) = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
 

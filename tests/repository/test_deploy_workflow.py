@@ -6,7 +6,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 TEXT = (FOLDER / "deploy.yml").read_text()
 WORKFLOW: dict[str, Any] = yaml_parse(TEXT)

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RUNTIME_LOCK = ROOT / "requirements.txt"
 LAYERS = ("demo", "cli", "test", "lint", "mutants")
 ENVIRONMENTS = ("sam", "ministack", "audit")

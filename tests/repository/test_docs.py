@@ -13,7 +13,7 @@ from closrads.domain.request import _KEYS
 from closrads.domain.results import Result
 from closrads.domain.settings import Limits
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 RUNBOOK, LIFECYCLE, PARAMETERS, EVENTS = (
     ROOT / "docs" / f"{name}.md" for name in ("runbook", "lifecycle", "parameters", "events")

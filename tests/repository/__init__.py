@@ -1,0 +1,1 @@
+"""Tests of the repository itself: documents, lock files, set-up, workflows."""
