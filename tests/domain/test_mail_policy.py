@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -165,6 +165,20 @@ class TestLaterOnADay:
         assert not is_due(sync(10, ill), sync(9, ill), told(8, ill))
         assert is_due(sync(10, ill), sync(9), told(8, ill))
 
+    def test_changes_whose_mail_was_lost_are_told_by_the_next_run(self) -> None:
+        """Oldest first; there is nothing to make up for without changes, or if no mail was to be sent."""
+        changed = with_adset(Result.UPDATED)
+        lost = [
+            sync(11, mail=MailOutcome.FAILED),
+            sync(10, changed, MailOutcome.FAILED),
+            sync(9.5, changed, MailOutcome.NOT_ASKED),
+            sync(9, changed, MailOutcome.FAILED),
+        ]
+
+        assert summed_up(sync(12), *lost, told(8, changed)) == ["9", "10"]
+        assert not is_due(sync(12), lost[0], told(8, changed))
+        assert summed_up(sync(12, changed), lost[0], told(8)) == []
+
     @pytest.mark.parametrize("mail", [MailOutcome.SENT, MailOutcome.NOT_CONFIGURED])
     def test_a_report_in_the_log_is_one(self, mail: MailOutcome) -> None:
         """As without an address there is no other."""
@@ -214,7 +228,9 @@ class TestTheFirstOfADay:
     def test_it_looks_back_to_a_midnight(self, minutes: int) -> None:
         """In the schedule's time zone, also when the clocks change."""
         moment = MIDNIGHT + timedelta(minutes=minutes)
-        since = looks_back_to(moment, NEW_YORK).astimezone(NEW_YORK)
+        asked = looks_back_to(moment, NEW_YORK)
+        since = asked.astimezone(NEW_YORK)
 
+        assert asked.tzinfo is UTC  # as the ledger sorts runs
         assert (since.hour, since.minute) == (0, 0)
         assert (moment.date() - since.date()).days == LOOKS_BACK_DAYS
