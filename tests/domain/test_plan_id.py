@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.domain.plan_id import ID_CHARS, MAX_LINES, Plan, PlannedChange, refusals
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.plan import decide
+from closrads.domain.plan_id import ID_CHARS, MAX_LINES, Plan, PlannedChange, planned_changes, refusals
 from closrads.state_mapper import build_fb_regions
 
 REGIONS = {region["name"]: region["key"] for region in build_fb_regions(["FL", "GA", "TX", "OH"])}
@@ -66,6 +68,21 @@ class TestId:
         assert Plan((change(),)).id != other.id
 
 
+class TestPlannedChanges:
+    """What of a campaign's decisions a person approves."""
+
+    def test_each_ad_set_that_would_be_changed(self) -> None:
+        """By the keys of the states that it has and is to have; what stays as it is needs no approval."""
+        regions = build_fb_regions(["FL"])
+        adsets = [
+            AdSetSnapshot(number, f"Ad set {number}", "900", "ACTIVE", {"geo_locations": {"regions": [{"key": key}]}})
+            for number, key in (("1", TX), ("2", FL))
+        ]
+        decisions = [decide(adset, regions, (), None) for adset in adsets]
+
+        assert planned_changes("veterans", decisions) == (change(),)
+
+
 class TestRefusals:
     """What is told of a plan that has become another one."""
 
@@ -111,6 +128,22 @@ class TestRefusals:
         before, now = Plan((change(),), ("a", "b")), Plan((), ("b", "a"))
 
         assert why(before, now) == {"veterans": "“Ad set 1” (1): +FL −TX is no longer to be done"}
+
+    def test_other_options_hide_no_other_difference(self) -> None:
+        """Not even in a campaign that this run leaves out."""
+        before = Plan((change(), change(5, campaign="truckers")))
+
+        found = why(before, Plan((change(after=GA),), ("veterans",)))
+
+        assert found["truckers"] == "“Ad set 5” (5): +FL −TX is no longer to be done"
+        assert found["veterans"].startswith("“Ad set 1” (1): +GA −TX instead of +FL −TX; it was made with other")
+
+    def test_as_many_as_are_told_are_told_whole(self) -> None:
+        """Without a number that stands for a single one."""
+        said = why(Plan(()), Plan(tuple(map(change, range(100, 100 + MAX_LINES)))))["veterans"]
+
+        assert said.count(" is new") == MAX_LINES
+        assert "more" not in said
 
     def test_of_hundreds_the_first_are_told(self) -> None:
         """The rest is a number."""
