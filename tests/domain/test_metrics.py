@@ -8,6 +8,7 @@ from closrads.domain.changes import ChangeState
 from closrads.domain.metrics import new_failed_rollbacks, run_metrics
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
+from closrads.domain.switches import SwitchedOff
 from tests.world import START
 
 
@@ -36,6 +37,7 @@ GOOD = report(
     recovered=(ChangeState.VERIFIED,),
 )  # fmt: skip
 LEFT = report(left_to="other")
+OFF = report(switched_off=SwitchedOff(START, "a"))
 PUT_OFF = report(Result.DEFERRED, Result.HELD, Result.ENDED)
 
 
@@ -64,7 +66,8 @@ def test_a_sync_counts_what_it_did() -> None:
         pytest.param([PUT_OFF], 0, id="everything put off"),
         pytest.param([report(Result.DEFERRED, Result.UPDATED)], 1, id="something put off"),
         pytest.param([LEFT], 0, id="left to another run"),
-        pytest.param([LEFT, PUT_OFF, BAD, GOOD], 1, id="one campaign is enough"),
+        pytest.param([OFF, BAD], 0, id="one is off, the other one failed"),
+        pytest.param([LEFT, PUT_OFF, OFF, BAD, GOOD], 1, id="one campaign is enough"),
         pytest.param([report(campaign_errors=("refused",))], 0, id="aborted"),
         pytest.param([], 0, id="no campaign is switched on"),
     ],
@@ -86,6 +89,7 @@ def test_a_full_sync_in_which_something_could_be_done_is_a_sign_of_life(
         pytest.param([report(), BAD], 0, 1, id="one failed"),
         pytest.param([report(), LEFT], 0, 1, id="one was left to another run"),
         pytest.param([report(), report(Result.UNCHANGED, Result.DEFERRED)], 0, 1, id="not looked at all of one"),
+        pytest.param([report(), report(Result.HELD)], 0, 1, id="one was stopped"),
         pytest.param([BAD], 0, 0, id="failed"),
     ],
 )
@@ -112,6 +116,22 @@ def test_a_recheck_that_looked_at_all_it_should_is_a_sign_of_life(
 def test_a_run_about_something_is_no_sign_of_life(action: Action, asked: dict[str, Any]) -> None:
     """It says nothing of all the rest, neither good nor bad."""
     assert counts(run(GOOD, action=action), **asked).keys() & {"RunSucceeded", "RecheckSucceeded"} == set()
+
+
+def test_a_sync_that_a_pause_kept_from_everything_is_neither_good_nor_bad() -> None:
+    """No sign of life, or nobody would notice a pause that was forgotten; and no failure, for a person wanted it."""
+    everything = SwitchedOff(START)
+    found = counts(run(report(switched_off=everything), switched_off=(everything,)))
+
+    assert "RunSucceeded" not in found
+    assert found["RunFailed"] == 0
+
+
+def test_what_ends_counts_down() -> None:
+    """The days of Meta's API version, and of the token that ends first; of what does not end there is no metric."""
+    found = counts(run(report(token_ends="2026-05-20"), report(token_ends="2026-05-30"), api_days_left=30))
+
+    assert (found["DaysUntilApiVersionEnds"], found["DaysUntilTokenEnds"]) == (30, 16)
 
 
 def test_what_went_wrong_counts() -> None:
