@@ -149,6 +149,28 @@ class TestWho:
         assert attributed(self.found(), rows, APP) == replace(self.found().drift, by="Jane Example", at=rows[0].at)
         assert attributed(self.found(), rows, "") == self.found().drift
 
+    @pytest.mark.parametrize(
+        ("seconds", "is_named"),
+        [(-61, False), (-60, True), (86_460, True), (86_461, False)],
+    )
+    def test_metas_clock_may_differ_by_a_minute(self, seconds: int, *, is_named: bool) -> None:
+        """Who came right after our last change, or right before today's, is found by Meta's clock as well."""
+        row = TargetingEdit("501", START + timedelta(seconds=seconds), "Jane Example", OTHER)
+        drift = attributed(self.found(), [row], APP)
+        assert drift is not None
+        assert drift.by == ("Jane Example" if is_named else "")
+
+    @pytest.mark.parametrize(
+        ("seconds", "is_ours"),
+        [(-60, True), (120, True), (121, False), (86_339, False), (86_340, True)],
+    )
+    def test_without_our_app_the_time_tells_what_is_ours(self, seconds: int, *, is_ours: bool) -> None:
+        """From a minute before a change was begun until a minute after its end: no person is accused of our writes."""
+        row = TargetingEdit("501", START + timedelta(seconds=seconds), "Us", "")
+        drift = attributed(self.found(), [row], "")
+        assert drift is not None
+        assert drift.by == ("" if is_ours else "Us")
+
     def test_our_own_late_write_is_no_drift(self) -> None:
         assert attributed(self.found(), [edit(3, "Us", APP)], APP) is None
         assert attributed(self.found(), [edit(3, "Us", APP), edit(2)], APP) is None

@@ -92,6 +92,8 @@ def test_a_rate_is_an_interval(expression: str, interval: float) -> None:
         "cron(30 6 * * * *)",
         "cron(30 6 ? * ? *)",
         "cron(60 6 * * ? *)",
+        "cron(30 24 * * ? *)",
+        "cron(30 6 1 13 ? *)",
         "cron(x 6 * * ? *)",
         "cron(1;2 6 * * ? *)",
         "cron(30 6 ? * FRI-MON *)",
