@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.damping import WaitingState
 from closrads.domain.request import Action
 from closrads.domain.results import (
     ERROR_RESULTS,
@@ -92,6 +93,7 @@ class TestCounts:
         totals = run(*campaigns).totals()
 
         assert totals["campaigns"] == len(campaigns)
+        assert totals["success"] is not bool(totals["campaigns_failed"])
         assert totals["campaigns_failed"] == sum(bool(ERROR_RESULTS & set(each)) for each in found)
         assert totals["adsets_updated"] == sum(each.count(Result.UPDATED) for each in found)
 
@@ -246,6 +248,7 @@ class TestJson:
         assert (answer["started_at"], answer["action"], answer["success"]) == ("2026-05-04T10:30:00.000Z", "sync", True)
         assert answer["force"] == ["a", "b"]
         assert answer["campaigns"][0]["adsets"][0]["result"] == "updated"
+        assert answer["campaigns"][0]["success"] is True
         (found,) = answer["recovered"]
         assert (found["campaign"], found["state"], found["issues"]) == ("veterans", "verified", ["fine"])
         assert answer["unexplained"] == [
@@ -271,11 +274,24 @@ class TestJson:
         assert (answer["recovered"], answer["unexplained"]) == ([], [])
         assert len(json.dumps(answer)) < 20_000
 
+    def test_one_that_just_fits_keeps_its_details(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """To the byte."""
+        whole = run(report(adset()))
+        answer = whole.to_json()
+        size = len(json.dumps(answer))
+
+        monkeypatch.setattr("closrads.domain.results.MAX_RESULT_BYTES", size)
+        assert whole.to_json() == answer
+        monkeypatch.setattr("closrads.domain.results.MAX_RESULT_BYTES", size - 1)
+        assert whole.to_json() == without_details(answer)
+
     def test_without_details_the_result_itself_stays_as_it_is(self) -> None:
         """Whoever holds it still has them."""
-        answer = run(report(adset())).to_json()
+        waiting = WaitingState("FL", is_wanted=True, since=START.date(), due=START.date())
+        answer = run(report(adset(), waiting=(waiting,))).to_json()
 
-        assert without_details(answer)["campaigns"][0]["adsets"] == []
+        (campaign,) = without_details(answer)["campaigns"]
+        assert (campaign["adsets"], campaign["waiting"]) == ([], [])
         assert len(answer["campaigns"][0]["adsets"]) == 1
 
 

@@ -89,6 +89,8 @@ runs = st.builds(
     notices=several,
     switched_off=st.lists(switches, max_size=2).map(tuple),
     reason=st.sampled_from(["", "push"]),
+    plan_id=texts,
+    plan_refused=st.booleans(),
 )
 
 RUN: dict[str, Any] = {
@@ -148,6 +150,7 @@ def test_a_failure_stays_one_without_its_campaigns() -> None:
     """The ledger keeps a run of too many campaigns without them."""
     assert not RunResult.from_json(RUN | {"success": False}).success
     assert RunResult.from_json(RUN | {"success": True}).success
+    assert RunResult.from_json(RUN).success
 
 
 def test_what_an_older_version_kept_has_defaults() -> None:
