@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from closrads.rollout.change_run import ChangeRun, Job, begin, carry_through, ju
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.meta.post_processing import is_truly_healthy
 from tests.ledger_world import EARLIER, ledger, planned, recorded, recorded_state
+from tests.log_lines import logged
 from tests.world import START, World
 
 WAIT = 3.0
@@ -257,8 +259,8 @@ class TestRecord:
         with pytest.raises(ValueError, match="No way leads from not_written to verified"):
             change_run._next_on_the_way(S.NOT_WRITTEN, S.VERIFIED)
 
-    def test_what_could_not_be_told_is_told_with_the_next_step(self, world: World, adset: str) -> None:
-        """Until then the change knows why."""
+    def test_what_could_not_be_told_is_told_with_the_next_step(self, world: World, adset: str, log: StringIO) -> None:
+        """Until then the change knows why, and so does the log."""
         (run,) = begun(world, adset)
         working = job(world)
         world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500)
@@ -266,6 +268,8 @@ class TestRecord:
         (written,) = record(working, [run.in_state(S.WRITTEN)])
         assert (written.change.state, written.state) == (S.PREPARED, S.WRITTEN)
         assert "The ledger cannot be written" in str(written.unrecorded)
+        said = logged(log, "ledger.unrecorded", "adset", "to", "error")
+        assert said == [(adset, "written", str(written.unrecorded))]
 
         (republished,) = record(working, [written.in_state(S.REPUBLISHED)])
         assert (republished.unrecorded, recorded_state(world, EARLIER, adset)) == (None, S.REPUBLISHED)
@@ -321,7 +325,7 @@ class TestGuards:
         for each in adsets:
             assert_well(world, each)
 
-    def test_back(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_back(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch, log: StringIO) -> None:
         """Nobody knows how that rollback ended, and it says so; the other one is proven."""
         other = world.adset("Two")
         right = rollback_geo
@@ -332,13 +336,31 @@ class TestGuards:
             return right(api, before, *args, **more)
 
         monkeypatch.setattr(change_run, "rollback_geo", stumble)
-        runs = [replace(run, state=S.WRITTEN).failed(R.ADS_BROKEN) for run in begun(world, adset, other)]
+        runs = [replace(run, state=S.WRITTEN).failed(R.ADS_BROKEN, "broken") for run in begun(world, adset, other)]
 
         done = roll_back(job(world), record(job(world), runs))
 
         assert [run.state for run in done] == [S.ROLLBACK_FAILED, S.ROLLED_BACK]
         assert "Its rollback did not end" in " ".join(done[0].issues)
         assert recorded_state(world, EARLIER, adset) == S.ROLLBACK_FAILED
+        assert logged(log, "adset.rollback", "adset", "reasons") == [(adset, ["broken"]), (other, ["broken"])]
+        assert logged(log, "adset.rollback_failed", "adset", "issues") == [(adset, [*done[0].issues])]
+
+
+class TestCapacity:
+    """Whether there is time and quota to write ad sets, and to roll them back."""
+
+    @pytest.mark.parametrize(("spare", "wait", "suffices"), [(0, 0, True), (-0.001, 0, False), (60, 1, False)])
+    def test_both_have_to_suffice(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, spare: float, wait: float, *, suffices: bool
+    ) -> None:
+        """To the last second, and without waiting for quota."""
+        working = job(world)
+        left = working.api.clock.remaining()
+        monkeypatch.setattr(change_run, "seconds_needed", lambda *_: left - spare)
+        monkeypatch.setattr(type(working.api.quota), "seconds_until", lambda *_: wait)
+
+        assert working.has_capacity(()) is suffices
 
 
 class TestRepublish:

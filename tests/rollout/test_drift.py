@@ -18,6 +18,7 @@ from sandbox.meta import Breakage, Operation, faults
 from sandbox.meta.activity_log import OWN, Actor
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import RECHECK, UNDO, later, ledger, left_behind, one_adset, recorded_state, result_of
+from tests.log_lines import logged
 from tests.world import LIVE, START, VETERANS, World
 
 HOUR = 3600.0
@@ -263,7 +264,7 @@ class TestNeverAReason:
         result = tomorrow(world)
 
         assert (result["success"], "drift" in one_adset(result)) == (True, False)
-        assert "ledger.drift_unread" in log.getvalue()
+        assert logged(log, "ledger.drift_unread", "campaign", "error") == [("veterans", "The ledger cannot be read")]
 
     def test_a_defect(self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch, log: StringIO) -> None:
         """It is in the log."""

@@ -1,10 +1,13 @@
 """An ad is off, a newer change covers the one that broke it, and only then the activity log tells that it was Meta."""
 
+from io import StringIO
+
 import pytest
 
 from closrads.rollout.change_run import Job
 from sandbox.meta import Ad, faults
 from tests.ledger_world import entries, later, result_of
+from tests.log_lines import logged
 from tests.world import LIVE, World
 
 WEEK = 7 * 86_400.0
@@ -36,7 +39,7 @@ def switched_on(world: World) -> list[str]:
     return [ad_id for pause in result_of(world, LIVE)["unexplained"] for ad_id in pause["switched_on"]]
 
 
-def test_it_is_switched_on_and_told_of(world: World, off: str) -> None:
+def test_it_is_switched_on_and_told_of(world: World, off: str, log: StringIO) -> None:
     """The states stay: those from before may be the very ones that broke it."""
     ad = world.meta.ads[off]
     states = world.meta.states(ad.adset.id)
@@ -45,6 +48,7 @@ def test_it_is_switched_on_and_told_of(world: World, off: str) -> None:
 
     assert (ad.status, world.meta.states(ad.adset.id)) == ("ACTIVE", states)
     assert [operation.object_id for operation in world.meta.writes] == [off]
+    assert logged(log, "ads.switched_on", "adset", "ads") == [(ad.adset.id, [off])]
     mail = world.sandbox.aws.mails[-1].text
     assert "SWITCHED ON AGAIN" in mail
     assert "SWITCHED OFF" not in mail

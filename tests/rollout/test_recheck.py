@@ -1,6 +1,7 @@
 """The second look: ad sets whose ads broke after their update was verified are put back."""
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 from unittest.mock import patch
 
@@ -35,6 +36,7 @@ from tests.ledger_world import (
     result_of,
     statuses,
 )
+from tests.log_lines import logged
 from tests.world import LIVE, START, World
 
 HALF_AN_HOUR, HOUR = 1800.0, 3600.0
@@ -302,9 +304,9 @@ class TestBrokenAgain:
         broken, well = ("skipped_preflight", "sent"), ("unchanged", "not_asked")
         assert said == [broken, well, broken, ("skipped_preflight", "not_asked")]
 
-    def test_a_ledger_that_cannot_be_told_is_no_failure(self, world: World) -> None:
+    def test_a_ledger_that_cannot_be_told_is_no_failure(self, world: World, log: StringIO) -> None:
         """All ads are well; another relapse is told with the next attempt."""
-        updated(world, Breakage.late(600))
+        _, (adset,) = updated(world, Breakage.late(600))
         world.run(scheduled(world))
         (change,) = ledger(world).changes_in_effect("veterans", START)
         ledger(world).mark_reported(change)
@@ -312,6 +314,8 @@ class TestBrokenAgain:
         with patch.object(Ledger, "mark_reported", side_effect=LedgerError("The ledger cannot be written")):
             assert one_adset(world.run(scheduled(world)))["result"] == "unchanged"
 
+        said = logged(log, "ledger.relapse_not_forgotten", "adset", "error")
+        assert said == [(adset, "The ledger cannot be written")]
         (change,) = ledger(world).changes_in_effect("veterans", START)
         assert change.is_reported
 
@@ -782,7 +786,7 @@ class TestLedgerTrouble:
 
         assert (world.meta.writes, recorded_state(world, run_id, adset)) == ([], "verified")
 
-    def test_a_pause_that_cannot_be_written_down_is_told_again(self, world: World) -> None:
+    def test_a_pause_that_cannot_be_written_down_is_told_again(self, world: World, log: StringIO) -> None:
         """Nothing is lost: the next recheck finds it anew."""
         _, (adset,) = updated(world, None)
         world.meta.accounts["act_111"].activities.missing = lambda _: True
@@ -791,6 +795,8 @@ class TestLedgerTrouble:
 
         assert result_of(world, RECHECK)["mail"] == "sent"
         assert ledger(world).previous_outcomes("veterans").unexplained == ()
+        ((adsets, error),) = logged(log, "ledger.unexplained_not_kept", "adsets", "error")
+        assert (adsets, "The ledger cannot be written" in error) == ([adset], True)
         world.sandbox.aws.clear_faults()
         later(world, HALF_AN_HOUR)
 

@@ -40,6 +40,7 @@ from tests.ledger_world import (
     runs,
     statuses,
 )
+from tests.log_lines import logged
 from tests.world import LIVE, START, World
 
 HOUR = 3600.0
@@ -619,8 +620,8 @@ class TestAround:
         assert becomes_of(world, LIVE) == {"Interrupted": "needs_attention"}
         assert world.meta.states(adset) == OLD
 
-    def test_each_of_many_open_changes_is_brought_to_its_own_end(self, world: World) -> None:
-        """More than go together at once, each left at another state."""
+    def test_each_of_many_open_changes_is_brought_to_its_own_end(self, world: World, log: StringIO) -> None:
+        """More than go together at once, each left at another state; the log has all of it."""
         world.campaign("FL")
         world.put({"limits/wave_size": "2"})
         adsets = [world.adset(f"Ad set {number}") for number in range(len(OPEN))]
@@ -634,6 +635,9 @@ class TestAround:
         assert ends == dict.fromkeys(SINCE_A_WRITE, "verified") | dict.fromkeys(SINCE_A_ROLLBACK, "rolled_back")
         assert [each["id"] for each in result["recovered"]] == adsets
         assert result["success"]
+        assert logged(log, "change.recovered", "adset", "run", "found", "state", "issues") == [
+            (each["id"], each["run_id"], each["found"], each["state"], each["issues"]) for each in result["recovered"]
+        ]
 
     def test_two_runs_with_an_open_change_of_one_ad_set(self, world: World, adset: str) -> None:
         """It should not come to that; if it does, both come to an end and the ad set is as one of them had it."""

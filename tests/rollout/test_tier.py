@@ -4,6 +4,7 @@ Meta sends usage headers only after enough calls (Graph API "Rate Limits"); its 
 """
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from sandbox.meta import faults
 from tests.business import Business
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import RECHECK, ledger
+from tests.log_lines import logged
 from tests.world import MORTGAGE_1, World
 
 LIMITED, FULL = 60, 9_000
@@ -270,8 +272,10 @@ class TestLedgerTrouble:
     """What is known of the tier is a help, not a condition."""
 
     @pytest.mark.parametrize("method", ["known_tier", "keep_tier"])
-    def test_it_cannot_be_read_or_kept(self, business: Business, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-        """The run goes on as one that knows nothing."""
+    def test_it_cannot_be_read_or_kept(
+        self, business: Business, monkeypatch: pytest.MonkeyPatch, log: StringIO, method: str
+    ) -> None:
+        """The run goes on as one that knows nothing, and says so in the log."""
         silent(business.world, "full")
         business.adsets(MANY)
 
@@ -281,3 +285,5 @@ class TestLedgerTrouble:
         monkeypatch.setattr(Ledger, method, fail)
 
         assert business.run() == {"updated": " ".join(MANY)}
+        message = {"known_tier": "ledger.tier_unread", "keep_tier": "ledger.tier_not_kept"}[method]
+        assert {*logged(log, message, "error")} == {("The ledger cannot be reached",)}
