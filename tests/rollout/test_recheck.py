@@ -303,6 +303,7 @@ class TestBrokenAgain:
 
         broken, well = ("skipped_preflight", "sent"), ("unchanged", "not_asked")
         assert said == [broken, well, broken, ("skipped_preflight", "not_asked")]
+        assert (one_adset(result)["added"], one_adset(result)["removed"]) == ([], [])  # it waits: nothing was written
 
     def test_a_ledger_that_cannot_be_told_is_no_failure(self, world: World, log: StringIO) -> None:
         """All ads are well; another relapse is told with the next attempt."""

@@ -17,7 +17,9 @@ from closrads.domain.targeting import without_computed
 from closrads.errors import SyncFailed
 from closrads.facebook_client import republish_ads
 from closrads.ledger.changes import Ledger
-from closrads.rollout.change_run import REAPPLIED
+from closrads.rollout import recovery
+from closrads.rollout.budget import Capacity
+from closrads.rollout.change_run import REAPPLIED, Job
 from closrads.rollout.recovery import Course, course_of, is_due, outcome_of
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
@@ -379,8 +381,64 @@ def test_what_is_known_of_a_change_whose_run_died() -> None:
     for targeting in (region(TEXAS), beyond):
         found = outcome_of(replace(plain, before=replace(plain.before, targeting=targeting)))
         assert found is not None
+        assert (found.id, found.name, found.ads, found.meta_campaign_id) == ("501", "Broad", 1, "900")
         assert (found.result, found.added, found.removed) == (Result.UPDATED, ("FL",), ("TX",))
         assert found.reaches_beyond == (targeting is beyond)
+
+
+@pytest.mark.parametrize("state", [*OPEN, ChangeState.NOT_WRITTEN])
+def test_a_change_without_an_end_or_a_write_has_come_to_nothing_yet(state: ChangeState) -> None:
+    """A report of a run that died would call it done otherwise."""
+    assert outcome_of(change_in(state)) is None
+
+
+def test_what_can_never_be_written_back_keeps_no_other_ad_set_from_it(
+    world: World, adset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ad set with more ads than the access tier allows is put off by itself; for want of time, all are."""
+    huge, *others = adsets = [adset, world.adset("Two"), world.adset("Three")]
+    changes = [left_behind(world, each, ChangeState.WRITTEN) for each in adsets]
+    working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
+    why, late = "Too many ads for the access tier", "Too little time"
+
+    def capacity(_: object, queue: Sequence[AdSetSnapshot], __: float) -> Capacity:
+        if queue[0].id == huge:
+            return Capacity(0, why, never=True)
+        return Capacity(0, late) if queue[0].id == others[1] else Capacity(1)
+
+    monkeypatch.setattr(recovery, "reserve_capacity", capacity)
+
+    found = recovery.recover(working, [*changes, changes[2]], wave_size=2)
+
+    assert [(each.id, each.state, each.issues) for each in found] == [
+        (huge, ChangeState.WRITTEN, (why,)),
+        (others[0], ChangeState.VERIFIED, ()),
+        *[(others[1], ChangeState.WRITTEN, (late,))] * 2,
+    ]
+
+
+def test_what_has_just_been_read_is_not_read_again(world: World, adset: str) -> None:
+    """A daily run knows its ad sets before it looks for ads that broke since."""
+    change = left_behind(world, adset, ChangeState.VERIFIED)
+    now = {each.id: each for each in world.snapshots()}
+    working = Job("veterans", "later", Action.SYNC, world.api(), ledger(world), 0, lambda: None)
+    world.meta.requests.clear()
+
+    (found,) = recovery.recheck(working, [change], 5, {}, dry_run=False, now=now)
+
+    assert (found.result, world.meta.operations) == (Result.UNCHANGED, [])
+
+
+def test_the_pause_of_an_ad_that_a_finished_change_did_not_touch_is_not_looked_up(world: World, adset: str) -> None:
+    """Only its own ads may have been stopped by it, and each look into the log of an ad account costs quota."""
+    change = left_behind(world, adset, ChangeState.VERIFIED)
+    world.meta.add_ad(adset, "Draft", status="PAUSED")
+    working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
+
+    (found,) = recovery.recheck(working, [change], 5, {}, dry_run=False)
+
+    assert found.result is Result.UNCHANGED
+    assert "activities" not in {call.kind for call in world.meta.operations}
 
 
 class TestDue:
