@@ -87,7 +87,7 @@ def test_without_time_or_quota_for_it_nothing_is_switched_on(
 
 @pytest.mark.parametrize("end", ["past", "unreadable"])
 def test_an_ad_set_that_has_ended_or_cannot_be_read_is_left_alone(world: World, off: str, end: str) -> None:
-    """Meta refuses to change the ads of one that has ended."""
+    """Meta refuses to change the ads of one that has ended; that its ad is off is told all the same."""
     adset = world.meta.ads[off].adset
     world.meta.person_pauses(adset.id)  # so that it is looked up alone
     if end == "past":
@@ -96,9 +96,25 @@ def test_an_ad_set_that_has_ended_or_cannot_be_read_is_left_alone(world: World, 
         world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=None)
     world.time.waits.clear()
 
-    assert switched_on(world) == []
-    assert world.meta.writes == []
+    (pause,) = result_of(world, LIVE)["unexplained"]
+    assert (pause["adset_id"], pause["switched_on"], world.meta.writes) == (adset.id, [], [])
     assert world.time.waits == []  # the daily run has more to do than to wait for Meta to show it
+
+
+@pytest.mark.parametrize("end", ["archived", "deleted", "unknown to Meta"])
+def test_it_is_told_of_no_more_once_its_ad_set_is_gone(world: World, off: str, end: str) -> None:
+    """Nobody can switch it on any more."""
+    adset = world.meta.ads[off].adset.id
+    if end == "archived":
+        world.meta.person_archives(adset)
+    elif end == "deleted":
+        world.meta.person_deletes(adset)
+    else:
+        world.meta.person_pauses(adset)  # so that it is looked up alone
+        world.meta.fail(faults.OBJECT_MISSING, on="GET adset", times=None)
+
+    assert result_of(world, LIVE)["unexplained"] == []
+    assert entries(world, "MEMORY#") == []
 
 
 def test_what_a_person_has_paused_since_stays_off(world: World, off: str) -> None:
