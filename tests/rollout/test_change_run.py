@@ -362,6 +362,24 @@ class TestCapacity:
 
         assert working.has_capacity(()) is suffices
 
+    @pytest.mark.parametrize(
+        ("wait", "is_recalled", "is_asked"), [(1, False, True), (0, False, False), (1, True, False)]
+    )
+    def test_the_ledger_is_asked_for_the_tier_once_if_it_matters(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, wait: float, *, is_recalled: bool, is_asked: bool
+    ) -> None:
+        """On an ordinary day, what is known of the quota is enough, and a round trip is saved."""
+        working = job(world)
+        asked: list[str] = []
+        monkeypatch.setattr(Ledger, "known_tier", lambda _, account: asked.append(account))
+        monkeypatch.setattr(type(working.api.quota), "seconds_until", lambda *_: wait)
+        if is_recalled:
+            working.api.quota.recall(None)
+
+        working.recall_tier(())
+
+        assert asked == ["act_111"] * is_asked
+
 
 class TestRepublish:
     """Which ads are set to ACTIVE again, and by which read."""
