@@ -10,7 +10,8 @@ import pytest
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason
 from closrads.domain.request import Action
-from closrads.errors import MetaInvalidError
+from closrads.domain.tiers import KnownTier
+from closrads.errors import LedgerError, MetaInvalidError
 from closrads.facebook_client import RepublishFailure, rollback_geo
 from closrads.ledger.changes import Ledger
 from closrads.rollout import change_run
@@ -379,6 +380,39 @@ class TestCapacity:
         working.recall_tier(())
 
         assert asked == ["act_111"] * is_asked
+
+    def test_what_was_learned_of_the_tier_is_kept_once(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From then on it is what was recalled, so it is no news any more."""
+        working, tier = job(world), KnownTier(9_000, START)
+        kept: list[Any] = []
+        recalled: list[Any] = []
+        monkeypatch.setattr(Ledger, "keep_tier", lambda _, account, tier: kept.append((account, tier)))
+        monkeypatch.setattr(type(working.api.quota), "news", tier)
+        monkeypatch.setattr(type(working.api.quota), "recall", lambda _, tier: recalled.append(tier))
+
+        working.keep_tier()
+
+        assert (kept, recalled) == ([("act_111", tier)], [tier])
+
+    def test_a_ledger_that_does_not_know_the_tier_stops_nothing(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
+    ) -> None:
+        """It is a help, not a condition; the log says what is missing."""
+        working = job(world)
+
+        def fail(*_: Any) -> None:
+            raise LedgerError("The ledger cannot be reached")
+
+        monkeypatch.setattr(Ledger, "known_tier", fail)
+        monkeypatch.setattr(Ledger, "keep_tier", fail)
+        monkeypatch.setattr(type(working.api.quota), "seconds_until", lambda *_: 1)
+        monkeypatch.setattr(type(working.api.quota), "news", KnownTier(9_000, START))
+
+        working.recall_tier(())
+        working.keep_tier()
+
+        assert logged(log, "ledger.tier_unread", "error") == [("The ledger cannot be reached",)]
+        assert logged(log, "ledger.tier_not_kept", "error") == [("The ledger cannot be reached",)]
 
 
 class TestRepublish:
