@@ -1,18 +1,134 @@
 """A wave: what is read again, written down, written, and what keeps one ad set or all of them from it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from closrads.domain.changes import ChangeState
+from closrads.domain.adsets import LONG_AGO
+from closrads.domain.changes import ChangeState, RevertStreak
+from closrads.domain.plan import Decision, decide
+from closrads.domain.request import Action
+from closrads.domain.results import Result
 from closrads.domain.targeting import _build_new_targeting
+from closrads.errors import PausedError
 from closrads.ledger.changes import Ledger
+from closrads.rollout.change_run import Job
+from closrads.rollout.wave import _Switches, apply_wave
+from closrads.state_mapper import build_fb_regions
 from sandbox.aws import DROPPED
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.server import Reply
 from tests.business import Business
-from tests.ledger_world import entries, recorded_state
+from tests.ledger_world import EARLIER, entries, ledger, recorded_state
+from tests.world import START, World
+
+TEXAS, GEORGIA = "3886", "3853"
+
+
+def job(world: World, refuse: Callable[[], None] = lambda: None, wait_seconds: float = 0) -> Job:
+    """Return a job on the veterans."""
+    return Job("veterans", EARLIER, Action.SYNC, world.api(), ledger(world), wait_seconds, refuse)
+
+
+def wave_of(world: World, **more: Any) -> list[Decision]:
+    """Return what was planned for the ad sets, so long ago that they have to be read again: Florida for Texas."""
+    regions = build_fb_regions(["FL"])
+    decisions = [decide(replace(each, read_at=LONG_AGO), regions, ()) for each in world.snapshots()]
+    world.meta.requests.clear()
+    return [replace(each, **more) for each in decisions]
+
+
+class TestReadAgain:
+    """A plan holds for what is there when its turn comes."""
+
+    @pytest.mark.parametrize(
+        ("more", "result", "states"),
+        [
+            pytest.param({}, Result.UPDATED, {"FL"}, id="as planned"),
+            pytest.param({"keeps": True}, Result.UPDATED, {"FL", "TX"}, id="states are only added"),
+            pytest.param({"waiting": frozenset({TEXAS})}, Result.UPDATED, {"FL", "TX"}, id="Texas waits"),
+            pytest.param({"replaces": frozenset({TEXAS})}, Result.UPDATED, {"FL"}, id="an undo of Texas"),
+            pytest.param({"replaces": frozenset({GEORGIA})}, Result.NEEDS_ATTENTION, {"TX"}, id="an undo of Georgia"),
+        ],
+    )
+    def test_each_condition_of_the_plan_still_holds(
+        self, world: World, more: dict[str, Any], result: Result, states: set[str]
+    ) -> None:
+        """What was not to be removed is not removed because the ad set was read once more."""
+        world.campaign("FL")
+        adset = world.adset()
+
+        outcomes = apply_wave(job(world), wave_of(world, **more))
+
+        assert (outcomes[adset].result.result, world.meta.states(adset)) == (result, states)
+
+    def test_how_often_it_was_put_back_before_is_recorded_with_it(self, world: World) -> None:
+        """Otherwise an ad set that breaks each time would never be left alone."""
+        world.campaign("FL")
+        world.adset()
+
+        apply_wave(job(world), wave_of(world, reverts=RevertStreak(frozenset({GEORGIA}), 1)))
+
+        assert [entry["memory"]["times"] for entry in entries(world, "CHANGE#")] == [1]
+
+    @pytest.mark.parametrize(
+        ("fault", "first"), [(faults.SERVICE_UNAVAILABLE, None), (faults.OBJECT_MISSING, Result.FAILED)]
+    )
+    def test_one_that_cannot_be_read_keeps_no_other_from_its_turn(
+        self, world: World, fault: Reply, first: Result | None
+    ) -> None:
+        """Nor does a wave wait for Meta to show it: what was read of the others would get old."""
+        world.campaign("FL")
+        one, two, three = adsets = [world.adset(name) for name in ("One", "Two", "Three")]
+        wave = wave_of(world)
+        world.meta.fail(fault, on=lambda call: (call.method, call.path) == ("GET", one), times=None)
+        world.time.waits.clear()
+
+        outcomes = apply_wave(job(world, wait_seconds=3), wave)
+
+        expected = {one: first, two: Result.UPDATED, three: Result.UPDATED}
+        assert {each: outcomes[each].result.result if each in outcomes else None for each in adsets} == expected
+        assert world.time.waits == [3]
+
+    def test_a_single_one_is_waited_for(self, world: World) -> None:
+        """And read once more after the wait."""
+        world.campaign("FL")
+        adset = world.adset()
+        wave = wave_of(world)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset")
+
+        assert apply_wave(job(world), wave)[adset].result.result is Result.UPDATED
+
+
+class TestSwitches:
+    """Whether one more write may be begun."""
+
+    @pytest.mark.parametrize(("seconds", "times"), [(5.0, 1), (5.1, 2)])
+    def test_they_are_read_again_after_five_seconds(self, world: World, seconds: float, times: int) -> None:
+        """No later, or a pause would come too late; no sooner, for each read takes time."""
+        read: list[None] = []
+        switches = _Switches(job(world, lambda: read.append(None)))
+        switches.refuse_if_off()
+        world.time.pass_by(seconds)
+
+        assert [switches.allow_write(), switches.allow_write()] == [True, True]
+        assert len(read) == times
+
+    def test_once_something_is_off_no_write_is_begun(self, world: World) -> None:
+        """Whatever a later look might find: the rest of the wave was planned before the pause."""
+        answers = iter([True, False])
+
+        def refuse() -> None:
+            if not next(answers, True):
+                raise PausedError("Everything is paused", START)
+
+        switches = _Switches(job(world, refuse))
+        switches.refuse_if_off()
+        world.time.pass_by(6)
+
+        assert [switches.allow_write(), switches.allow_write()] == [False, False]
 
 
 class TestTrouble:
