@@ -9,10 +9,11 @@ import pytest
 
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason
+from closrads.domain.health import Actor, StatusChange
 from closrads.domain.request import Action
 from closrads.domain.tiers import KnownTier
-from closrads.errors import LedgerError, MetaInvalidError
-from closrads.facebook_client import RepublishFailure, rollback_geo
+from closrads.errors import LedgerError, MetaFatalError, MetaInvalidError, MetaOutcomeUnknownError
+from closrads.facebook_client import Republished, RepublishFailure, Verification, rollback_geo
 from closrads.ledger.changes import Ledger
 from closrads.rollout import change_run
 from closrads.rollout.change_run import ChangeRun, Job, begin, carry_through, judged_back, record, roll_back, write
@@ -25,6 +26,7 @@ from tests.world import START, World
 WAIT = 3.0
 TEXAS, FLORIDA, GEORGIA = "3886", "3852", "3853"
 ONE, TWO = Ad("601", "One", "ACTIVE", "ACTIVE"), Ad("602", "Two", "ACTIVE", "ACTIVE")
+LATE, OFF = Ad("603", "Late", "PAUSED", "PAUSED"), Ad("604", "Off", "PAUSED", "PAUSED")
 S, R = ChangeState, RollbackReason
 
 
@@ -147,6 +149,13 @@ class TestMachine:
                     with pytest.raises(ValueError, match=f"cannot go from {state} to {goal}"):
                         run_in(state, FLORIDA).in_state(goal)
 
+    @pytest.mark.parametrize("state", [state for state in ChangeState if state.is_open])
+    def test_it_is_resumed_from_its_state(self, state: ChangeState) -> None:
+        """Only of a rollback it matters whether an earlier run was cut off in it."""
+        run = run_in(state, FLORIDA)
+
+        assert (run.state, run.protected, run.resumes_rollback) == (state, (ONE, TWO), state is S.ROLLING_BACK)
+
     def test_the_first_reason_stands(self) -> None:
         """What comes on top of it is told, and does not hide it."""
         run = run_in(S.WRITTEN, FLORIDA).failed(R.ADS_BROKEN, "broken").failed(R.DEFECT, "a defect")
@@ -155,12 +164,53 @@ class TestMachine:
 
     def test_a_write_leaves_no_confirmation(self) -> None:
         """Every link is pending again."""
-        run = run_in(S.WRITTEN, TEXAS, failures=(FAILURE,), findings=found(AdHealth.BROKEN))
+        unknown = MetaOutcomeUnknownError("No answer", MetaInvalidError("none"))
+        run = run_in(S.WRITTEN, TEXAS, failures=(FAILURE,), findings=found(AdHealth.BROKEN), unknown=unknown)
+        after = replace(run.now, targeting=targeting(FLORIDA))
 
-        written = run.written(replace(run.now, targeting=targeting(FLORIDA)))
+        written = run.written(after)
 
         assert written.unconfirmed == (ONE, TWO)
+        assert (written.now, written.unknown) == (after, None)
         assert (written.failures, written.findings, written.stored) == ((), (), frozenset({FLORIDA}))
+
+    def test_an_ad_that_it_switches_on_is_its_own_from_then_on(self) -> None:
+        """Whoever looks at the change later has to protect it like those that ran before."""
+        run = run_in(S.WRITTEN, FLORIDA, failures=(FAILURE,))
+        run = replace(run, now=replace(run.now, ads=(ONE, TWO, LATE, OFF)))
+
+        after = run.republished(Republished(frozenset({"602", "603"}), ()))
+
+        assert after.protected == (ONE, TWO, replace(LATE, status="ACTIVE"))
+        assert (after.confirmed, after.failures) == (frozenset({"601", "602", "603"}), ())
+
+    def test_a_new_read_of_the_ads_leaves_the_written_targeting(self) -> None:
+        """Meta may show an older one for a while, and what was sent is what has to be put back."""
+        run = run_in(S.WRITTEN, FLORIDA)
+        read = replace(run.now, targeting=targeting(TEXAS), ads=(ONE,), read_at=START)
+
+        assert run.reread(read).now == replace(run.now, ads=(ONE,), read_at=START)
+
+    def test_a_verification_that_shows_nothing_leaves_what_is_known(self) -> None:
+        """Ads that cannot be read are still there, and who paused one is not forgotten."""
+        row = StatusChange("601", START, switched_on=False, actor=Actor.META)
+        run = run_in(S.REPUBLISHED, FLORIDA, log=(row,))
+
+        blind = run.verified(Verification(found(AdHealth.UNREADABLE)))
+        seen = run.verified(Verification((), (ONE,), (row, row)))
+
+        assert (blind.now.ads, blind.findings, blind.log) == ((ONE, TWO), found(AdHealth.UNREADABLE), (row,))
+        assert (seen.now.ads, seen.findings, seen.log) == ((ONE,), (), (row, row))
+
+    def test_the_most_severe_refusal_decides_whether_the_campaign_goes_on(self) -> None:
+        """None of them is lost; a ledger that could not be told counts only if Meta has refused nothing."""
+        invalid, fatal, unrecorded = MetaInvalidError("no"), MetaFatalError("blocked"), LedgerError("gone")
+        run = run_in(S.WRITTEN, FLORIDA, unrecorded=unrecorded)
+
+        assert run.error is unrecorded
+        assert run.refused(invalid).error is invalid
+        assert run.refused(fatal).refused(invalid).error is fatal
+        assert run.refused(fatal, invalid).refusals == (fatal, invalid)
 
 
 # --- with Meta and the ledger
@@ -259,6 +309,8 @@ class TestRecord:
         """A defect is told, instead of a step that does not exist."""
         with pytest.raises(ValueError, match="No way leads from not_written to verified"):
             change_run._next_on_the_way(S.NOT_WRITTEN, S.VERIFIED)
+        with pytest.raises(ValueError, match="No way leads from verified to prepared"):
+            change_run._next_on_the_way(S.VERIFIED, S.PREPARED)
 
     def test_what_could_not_be_told_is_told_with_the_next_step(self, world: World, adset: str, log: StringIO) -> None:
         """Until then the change knows why, and so does the log."""
@@ -415,6 +467,57 @@ class TestCapacity:
         assert logged(log, "ledger.tier_not_kept", "error") == [("The ledger cannot be reached",)]
 
 
+class TestPatience:
+    """How long a step waits for Meta."""
+
+    def test_a_first_write_is_sent_once(self, world: World, adset: str) -> None:
+        """While it was tried again, the ads of all others that are already written would be without protection."""
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="POST adset", times=None)
+        (run,) = [write(job(world), each) for each in begun(world, adset)]
+
+        assert run.unknown is not None
+        assert [call.object_id for call in world.meta.operations if call.method == "POST"] == [adset]
+        assert world.time.waits == []
+
+    def test_what_meta_refuses_is_left_as_it_is(self, world: World, adset: str) -> None:
+        """Nothing was written, so there is nothing to re-publish, to verify or to roll back."""
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset")
+
+        (run,) = go(world, adset)
+
+        assert (run.state, run.reason) == (S.NOT_WRITTEN, None)
+        assert [call.object_id for call in world.meta.operations] == [adset]
+
+    @pytest.mark.parametrize("call", ["POST adset", "GET adset"])
+    def test_a_second_write_leaves_the_time_for_a_rollback(self, world: World, adset: str, call: str) -> None:
+        """However long Meta does not answer."""
+        working = job(world)
+        (run,) = begun(world, adset)
+        run = replace(run, unknown=MetaOutcomeUnknownError("No answer", MetaInvalidError("none")))
+        needed = working.seconds_needed([run.now])
+        world.time.deadline = world.time.seconds() + needed + 5
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on=call, times=None)
+
+        change_run._write(working, run, patient=True)
+
+        assert working.api.clock.remaining() >= needed
+
+    @pytest.mark.parametrize("call", ["GET ads", "POST ad"])
+    def test_without_time_to_spare_no_step_waits(self, world: World, adset: str, call: str) -> None:
+        """Neither for the read before a re-publish, nor for the re-publish, nor for the verification."""
+        working = replace(job(world), wait_seconds=0)
+        (run,) = [write(working, each) for each in begun(world, adset)]
+        world.time.pass_by(6)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on=call, times=None)
+        world.time.waits.clear()
+        left = working.api.clock.remaining()
+
+        (run,) = change_run._republish(working, [run], left)
+        change_run._verify(working, [run], left)
+
+        assert set(world.time.waits) <= {working.wait_seconds}
+
+
 class TestRepublish:
     """Which ads are set to ACTIVE again, and by which read."""
 
@@ -465,6 +568,17 @@ class TestRepublish:
         assert run.state is S.VERIFIED
         assert republished(world).count(late) == 1
         assert_well(world, adset)
+
+    def test_an_ad_that_is_switched_on_where_none_ran(self, world: World) -> None:
+        """An ad set without a running ad is looked at again like any other."""
+        world.campaign("FL")
+        adset = world.adset("Idle", ads=0)
+        late = world.meta.add_ad(adset, "Late", status="PAUSED")
+        come_at(world, "GET ads", lambda: world.meta.person_activates(late))
+
+        (run,) = go(world, adset)
+
+        assert (run.state, republished(world)) == (S.VERIFIED, [late])
 
     def test_an_ad_that_is_added_meanwhile(self, world: World, adset: str) -> None:
         """The same."""
