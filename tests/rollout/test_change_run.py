@@ -12,7 +12,13 @@ from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackRe
 from closrads.domain.health import Actor, StatusChange
 from closrads.domain.request import Action
 from closrads.domain.tiers import KnownTier
-from closrads.errors import LedgerError, MetaFatalError, MetaInvalidError, MetaOutcomeUnknownError
+from closrads.errors import (
+    LedgerError,
+    MetaFatalError,
+    MetaInvalidError,
+    MetaOutcomeUnknownError,
+    MetaRegionNameError,
+)
 from closrads.facebook_client import Republished, RepublishFailure, Verification, rollback_geo
 from closrads.ledger.changes import Ledger
 from closrads.rollout import change_run
@@ -49,6 +55,35 @@ def found(health: AdHealth) -> tuple[AdFinding, ...]:
 
 
 FAILURE = RepublishFailure(ONE, MetaInvalidError("Meta refuses it"))
+
+
+class TestJudgedWrite:
+    """What becomes of a change by what Meta returns for its write."""
+
+    def test_what_was_sent_is_kept(self) -> None:
+        """Region by region, by Meta's keys."""
+        run = run_in(S.WRITTEN, FLORIDA, stored=frozenset({FLORIDA}))
+
+        assert change_run._judged_write(run) == run
+
+    def test_other_states_are_put_back(self) -> None:
+        """And the report says why."""
+        judged = change_run._judged_write(run_in(S.WRITTEN, GEORGIA, stored=frozenset({GEORGIA})))
+
+        assert (judged.reason, judged.error) == (R.STORED_DIFFERENTLY, None)
+        assert judged.issues == ("Meta stored different states than were sent",)
+
+    def test_a_key_that_means_another_state_is_put_back(self) -> None:
+        """And stops the campaign: every ad set would get it."""
+        run = run_in(S.WRITTEN, stored=frozenset({FLORIDA}))
+        now = {"geo_locations": {"regions": [{"key": FLORIDA, "name": "Texas", "country": "US"}]}}
+
+        judged = change_run._judged_write(replace(run, now=replace(run.now, targeting=now)))
+
+        assert judged.reason is R.STORED_DIFFERENTLY
+        assert isinstance(judged.error, MetaRegionNameError)
+        assert judged.issues == (str(judged.error),)
+        assert "Texas" in judged.issues[0]
 
 
 class TestJudgedForward:
@@ -486,6 +521,7 @@ class TestPatience:
         (run,) = go(world, adset)
 
         assert (run.state, run.reason) == (S.NOT_WRITTEN, None)
+        assert run.issues == (str(run.error),)
         assert [call.object_id for call in world.meta.operations] == [adset]
 
     @pytest.mark.parametrize("call", ["POST adset", "GET adset"])
@@ -645,6 +681,7 @@ class TestForeign:
         (run,) = go(world, adset)
 
         assert (run.state, world.meta.states(adset)) == (S.SUPERSEDED, {"GA"})
+        assert "Somebody changed the states" in run.issues[0]
         assert sorted(republished(world)) == [ad.id for ad in world.meta.ads_of(adset)]
         assert world.written_adsets() == [adset]
         assert_well(world, adset)
@@ -657,6 +694,7 @@ class TestForeign:
         (run,) = go(world, adset)
 
         assert (run.state, world.meta.states(adset)) == (S.SUPERSEDED, {"GA"})
+        assert "Somebody changed the states" in " ".join(run.issues)
         assert world.written_adsets() == [adset]
 
     def test_it_stays_open_until_its_ads_are_protected(self, world: World, adset: str) -> None:
@@ -719,6 +757,7 @@ class TestBack:
         (run,) = go(world, adset)
 
         assert (run.reason, world.meta.states(adset)) == (R.OUTCOME_UNKNOWN, {"TX"})
+        assert run.issues[0].startswith("Nobody knows whether the write")
         assert run.state is S.ROLLED_BACK
         assert_well(world, adset)
 
