@@ -27,7 +27,7 @@ from closrads.domain.plan import (
     refuse_implausible,
     remaining,
     states_before,
-    with_waiting,
+    with_gaps,
 )
 from closrads.domain.plan_id import Plan, PlannedChange, planned_changes, refusals
 from closrads.domain.request import Action, RunRequest
@@ -550,9 +550,10 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         decide(adset, regions, check_ad_health(adset), keeps=keeps, waiting=waiting) for adset in adsets
     ]
     decisions = leave_opted_out(decisions, job.skip_adsets)
-    done = replace(done, completed=with_waiting(done.completed, decisions))
+    done = replace(done, completed=with_gaps(done.completed, decisions))
     report = replace(
         report,
+        adsets=tuple(done.completed.values()),
         states_before=states_before(decisions),
         waiting=waiting_states(history, campaign.limits, *missing_and_extra(decisions)) if history else (),
         unmatched_patterns=unmatched_patterns(job.skip_adsets, [adset.name for adset in adsets]),

@@ -230,18 +230,29 @@ def pinned(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
     )
 
 
-def with_waiting(completed: Mapping[str, AdSetResult], decisions: Iterable[Decision]) -> dict[str, AdSetResult]:
-    """Return the results of earlier invocations of this run, by ad set id, with the states that still wait.
+def with_gaps(completed: Mapping[str, AdSetResult], decisions: Iterable[Decision]) -> dict[str, AdSetResult]:
+    """Return the results of ad sets that this run is done with, by id, with how they differ from what is wanted.
 
-    The results of an invocation that died come from the ledger, which does not contain these states.
+    A recheck of earlier changes does not know what is wanted, and what an invocation has done that died is known from
+    the ledger only. An update may lack states that still wait; a reverted ad set has its states from before the change,
+    whether it was read before its rollback or after.
     """
-    now = {each.adset.id: each.to_result() for each in decisions if each.result is Result.UNCHANGED}
+    now = {each.adset.id: each for each in decisions}
     return {
-        adset_id: replace(result, missing=now[adset_id].missing, extra=now[adset_id].extra)
-        if result.result is Result.UPDATED and adset_id in now
-        else result
+        adset_id: _with_gap(result, now[adset_id]) if adset_id in now else result
         for adset_id, result in completed.items()
     }
+
+
+def _with_gap(result: AdSetResult, now: Decision) -> AdSetResult:
+    if result.result is Result.UPDATED and now.result is Result.UNCHANGED:
+        known = now.to_result()
+        return replace(result, missing=known.missing, extra=known.extra)
+    if result.result is Result.REVERTED:
+        asked = set(states(_keys(now.regions)))
+        targeted = (set(states(region_keys(now.adset.targeting))) - set(result.added)) | set(result.removed)
+        return replace(result, missing=tuple(sorted(asked - targeted)), extra=tuple(sorted(targeted - asked)))
+    return result
 
 
 def remaining(decisions: Sequence[Decision], completed: Collection[str]) -> tuple[Decision, ...]:

@@ -22,7 +22,7 @@ from closrads.domain.plan import (
     refuse_implausible,
     remaining,
     states_before,
-    with_waiting,
+    with_gaps,
 )
 from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
@@ -248,9 +248,18 @@ class TestWaiting:
             replace(decided(["FL"], ["FL"]), adset=adset(["FL"], "2")),
         ]
 
-        assert with_waiting({"1": written, "2": failed, "3": gone}, decisions) == {
+        assert with_gaps({"1": written, "2": failed, "3": gone}, decisions) == {
             "1": replace(written, missing=("GA",), extra=("TX",)), "2": failed, "3": gone,
         }  # fmt: skip
+
+    @pytest.mark.parametrize("read", [["FL", "GA"], ["TX", "GA"]], ids=["before its rollback", "after it"])
+    def test_what_was_put_back_has_its_states_from_before(self, read: list[str]) -> None:
+        """A recheck does not know what is wanted."""
+        reverted = AdSetResult("1", "Broad", Result.REVERTED, added=("FL",), removed=("TX",))
+
+        assert with_gaps({"1": reverted}, [decided(read, ["FL", "OH"])]) == {
+            "1": replace(reverted, missing=("FL", "OH"), extra=("GA", "TX"))
+        }
 
     def test_only_ad_sets_that_can_be_changed_say_what_is_asked_for(self) -> None:
         """Another one gets no state on the day that would be told."""

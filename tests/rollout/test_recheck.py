@@ -234,6 +234,37 @@ class TestBrokenSince:
         assert ledger(world).previous_outcomes("veterans").reverted == {}
 
 
+    def test_the_mail_of_a_sync_says_where_it_runs_now(self, world: World) -> None:
+        """In the states from before its change, whatever the sync then gives the others."""
+        world.campaign("FL")
+        broken, well = world.adset("Broken"), world.adset("Well")
+        world.run(LIVE)
+        later(world, 1800)
+        world.meta.meta_breaks(world.meta.ads_of(broken)[0].id)
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "OH": 5}
+
+        result_of(world, LIVE)
+
+        assert (world.meta.states(broken), world.meta.states(well)) == ({"TX"}, {"FL", "OH"})
+        text = world.sandbox.aws.mails[-1].text
+        assert "Running now (3): FL, OH, TX" in text
+        assert "Wanted, not running yet: FL, OH (in 1 of 2 ad sets)" in text
+        assert "Running, not wanted: TX (in 1 of 2 ad sets)" in text
+
+    def test_where_it_runs_is_told_although_the_plan_is_refused(self, world: World) -> None:
+        """It was put back before the demand turned out to be implausible."""
+        world.campaign("AL AK AZ AR CA CO CT DE GA FL")
+        adset = world.adset("Broken")
+        world.run(LIVE)
+        later(world, 1800)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
+
+        (found,) = result_of(world, LIVE)["campaigns"][0]["adsets"]
+
+        assert (found["result"], found["missing"], found["extra"]) == ("reverted", ["OH"], ["TX"])
+
+
 class TestBrokenAgain:
     """Ads that break again and again under the states from before: each attempt validates all ads anew."""
 
