@@ -569,7 +569,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         decisions = pinned(decisions)
     run.planned[job.campaign] = planned_changes(job.campaign, decisions)
     yield report
-    if run.request.plan_id and run.request.force and history and not run.refused:
+    if history and run.request.force and not (run.request.dry_run or run.refused):
         _keep_history(job, partial(job.ledger.record_demand, job.campaign, history))
     report = _carried_out(campaign, run, job, report, done, decisions)
     _record_deferred(run, job, report, previous)
@@ -633,7 +633,8 @@ def _damped(
     """Return what the campaign's syncs, including this one, have found wanted; None without damping.
 
     A live sync records that before it changes anything, so that its day counts however it ends; but not yet that limits
-    are lifted by a plan that may be refused. The report tells if what was recorded before is of no use.
+    are lifted, for its plan may be refused. While no state is removed, none stops waiting for its removal. The report
+    tells if what was recorded before is of no use.
     """
     stored = previous.demand
     if not campaign.limits.is_damped:
@@ -647,11 +648,11 @@ def _damped(
         logger.warning("ledger.demand_unreadable", extra={"campaign": job.campaign, "hint": "The count begins anew"})
         report = replace(report, counts_anew=True)
     found = partial(observed, stored, report.active_states, day, is_complete=not report.unreadable_states)
-    history = found(lifted(campaign.limits, run.request.force))
-    certain = found(campaign.limits) if run.request.plan_id else history
+    certain = found(campaign.limits)
     if not (run.request.dry_run or certain.decides_as(stored)):
         _keep_history(job, partial(job.ledger.record_demand, job.campaign, certain))
-    return report, history
+    force = run.request.force - {"remove_after_days"} if report.unreadable_states else run.request.force
+    return report, found(lifted(campaign.limits, force))
 
 
 def _keep_history(job: Job, keep: Callable[[], None]) -> None:

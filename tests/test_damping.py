@@ -259,6 +259,31 @@ class TestForce:
 
         assert world.meta.states(adset) == {"FL", "OH"}
 
+    def test_a_run_that_is_refused_lifts_nothing(self, world: World) -> None:
+        """Whoever lifts one limit, and is stopped by another, has lifted it for no later run."""
+        ten = "AL AK AZ AR CA CO CT DE GA HI"
+        world.put({"limits/add_after_days": "2"})
+        world.campaign(ten)
+        adset = world.adset("Broad", ten)
+        day(world)
+        want(world, "FL GA")
+        assert "9 of the 10 states" in failed(world, LIVE | {"force": ["add_after_days"]})
+        later(world, DAY)
+
+        assert waiting(day(world, f"{ten} FL")) == {"+FL": ("05-05", "05-07")}
+        assert world.meta.states(adset) == set(ten.split())
+
+    def test_what_may_not_be_removed_waits_on(self, world: World) -> None:
+        """With an entry that may mean any state nothing is removed, so what was lifted for it is lifted for nothing."""
+        world.put({"limits/remove_after_days": "3"})
+        world.campaign("FL Ohoi")
+        adset = world.adset("Broad", "FL TX")
+
+        assert waiting(day(world, force=["remove_after_days"])) == {"-TX": ("05-04", "05-08")}
+        assert waiting(day(world, "FL")) == {"-TX": ("05-04", "05-08")}
+
+        assert world.meta.states(adset) == {"FL", "TX"}
+
     def test_an_undo_is_followed_by_the_demand_at_once(self, world: World) -> None:
         """What has waited long enough need not wait again."""
         after(world, "FL", "FL", "FL", start="TX")
