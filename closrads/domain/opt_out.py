@@ -1,11 +1,13 @@
 """PURE: which ad sets are left alone because a pattern of `skip_adsets` matches their name.
 
 Patterns are those of Python's `fnmatch`: `*` for any text, `?` for one character, `[ab]` for one of several. Case does
-not matter, nor do repeated blanks: changing an ad set that should be left alone is worse than leaving one too many.
+not matter, nor do repeated blanks, nor how an accented letter is encoded (a name copied from a file on a Mac may have the
+letter and the accent apart): changing an ad set that should be left alone is worse than leaving one too many.
 """
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase, translate
+from unicodedata import normalize
 
 _NEVER = "(?!)"
 """The regular expression that `translate` returns for an empty character set, such as `[b-a]`."""
@@ -32,7 +34,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    return normalize("NFC", " ".join(text.split()).casefold())
 
 
 def _is_left_open(pattern: str) -> bool:

@@ -29,11 +29,13 @@ NAMES = st.text(st.sampled_from("aB [](!)-*?\\^"), min_size=1, max_size=8)
         ("A3", "A[12]", False),
         ("A3", "A[!12]", True),
         ("Straße", "STRASSE", True),
+        ("Cafe\u0301 1", "Caf\u00e9*", True),
+        ("CAF\u00c9 1", "cafe\u0301 ?", True),
         ("", "*", True),
     ],
 )
 def test_a_name_and_a_pattern(name: str, pattern: str, *, matches: bool) -> None:
-    """As `fnmatch` has it, whatever the case and the blanks, and always by the name itself."""
+    """As `fnmatch` has it, whatever the case, the blanks and the encoding, and always by the name itself."""
     assert matching_pattern(name, [pattern]) == (pattern if matches else "")
 
 
