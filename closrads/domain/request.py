@@ -1,5 +1,6 @@
 """PURE: an event → `RunRequest`. A dry run is the default; an event that is not understood is refused."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -86,6 +87,8 @@ _KEYS = frozenset(
         "reason",
     }
 )  # fmt: skip
+_PLAN_ID = re.compile("[0-9a-f]{16}")
+"""`Plan.id`; anything else need not even be looked for."""
 _STEPS = ("open", "part", "close")
 _KEYS_OF_STEP = {"part": frozenset({"step", "run_id", "campaigns"}), "close": frozenset({"step", "run_id"})}
 
@@ -165,7 +168,7 @@ class _EventReader:
             scheduled=self._time("scheduled"),
             run_id=self._value("run_id", "a run's id", lambda value: isinstance(value, str) and bool(value)),
             reason=self._value("reason", f"{PUSH}, or left out", lambda value: value == PUSH) or "",
-            plan_id=self._value("plan_id", "a plan's id", lambda value: isinstance(value, str) and bool(value)) or "",
+            plan_id=self._plan_id(),
             opens=step is not None,
         )
         if request.validate and not dry_run:
@@ -186,6 +189,10 @@ class _EventReader:
         if self._problems:
             raise EventError(self._problems)
         return request
+
+    def _plan_id(self) -> str:
+        wanted = "a plan's id, 16 of the characters 0 to 9 and a to f: it is at the end of a dry run's report"
+        return self._value("plan_id", wanted, lambda value: isinstance(value, str) and _PLAN_ID.fullmatch(value)) or ""
 
     def _refuse_plan(self, request: RunRequest) -> None:
         """Add a problem if the request cannot approve a plan."""

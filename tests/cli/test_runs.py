@@ -363,11 +363,11 @@ class TestPlan:
 
     @pytest.mark.parametrize(
         ("event", "said"),
-        [("live", "no plan 0a1b is known"), ("dry-run", "belongs to a live run"), ("[]", "must be a JSON object")],
+        [("live", "no plan 0a1b2c3d4e5f6789 is known"), ("dry-run", "belongs to a live run"), ("[]", "must be a JSON object")],
     )
     def test_bad_usage(self, call: Call, business: Sandbox, event: str, said: str) -> None:
         """Status 2, before anything is asked."""
-        result = call("run", event, "--plan", "0a1b", "--yes")
+        result = call("run", event, "--plan", "0a1b2c3d4e5f6789", "--yes")
 
         assert (result.exit_code, business.meta.operations) == (2, [])
         assert said in result.stderr
