@@ -76,8 +76,11 @@ MAX_RUN_SECONDS = 900.0
 """Maximum duration of an invocation (Lambda Developer Guide, "Quotas")."""
 LEASE_MARGIN = timedelta(seconds=30)
 """Time by which a lease outlives its run, because clocks differ."""
-BUSY_ATTEMPTS, BUSY_WAIT_SECONDS = 4, 15.0
-"""Attempts of a scheduled sync to lease a campaign, and the seconds between them; a recheck takes seconds."""
+BUSY_WAIT_SECONDS, MAX_BUSY_SHARE = 15.0, 0.5
+"""Seconds between a scheduled sync's attempts to lease a campaign, and the share of its time that it spends on them.
+
+A recheck, which Meta's push may ask for at any time, takes seconds; but minutes if it waits for quota or rolls back.
+"""
 CAMPAIGNS_AT_ONCE = 10
 """Maximum number of CLOSRADS campaigns in progress, and of Meta campaigns being read for one of them."""
 
@@ -369,13 +372,12 @@ def reports_with_drift(run: Run, reports: Sequence[SyncReport]) -> tuple[SyncRep
 def _acquire(slugs: Sequence[str], run: Run, until: datetime) -> dict[str, str]:
     """Lease the free campaigns; return the id of the run that holds each of the others, by slug.
 
-    A scheduled sync retries, if time allows: a recheck in progress must not cost it the day.
+    A scheduled sync retries for half of its time: a recheck in progress must not cost it the day.
     """
     busy = run.leases.acquire(slugs, run.run_id, until, run.request.action)
     if run.request.scheduled and run.request.action is Action.SYNC:
-        for _ in range(BUSY_ATTEMPTS - 1):
-            if not busy or run.clock.remaining() - BUSY_WAIT_SECONDS < RESERVED_SECONDS:
-                break
+        kept = max(run.clock.remaining() * (1 - MAX_BUSY_SHARE), RESERVED_SECONDS)
+        while busy and run.clock.remaining() - BUSY_WAIT_SECONDS >= kept:
             run.clock.sleep(BUSY_WAIT_SECONDS)
             busy = run.leases.acquire(list(busy), run.run_id, until, run.request.action)
     return busy
