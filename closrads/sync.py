@@ -1,7 +1,7 @@
 """The orchestrator: recovery → demand → regions → snapshots → plan → rollout. Only it knows both CLOSRTECH and Meta."""
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -561,7 +561,13 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         unmatched_patterns=unmatched_patterns(job.skip_adsets, [adset.name for adset in adsets]),
     )
     yield report
-    refuse_implausible(decisions, campaign.limits, run.request.force)
+    try:
+        refuse_implausible(decisions, campaign.limits, run.request.force)
+    except PlanRefusedError:
+        if done.completed:  # or these few would be taken for all
+            left = withhold([each for each in decisions if each.is_change], "").results
+            yield _with_results(report, done, decisions, left)
+        raise
     decisions = hold(remaining(decisions, done.completed), _still_open(report))
     decisions = prioritize(decisions, previous, run.request.force)
     changed = sum(bool(adset.added or adset.removed) for adset in done.completed.values())
@@ -818,16 +824,24 @@ def _carried_out(  # noqa: PLR0913, PLR0917 - the context, the report, and the d
         end = carry_out(job, changes, campaign.limits.wave_size, done.waves)
     elif run.request.validate:
         end = validate(job, changes)
-    adsets = [end.results.get(decision.adset.id) or decision.to_result() for decision in decisions]
     report = replace(
-        report,
-        adsets=tuple(sorted((*done.completed.values(), *adsets), key=lambda each: (each.meta_campaign_id, each.id))),
+        _with_results(report, done, decisions, end.results),
         campaign_errors=(end.stopped,) if end.stopped else (),
         switched_off=_switch_of(campaign, end.paused),
     )
     if end.stopped or end.paused:
         return report
     return _with_next_try(job, report, {change.adset.id: change.adset for change in changes})
+
+
+def _with_results(
+    report: SyncReport, done: Completed, decisions: Iterable[Decision], results: Mapping[str, AdSetResult]
+) -> SyncReport:
+    """Return the report with the results of all ad sets: the given ones, by id, else what was decided."""
+    rest = (each for each in decisions if each.adset.id not in done.completed)
+    adsets = (results.get(each.adset.id) or each.to_result() for each in rest)
+    listed = sorted((*done.completed.values(), *adsets), key=lambda each: (each.meta_campaign_id, each.id))
+    return replace(report, adsets=tuple(listed))
 
 
 def _switch_of(campaign: CampaignConfig, error: PausedError | None) -> SwitchedOff | None:

@@ -233,7 +233,6 @@ class TestBrokenSince:
         assert (world.meta.states(adset), statuses(world, adset)) == ({"FL"}, ["ACTIVE"] * 2)
         assert ledger(world).previous_outcomes("veterans").reverted == {}
 
-
     def test_the_mail_of_a_sync_says_where_it_runs_now(self, world: World) -> None:
         """In the states from before its change, whatever the sync then gives the others."""
         world.campaign("FL")
@@ -251,18 +250,20 @@ class TestBrokenSince:
         assert "Wanted, not running yet: FL, OH (in 1 of 2 ad sets)" in text
         assert "Running, not wanted: TX (in 1 of 2 ad sets)" in text
 
-    def test_where_it_runs_is_told_although_the_plan_is_refused(self, world: World) -> None:
-        """It was put back before the demand turned out to be implausible."""
+    def test_where_all_run_is_told_although_the_plan_is_refused(self, world: World) -> None:
+        """It was put back before the demand turned out to be implausible; the other one was not even begun."""
         world.campaign("AL AK AZ AR CA CO CT DE GA FL")
-        adset = world.adset("Broken")
+        broken, _ = world.adset("Broken"), world.adset("Well")
         world.run(LIVE)
         later(world, 1800)
-        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        world.meta.meta_breaks(world.meta.ads_of(broken)[0].id)
         world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
 
-        (found,) = result_of(world, LIVE)["campaigns"][0]["adsets"]
+        adsets = result_of(world, LIVE)["campaigns"][0]["adsets"]
 
-        assert (found["result"], found["missing"], found["extra"]) == ("reverted", ["OH"], ["TX"])
+        assert [(each["name"], each["result"]) for each in adsets] == [("Broken", "reverted"), ("Well", "held")]
+        assert [(each["missing"], len(each["extra"])) for each in adsets] == [(["OH"], 1), (["OH"], 10)]
+        assert "Running now (11): AK, AL, AR, AZ, CA, CO, CT, DE, FL, GA, TX" in world.sandbox.aws.mails[-1].text
 
 
 class TestBrokenAgain:
