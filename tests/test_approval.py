@@ -289,6 +289,24 @@ class TestAnotherPlan:
         assert [each["state"] for each in failed.value.result["recovered"]] == ["verified"]
         assert world.written_adsets() == []
 
+    def test_a_plan_that_was_carried_out_before(self, world: World) -> None:
+        """Two people approve it: the second is refused, and its mail does not say that the ads run as before."""
+        world.campaign("FL")
+        world.adset()
+        event = approved(world)
+        world.run(event)
+        world.meta.requests.clear()
+        later(world, 60)
+
+        with pytest.raises(SyncFailed, match="\\+FL −TX is no longer to be done. None of its changes was begun"):
+            world.run(event)
+
+        assert world.meta.writes == []
+        text = world.sandbox.aws.mails[-1].text
+        assert "Wanted today and running now (1): FL" in text
+        assert "This run has made none of these changes; an earlier one may have." in text
+        assert "in the states from before" not in text
+
 
 class TestUnknownPlan:
     """No such plan."""

@@ -85,7 +85,7 @@ def refusals(plan_id: str, approved: Plan, now: Plan, slugs: Collection[str]) ->
         asked = "it was made with other `campaigns` or `force`: leave them out, and they are as in the dry run"
         differing |= {slug: (*differing.get(slug, ()), asked) for slug in slugs}
     said = f"Refused: the plan is no longer the approved {plan_id}"
-    end = "Nothing was changed. Make a new dry run, and approve its plan"
+    end = "None of its changes was begun. Make a new dry run, and approve its plan"
     changing = {change.campaign for change in now.changes} - differing.keys()
     own = {slug: f"{said}: {'; '.join(_limited(lines))}. {end}" for slug, lines in differing.items()}
     return own | dict.fromkeys(changing, f"{said}: what differs is in {', '.join(sorted(differing))}. {end}")

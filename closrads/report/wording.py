@@ -421,7 +421,8 @@ _CAMPAIGN_ERRORS = tuple(
                     f"Forward this mail to {OPERATOR}: what differs is at its end.",
                     "To have it done before the next daily run, approve a new preview.",
                 ),
-                f"{RUNS_AS_BEFORE} The daily run needs no approval: the next one sets the states of its day.",
+                "This run has made none of these changes; an earlier one may have. The daily run needs no approval: the next "
+                "one sets the states of its day.",
             ),
             "was not updated, for the changes are no longer those that were approved",
         ),

@@ -363,7 +363,11 @@ class TestPlan:
 
     @pytest.mark.parametrize(
         ("event", "said"),
-        [("live", "no plan 0a1b2c3d4e5f6789 is known"), ("dry-run", "belongs to a live run"), ("[]", "must be a JSON object")],
+        [
+            ("live", "no plan 0a1b2c3d4e5f6789 is known"),
+            ("dry-run", "belongs to a live run"),
+            ("[]", "must be a JSON object"),
+        ],
     )
     def test_bad_usage(self, call: Call, business: Sandbox, event: str, said: str) -> None:
         """Status 2, before anything is asked."""

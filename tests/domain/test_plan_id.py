@@ -32,7 +32,7 @@ CHANGES = st.lists(
 def why(approved: Plan, now: Plan, *slugs: str) -> dict[str, str]:
     """Return the refusals, without what all of them have in common."""
     found = refusals(approved.id, approved, now, slugs or ("veterans",))
-    said, end = f"Refused: the plan is no longer the approved {approved.id}", ". Nothing was changed. "
+    said, end = f"Refused: the plan is no longer the approved {approved.id}", ". None of its changes was begun. "
     assert all(each.startswith(said) and end in each for each in found.values())
     return {slug: each.removeprefix(said).partition(end)[0].lstrip(":, ") for slug, each in found.items()}
 

@@ -27,7 +27,7 @@ RAW = (
     ('The demand would take away 9 of the 10 states targeted now (90 % > 80 %): FL. Run it with "force": '
     '["max_removed_pct"]; if not, ask CLOSRTECH'),
     ("Refused: the plan is no longer the approved 0a1b2c3d4e5f6789: it was made with other `campaigns` or `force`. "
-    "Nothing was changed. Make a new dry run, and approve its plan"),
+    "None of its changes was begun. Make a new dry run, and approve its plan"),
     "CLOSRTECH is in trouble (HTTP 503 for VND_VETERAN_LEADS): run the campaign again later",
     "CLOSRTECH refuses the request for VND_X (HTTP 401): check closrtech/password. CLOSRTECH says: “no token”",
     ("Meta refuses 120210000000000001/adsets: no permission [Meta 10]. Check meta/access_token (or the campaign's "
