@@ -124,7 +124,10 @@ def _take_step(step: StepRequest, clock: Clock) -> dict[str, Any]:
 
 
 def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
-    """Report and record a run that has ended; raise `SyncFailed` if it failed."""
+    """Report and record a run that has ended; raise `SyncFailed` if it failed.
+
+    A run whose approved plan was refused has no success, but nothing has failed that an alarm must call somebody for.
+    """
     plan = planned_report(result, request, settings, clock) if request.notify and result.is_news else None
     if plan is not None and plan.is_due:
         mail, refused = notify(result, settings.email, settings.timezone, config.daily_schedule(), plan.earlier)
@@ -136,7 +139,7 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
     logger.info(
         "run.end", extra={"success": result.success, "duration_ms": result.duration_ms, "mail": result.mail.value}
     )
-    if not result.success:
+    if result.has_failed:
         failed = [campaign for campaign in result.campaigns if not campaign.success]
         lines = (f"{campaign.campaign_name}: {'; '.join(campaign.errors)}" for campaign in failed)
         raise SyncFailed("\n".join(lines), redact_all(result.to_json()))

@@ -325,14 +325,14 @@ def _sync_as_approved(campaigns: Sequence[CampaignConfig], busy: Mapping[str, st
     def carry_out_plan(report: SyncReport) -> SyncReport:
         for stage in in_progress.get(report.slug, ()):
             report = stage
-        if (why := run.refused.get(report.slug)) and report.slug not in run.planned:
-            return replace(report, campaign_errors=(*report.campaign_errors, why))
-        return report
+        return replace(report, refused=run.refused.get(report.slug, ""))
 
     try:
         planned = map_concurrently(plan, campaigns, CAMPAIGNS_AT_ONCE)
         if run.plan.id != run.request.plan_id and not run.settings.paused_since:  # paused, no campaign plans anything
             run.refused.update(_refusals(campaigns, run))
+            for slug, why in run.refused.items():
+                logger.warning("plan.refused", extra={"campaign": slug, "why": why})
         reports = map_concurrently(carry_out_plan, planned, CAMPAIGNS_AT_ONCE)
     finally:
         for stages in in_progress.values():
@@ -340,8 +340,7 @@ def _sync_as_approved(campaigns: Sequence[CampaignConfig], busy: Mapping[str, st
     names = {each.slug: each.name for each in run.settings.campaigns}
     unplanned = sorted(run.refused.keys() - {report.slug for report in reports})
     return reports + [
-        SyncReport(slug, names.get(slug, slug), dry_run=False, campaign_errors=(run.refused[slug],))
-        for slug in unplanned
+        SyncReport(slug, names.get(slug, slug), dry_run=False, refused=run.refused[slug]) for slug in unplanned
     ]
 
 
@@ -819,7 +818,7 @@ def _carried_out(  # noqa: PLR0913, PLR0917 - the context, the report, and the d
     changes = [decision for decision in decisions if decision.is_change]
     end = Ending({})
     if campaign.slug in run.refused:
-        end = withhold(changes, run.refused[campaign.slug])
+        end = withhold(changes)
     elif not run.request.dry_run:
         end = carry_out(job, changes, campaign.limits.wave_size, done.waves)
     elif run.request.validate:

@@ -17,6 +17,7 @@ from closrads.ledger.leases import Leases
 from closrads.ledger.plans import Plans
 from sandbox.aws import LEDGER_TABLE
 from tests.ledger_world import entries, later, left_behind
+from tests.test_handler import metrics
 from tests.world import LIVE, MORTGAGE_1, World
 
 Deed = Callable[[World, str], object]
@@ -34,10 +35,8 @@ def approved(world: World, **options: Any) -> dict[str, Any]:
 
 
 def refused(world: World, event: dict[str, Any]) -> dict[str, Any]:
-    """Hand over an event whose plan is refused, and return the result."""
-    with pytest.raises(SyncFailed) as failed:
-        world.run(event)
-    result = failed.value.result
+    """Hand over an event whose plan is refused, and return the result: an answer, for nothing has failed."""
+    result = world.run(event)
     assert (result["plan_refused"], result["success"], world.meta.writes) == (True, False, [])
     return result
 
@@ -169,12 +168,8 @@ class TestAnotherPlan:
             (lambda world, adset: world.meta.person_pauses(adset), "+FL −TX is no longer to be done"),
             (lambda world, _: world.adset("New", "CA"), "+FL −CA is new"),
             (lambda world, _: world.put({"campaigns/veterans/enabled": "false"}), "+FL −TX is no longer to be done"),
-            (
-                lambda world, _: world.sandbox.closrtech.answer({"TX": 0}, campaign="VND_VETERANS_LEADS"),
-                "+FL −TX is no longer to be done",
-            ),
         ],
-        ids=["demand", "by hand", "paused", "new", "off", "no demand"],
+        ids=["demand", "by hand", "paused", "new", "off"],
     )
     def test_nothing_is_written(self, world: World, deed: Deed, said: str) -> None:
         """Nor in the campaign that is as approved; the result and the mail say what differs, and how to go on."""
@@ -184,15 +179,54 @@ class TestAnotherPlan:
 
         result = refused(world, event)
 
-        errors = {each["slug"]: " ".join(each["errors"]) for each in result["campaigns"]}
-        assert said in errors["veterans"]
-        assert f"no longer the approved {event['plan_id']}" in errors["mortgage"]
-        assert "what differs is in veterans" in errors["mortgage"]
+        why = {each["slug"]: each["refused"] for each in result["campaigns"]}
+        assert said in why["veterans"]
+        assert f"no longer the approved {event['plan_id']}" in why["mortgage"]
+        assert "what differs is in veterans" in why["mortgage"]
         assert world.meta.states(other) == {"TX"}
         (mail,) = world.sandbox.aws.mails
         assert said in mail.text
         assert "Make a new dry run, and approve its plan" in mail.text
         assert "The daily run needs no approval: the next one sets the states of its day." in mail.text
+
+    def test_it_is_no_failure(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        """Nobody is called for it: the mail says that nothing was changed, why, and what to do."""
+        two_campaigns(world)
+        event = approved(world)
+        more_demand(world, "")
+        capsys.readouterr()
+
+        result = refused(world, event)
+
+        counts = metrics(capsys.readouterr().out)
+        assert (counts["RunFailed"], "RunSucceeded" in counts) == ([0.0], False)
+        assert [(each["success"], each["errors"]) for each in result["campaigns"]] == [(True, []), (True, [])]
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject.startswith("⚠ Plan not carried out: things have changed since it was shown · ")
+        first = "No planned change was made, because things have changed since the plan was shown: make a new plan."
+        assert first in mail.text
+        assert "fail" not in mail.text.lower()
+        assert "⚠ Veterans: all" not in mail.text
+        assert "⚠ Veterans: its ad set not started" in mail.text
+
+    def test_a_campaign_that_fails_beside_it(self, world: World) -> None:
+        """That is a failure, and told first; what the others were refused for is told, too."""
+        _, other = two_campaigns(world)
+        event = approved(world)
+        world.sandbox.closrtech.answer({"TX": 0}, campaign="VND_VETERANS_LEADS")
+
+        with pytest.raises(SyncFailed) as failed:
+            world.run(event)
+
+        result = failed.value.result
+        assert (result["plan_refused"], result["success"], world.meta.states(other)) == (True, False, {"TX"})
+        errors, why = ({each["slug"]: each[key] for each in result["campaigns"]} for key in ("errors", "refused"))
+        assert "no demand" in errors["veterans"][0]
+        assert "+FL −TX is no longer to be done" in why["veterans"]
+        assert "what differs is in veterans" in why["mortgage"]
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject.startswith("✗ Veterans failed")
+        assert why["veterans"] in mail.text
 
     def test_an_event_with_other_campaigns(self, world: World) -> None:
         """They are not the plan's."""
@@ -201,7 +235,7 @@ class TestAnotherPlan:
 
         result = refused(world, {**event, "campaigns": ["veterans"]})
 
-        assert "leave them out" in result["campaigns"][0]["errors"][0]
+        assert "leave them out" in result["campaigns"][0]["refused"]
 
     def test_the_only_campaign_is_off(self, world: World) -> None:
         """The refusal has a campaign to stand at all the same."""
@@ -211,7 +245,7 @@ class TestAnotherPlan:
 
         (campaign,) = refused(world, event)["campaigns"]
 
-        assert (campaign["campaign_name"], len(campaign["errors"])) == ("Veterans", 1)
+        assert (campaign["campaign_name"], campaign["refused"] != "") == ("Veterans", True)
 
     def test_another_run_is_at_work(self, world: World) -> None:
         """What it leaves may be anything, so no part of the plan is done."""
@@ -223,7 +257,7 @@ class TestAnotherPlan:
 
         (campaign,) = refused(world, event)["campaigns"]
 
-        assert (campaign["left_to"], len(campaign["errors"])) == ("other", 1)
+        assert (campaign["left_to"], campaign["refused"] != "") == ("other", True)
 
     def test_whose_turn_it_is_is_not_forgotten(self, world: World) -> None:
         """The next run that may change something takes first what the last one deferred."""
@@ -266,13 +300,12 @@ class TestAnotherPlan:
                 raise LedgerError("The ledger cannot be read")
             return find(plans, plan_id)
 
-        with patch.object(Plans, "find", unreadable_later), pytest.raises(SyncFailed) as failed:
-            world.run(event)
+        with patch.object(Plans, "find", unreadable_later):
+            result = world.run(event)
 
-        result = failed.value.result
         assert result["plan_refused"]
         assert [each["state"] for each in result["recovered"]] == ["verified"]
-        assert "The ledger cannot be read" in result["campaigns"][0]["errors"][0]
+        assert "The ledger cannot be read" in result["campaigns"][0]["refused"]
         assert world.written_adsets() == []
 
     def test_what_is_open_is_recovered_all_the_same(self, world: World) -> None:
@@ -282,11 +315,10 @@ class TestAnotherPlan:
         event = approved(world)
         left_behind(world, adset, ChangeState.WRITTEN)
 
-        with pytest.raises(SyncFailed) as failed:
-            world.run(event)
+        result = world.run(event)
 
-        assert failed.value.result["plan_refused"]
-        assert [each["state"] for each in failed.value.result["recovered"]] == ["verified"]
+        assert result["plan_refused"]
+        assert [each["state"] for each in result["recovered"]] == ["verified"]
         assert world.written_adsets() == []
 
     def test_a_plan_that_was_carried_out_before(self, world: World) -> None:

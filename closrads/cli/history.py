@@ -19,6 +19,7 @@ from closrads.cli.past import (
     ids_of_day,
     of_campaign,
     outcome,
+    refusals_of,
     run_json,
     undone_runs,
     without_end,
@@ -139,6 +140,8 @@ def _print(  # noqa: PLR0913 - all that is known
             out.print(said)
         for error in errors_of(run):
             out.print(f"✗ {error}", style="red")
+        for refusal in refusals_of(run):
+            out.print(f"⚠ {refusal}", style="yellow")
         for found in drifts_of(run):
             out.print(f"⚠ {found}", style="yellow")
         if own := changes.get(run.run_id):

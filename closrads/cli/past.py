@@ -28,8 +28,10 @@ def end_of(run: RunRecord) -> str:
     """Return how a run ended."""
     if run.result is None:
         return "not ended"
-    if not run.result.success:
+    if run.result.has_failed:
         return "FAILED"
+    if run.result.plan_refused:
+        return "plan refused"
     return "paused" if run.result.is_paused else "ok"
 
 
@@ -65,6 +67,12 @@ def errors_of(run: RunRecord) -> list[str]:
     """Return the errors of a run."""
     campaigns = run.result.campaigns if run.result else ()
     return [f"{each.slug}: {error}" for each in campaigns for error in each.errors]
+
+
+def refusals_of(run: RunRecord) -> list[str]:
+    """Return why a run did not carry out the plan that it was to, with what differed."""
+    campaigns = run.result.campaigns if run.result else ()
+    return [f"{each.slug}: {each.refused}" for each in campaigns if each.refused]
 
 
 def drifts_of(run: RunRecord) -> list[str]:

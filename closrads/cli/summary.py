@@ -70,7 +70,8 @@ def counted(result: RunResult) -> str:
 def headline(result: RunResult) -> str:
     """Return the first line: the kind of run, its outcome, and its counts."""
     kind = f"{'Dry run' if result.dry_run else 'Live run'}, {result.action}"
-    end = ": ".join(filter(None, ("" if result.success else "FAILED", counted(result))))
+    how = "FAILED" if result.has_failed else "plan refused" if result.plan_refused else ""
+    end = ": ".join(filter(None, (how, counted(result))))
     return f"{kind}: {end}, in {result.duration_ms / 1000:.1f} s"
 
 
@@ -145,9 +146,10 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
         ]
         if campaign.switched_off:
             notes.append("nothing new was begun")
-        if not (campaign.count(*Result) or notes or campaign.errors):
+        if not (campaign.count(*Result) or notes or campaign.errors or campaign.refused):
             notes.append(wording.no_adsets)
-        yield CampaignSummary(campaign.campaign_name, tuple(lines), tuple(notes), campaign.errors)
+        refused = (campaign.refused,) if campaign.refused else ()
+        yield CampaignSummary(campaign.campaign_name, tuple(lines), tuple(notes), (*campaign.errors, *refused))
 
 
 def _of_damping(campaign: SyncReport) -> Iterator[str]:

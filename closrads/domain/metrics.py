@@ -33,7 +33,7 @@ def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
     campaigns = result.campaigns
     return {
         **_signs_of_life(result, request),
-        RUN_FAILED: int(not result.success),
+        RUN_FAILED: int(result.has_failed),
         ADSETS_UPDATED: sum(campaign.adsets_updated for campaign in campaigns),
         ADSETS_SKIPPED_PREFLIGHT: sum(campaign.adsets_skipped_preflight for campaign in campaigns),
         ADSETS_REVERTED: sum(campaign.adsets_reverted for campaign in campaigns),
@@ -56,7 +56,7 @@ def _signs_of_life(result: RunResult, request: RunRequest) -> dict[str, int]:
     if request.campaigns is not None or request.run_id is not None:
         return {}
     match result.action:
-        case Action.SYNC if result.is_paused:  # neither a success nor a failure
+        case Action.SYNC if result.is_paused or result.plan_refused:  # neither a success nor a failure
             return {}
         case Action.SYNC:
             return {RUN_SUCCEEDED: int(any(map(_was_worked_on, result.campaigns)))}

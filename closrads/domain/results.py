@@ -187,6 +187,8 @@ class SyncReport:
     """USPS codes of the states that any running ad set targeted when a sync read them; empty if none was read."""
     campaign_errors: tuple[str, ...] = ()
     """Why the campaign was aborted, refused or stopped."""
+    refused: str = ""
+    """Why nothing of an approved plan was begun in it: the plan has become another one. That is no error."""
     recovered: tuple[Recovery, ...] = ()
     unexplained: tuple[UnexplainedPause, ...] = ()
     """Ads that were paused since an earlier change by an unknown actor."""
@@ -436,7 +438,7 @@ class RunResult:
             )
             for campaign in result["campaigns"]
         )
-        return cls(
+        listed = cls(
             **_fields_of(cls, result)
             | {
                 "action": Action(result["action"]),
@@ -446,14 +448,19 @@ class RunResult:
                 "mail": MailOutcome(result.get("mail", MailOutcome.NOT_ASKED)),
                 "force": frozenset(result.get("force", ())),
                 "switched_off": tuple(map(SwitchedOff.from_json, result.get("switched_off", ()))),
-                "omitted_failed": not result.get("success", True) and all(campaign.success for campaign in campaigns),
             }
         )
+        return replace(listed, omitted_failed=listed.success and not result.get("success", True))
 
     @property
     def success(self) -> bool:
-        """Whether every campaign succeeded."""
-        return not self.omitted_failed and all(campaign.success for campaign in self.campaigns)
+        """Whether every campaign went without an error, and an approved plan was carried out."""
+        return not self.has_failed and not self.plan_refused
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a campaign ended in an error, so that the alarms fire."""
+        return self.omitted_failed or not all(campaign.success for campaign in self.campaigns)
 
     @property
     def restarts_learning(self) -> int:
@@ -586,6 +593,7 @@ def _campaign_json(campaign: SyncReport) -> dict[str, Any]:
         "counts_anew": campaign.counts_anew,
         "states_before": list(campaign.states_before),
         "errors": list(campaign.errors),
+        "refused": campaign.refused,
         "about_run": campaign.about_run,
         "left_to": campaign.left_to,
         "again_in_seconds": campaign.again_in_seconds,
@@ -603,6 +611,7 @@ def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
             **campaign,
             **{name: [] for name in ("adsets", "waiting") if name in campaign},  # older results lack the second
             "errors": [one_line(error) for error in campaign["errors"][:MAX_ISSUES]],
+            **({"refused": one_line(campaign["refused"])} if "refused" in campaign else {}),
         }
         for campaign in result["campaigns"]
     ]

@@ -31,6 +31,8 @@ from closrads.report.wording import (
     OPEN,
     PAUSED,
     PAUSED_KIND,
+    PLAN_STALE,
+    PLAN_STALE_TEXT,
     RECOVERED,
     RECOVERY_TEXTS,
     RESTORE_FAILED,
@@ -122,6 +124,8 @@ def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
     for error in campaign.campaign_errors:
         said = campaign_error(error)
         yield Finding(said.kind, Item(name, "campaign", said.text))
+    if campaign.refused:
+        yield Finding(PLAN_STALE, Item(name, "campaign", PLAN_STALE_TEXT))
     for recovery in campaign.recovered:
         yield _of_recovery(result, campaign, recovery)
     for pause in campaign.unexplained:
@@ -228,7 +232,7 @@ def is_empty(result: RunResult, campaign: SyncReport) -> bool:
     """Return whether a campaign should follow demand and has no ad set that could, now or later."""
     return (
         follows_demand(result, campaign)
-        and not (campaign.switched_off or campaign.campaign_errors)
+        and not (campaign.switched_off or campaign.campaign_errors or campaign.refused)
         and campaign.count(*Result) == campaign.adsets_ended
     )
 

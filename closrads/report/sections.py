@@ -231,6 +231,8 @@ def _row_end(result: RunResult, campaign: SyncReport) -> str:
         return "no active ad set"
     if campaign.campaign_errors:
         return "stopped" if total else "not updated, its ads run as before"
+    if campaign.refused:
+        return "not updated, its ads run as before"
     if not campaign.count(*Result):
         return "no ad set to look at"
     return _unchanged(result, campaign) if total and campaign.count(Result.UNCHANGED) == total else ""
@@ -346,7 +348,7 @@ def _few(campaign: SyncReport) -> Iterator[Fact]:
 def _running(result: RunResult, campaign: SyncReport) -> frozenset[str] | None:
     """Return the states that any running ad set targets now; None if the run did not look at them."""
     adsets = [adset for adset in campaign.adsets if adset.result not in _NOT_RUNNING | UNCERTAIN]
-    if campaign.campaign_errors and not adsets:
+    if (campaign.campaign_errors or campaign.refused) and not adsets:
         return frozenset(map(line, campaign.states_before)) or None
     if not adsets:
         return None
@@ -420,6 +422,8 @@ def _raw_campaign(result: RunResult, campaign: SyncReport) -> Iterator[str]:
     name = line(campaign.campaign_name)
     for error in campaign.campaign_errors:
         yield f"{name}: {line(error)}"
+    if campaign.refused:
+        yield f"{name}: {line(campaign.refused)}"
     for recovery in campaign.recovered:
         run_id = one_line(recovery.run_id, MAX_ID_CHARS)
         became = f"{recovery.found} by run {run_id}, now {recovery.state}"

@@ -16,6 +16,8 @@ from closrads.report.wording import (
     NOTHING,
     OPERATOR,
     PAUSED,
+    PLAN_STALE_HEADLINE,
+    PLAN_STALE_SUBJECT,
     RESTORE_FAILED,
     Who,
     day_of,
@@ -47,6 +49,8 @@ def outcome(result: RunResult, boxes: Sequence[Box]) -> str:
     prefix = f"{action}: " if action else ""
     if failed := [campaign.campaign_name for campaign in result.campaigns if not campaign.success]:
         return f"✗ {prefix}{names(failed, _MAX_SUBJECT_NAME_CHARS)} failed"
+    if result.plan_refused:
+        return f"⚠ {_short([PLAN_STALE_SUBJECT.capitalize()], list(_asides(result)))}"
     counts = [f"{count} {word}" for word, count in _counts(result, boxes).items()]
     if result.paused_since and result.is_paused:
         counts = [PAUSED.format(day_of(result.paused_since, result)), *counts]
@@ -137,6 +141,9 @@ def headline(result: RunResult, boxes: Sequence[Box]) -> str:
     yours = [box for box in boxes if _is_yours(box)]
     if lost := next((box for box in yours if box.title == RESTORE_FAILED.title), None):
         return f"Look at this now: {_first_of(lost, yours)}."
+    if result.plan_refused and not result.has_failed:
+        also = f" {needs_you(yours)}: {_first_of(yours[0], yours)}." if yours else ""
+        return PLAN_STALE_HEADLINE + also
     if yours:
         return f"{needs_you(yours)}: {_first_of(yours[0], yours)}."
     others = [box for box in boxes if box.who]
@@ -215,6 +222,7 @@ def campaign_is_fine(result: RunResult, campaign: SyncReport) -> bool:
     calm = {*QUIET, Result.ENDED, Result.OPTED_OUT} | ({Result.DEFERRED} if result.action is Action.SYNC else set())
     noteworthy = (
         campaign.unmapped_states
+        or campaign.refused
         or campaign.recovered
         or campaign.unexplained
         or campaign.switched_off

@@ -412,21 +412,6 @@ _CAMPAIGN_ERRORS = tuple(
             "was cut off, and it is not known how far it came",
         ),
         (
-            "^Refused: the plan is no longer",
-            Kind(
-                "red",
-                "No longer what was approved",
-                Who.OPERATOR,
-                (
-                    f"Forward this mail to {OPERATOR}: what differs is at its end.",
-                    "To have it done before the next daily run, approve a new preview.",
-                ),
-                "This run has made none of these changes; an earlier one may have. The daily run needs no approval: the next "
-                "one sets the states of its day.",
-            ),
-            "was not updated, for the changes are no longer those that were approved",
-        ),
-        (
             r"\[Meta (?:4|17|32|341|800\d\d)[]/]",
             Kind(
                 "red",
@@ -552,6 +537,23 @@ def campaign_error(error: str) -> Said:
     return next((said for pattern, said in _CAMPAIGN_ERRORS if pattern.search(error)), _OTHER_ERROR)
 
 
+PLAN_STALE = Kind(
+    "orange",
+    "No longer what was approved",
+    Who.OPERATOR,
+    (
+        f"Forward this mail to {OPERATOR}: what differs is at its end.",
+        "To have it done before the next daily run, make a new plan and approve that.",
+    ),
+    "This run has made none of these changes; an earlier one may have. The daily run needs no approval: the next one sets "
+    "the states of its day.",
+)
+"""Of a plan that has become another one, so that nothing of it was begun; nothing has failed."""
+PLAN_STALE_TEXT = "was not updated, for the changes are no longer those that were approved"
+PLAN_STALE_SUBJECT = "plan not carried out: things have changed since it was shown"
+PLAN_STALE_HEADLINE = (
+    "No planned change was made, because things have changed since the plan was shown: make a new plan."
+)
 STILL_OPEN = Kind(
     "red",
     "Unfinished since an earlier run",

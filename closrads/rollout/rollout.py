@@ -152,9 +152,9 @@ def _not_begun(results: dict[str, AdSetResult], queue: Sequence[Decision], error
     return Ending(results | _leave(queue, Result.HELD, _STOPPED_BEFORE), f"Stopped: {error}")
 
 
-def withhold(changes: Sequence[Decision], why: str) -> Ending:
+def withhold(changes: Sequence[Decision]) -> Ending:
     """Begin none of the changes."""
-    return Ending(_leave(changes, Result.HELD, _STOPPED_BEFORE), why)
+    return Ending(_leave(changes, Result.HELD, _STOPPED_BEFORE))
 
 
 def validate(job: Job, changes: Sequence[Decision]) -> Ending:

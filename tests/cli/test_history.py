@@ -223,6 +223,16 @@ class TestRuns:
         assert "; 1 error" in call("history").output
         assert "✗ truckers: " in call("history", "--run", run_id).output
 
+    def test_a_plan_that_was_refused(self, call: Call, business: Sandbox) -> None:
+        """It is no failure; what differed stands in its details."""
+        plan_id = json.loads(call("run", "dry-run", "--json").stdout)["plan_id"]
+        business.closrtech.demand["VND_TRUCKER_LEADS"]["WY"] = 3
+        run_id = json.loads(call("run", "live", "--plan", plan_id, "--yes", "--json").stdout)["run_id"]
+
+        listed = " ".join(call("history").output.split())
+        assert ("plan refused" in listed, "FAILED" in listed) == (True, False)
+        assert "⚠ truckers: Refused: the plan is no longer" in call("history", "--run", run_id).output
+
 
 class TestChanges:
     """What became of each."""

@@ -336,7 +336,7 @@ class TestPlan:
         result = call("run", "live", "--plan", plan_id, "--yes")
 
         assert (result.exit_code, business.meta.writes) == (1, [])
-        assert "Live run, sync: FAILED: 1 unchanged, 7 held" in result.stdout
+        assert "Live run, sync: plan refused: 1 unchanged, 7 held" in result.stdout
         assert "+WY" in result.stdout.partition("✗")[2]
 
     def test_a_plan_that_a_pause_kept_back_is_no_success(self, call: Call, business: Sandbox) -> None:

@@ -54,6 +54,7 @@ details: Mapping[str, st.SearchStrategy[Any]] = {
     "counts_anew": st.booleans(),
     "states_before": several,
     "campaign_errors": several,
+    "refused": texts,
     "recovered": st.lists(recoveries, max_size=3).map(tuple),
     "unexplained": st.lists(pauses, max_size=2).map(tuple),
     "about_run": texts,
@@ -133,6 +134,7 @@ def test_without_details_all_is_counted_as_before(run: RunResult) -> None:
     assert sum(found.outcomes().values()) == sum(run.outcomes().values())
     for campaign, before in zip(found.campaigns, run.campaigns, strict=True):
         assert campaign.errors == tuple(map(one_line, before.errors[:MAX_ISSUES]))
+        assert campaign.refused == one_line(before.refused)
     assert as_read(found.to_json()) == kept
 
 
@@ -151,6 +153,19 @@ def test_a_failure_stays_one_without_its_campaigns() -> None:
     assert not RunResult.from_json(RUN | {"success": False}).success
     assert RunResult.from_json(RUN | {"success": True}).success
     assert RunResult.from_json(RUN).success
+
+
+def test_a_refused_plan_is_neither_a_success_nor_a_failure() -> None:
+    """Also in what was kept of it, with its campaigns or without."""
+    campaign = replace(SyncReport("veterans", "Veterans", dry_run=False), refused="It has become another one")
+    start = datetime(2026, 5, 4, tzinfo=UTC)
+    run = RunResult("run", Action.SYNC, False, start, 5, (campaign,), plan_id="1f", plan_refused=True)
+    older = without_details(RUN | {"campaigns": [CAMPAIGN | {"errors": ["Refused: the plan is no longer the one"]}]})
+
+    for kept in (run.to_json(), without_details(run.to_json()), run.to_json() | {"campaigns": []}):
+        found = RunResult.from_json(as_read(kept))
+        assert (found.success, found.has_failed, found.omitted_failed) == (False, False, False)
+    assert RunResult.from_json(older).has_failed
 
 
 def test_what_an_older_version_kept_has_defaults() -> None:

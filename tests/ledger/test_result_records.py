@@ -88,7 +88,7 @@ def test_progress_is_kept_as_the_version_before_reads_it() -> None:
     assert (kept.pop("token_ends"), pause.pop("is_reported"), pause.pop("switched_on")) == ("", False, [])
     assert (recovery.pop("is_reported"), adset.pop("is_reported")) == (False, False)
     assert (kept.pop("unmatched_patterns"), kept.pop("below_min_demand"), kept.pop("waiting")) == ([], [], [])
-    assert kept.pop("counts_anew") is False
+    assert (kept.pop("counts_anew"), kept.pop("refused")) == (False, "")
     assert kept == KEPT_REPORT
     assert item["graph"] == {"round_trips": 3, "operations": 5, "points": 7}
 

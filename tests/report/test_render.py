@@ -554,11 +554,6 @@ class TestCampaignErrors:
             ("Meta campaign 123 (X) is deleted: take it out", "A Meta campaign is gone", "Please tell whoever"),
             ("The ledger cannot be read", "A fault inside CLOSRADS", "Please tell whoever runs CLOSRADS"),
             ("Meta gave no answer (ReadTimeout)", "Meta did not answer", "Please tell whoever runs CLOSRADS"),
-            (
-                "Refused: the plan is no longer the approved 1f: “Broad” (1): +FL −TX instead of +FL",
-                "No longer what was approved",
-                "Please tell whoever runs CLOSRADS: Veterans was not updated, for the changes are no longer those",
-            ),
             ("anything else", "Could not be updated", "Please tell whoever runs CLOSRADS: Veterans was not updated."),
         ],
     )
@@ -572,6 +567,30 @@ class TestCampaignErrors:
         assert error not in told(mail)
         assert error in mail.text
         assert "✗ Veterans: not updated, its ads run as before\n" in mail.text
+
+    def test_a_plan_that_has_become_another_one(self) -> None:
+        """Nothing failed; what needs a person all the same comes after it."""
+        why = "Refused: the plan is no longer the approved 1f: “Broad” (501): +FL −TX instead of +FL"
+        first = "No planned change was made, because things have changed since the plan was shown: make a new plan."
+        for adsets, more, row in (
+            ((), "", "not updated, its ads run as before"),
+            (
+                (ended(Result.SKIPPED_PREFLIGHT, MISSING_FORM), replace(UNCHANGED, result=Result.HELD)),
+                " 1 ad needs you: Video (Veterans) has lost its lead form.",
+                "of 2: 1 with a broken ad, 1 not started; not updated, its ads run as before",
+            ),
+        ):
+            campaign = replace(VETERANS, adsets=adsets, refused=why, states_before=("TX",))
+            mail = build_report(replace(RUN, campaigns=(campaign,), plan_refused=True), NEW_YORK)
+
+            assert headline(mail) == f"{first}{more}"
+            assert mail.subject == "⚠ Plan not carried out: things have changed since it was shown · Sun 3 May"
+            assert boxes(mail)["No longer what was approved"] == tone(mail) == "orange"
+            assert "make a new plan and approve that" in told(mail)
+            assert f"⚠ Veterans: {row}\n" in mail.text
+            assert why not in told(mail)
+            assert why in mail.text
+            assert ("Running now (1): TX" in mail.text) == (not adsets)
 
     def test_an_error_that_campaigns_share_is_told_once(self) -> None:
         """In the plural."""

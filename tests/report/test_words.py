@@ -85,7 +85,7 @@ def test_no_reason_has_one(raw: str, action: Action) -> None:
         for number, result in enumerate(Result)
     ]
     recovered = [Recovery("run", "5", "Narrow", state, state, (raw,)) for state in ChangeState]
-    whole = replace(campaign("Veterans", adsets), recovered=tuple(recovered), campaign_errors=(raw,))
+    whole = replace(campaign("Veterans", adsets), recovered=tuple(recovered), campaign_errors=(raw,), refused=raw)
 
     for dry_run in (True, False):
         assert jargon(replace(run(whole, action=action), dry_run=dry_run, notices=(raw,), left_to="")) == set()
