@@ -130,7 +130,14 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
     """
     plan = planned_report(result, request, settings, clock) if request.notify and result.is_news else None
     if plan is not None and plan.is_due:
-        mail, refused = notify(result, settings.email, settings.timezone, config.daily_schedule(), plan.earlier)
+        mail, refused = notify(
+            result,
+            settings.email,
+            settings.timezone,
+            config.daily_schedule(),
+            plan.earlier,
+            stage=settings.stage,
+        )
         result = replace(result, mail=mail, mail_refused=tuple(refused))
     end_run(result, request, settings, clock)
     counts = run_metrics(result, request)

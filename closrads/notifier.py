@@ -40,19 +40,21 @@ def prepare() -> None:
     _ses()
 
 
-def notify(
+def notify(  # noqa: PLR0913 - what a report is made of
     result: RunResult,
     email: EmailConfig | None,
     timezone: ZoneInfo,
     schedule: str,
     earlier: Sequence[RunResult] = (),
+    *,
+    stage: str = "",
 ) -> tuple[MailOutcome, Sequence[str]]:
-    """Mail the report of a run, or log its text if `email` is None; `schedule` and `earlier` are as in `build_report`.
+    """Mail the report of a run, or log its text if `email` is None; the other parameters are as in `build_report`.
 
     Return the outcome, and the recipients whom SES refused although others got the report.
     """
     try:
-        report = build_report(result, timezone, schedule, earlier)
+        report = build_report(result, timezone, schedule, earlier, stage=stage)
         if email is None:
             logger.info("report.text", extra={"subject": report.subject, "text": report.text})
             return MailOutcome.NOT_CONFIGURED, ()

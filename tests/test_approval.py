@@ -61,6 +61,15 @@ class TestAsApproved:
         assert (world.meta.states(one), world.meta.states(two)) == ({"FL"}, {"OH"})
         assert (result["plan_id"], result["plan_refused"], result["success"]) == (event["plan_id"], False, True)
 
+    def test_the_mail_has_the_command_for_it(self, world: World) -> None:
+        """As it stands, whatever stage the shell of whoever copies it works on."""
+        two_campaigns(world)
+
+        plan_id = world.run()["plan_id"]
+
+        (mail,) = world.sandbox.aws.mails
+        assert f"`python -m closrads run live --plan {plan_id} --stage sandbox`" in mail.text
+
     def test_the_same_plan_has_the_same_id(self, world: World) -> None:
         """As long as nothing changes; a recheck or an undo has none, and a live run has that which it carries out."""
         two_campaigns(world)

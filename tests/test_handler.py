@@ -470,7 +470,7 @@ class TestMail:
     ) -> None:
         """Ads have changed by then; a broken template must not hide that."""
         world.campaign("FL")
-        monkeypatch.setattr("closrads.notifier.build_report", lambda *_: 1 / 0)
+        monkeypatch.setattr("closrads.notifier.build_report", lambda *_, **__: 1 / 0)
 
         answer = world.run(LIVE)
 

@@ -93,7 +93,12 @@ class Report:
 
 
 def build_report(
-    result: RunResult, timezone: ZoneInfo, schedule: str = "", earlier: Sequence[RunResult] = ()
+    result: RunResult,
+    timezone: ZoneInfo,
+    schedule: str = "",
+    earlier: Sequence[RunResult] = (),
+    *,
+    stage: str = "",
 ) -> Report:
     """Return the redacted report on a run.
 
@@ -105,8 +110,10 @@ def build_report(
         The expression of the daily run's schedule, `OFF` if it is off; empty if unknown.
     earlier
         Earlier runs that the report sums up.
+    stage
+        The stage for the commands in the report; empty if unknown.
     """
-    content = content_of(result, timezone, schedule)
+    content = content_of(result, timezone, schedule, stage)
     content = replace(content, notes=(*content.notes, *changes_before(earlier, timezone)))
     return Report(
         one_line(content.subject),

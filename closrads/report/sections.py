@@ -72,7 +72,7 @@ _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
 _SIGNS = {"red": "✗", "orange": "⚠", "green": "✓", "grey": "·"}
 
 
-def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "") -> Content:
+def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "", stage: str = "") -> Content:
     """Return the complete content of the report on a run; the parameters are those of `build_report`."""
     local = result.started_at.astimezone(timezone)
     result = _in_zone(result, timezone)
@@ -96,7 +96,7 @@ def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "") -> Con
         notes=calm,
         sections=tuple(_sections(result, is_short=not quiet)),
         quiet=quiet,
-        raw=tuple(_raw(result)),
+        raw=tuple(_raw(result, stage)),
         next_run=next_run(result, schedule, timezone),
         footer=_footer(result, timezone),
     )
@@ -404,10 +404,10 @@ def _demand(result: RunResult, campaign: SyncReport) -> Demand | None:
 # --- the appendix
 
 
-def _raw(result: RunResult) -> Iterator[str]:
+def _raw(result: RunResult, stage: str) -> Iterator[str]:
     """Yield the raw texts and ids behind the boxes."""
     if result.dry_run and any(campaign.count(Result.UPDATED) for campaign in result.campaigns):
-        yield from filter(None, [plan_notice(one_line(result.plan_id, MAX_ID_CHARS))])
+        yield from filter(None, [plan_notice(one_line(result.plan_id, MAX_ID_CHARS), stage)])
     yield from filter(None, (token_notice(result.token_days_left), api_notice(result.api_days_left)))
     if reason := REASONS.get(result.reason):
         yield reason

@@ -888,14 +888,19 @@ def time_of(moment: datetime) -> str:
     return f"{moment:%a} {clock_time(moment)}"
 
 
-def plan_notice(plan_id: str) -> str:
-    """Return how whoever runs CLOSRADS has the plan of a dry run carried out; empty if it cannot be approved."""
+def plan_notice(plan_id: str, stage: str) -> str:
+    """Return how whoever runs CLOSRADS has the plan of a dry run carried out; empty if it cannot be approved.
+
+    The command names its stage, for the shell of whoever copies it may work on another one.
+    """
     if not plan_id:
         return ""
     event = f'{{"action": "sync", "dry_run": false, "plan_id": "{plan_id}"}}'
+    of_stage = f" --stage {stage}" if stage else ""
     return (
-        f"Plan {plan_id}: to carry out exactly these changes, run `python -m closrads run live --plan {plan_id}`, or "
-        f"hand the function {event}. If they have become others by then, nothing is changed."
+        f"Plan {plan_id}: to carry out exactly these changes, run "
+        f"`python -m closrads run live --plan {plan_id}{of_stage}`, or hand the function {event}. "
+        "If they have become others by then, nothing is changed."
     )
 
 

@@ -143,7 +143,7 @@ class TestRun:
     def test_a_defect_of_the_report_has_its_name(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         """It does not hide the result either."""
 
-        def broken(*_: object) -> NoReturn:
+        def broken(*_: object, **__: object) -> NoReturn:
             raise ZeroDivisionError
 
         monkeypatch.setattr("closrads.notifier.build_report", broken)

@@ -1072,11 +1072,11 @@ class TestNames:
 
 def test_a_plan_can_be_approved_at_the_end() -> None:
     """The command stands in the appendix of a dry run's report, if it would change anything and was kept."""
-    told_of = "run `python -m closrads run live --plan 0a1b2c3d4e5f6789`"
+    told_of = "run `python -m closrads run live --plan 0a1b2c3d4e5f6789 --stage dev`"
     changing = replace(RUN, dry_run=True, plan_id="0a1b2c3d4e5f6789", campaigns=(replace(VETERANS, dry_run=True),))
     quiet = replace(changing, campaigns=(replace(VETERANS, dry_run=True, adsets=(ended(Result.UNCHANGED),)),))
 
-    _, _, after = build_report(changing, NEW_YORK).text.partition(APPENDIX)
+    _, _, after = build_report(changing, NEW_YORK, stage="dev").text.partition(APPENDIX)
 
     assert told_of in after
     assert '{"action": "sync", "dry_run": false, "plan_id": "0a1b2c3d4e5f6789"}' in after
