@@ -113,8 +113,10 @@ class TestAmidARun:
         said = "CLOSRADS has been paused since 4 May: " if switch is PAUSE else "Veterans has been off since 4 May"
         assert said in mail.text
         assert "without issues" not in mail.text
-        why = "CLOSRADS was paused by then" if switch is PAUSE else "its campaign was switched off by then"
-        assert f"each was not begun, because {why}" in mail.text
+        why = "was not finished, because CLOSRADS was paused by then" if switch is PAUSE else "was switched off during"
+        assert f"* Veterans {why}" in mail.text
+        assert "1 updated, 2 not started" in mail.subject
+        assert "next run" not in mail.subject
         assert "The next run takes these first." not in mail.text
 
     def test_one_campaign_that_is_switched_off_does_not_spoil_the_day_of_the_others(self, business: Business) -> None:

@@ -144,8 +144,8 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
             + (f"; {drift(change.drift)}" if change.drift else "")
             for change in campaign.recovered
         ]
-        if campaign.switched_off:
-            notes.append("nothing new was begun")
+        if off := campaign.switched_off:
+            notes.append("nothing new was begun" if off.slug else "paused")  # what a pause means stands above
         if not (campaign.count(*Result) or notes or campaign.errors or campaign.refused):
             notes.append(wording.no_adsets)
         refused = (campaign.refused,) if campaign.refused else ()

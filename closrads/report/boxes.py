@@ -23,14 +23,17 @@ from closrads.report.wording import (
     LEFT_TO,
     NO_EFFECT,
     NOBODY_LEFT,
+    NOT_BEGUN,
     OFF,
     OFF_ADS_TEXT,
     OFF_LONG,
+    OFF_MIDWAY,
     OLD_RESTORE_FAILED,
     ON_AGAIN_TEXT,
     OPEN,
     PAUSED,
     PAUSED_KIND,
+    PAUSED_MIDWAY,
     PLAN_STALE,
     PLAN_STALE_TEXT,
     RECOVERED,
@@ -38,6 +41,7 @@ from closrads.report.wording import (
     RESTORE_FAILED,
     STILL_OPEN,
     STILL_OPEN_TEXT,
+    STOPPED_BY_SWITCH,
     UNKNOWN_STATES,
     UNREADABLE_STATES,
     WAITING,
@@ -100,8 +104,10 @@ def findings_of(result: RunResult) -> Iterator[Finding]:
     yield from _switches(result)
     for campaign in result.campaigns:
         yield from _of_campaign(result, campaign)
+        stopped = stopped_by_switch(result, campaign)  # which is said of the campaign
         for adset in campaign.adsets:
-            yield from _of_adset(result, campaign, adset)
+            if adset not in stopped:
+                yield from _of_adset(result, campaign, adset)
         for adset in campaign.reaching_beyond:
             link = adset_link(campaign, adset)
             yield Finding(BEYOND_STATES, Item(line(campaign.campaign_name), "ad set", BEYOND_STATES_TEXT, (link,)))
@@ -121,11 +127,7 @@ def _switches(result: RunResult) -> Iterator[Finding]:
 
 def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
     name = line(campaign.campaign_name)
-    for error in campaign.campaign_errors:
-        said = campaign_error(error)
-        yield Finding(said.kind, Item(name, "campaign", said.text))
-    if campaign.refused:
-        yield Finding(PLAN_STALE, Item(name, "campaign", PLAN_STALE_TEXT))
+    yield from _stops(result, campaign, name)
     for recovery in campaign.recovered:
         yield _of_recovery(result, campaign, recovery)
     for pause in campaign.unexplained:
@@ -148,6 +150,18 @@ def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
     yield from _of_opt_outs(result, campaign)
     if is_empty(result, campaign):
         yield Finding(EMPTY, Item(name, "campaign", "has no active ad set"))
+
+
+def _stops(result: RunResult, campaign: SyncReport, name: str) -> Iterator[Finding]:
+    """Yield why a campaign was not changed, or not to its end."""
+    for error in campaign.campaign_errors:
+        said = campaign_error(error)
+        yield Finding(said.kind, Item(name, "campaign", said.text))
+    if campaign.switched_off and stopped_by_switch(result, campaign):
+        text = OFF_MIDWAY if campaign.switched_off.slug else PAUSED_MIDWAY
+        yield Finding(STOPPED_BY_SWITCH, Item(name, "campaign", text))
+    if campaign.refused:
+        yield Finding(PLAN_STALE, Item(name, "campaign", PLAN_STALE_TEXT))
 
 
 def _waiting(result: RunResult, campaign: SyncReport, name: str) -> Iterator[Finding]:
@@ -240,6 +254,23 @@ def is_empty(result: RunResult, campaign: SyncReport) -> bool:
 def is_all_opted_out(result: RunResult, campaign: SyncReport) -> bool:
     """Return whether a campaign should follow demand, and every ad set that could is opted out."""
     return follows_demand(result, campaign) and campaign.adsets_opted_out > 0 and not campaign.adsets_processed
+
+
+def stopped_by_switch(result: RunResult, campaign: SyncReport) -> tuple[AdSetResult, ...]:
+    """Return the ad sets that a sync did not begin because a person had switched it off by then."""
+    if result.action is not Action.SYNC or not campaign.switched_off:
+        return ()
+    deferred = campaign.with_result(Result.DEFERRED)
+    return tuple(adset for adset in deferred if any(issue.startswith(NOT_BEGUN) for issue in adset.issues))
+
+
+def numbers(result: RunResult, campaign: SyncReport) -> dict[Result, int]:
+    """Return how many ad sets of a campaign are told to have ended so; what a switch has stopped has not started."""
+    found = {each: campaign.count(each) for each in Result}
+    stopped = len(stopped_by_switch(result, campaign))
+    found[Result.DEFERRED] -= stopped
+    found[Result.HELD] += stopped
+    return found
 
 
 def follows_demand(result: RunResult, campaign: SyncReport) -> bool:

@@ -26,6 +26,7 @@ from closrads.report.boxes import (
     follows_demand,
     is_empty,
     line,
+    numbers,
 )
 from closrads.report.content import Box, Content, Demand, Fact, Row, Section
 from closrads.report.subject import (
@@ -210,9 +211,9 @@ def _problems(result: RunResult, campaign: SyncReport) -> dict[str, int]:
     counted = COUNTED_OF[result.action]
     quiet = {Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT} | ({Result.UPDATED} if campaign.adsets else set())
     words = Counter[str]()
-    for each in Result:
+    for each, count in numbers(result, campaign).items():
         if each not in quiet:
-            words[would_be(result, counted[each])] += campaign.count(each)
+            words[would_be(result, counted[each])] += count
     return {word: words[word] for word in (would_be(result, each) for each in counted.values()) if words[word]}
 
 

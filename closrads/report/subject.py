@@ -8,12 +8,13 @@ from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Result, RunResult, SyncReport
 from closrads.redaction import one_line
-from closrads.report.boxes import QUIET, is_all_opted_out, is_empty
+from closrads.report.boxes import QUIET, is_all_opted_out, is_empty, numbers, stopped_by_switch
 from closrads.report.content import Box, Item
 from closrads.report.wording import (
     ACTIONS,
     COUNTED_OF,
     NOTHING,
+    OFF_MIDWAY,
     OPERATOR,
     PAUSED,
     PLAN_STALE_HEADLINE,
@@ -22,6 +23,7 @@ from closrads.report.wording import (
     Who,
     day_of,
     how_long,
+    of_several,
     several,
     would_be,
 )
@@ -54,6 +56,8 @@ def outcome(result: RunResult, boxes: Sequence[Box]) -> str:
     counts = [f"{count} {word}" for word, count in _counts(result, boxes).items()]
     if result.paused_since and result.is_paused:
         counts = [PAUSED.format(day_of(result.paused_since, result)), *counts]
+    elif off := _off_midway(result):
+        counts = [f"{names([*off.values()], _MAX_SUBJECT_NAME_CHARS)} switched off", *counts]
     if needs := needs_you(boxes):
         counts = [needs, *counts]
     sign = "✓" if is_fine(result) else "⚠"
@@ -101,9 +105,9 @@ def _counts(result: RunResult, boxes: Sequence[Box]) -> dict[str, int]:
     elsewhere = _COUNTED_AS_NEEDS if needs_you(boxes) else frozenset[Result]()
     found: Counter[str] = Counter()
     for campaign in result.campaigns:
-        for each in Result:
+        for each, count in numbers(result, campaign).items():
             if each not in _NOT_COUNTED | elsewhere:
-                found[counted[each]] += campaign.count(each)
+                found[counted[each]] += count
     return {would_be(result, word): found[word] for word in counted.values() if found[word]}
 
 
@@ -126,11 +130,16 @@ def _asides(result: RunResult) -> Iterator[str]:
         yield f"left to another run: {names(left)}"
     if result.paused_since and not result.is_paused:
         yield PAUSED.format(day_of(result.paused_since, result))
-    off = [switch for switch in result.switched_off if switch.slug]
+    off = [switch for switch in result.switched_off if switch.slug and switch.slug not in _off_midway(result)]
     if len(off) <= _MAX_NAMES:
         yield from (f"off: {one_line(each.name, _MAX_NAME_CHARS)}, {how_long(each, result)}" for each in off)
     else:
         yield f"off: {names([each.name for each in off])}"
+
+
+def _off_midway(result: RunResult) -> dict[str, str]:
+    """Return the names of the campaigns that were switched off before a sync had finished them, by slug."""
+    return {each.slug: each.campaign_name for each in result.campaigns if stopped_by_switch(result, each)}
 
 
 # --- the first sentence
@@ -178,6 +187,8 @@ def _nothing_to_do(result: RunResult) -> str:
     if result.paused_since and result.is_paused:
         paused = f"CLOSRADS has been {PAUSED.format(day_of(result.paused_since, result))}"
         return f"{paused}: {said}." if counts else f"{paused}: nothing new was begun."
+    if off := _off_midway(result):
+        return f"{names([*off.values()])} {OFF_MIDWAY if len(off) == 1 else of_several(OFF_MIDWAY)}: {said}."
     if not result.campaigns:
         return "No campaign is switched on, so nothing was done."
     return f"Nothing to do: {said if counts else _quiet(result)}."

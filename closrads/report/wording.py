@@ -244,8 +244,16 @@ LEFT_FOR_NEXT = Kind(
     f"{RUNS_AS_BEFORE} The next run takes these first.",
 )
 STOPPED_BY_SWITCH = Kind(
-    "grey", "Stopped before their turn", Who.NOBODY, (), f"{RUNS_AS_BEFORE} They wait until {OPERATOR} lets them go on."
+    "grey",
+    "Stopped before the end",
+    Who.NOBODY,
+    (),
+    f"What was not begun runs in the states from before, and waits until {OPERATOR} lets it go on.",
 )
+PAUSED_MIDWAY = "was not finished, because CLOSRADS was paused by then"
+OFF_MIDWAY = "was switched off during the run"
+NOT_BEGUN = "Not begun: "
+"""Beginning of the reason why an ad set was deferred by a switch, and not to the next run."""
 NOT_STARTED = Kind("grey", "Not started", Who.NOBODY, (), f"{RUNS_AS_BEFORE} {_TRIED_AGAIN}")
 BEYOND_STATES = Kind(
     "orange",
@@ -330,19 +338,6 @@ _ADSET_ISSUES = (
         Said(OPERATOR_ADSET, "has more ads than Meta allows at once"),
     ),
 )
-_SWITCHED_OFF = (
-    (
-        re.compile(r"^Not begun: CLOSRADS is paused"),
-        Said(STOPPED_BY_SWITCH, "was not begun, because CLOSRADS was paused by then"),
-    ),
-    (
-        re.compile(r"^Not begun: the campaign is"),
-        Said(STOPPED_BY_SWITCH, "was not begun, because its campaign was switched off by then"),
-    ),
-)
-"""Why an ad set is deferred by a switch, and not to the next run."""
-
-
 _TELLS_ALL = frozenset(
     {
         Result.REVERTED, Result.ROLLBACK_FAILED, Result.SUPERSEDED, Result.DEFERRED, Result.ENDED, Result.OPTED_OUT,
@@ -354,10 +349,6 @@ _TELLS_ALL = frozenset(
 def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Said:
     """Return what the reader is told of an ad set with this result and these raw issues, none of them about an ad."""
     said = _BY_ACTION[action].get(result) or _RESULT_KINDS[result]
-    if result is Result.DEFERRED and action is Action.SYNC:
-        for pattern, known in _SWITCHED_OFF:
-            if any(map(pattern.search, issues)):
-                return known
     if result in _TELLS_ALL:
         return said
     for pattern, known in _ADSET_ISSUES:

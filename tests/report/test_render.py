@@ -734,6 +734,42 @@ class TestGreen:
         amid = report_of(replace(VETERANS, switched_off=switch), switched_off=(switch,))
         assert headline(amid) == "CLOSRADS has been paused since 30 Apr: 1 ad set updated."
 
+    def test_paused_midway(self) -> None:
+        """What was not begun is not promised to the next run, and why is said once, of all campaigns."""
+        switch = SwitchedOff(datetime(2026, 4, 30, 12, tzinfo=UTC))
+        put_off = [
+            ended(Result.DEFERRED, "Not begun: CLOSRADS is paused, since 2026-05-04 03:31 UTC", name=f"Ad set {number}")
+            for number in range(3)
+        ]
+        veterans = replace(VETERANS, adsets=(UPDATED, *put_off[:2]), switched_off=switch)
+        truckers = replace(veterans, slug="truckers", campaign_name="Truckers", adsets=put_off[2:])
+        mail = report_of(veterans, truckers, switched_off=(switch,))
+
+        assert mail.subject == "⚠ paused since 30 Apr, 1 updated, 3 not started · Sun 3 May"
+        assert headline(mail) == "CLOSRADS has been paused since 30 Apr: 1 ad set updated, 3 not started."
+        assert told(mail).count("paused by then") == 1
+        assert "* Veterans, Truckers were not finished, because CLOSRADS was paused by then\n" in mail.text
+        assert "· Veterans: 1 of 3 ad sets: +FL +GA −TX; 2 not started; paused\n" in mail.text
+        assert "next run" not in told(mail)
+        assert "Veterans · Ad set 0 (501), Ad set 1 (501): deferred: Not begun: CLOSRADS is paused" in mail.text
+
+    def test_switched_off_midway(self) -> None:
+        """By the switch of the campaign; what was deferred for another reason is left for the next run as ever."""
+        off = SwitchedOff(datetime(2026, 5, 3, 12, tzinfo=UTC), "veterans", "Veterans")
+        put_off = ended(Result.DEFERRED, "Not begun: the campaign is switched off, since 2026-05-03 12:00 UTC")
+        late = ended(Result.DEFERRED, "Only 1 ad set is changed in a run", name="Late", adset_id="509")
+        other = replace(VETERANS, slug="truckers", campaign_name="Truckers", adsets=(UNCHANGED,))
+        mail = report_of(
+            replace(VETERANS, adsets=(UPDATED, put_off, late), switched_off=off), other, switched_off=(off,)
+        )
+
+        assert mail.subject == "⚠ Veterans switched off, 1 updated, 1 left for the next run and more · Sun 3 May"
+        assert headline(mail) == (
+            "Veterans was switched off during the run: 1 ad set updated, 1 left for the next run, 1 not started."
+        )
+        assert "* Veterans was switched off during the run\n" in mail.text
+        assert "* Late (Veterans) was not reached\n" in mail.text
+
     @pytest.mark.parametrize(
         ("day", "title", "how_long"), [(1, "Off", "since 1 May"), (-9, "Off for a long time", "for 12 days")]
     )
