@@ -741,8 +741,8 @@ class TestGreen:
             ended(Result.DEFERRED, "Not begun: CLOSRADS is paused, since 2026-05-04 03:31 UTC", name=f"Ad set {number}")
             for number in range(3)
         ]
-        veterans = replace(VETERANS, adsets=(UPDATED, *put_off[:2]), switched_off=switch)
-        truckers = replace(veterans, slug="truckers", campaign_name="Truckers", adsets=put_off[2:])
+        veterans = replace(VETERANS, adsets=(UPDATED, put_off[0], put_off[1]), switched_off=switch)
+        truckers = replace(veterans, slug="truckers", campaign_name="Truckers", adsets=(put_off[2],))
         mail = report_of(veterans, truckers, switched_off=(switch,))
 
         assert mail.subject == "⚠ paused since 30 Apr, 1 updated, 3 not started · Sun 3 May"
