@@ -275,11 +275,15 @@ def truth_of(value: str) -> bool | None:
 
 
 def _guess(name: str, known: Collection[str]) -> str:
-    """Return a guess at what an unknown name means: a parameter in the same folder, if that exists."""
-    folder = name.rpartition("/")[0]
-    beside = {each.rpartition("/")[2]: each for each in sorted(known) if each.rpartition("/")[0] == folder}
+    """Return a guess at which parameter an unknown name means.
+
+    If there is such a folder, it is one in it, or one of its limits, whose own folder is easily forgotten.
+    """
+    folder, _, key = name.rpartition("/")
+    folders = {folder, f"{folder}/limits".lstrip("/")}
+    beside = {each.rpartition("/")[2]: each for each in sorted(known) if each.rpartition("/")[0] in folders}
     others = beside or {each: each for each in sorted(known)}
-    near = get_close_matches(name.rpartition("/")[2] if beside else name, others, 1)
+    near = get_close_matches((key if beside else name).lower(), others, 1)
     return f"did you mean {others[near[0]]}" if near else "misspelt"
 
 

@@ -94,6 +94,11 @@ def test_the_address_of_the_page_itself_means_the_same(sandbox: Sandbox, end: st
         ("campaigns/veterans/fb_campain_id", "did you mean campaigns/veterans/fb_campaign_ids?"),
         ("closertech/password", "did you mean closrtech/password?"),
         ("limit/wave_size", "did you mean limits/wave_size?"),
+        ("limits/min_demnd", "did you mean limits/min_demand?"),
+        ("limits/MIN_DEMAND", "did you mean limits/min_demand?"),
+        ("min_demand", "did you mean limits/min_demand?"),
+        ("campaigns/veterans/limits/min_demnd", "did you mean campaigns/veterans/limits/min_demand?"),
+        ("campaigns/veterans/max_adset", "did you mean campaigns/veterans/limits/max_adsets?"),
         ("wholly-different", "misspelt?"),
     ],
 )

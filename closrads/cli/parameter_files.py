@@ -13,11 +13,14 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from io import StringIO
 from typing import Any
 
 from dotenv.parser import Binding, parse_stream
+
+from closrads.domain.settings import Limits
 
 HIDDEN = "***"
 """Replaces secrets in output; in a file that is pushed, it leaves the parameter unchanged."""
@@ -199,7 +202,19 @@ def warnings_about(file: ParameterFile) -> list[str]:
             "DRY_RUN has no effect here: a run is dry unless its event says otherwise, and nothing runs by itself "
             "until a deploy says Schedules=ON: docs/moving.md"
         )
-    return warnings
+    return warnings + [
+        f"{variable} has no effect here, for an .env holds no limits: put {limit} into a TOML file"
+        for variable in file.left_out
+        if (limit := _limit_meant_by(variable))
+    ]
+
+
+def _limit_meant_by(variable: str) -> str:
+    """Return the limit that a variable seems to name, which may be misspelt; empty if it seems to name none."""
+    before, _, key = variable.rpartition("LIMITS_")
+    near = get_close_matches(key.lower(), Limits.__dataclass_fields__, 1)
+    slug = before.strip("_").lower().replace("_", "-")
+    return f"{f'campaigns/{slug}/' if slug else ''}limits/{near[0]}" if near else ""
 
 
 def shown_values(values: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from closrads.cli.parameter_files import (
     read_env,
     read_toml,
     type_of,
+    warnings_about,
 )
 
 LEGACY = """
@@ -206,3 +207,20 @@ class TestPatterns:
             UnreadableFileError, match=r"skip_adsets: a pattern cannot contain a comma; write \? in its"
         ):
             read_toml('[campaigns.veterans]\nskip_adsets = ["A, B"]')
+
+
+@pytest.mark.parametrize(
+    ("variable", "limit"),
+    [
+        ("LIMITS_MIN_DEMND", "limits/min_demand"),
+        ("LIMITS_ADD_AFTER_DAYS", "limits/add_after_days"),
+        ("MIN_DEMAND", "limits/min_demand"),
+        ("VETERANS_LIMITS_MAX_ADSET", "campaigns/veterans/limits/max_adsets"),
+        ("HOME_LOANS_LIMITS_WAVES", "campaigns/home-loans/limits/wave_size"),
+    ],
+)
+def test_a_limit_in_an_env_says_where_it_belongs(variable: str, limit: str) -> None:
+    """Such a file holds none, so it is more than a stray line."""
+    (warning,) = warnings_about(read_env(f"FB_ACCESS_TOKEN=x\n{variable}=5\nNUMBER_OF_PIES=3\nLIMITS_XYZ=1\n"))
+
+    assert warning == f"{variable} has no effect here, for an .env holds no limits: put {limit} into a TOML file"
