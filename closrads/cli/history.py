@@ -26,7 +26,7 @@ from closrads.cli.past import (
 )
 from closrads.cli.runs import WHERE_IDS_ARE
 from closrads.cli.summary import learning
-from closrads.cli.terminal import CommandError, UsageError, say, stdout_console, table, waiting
+from closrads.cli.terminal import CommandError, UsageError, known_ones, say, stdout_console, table, waiting
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.runs import RunRecord
 from closrads.ledger.changes import Ledger
@@ -80,7 +80,7 @@ def _refuse_strangers(stage: str, slug: str | None, run_id: str | None, known: C
         raise UsageError(f"The run did not have {slug}: it had {', '.join(sorted(known))}")
     there = {*known, *(completion.campaigns("") if slug else ())}
     if there and slug and slug not in there:
-        raise UsageError(f"Stage {stage} has no campaign {slug}: there are {', '.join(sorted(there))}")
+        raise UsageError(f"Stage {stage} has no campaign {slug}: {known_ones(slug, there)}")
 
 
 def _noting(known: set[str], runs: Iterable[RunRecord]) -> Iterator[RunRecord]:

@@ -29,6 +29,7 @@ from closrads.cli.terminal import (
     CommandError,
     UsageError,
     confirm,
+    known_ones,
     read_text,
     say,
     stdout_console,
@@ -187,7 +188,7 @@ def _event(text: str) -> Any:
     else:
         file = next((file for file in (Path(text), EVENTS / f"{text}.json") if file.is_file()), None)
         if file is None:
-            known = ", ".join(event_names())
+            known = known_ones(Path(text).stem, event_names())
             raise UsageError(f"{text} is neither JSON nor a file, nor one of those in events/: {known}")
         source, said = str(file), read_text(file)
     try:

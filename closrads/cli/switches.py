@@ -9,7 +9,7 @@ import boto3
 from closrads.cli import environment
 from closrads.cli.environment import AWS_CLIENT, parameter_path
 from closrads.cli.parameters import read_parameters
-from closrads.cli.terminal import CommandError, UsageError, say, stdout_console, waiting
+from closrads.cli.terminal import CommandError, UsageError, known_ones, say, stdout_console, waiting
 from closrads.config import PAUSED, parse_settings, truth_of
 from closrads.domain.settings import Limits
 from closrads.errors import ConfigError, LedgerError
@@ -96,7 +96,7 @@ def _slugs(there: Mapping[str, str]) -> list[str]:
 
 def _refuse_unknown(slug: str, stage: str, there: Mapping[str, str]) -> None:
     if slug not in (known := _slugs(there)):
-        raise UsageError(f"Stage {stage} has no campaign {slug}: there are {', '.join(known) or 'none'}")
+        raise UsageError(f"Stage {stage} has no campaign {slug}: {known_ones(slug, known)}")
 
 
 def _refuse_incomplete(path: str, wanted: Mapping[str, str]) -> None:

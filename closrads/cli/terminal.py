@@ -3,8 +3,9 @@
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,6 +38,13 @@ class UsageError(CommandError):
     """A command was called with invalid arguments."""
 
     status = BAD_USAGE
+
+
+def known_ones(word: str, known: Collection[str]) -> str:
+    """Return what there is in place of an unknown word, with the nearest one first."""
+    near = get_close_matches(word.lower(), sorted(known), 1)
+    there_are = f"here are {', '.join(sorted(known)) or 'none'}"
+    return f"did you mean {near[0]}? T{there_are}" if near else f"t{there_are}"
 
 
 def stdout_console() -> Console:

@@ -220,7 +220,9 @@ class TestRun:
     @pytest.mark.parametrize(
         ("event", "said"),
         [
-            ("no-such-file", "nor one of those in events/: approve, dry-run, eventbridge"),
+            ("no-such-file", "nor one of those in events/: there are approve, dry-run, eventbridge"),
+            ("lvie", "nor one of those in events/: did you mean live? There are approve, dry-run, eventbridge"),
+            ("events/dry_run.json", "did you mean dry-run?"),
             ("{not json", "the event is not valid JSON"),
             (str(Path(sys.executable).resolve()), "is not a text in UTF-8"),
             ('{"dry_run": "false"}', "dry_run: must be true or false without quotes"),

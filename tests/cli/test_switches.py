@@ -65,7 +65,7 @@ class TestPause:
         for command in ("pause", "resume"):
             said = call(command, "veteran")
             assert said.exit_code == 2
-            assert "no campaign veteran: there are mortgage, truckers, veterans" in said.stderr
+            assert "no campaign veteran: did you mean veterans? There are mortgage, truckers, veterans" in said.stderr
         assert value(business, "campaigns/veteran/enabled") is None
 
     def test_without_the_ledger_it_is_paused_all_the_same(self, call: Call, business: Sandbox) -> None:

@@ -170,3 +170,20 @@ def test_no_color_means_no_escape_code_at_all(monkeypatch: pytest.MonkeyPatch, v
 
     assert ("\x1b" in screen.getvalue()) is has_codes
     assert "Stopped" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (("puase",), "Did you mean 'pause'?"),
+        (("run", "live", "--stge", "prod"), "--stage"),
+        (("doctor", "--jsno"), "--json"),
+        (("webhook", "staus"), "'status'"),
+    ],
+)
+def test_a_misspelt_command_or_option_is_told_what_is_near(words: tuple[str, ...], near: str) -> None:
+    """By typer itself; the exit status says that the call makes no sense."""
+    result = CliRunner().invoke(app, list(words))
+
+    assert result.exit_code == 2
+    assert near in result.stderr
