@@ -1,4 +1,4 @@
-"""Bodies are read to their end, within a size; `tests/slow/http/test_limits.py` sees to the time."""
+"""Bodies are read to their end, within a size and a time; `tests/slow/http/test_limits.py` holds a real server to them."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -83,6 +83,36 @@ def test_a_body_that_breaks_off_shows_no_address(send: Callable[[BytesIO], reque
     assert str(caught.value) == "ProtocolError"
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_a_body_that_comes_too_late_is_a_timeout_without_address(send: Callable[[BytesIO], requests.Response]) -> None:
+    """urllib3's own exception names the URL, so it is neither cause nor context."""
+
+    def time_out() -> None:
+        raise TimeoutError(SECRET_URL)
+
+    with pytest.raises(requests.ReadTimeout) as caught:
+        send(Trickle([], time_out))
+
+    assert str(caught.value) == ""
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_what_comes_before_the_deadline_is_read_with_the_time_that_is_left() -> None:
+    """Each read may take what the ones before it have left, so all of them together end at the deadline."""
+    ours, theirs = socketpair()
+    with ours, theirs:
+        theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody")
+        ours.settimeout(60)
+        answer = _Response(ours)
+        answer.begin()
+        assert answer.status == requests.codes.ok
+        assert answer.read() == b"body"
+        left = ours.gettimeout()
+        assert left is not None
+        assert left < 60
+        answer.close()
 
 
 def test_what_comes_after_the_deadline_is_not_read() -> None:
