@@ -126,6 +126,11 @@ class Webhooks:
                 part.setdefault(account, []).append(change)
             self._waiting.append(_Push(notification(part, now), now, now))
 
+    @property
+    def next_at(self) -> float:
+        """When the next push is due; infinity if none waits."""
+        return min((push.due for push in self._waiting), default=float("inf"))
+
     def run(self) -> int:
         """Push new changes and due retries; return the number of accepted pushes."""
         self.push(self.changes())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from io import BytesIO
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -18,10 +19,12 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 import handler
-from closrads import concurrency, config, notifier, observability, redaction
+from closrads import concurrency, config, notifier, observability, push_queue, redaction, webhook
+from closrads.domain.results import RunResult
 from closrads.ledger import dynamodb
+from closrads.push_recheck import recheck_pushed
 from closrads.report import render
-from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH, REGION, AwsRequest, Mail
+from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH, PUSH_QUEUE, REGION, AwsRequest, Mail
 from sandbox.memory_aws import MemoryAws
 from sandbox.memory_aws.errors import AwsError
 from sandbox.server import Delivery, HttpRequest, decode_form
@@ -85,6 +88,8 @@ class Invocation(Process):
         self.mails: list[Mail] = earlier.mails if earlier else []
         self.refused_mails: list[str] = earlier.refused_mails if earlier else []
         """Why SES did not take a mail, at each such attempt."""
+        self.results: list[dict[str, Any]] = []
+        """The results of rechecks that a push has caused: the answer to the queue does not hold them."""
 
     def exchange(
         self, service: str, labels: Sequence[str], what: str, timeout: float, perform: Callable[["Call"], T]
@@ -245,6 +250,7 @@ ENVIRONMENT = {
     "CLOSRADS_STAGE": "simulation",
     "CLOSRADS_PARAMETER_PATH": PARAMETER_PATH,
     "CLOSRADS_LEDGER_TABLE": LEDGER_TABLE,
+    "CLOSRADS_PUSH_QUEUE": f"https://sqs.{REGION}.amazonaws.com/123456789012/{PUSH_QUEUE}",
     "CLOSRADS_GRAPH_URL": META,
     "CLOSRADS_TIMEZONE": "UTC",
     "AWS_REGION": REGION,
@@ -252,7 +258,7 @@ ENVIRONMENT = {
     "AWS_MAX_ATTEMPTS": "3",
     "POWERTOOLS_SERVICE_NAME": "closrads",
 }
-_CACHED = (config._parameter_store, dynamodb._dynamodb, notifier._ses)
+_CACHED = (config._parameter_store, dynamodb._dynamodb, notifier._ses, push_queue._sqs, webhook._ssm)
 
 
 _KINDS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
@@ -282,6 +288,19 @@ def _uuid4() -> UUID:
     return UUID(int=current_invocation().random.getrandbits(128), version=4)
 
 
+def _recheck_and_keep(
+    messages: Any, settings: Any, clock: Any, recheck: Callable[[dict[str, Any]], RunResult]
+) -> dict[str, Any]:
+    """Recheck as the product does, and have the invocation keep the result for the judge."""
+
+    def recheck_and_keep(event: dict[str, Any]) -> RunResult:
+        result = recheck(event)
+        current_invocation().results.append(result.to_json())
+        return result
+
+    return recheck_pushed(messages, settings, clock, recheck_and_keep)
+
+
 @contextmanager
 def installed(aws: SimulatedAws, *, logs: bool = False) -> Iterator[None]:
     """Have the product work in the simulation: its clients, its threads, its ids and its log."""
@@ -294,6 +313,8 @@ def installed(aws: SimulatedAws, *, logs: bool = False) -> Iterator[None]:
             (observability, "EphemeralMetrics", _Metrics),
             (redaction, "redact", str),  # a third of a run's time, and its own tests are elsewhere
             (render, "html_of", lambda _: ""),  # the text part says the same
+            (handler, "recheck_pushed", _recheck_and_keep),
+            (webhook, "time", SimpleNamespace(monotonic=lambda: current_task().kernel.now)),
             (dynamodb, "_serialized", _serialized),
             (dynamodb, "_deserialized", _deserialized),
         ):
@@ -301,7 +322,8 @@ def installed(aws: SimulatedAws, *, logs: bool = False) -> Iterator[None]:
         stack.enter_context(patch("uuid.uuid4", _uuid4))
         if not logs:
             stack.enter_context(patch.object(observability.logger._logger, "disabled", True))
-            stack.enter_context(patch.object(handler, "begin_invocation", lambda **_: None))
+            for module in (handler, webhook):
+                stack.enter_context(patch.object(module, "begin_invocation", lambda **_: None))
         for cached in _CACHED:
             cached.cache_clear()
             stack.callback(cached.cache_clear)
@@ -310,4 +332,5 @@ def installed(aws: SimulatedAws, *, logs: bool = False) -> Iterator[None]:
 
 def forget_parameters() -> None:
     """Have the product read its parameters anew, as in a new container."""
+    webhook._cached = None
     config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types

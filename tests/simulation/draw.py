@@ -24,12 +24,16 @@ from tests.simulation.story import (
     Effect,
     Event,
     Fate,
+    Hint,
     Log,
+    Notice,
     Operator,
     Person,
+    Push,
     Run,
     Slow,
     Story,
+    Transit,
     When,
     World,
 )
@@ -69,6 +73,8 @@ OPTED_OUT, APPROVED = 0.05, 0.08
 
 Both are drawn apart from everything else, so that the other stories stay as they are.
 """
+PUSHED, PUSHES = 0.08, 4
+"""Of the stories, in this share Meta pushes; so many of the rechecks that this causes can go wrong."""
 CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
 REACHING = 0.1
@@ -112,7 +118,7 @@ class _Author:
         self._world = self._with_opt_outs(self._world)
         approved, changes = self._approved_runs(days)
         runs, events = runs + approved, events + changes
-        return self._damped(Story(self._seed, self._world, tuple(runs), tuple(events), calm))
+        return self._pushed(self._damped(Story(self._seed, self._world, tuple(runs), tuple(events), calm)))
 
     def _damped(self, story: Story) -> Story:
         """Draw the days that states wait, apart from all else: without them, a seed has the story that it always had.
@@ -129,6 +135,40 @@ class _Author:
         last = [run for run in story.runs if run.name.startswith(f"day {int(story.calm // DAY) + 2} ")]
         more = [_a_day_later(run, days) for days in range(1, world.damping_days + 1) for run in last]
         return replace(story, world=world, runs=(*story.runs, *more))
+
+    def _pushed(self, story: Story) -> Story:
+        """Draw whether Meta pushes, and what goes wrong with that, apart from all else; an ad breaks late then."""
+        random = self._random = Random(f"{self._seed}-push")
+        if random.random() >= PUSHED:
+            return story
+        world = replace(
+            _with_a_late_ad(story.world, random), push_after=self._pick([1.0, 60.0, 20 * MINUTE], [6, 1, 1])
+        )
+        runs = self._bad_runs
+        self._bad_runs = [Run(f"push {number}", self._pick(runs).at, "recheck") for number in range(1, PUSHES + 1)]
+        events: list[Event] = []
+        for _ in range(self._count()):
+            draws = (self._hazard, self._push, self._notice, self._receiver)
+            events += self._pick(draws, [6, 2, 3, 1])(story.calm)
+        self._bad_runs = runs
+        for _ in range(self._pick([0, 1, 2])):
+            events += self._notice(story.calm)  # while another run is at work
+        return replace(story, world=world, events=(*story.events, *events))
+
+    def _push(self, _: float) -> list[Event]:
+        seconds = self._pick([1.0, 30.0, 10 * MINUTE, 3 * HOUR])
+        return [Push(self._random.randint(1, 2 * PUSHES), self._pick(list(Transit)), seconds)]
+
+    def _notice(self, calm: float) -> list[Event]:
+        account = self._pick(self._world.campaigns).account
+        return [Notice(self._when(calm), self._pick(list(Hint), [6, 1, 1, 1, 1, 1, 1]), account)]
+
+    def _receiver(self, _: float) -> list[Event]:
+        name, call = f"receiver {self._random.randint(1, PUSHES)}", self._pick(["ssm", "sqs"])
+        if self._chance(0.5):
+            return [Crash(name, call, 1, after=self._chance(0.6))]
+        times = self._pick([1, 2, 99])
+        return [Answer(name, call, 0, times, self._pick(list(answers.AWS)), applied=self._chance(0.4))]
 
     # --- drawing
 
@@ -417,6 +457,19 @@ class _Author:
         dead = self._when(calm)
         alive = At(round(min(calm, self._run().at + self._random.uniform(0, DAY)), 1))
         return [Operator(dead, Change.TOKEN, "dead"), Operator(alive, Change.TOKEN, "alive")]
+
+
+def _with_a_late_ad(world: World, random: Random) -> World:
+    """Return the world with an ad that breaks however soon it is re-published, so that there is something to push."""
+    number = random.randrange(len(world.campaigns))
+    campaign = world.campaigns[number]
+    place = random.randrange(len(campaign.adsets))
+    adset = campaign.adsets[place]
+    seconds = random.choice([30.0, 5 * MINUTE, 20 * MINUTE, 45 * MINUTE, 3 * HOUR])
+    fate = Fate(seconds, random.choice(list(Effect)), stubborn=True, moves_updated_time=random.random() < 0.6)
+    adset = replace(adset, ads=(replace(adset.ads[0], status="ACTIVE", fate=fate), *adset.ads[1:]))
+    campaign = replace(campaign, adsets=(*campaign.adsets[:place], adset, *campaign.adsets[place + 1 :]))
+    return replace(world, campaigns=(*world.campaigns[:number], campaign, *world.campaigns[number + 1 :]))
 
 
 def _a_day_later(run: Run, days: int) -> Run:

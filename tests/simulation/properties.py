@@ -5,13 +5,15 @@ product only what leaves it: its calls, its ledger items, its results and its ma
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from closrads.errors import ClosradsError
 from sandbox.aws import Mail
+from sandbox.memory_aws.fifo import FifoQueue
 from sandbox.meta import Ad, AdSet
 from sandbox.meta.activity_log import PERSON
 from sandbox.meta.model import Account
@@ -53,6 +55,12 @@ class Clause(StrEnum):
     REACH_TOLD = (
         "the mail of a sync or an undo names each ad set that Meta may show outside its states, and is not green"
     )
+    HEEDED = "after a notice that was taken, its ad account is looked at, or its message waits or is known to be lost"
+    PROMPT = (
+        "a message waits ten seconds, or for the minute between two rechecks, or five for a run that has the campaign"
+    )
+    NOTICES_BUNDLED = "notices have a campaign looked at once a minute at most"
+    SIGNED = "the receiver takes what Meta has signed of late, and asks for nothing on account of anything else"
     EDIT_TOLD = "a mail says that somebody else had set regions over which its run wrote, and who, if the log shows it"
     NOBODY_BLAMED = "no mail says that somebody else has set regions of an ad set, if nobody ever has"
     NO_DEFECT = "no run ends with an unexpected error"
@@ -93,6 +101,18 @@ REPAIRED_AFTER = 4 * 3600.0
 """An ad that breaks again after a repair is repaired once more so long after it at the latest."""
 MEMORY_SECONDS = 300.0
 """How long a warm container remembers parameters."""
+RETAINED = 4 * 3600.0
+"""How long the queue of pushes keeps a message."""
+QUEUE_SECONDS, HIDDEN_SECONDS = 10.0, 1800.0
+"""The delay of the queue, and for how long it hides a message that is delivered."""
+HELD_SECONDS = 300.0
+"""When a message comes again whose campaign another run holds."""
+GAP, GAP_TOLERANCE = 60.0, 10.0
+"""Least seconds between the beginnings of two rechecks of a campaign that pushes cause: the time of the first is noted,
+and that of the second compared, some calls later."""
+DUE_TOLERANCE = 5.0
+RECEIVE = "receive"
+"""The action of an invocation that takes a push."""
 LOOKED_AT_FOR = DAY
 """How long rechecks look at what was written."""
 
@@ -239,6 +259,16 @@ class Judge:
         self._written: set[tuple[str, str]] = set()
         """Each invocation with each ad set whose targeting it wrote."""
         self._demands = Demands(simulation.story)
+        self._due: dict[str, float] = {}
+        """By ad account, when a message that was put off has to come again."""
+        self._deliverable_at = START
+        """When an invocation last ended that the queue had caused: until then, its messages may have had to wait."""
+        self._noticed: dict[str, float] = {}
+        """By ad account, when the last notice arrived that was taken, and that no recheck has followed yet."""
+        self._heeded: dict[str, float] = {}
+        """By ad account, when the last recheck of all its campaigns began that a notice caused."""
+        self._pushed: dict[str, float] = {}
+        """By campaign, the same, if all of it could be looked at."""
         self._mails: list[tuple[float, str]] = []
         """The texts of all mails, and when they were sent."""
 
@@ -552,7 +582,8 @@ class Judge:
             self._violated(Clause.NO_DEFECT, invocation.name, defects[start : start + 200])
         if result is None or result["left_to"]:
             return
-        self._last_look = max(self._last_look, began)
+        if invocation.run.action == "sync" or not invocation.run.campaigns:  # a push has one ad account looked at
+            self._last_look = max(self._last_look, began)
         self._demands.ends(invocation.run, result)
         self._mails += ((self._now, f"{mail.subject}\n{mail.text}") for mail in outcome.mails)
         is_quiet = invocation.run.action == "sync" and not outcome.mails and result["mail"] == "not_asked"
@@ -566,6 +597,80 @@ class Judge:
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
             self._judge_edit_told(invocation, said, adset_id, file)
+
+    # --- of pushes
+
+    def push_received(self, invocation: "Invocation", status: int, accounts: set[str], *, is_taken: bool) -> None:
+        """Judge how the receiver has answered a push; `is_taken` says whether it may take it, 0 that it has died.
+
+        Parameters
+        ----------
+        accounts
+            The ad accounts of which it tells something that matters.
+        """
+        may_fail = {0, 503} if self._simulation.has_trouble(invocation.name) else set()
+        if status not in ({200} if is_taken else {400, 403}) | may_fail:
+            self._violated(Clause.SIGNED, invocation.name, f"it answers {status}")
+        if not accounts and invocation.calls["sqs"]:
+            self._violated(Clause.SIGNED, invocation.name, "it asks for a recheck")
+        if status == HTTPStatus.OK:
+            self._noticed.update(dict.fromkeys(accounts, invocation.started))
+
+    def messages_come(self, invocation: "Invocation", sent: Mapping[str, float]) -> None:
+        """Judge when the queue delivers messages, by ad account when they were sent."""
+        for account, at in sent.items():
+            due = max(self._due.get(account, START), at + QUEUE_SECONDS, self._deliverable_at)
+            if self._now > due + DUE_TOLERANCE:
+                self._violated(Clause.PROMPT, account, f"{invocation.name} begins {self._now - due:.0f} s too late")
+
+    def messages_failed(self, accounts: Iterable[str]) -> None:
+        """Note that a recheck has failed: its messages come again once the queue no longer hides them."""
+        self._deliverable_at = self._now
+        self._due.update(dict.fromkeys(accounts, self._now + HIDDEN_SECONDS))
+
+    def messages_done(
+        self, invocation: "Invocation", accounts: set[str], put_off: set[str], result: dict[str, Any] | None
+    ) -> None:
+        """Judge that messages about ad accounts have been worked off or put off.
+
+        Parameters
+        ----------
+        result
+            That of the recheck, if there was one.
+        """
+        began, self._deliverable_at = invocation.started, self._now
+        reports = {each["slug"]: each for each in (result["campaigns"] if result else ())}
+        is_held = result is not None and bool(result["left_to"])
+        held = {slug for slug, each in reports.items() if is_held or each["left_to"]}
+        for campaign in self._simulation.story.world.campaigns:
+            if campaign.account in put_off:
+                wait = HELD_SECONDS if is_held or campaign.slug in held else GAP
+                wait = HIDDEN_SECONDS if self._simulation.has_trouble(invocation.name) else wait
+                self._due[campaign.account] = max(self._due.get(campaign.account, START), self._now + wait)
+        looked_at = {slug for slug, each in reports.items() if not (each["left_to"] or each["errors"])}
+        for campaign in self._simulation.story.world.campaigns:
+            if campaign.account not in accounts or campaign.slug in looked_at:
+                continue
+            if self._simulation.is_surely_enabled(campaign.slug, began):
+                self._violated(Clause.HEEDED, campaign.slug, f"{invocation.name} does not look at it")
+        self._heeded.update(dict.fromkeys(accounts, began))
+        for slug in sorted(looked_at):
+            before = self._pushed.pop(slug, START)
+            if began - before < GAP - GAP_TOLERANCE:
+                self._violated(Clause.NOTICES_BUNDLED, slug, f"{invocation.name} looks after {began - before:.0f} s")
+            if all(each["result"] not in {"deferred", "unverified"} for each in reports[slug]["adsets"]):
+                self._pushed[slug] = began
+
+    def notices_heeded(self, queue: FifoQueue) -> None:
+        """Judge whether a recheck has followed the notices of each ad account, or is going to."""
+        waiting = {message.group for message in queue.messages if self._now - message.sent < RETAINED}
+        lost = {message.group for message in queue.dead}
+        for account, arrived in tuple(self._noticed.items()):
+            if self._heeded.get(account, 0.0) >= arrived or account in lost:
+                del self._noticed[account]
+            elif account not in waiting:
+                del self._noticed[account]
+                self._violated(Clause.HEEDED, account, f"no recheck follows the notice {self._now - arrived:.0f} s ago")
 
     def _judge_edit_told(self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile) -> None:
         """Judge what a run has said of the regions that a person had set before."""
@@ -698,7 +803,8 @@ class Judge:
         return invocation.run.action == "recheck" and was_written
 
     def _somebody_works_on(self, campaign: str) -> bool:
-        return any(campaign in other.wanted or other.run.action != "sync" for other in self._simulation.live)
+        live = (other for other in self._simulation.live if other.run.action != RECEIVE)
+        return any(campaign in other.wanted or other.run.action != "sync" for other in live)
 
     # --- at the end of the story
 

@@ -124,6 +124,7 @@ def _smaller_worlds(world: World) -> Iterator[World]:
         "min_demand",
         "add_after_days",
         "remove_after_days",
+        "push_after",
     ):
         if getattr(world, field) != getattr(plain, field):
             yield replace(world, **{field: getattr(plain, field)})

@@ -19,7 +19,7 @@ from closrads.errors import ClosradsError, SyncFailed
 from sandbox.aws import LEDGER_TABLE, AwsRequest, Mail
 from sandbox.closrtech import ClosrtechWorld
 from sandbox.memory_aws.errors import AwsError
-from sandbox.meta import Operation
+from sandbox.meta import Ad, Operation
 from sandbox.meta.front_door import FrontDoor
 from sandbox.meta.service import Fault
 from sandbox.server import Delivery, HttpRequest, Reply
@@ -30,6 +30,7 @@ from tests.simulation.fleet import Workflow
 from tests.simulation.kernel import Kernel, Killed, sleep
 from tests.simulation.meta import Observer, Regions, SimulatedMeta, regions_in, regions_of, states_of
 from tests.simulation.properties import Judge, Outcome
+from tests.simulation.pushes import SECRET, VERIFY_TOKEN, Pushes
 from tests.simulation.story import (
     DAY,
     START,
@@ -39,6 +40,7 @@ from tests.simulation.story import (
     Change,
     Crash,
     During,
+    Notice,
     Operator,
     Person,
     Run,
@@ -99,9 +101,13 @@ class Simulation:
         """By the name of the run that is to carry it out."""
         self._switched_off: dict[str, float] = {}
         """Since when each campaign is off; under the empty name since when everything is paused."""
+        self._switched_at: dict[str, float] = {}
+        """When each campaign was last switched off or on."""
         self._ledger: dict[str, object] = {}
         """The items of changes as they were seen last; whoever writes one makes a new object of it."""
-        self._deeds: dict[str, list[tuple[During, Person | Operator]]] = {}
+        self._pushes: Pushes | None = None
+        """None if the webhook is off."""
+        self._deeds: dict[str, list[tuple[During, Person | Operator | Notice]]] = {}
         """What is due at calls, by the name of the invocation."""
         self._answers: dict[str, list[tuple[int, Answer]]] = {}
         """What an invocation gets to hear, by its name, each with its number in the story."""
@@ -112,7 +118,7 @@ class Simulation:
                     self._answers.setdefault(event.run, []).append((number, event))
                 case Crash() | Slow() | Again():
                     self._troubles.setdefault(event.run, []).append(event)
-                case Person(when=During() as when) | Operator(when=During() as when):
+                case Person(when=During() as when) | Operator(when=During() as when) | Notice(when=During() as when):
                     self._deeds.setdefault(when.run, []).append((when, event))
 
     def note(self, who: str, what: str) -> None:
@@ -129,15 +135,15 @@ class Simulation:
             if run.plan_age is not None:
                 self.kernel.at(START + run.at - run.plan_age, partial(self._plan, run))
         for event in self.story.events:
-            if isinstance(event, Person | Operator) and isinstance(event.when, At):
+            if isinstance(event, Person | Operator | Notice) and isinstance(event.when, At):
                 self.kernel.at(START + event.when.seconds, partial(self._do, event))
         self.kernel.run(START + self.story.end)
         self.judge.end()
 
     def _build(self) -> None:
         world = self.story.world
-        self.cloud.reset()
         self.cloud.now = lambda: self.kernel.now
+        self.cloud.reset()
         self.cloud.verify_sender("reports@example.test")
         parameters: dict[str, Any] = {
             "closrtech/base_url": CLOSRTECH,
@@ -178,12 +184,15 @@ class Simulation:
         self.meta.processing = world.processing
         for account in self.meta.accounts.values():
             account.read_lag = world.read_lag
+        if world.push_after is not None:
+            parameters |= {"meta/app_secret": SECRET, "meta/webhook_verify_token": VERIFY_TOKEN}
+            self._pushes = Pushes(self, self.cloud.push_queue)
         self.cloud.put_parameters(parameters)
         self.meta.observer = Observer(
             targeting_written=self.judge.targeting_written,
             targeting_repeated=self.judge.targeting_repeated,
             ad_switched_on=self.judge.ad_switched_on,
-            link_broke=lambda ad: self.note("Meta", f"breaks {ad.name}: {self.meta.links[ad.id].fate.effect}"),
+            link_broke=self._link_broke,
             adset_read=self.judge.adset_read,
             ads_read=self.judge.ads_read,
             refused=self.judge.refused,
@@ -191,11 +200,19 @@ class Simulation:
             scripted=self._scripted,
         )
 
+    def _link_broke(self, ad: Ad) -> None:
+        self.note("Meta", f"breaks {ad.name}: {self.meta.links[ad.id].fate.effect}")
+        self._changed()
+
+    def _changed(self) -> None:
+        if self._pushes is not None:
+            self._pushes.changed()
+
     # --- invocations
 
     def _plan(self, run: Run) -> None:
         """Make the dry run whose plan a run is to carry out."""
-        self._perhaps_forget_parameters(run)
+        self.perhaps_forget_parameters(run)
         event: dict[str, Any] = {"action": run.action, "dry_run": True, "notify": False}
         if run.campaigns:
             event["campaigns"] = list(run.campaigns)
@@ -209,13 +226,14 @@ class Simulation:
 
         self.invoke(invocation, event, end)
 
-    def _perhaps_forget_parameters(self, run: Run) -> None:
+    def perhaps_forget_parameters(self, run: Run) -> None:
+        """Have a run read the parameters anew, if its container would."""
         if run.cold or self.kernel.now - self._parameters_read_at > border.PARAMETERS_KEPT:
             border.forget_parameters()
             self._parameters_read_at = self.kernel.now
 
     def _begin(self, run: Run) -> None:
-        self._perhaps_forget_parameters(run)
+        self.perhaps_forget_parameters(run)
         event: dict[str, Any] = {"action": run.action, "dry_run": False}
         if run.plan_age is not None:
             if run.name not in self._plan_ids:
@@ -237,15 +255,24 @@ class Simulation:
         if outcome is not None:
             self.judge.run_ends(invocation, outcome)
 
-    def invoke(self, invocation: Invocation, event: dict[str, Any], end: Callable[[Outcome | None], None]) -> None:
-        """Hand the product an event; `end` is called with the outcome, None if the invocation dies."""
+    def invoke(
+        self,
+        invocation: Invocation,
+        event: dict[str, Any],
+        end: Callable[[Outcome | None], None],
+        product: Handle | None = None,
+    ) -> None:
+        """Hand the product an event; `end` is called with the outcome, None if the invocation dies.
+
+        `product` is the function that is invoked, unless it is the one that runs.
+        """
         self.note(invocation.name, f"begins: {json.dumps(event)}")
         self.live.append(invocation)
         self._ends[invocation] = end
-        self.kernel.spawn(invocation, lambda: self._handle(invocation, event))
+        self.kernel.spawn(invocation, lambda: self._handle(invocation, event, product or self._product))
         self.kernel.at(invocation.deadline, lambda: self._cut_off(invocation))
 
-    def _handle(self, invocation: Invocation, event: dict[str, Any]) -> None:
+    def _handle(self, invocation: Invocation, event: dict[str, Any], product: Handle) -> None:
         kernel = self.kernel
         clock = Clock(
             now=lambda: datetime.fromtimestamp(kernel.now, UTC),
@@ -256,7 +283,7 @@ class Simulation:
         error: ClosradsError | None = None
         with suppress(Killed):
             try:
-                result = self._product(event, clock)
+                result = product(event, clock)
             except SyncFailed as failed:
                 result, error = failed.result, failed
             except ClosradsError as failed:
@@ -300,6 +327,10 @@ class Simulation:
     def switched_off_at(self, slug: str) -> float | None:
         """Return since when a campaign is off, or everything is paused if it is the empty name; None if it is not."""
         return self._switched_off.get(slug)
+
+    def is_surely_enabled(self, slug: str, since: float) -> bool:
+        """Tell whether a campaign has been switched on since a time, for every container to know."""
+        return slug not in self._switched_off and self._switched_at.get(slug, 0.0) <= since - border.PARAMETERS_KEPT
 
     def stopped_at(self, slug: str) -> float | None:
         """Return since when nothing new may be begun in a campaign; None if it may."""
@@ -360,6 +391,8 @@ class Simulation:
     def _meta(self, call: Call, request: HttpRequest) -> Reply:
         with self._taking_effect(call):
             reply = self._front_door(request)
+        if request.method == "POST":
+            self._changed()
         if "GET activities" in call.labels and not call.is_late:
             self._log_read_at = self.kernel.now
         self.note(call.invocation.name, f"← {_reply_text(reply)}")
@@ -401,6 +434,8 @@ class Simulation:
         answer = perform() if fault is None or fault.applied else {}
         if request.operation in _WRITES:
             self._watch_ledger(invocation)
+        if request.service == "sqs" and self._pushes is not None:
+            self._pushes.attend()
         if request.operation == "SendEmail":
             if fault is None or fault.applied:
                 mail: Mail = self.cloud.mails[-1]
@@ -442,6 +477,10 @@ class Simulation:
             for event in self._troubles.get(invocation.name, ())
         )
 
+    def has_trouble(self, name: str) -> bool:
+        """Tell whether something goes wrong in an invocation by the story."""
+        return bool(self._troubles.get(name) or self._answers.get(name))
+
     def slowness(self, invocation: Invocation, numbers: dict[str, int]) -> float:
         """Return how long a call takes, 0 if the story does not say."""
         return sum(
@@ -479,11 +518,18 @@ class Simulation:
                 due = answer if answer.skip <= count < answer.skip + answer.times else due
         return due
 
-    def _do(self, deed: Person | Operator) -> None:
+    def _do(self, deed: Person | Operator | Notice) -> None:
+        if not isinstance(deed, Notice):
+            self._do_by_hand(deed)
+        elif self._pushes is not None:
+            self._pushes.notice(deed)
+
+    def _do_by_hand(self, deed: Person | Operator) -> None:
         match deed:
             case Person():
                 if self.meta.by_hand(deed.deed, deed.target, deed.value):
                     self.note("a person", f"{deed.deed}: {deed.target} {deed.value}")
+                    self._changed()
             case Operator(change=Change.DEMAND):
                 code = f"VND_{deed.campaign.upper()}_LEADS"
                 self.closrtech.demand[code] = self._leads(deed.value)
@@ -510,6 +556,7 @@ class Simulation:
         return next(campaign.account for campaign in self.story.world.campaigns if campaign.slug == slug)
 
     def _switch(self, slug: str, *, is_off: bool) -> None:
+        self._switched_at[slug] = self.kernel.now
         if is_off:
             self._switched_off.setdefault(slug, self.kernel.now)
         else:

@@ -135,6 +135,8 @@ class World:
     add_after_days: int = 0
     remove_after_days: int = 0
     """The limits of the same names: for so many days, a state waits before it is added or removed."""
+    push_after: float | None = None
+    """How many seconds after a change Meta pushes a notice of it; None if the webhook is off."""
 
     @property
     def damping_days(self) -> int:
@@ -295,7 +297,46 @@ class Answer:
     """Whether what was asked for is done nevertheless."""
 
 
-Event = Person | Operator | Crash | Slow | Again | Answer
+class Transit(_Word):
+    """What becomes of a push on its way."""
+
+    LOST = "lost"
+    LATE = "late"
+    TWICE = "twice"
+
+
+@dataclass(frozen=True)
+class Push:
+    """The n-th push with news does not simply arrive."""
+
+    nth: int
+    transit: Transit
+    seconds: float = 0.0
+    """How late it is, or how long after the first its copy comes."""
+
+
+class Hint(_Word):
+    """What a push without news is about."""
+
+    NOTHING = "an object that nobody knows"
+    ALL_ACCOUNTS = "all ad accounts at once"
+    UNKNOWN_ACCOUNT = "an ad account that is not ours"
+    UNRELATED = "a field that does not matter"
+    FLOOD = "the same, over and over"
+    FORGED = "a wrong signature"
+    REPLAY = "what was signed long ago"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A push comes that has no news."""
+
+    when: When
+    hint: Hint
+    account: str
+
+
+Event = Person | Operator | Crash | Slow | Again | Answer | Push | Notice
 
 
 @dataclass(frozen=True)
