@@ -157,6 +157,39 @@ def test_no_color_is_respected(business: Sandbox) -> None:
     assert "push-config" in helped
 
 
+def test_a_terminal_without_utf_8(business: Sandbox) -> None:
+    """What the run did is shown all the same."""
+    assert business.aws.requests == []
+    surroundings = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "closrads", "run", "dry-run"],
+        cwd=ROOT,
+        env=surroundings,
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert b" -" in done.stdout
+
+
+def test_the_region_of_the_aws_cli(business: Sandbox) -> None:
+    """`AWS_REGION` alone is enough, though boto3 does not read it."""
+    assert business.aws.requests == []
+    surroundings = {name: value for name, value in os.environ.items() if name != "AWS_DEFAULT_REGION"}
+    surroundings["AWS_REGION"] = "us-east-1"
+    done = subprocess.run(
+        [sys.executable, "-m", "closrads", "history"],
+        cwd=ROOT,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr.strip()) == (0, "No live run yet, in stage sandbox")
+
+
 def test_a_python_without_what_the_commands_need() -> None:
     """One sentence says which one has it."""
     command = [sys.executable, "-S", "-m", "closrads", "--help"]
