@@ -14,9 +14,9 @@ from typer._completion_classes import completion_init
 from closrads.cli import VERSION, completion
 from closrads.cli.terminal import PROGRAM, report_errors
 
-EXIT_STATUS = "Exit status: 0 it went well, 1 it did not, 2 the call makes no sense, 130 stopped by Ctrl-C."
+EXIT_STATUS = "Exit status: 0 success; 1 failure, or you declined; 2 invalid usage; 130 stopped by Ctrl-C."
 app = typer.Typer(
-    help=f"Sets CLOSRADS up and looks after it, with this shell's AWS credentials and Region.\n\n{EXIT_STATUS}",
+    help=f"Set up and operate CLOSRADS, with this shell's AWS credentials and Region.\n\n{EXIT_STATUS}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # `report_errors` handles exceptions, and redacts secrets
     rich_markup_mode="rich",
@@ -40,12 +40,12 @@ Stage = Annotated[
     str,
     typer.Option(
         envvar="CLOSRADS_STAGE",
-        help="Whose parameters, ledger and stack.",
+        help="The stage whose parameters, ledger and stack to use.",
         autocompletion=completion.stages,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", metavar=FLAG, help="Print JSON, for machines.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", metavar=FLAG, help="Do not ask: for scripts.")]
+Json = Annotated[bool, typer.Option("--json", metavar=FLAG, help="Print JSON instead of tables.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", metavar=FLAG, help="Do not ask; for scripts.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", metavar=FLAG, help="Show the log lines as they come, on standard error.")
 ]
@@ -58,7 +58,7 @@ Campaign = Annotated[
 OneCampaign = Annotated[
     str | None,
     typer.Argument(
-        metavar="CAMPAIGN", help="The slug of one; without it everything.", autocompletion=completion.campaigns
+        metavar="CAMPAIGN", help="The campaign's slug; without it, everything.", autocompletion=completion.campaigns
     ),
 ]
 
@@ -93,22 +93,25 @@ def common(
 
 @app.command("push-config", epilog=_examples("push-config old.env --stage prod", "push-config closrads.toml --dry-run"))
 def push_config(  # noqa: PLR0913 - its options
-    file: Annotated[Path, typer.Argument(help="A TOML file, or the .env of the system before this one.")],
+    file: Annotated[Path, typer.Argument(help="A TOML file, or the .env of the old script.")],
     stage: Stage = completion.DEFAULT_STAGE,
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar=FLAG, help="Show what would change, and change nothing.")
     ] = False,
     kms_key: Annotated[
-        str, typer.Option(metavar="ARN", help="Put every secret of FILE anew, under this KMS key of your own.")
+        str, typer.Option(metavar="ARN", help="Store every secret in FILE again, under this KMS key of yours.")
     ] = "",
     yes: Yes = False,
     to_json: Json = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", metavar=FLAG, help="Also name what is not in FILE and stays as it is.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", metavar=FLAG, help="Also name the parameters that are not in FILE and stay as they are."
+        ),
     ] = False,
 ) -> None:
-    """Put the parameters that FILE names. Others stay as they are; once more changes nothing."""
+    """Store the parameters in FILE. Others stay as they are; running it again changes nothing."""
     with report_errors():
         from closrads.cli import parameters
 
@@ -120,7 +123,7 @@ def push_config(  # noqa: PLR0913 - its options
 
 @app.command("pull-config", epilog=_examples("pull-config", "pull-config closrads.toml --stage prod"))
 def pull_config(
-    file: Annotated[Path | None, typer.Argument(help="Where to; without it the text is printed.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The file to write; without it, the text is printed.")] = None,
     stage: Stage = completion.DEFAULT_STAGE,
     *,
     to_json: Json = False,
@@ -134,9 +137,9 @@ def pull_config(
 
 @app.command(epilog=_examples("doctor", "doctor --stage dev --json"))
 def doctor(stage: Stage = completion.DEFAULT_STAGE, *, to_json: Json = False) -> None:
-    """Check everything that a run needs, and say what to do where something is wrong. Only reads.
+    """Check everything that a run needs, and say what to do about each problem. Only reads.
 
-    A check that failed makes the exit status 1; a warning does not.
+    A failed check makes the exit status 1; a warning does not.
     """
     with report_errors():
         from closrads.cli.doctor.command import doctor as examine
@@ -165,14 +168,16 @@ def run(  # noqa: PLR0913 - a command's options
     *,
     plan: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Carry out exactly this plan of a dry run, or nothing if it has changed."),
+        typer.Option(
+            metavar="ID", help="Carry out exactly the dry run's plan with this id, or nothing if it has changed."
+        ),
     ] = None,
-    mail: Annotated[bool, typer.Option("--mail", metavar=FLAG, help="Mail the report of a dry run, too.")] = False,
+    mail: Annotated[bool, typer.Option("--mail", metavar=FLAG, help="Also email the report of a dry run.")] = False,
     yes: Yes = False,
     to_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run the function here, not in Lambda. A live sync shows its plan, asks, and carries out that plan or nothing.
+    """Run the function on this machine, not in Lambda. A live sync shows its plan, asks, and carries out exactly that.
 
     The log goes to a file in build/log. Exit status 1 if the run failed, 2 if the event is invalid.
     """
@@ -198,14 +203,14 @@ def history(  # noqa: PLR0913 - a command's options
     ] = None,
     day: Annotated[
         date | None,
-        typer.Option(parser=_day, metavar="YYYY-MM-DD", help="Only this day, of the stage's time zone."),
+        typer.Option(parser=_day, metavar="YYYY-MM-DD", help="Only this day, in the stage's time zone."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="So many runs at most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many runs.")] = 20,
     stage: Stage = completion.DEFAULT_STAGE,
     *,
     to_json: Json = False,
 ) -> None:
-    """Show what each live run did, the newest first. With --run or --campaign: each ad set's change too."""
+    """Show what each live run did, newest first; with --run or --campaign, also each ad set's change."""
     with report_errors():
         from closrads.cli.history import history as look_back
 
@@ -216,7 +221,7 @@ def history(  # noqa: PLR0913 - a command's options
 def logs(
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="The run's id, also of a dry run; without it the newest live run."),
+        typer.Argument(metavar="RUN", help="The id of a live or dry run; without it, the newest live run."),
     ] = None,
     stage: Stage = completion.DEFAULT_STAGE,
     *,
@@ -225,7 +230,7 @@ def logs(
     ] = False,
     to_json: Json = False,
 ) -> None:
-    """Show what the function has logged of one run, in CloudWatch. A run by hand has its log in a file."""
+    """Show what the function logged during one run, from CloudWatch. The log of a manual run is in a file."""
     with report_errors():
         from closrads.cli.logs import logs as read
 
@@ -235,7 +240,7 @@ def logs(
 @app.command(epilog=_examples("undo 20261117T113000Z-0a1b2c3d", "undo 20261117T113000Z-0a1b2c3d --campaign veterans"))
 def undo(  # noqa: PLR0913 - a command's options
     run_id: Annotated[
-        str, typer.Argument(metavar="RUN", help="The run's id: at the foot of its report, or by history.")
+        str, typer.Argument(metavar="RUN", help="The run's id, from the end of its report or from history.")
     ],
     campaign: Annotated[
         list[str] | None,
@@ -243,20 +248,20 @@ def undo(  # noqa: PLR0913 - a command's options
             "--campaign",
             "-c",
             metavar="SLUG",
-            help="Only this campaign; may be given again for another.",
+            help="Only this campaign; repeat it for more.",
             autocompletion=completion.campaigns,
         ),
     ] = None,
     stage: Stage = completion.DEFAULT_STAGE,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar=FLAG, help="Show what would be put back, and stop.")
+        bool, typer.Option("--dry-run", metavar=FLAG, help="Show what it would do, and do nothing.")
     ] = False,
     yes: Yes = False,
     to_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Put back what a live run changed: shows it first, then asks. What was changed since is left alone."""
+    """Restore what a live run changed. Shows it first, then asks; leaves alone what has changed since."""
     with report_errors():
         from closrads.cli import runs
 
@@ -266,9 +271,9 @@ def undo(  # noqa: PLR0913 - a command's options
 
 @app.command(epilog=_examples("pause", "pause veterans --stage prod"))
 def pause(campaign: OneCampaign = None, stage: Stage = completion.DEFAULT_STAGE) -> None:
-    """Begin nothing new from now on, in all of the stage or in one campaign; says what is at work and ends when.
+    """Start nothing new, in the whole stage or in one campaign; names the active runs and when they stop.
 
-    Recovery, rollback, rechecks and reports go on.
+    Recovery, rollbacks, rechecks and reports continue.
     """
     with report_errors():
         from closrads.cli import switches
@@ -278,7 +283,7 @@ def pause(campaign: OneCampaign = None, stage: Stage = completion.DEFAULT_STAGE)
 
 @app.command(epilog=_examples("resume", "resume veterans --stage prod"))
 def resume(campaign: OneCampaign = None, stage: Stage = completion.DEFAULT_STAGE) -> None:
-    """Undo a pause: the next run goes on. It starts none."""
+    """Undo a pause: the next run continues. Does not start a run."""
     with report_errors():
         from closrads.cli import switches
 
@@ -293,9 +298,9 @@ def webhook(
     yes: Yes = False,
     to_json: Json = False,
 ) -> None:
-    """Have Meta push what changes in the ad accounts, or show what is subscribed. Only with Webhook on.
+    """Have Meta push what changes in the ad accounts, or show what is subscribed. Requires Webhook to be on.
 
-    The app token is asked for, or taken from the variable CLOSRADS_APP_TOKEN. Exit status 1 if something is missing.
+    Prompts for the app token, or takes it from CLOSRADS_APP_TOKEN. Exit status 1 if something is not subscribed.
     """
     with report_errors():
         from closrads.cli import webhook as subscriptions
@@ -306,9 +311,9 @@ def webhook(
 
 @app.command("completion", epilog=_examples("completion bash"))
 def print_completion(
-    shell: Annotated[completion.Shell, typer.Argument(help="Whose language to print.")] = completion.Shell.BASH,
+    shell: Annotated[completion.Shell, typer.Argument(help="The shell to print it for.")] = completion.Shell.BASH,
 ) -> None:
-    """Print what gives a shell the short command closrads, with completion.
+    """Print shell code that defines the short command closrads, with completion.
 
     In ~/.bashrc: eval "$(cd FOLDER && .venv/bin/python -m closrads completion bash)"
 

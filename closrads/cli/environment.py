@@ -83,7 +83,9 @@ def parameter_path(stage: str) -> str:
         raise UsageError(f"{stage!r} is not a stage: give its name alone, such as prod")
     named = os.environ.get(_STAGE)
     if named and named != stage:
-        raise UsageError(f"This shell is set up for stage {named} ({_STAGE}): give --stage {named}, or unset it")
+        raise UsageError(
+            f"This shell is set up for stage {named} ({_STAGE}): use --stage {named}, or unset the variable"
+        )
     path, known = os.environ.get(_PATH, "").rstrip("/"), completion.stages("")
     if not path and known and stage not in known:
         near = get_close_matches(stage.lower(), known, 1)

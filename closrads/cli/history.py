@@ -75,9 +75,9 @@ def history(  # noqa: PLR0913 - the command's options
 def _refuse_strangers(stage: str, slug: str | None, run_id: str | None, known: Collection[str]) -> None:
     """Raise if the run or the campaign does not exist; `known` are the campaigns of the runs that were read."""
     if run_id and not known:
-        raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}: {WHERE_IDS_ARE}")
+        raise CommandError(f"There is no live run {run_id} in the ledger of stage {stage}: {WHERE_IDS_ARE}")
     if run_id:
-        raise UsageError(f"The run did not have {slug}: it had {', '.join(sorted(known))}")
+        raise UsageError(f"The run did not include {slug}, only {', '.join(sorted(known))}")
     there = {*known, *(completion.campaigns("") if slug else ())}
     if there and slug and slug not in there:
         raise UsageError(f"Stage {stage} has no campaign {slug}: {known_ones(slug, there)}")
@@ -157,7 +157,7 @@ def _print_runs(out: Console, runs: Sequence[RunRecord], endings: Mapping[str, s
         did = outcome(run, endings.get(run.run_id, ""))
         rows.add_row(f"{_when(run, zone)}\n{run.run_id}", run.action, "\n".join(run.campaigns), did, end_of(run))
     out.print(rows)
-    out.print(f"\ntimes of {zone.key}; --run ID shows each ad set's change", style="dim")
+    out.print(f"\ntimes are in {zone.key}; --run ID shows each ad set's change", style="dim")
 
 
 def _when(run: RunRecord, zone: ZoneInfo) -> str:

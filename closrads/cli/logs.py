@@ -72,8 +72,8 @@ def logs(stage: str, run_id: str | None, *, follow: bool, to_json: bool) -> None
         lines = list(reader.new_lines(None if follow else started + LONGEST_RUN))
     if not lines and not follow:
         raise CommandError(
-            f"{reader.group} has no line of run {run_id}. A run by hand has its log where it was called, and old lines "
-            "are deleted (LogRetentionDays)"
+            f"{reader.group} has no line of run {run_id}. The log of a manual run is in a file on the "
+            "machine where it was started, and old lines are deleted (LogRetentionDays)"
         )
     out, sleep = stdout_console(), environment.clock().sleep
     while True:
@@ -89,7 +89,7 @@ def logs(stage: str, run_id: str | None, *, follow: bool, to_json: bool) -> None
 def _newest(place: StageLocation) -> str:
     record = next(Runs(place.ledger_table()).newest(), None)
     if record is None:
-        raise CommandError(f"No live run yet, in stage {place.stage}: name a run")
+        raise CommandError(f"There is no live run in stage {place.stage} yet: give the id of a run")
     say(f"run {record.run_id}", style="dim")
     return record.run_id
 

@@ -125,7 +125,7 @@ def _flatten(name: str, value: Any, values: dict[str, str]) -> None:
         case str() | int() | float():
             values[name] = str(value).strip()
         case _:
-            raise UnreadableFileError(f"{name}: must be a text, a number, true, false or a list of texts")
+            raise UnreadableFileError(f"{name}: must be a string, a number, true, false or a list of strings")
 
 
 def read_env(text: str) -> ParameterFile:
@@ -159,7 +159,7 @@ def _contradiction(name: str, one: Binding, other: Binding) -> str:
     """Say that two lines contradict each other, without their values, which may be secret."""
     what = f"{other.key}: line {other.original.line} contradicts line {one.original.line}, which also means {name}"
     is_of_a_campaign = name.startswith("campaigns/")
-    return f"{what}. Give each campaign a prefix of its own" if is_of_a_campaign else f"{what}. Take one of them out"
+    return f"{what}. Give each campaign a prefix of its own" if is_of_a_campaign else f"{what}. Remove one of them"
 
 
 def _name_of(variable: str) -> str | None:
@@ -194,13 +194,13 @@ def warnings_about(file: ParameterFile) -> list[str]:
     domain = file.values.get("email/sender", "").rpartition("@")[2].lower()
     if domain in _FREE_MAILBOXES:
         warnings.append(
-            f"email/sender: {domain} does not let Amazon SES send in its name, so the report would land in spam or be "
-            "refused: take an address of a domain of your own. The recipients may stay: docs/moving.md"
+            f"email/sender: {domain} does not let Amazon SES send in its name, so the report would go to spam or be "
+            "refused: use an address in a domain of your own. Recipients there are fine: docs/moving.md"
         )
     if "DRY_RUN" in file.left_out:
         warnings.append(
-            "DRY_RUN has no effect here: a run is dry unless its event says otherwise, and nothing runs by itself "
-            "until a deploy says Schedules=ON: docs/moving.md"
+            "DRY_RUN has no effect here: a run is dry unless its event says otherwise, and nothing runs on its own "
+            "until you deploy with Schedules=ON: docs/moving.md"
         )
     return warnings + [
         f"{variable} has no effect here, for an .env holds no limits: put {limit} into a TOML file"

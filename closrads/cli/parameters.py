@@ -69,14 +69,14 @@ def push_config(  # noqa: PLR0913 - the command's options
     else:
         _show(path, changes, wanted)
         if verbose and (stay := sorted(there.keys() - wanted.values.keys())):
-            say(f"not in the file, stay as they are: {', '.join(stay)}")
+            say(f"not in the file, so unchanged: {', '.join(stay)}")
         if wanted.left_out:
-            say(f"no parameters, left out: {', '.join(wanted.left_out)}")
+            say(f"left out, not parameters: {', '.join(wanted.left_out)}")
     for warning in warnings_about(wanted):
         say(warning, style="yellow")
     if puts_unasked or not changes or dry_run:
         return 0
-    if not confirm(f"Put {several(len(changes), 'parameter')} below {path}?"):
+    if not confirm(f"Store {several(len(changes), 'parameter')} under {path}?"):
         return FAILED
     _put(store, path, changes, kms_key)
     return 0
@@ -88,10 +88,14 @@ def _settings(path: str, wanted: ParameterFile, there: Mapping[str, str]) -> Set
         return parse_settings(path, {**there, **wanted.values}, {})
     except ConfigError as error:
         is_incomplete = any(problem.endswith("is missing") for problem in error.problems)
-        hint = ": what is missing has to stand in the file, in an .env CLOSRTECH_BASE_URL too" if is_incomplete else ""
+        hint = (
+            ": the file must contain what is missing; for an .env, that includes CLOSRTECH_BASE_URL"
+            if is_incomplete
+            else ""
+        )
         if is_incomplete and wanted.left_out:
-            hint += f". Is one of these misspelt, which stand there and are no parameters? {', '.join(wanted.left_out)}"
-        raise CommandError(f"{error}\nNothing was put{hint}") from None
+            hint += f". Left out, perhaps misspelled: {', '.join(wanted.left_out)}"
+        raise CommandError(f"{error}\nNothing was stored{hint}") from None
 
 
 def _refuse_stray_switches(path: str, wanted: ParameterFile, notices: Sequence[str]) -> None:
@@ -99,7 +103,7 @@ def _refuse_stray_switches(path: str, wanted: ParameterFile, notices: Sequence[s
     names = [f"{path}/{name}" for name in wanted.values]
     refused = [notice for notice in notices if any(name.startswith(f"{notice.partition(': ')[0]}/") for name in names)]
     if refused:
-        raise CommandError("\n".join([*refused, "Nothing was put"]))
+        raise CommandError("\n".join([*refused, "Nothing was stored"]))
     for notice in notices:
         say(notice)
 
@@ -107,12 +111,12 @@ def _refuse_stray_switches(path: str, wanted: ParameterFile, notices: Sequence[s
 def pull_config(stage: str, file: Path | None, *, to_json: bool) -> None:
     """Write a stage's parameters as TOML, or as JSON, with secrets as ***."""
     if file and file.exists():
-        raise CommandError(f"{file} exists: name another file, or remove it")
+        raise CommandError(f"{file} already exists: name another file, or remove it")
     path = parameter_path(stage)
     with waiting("Reading the parameters"):
         there = read_parameters(boto3.client("ssm", config=AWS_CLIENT), path)
     if not there:
-        raise CommandError(f"{path}: there are no parameters. Is that the stage, and the right Region?")
+        raise CommandError(f"There are no parameters under {path}. Are these the right stage and the right Region?")
     text = json.dumps(shown_values(there), indent=2) + "\n" if to_json else as_toml(there)
     if file:
         file.write_text(text)
@@ -128,7 +132,9 @@ def _read(file: Path) -> ParameterFile:
     except UnreadableFileError as error:
         raise UsageError(f"{file}: {error}") from None
     if not found.values:
-        raise UsageError(f"{file}: names no parameter. Its name must end in .toml unless it is an .env")
+        raise UsageError(
+            f"{file}: contains no parameters. A TOML file must be named .toml; any other is read as an .env"
+        )
     return found
 
 
@@ -145,25 +151,25 @@ def read_parameters(store: "SSMClient", path: str) -> dict[str, str]:
 def _show(path: str, changes: list[Difference], wanted: ParameterFile) -> None:
     out = stdout_console()
     if changes:
-        out.print(f"{path}: {len(changes)} to be put", style="bold")
+        out.print(f"{path}: {several(len(changes), 'change')}", style="bold")
         rows = table("parameter", "now", "then")
         for change in changes:
             rows.add_row(*(redact(text) for text in (change.name, *change.display_values)))
         out.print(rows)
     else:
-        out.print(f"{path}: nothing to do: of {several(len(wanted.values), 'parameter')} none differs")
+        out.print(f"{path}: nothing to change in {several(len(wanted.values), 'parameter')}")
 
 
 def _put(store: "SSMClient", path: str, changes: list[Difference], kms_key: str) -> None:
     put_secret = partial(store.put_parameter, KeyId=kms_key) if kms_key else store.put_parameter
     done = 0
     try:
-        with waiting(f"Putting {several(len(changes), 'parameter')}"):
+        with waiting(f"Storing {several(len(changes), 'parameter')}"):
             for change in changes:
                 name, kind = f"{path}/{change.name}", type_of(change.name)
                 put = put_secret if kind.value == ParameterType.SECURE_STRING.value else store.put_parameter
                 put(Name=name, Value=change.after, Type=kind.value, Overwrite=True)
                 done += 1
     finally:
-        rest = "" if done == len(changes) else " Once more puts the rest."
-        say(f"{done} of {len(changes)} put.{rest} A warm function keeps the old ones for five minutes at most.")
+        rest = "" if done == len(changes) else " Run it again to store the rest."
+        say(f"{done} of {len(changes)} stored.{rest} A warm function uses the old values for up to five minutes.")

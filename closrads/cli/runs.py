@@ -86,13 +86,16 @@ def run(event: str, stage: str, options: RunOptions, *, plan_id: str | None = No
         refuse_undo_while_paused(request)
         if settings.paused_since:
             since = f"{settings.paused_since:%Y-%m-%d %H:%M} UTC"
-            say(f"Paused since {since}: nothing new is begun, only what is open is brought to its end", style="yellow")
+            say(
+                f"Paused since {since}: nothing new starts; open changes are only finished or rolled back",
+                style="yellow",
+            )
         is_asked_for = not request.dry_run and not options.yes
         if is_asked_for:
             say(_intent(request, settings, place), style="bold")
         if is_asked_for and request.action is Action.SYNC and not request.plan_id:
             result = _perform_as_shown(content, request, settings, place, options)
-        elif is_asked_for and not confirm("Go on?"):
+        elif is_asked_for and not confirm("Continue?"):
             result = None
         else:
             result = _perform(content, request, place, options)
@@ -121,7 +124,7 @@ def _perform_as_shown(
             _show(preview, place, options)
         as_shown = {**event, "plan_id": preview.plan_id} if preview.plan_id else event
         if not preview.plan_id:
-            say("The plan could not be kept, so the run may do something else; the log says why", style="yellow")
+            say("The plan could not be stored, so the run may do something else; the log says why", style="yellow")
         changing = sum(campaign.adsets_updated for campaign in preview.campaigns)
         if not confirm(f"Carry out this plan, {several(changing, 'change')}, in stage {place.stage}?"):
             return None
@@ -134,7 +137,7 @@ def _perform_as_shown(
 
 def _what_a_live_run_would_lack(request: RunRequest, settings: Settings) -> list[Finding]:
     clock = replace(environment.clock(), remaining=lambda: CALL_SECONDS)
-    with waiting("Looking at the tokens' rights"), logged_to(StringIO()):
+    with waiting("Checking the tokens' permissions"), logged_to(StringIO()):
         return missing_rights(settings.chosen(request.campaigns), settings, clock)
 
 
@@ -142,18 +145,18 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, options: RunOptions, *, 
     """Show what an undo would do, ask, and do it; return the exit status."""
     place = environment.locate_stage(stage)
     with environment.function_environment(place):
-        with waiting("Looking the run up", quiet=options.verbose):
+        with waiting("Looking up the run", quiet=options.verbose):
             record = next(Runs(place.ledger_table()).newest(run_id, run_id), None)
             settings = load_settings()
         refuse_undo_while_paused(RunRequest(Action.UNDO, dry_run))
         if record is None:
-            raise CommandError(f"The ledger of stage {stage} knows no live run {run_id}: {WHERE_IDS_ARE}")
+            raise CommandError(f"There is no live run {run_id} in the ledger of stage {stage}: {WHERE_IDS_ARE}")
         if strangers := [slug for slug in slugs if slug not in record.campaigns]:
             had = ", ".join(record.campaigns)
-            raise UsageError(f"The run did not have {', '.join(strangers)}: it had {had}")
+            raise UsageError(f"The run did not include {', '.join(strangers)}, only {had}")
         enabled = {campaign.slug for campaign in settings.campaigns if campaign.enabled}
         if off := [slug for slug in slugs or record.campaigns if slug not in enabled]:
-            say(f"Switched off, so left as they are: {', '.join(off)}", style="yellow")
+            say(f"Turned off, so left as they are: {', '.join(off)}", style="yellow")
         chosen = [slug for slug in slugs or record.campaigns if slug in enabled]
         if not chosen:
             raise CommandError(
@@ -166,18 +169,18 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, options: RunOptions, *, 
         if dry_run or not preview.success or not changing or not options.to_json:
             _show(preview, place, options)
         if not preview.success:
-            say("Nothing was undone. --campaign leaves out what cannot be undone now", style="red")
+            say("Nothing was undone. Choose with --campaign what can be undone now", style="red")
             return FAILED
         if dry_run or not changing:
             say("Nothing was undone" if dry_run else "There is nothing to undo")
             return 0
-        if not options.yes and not confirm(f"Put {several(changing, 'ad set')} back, in stage {stage}?"):
+        if not options.yes and not confirm(f"Put {several(changing, 'ad set')} back in stage {stage}?"):
             return FAILED
         live = {**event, "dry_run": False}
         result = _perform(live, _request(live, settings), place, options)
     _show(result, place, options)
     if result.success:
-        say(f"The next sync follows the demand again; `{PROGRAM} pause CAMPAIGN` keeps these states", style="dim")
+        say(f"The next sync follows demand again; `{PROGRAM} pause CAMPAIGN` keeps these states", style="dim")
     return 0 if result.success else FAILED
 
 
@@ -209,7 +212,7 @@ def _refuse_without_ledger(request: RunRequest, place: StageLocation) -> None:
         return
     if not (request.dry_run and request.action is Action.SYNC):
         raise CommandError(place.why_no_table)
-    say(f"Without the ledger, so without what earlier runs left: {place.why_no_table}", style="yellow")
+    say(f"Running without the ledger, so without what earlier runs left open: {place.why_no_table}", style="yellow")
 
 
 def _intent(request: RunRequest, settings: Settings, place: StageLocation) -> str:
@@ -220,7 +223,7 @@ def _intent(request: RunRequest, settings: Settings, place: StageLocation) -> st
     mail = f" The report goes to {', '.join(settings.email.recipients)}." if mails and settings.email else ""
     of_plan = f" as of plan {request.plan_id}" if request.plan_id else ""
     what = f"LIVE {request.action}{of_run}{of_plan} in stage {place.stage}{lifted}"
-    return f"{what}: it changes the targeting of ad sets at Meta, of {', '.join(slugs)}.{mail}"
+    return f"{what}: it changes the targeting of ad sets at Meta, in {', '.join(slugs)}.{mail}"
 
 
 def _perform(event: Any, request: RunRequest, place: StageLocation, options: RunOptions) -> RunResult:

@@ -63,7 +63,7 @@ def counted(result: RunResult) -> str:
     if result.left_to:
         return "nothing was done"
     if result.is_paused:
-        return "nothing was begun"
+        return "nothing was started"
     return wording.nothing if result.success else ""
 
 
@@ -99,7 +99,7 @@ def switches(result: RunResult) -> Iterator[str]:
     """Yield what is paused or switched off, and since when."""
     for switch in result.switched_off:
         since = f"since {switch.since:%Y-%m-%d %H:%M} UTC"
-        yield f"Off {since}: {switch.slug}" if switch.slug else f"Paused {since}: nothing new is begun"
+        yield f"Off {since}: {switch.slug}" if switch.slug else f"Paused {since}: nothing new starts"
 
 
 def footline(result: RunResult, stage: str, *, is_kept: bool) -> str:
@@ -111,7 +111,7 @@ def footline(result: RunResult, stage: str, *, is_kept: bool) -> str:
     kept = ", in the history" if is_kept else ""
     mail = "no mail" if result.mail is MailOutcome.NOT_ASKED else f"mail {result.mail.replace('_', ' ')}"
     if result.mail_refused:
-        mail += f", but SES refuses {', '.join(result.mail_refused)}"
+        mail += f", but SES refused {', '.join(result.mail_refused)}"
     return f"{approval}Run {result.run_id}{kept} · {mail} · {several(result.graph.round_trips, 'call')} to Meta"
 
 
@@ -131,7 +131,9 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
         if campaign.unreadable_states:
             notes.append(f"no state is removed, because these cannot be read: {', '.join(campaign.unreadable_states)}")
         if beyond := [adset.name for adset in campaign.reaching_beyond]:
-            said = "may be shown outside the states, until its Locations in Ads Manager no longer reach more people"
+            said = (
+                "may be shown outside the states: turn off in Ads Manager, under Locations, that it reaches more people"
+            )
             notes.append(f"{said}: {', '.join(beyond)}")
         notes += _of_damping(campaign)
         notes += _of_opt_outs(campaign)
@@ -161,7 +163,7 @@ def _of_damping(campaign: SyncReport) -> Iterator[str]:
         alike[each.is_wanted, each.since, each.due].append(each.state)
     for (is_wanted, since, due), codes in alike.items():
         what, done = ("wanted", "added") if is_wanted else ("unwanted", "removed")
-        yield f"waiting: {', '.join(codes)}: {what} since {since}, to be {done} on {due} if that lasts"
+        yield f"waiting: {', '.join(codes)}: {what} since {since}, to be {done} on {due} if it stays so"
     if campaign.counts_anew:
         yield "the ledger's count of days could not be read, so it starts again"
 

@@ -77,8 +77,8 @@ def resume(slug: str | None, stage: str) -> None:
             switch.put(store, path, stop=False)
     out = stdout_console()
     if since:
-        warm = "" if slug is None else ", which a warm function learns within five minutes"
-        out.print(f"Resumed: {switch.what}, paused {since}. The next run goes on{warm}")
+        warm = "" if slug is None else "; a warm function notices within five minutes"
+        out.print(f"Resumed: {switch.what}, paused {since}. The next run continues{warm}")
     else:
         out.print(f"Not paused: {switch.what}")
     if slug is not None and (still := _Switch.of(None, stage).since(store, path)):
@@ -104,7 +104,7 @@ def _refuse_incomplete(path: str, wanted: Mapping[str, str]) -> None:
     try:
         parse_settings(path, wanted, {})
     except ConfigError as error:
-        raise CommandError(f"{error}\nNothing was resumed: a run would refuse that") from None
+        raise CommandError(f"{error}\nNothing was resumed, because every run would refuse these parameters") from None
 
 
 def _at_work(slug: str | None, stage: str, there: Mapping[str, str]) -> list[str]:

@@ -154,14 +154,14 @@ def _message_and_status(error: Exception) -> tuple[str, int]:
         case CommandError():
             status = error.status
         case EventError():
-            message, status = f"The event is not understood:\n{error}", BAD_USAGE
+            message, status = f"The event is invalid:\n{error}", BAD_USAGE
         case ConfigError():
-            message = f"{error}\n`doctor` tells more; `push-config` puts parameters"
+            message = f"{error}\n`doctor` says more; `push-config` stores parameters"
         case NoCredentialsError() | NoRegionError():
             pass
         case ClientError():
             is_missing = error.response["Error"]["Code"] == "ValidationError" and "does not exist" in message
-            message = f"AWS refuses: {error}. {DEPLOY_FIRST if is_missing else CHECK_CREDENTIALS}"
+            message = f"AWS refused: {error}. {DEPLOY_FIRST if is_missing else CHECK_CREDENTIALS}"
         case BotoCoreError():
             message = f"AWS cannot be reached: {error}. Check the network and this shell's AWS_ variables"
         case OSError():
@@ -171,7 +171,7 @@ def _message_and_status(error: Exception) -> tuple[str, int]:
         case _:
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}:{place.lineno}"
-            message = one_line(f"Unexpected {type(error).__name__} at {where}: {error}. This is a defect of CLOSRADS")
+            message = one_line(f"Unexpected {type(error).__name__} at {where}: {error}. This is a bug in CLOSRADS")
     is_unconfigured = any(isinstance(cause, NoCredentialsError | NoRegionError) for cause in _causes(error))
     if is_unconfigured and SET_CREDENTIALS not in message:
         message = f"{message.rstrip('.')}. {SET_CREDENTIALS}"

@@ -94,11 +94,11 @@ def _setup(stage: str) -> Setup:
         settings = parse_settings(place.path, there, os.environ)
     for name in (VERIFY_TOKEN, APP_SECRET):
         if name not in there:
-            raise CommandError(f"{place.path}/{name} is missing: put it with `push-config`; docs/webhook.md")
+            raise CommandError(f"{place.path}/{name} is missing: store it with `push-config`; docs/webhook.md")
     app_id, app_token = _app_token()
     if settings.app_secret != Secret(app_token.reveal().partition("|")[2]):
         said = f"The app token has another secret than {place.path}/{APP_SECRET}: each push would be refused"
-        raise CommandError(f"{said}. Take both from the same app, and put the secret with `push-config`")
+        raise CommandError(f"{said}. Take both from the same app, and store the secret with `push-config`")
     return Setup(url, settings, Secret(_trimmed(there[VERIFY_TOKEN])), app_id, app_token)
 
 
@@ -109,7 +109,7 @@ def _url(stage: str) -> str:
     urls: Iterator[str] = (each["OutputValue"] for each in outputs if each["OutputKey"] == "WebhookUrl")
     if url := next(urls, ""):
         return url
-    raise CommandError(f"The stack {name} takes no pushes: deploy it with Webhook=true; docs/webhook.md")
+    raise CommandError(f"The stack {name} has no webhook: deploy it with Webhook=true; docs/webhook.md")
 
 
 def _app_token() -> tuple[str, Secret]:
@@ -118,11 +118,11 @@ def _app_token() -> tuple[str, Secret]:
     if not text and is_interactive():
         text = typer.prompt("App token: the app's id, |, and the app secret", hide_input=True, err=True)
     if not text:
-        raise CommandError(f"Nobody is there to ask for the app token: give it by the variable {APP_TOKEN}")
+        raise CommandError(f"This is not a terminal, so set the app token in the variable {APP_TOKEN}")
     token = Secret(text.strip())
     if not (found := re.fullmatch(r"(\d+)\|\S+", token.reveal())):
         raise CommandError(
-            "That is no app token: it is the app's id, |, and the app secret, of “App settings”, “Basic”"
+            "That is not an app token, which is the app's id, |, and the app secret, from “App settings”, “Basic”"
         )
     return found[1], token
 
@@ -138,7 +138,9 @@ def _subscribe(setup: Setup) -> Iterator[State]:
     }
     problem = _problem(lambda: setup.of_app().post(f"{setup.app_id}/subscriptions", params))
     if problem:
-        yield State("app", f"{problem}. Meta calls the URL at once: is the stack deployed, and the verify token put?")
+        yield State(
+            "app", f"{problem}. Meta calls the URL at once: is the stack deployed, and the verify token stored?"
+        )
         return
     for account, api in setup.of_accounts().items():
         path = f"{account}/subscribed_apps"
@@ -205,5 +207,5 @@ def _show(setup: Setup, states: list[State], *, to_json: bool) -> int:
             rows.add_row(state.what, state.problem or "is subscribed")
         out.print(rows)
     if not healthy:
-        say("What is not subscribed is subscribed by `webhook subscribe`; docs/webhook.md", style="red")
+        say("Subscribe the rest with `webhook subscribe`; docs/webhook.md", style="red")
     return 0 if healthy else FAILED

@@ -9,7 +9,7 @@ from closrads.domain.results import Result, RunResult
 LABELS = {
     Result.UPDATED: "updated",
     Result.UNCHANGED: "unchanged",
-    Result.SKIPPED_PREFLIGHT: "skipped before the run",
+    Result.SKIPPED_PREFLIGHT: "skipped in pre-flight",
     Result.NEEDS_ATTENTION: "needs attention",
     Result.NOT_ACTIVE: "not active now",
     Result.ENDED: "ended",
@@ -60,7 +60,7 @@ _OF_RECHECK = {
     Result.UNCHANGED: "still healthy",
     Result.REVERTED: "put back",
     Result.SKIPPED_PREFLIGHT: "broken again",
-    Result.DEFERRED: "not looked at",
+    Result.DEFERRED: "not checked",
 }
 _OF_UNDO = {
     Result.UPDATED: "put back",
@@ -70,20 +70,20 @@ _OF_UNDO = {
     Result.DEFERRED: "deferred",
 }
 WORDINGS = {
-    Action.SYNC: Wording(LABELS, COUNTED, "nothing to change", "It has no active ad set."),
+    Action.SYNC: Wording(LABELS, COUNTED, "nothing to change", "no active ad set"),
     Action.RECHECK: Wording(
         LABELS | _OF_RECHECK,
         COUNTED | _OF_RECHECK,
         "nothing to put back",
-        "There was nothing to look at again.",
-        "+ and − are what that run had added and taken away",
+        "nothing to check again",
+        "+ and − show what that run had added and removed",
     ),
     Action.UNDO: Wording(
-        LABELS | _OF_UNDO | {Result.SKIPPED_PREFLIGHT: "skipped before the undo"},
+        LABELS | _OF_UNDO | {Result.SKIPPED_PREFLIGHT: "skipped in pre-flight"},
         COUNTED | _OF_UNDO,
         "nothing to put back",
-        "There was nothing to put back.",
-        "+ and − are what the undo adds and takes away",
+        "nothing to put back",
+        "+ and − show what the undo adds and removes",
     ),
 }
 _DONE = frozenset({"updated", "put back"})

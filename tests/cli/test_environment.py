@@ -148,12 +148,12 @@ class TestStage:
         assert bare.aws.requests == []
         monkeypatch.setattr(completion, "ROOT", tmp_path)
 
-        assert "/closrads/pord: there are no parameters" in call("pull-config", "--stage", "pord").stderr
+        assert "There are no parameters under /closrads/pord" in call("pull-config", "--stage", "pord").stderr
 
     def test_prod_is_the_default(self, bare: Sandbox, call: Call) -> None:
         """It is what runs every day."""
         assert bare.aws.requests == []
-        assert "/closrads/prod: there are no parameters" in call("pull-config").stderr
+        assert "There are no parameters under /closrads/prod" in call("pull-config").stderr
 
 
 def test_what_is_entered_is_left_again(business: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -297,21 +297,21 @@ class TestChanges:
         result = call("history", "--run", "nope", *more)
 
         assert result.exit_code == 1
-        assert "at the foot of each report" in result.stderr
+        assert "at the end of each report" in result.stderr
 
     def test_an_unknown_campaign(self, call: Call) -> None:
         """More likely a slip than a campaign without runs: those that there are are named."""
         result = call("history", "--campaign", "nope")
 
         assert result.exit_code == 2
-        assert "no campaign nope: there are mortgage, truckers, veterans" in result.stderr
+        assert "no campaign nope, only mortgage, truckers, veterans" in result.stderr
 
     def test_a_campaign_that_the_run_did_not_have(self, call: Call) -> None:
         """The run is known, and so is what it had."""
         result = call("history", "--run", live_run(call, TRUCKERS), "--campaign", "veterans")
 
         assert result.exit_code == 2
-        assert "did not have veterans: it had truckers" in result.stderr
+        assert "did not include veterans, only truckers" in result.stderr
 
     def test_a_run_and_a_day(self, call: Call) -> None:
         """One of the two says all."""

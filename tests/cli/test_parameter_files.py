@@ -74,7 +74,7 @@ class TestEnv:
         ("variable", "said"),
         [
             ("VETERANS_CLOSRTECH_CAMPAIGN", "Give each campaign a prefix of its own"),
-            ("CLOSRTECH_PASSWORD", "Take one of them out"),
+            ("CLOSRTECH_PASSWORD", "Remove one of them"),
         ],
     )
     def test_a_line_that_was_copied_and_changed(self, variable: str, said: str) -> None:

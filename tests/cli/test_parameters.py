@@ -83,7 +83,7 @@ class TestPush:
         assert "VND_VETERAN_LEADS" in result.stdout
         assert "***" in result.stdout
         assert "left out" not in result.stdout
-        assert result.stderr.splitlines()[0] == "no parameters, left out: DRY_RUN"
+        assert result.stderr.splitlines()[0] == "left out, not parameters: DRY_RUN"
 
     def test_a_dry_run_puts_nothing(self, legacy: Path, sandbox: Sandbox) -> None:
         """Whatever else is said."""
@@ -96,7 +96,7 @@ class TestPush:
         result = run("push-config", legacy)
 
         assert (result.exit_code, puts(sandbox)) == (0, 9)
-        assert "nothing to do" in result.output
+        assert "nothing to change" in result.output
 
     def test_what_the_file_does_not_name_stays(self, legacy: Path, tmp_path: Path, sandbox: Sandbox) -> None:
         """And is mentioned on demand only: a file may be about one campaign of hundreds."""
@@ -108,8 +108,8 @@ class TestPush:
         result = run("push-config", more, "--yes")
 
         assert puts(sandbox) == 10
-        assert "stay as they are: campaigns/veterans/closrtech_campaign" in told.stderr
-        assert "stay as they are" not in told.stdout + result.output
+        assert "so unchanged: campaigns/veterans/closrtech_campaign" in told.stderr
+        assert "so unchanged" not in told.stdout + result.output
         lines = result.stdout.splitlines()
         assert [line.split()[0] for line in lines if line.strip("─ ")] == [
             "/closrads/sandbox:",
@@ -131,7 +131,7 @@ class TestPush:
         for said in (
             "fb_ad_account_id: must be act_",
             "fb_campain_ids: is not a parameter of this system: did you mean campaigns/veterans/fb_campaign_ids?",
-            "Nothing was put: what is",
+            "Nothing was stored: the file must contain what is",
         ):
             assert said in result.stderr
 
@@ -144,7 +144,7 @@ class TestPush:
 
         assert (result.exit_code, puts(sandbox)) == (1, 0)
         assert "campaigns/veterans/closrtech_campaign: is missing" in result.stderr
-        assert f"no parameters? {stray}, DRY_RUN" in result.stderr
+        assert f"perhaps misspelled: {stray}, DRY_RUN" in result.stderr
 
     def test_a_campaign_that_does_not_exist_is_not_stopped(
         self, legacy: Path, tmp_path: Path, sandbox: Sandbox
@@ -158,7 +158,7 @@ class TestPush:
 
         assert (result.exit_code, puts(sandbox)) == (1, 9)
         assert "campaigns/vetrans: has nothing but `enabled`" in result.stderr
-        assert "did you mean veterans?\nNothing was put" in result.stderr
+        assert "did you mean veterans?\nNothing was stored" in result.stderr
 
     def test_a_switch_that_is_misspelt_already_is_mentioned(
         self, legacy: Path, tmp_path: Path, sandbox: Sandbox
@@ -180,7 +180,7 @@ class TestPush:
         result = run("push-config", legacy, "--yes")
 
         assert puts(sandbox) == 0
-        assert "Nothing was put\n" in result.stderr
+        assert "Nothing was stored\n" in result.stderr
 
     def test_nobody_to_ask(self, legacy: Path, sandbox: Sandbox) -> None:
         """A script has to say that it means it."""
@@ -215,17 +215,17 @@ class TestPush:
         result = run("push-config", legacy, "--yes")
 
         assert result.exit_code == 1
-        assert "4 of 9 put. Once more puts the rest" in result.stderr
-        assert "AWS refuses" in result.stderr
+        assert "4 of 9 stored. Run it again to store the rest" in result.stderr
+        assert "AWS refused" in result.stderr
         sandbox.aws.clear_faults()
-        assert "5 of 5 put" in run("push-config", legacy, "--yes").stderr
+        assert "5 of 5 stored" in run("push-config", legacy, "--yes").stderr
 
     @pytest.mark.parametrize(
         ("text", "said"),
         [
             (None, "some.env cannot be read: no such file or directory"),
-            ("", "names no parameter"),
-            ("just a note\n", "names no parameter"),
+            ("", "contains no parameters"),
+            ("just a note\n", "contains no parameters"),
             ("FB_ACCESS_TOKEN=a\nA_FB_CAMPAIGN_ID=1\nA_FB_CAMPAIGN_IDS=2\n", "some.env: A_FB_CAMPAIGN_IDS: line 3"),
             ("FB_ACCESS_TOKEN=a\nA_FB_CAMPAIGN_ID=1\nA_FB_CAMPAIGN_ID=2\n", "some.env: A_FB_CAMPAIGN_ID: line 3"),
         ],
@@ -299,7 +299,7 @@ class TestPull:
 
         assert run("pull-config", file).exit_code == 0
         assert 'fb_access_token = "***"' in file.read_text()
-        assert "nothing to do" in run("push-config", file).output
+        assert "nothing to change" in run("push-config", file).output
         assert puts(sandbox) == 9
 
     def test_without_a_file_it_is_printed(self, legacy: Path) -> None:
@@ -313,7 +313,7 @@ class TestPull:
         result = run("pull-config", tmp_path / "out.toml")
 
         assert result.exit_code == 1
-        assert "/closrads/sandbox: there are no parameters" in result.stderr
+        assert "There are no parameters under /closrads/sandbox" in result.stderr
         assert list(tmp_path.iterdir()) == [legacy]
 
     def test_nothing_is_overwritten(self, legacy: Path) -> None:

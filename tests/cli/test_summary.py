@@ -87,7 +87,7 @@ def test_ad_sets_that_are_shown_outside_their_states_stand_in_one_note() -> None
     run = result(adset("Broad", reaches_beyond=True), adset("Narrow", reaches_beyond=True), adset("Third"))
     (campaign,) = summary.campaigns(run)
 
-    said = "may be shown outside the states, until its Locations in Ads Manager no longer reach more people"
+    said = "may be shown outside the states: turn off in Ads Manager, under Locations, that it reaches more people"
     assert campaign.notes == (f"{said}: Broad, Narrow",)
 
 
@@ -115,7 +115,7 @@ def test_the_first_line_of_a_paused_run() -> None:
     paused = SwitchedOff(datetime(2026, 5, 3, tzinfo=UTC))
     run = replace(result(switched_off=paused), switched_off=(paused,))
 
-    assert summary.headline(run) == "Live run, sync: nothing was begun, in 1.5 s"
+    assert summary.headline(run) == "Live run, sync: nothing was started, in 1.5 s"
 
 
 def test_the_first_line_of_a_run_without_ad_sets() -> None:
@@ -158,7 +158,7 @@ def test_a_refused_recipient_is_named() -> None:
     """Beside what became of the mail for the others."""
     one = replace(result(), mail=MailOutcome.SENT, mail_refused=("buyer@example.test",))
 
-    assert "mail sent, but SES refuses buyer@example.test" in summary.footline(one, "prod", is_kept=True)
+    assert "mail sent, but SES refused buyer@example.test" in summary.footline(one, "prod", is_kept=True)
 
 
 def test_what_earlier_runs_left_is_told() -> None:

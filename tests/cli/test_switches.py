@@ -32,7 +32,7 @@ class TestPause:
 
         assert value(business, "campaigns/veterans/enabled") == "false"
         assert value(business, "paused") is None
-        assert "Paused: campaign veterans of stage sandbox begins nothing new" in said.stdout
+        assert "Paused: campaign veterans of stage sandbox starts nothing new" in said.stdout
 
     def test_it_says_what_is_at_work_and_when_that_ends(self, call: Call, business: Sandbox) -> None:
         """The lease ends when the run has certainly ended; commands have the real clock."""
@@ -57,7 +57,7 @@ class TestPause:
         said = call("pause")
 
         assert said.exit_code == 0
-        assert "Paused already, since 2026-05-04 10:30 UTC: stage sandbox" in said.stdout
+        assert "Already paused since 2026-05-04 10:30 UTC: stage sandbox" in said.stdout
         assert [each.operation for each in business.aws.requests].count("PutParameter") == puts
 
     def test_an_unknown_campaign(self, call: Call, business: Sandbox) -> None:
@@ -89,7 +89,7 @@ class TestResume:
         said = call("resume")
 
         assert (said.exit_code, value(business, "paused")) == (0, "false")
-        assert "Resumed: stage sandbox, paused since 2026-05-04 10:30 UTC. The next run goes on" in said.stdout
+        assert "Resumed: stage sandbox, paused since 2026-05-04 10:30 UTC. The next run continues" in said.stdout
         assert "Still off: campaign truckers, since 2026-05-04 10:30 UTC" in said.stdout
 
     def test_one_campaign(self, call: Call, business: Sandbox) -> None:

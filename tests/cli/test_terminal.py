@@ -67,7 +67,7 @@ class TestErrors:
         monkeypatch.setattr(terminal, "is_interactive", lambda: True)
         monkeypatch.setattr("typer.confirm", interrupted)
         with pytest.raises(typer.Exit) as ended, terminal.report_errors():
-            terminal.confirm("Go on?")
+            terminal.confirm("Continue?")
 
         assert ended.value.exit_code == 130
         assert "Stopped" in capsys.readouterr().err

@@ -86,7 +86,7 @@ def test_status_only_reads(deployed: Sandbox, call: Call) -> None:
     result = on(call, "status")
 
     assert result.exit_code == 1
-    assert result.output.count("is not subscribed") == 4  # the app, two accounts, and the hint
+    assert result.output.count("is not subscribed") == 3  # the app and two accounts
     assert deployed.meta.writes == []
 
 

@@ -37,7 +37,7 @@ _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold
 
 def doctor(stage: str, *, to_json: bool) -> int:
     """Run all checks, show their findings, and return the exit status."""
-    with waiting("Looking at the parameters, CLOSRTECH, Meta, SES, the ledger and the stack"):
+    with waiting("Checking the parameters, CLOSRTECH, Meta, SES, the ledger and the stack"):
         findings = run_checks(stage)
     healthy = not any(finding.verdict is Verdict.FAILED for finding in findings)
     if to_json:

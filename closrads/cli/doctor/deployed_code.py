@@ -30,10 +30,10 @@ def check_code(function: str, clients: Clients) -> Iterator[Finding]:
     here = _ours(checksums_of(ROOT))
     when = one_line(found["Configuration"]["LastModified"])[: len("2026-11-28")]
     if differing := sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name)):
-        said = f"of {when} is not what is here: {summarize_names(differing)} differ"
-        yield warning(NAME, said, "deploy what is here: README, “Go live”; or check out what is deployed")
+        said = f"of {when} differs from this folder in {summarize_names(differing)}"
+        yield warning(NAME, said, "deploy this folder: README, “Go live”; or check out what is deployed")
     else:
-        yield ok(NAME, f"of {when} is what is here")
+        yield ok(NAME, f"of {when} is the code in this folder")
 
 
 def packed_checksums(end: bytes) -> dict[str, int]:

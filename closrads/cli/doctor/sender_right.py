@@ -41,7 +41,7 @@ def check_sender_right(place: StageLocation, sender: str, clients: Clients) -> I
         if allowed == ANY:
             yield ok(name, "the function may send as any identity, as it must in the SES sandbox")
         else:
-            said = f"the function may send as {allowed} only, and in the SES sandbox it needs the recipients' as well"
+            said = f"the function may send as {allowed} only, and in the SES sandbox it needs the recipients' too"
             yield failed(name, f"{said}: no report is sent", f"allow any until the account is out of it: {deploy}'*'")
         return
     identities = identities_of(sender)

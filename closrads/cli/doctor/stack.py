@@ -25,7 +25,7 @@ _SCHEDULES_OF_FLEET = {"FleetRunDaily": "schedule daily run"}
 """The workflow does its own rechecks, and the function's schedules are off."""
 _QUEUES = {
     "MissedRuns": ("runs that a schedule could not start", "start them by hand, a sync before its recheck"),
-    "FailedRuns": ("runs that failed, or that Lambda never began", "do what the alarm LostRun says"),
+    "FailedRuns": ("runs that failed, or that Lambda never started", "do what the alarm LostRun says"),
     "LostPushes": (
         "notices of Meta whose recheck failed again and again",
         "do what the alarm RunFailed says, then purge it",
@@ -158,13 +158,13 @@ def check_alerts(topic: str, clients: Clients) -> Iterator[Finding]:
     confirmed = [_recipient(each) for each in found if each["SubscriptionArn"].startswith("arn:")]
     pending = [_recipient(each) for each in found if each["SubscriptionArn"] == PENDING]
     confirm = (
-        "have it confirmed by the link in the mail from AWS; if that is gone, subscribe once more: aws sns subscribe "
+        "follow the link in the email from AWS; if it is gone, subscribe again: aws sns subscribe "
         f"--topic-arn {topic} --protocol email --notification-endpoint ADDRESS"
     )
     if not confirmed and not pending:
-        yield warning(name, "nobody gets the alarms", f"deploy with AlertEmail=ADDRESS; {confirm}")
+        yield warning(name, "nobody receives the alarms", f"deploy with AlertEmail=ADDRESS; {confirm}")
     elif not confirmed:
-        yield warning(name, f"nobody gets the alarms: not confirmed by {summarize_names(pending)}", confirm)
+        yield warning(name, f"nobody receives the alarms: not confirmed by {summarize_names(pending)}", confirm)
     elif pending:
         said = f"the alarms go to {summarize_names(confirmed)}; not confirmed by {summarize_names(pending)}"
         yield warning(name, said, confirm)

@@ -69,16 +69,16 @@ def test_the_same_code(call: Call, serve: Serve, tmp_path: Path, monkeypatch: py
     serve(Reply(206, whole))
 
     assert found(call)[1]["deployed code"] == {
-        "check": "deployed code", "verdict": "ok", "said": "of 2026-05-01 is what is here", "remedy": "",
+        "check": "deployed code", "verdict": "ok", "said": "of 2026-05-01 is the code in this folder", "remedy": "",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda folder: (folder / "closrads/sync.py").write_text("old"), "closrads/sync.py differ"),
-        (lambda folder: (folder / "handler.py").unlink(), "handler.py differ"),
-        (lambda folder: (folder / "data/old.json").write_text("{}"), "data/old.json differ"),
+        (lambda folder: (folder / "closrads/sync.py").write_text("old"), "closrads/sync.py"),
+        (lambda folder: (folder / "handler.py").unlink(), "handler.py"),
+        (lambda folder: (folder / "data/old.json").write_text("{}"), "data/old.json"),
     ],
     ids=["changed", "new here", "gone here"],
 )
@@ -89,8 +89,8 @@ def test_other_code(call: Call, serve: Serve, tmp_path: Path, change: Callable[[
     status, findings = found(call)
 
     assert (status, findings["deployed code"]["verdict"]) == (0, "warning")
-    assert findings["deployed code"]["said"] == f"of 2026-05-01 is not what is here: {said}"
-    assert "deploy what is here" in findings["deployed code"]["remedy"]
+    assert findings["deployed code"]["said"] == f"of 2026-05-01 differs from this folder in {said}"
+    assert "deploy this folder" in findings["deployed code"]["remedy"]
 
 
 @pytest.mark.parametrize(

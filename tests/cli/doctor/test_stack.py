@@ -175,7 +175,7 @@ def test_nobody_gets_the_alarms(
     status, findings = found(call)
 
     assert (status, findings["alerts"]["verdict"]) == (0, "warning")
-    assert findings["alerts"]["said"].startswith("nobody gets the alarms")
+    assert findings["alerts"]["said"].startswith("nobody receives the alarms")
     assert (ON_CALL in findings["alerts"]["said"]) is (confirmed is False)
     assert TOPIC in findings["alerts"]["remedy"]
 

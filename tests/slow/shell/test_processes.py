@@ -39,7 +39,7 @@ def test_a_reader_that_goes_away(legacy: Path, sandbox: Sandbox) -> None:
     done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own program
     os.close(theirs)
 
-    assert "9 of 9 put" in done.stderr
+    assert "9 of 9 stored" in done.stderr
     assert puts(sandbox) == 9
 
 
