@@ -564,7 +564,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         refuse_implausible(decisions, campaign.limits, run.request.force)
     except PlanRefusedError:
         if done.completed:  # or these few would be taken for all
-            left = withhold([each for each in decisions if each.is_change], "").results
+            left = withhold([each for each in decisions if each.is_change]).results
             yield _with_results(report, done, decisions, left)
         raise
     decisions = hold(remaining(decisions, done.completed), _still_open(report))

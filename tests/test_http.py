@@ -1,4 +1,4 @@
-"""Bodies are read to their end, within a size and a time; `tests/slow/http/test_limits.py` holds a real server to them."""
+"""Bodies are read to their end, within a size and a time; `tests/slow/http/test_limits.py` has real servers."""
 
 from collections.abc import Callable
 from io import BytesIO

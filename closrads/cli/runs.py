@@ -246,8 +246,8 @@ def _perform(event: Any, request: RunRequest, place: StageLocation, options: Run
         except KeyboardInterrupt:
             _stop(request, path, file)
         finally:
-            for failure in failures:
-                say(f"The report was not mailed: {failure}", style="red")
+            for why in failures:
+                say(f"The report was not mailed: {why}", style="red")
             say(f"log: {path}", style="dim")
 
 

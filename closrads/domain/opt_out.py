@@ -1,8 +1,8 @@
 """PURE: which ad sets are left alone because a pattern of `skip_adsets` matches their name.
 
 Patterns are those of Python's `fnmatch`: `*` for any text, `?` for one character, `[ab]` for one of several. Case does
-not matter, nor do repeated blanks, nor how an accented letter is encoded (a name copied from a file on a Mac may have the
-letter and the accent apart): changing an ad set that should be left alone is worse than leaving one too many.
+not matter, nor do repeated blanks, nor how an accented letter is encoded (a name copied from a file on a Mac may have
+the letter and the accent apart): changing an ad set that should be left alone is worse than leaving one too many.
 """
 
 from collections.abc import Iterable, Sequence

@@ -192,7 +192,10 @@ class _EventReader:
 
     def _plan_id(self) -> str:
         wanted = "a plan's id, 16 of the characters 0 to 9 and a to f: it is at the end of a dry run's report"
-        return self._value("plan_id", wanted, lambda value: isinstance(value, str) and _PLAN_ID.fullmatch(value)) or ""
+        return (
+            self._value("plan_id", wanted, lambda value: isinstance(value, str) and bool(_PLAN_ID.fullmatch(value)))
+            or ""
+        )
 
     def _refuse_plan(self, request: RunRequest) -> None:
         """Add a problem if the request cannot approve a plan."""

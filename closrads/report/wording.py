@@ -536,8 +536,8 @@ PLAN_STALE = Kind(
         f"Forward this mail to {OPERATOR}: what differs is at its end.",
         "To have it done before the next daily run, make a new plan and approve that.",
     ),
-    "This run has made none of these changes; an earlier one may have. The daily run needs no approval: the next one sets "
-    "the states of its day.",
+    "This run has made none of these changes; an earlier one may have. The daily run needs no approval: the next one "
+    "sets the states of its day.",
 )
 """Of a plan that has become another one, so that nothing of it was begun; nothing has failed."""
 PLAN_STALE_TEXT = "was not updated, for the changes are no longer those that were approved"
