@@ -28,7 +28,7 @@ READS = {
         "known_tier", "newest_changes",
     },
     "Leases": {"is_held", "holder_of", "last_sync"},
-    "Runs": {"exists", "newest", "opened", "parts"},
+    "Runs": {"exists", "newest", "opened", "progress"},
 }  # fmt: skip
 
 
