@@ -14,7 +14,7 @@ from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.request import Action
 from closrads.domain.results import Result
 from closrads.domain.targeting import without_computed
-from closrads.errors import SyncFailed
+from closrads.errors import LedgerError, SyncFailed
 from closrads.facebook_client import republish_ads
 from closrads.ledger.changes import Ledger
 from closrads.rollout import recovery
@@ -441,6 +441,159 @@ def test_the_pause_of_an_ad_that_a_finished_change_did_not_touch_is_not_looked_u
     assert "activities" not in {call.kind for call in world.meta.operations}
 
 
+SICK, OFF = replace(AD, effective_status="WITH_ISSUES"), replace(AD, status="PAUSED", effective_status="PAUSED")
+BROKEN = "Ad “Video” (601): WITH_ISSUES: Meta gives no reason"
+V, S, B = ChangeState.VERIFIED, ChangeState.SUPERSEDED, ChangeState.ROLLED_BACK
+W, P, X = ChangeState.WRITTEN, ChangeState.PREPARED, ChangeState.ROLLBACK_FAILED
+ADS_BROKEN, DIFFERENT = RollbackReason.ADS_BROKEN, RollbackReason.STORED_DIFFERENTLY
+
+
+def seen(state: ChangeState, key: str, ad: Ad = AD, name: str = "", **more: Any) -> recovery._Seen:
+    """Return a change from Texas to Florida in a state, and what its ad set shows now."""
+    targeting = {"geo_locations": {"regions": [{"key": key, "name": name}]}}
+    now = AdSetSnapshot("501", "Broad", "900", "ACTIVE", targeting, (ad,))
+    return recovery._Seen(change_in(state), replace(now, **more), ())
+
+
+class TestTakeOver:
+    """From which state an open change goes on, and why it is put back."""
+
+    @pytest.mark.parametrize(
+        ("found", "state", "reason", "issues"),
+        [
+            (seen(P, FLORIDA), W, None, ()),
+            (seen(W, FLORIDA), W, None, ()),
+            (seen(W, FLORIDA, SICK), W, ADS_BROKEN, (BROKEN,)),
+            (seen(W, TEXAS), W, RollbackReason.ALREADY_BACK, ()),
+            (seen(W, TEXAS, SICK), W, ADS_BROKEN, (BROKEN,)),
+            (seen(X, FLORIDA), ChangeState.ROLLING_BACK, ADS_BROKEN, ()),
+            (seen(W, "3853"), W, None, ("Somebody changed its states meanwhile: they stay as they are now",)),
+            (seen(W, FLORIDA, effective_status="ARCHIVED"), S, None, ("The ad set is ARCHIVED now",)),
+        ],
+    )
+    def test_each_course(
+        self, found: recovery._Seen, state: ChangeState, reason: RollbackReason | None, issues: tuple[str, ...]
+    ) -> None:
+        """Each with what the report says of it."""
+        run = recovery._take_over(found)
+
+        assert (run.state, run.reason, run.issues) == (state, reason, issues)
+        assert run.is_foreign is ("3853" in str(found.now.targeting))
+
+    def test_a_key_that_means_another_state_is_put_back(self) -> None:
+        """As Meta stored it so; with a broken ad, that is why, for an undo must not be refused for good."""
+        plain = recovery._take_over(seen(W, FLORIDA, name="Texas"))
+        sick = recovery._take_over(seen(W, FLORIDA, SICK, name="Texas"))
+
+        assert (plain.reason, sick.reason) == (DIFFERENT, ADS_BROKEN)
+        assert "Texas" in plain.issues[0]
+        assert sick.issues == (*plain.issues, BROKEN)
+
+    @pytest.mark.parametrize(
+        ("known", "is_broken", "reason"),
+        [
+            (None, False, ADS_BROKEN),
+            (DIFFERENT, False, DIFFERENT),
+            (DIFFERENT, True, ADS_BROKEN),
+            (RollbackReason.ALREADY_BACK, False, ADS_BROKEN),
+        ],
+    )
+    def test_what_an_earlier_run_had_against_it_stands(
+        self, known: RollbackReason | None, reason: RollbackReason, *, is_broken: bool
+    ) -> None:
+        """Unless an ad is broken now; that it was back already is no reason to write."""
+        change = replace(change_in(ChangeState.ROLLING_BACK), reason=known)
+
+        assert recovery._reason_to_restore(change, ADS_BROKEN, is_broken=is_broken) is reason
+
+
+class TestWhyToRestore:
+    """Why a recheck puts regions back."""
+
+    @pytest.mark.parametrize(
+        ("found", "why"),
+        [
+            (seen(V, FLORIDA), 0),
+            (seen(V, FLORIDA, OFF), 0),
+            (seen(V, FLORIDA, SICK), 1),
+            (seen(B, TEXAS, SICK), 1),
+            (seen(B, TEXAS), 0),
+            (seen(B, FLORIDA), 1),
+            (seen(B, FLORIDA, SICK), 2),
+            (seen(V, "3853", SICK), 1),
+            (seen(S, "3853", SICK), 0),
+            (seen(S, FLORIDA, SICK), 1),
+            (seen(V, FLORIDA, SICK, effective_status="ARCHIVED"), 0),
+            (seen(V, FLORIDA, SICK, end_time=START, read_at=START), 0),
+        ],
+    )
+    def test_only_for_a_broken_ad_or_a_late_write(self, found: recovery._Seen, why: int) -> None:
+        """Where somebody else has set the regions, the ads are protected once; what has ended is left alone."""
+        late = "The states that had been rolled back are there again: Meta has done the write late"
+
+        assert recovery._why_to_restore(found) in {0: {()}, 1: {(BROKEN,), (late,)}, 2: {(late, BROKEN)}}[why]
+
+    def test_the_newest_change_whose_regions_are_in_place_is_looked_at(self) -> None:
+        """A later one that was put back has not broken its ads; without any in place, it is the newest."""
+        older, newest = replace(change_in(V), run_id="older"), replace(change_in(B), after=region("3853"))
+        oldest = replace(older, run_id="oldest")
+
+        there = replace(seen(V, FLORIDA), change=newest).of_change_in_place([older, oldest])
+        gone = replace(seen(V, "3861"), change=newest).of_change_in_place([older, oldest])
+
+        assert (there.change, gone.change) == (older, newest)
+
+
+class TestTold:
+    """What a recheck and a recovery say of an ad set."""
+
+    @pytest.mark.parametrize(
+        ("ad", "known", "result", "issues"),
+        [
+            (AD, {}, Result.UNCHANGED, 0),
+            (SICK, {}, Result.UNCHANGED, 1),
+            (OFF, {}, Result.UNCHANGED, 1),
+            (OFF, {"501": frozenset({"601"})}, Result.UNCHANGED, 0),
+            (OFF, {"501": frozenset({"602"})}, Result.UNCHANGED, 1),
+            (replace(AD, unreadable="no row"), {}, Result.UNVERIFIED, 1),
+        ],
+    )
+    def test_what_is_left_as_it_is(self, ad: Ad, known: dict[str, frozenset[str]], result: Result, issues: int) -> None:
+        """A pause that nobody can explain is told once."""
+        found = seen(V, FLORIDA, ad)
+
+        told = recovery._rechecked(replace(found.run, findings=found.findings), known)
+
+        assert (told.result, len(told.issues)) == (result, issues)
+        assert all("601" in issue for issue in told.issues)
+
+    @pytest.mark.parametrize(
+        ("state", "is_recorded", "restored", "recovered"),
+        [
+            (B, True, Result.REVERTED, ChangeState.ROLLING_BACK),
+            (B, False, Result.UNVERIFIED, ChangeState.ROLLING_BACK),
+            (X, True, Result.ROLLBACK_FAILED, X),
+            (X, False, Result.ROLLBACK_FAILED, X),
+            (S, True, Result.SUPERSEDED, ChangeState.ROLLING_BACK),
+            (ChangeState.ROLLING_BACK, False, Result.UNVERIFIED, ChangeState.ROLLING_BACK),
+            (ChangeState.ROLLING_BACK, True, Result.UNVERIFIED, ChangeState.ROLLING_BACK),
+        ],
+    )
+    def test_what_was_put_back(
+        self, state: ChangeState, restored: Result, recovered: ChangeState, *, is_recorded: bool
+    ) -> None:
+        """A failed rollback is one whatever the ledger knows; all else counts only once it is recorded."""
+        run = seen(ChangeState.ROLLING_BACK, TEXAS).run.with_issues("said", "said")
+        run = replace(run, state=state, unrecorded=None if is_recorded else LedgerError("The ledger is gone"))
+
+        told, (recorded, issues) = recovery._restored(run), recovery._state_and_issues(run)
+
+        assert (told.result, recorded) == (restored, recovered)
+        assert told.issues == (("said",) if is_recorded else ("said", "The ledger is gone"))
+        assert (issues[0], len(issues)) == ("said", 2 - is_recorded)
+        assert is_recorded or issues[1].endswith("The ledger is gone")
+
+
 class TestDue:
     """When a recheck tries a failed rollback again."""
 
@@ -450,6 +603,15 @@ class TestDue:
     def test_each_time_after_twice_as_long(self, failed_after: float, now: float, *, due: bool) -> None:
         """Hours since the change was prepared: every try is a write, which may break again what it mends."""
         change = change_in(ChangeState.ROLLBACK_FAILED, failed_after)
+
+        assert is_due(change, START + timedelta(hours=now)) is due
+
+    @pytest.mark.parametrize(
+        ("back_after", "now", "due"), [(1, 1.99, False), (1, 2, True), (9, 12.99, False), (9, 13, True)]
+    )
+    def test_ads_that_broke_again_wait_four_hours_at_most(self, back_after: float, now: float, *, due: bool) -> None:
+        """A rollback was proven before: the write does not break them each time."""
+        change = change_in(ChangeState.ROLLED_BACK, back_after)
 
         assert is_due(change, START + timedelta(hours=now)) is due
 
