@@ -1,6 +1,7 @@
 """What is reckoned before a wave is begun: the time and the quota it may take, compared with what it takes."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
@@ -174,6 +175,20 @@ class TestRoom:
         assert (room.size, room.never) == (0, True)
         assert "takes 66 points" in room.why_none
         assert api.quota.seconds_until(59) == 0
+
+    def test_what_an_unknown_tier_may_not_allow_is_said_with_the_figures(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Once Meta does not tell the tier; others of the campaign may need less."""
+        api = job(world).api
+        monkeypatch.setattr(type(api.quota), "seconds_until", lambda *_: math.inf)
+        monkeypatch.setattr(type(api), "prove_tier", lambda *_: False)
+
+        room = reserve_capacity(api, [adset(9), adset(1)], WAIT)
+
+        assert (room.size, room.never) == (0, True)
+        assert "takes 66 points" in room.why_none
+        assert "the access tier of act_111 allows so many could not be found out" in room.why_none
 
     def test_what_does_not_fit_together_may_fit_alone(self, world: World) -> None:
         """The first is begun, whatever comes behind it."""

@@ -9,17 +9,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.plan import decide
+from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Result
-from closrads.errors import ClosradsError, LedgerError, MetaInvalidError, MetaObjectError
-from closrads.rollout.change_run import WRITES_AT_ONCE
-from closrads.rollout.rollout import Caution
+from closrads.errors import (
+    ClosradsError,
+    ConfigError,
+    LedgerError,
+    MetaFatalError,
+    MetaInvalidError,
+    MetaObjectError,
+    MetaRateLimitError,
+    PausedError,
+)
+from closrads.meta.graph import GraphApi
+from closrads.rollout import rollout
+from closrads.rollout.change_run import WRITES_AT_ONCE, Job
+from closrads.rollout.rollout import Caution, withhold
 from closrads.rollout.wave import Outcome
+from closrads.state_mapper import build_fb_regions
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.meta.quota import use_case
 from sandbox.server import Reply
 from tests.business import Business
-from tests.ledger_world import RECHECK, entries, only_reads
-from tests.world import LIVE, MORTGAGE_1, World, ids
+from tests.ledger_world import EARLIER, RECHECK, entries, ledger, only_reads
+from tests.log_lines import logged
+from tests.world import LIVE, MORTGAGE_1, START, World, ids
 
 GOOD = Result.UPDATED
 BAD = (Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED)
@@ -38,6 +54,18 @@ def refused(code: int, subcode: int | None = None) -> Outcome:
     return outcome(Result.FAILED, kind("Meta refuses it", code=code, subcode=subcode))
 
 
+ADSET = AdSetSnapshot("501", "Broad", "900", "ACTIVE", {"geo_locations": {"regions": [{"key": "3886"}]}})
+CHANGE = decide(ADSET, build_fb_regions(["FL"]), ())
+INVALID, FATAL = MetaInvalidError("Meta refuses it"), MetaFatalError("Meta blocks it")
+THROTTLED = MetaRateLimitError("Meta is busy")
+STOPPED_BEFORE = "The campaign was stopped before its turn"
+
+
+def job_on(world: World) -> Job:
+    """Return a job on the veterans."""
+    return Job("veterans", EARLIER, Action.SYNC, world.api(), ledger(world), 0, lambda: None)
+
+
 def cautious(*history: Sequence[Result | Outcome], wave_size: int = 25) -> Caution:
     """Return the caution after these waves, of which none but the last may have stopped it."""
     caution = Caution(wave_size)
@@ -45,6 +73,98 @@ def cautious(*history: Sequence[Result | Outcome], wave_size: int = 25) -> Cauti
         assert caution.stop == ""
         caution = caution.after([outcome(each) if isinstance(each, Result) else each for each in wave])
     return caution
+
+
+class TestEndings:
+    """What becomes of those whose turn did not come."""
+
+    def test_a_campaign_that_is_withheld(self) -> None:
+        """Each ad set is held, and the campaign says why."""
+        ending = withhold([CHANGE], "Refused")
+
+        (found,) = ending.results.values()
+        assert (found.result, found.issues) == (Result.HELD, ("The campaign was stopped before its turn",))
+        assert (ending.stopped, ending.paused) == ("Refused", None)
+
+    def test_a_pause(self) -> None:
+        """A person wanted it: it is no failure."""
+        pause = PausedError("Everything is paused", START)
+
+        ending = rollout._not_begun({}, [CHANGE], pause)
+
+        (found,) = ending.results.values()
+        assert (found.result, found.issues) == (Result.DEFERRED, ("Everything is paused",))
+        assert (ending.stopped, ending.paused) == ("", pause)
+
+    def test_a_switch_that_cannot_be_read(self) -> None:
+        """Not to know whether it may go on is a failure."""
+        error = ConfigError(["closrads/dev/enabled: cannot be read"])
+
+        ending = rollout._not_begun({}, [CHANGE], error)
+
+        (found,) = ending.results.values()
+        assert (found.result, ending.stopped, ending.paused) == (Result.HELD, f"Stopped: {error}", None)
+
+    @pytest.mark.parametrize(
+        ("errors", "stop", "expected"),
+        [
+            ([None, INVALID], "", (Result.DEFERRED, "", "")),
+            ([None, THROTTLED], "", (Result.DEFERRED, "Meta is busy", "")),
+            ([None, THROTTLED, FATAL], "", (Result.HELD, STOPPED_BEFORE, "Stopped: Meta blocks it")),
+            ([LedgerError("gone")], "", (Result.HELD, STOPPED_BEFORE, "Stopped: gone")),
+            ([THROTTLED], "Stopped: half", (Result.HELD, STOPPED_BEFORE, "Stopped: half")),
+            ([FATAL], "Stopped: half", (Result.HELD, STOPPED_BEFORE, "Stopped: half")),
+        ],
+    )
+    def test_what_an_error_means_for_the_rest(
+        self, errors: list[ClosradsError | None], stop: str, expected: tuple[Result, str, str]
+    ) -> None:
+        """Nothing, or that it waits, or that the campaign is stopped; what the rules say comes before an error."""
+        assert rollout._consequence(errors, stop) == expected
+
+
+class TestRestrictions:
+    """Whether the ad account's audience controls are why Meta refused."""
+
+    @pytest.mark.parametrize(
+        ("found", "may_be"),
+        [
+            (outcome(GOOD), False),
+            (outcome(Result.UNVERIFIED, INVALID), False),
+            (outcome(Result.FAILED), False),
+            (outcome(Result.FAILED, FATAL), False),
+            (outcome(Result.FAILED, INVALID), True),
+            (outcome(Result.FAILED, MetaObjectError("no", code=100)), False),
+            (outcome(Result.FAILED, MetaObjectError("no", code=2641)), True),
+        ],
+    )
+    def test_which_refusals_they_may_explain(self, found: Outcome, *, may_be: bool) -> None:
+        """Of a reason that is an ad set's own only that a location is restricted."""
+        assert rollout._may_be_restricted(found) is may_be
+
+    def test_they_are_read_once_and_only_for_a_refusal(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
+    ) -> None:
+        """What cannot be read explains nothing, and is not asked for again."""
+        answers: list[Any] = [MetaFatalError("no right"), {"excluded_geo_locations": {"regions": [{"key": "3852"}]}}]
+        asked: list[str] = []
+
+        def read(api: GraphApi) -> Any:
+            asked.append(api.ad_account_id)
+            if isinstance(answer := answers[len(asked) - 1], MetaFatalError):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(rollout, "read_audience_controls", read)
+        no, yes = (rollout._Restrictions(job_on(world)) for _ in range(2))
+        bad = outcome(Result.FAILED, INVALID)
+
+        assert no.explain([CHANGE], [outcome(GOOD)]) == ""
+        assert asked == []
+        assert [no.explain([CHANGE], [outcome(GOOD), bad]), no.explain([CHANGE], [bad])] == ["", ""]
+        assert (asked, logged(log, "meta.no_account_controls", "error")) == (["act_111"], [("no right",)])
+        assert "Stopped: The audience controls of the ad account exclude FL" in yes.explain([CHANGE], [bad])
+        assert len(asked) == 2
 
 
 class TestCaution:
