@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from closrads.domain.changes import ChangeState
-from closrads.domain.drift import Drift
+from closrads.domain.drift import Drift, Trace
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Result, SyncReport
 from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
+from closrads.redaction import Secret
 from closrads.rollout import drift
 from closrads.rollout.drift import with_drift
 from sandbox.meta import Breakage, Operation, faults
@@ -401,3 +402,17 @@ class TestFleet:
 
         assert "Changed by somebody else" not in mail(world)
         assert VETERANS
+
+
+@pytest.mark.parametrize(("spare", "points", "is_read"), [(0, 0, True), (-0.5, 0, False), (60, 1, False)])
+def test_it_is_only_looked_for_with_time_and_quota_to_spare(
+    world: World, monkeypatch: pytest.MonkeyPatch, spare: float, points: float, *, is_read: bool
+) -> None:
+    """To the last second: what was changed has to be reported, whoever else has changed it."""
+    api = world.api()
+    monkeypatch.setattr(type(api.quota), "seconds_until", lambda *_: points)
+    world.time.deadline = world.time.seconds() + drift.SPARED_SECONDS + spare
+    found = Trace("501", Drift(), START, None, ())
+
+    assert drift._read_log(api, Secret("token"), [found]) == ([] if is_read else (), "")
+    assert [call.kind for call in world.meta.operations] == ["activities"] * is_read
