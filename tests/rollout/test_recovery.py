@@ -417,6 +417,20 @@ def test_what_can_never_be_written_back_keeps_no_other_ad_set_from_it(
     ]
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_only_a_recheck_that_nobody_asked_for_waits_with_a_failed_rollback(
+    world: World, adset: str, *, waits: bool
+) -> None:
+    """Any other run tries again at once."""
+    change = left_behind(world, adset, F)
+    change = replace(change, prepared_at=change.changed_at - timedelta(hours=1))
+    working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
+
+    (found,) = recovery.recover(replace(working, spaces_attempts=waits), [change], 5)
+
+    assert found.state is (F if waits else B)
+
+
 def test_what_has_just_been_read_is_not_read_again(world: World, adset: str) -> None:
     """A daily run knows its ad sets before it looks for ads that broke since."""
     change = left_behind(world, adset, ChangeState.VERIFIED)
@@ -529,8 +543,9 @@ class TestWhyToRestore:
     def test_only_for_a_broken_ad_or_a_late_write(self, found: recovery._Seen, why: int) -> None:
         """Where somebody else has set the regions, the ads are protected once; what has ended is left alone."""
         late = "The states that had been rolled back are there again: Meta has done the write late"
+        expected: list[list[tuple[str, ...]]] = [[()], [(IS_SICK,), (late,)], [(late, IS_SICK)]]
 
-        assert recovery._why_to_restore(found) in [[()], [(IS_SICK,), (late,)], [(late, IS_SICK)]][why]
+        assert recovery._why_to_restore(found) in expected[why]
 
     def test_the_newest_change_whose_regions_are_in_place_is_looked_at(self) -> None:
         """A later one that was put back has not broken its ads; without any in place, it is the newest."""
