@@ -6,16 +6,26 @@ from typing import Any
 
 import pytest
 
-from closrads.domain.adsets import LONG_AGO
-from closrads.domain.changes import ChangeState, RevertStreak
+from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackReason
 from closrads.domain.plan import Decision, decide
 from closrads.domain.request import Action
 from closrads.domain.results import Result
 from closrads.domain.targeting import _build_new_targeting
-from closrads.errors import PausedError
+from closrads.errors import (
+    ClosradsError,
+    LedgerError,
+    LedgerItemTooLargeError,
+    MetaError,
+    MetaInvalidError,
+    MetaObjectError,
+    MetaRateLimitError,
+    MetaTransientError,
+    PausedError,
+)
 from closrads.ledger.changes import Ledger
-from closrads.rollout.change_run import Job
-from closrads.rollout.wave import _Switches, apply_wave
+from closrads.rollout.change_run import Job, begin
+from closrads.rollout.wave import _not_begun, _not_done, _outcome, _Switches, apply_wave, common_reason
 from closrads.state_mapper import build_fb_regions
 from sandbox.aws import DROPPED
 from sandbox.meta import Breakage, Operation, faults
@@ -100,6 +110,98 @@ class TestReadAgain:
         world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset")
 
         assert apply_wave(job(world), wave)[adset].result.result is Result.UPDATED
+
+
+INVALID, THROTTLED = MetaInvalidError("Meta refuses it", code=100), MetaRateLimitError("Meta is busy")
+TRANSIENT, TOO_LARGE = MetaTransientError("no answer"), LedgerItemTooLargeError("too large")
+GONE = LedgerError("The ledger is gone")
+S = ChangeState
+ADSET = AdSetSnapshot("501", "Broad", "900", "ACTIVE", {"geo_locations": {"regions": [{"key": TEXAS}]}})
+DECISION = decide(ADSET, build_fb_regions(["FL"]), ())
+
+
+class TestOutcome:
+    """What the end of one change means for its ad set, and for the others."""
+
+    @pytest.mark.parametrize(
+        ("state", "more", "result", "is_isolated"),
+        [
+            (S.VERIFIED, {}, Result.UPDATED, True),
+            (S.ROLLED_BACK, {"reason": RollbackReason.ADS_BROKEN}, Result.REVERTED, False),
+            (S.ROLLED_BACK, {"reason": RollbackReason.ADS_BROKEN, "refusals": (INVALID,)}, Result.REVERTED, False),
+            (S.ROLLED_BACK, {"reason": RollbackReason.NOT_CONFIRMED, "refusals": (INVALID,)}, Result.REVERTED, True),
+            (
+                S.ROLLED_BACK,
+                {"reason": RollbackReason.NOT_CONFIRMED, "refusals": (INVALID, TRANSIENT)},
+                Result.REVERTED,
+                False,
+            ),
+            (S.ROLLBACK_FAILED, {"reason": RollbackReason.ADS_BROKEN}, Result.ROLLBACK_FAILED, False),
+            (S.REPUBLISHED, {}, Result.UNVERIFIED, False),
+            (S.SUPERSEDED, {}, Result.SUPERSEDED, False),
+        ],
+    )
+    def test_each_end(self, state: ChangeState, more: dict[str, Any], result: Result, *, is_isolated: bool) -> None:
+        """A refused re-publish is that ad set's own trouble, if Meta has answered."""
+        change = Change("veterans", EARLIER, Action.SYNC, ADSET, ADSET.targeting, S.WRITTEN, START, START)
+        run = replace(begin(change, ADSET), state=state, issues=("said", "said", "more"), **more)
+
+        found, unrecorded = (_outcome(DECISION, each) for each in (run, replace(run, unrecorded=GONE)))
+
+        assert (found.result.result, found.result.issues) == (result, ("said", "more"))
+        assert (found.is_isolated, found.error) == (is_isolated, run.error)
+        assert unrecorded.is_isolated is is_isolated
+        assert unrecorded.error is (run.error or GONE)
+        if state is S.ROLLBACK_FAILED:
+            assert unrecorded.result == found.result
+        else:
+            assert unrecorded.result.result is Result.UNVERIFIED
+            assert unrecorded.result.issues[2:] == ("The ledger does not know how it ended: The ledger is gone",)
+
+    @pytest.mark.parametrize(
+        ("error", "result", "passed_on", "is_temporary"),
+        [
+            (INVALID, Result.FAILED, True, False),
+            (THROTTLED, Result.DEFERRED, True, True),
+            (TRANSIENT, Result.FAILED, True, True),
+            (TOO_LARGE, Result.FAILED, False, False),
+        ],
+    )
+    def test_what_was_not_begun(
+        self, error: ClosradsError, result: Result, *, passed_on: bool, is_temporary: bool
+    ) -> None:
+        """A targeting that is too large for the ledger says nothing of the others."""
+        done = _not_done(DECISION, error)
+
+        assert (done.result.result, done.result.issues) == (result, (str(error),))
+        assert (done.error, done.transient_error) == (error if passed_on else None, None)
+        if isinstance(error, MetaError):
+            assert _not_begun(DECISION, error) == replace(done, transient_error=error if is_temporary else None)
+
+    @pytest.mark.parametrize(
+        ("error", "reason"),
+        [
+            (MetaInvalidError("no", code=100, subcode=1885), (100, "1885")),
+            (MetaObjectError("no", code=100), None),
+            (THROTTLED, None),
+            (None, None),
+        ],
+    )
+    def test_what_equal_refusals_have_in_common(
+        self, error: ClosradsError | None, reason: tuple[int | None, str] | None
+    ) -> None:
+        """Meta's codes, if the reason is not one ad set's own."""
+        assert common_reason(error, "Broad") == reason
+
+    def test_without_a_subcode_ids_and_names_do_not_part_equal_refusals(self) -> None:
+        """All the other words have to be the same, and the code."""
+        said = ("Broad (501) has no “Pixel”", "Narrow (502) has no “Tag”", "Broad (501) is too “Broad”")
+        one, same, another = (
+            common_reason(MetaInvalidError(text), name)
+            for text, name in zip(said, ("Broad", "Narrow", "Broad"), strict=True)
+        )
+
+        assert one == same != another
 
 
 class TestSwitches:
