@@ -400,8 +400,10 @@ def test_what_can_never_be_written_back_keeps_no_other_ad_set_from_it(
     changes = [left_behind(world, each, ChangeState.WRITTEN) for each in adsets]
     working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
     why, late = "Too many ads for the access tier", "Too little time"
+    asked: list[str] = []
 
     def capacity(_: object, queue: Sequence[AdSetSnapshot], __: float) -> Capacity:
+        asked.append(queue[0].id)
         if queue[0].id == huge:
             return Capacity(0, why, never=True)
         return Capacity(0, late) if queue[0].id == others[1] else Capacity(1)
@@ -415,6 +417,7 @@ def test_what_can_never_be_written_back_keeps_no_other_ad_set_from_it(
         (others[0], ChangeState.VERIFIED, ()),
         *[(others[1], ChangeState.WRITTEN, (late,))] * 2,
     ]
+    assert asked == [huge, *others]  # there is no more time for the others than for the first
 
 
 @pytest.mark.parametrize("waits", [False, True])
