@@ -420,6 +420,23 @@ def test_what_can_never_be_written_back_keeps_no_other_ad_set_from_it(
     assert asked == [huge, *others]  # there is no more time for the others than for the first
 
 
+def test_one_that_cannot_be_looked_up_keeps_no_other_from_its_end(world: World, adset: str) -> None:
+    """Whichever comes first, in a recovery and in a recheck."""
+    adsets = [adset, world.adset("Two")]
+    begun = [left_behind(world, each, ChangeState.WRITTEN) for each in adsets]
+    working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
+    world.meta.fail(faults.OBJECT_MISSING, on=lambda call: (call.method, call.path) == ("GET", adset), times=None)
+
+    one, two = recovery.recover(working, begun, 5)
+    ended = [replace(change, state=V) for change in begun]
+    first, second = recovery.recheck(working, ended, 5, {}, dry_run=True)
+
+    assert (one.state, two.state) == (ChangeState.WRITTEN, V)
+    assert one.issues[0].startswith("It could not be looked up at Meta: ")
+    assert (first.result, second.result) == (Result.UNVERIFIED, Result.UNCHANGED)
+    assert first.issues[0].startswith("Its ads could not be read: ")
+
+
 @pytest.mark.parametrize("waits", [False, True])
 def test_only_a_recheck_that_nobody_asked_for_waits_with_a_failed_rollback(
     world: World, adset: str, *, waits: bool
