@@ -12,7 +12,7 @@ import pytest
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.request import Action
-from closrads.domain.results import Result
+from closrads.domain.results import Recovery, Result
 from closrads.domain.targeting import without_computed
 from closrads.errors import LedgerError, SyncFailed
 from closrads.facebook_client import republish_ads
@@ -539,6 +539,12 @@ class TestTakeOver:
 
         assert recovery._reason_to_restore(change, ADS_BROKEN, is_broken=is_broken) is reason
 
+    def test_an_ad_that_is_broken_now_is_why_it_is_put_back(self) -> None:
+        """Whatever an earlier run had against it."""
+        change = replace(change_in(ChangeState.ROLLING_BACK), reason=DIFFERENT)
+
+        assert recovery._take_over(replace(seen(W, FLORIDA, SICK), change=change)).reason is ADS_BROKEN
+
 
 class TestWhyToRestore:
     """Why a recheck puts regions back."""
@@ -578,8 +584,76 @@ class TestWhyToRestore:
         assert (there.change, gone.change) == (older, newest)
 
 
+class TestRecheck:
+    """What a recheck makes of what it has found."""
+
+    @pytest.mark.parametrize(
+        ("found", "hours", "spaced", "result", "issues"),
+        [
+            (seen(V, FLORIDA), 0, True, Result.UNCHANGED, ()),
+            (seen(V, FLORIDA, SICK), 1, True, Result.REVERTED, (IS_SICK,)),
+            (seen(V, "3853", SICK), 0, True, Result.SUPERSEDED, (IS_SICK,)),
+            (seen(B, TEXAS, SICK), 1, True, Result.SKIPPED_PREFLIGHT, (IS_SICK,)),
+            (seen(B, TEXAS, SICK), 0, True, Result.REVERTED, (IS_SICK,)),
+            (seen(B, TEXAS, SICK), 1, False, Result.REVERTED, (IS_SICK,)),
+            (seen(V, FLORIDA, replace(AD, unreadable="no row")), 0, True, Result.UNVERIFIED, ("no row",)),
+        ],
+    )
+    def test_in_a_dry_run(  # noqa: PLR0913 - a row of the table
+        self,
+        world: World,
+        found: recovery._Seen,
+        hours: float,
+        result: Result,
+        issues: tuple[str, ...],
+        *,
+        spaced: bool,
+    ) -> None:
+        """Only what was put back less than its interval ago waits, and only if nobody has asked for the recheck."""
+        change = replace(found.change, prepared_at=START - timedelta(hours=hours), is_reported=True)
+        working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
+        working = replace(working, spaces_attempts=spaced)
+
+        (told,) = recovery.recheck(working, [change], 5, {}, dry_run=True, now={"501": found.now})
+
+        assert told.result is result
+        assert len(told.issues) == len(issues)
+        assert all(part in issue for part, issue in zip(issues, told.issues, strict=True))
+        assert told.is_reported is (result is Result.SKIPPED_PREFLIGHT)
+
+    @pytest.mark.parametrize(
+        ("state", "is_reported", "marked"), [(B, True, [False]), (B, False, []), (V, True, []), (V, False, [])]
+    )
+    def test_what_is_well_again_may_be_told_anew(
+        self,
+        world: World,
+        monkeypatch: pytest.MonkeyPatch,
+        state: ChangeState,
+        marked: list[bool],
+        *,
+        is_reported: bool,
+    ) -> None:
+        """Nothing is written for all the others, at each recheck of a day."""
+        found = seen(state, TEXAS if state is B else FLORIDA)
+        written: list[bool] = []
+        monkeypatch.setattr(Ledger, "mark_reported", lambda _, __, *, is_reported=True: written.append(is_reported))
+        working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
+        change = replace(found.change, is_reported=is_reported)
+
+        recovery.recheck(working, [change], 5, {}, dry_run=False, now={"501": found.now})
+
+        assert written == marked
+
+
 class TestTold:
     """What a recheck and a recovery say of an ad set."""
+
+    @pytest.mark.parametrize("is_reported", [True, False])
+    def test_what_is_open(self, *, is_reported: bool) -> None:
+        """As it was found, and whether a report has told of it: a failed rollback is no news each time."""
+        (told,) = recovery.report_open([replace(change_in(F), is_reported=is_reported)])
+
+        assert told == Recovery(EARLIER, "501", "Broad", F, F, (), is_reported=is_reported)
 
     @pytest.mark.parametrize(
         ("ad", "known", "result", "issues"),
