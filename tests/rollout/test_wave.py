@@ -176,7 +176,9 @@ class TestOutcome:
         assert (done.result.result, done.result.issues) == (result, (str(error),))
         assert (done.error, done.transient_error) == (error if passed_on else None, None)
         if isinstance(error, MetaError):
-            assert _not_begun(DECISION, error) == replace(done, transient_error=error if is_temporary else None)
+            begun = _not_begun(DECISION, error)
+            assert begun.transient_error is (error if is_temporary else None)
+            assert replace(begun, transient_error=None) == done
 
     @pytest.mark.parametrize(
         ("error", "reason"),
