@@ -19,9 +19,9 @@ class Drift:
     removed: tuple[str, ...] = ()
     """Both relative to the result of our last change; both empty if that change itself was superseded."""
     by: str = ""
-    """The actor's name in Meta's activity log; empty if unknown."""
+    """The names in Meta's activity log, the last actor's last; empty if unknown."""
     at: datetime | None = None
-    """When it was changed; None if unknown."""
+    """When it was last changed; None if unknown."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by", one_line(self.by, MAX_NAME_CHARS))
@@ -114,11 +114,20 @@ def attributed(found: Trace, edits: Iterable[TargetingEdit], app_id: str) -> Dri
     """
     rows = (row for row in edits if row.adset_id == found.adset_id and _is_within(found, row.at))
     # What our own changes have written is no news; with our app known, any other row of ours is a late one.
-    others = (row for row in rows if not (_is_ours(row, found.ours, app_id) and _is_at_work(row.at, found.ours)))
+    others = [row for row in rows if not (_is_ours(row, found.ours, app_id) and _is_at_work(row.at, found.ours))]
     last = max(others, key=lambda row: row.at, default=None)
     if last is None:
         return found.drift if found.until else None
-    return None if _is_ours(last, found.ours, app_id) else replace(found.drift, by=last.name, at=last.at)
+    if _is_ours(last, found.ours, app_id):
+        return None
+    # The log does not tell who did what of it, so nobody is blamed alone for what several have done.
+    people = [row.name for row in sorted(others, key=lambda row: row.at) if not _is_ours(row, found.ours, app_id)]
+    return replace(found.drift, by=_listed([name for name in people if name != last.name] + [last.name]), at=last.at)
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = dict.fromkeys(filter(None, names)) or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _own(changes: Iterable[Change], run_id: str | None) -> Change | None:

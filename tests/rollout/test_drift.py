@@ -86,6 +86,15 @@ class TestDrift:
             "it has today's states again" in mail(world)
         )
 
+    def test_nobody_is_blamed_alone_for_what_two_have_done(self, world: World, adset: str) -> None:
+        """The log does not tell who added which state."""
+        edited(world, adset, "FL OH GA", by=TOOL)
+        edited(world, adset, "FL OH GA UT")
+
+        tomorrow(world)
+
+        assert "Example Bid Tool and Jane Example added GA, UT in Broad" in mail(world)
+
     def test_who_did_it_is_unknown(self, world: World, adset: str) -> None:
         """The token may not read the log: the run goes as ever, and the change itself is told."""
         edited(world, adset, "FL GA")
