@@ -541,9 +541,10 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     last = _last_recheck(run, job)
     restored, previous = _rechecked(campaign, run, job, previous, adsets, last, done)
     done = replace(done, completed={**done.completed, **restored})
-    report = replace(report, token_ends=_iso(last.token_ends if last else None))
+    report = replace(report, token_ends=_iso(last.token_ends if last else None), adsets=tuple(done.completed.values()))
+    yield report
     unexplained = follow_up_pauses(job, previous.unexplained, adsets, dry_run=run.request.dry_run)
-    report = replace(report, unexplained=unexplained, adsets=tuple(done.completed.values()))
+    report = replace(report, unexplained=unexplained)
     yield report
     report, history = _damped(campaign, run, job, report, previous)
     waiting = frozenset(region["key"] for region in build_fb_regions(history.waiting if history else ()))
@@ -729,7 +730,11 @@ def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known so fa
         for each in results
         if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED}
     }
-    return restored, job.ledger.previous_outcomes(job.campaign)
+    try:
+        return restored, job.ledger.previous_outcomes(job.campaign)
+    except LedgerError as error:  # what was put back must be reported, and is not touched again by this run
+        logger.warning("ledger.outcomes_unread", extra={"campaign": job.campaign, "error": str(error)})
+        return restored, previous
 
 
 def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done: Completed) -> Iterator[SyncReport]:

@@ -652,7 +652,10 @@ class TestWantedAndRunning:
         none = report_of(replace(VETERANS, adsets=(), active_states=(), campaign_errors=("x",)))
         runs = report_of(replace(VETERANS, active_states=(), adsets=(), campaign_errors=("x",), states_before=("FL",)))
 
+        few = report_of(replace(VETERANS, adsets=(replace(UPDATED, result=Result.REVERTED),), campaign_errors=("x",)))
+
         assert "Wanted today (2): FL, GA\nRunning now: as before; this run did not look\n" in mail.text
+        assert "Wanted today (2): FL, GA\nRunning now: as before; this run did not look\n" in few.text
         assert "Wanted today" not in none.text
         assert "Wanted today: not known\nRunning now (1): FL\n" in runs.text
 

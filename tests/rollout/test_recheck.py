@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from closrads import config
-from closrads.domain.changes import ChangeState, RevertStreak
+from closrads.domain.changes import ChangeState, RevertStreak, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.results import MailOutcome
 from closrads.errors import LedgerError, SyncFailed
@@ -264,6 +264,48 @@ class TestBrokenSince:
         assert [(each["name"], each["result"]) for each in adsets] == [("Broken", "reverted"), ("Well", "held")]
         assert [(each["missing"], len(each["extra"])) for each in adsets] == [(["OH"], 1), (["OH"], 10)]
         assert "Running now (11): AK, AL, AR, AZ, CA, CO, CT, DE, FL, GA, TX" in world.sandbox.aws.mails[-1].text
+
+
+    def test_what_was_put_back_is_told_whatever_the_ledger_does_then(self, world: World) -> None:
+        """What it knows of the others was read before."""
+        world.campaign("FL")
+        broken, well = world.adset("Broken"), world.adset("Well")
+        world.run(LIVE)
+        later(world, 1800)
+        world.meta.meta_breaks(world.meta.ads_of(broken)[0].id)
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "OH": 5}
+        read = Ledger.previous_outcomes
+
+        def fail_once(ledger: Ledger, slug: str) -> Any:
+            if world.meta.states(broken) == {"TX"}:
+                fails.undo()
+                raise LedgerError("The ledger cannot be read")
+            return read(ledger, slug)
+
+        with pytest.MonkeyPatch.context() as fails:
+            fails.setattr(Ledger, "previous_outcomes", fail_once)
+            result = result_of(world, LIVE)
+
+        assert {each["name"]: each["result"] for each in result["campaigns"][0]["adsets"]} == {
+            "Broken": "reverted", "Well": "updated",
+        }  # fmt: skip
+        assert (world.meta.states(broken), world.meta.states(well)) == ({"TX"}, {"FL", "OH"})
+
+    def test_what_was_put_back_is_told_although_the_run_ends_right_after(self, world: World) -> None:
+        """The ledger does not let it forget an old pause that is over."""
+        world.campaign("FL")
+        broken = world.adset("Broken")
+        world.run(LIVE)
+        later(world, 1800)
+        world.meta.meta_breaks(world.meta.ads_of(broken)[0].id)
+        pause = UnexplainedPause(broken, "Broken", {"1": "Gone"}, world.time.clock.now())
+        ledger(world).keep_unexplained("veterans", pause)
+
+        with patch.object(Ledger, "forget_unexplained", side_effect=LedgerError("The ledger cannot be written")):
+            (campaign,) = result_of(world, LIVE)["campaigns"]
+
+        assert "The ledger cannot be written" in campaign["errors"][0]
+        assert [each["result"] for each in campaign["adsets"]] == ["reverted"]
 
 
 class TestBrokenAgain:
