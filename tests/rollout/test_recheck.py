@@ -265,7 +265,6 @@ class TestBrokenSince:
         assert [(each["missing"], len(each["extra"])) for each in adsets] == [(["OH"], 1), (["OH"], 10)]
         assert "Running now (11): AK, AL, AR, AZ, CA, CO, CT, DE, FL, GA, TX" in world.sandbox.aws.mails[-1].text
 
-
     def test_what_was_put_back_is_told_whatever_the_ledger_does_then(self, world: World) -> None:
         """What it knows of the others was read before."""
         world.campaign("FL")

@@ -49,6 +49,7 @@ class Clause(StrEnum):
     # at the end of each run
     TOLD = "what is not as it should be is named in the run's mail, or was named before and nothing else was said since"
     TRUTHFUL = "no mail calls an ad set updated, unchanged or restored whose state is otherwise"
+    WHERE_TOLD = "of an ad set that was put back, a sync's result tells that it targets its states from before"
     STOP_TOLD = "a mail says that everything is paused, and which campaigns are off"
     ACCOUNT_TOLD = "a mail says, once of each campaign, for what reason Meta refuses the writes of an ad account"
     LEARNING_TOLD = "the mail of a sync or an undo says, once, how many ad sets start Meta's learning phase anew"
@@ -593,6 +594,7 @@ class Judge:
         self._judge_account_told(invocation, outcome.mails, result)
         self._judge_reach_told(invocation, outcome.mails, result)
         self._judge_learning_told(invocation, outcome.mails, result)
+        self._judge_where_told(invocation, result)
         said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails), is_quiet=is_quiet)
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
@@ -745,6 +747,16 @@ class Judge:
             if written and (len(told) != 1 or int(told[0]) < len(written)):
                 said = f"{len(written)} ad sets have been written, and its mail says {' and '.join(told) or 'nothing'}"
                 self._violated(Clause.LEARNING_TOLD, invocation.name, said)
+
+    def _judge_where_told(self, invocation: "Invocation", result: dict[str, Any]) -> None:
+        """Judge the states in which ad sets run according to a result; the mail and its map are made of these."""
+        campaigns = result["campaigns"] if invocation.run.action == "sync" else ()
+        for campaign in campaigns:
+            for adset in campaign["adsets"] if campaign.get("states_before") else ():  # else nothing is told
+                targeted = {*campaign["active_states"]} - {*adset["missing"]} | {*adset["extra"]}
+                if adset["result"] == "reverted" and (targeted & {*adset["added"]} or {*adset["removed"]} - targeted):
+                    why = f"{invocation.name} says that it runs in {' '.join(sorted(targeted))}"
+                    self._violated(Clause.WHERE_TOLD, adset["name"], why)
 
     def _judge_telling(
         self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile, at_begin: set[Ailment]

@@ -111,6 +111,8 @@ Steps = Callable[[Product], None]
 
 says_of_a_refused_mail = "failed"
 says_of_learning = "\n1 ad set starts Meta's learning phase"
+says_of_the_ad_set: dict[str, Any] = {}
+says_of_the_campaign: dict[str, Any] = {}
 
 
 def product(steps: Steps, says: str, times: int, silent: Collection[int] = ()) -> Handle:
@@ -129,8 +131,10 @@ def product(steps: Steps, says: str, times: int, silent: Collection[int] = ()) -
                 Product(clock).report(says)
         except BotoCoreError:
             mail = says_of_a_refused_mail
-        adsets = [{"id": ADSET, "name": "Alder", "result": says, "issues": []}] if says else []
+        adset = {"id": ADSET, "name": "Alder", "result": says, "issues": [], **says_of_the_ad_set}
+        adsets = [adset] if says else []
         campaign = {"slug": "veterans", "campaign_name": "Veterans", "left_to": "", "errors": [], "adsets": adsets}
+        campaign |= says_of_the_campaign
         run = {"left_to": "", "action": event["action"], "mail": mail}
         return {**run, "campaigns": [campaign], "recovered": []}
 
@@ -507,6 +511,27 @@ class TestReports:
         monkeypatch.setitem(globals(), "says_of_learning", says)
         assert violated(Product.change) == {Clause.LEARNING_TOLD}
         assert violated(Product.read, states="FL", says="unchanged") == set()
+
+    @pytest.mark.parametrize(
+        ("missing", "extra", "is_known", "is_told"),
+        [
+            (["FL"], ["TX"], True, True),
+            ([], ["TX"], True, False),
+            (["FL"], [], True, False),
+            ([], [], False, True),
+        ],
+    )
+    def test_where_an_ad_set_runs_that_was_put_back(
+        self, missing: list[str], extra: list[str], *, is_known: bool, is_told: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        adset = {"added": ["FL"], "removed": ["TX"], "missing": missing, "extra": extra}
+        monkeypatch.setitem(globals(), "says_of_the_ad_set", adset)
+        states = {"active_states": ["FL"], "states_before": ["TX"] * is_known}
+        monkeypatch.setitem(globals(), "says_of_the_campaign", states)
+
+        found = violated(Product.read, says="reverted")
+
+        assert (Clause.WHERE_TOLD not in found) is is_told
 
     def test_nothing_else_is_asked_for_once_it_is(self) -> None:
         told = violated(self.pending, says="failed")
