@@ -12,7 +12,7 @@ from closrads.domain.pushes import LEFT_SECONDS, MIN_GAP_SECONDS, WINDOW_SECONDS
 from closrads.domain.request import Action
 from closrads.errors import ConfigError, EventError, SyncFailed
 from sandbox.aws import PUSH_QUEUE_PROPERTIES
-from sandbox.meta import Breakage
+from sandbox.meta import Breakage, faults
 from tests.conftest import FIGURE
 from tests.ledger_world import EARLIER, leases, ledger
 from tests.webhook_world import Receiver, rechecks
@@ -282,7 +282,7 @@ class TestTrouble:
         world = receiver.world
         world.adset()
         synced(world)
-        world.meta.dead_tokens[world.meta.token] = "gone"
+        world.meta.dead_tokens[world.meta.token] = faults.PASSWORD_CHANGED
         status_changed(receiver)
         with pytest.raises(SyncFailed):
             receiver.run_queue(60)
