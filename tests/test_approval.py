@@ -18,6 +18,7 @@ from closrads.ledger.plans import Plans
 from sandbox.aws import LEDGER_TABLE
 from tests.ledger_world import entries, later, left_behind
 from tests.test_handler import metrics
+from tests.test_pause import after_writes
 from tests.world import LIVE, MORTGAGE_1, World
 
 Deed = Callable[[World, str], object]
@@ -125,16 +126,36 @@ class TestAsApproved:
 
         assert world.meta.states(adset) == world.meta.states(late) == {"FL", "OH"}
 
-    def test_while_paused_nothing_is_compared(self, world: World) -> None:
-        """A pause is neither a success nor a failure, with a plan as without."""
+    def test_while_paused_nothing_is_compared(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        """A pause is no failure, but nobody is to take the plan for carried out."""
         two_campaigns(world)
         event = approved(world)
         world.put({"paused": "true"})
+        capsys.readouterr()
 
         result = world.run(event)
 
-        assert (result["success"], result["plan_refused"], world.meta.writes) == (True, False, [])
+        counts = metrics(capsys.readouterr().out)
+        assert (counts["RunFailed"], "RunSucceeded" in counts) == ([0.0], False)
+        assert (result["success"], result["plan_refused"], world.meta.writes) == (False, False, [])
         assert result["switched_off"]
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject.startswith("⚠ plan was not completed, paused since 4 May · ")
+        first = "CLOSRADS has been paused since 4 May, so the plan was not completed: nothing new was begun."
+        assert first in mail.text
+
+    def test_paused_midway(self, world: World) -> None:
+        """What was carried out of it is told, and that it is not all of it."""
+        world.campaign("FL")
+        first, second = world.adset("A"), world.adset("B")
+        event = approved(world)
+        after_writes(world, 1, lambda: world.put({"paused": "true"}))
+
+        result = world.run(event)
+
+        assert (world.meta.states(first), world.meta.states(second), result["success"]) == ({"FL"}, {"TX"}, False)
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject.startswith("⚠ plan was not completed, paused since 4 May, 1 updated, 1 not started")
 
     def test_an_ad_set_that_changes_in_the_last_moment(self, world: World) -> None:
         """Between plan and write: it is left alone, for that change was not approved."""

@@ -455,7 +455,7 @@ class RunResult:
     @property
     def success(self) -> bool:
         """Whether every campaign went without an error, and an approved plan was carried out."""
-        return not self.has_failed and not self.plan_refused
+        return not (self.has_failed or self.plan_refused or self.is_plan_paused)
 
     @property
     def has_failed(self) -> bool:
@@ -489,6 +489,11 @@ class RunResult:
             return False
         kept = [campaign.switched_off for campaign in self.campaigns]
         return all(kept) or any(switch is not None and not switch.slug for switch in kept)
+
+    @property
+    def is_plan_paused(self) -> bool:
+        """Whether a pause kept a live run from its approved plan, or from the rest of it."""
+        return bool(self.plan_id) and self.is_paused
 
     @property
     def is_news(self) -> bool:

@@ -17,6 +17,7 @@ from closrads.report.wording import (
     OFF_MIDWAY,
     OPERATOR,
     PAUSED,
+    PLAN_PAUSED,
     PLAN_STALE_HEADLINE,
     PLAN_STALE_SUBJECT,
     RESTORE_FAILED,
@@ -55,7 +56,8 @@ def outcome(result: RunResult, boxes: Sequence[Box]) -> str:
         return f"⚠ {_short([PLAN_STALE_SUBJECT.capitalize()], list(_asides(result)))}"
     counts = [f"{count} {word}" for word, count in _counts(result, boxes).items()]
     if result.paused_since and result.is_paused:
-        counts = [PAUSED.format(day_of(result.paused_since, result)), *counts]
+        left = [PLAN_PAUSED] if result.is_plan_paused else []
+        counts = [*left, PAUSED.format(day_of(result.paused_since, result)), *counts]
     elif off := _off_midway(result):
         counts = [f"{names([*off.values()], _MAX_SUBJECT_NAME_CHARS)} switched off", *counts]
     if needs := needs_you(boxes):
@@ -158,7 +160,7 @@ def headline(result: RunResult, boxes: Sequence[Box]) -> str:
     others = [box for box in boxes if box.who]
     if others and others[0].tone == "red":
         return f"Please tell {OPERATOR}: {_first_of(others[0], others)}."
-    if boxes and not result.success:
+    if boxes and result.has_failed:
         return f"Nothing to do today: {_first_of(boxes[0], boxes[:1])}."
     return _nothing_to_do(result)
 
@@ -185,7 +187,8 @@ def _nothing_to_do(result: RunResult) -> str:
     (word, count), *others = counts.items() or [("", 0)]
     said = ", ".join([f"{several(count, 'ad set')} {word}", *(f"{number} {each}" for each, number in others)])
     if result.paused_since and result.is_paused:
-        paused = f"CLOSRADS has been {PAUSED.format(day_of(result.paused_since, result))}"
+        so = f", so the {PLAN_PAUSED}" if result.is_plan_paused else ""
+        paused = f"CLOSRADS has been {PAUSED.format(day_of(result.paused_since, result))}{so}"
         return f"{paused}: {said}." if counts else f"{paused}: nothing new was begun."
     if off := _off_midway(result):
         return f"{names([*off.values()])} {OFF_MIDWAY if len(off) == 1 else of_several(OFF_MIDWAY)}: {said}."

@@ -540,6 +540,7 @@ PLAN_STALE = Kind(
     "sets the states of its day.",
 )
 """Of a plan that has become another one, so that nothing of it was begun; nothing has failed."""
+PLAN_PAUSED = "plan was not completed"
 PLAN_STALE_TEXT = "was not updated, for the changes are no longer those that were approved"
 PLAN_STALE_SUBJECT = "plan not carried out: things have changed since it was shown"
 PLAN_STALE_HEADLINE = (
