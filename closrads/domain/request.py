@@ -205,7 +205,8 @@ class _EventReader:
             self._problems.append("plan_id: belongs to the action sync")
         if request.opens:
             self._problems.append(
-                "plan_id: is not for the workflow, which plans campaign by campaign; give it to the function itself"
+                "plan_id: is not for the workflow, which plans campaign by campaign; give the event to the function "
+                "itself, or use `python -m closrads run live --plan ID`"
             )
 
     def _value(self, key: str, wanted: str, accept: Callable[[Any], bool]) -> Any:

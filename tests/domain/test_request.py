@@ -324,7 +324,7 @@ def test_a_plan_is_approved() -> None:
         ({"dry_run": False, "plan_id": "\ud800"}, "plan_id: must be a plan's id"),
         ({"dry_run": False, "action": "recheck"}, "plan_id: belongs to the action sync"),
         ({"dry_run": False, "action": "undo"}, "plan_id: belongs to the action sync"),
-        ({"dry_run": False, "step": "open"}, "plan_id: is not for the workflow"),
+        ({"dry_run": False, "step": "open"}, "function itself, or use `python -m closrads run live --plan ID`"),
     ],
 )
 def test_a_plan_that_cannot_be_approved_so(event: dict[str, Any], problem: str) -> None:
