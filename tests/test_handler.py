@@ -160,7 +160,7 @@ class TestRefusals:
         (mail,) = world.sandbox.aws.mails
         assert mail.subject == "✗ CLOSRADS failed · Mon 4 May"
         said, _, raw = mail.text.partition("Details for whoever runs CLOSRADS")
-        assert "Please tell whoever runs CLOSRADS: CLOSRADS could not do its daily run." in said
+        assert "Please tell whoever runs CLOSRADS: CLOSRADS could not do the daily run." in said
         assert "6:30 am" in said
         assert "Next run: tomorrow, Tue 5 May, about 6:30 am." in said
         assert "wave_size" not in said

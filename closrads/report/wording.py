@@ -197,7 +197,7 @@ NEEDS_CHANGE = Kind(
     "Cannot follow the demand as it is set up",
     Who.YOU,
     ("Open the ad set and press Edit.", "Under Locations, do what is said here.", "Press Publish."),
-    f"{RUNS_AS_BEFORE} The next run then gives it today's states.",
+    f"{RUNS_AS_BEFORE} The next run then sets today's states.",
 )
 NEEDS_LOOK = replace(
     NEEDS_CHANGE,
@@ -209,7 +209,7 @@ PUT_BACK_OFTEN = Kind(
     "Put back day after day",
     Who.YOU,
     ("Open the ad set and correct its ads.", f"Ask {OPERATOR} to try these states once more."),
-    "It stays as it is until the demand changes.",
+    "Nothing is tried again until the demand changes.",
 )
 OPERATOR_ADSET = Kind(
     "orange",
@@ -223,18 +223,18 @@ ADSET_PROBLEM = Kind(
     "Not running: Meta reports a problem",
     Who.YOU,
     ("Open the ad set: Meta shows the problem at the top.", "Correct it and press Publish."),
-    "The next run then gives it today's states.",
+    "The next run then sets today's states.",
 )
-IN_PROCESS = Kind("grey", "Still being processed by Meta", Who.NOBODY, (), "The next run takes it.")
+IN_PROCESS = Kind("grey", "Still being processed by Meta", Who.NOBODY, (), _TRIED_AGAIN)
 ENDED = Kind(
-    "grey", "Ended", Who.NOBODY, (), "The end date is past. If it should run again, give it a later one in Ads Manager."
+    "grey", "Ended", Who.NOBODY, (), "The end date is past. To run again, an ad set needs a later one, in Ads Manager."
 )
 OPTED_OUT = Kind(
     "grey",
     "Left alone, as you wish",
     Who.NOBODY,
     (),
-    f"What is left alone keeps the states that it has. If it should follow the demand, ask {OPERATOR}.",
+    f"Ad sets that are left alone keep their states. To have an ad set follow the demand, ask {OPERATOR}.",
 )
 LEFT_FOR_NEXT = Kind(
     "grey",
@@ -248,7 +248,7 @@ STOPPED_BY_SWITCH = Kind(
     "Stopped before the end",
     Who.NOBODY,
     (),
-    f"What was not begun runs in the states from before, and waits until {OPERATOR} lets it go on.",
+    f"What was not begun runs in the states from before, and waits until {OPERATOR} lets CLOSRADS go on.",
 )
 PAUSED_MIDWAY = "was not finished, because CLOSRADS was paused by then"
 OFF_MIDWAY = "was switched off during the run"
@@ -268,7 +268,7 @@ BEYOND_STATES = Kind(
     "CLOSRADS leaves the setting to you.",
 )
 BEYOND_STATES_TEXT = "may be shown to people outside its states"
-NOT_LOOKED_AT = Kind("grey", "Not looked at again", Who.NOBODY, (), "Its ads were healthy after the update.")
+NOT_LOOKED_AT = Kind("grey", "Not looked at again", Who.NOBODY, (), "The ads were healthy after the update.")
 
 _RESULT_KINDS = {
     Result.ROLLBACK_FAILED: Said(RESTORE_FAILED, "is not proven to be as it was"),
@@ -312,7 +312,7 @@ _BY_ACTION: Mapping[Action, Mapping[Result, Said]] = {
             "could not be undone",
         ),
         Result.NEEDS_ATTENTION: Said(
-            Kind("orange", "Not undone", Who.NOBODY, (), "It stays as it is now."), "stays as it is now"
+            Kind("orange", "Not undone", Who.NOBODY, (), "Nothing was changed there."), "stays as it is now"
         ),
         Result.DEFERRED: Said(
             Kind("grey", "Not undone yet", Who.OPERATOR, (f"Ask {OPERATOR} to start the undo again.",)),
@@ -389,7 +389,7 @@ _CAMPAIGN_ERRORS = tuple(
         (
             NO_RUN,
             Kind("red", NO_RUN, Who.OPERATOR, (_FORWARD,), "The ads are left as they are until the next run."),
-            "could not do its daily run",
+            "could not do the daily run",
         ),
         (
             "^Nothing is known",
@@ -400,7 +400,7 @@ _CAMPAIGN_ERRORS = tuple(
                 (_FORWARD,),
                 "The next run first finishes or undoes what is half done.",
             ),
-            "was cut off, and it is not known how far it came",
+            "was cut off, and nobody knows how much was done by then",
         ),
         (
             r"\[Meta (?:4|17|32|341|800\d\d)[]/]",
@@ -421,7 +421,7 @@ _CAMPAIGN_ERRORS = tuple(
         (
             r"meta/access_token",
             _operator("CLOSRADS may not change these ads", f"Forward this mail to {OPERATOR}: Meta denies it access."),
-            "was not updated, because Meta denies CLOSRADS access to it",
+            "was not updated, because Meta denies CLOSRADS access",
         ),
         (
             r"Nothing in this ad account can be changed",
@@ -430,7 +430,7 @@ _CAMPAIGN_ERRORS = tuple(
                 "Open Ads Manager: Meta shows at the top what it wants.",
                 "Do that; the next run then goes on.",
             ),
-            "was not updated, because Meta allows no changes in its ad account",
+            "was not updated, because Meta allows no changes in the ad account",
         ),
         (
             r"Meta Business Support",
@@ -455,7 +455,7 @@ _CAMPAIGN_ERRORS = tuple(
                 "Ask CLOSRTECH whether its demand is right.",
                 f"If it is, ask {OPERATOR} to allow it for one run.",
             ),
-            "was not updated, because today's demand would take away most of its states",
+            "was not updated, because today's demand would take away most of the states",
         ),
         (
             r"limits/min_demand",
@@ -504,7 +504,7 @@ _CAMPAIGN_ERRORS = tuple(
                 "A Meta campaign is gone",
                 Who.OPERATOR,
                 (f"Tell {OPERATOR} which Meta campaign takes its place, if any.",),
-                "The rest of it ran.",
+                "Everything else ran.",
             ),
             "contains a Meta campaign that was deleted or archived",
         ),
@@ -551,10 +551,10 @@ STILL_OPEN = Kind(
     "Unfinished since an earlier run",
     Who.YOU,
     ("Open the ad set.", "Check that its ads are on and show no problem."),
-    "The next live run tries again to finish it.",
+    "The next live run tries to finish that.",
 )
 OPEN = Kind(
-    "orange", "Unfinished since an earlier run", Who.NOBODY, (), "The next live run finishes or undoes it first."
+    "orange", "Unfinished since an earlier run", Who.NOBODY, (), "The next live run first finishes or undoes that."
 )
 RECOVERED = Kind("orange", "Finished for an earlier run", Who.NOBODY)
 RECOVERY_TEXTS = {
@@ -613,22 +613,22 @@ ALL_OPTED_OUT = Kind(
     (f"If some should follow the demand, ask {OPERATOR} to change the names that are left alone.",),
     "Nothing follows the demand there.",
 )
-LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is at work on it, or was just now.")
+LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is at work there, or was just now.")
 EMPTY = Kind(
     "orange",
     "No active ad set",
     Who.YOU,
-    ("If it should run, switch on its ad sets or their Meta campaign in Ads Manager.",),
+    ("To have a campaign run, switch on its ad sets or their Meta campaign in Ads Manager.",),
     "Nothing follows the demand there.",
 )
 PAUSED_KIND = Kind(
     "orange", "Paused", Who.OPERATOR, (f"To go on, ask {OPERATOR} to resume it.",), "The ads keep the states they have."
 )
 OFF_LONG = Kind(
-    "orange", "Off for a long time", Who.OPERATOR, (f"If it should run, ask {OPERATOR} to switch it on.",),
-    "Its ads keep the states they have, whatever the demand.",
+    "orange", "Off for a long time", Who.OPERATOR, (f"To have a campaign run, ask {OPERATOR} to switch it on.",),
+    "The ads keep the states they have, whatever the demand.",
 )  # fmt: skip
-OFF = Kind("grey", "Off", Who.NOBODY, (), f"It keeps its states until {OPERATOR} switches it on.")
+OFF = Kind("grey", "Off", Who.NOBODY, (), f"The ads keep their states until {OPERATOR} switches the campaign on.")
 CHANGED_BEFORE = Kind("grey", "Changed since the last daily report", Who.NOBODY)
 OFF_ADS_TEXT = "has been off since a change of its ad set on {}, and Meta does not say by whom"
 

@@ -527,7 +527,7 @@ class TestCampaignErrors:
             (
                 "Pay. Nothing in this ad account can be changed until a person has settled that",
                 "Meta has blocked changes in the ad account",
-                "1 campaign needs you: Veterans was not updated, because Meta allows no changes in its ad account.",
+                "1 campaign needs you: Veterans was not updated, because Meta allows no changes in the ad account.",
             ),
             (
                 "Do not retry: look at the account in Meta Business Support first",
@@ -544,7 +544,7 @@ class TestCampaignErrors:
             (
                 'The demand would take away 9 of the 10. Run it with "force": ["max_removed_pct"]',
                 "Too many states would be taken away",
-                "1 campaign needs you: Veterans was not updated, because today's demand would take away most of its",
+                "1 campaign needs you: Veterans was not updated, because today's demand would take away most of the",
             ),
             ("CLOSRTECH has no demand in any state for VND_X", "No demand at all", "1 campaign needs you"),
             ("CLOSRTECH refuses the request for VND_X (HTTP 403)", "CLOSRTECH refuses CLOSRADS", "Please tell whoever"),

@@ -1,6 +1,7 @@
 """What a client reads: plain words everywhere but in the appendix, whatever happened, and short enough for a phone."""
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from html import unescape
 from itertools import chain
@@ -12,6 +13,7 @@ from closrads import errors
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult
+from closrads.report import wording
 from closrads.report.render import build_report
 from closrads.report.wording import APPENDIX, plain
 from tests.report.mails import NEW_YORK, RESULTS, STATES, campaign, run
@@ -140,3 +142,30 @@ def test_no_text_points_to_what_no_mail_program_shows() -> None:
 def test_names_of_states_are_no_jargon() -> None:
     """They are listed on every day."""
     assert all(plain(code) for code in STATES)
+
+
+def kinds_in(value: object) -> Iterator[wording.Kind]:
+    """Yield every kind in a value of the module."""
+    if isinstance(value, wording.Kind):
+        yield value
+    elif isinstance(value, wording.Said):
+        yield value.kind
+    elif isinstance(value, Mapping):
+        yield from chain.from_iterable(map(kinds_in, value.values()))
+    elif isinstance(value, tuple):
+        yield from chain.from_iterable(map(kinds_in, value))
+
+
+def test_no_note_says_it_of_what_may_be_several() -> None:
+    """A note stands below all ad sets or campaigns of its kind, and so do the texts that campaigns share."""
+    notes = {kind.note for kind in kinds_in(dict(vars(wording)))}
+    shared = {said.text for _, said in wording._CAMPAIGN_ERRORS}
+
+    assert min(len(notes), len(shared)) >= 20
+    of_another = ("its activity log", "its day", "it has lasted", "CLOSRTECH refuses to tell its", "did not tell its")
+    wrong = {
+        text
+        for text in notes | shared
+        if re.search(r"\bits?\b", text, re.IGNORECASE) and not any(each in text for each in of_another)
+    }
+    assert wrong == set()
