@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from closrads import config
+from closrads.domain.changes import ChangeState
+from sandbox.meta import faults
 from tests.business import Business
 from tests.fleet_world import Workflow
-from tests.ledger_world import RECHECK, later, result_of
+from tests.ledger_world import RECHECK, later, left_behind, result_of
 from tests.world import LIVE, START, World
 
 SUMMARY = "CHANGED SINCE THE LAST DAILY REPORT"
@@ -132,6 +134,20 @@ class TestADay:
 
         assert [result["mail"] for result in said] == ["sent", "not_asked", "not_asked"]
         assert not any(result["success"] for result in said)
+
+    def test_a_rollback_that_fails_every_hour_is_news_once_a_day(self, world: World) -> None:
+        """Each run tries it again, for nothing is worse than that state; the mail tells of it with the daily report."""
+        world.campaign("FL")
+        adset = world.adset()
+        left_behind(world, adset, ChangeState.ROLLBACK_FAILED)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        world.meta.fail(faults.MISSING_LEAD_FORM, on="POST ad", times=None)
+
+        results = [hourly(world, hour) for hour in range(20)]
+
+        assert [hour for hour, result in enumerate(results) if result["mail"] == "sent"] == [0, 18]
+        assert {recovery["state"] for result in results for recovery in result["recovered"]} == {"rollback_failed"}
+        assert all(mail.subject.startswith("✗ NOT RESTORED in Veterans") for mail in mails(world))
 
     def test_a_pause_is_news_once(self, business: Business) -> None:
         """Somebody may have forgotten it; the next daily report says it again."""
