@@ -123,6 +123,23 @@ class TestWaiting:
 class TestDays:
     """What counts as a day."""
 
+    def test_a_dry_run_says_what_a_live_run_of_its_day_does(self, world: World) -> None:
+        """Before and after it; as a dry run counts no day itself, it says on which condition."""
+        world.put(TWO)
+        world.campaign("FL OH")
+        world.adset("Broad", "FL TX")
+        said = []
+        for event in ({}, LIVE, {}):
+            said.append(waiting(result_of(world, event)))
+            condition = "since 4 May, with a live run every day from today on"
+            assert (condition in last_report(world)) == (not event)
+            verb = "will" if event else "would"
+            assert f"{verb} add Ohio on 6 May if it stays wanted, as it has been since 4 May" in last_report(world)
+
+        assert said == [{"+OH": ("05-04", "05-06"), "-TX": ("05-04", "05-06")}] * 3
+        later(world, 2 * DAY)
+        assert waiting(result_of(world, {})) == {"+OH": ("05-04", "05-07"), "-TX": ("05-04", "05-07")}
+
     def test_a_second_sync_of_the_day_does_not_count(self, world: World) -> None:
         """By hand or by the schedule, all that matters is the day."""
         world.put({"limits/add_after_days": "1"})

@@ -161,9 +161,10 @@ def _of_damping(campaign: SyncReport) -> Iterator[str]:
     alike = defaultdict[tuple[bool, date, date], list[str]](list)
     for each in campaign.waiting:
         alike[each.is_wanted, each.since, each.due].append(each.state)
+    condition = ", with a live run every day from today on" if campaign.dry_run else ""  # a dry run counts no day
     for (is_wanted, since, due), codes in alike.items():
         what, done = ("wanted", "added") if is_wanted else ("unwanted", "removed")
-        yield f"waiting: {', '.join(codes)}: {what} since {since}, to be {done} on {due} if it stays so"
+        yield f"waiting: {', '.join(codes)}: {what} since {since}, to be {done} on {due} if it stays so{condition}"
     if campaign.counts_anew:
         yield "the ledger's count of days could not be read, so it starts again"
 

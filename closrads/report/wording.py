@@ -584,8 +584,8 @@ WAITING = Kind(
     "Waiting to see whether it lasts",
     Who.NOBODY,
     (),
-    "Each change of states makes Meta learn again, so a change is made once it has lasted. Days without a run do not "
-    "count.",
+    "Each change of states makes Meta learn again, so a change is made once it has lasted. Days without a live run "
+    "do not count.",
 )
 COUNTS_ANEW = Kind(
     "grey",
@@ -802,13 +802,17 @@ def date_of(day: date, result: RunResult) -> str:
 
 
 def waits(names: Sequence[str], waiting: WaitingState, result: RunResult) -> str:
-    """Return what is done with states that wait for the same reason as `waiting`, as a predicate of their campaign."""
+    """Return what is done with states that wait for the same reason as `waiting`, as a predicate of their campaign.
+
+    A dry run counts its day as if it were live, so it adds on which condition the date holds.
+    """
     is_one = len(names) == 1
     who = names[0] if is_one else f"{', '.join(names[:-1])} and {names[-1]}"
     they, stay, have = ("it", "stays", "has") if is_one else ("they", "stay", "have")
     what, wanted = ("add", "wanted") if waiting.is_wanted else ("remove", "unwanted")
     due, since = date_of(waiting.due, result), date_of(waiting.since, result)
-    return f"will {what} {who} on {due} if {they} {stay} {wanted}, as {they} {have} been since {since}"
+    will, condition = ("would", ", with a live run every day from today on") if result.dry_run else ("will", "")
+    return f"{will} {what} {who} on {due} if {they} {stay} {wanted}, as {they} {have} been since {since}{condition}"
 
 
 def is_long_off(switch: SwitchedOff, result: RunResult) -> bool:

@@ -194,6 +194,9 @@ def test_what_waits_is_told() -> None:
         "waiting: TX: unwanted since 2026-11-03, to be removed on 2026-11-05 if that lasts",
         "the ledger's count of days could not be read, so it starts again",
     )
+    (dry,) = summary.campaigns(result(dry_run=True, waiting=waiting[1:2]))
+    (note,) = dry.notes
+    assert note.endswith("to be removed on 2026-11-05 if that lasts, with a live run every day from today on")
 
 
 def test_nothing_is_known_before_the_first_run() -> None:
