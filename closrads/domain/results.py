@@ -239,7 +239,7 @@ class SyncReport:
 
     def count(self, *results: Result) -> int:
         """Return how many ad sets ended in one of `results`, listed or not."""
-        return len(self.with_result(*results)) + sum(self.omitted.get(result, 0) for result in results)
+        return len(self.with_result(*results)) + sum(n for result, n in self.omitted.items() if result in results)
 
     def with_result(self, *results: Result) -> tuple[AdSetResult, ...]:
         """Return the ad sets that ended in one of `results`."""

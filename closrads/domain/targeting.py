@@ -156,7 +156,7 @@ def _entries(targeting: Targeting, group: str, kind: str) -> list[Any]:
 
 
 def _keys(regions: list[Any]) -> frozenset[str]:
-    return frozenset(str(region.get("key") if isinstance(region, Mapping) else region) for region in regions)
+    return frozenset(str(region.get("key") if isinstance(region, dict) else region) for region in regions)
 
 
 def _is_us_state(region: Any) -> bool:
