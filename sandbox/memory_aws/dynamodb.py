@@ -377,7 +377,7 @@ class DynamoDb:
 
 def size_of(item: Item) -> int:
     """Return the size of an item in bytes, as DynamoDB counts it (Developer Guide, "Item sizes and formats")."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+    return len("".join(item).encode()) + sum(map(_value_size, item.values()))
 
 
 def _value_size(value: Value) -> int:
@@ -390,7 +390,7 @@ def _value_size(value: Value) -> int:
         case "N":
             size = len(what.strip("-0.").replace(".", "")) // 2 + 2
         case "L":
-            size = 3 + sum(1 + _value_size(each) for each in what)
+            size = 3 + len(what) + sum(map(_value_size, what))
         case "M":
             size = 3 + size_of(what) + len(what)
         case "SS" | "NS" | "BS":

@@ -81,6 +81,8 @@ def check_bindings(bindings: Bindings, *expressions: Expression) -> None:
         ("Names", "name", bindings.names.keys(), frozenset().union(*(each.names for each in expressions))),
         ("Values", "value", bindings.values.keys(), frozenset().union(*(each.values for each in expressions))),
     ):
+        if used == defined:
+            continue
         if missing := sorted(used - defined):
             invalid(f"An expression attribute {what} used in expression is not defined; attribute {what}: {missing[0]}")
         if unused := sorted(defined - used):

@@ -1,5 +1,6 @@
 """The product's border in the simulation: each exchange with the outside takes virtual time and can go wrong."""
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 import handler
-from closrads import concurrency, config, notifier, observability, push_queue, redaction, webhook
+from closrads import concurrency, config, notifier, observability, push_queue, redaction, run_end, webhook
 from closrads.domain.results import RunResult
 from closrads.ledger import dynamodb
 from closrads.push_recheck import recheck_pushed
@@ -105,11 +106,12 @@ class Invocation(Process):
         simulation = self.simulation
         call = Call(self, frozenset((service, "any", *labels)), what, simulation.kernel.now)
         self.calls.update(call.labels)
-        numbers = {label: self.calls[label] for label in call.labels}
+        numbers = {label: self.calls[label] for label in call.labels} if simulation.is_disturbed(self.name) else {}
         simulation.note(self.name, f"→ {what}")
-        simulation.deeds_during(self, numbers, after=False)
-        self._perhaps_crash(numbers, after=False)
-        seconds = simulation.slowness(self, numbers) or self._pace(service)
+        if numbers:
+            simulation.deeds_during(self, numbers, after=False)
+            self._perhaps_crash(numbers, after=False)
+        seconds = (numbers and simulation.slowness(self, numbers)) or self._pace(service)
         until_effect = seconds * self.random.uniform(0.3, 0.9)
         if until_effect >= timeout:
             simulation.kernel.after(until_effect, lambda: _late(perform, call))
@@ -118,10 +120,11 @@ class Invocation(Process):
         sleep(until_effect)
         result = perform(call)
         # Meta may do twice what it has begun, but never begins what it has refused.
-        for delay in () if is_refusal(result) else simulation.again(self, numbers):
+        for delay in () if not numbers or is_refusal(result) else simulation.again(self, numbers):
             simulation.kernel.after(delay, lambda: _late(perform, call))
-        simulation.deeds_during(self, numbers, after=True)
-        self._perhaps_crash(numbers, after=True)
+        if numbers:
+            simulation.deeds_during(self, numbers, after=True)
+            self._perhaps_crash(numbers, after=True)
         sleep(min(seconds, timeout) - until_effect)
         if seconds > timeout:
             raise TimeoutError
@@ -284,6 +287,11 @@ def _deserialized(item: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _plain(value: Any) -> Any:
+    """Return a JSON-like value with lists for tuples, as `redact_all` does."""
+    return json.loads(json.dumps(value))
+
+
 def _uuid4() -> UUID:
     return UUID(int=current_invocation().random.getrandbits(128), version=4)
 
@@ -311,6 +319,8 @@ def installed(aws: SimulatedAws, *, logs: bool = False) -> Iterator[None]:
             (boto3, "client", aws.client),
             (concurrency, "ThreadPoolExecutor", Pool),
             (observability, "EphemeralMetrics", _Metrics),
+            (handler, "redact_all", _plain),
+            (run_end, "redact_all", _plain),
             (redaction, "redact", str),  # a third of a run's time, and its own tests are elsewhere
             (render, "html_of", lambda _: ""),  # the text part says the same
             (handler, "recheck_pushed", _recheck_and_keep),

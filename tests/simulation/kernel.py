@@ -129,8 +129,8 @@ class Kernel:
 
 def current_task() -> Task:
     """Return the task that is running; there must be one."""
-    task = getattr(greenlet.getcurrent(), "task", None)
-    assert isinstance(task, Task), "only a task of the simulation may wait"
+    task: Task | None = getattr(greenlet.getcurrent(), "task", None)
+    assert task is not None, "only a task of the simulation may wait"
     return task
 
 

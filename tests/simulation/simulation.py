@@ -3,7 +3,7 @@
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -432,7 +432,7 @@ class Simulation:
         invocation = call.invocation
         fault = self._answer_to(invocation, call.labels)
         answer = perform() if fault is None or fault.applied else {}
-        if request.operation in _WRITES:
+        if request.operation in _WRITES and any(map(_is_of_change, _keys_of(request.params))):
             self._watch_ledger(invocation)
         if request.service == "sqs" and self._pushes is not None:
             self._pushes.attend()
@@ -455,7 +455,7 @@ class Simulation:
     def _watch_ledger(self, invocation: Invocation) -> None:
         for item in self.cloud.service("dynamodb").items_of(LEDGER_TABLE):
             key = item["sk"]["S"]
-            if key.startswith("CHANGE#") and self._ledger.get(key) is not item:
+            if _is_of_change(key) and self._ledger.get(key) is not item:
                 self._ledger[key] = item
                 self.judge.change_noted(invocation, key, item["adset"]["S"], item["state"]["S"], _regions_of(item))
 
@@ -469,6 +469,10 @@ class Simulation:
         for when, deed in self._deeds.get(invocation.name, ()):
             if when.after == after and numbers.get(when.call) == when.nth:
                 self._do(deed)
+
+    def is_disturbed(self, name: str) -> bool:
+        """Tell whether anything happens at a call of an invocation."""
+        return name in self._troubles or name in self._deeds
 
     def crashes(self, invocation: Invocation, numbers: dict[str, int], *, after: bool) -> bool:
         """Tell whether the invocation dies at a call."""
@@ -561,6 +565,17 @@ class Simulation:
             self._switched_off.setdefault(slug, self.kernel.now)
         else:
             self._switched_off.pop(slug, None)
+
+
+def _is_of_change(key: str) -> bool:
+    return key.startswith("CHANGE#")
+
+
+def _keys_of(call: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the sort keys of the items that a write to the ledger is about."""
+    writes = [write for each in call.get("TransactItems", ()) for write in each.values()] or [call]
+    for write in writes:
+        yield (write.get("Item") or write["Key"])["sk"]["S"]
 
 
 def _regions_of(item: dict[str, Any]) -> tuple[Regions, Regions]:
