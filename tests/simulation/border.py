@@ -105,7 +105,8 @@ class Invocation(Process):
         self.check()
         simulation = self.simulation
         call = Call(self, frozenset((service, "any", *labels)), what, simulation.kernel.now)
-        self.calls.update(call.labels)
+        for label in call.labels:
+            self.calls[label] += 1
         numbers = {label: self.calls[label] for label in call.labels} if simulation.is_disturbed(self.name) else {}
         simulation.note(self.name, f"→ {what}")
         if numbers:
@@ -270,7 +271,14 @@ _KINDS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     int: lambda value: {"N": str(value)},
     bytes: lambda value: {"B": value},
 }
-_VALUES: Mapping[str, Callable[[Any], Any]] = {"S": str, "BOOL": bool, "N": Decimal, "B": bytes}
+_VALUES: Mapping[str, Callable[[Any], Any]] = {
+    "S": str,
+    "BOOL": bool,
+    "N": Decimal,
+    "B": bytes,
+    "L": lambda values: [_deserialized_value(value) for value in values],
+    "M": lambda item: _deserialized(item),  # noqa: PLW0108 - defined below
+}
 
 
 def _serialized(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,11 +288,12 @@ def _serialized(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _deserialized(item: Mapping[str, Any]) -> dict[str, Any]:
     """Undo that."""
-    found = {}
-    for name, value in item.items():
-        ((kind, what),) = value.items()
-        found[name] = _VALUES[kind](what) if kind in _VALUES else dynamodb._deserialize(value)
-    return found
+    return {name: _deserialized_value(value) for name, value in item.items()}
+
+
+def _deserialized_value(value: dict[str, Any]) -> Any:
+    ((kind, what),) = value.items()
+    return _VALUES[kind](what) if kind in _VALUES else dynamodb._deserialize(value)
 
 
 def _plain(value: Any) -> Any:
