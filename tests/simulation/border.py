@@ -293,7 +293,7 @@ def _deserialized(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _deserialized_value(value: dict[str, Any]) -> Any:
     ((kind, what),) = value.items()
-    return _VALUES[kind](what) if kind in _VALUES else dynamodb._deserialize(value)
+    return _VALUES[kind](what) if kind in _VALUES else dynamodb._deserialize(value)  # type: ignore[arg-type] # any kind
 
 
 def _plain(value: Any) -> Any:

@@ -179,6 +179,7 @@ class Pushes:
         _FailedError
             There is none.
         """
+        self.attend()  # others may be due soon
         self._delivered += 1
         simulation = self._simulation
         run = Run(self._name("push", self._delivered), simulation.kernel.now - START, "recheck")
