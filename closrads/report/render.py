@@ -174,4 +174,4 @@ def _templates() -> Environment:
 
 
 # Compiled at import, so that a broken template fails before anything is changed at Meta.
-_HTML, _TEXT = map(_templates().get_template, ("report.html.j2", "report.txt.j2"))
+_HTML, _TEXT, _ = map(_templates().get_template, ("report.html.j2", "report.txt.j2", "box.txt.j2"))

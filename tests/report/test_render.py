@@ -1,10 +1,12 @@
 """The report: what it says, to whom, in which order, and that names cannot break it."""
 
 import re
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from html import escape, unescape
 from html.parser import HTMLParser
+from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +21,7 @@ from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, R
 from closrads.domain.switches import SwitchedOff
 from closrads.fleet import NO_RESULT
 from closrads.redaction import Secret
+from closrads.report import render
 from closrads.report.render import DARK, LIGHT, TILE_MAP, Colours, Report, build_report
 from closrads.report.wording import APPENDIX
 from closrads.state_mapper import fb_region_to_usps
@@ -1144,3 +1147,18 @@ def test_the_end_of_metas_api_is_told_at_the_end(days: int | None, words: str) -
         assert words in after
         assert "The version of Meta" not in before
     assert "✗" not in mail.subject
+
+
+def test_every_template_is_compiled_at_import() -> None:
+    """Compiled with the first report, a broken one would fail when ad sets have been changed already."""
+    spec = spec_from_file_location("render_imported_anew", render.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[spec.name]
+    environment = module._HTML.environment
+    assert {name for _, name in environment.cache.keys()} == set(environment.list_templates())
