@@ -24,17 +24,20 @@ demo: .venv/demo.ready  ## the daily job against a local stand-in for Meta, CLOS
 
 cli: .venv/cli.ready    ## set up the operator's commands: .venv/bin/python -m closrads
 
-# In one call with `test-all`, the fast tests run once, and with coverage.
 FAST := --ignore tests/slow --numprocesses auto --dist worksteal
+ALL := $(filter test-all,$(MAKECMDGOALS))
+# In one call with `test-all`, each fast test runs once: here those that are to reach all code, which is measured.
 test: .venv/test.ready  ## the fast tests: everything that proves behaviour
-	@$(BIN)/python -m pytest $(FAST) -m "not sweep" --hypothesis-profile quick \
-	    $(if $(filter test-all,$(MAKECMDGOALS)),--durations 10 --cov --cov-report= --cov-fail-under 0)
+	@$(BIN)/python -m pytest $(FAST) --hypothesis-profile quick \
+	    $(if $(ALL),-m "not sweep and not hypothesis and not no_cover" --cov --durations 10,-m "not sweep")
 
-# The sweeps without coverage, which takes twice as long or more: what they go through, the fast tests go through too.
-# Of the slow tests, each file in one process, because they share what takes long to start.
+# All others without coverage, which takes twice as long: what they reach, the measured ones reach too.
+# Of the slow tests, each file in one process, because they share what takes long to start; and in one process more than
+# there are processors, because many wait for servers.
 test-all: test .venv/sam/ready .venv/ministack/ready ## and the long sweeps, and what needs a real server, process or browser; 100 % coverage
-	@$(BIN)/python -m pytest $(FAST) -m "sweep or hypothesis" --durations 10
-	@$(BIN)/python -m pytest tests/slow --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 10 --cov --cov-append
+	@$(BIN)/python -m pytest $(FAST) -m "sweep or hypothesis or no_cover" --durations 10
+	@$(BIN)/python -m pytest tests/slow --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile \
+	    --no-loadscope-reorder --durations 10
 
 lint: .venv/lint.ready  ## style, types, import direction, the workflows of GitHub
 	@$(BIN)/ruff check

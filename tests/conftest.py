@@ -18,6 +18,7 @@ from closrads.observability import logger
 from sandbox import Sandbox
 from sandbox.in_process import InProcessSandbox
 from tests.business import Business
+from tests.sweeps import UNMEASURED
 from tests.world import FakeTime, World
 
 LIBRARIES = ("aws_lambda_powertools", "boto3", "botocore", "facebook_business", "requests", "tenacity", "urllib3")
@@ -34,6 +35,12 @@ settings.register_profile(  # one failing case is enough to notice a mutant, and
     "mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate), max_examples=20
 )
 settings.load_profile("repeatable")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is not to be measured, for `-m` and for pytest-cov."""
+    if item.nodeid.startswith(UNMEASURED):
+        item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_collection_finish() -> None:

@@ -1,4 +1,4 @@
-"""Bodies are read to their end, within a size and a time; `tests/slow/http/test_limits.py` has real servers."""
+"""Bodies are read to their end, within a size and a time; with real servers: `tests/slow/http/test_limits.py`."""
 
 from collections.abc import Callable
 from io import BytesIO

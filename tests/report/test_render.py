@@ -1161,4 +1161,4 @@ def test_every_template_is_compiled_at_import() -> None:
     finally:
         del sys.modules[spec.name]
     environment = module._HTML.environment
-    assert {name for _, name in environment.cache.keys()} == set(environment.list_templates())
+    assert {name for _, name in environment.cache} == set(environment.list_templates())

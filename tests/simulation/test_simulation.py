@@ -13,8 +13,6 @@ from tests.sweeps import sampled
 
 STORIES, TOGETHER = 150, 10
 
-pytestmark = pytest.mark.no_cover  # measured, a story takes more than twice as long; the other tests cover all of it
-
 
 @pytest.fixture(scope="module")
 def play() -> Iterator[Callable[[Story], Simulation]]:
