@@ -111,6 +111,17 @@ ESCAPED: list[Callable[[str], str]] = [
 ]
 
 
+@pytest.mark.parametrize("written", ESCAPED)
+@pytest.mark.parametrize("secret", ["EAAFAKESYSTEMUSER", "pass word+with/signs&more", "pässwörd-🔑"])
+def test_a_token_and_a_password_are_found_if_every_character_is_escaped(
+    secret: str, written: Callable[[str], str]
+) -> None:
+    """In whatever way, as they may come back in the text of an error."""
+    Secret(secret)
+
+    assert written(secret) not in redact(f"the answer to {written(secret)} was 400")
+
+
 @given(any_secret, st.sampled_from(ESCAPED), any_text, any_text)
 def test_a_secret_is_found_if_every_character_is_escaped(
     secret: str, written: Callable[[str], str], before: str, after: str
