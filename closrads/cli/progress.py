@@ -89,6 +89,6 @@ class _Bars:
     def show(self, step: Step) -> None:
         """Update the bar of a campaign."""
         if step.campaign not in self._tasks:
-            self._tasks[step.campaign] = self._bars.add_task(step.campaign)
+            self._tasks[step.campaign] = self._bars.add_task(step.campaign, total=step.total)
         description = f"{step.campaign}: {step.said}"
         self._bars.update(self._tasks[step.campaign], completed=step.done, total=step.total, description=description)

@@ -53,6 +53,7 @@ def test_a_terminal_gets_a_bar(call: Call, monkeypatch: pytest.MonkeyPatch, busi
     assert "LIVE run, sync" in shown
     assert "truckers: 2 of 2: " in shown
     assert "2/2" in shown
+    assert "/100" not in shown
 
 
 def test_a_reader_that_goes_away_stops_no_run() -> None:

@@ -79,12 +79,12 @@ class TestEndings:
     """What becomes of those whose turn did not come."""
 
     def test_a_campaign_that_is_withheld(self) -> None:
-        """Each ad set is held, and the campaign says why."""
-        ending = withhold([CHANGE], "Refused")
+        """Each ad set is held, and the campaign has not failed."""
+        ending = withhold([CHANGE])
 
         (found,) = ending.results.values()
         assert (found.result, found.issues) == (Result.HELD, ("The campaign was stopped before its turn",))
-        assert (ending.stopped, ending.paused) == ("Refused", None)
+        assert (ending.stopped, ending.paused) == ("", None)
 
     def test_a_pause(self) -> None:
         """A person wanted it: it is no failure."""

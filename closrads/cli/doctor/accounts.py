@@ -59,17 +59,23 @@ def check_tier(
     name = f"access tier {account}"
     api.quota.max_wait_seconds = 0  # no retries
     adsets: list[AdSetSnapshot] = []
+    unanswered = None
     for campaign_id in (each for campaign in campaigns for each in campaign.fb_campaign_ids):
         try:
             adsets += get_active_adsets(api, campaign_id)
         except MetaError as error:  # the check of the Meta campaign reports it
             if error.code == TOKEN_DEAD:
                 raise
+            if error.code is None:
+                unanswered = error
     recalled = None
     if api.quota.limit is None:
         with suppress(LedgerError):  # the check of the ledger reports it
             recalled = recall()
     points = recalled.points if recalled else api.quota.limit
+    if points is None and unanswered and not adsets:
+        yield warning(name, f"not checked: {unanswered}", "see what is said of the ad account and its Meta campaigns")
+        return
     if points is None:
         said = (
             f"not known yet: Meta's answers do not state it; runs begin with {SMALLEST} points in five minutes, "

@@ -65,6 +65,13 @@ BROKEN: dict[str, Case] = {
         "Meta gave no answer",
         "whether this machine reaches Meta",
     ),
+    "Meta cannot be reached, as to an access tier": (
+        lambda sandbox: sandbox.meta.refuse_connections(),
+        "access tier act_111",
+        Verdict.WARNING,
+        "not checked: Meta gave no answer",
+        "the ad account",
+    ),
     "the ad account is refused": (
         lambda sandbox: sandbox.meta.fail(
             faults.error(200, None, "Permissions error"),
