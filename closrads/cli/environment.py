@@ -108,9 +108,13 @@ def locate_stage(stage: str) -> StageLocation:
     try:
         stack = client.describe_stacks(StackName=name)["Stacks"][0]
     except (BotoCoreError, ClientError) as error:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
         remedy = SET_CREDENTIALS if isinstance(error, NoCredentialsError) else f"Deploy, or set {_TABLE}"
         why = f"The ledger's table is named by the stack {name}, which cannot be read: {error}. {remedy}"
-        forbidden = isinstance(error, ClientError) and error.response["Error"]["Code"] in ACCESS_DENIED_CODES
+        if code == "ValidationError":  # what CloudFormation answers if there is no such stack
+            where = f"There is no stack {name} in {client.meta.region_name}, so the ledger's table is unknown"
+            why = f"{where}. Check --stage and the Region, deploy the stack, or set {_TABLE}"
+        forbidden = code in ACCESS_DENIED_CODES
         return StageLocation(stage, path, "", why, timezone, forbidden)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
     given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}

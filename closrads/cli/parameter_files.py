@@ -28,6 +28,8 @@ HIDDEN = "***"
 SKIP_ADSETS = "/skip_adsets"
 """End of the name of the only list whose entries may contain blanks and brackets."""
 
+DRY_RUN = "DRY_RUN"
+"""The only variable of the old script that is no parameter; every file of it has one."""
 _SHARED_VARIABLES = {
     "CLOSRTECH_BASE_URL": "closrtech/base_url",
     "CLOSRTECH_EMAIL": "closrtech/email",
@@ -197,7 +199,7 @@ def warnings_about(file: ParameterFile) -> list[str]:
             f"email/sender: {domain} does not let Amazon SES send in its name, so the report would go to spam or be "
             "refused: use an address in a domain of your own. Recipients there are fine: docs/moving.md"
         )
-    if "DRY_RUN" in file.left_out:
+    if DRY_RUN in file.left_out:
         warnings.append(
             "DRY_RUN has no effect here: a run is dry unless its event says otherwise, and nothing runs on its own "
             "until you deploy with Schedules=ON: docs/moving.md"

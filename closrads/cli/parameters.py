@@ -10,6 +10,7 @@ import boto3
 
 from closrads.cli.environment import AWS_CLIENT, parameter_path
 from closrads.cli.parameter_files import (
+    DRY_RUN,
     Difference,
     ParameterFile,
     ParameterType,
@@ -93,8 +94,8 @@ def _settings(path: str, wanted: ParameterFile, there: Mapping[str, str]) -> Set
             if is_incomplete
             else ""
         )
-        if is_incomplete and wanted.left_out:
-            hint += f". Left out, perhaps misspelled: {', '.join(wanted.left_out)}"
+        if is_incomplete and (strays := [name for name in wanted.left_out if name != DRY_RUN]):
+            hint += f". Left out, perhaps misspelled: {', '.join(strays)}"
         raise CommandError(f"{error}\nNothing was stored{hint}") from None
 
 

@@ -94,7 +94,7 @@ class TestPlace:
         result = call(*command)
 
         assert result.exit_code == 1
-        assert "Deploy, or set CLOSRADS_LEDGER_TABLE" in result.stderr
+        assert "deploy the stack, or set CLOSRADS_LEDGER_TABLE" in result.stderr
 
 
 def test_a_time_zone_that_is_none(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,7 +144,7 @@ class TestPush:
 
         assert (result.exit_code, puts(sandbox)) == (1, 0)
         assert "campaigns/veterans/closrtech_campaign: is missing" in result.stderr
-        assert f"perhaps misspelled: {stray}, DRY_RUN" in result.stderr
+        assert f"perhaps misspelled: {stray}\n" in result.stderr
 
     def test_a_campaign_that_does_not_exist_is_not_stopped(
         self, legacy: Path, tmp_path: Path, sandbox: Sandbox

@@ -255,7 +255,7 @@ class TestRun:
 
         assert (looked.exit_code, refused.exit_code) == (0, 1)
         assert "without the ledger" in looked.stderr
-        assert "named by the stack closrads-sandbox" in refused.stderr
+        assert "There is no stack closrads-sandbox in us-east-1" in refused.stderr
 
     def test_the_ledger_of_the_stack_is_used(
         self, call: Call, business: Sandbox, monkeypatch: pytest.MonkeyPatch
