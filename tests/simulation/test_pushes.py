@@ -14,6 +14,7 @@ from closrads.config import push_queue_url
 from closrads.errors import ClosradsError
 from tests.simulation.border import current_invocation
 from tests.simulation.draw import PUSHED, draw
+from tests.simulation.kernel import sleep
 from tests.simulation.play import player
 from tests.simulation.properties import Clause
 from tests.simulation.simulation import Simulation
@@ -88,6 +89,11 @@ def one_by_one(*rechecks: Recheck) -> Recheck:
 
 def violated(recheck: Recheck, *events: Event) -> set[Clause]:
     """Have a product answer the queue's messages; return what the judge has against it."""
+    return played(recheck, *events).judge.clauses
+
+
+def played(recheck: Recheck, *events: Event, seed: int = 0) -> Simulation:
+    """Have a product answer the queue's messages in a story of one campaign."""
     change = product(Product.change, "updated", 1)
 
     def handle(event: dict[str, Any], clock: Clock) -> dict[str, Any]:
@@ -96,7 +102,7 @@ def violated(recheck: Recheck, *events: Event) -> set[Clause]:
     campaign = CampaignSpec("veterans", "act_111", "FL", (AdSetSpec("Alder", "TX", (AdSpec("Alder 1"),)),))
     runs = tuple(Run(f"day {day + 1}", day * DAY + BEGIN) for day in range(3))
     with player(handle) as play:
-        return play(Story(0, World((campaign,), push_after=1.0), runs, events, DAY)).judge.clauses
+        return play(Story(seed, World((campaign,), push_after=1.0), runs, events, DAY))
 
 
 class TestClauses:
@@ -160,6 +166,19 @@ class TestClauses:
     def test_what_meta_has_signed_must_not_be_refused(self) -> None:
         with patch.object(webhook, "handle", lambda *_: {"statusCode": 403}):
             assert violated(looks, notice()) == {Clause.SIGNED}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_messages_of_two_accounts_are_worked_on_side_by_side(seed: int) -> None:
+    """Also if the second becomes due while the first keeps a recheck busy, whatever the order of events at one time."""
+
+    def recheck(event: dict[str, Any]) -> dict[str, Any]:
+        sleep(600)
+        return looks(event)
+
+    notes = played(recheck, notice(), notice(Hint.UNKNOWN_ACCOUNT, 100.5), seed=seed).notes
+    first, second = ([note.at for note in notes if note.who == name] for name in ("push 1", "push 2"))
+    assert first[0] < second[0] < first[0] + 1
 
 
 LATE = Fate(20 * MINUTE, Effect.PAUSED_WITH_ISSUE, stubborn=True)
