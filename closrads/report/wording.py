@@ -297,6 +297,7 @@ _BY_ACTION: Mapping[Action, Mapping[Result, Said]] = {
             ),
             "broke after it was updated",
         ),
+        Result.UNVERIFIED: Said(NOT_CONFIRMED, "was changed before, and whether its ads still run is not known"),
         Result.DEFERRED: Said(NOT_LOOKED_AT, "could not be looked at again"),
         Result.HELD: Said(NOT_LOOKED_AT, "could not be looked at again"),
         Result.UPDATED: Said(AD_OFF, "has an ad that no longer runs"),

@@ -534,6 +534,9 @@ class TestQuiet:
 
         assert world.meta.writes == []
         assert recorded_state(world, run_id, adset) == "verified"
+        text = world.sandbox.aws.mails[-1].text
+        assert "was changed before, and whether its ads still run is not known" in text
+        assert "could not be checked afterwards" not in text, "they were, after the update"
         world.meta.clear_faults()
         later(world, 60)
         assert one_adset(world.run(RECHECK))["result"] == "reverted"
