@@ -64,7 +64,7 @@ def _introduce(sandbox: Sandbox, mailbox: Mailbox, scenario: str) -> None:
     SHELL_FILE.write_text(exports)
     print(exports)
     print(f"# another shell takes these with: . {SHELL_FILE}")
-    print(f"# and goes on, for example, with: .venv/bin/python -m closrads push-config {LEGACY_FILE}, then doctor")
+    print(f"# then, for example: .venv/bin/python -m closrads push-config {LEGACY_FILE}, then doctor")
     print(f"\n# the mails it sends, in a browser: {mailbox.url}")
     print("\n# scenarios, for --scenario, or for make sandbox SCENARIO=:")
     for name, build in SCENARIOS.items():

@@ -21,6 +21,9 @@ from closrads.redaction import one_line, redact
 PROGRAM = "closrads" if Path(sys.argv[0]).stem == "closrads" else "python -m closrads"
 """How these commands are called."""
 DEPLOY_FIRST = "Check --stage and the Region, or deploy the stack: README, “Go live”"
+EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+"""Error codes of AWS's services for temporary credentials that have ended."""
+SIGN_IN_AGAIN = "Sign in again: this shell's AWS credentials have expired"
 CHECK_CREDENTIALS = "Are these the right credentials and the right Region?"
 WIDTH_OF_A_PIPE = 120
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
@@ -160,8 +163,10 @@ def _message_and_status(error: Exception) -> tuple[str, int]:
         case NoCredentialsError() | NoRegionError():
             pass
         case ClientError():
-            is_missing = error.response["Error"]["Code"] == "ValidationError" and "does not exist" in message
-            message = f"AWS refused: {error}. {DEPLOY_FIRST if is_missing else CHECK_CREDENTIALS}"
+            code = error.response["Error"]["Code"]
+            is_missing = code == "ValidationError" and "does not exist" in message
+            remedy = DEPLOY_FIRST if is_missing else SIGN_IN_AGAIN if code in EXPIRED_CODES else CHECK_CREDENTIALS
+            message = f"AWS refused: {error}. {remedy}"
         case BotoCoreError():
             message = f"AWS cannot be reached: {error}. Check the network and this shell's AWS_ variables"
         case OSError():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -20,6 +20,11 @@ from closrads.redaction import Secret
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def refused(code: str) -> ClientError:
+    """Return what boto3 raises for an answer of AWS."""
+    return ClientError({"Error": {"Code": code, "Message": "of AWS"}}, "GetParameters")
+
+
 class TestErrors:
     """One text that says what to do, and a status for scripts."""
 
@@ -30,6 +35,8 @@ class TestErrors:
             (terminal.UsageError("do that"), "do that", 2),
             (NoRegionError(), "You must specify a region. Set AWS_PROFILE", 1),
             (EndpointConnectionError(endpoint_url="https://x.test"), "AWS cannot be reached: Could not connect", 1),
+            (refused("ExpiredTokenException"), "Sign in again: this shell's AWS credentials have expired", 1),
+            (refused("AccessDeniedException"), "Are these the right credentials and the right Region?", 1),
             (NoCredentialsError(), "Unable to locate credentials. Set AWS_PROFILE", 1),
             (PermissionError(13, "Permission denied", "file"), "file: permission denied", 1),
             (OSError("odd"), "odd", 1),

@@ -142,7 +142,7 @@ def test_a_terminal_gets_colours_and_progress(business: Sandbox) -> None:
     written = on_a_terminal(["doctor"], {**os.environ, "TERM": "xterm-256color"})
 
     assert "\x1b[32mok" in written
-    assert "Looking at the parameters" in written
+    assert "Checking the parameters" in written
 
 
 def test_no_color_is_respected(business: Sandbox) -> None:
