@@ -49,7 +49,7 @@ LOGS = ROOT / "build/log" if (ROOT / "pyproject.toml").is_file() else Path(get_a
 """In the checkout, or in the user's folder of the installed commands."""
 MAIL_FAILURES = ("mail.failed", "mail.refused", "mail.defect")
 """Log messages that say why a recipient did not get the report."""
-WHERE_IDS_ARE = f"ids stand at the foot of each report, and in `{PROGRAM} history`"
+WHERE_IDS_ARE = f"ids are at the end of each report, and in `{PROGRAM} history`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def pause(slug: str | None, stage: str) -> None:
         since = switch.since(store, path)
         if not since:
             switch.put(store, path, stop=True)
-    out.print(f"Paused already, {since}: {switch.what}" if since else f"Paused: {switch.what} begins nothing new")
+    out.print(f"Already paused {since}: {switch.what}" if since else f"Paused: {switch.what} starts nothing new")
     with waiting("Looking for active runs"):
         lines = _at_work(slug, stage, read_parameters(store, path))
     for line in lines:

@@ -304,7 +304,7 @@ class TestChanges:
         result = call("history", "--campaign", "nope")
 
         assert result.exit_code == 2
-        assert "no campaign nope, only mortgage, truckers, veterans" in result.stderr
+        assert "no campaign nope: there are mortgage, truckers, veterans" in result.stderr
 
     def test_a_campaign_that_the_run_did_not_have(self, call: Call) -> None:
         """The run is known, and so is what it had."""

@@ -108,9 +108,9 @@ def test_a_run_is_followed_until_it_ends(
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        ((RUN,), 1, f"{GROUP} has no line of run {RUN}. A run by hand has its log where it was called"),
-        (("yesterday",), 2, "yesterday is not a run's id: ids stand at the foot of each report"),
-        ((), 1, "No live run yet, in stage sandbox: name a run"),
+        ((RUN,), 1, f"{GROUP} has no line of run {RUN}. The log of a manual run is in a file"),
+        (("yesterday",), 2, "yesterday is not a run's id: ids are at the end of each report"),
+        ((), 1, "There is no live run in stage sandbox yet: give the id of a run"),
     ],
 )
 @pytest.mark.usefixtures("write")

@@ -124,9 +124,9 @@ class TestToml:
         ("text", "said"),
         [
             ("a = ", "This is not valid TOML"),
-            ("[email]\nsender = 2026-11-22", "email/sender: must be a text"),
-            ("[email]\nrecipients = [true]", "email/recipients: must be a text"),
-            ("[email]\nrecipients = [[1]]", "email/recipients: must be a text"),
+            ("[email]\nsender = 2026-11-22", "email/sender: must be a string, a number"),
+            ("[email]\nrecipients = [true]", "email/recipients: must be a string, a number"),
+            ("[email]\nrecipients = [[1]]", "email/recipients: must be a string, a number"),
         ],
     )
     def test_what_no_parameter_can_be(self, text: str, said: str) -> None:

@@ -190,13 +190,13 @@ def test_what_waits_is_told() -> None:
 
     assert campaign.notes == (
         "too few leads to count (limits/min_demand): OH, UT",
-        "waiting: FL, WY: wanted since 2026-11-02, to be added on 2026-11-04 if that lasts",
-        "waiting: TX: unwanted since 2026-11-03, to be removed on 2026-11-05 if that lasts",
+        "waiting: FL, WY: wanted since 2026-11-02, to be added on 2026-11-04 if it stays so",
+        "waiting: TX: unwanted since 2026-11-03, to be removed on 2026-11-05 if it stays so",
         "the ledger's count of days could not be read, so it starts again",
     )
     (dry,) = summary.campaigns(result(dry_run=True, waiting=waiting[1:2]))
     (note,) = dry.notes
-    assert note.endswith("to be removed on 2026-11-05 if that lasts, with a live run every day from today on")
+    assert note.endswith("to be removed on 2026-11-05 if it stays so, with a live run every day from today on")
 
 
 def test_nothing_is_known_before_the_first_run() -> None:

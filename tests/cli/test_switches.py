@@ -23,7 +23,7 @@ class TestPause:
         said = call("pause")
 
         assert (said.exit_code, value(business, "paused")) == (0, "true")
-        assert "Paused: stage sandbox begins nothing new" in said.stdout
+        assert "Paused: stage sandbox starts nothing new" in said.stdout
         assert "No run is active" in said.stdout
 
     def test_one_campaign(self, call: Call, business: Sandbox) -> None:
@@ -131,8 +131,8 @@ class TestRuns:
         said = call("run", '{"dry_run": false}', "--yes")
 
         assert said.exit_code == 0
-        assert "Paused since 2026-05-04 10:30 UTC: nothing new is begun" in said.stderr
-        assert "Paused since 2026-05-04 10:30 UTC: nothing new is begun" in said.stdout
+        assert "Paused since 2026-05-04 10:30 UTC: nothing new starts" in said.stderr
+        assert "Paused since 2026-05-04 10:30 UTC: nothing new starts" in said.stdout
         assert (said.stdout.count("nothing new"), said.stdout.count("\npaused\n")) == (1, 3)
         assert business.meta.writes == []
         assert "paused" in call("history").stdout
