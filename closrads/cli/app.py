@@ -34,6 +34,12 @@ class WebhookAction(StrEnum):
     STATUS = "status"
 
 
+class ConfigAction(StrEnum):
+    """What to do with the stored parameters."""
+
+    SHOW = "show"
+
+
 FLAG = ""
 """The metavar of an option without a value."""
 Stage = Annotated[
@@ -133,6 +139,20 @@ def pull_config(
         from closrads.cli import parameters
 
         parameters.pull_config(stage, file, to_json=to_json)
+
+
+@app.command(epilog=_examples("config show", "config show --stage dev --json"))
+def config(
+    action: Annotated[ConfigAction, typer.Argument(metavar="show", help="What to do.")],  # noqa: ARG001 - the only one
+    stage: Stage = completion.DEFAULT_STAGE,
+    *,
+    to_json: Json = False,
+) -> None:
+    """Show what is stored for a stage, with *** for secrets."""
+    with report_errors():
+        from closrads.cli import parameters
+
+        parameters.pull_config(stage, None, to_json=to_json)
 
 
 @app.command(epilog=_examples("doctor", "doctor --stage dev --json"))

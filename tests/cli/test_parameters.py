@@ -308,6 +308,13 @@ class TestPull:
 
         assert 'recipients = ["owner@example.test"]' in run("pull-config").stdout
 
+    def test_config_show_prints_the_same(self, legacy: Path) -> None:
+        """Under the name that people look for."""
+        run("push-config", legacy, "--yes")
+
+        assert run("config", "show").stdout == run("pull-config").stdout
+        assert json.loads(run("config", "show", "--json").stdout) == json.loads(run("pull-config", "--json").stdout)
+
     def test_a_stage_without_parameters(self, legacy: Path, tmp_path: Path) -> None:
         """More likely a wrong Region than a wish for an empty file."""
         result = run("pull-config", tmp_path / "out.toml")

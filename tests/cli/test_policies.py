@@ -115,6 +115,7 @@ class TestCommands:
         "arguments",
         [
             ("push-config", "more.toml", "--yes"),
+            ("config", "show"),
             ("pull-config",),
             ("doctor",),
             ("run", LIVE, "--yes"),
