@@ -576,6 +576,7 @@ REGRESSIONS: Mapping[str, Story] = {
         runs=(
             Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
             Run(name="day 1 undo", at=47010.0, action="undo"),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
         ),
         events=(
             Person(
