@@ -13,10 +13,12 @@ from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import (
     CLOCK_TOLERANCE,
     StatusChange,
+    broke_while_off,
     check_ad_health,
     compare_ads,
     is_in_process,
     pauses_to_explain,
+    responsible_for,
 )
 from closrads.domain.targeting import _build_new_targeting, region_keys
 from closrads.errors import (
@@ -377,7 +379,7 @@ def verify_ads_after_republish(
     Parameters
     ----------
     adsets
-        The ad sets before the change, with the ads that ran.
+        The ad sets before the change, with their ads.
     wait_seconds
         Seconds to wait before each read.
     since
@@ -574,7 +576,9 @@ def _verify_once(
 ) -> dict[str, Verification]:
     ads = _read_ads(api, [adset.id for adset in adsets], reserve)
     needs_log = any(
-        not isinstance(now := ads[adset.id], MetaError) and pauses_to_explain(adset.active_ads, now) for adset in adsets
+        not isinstance(now := ads[adset.id], MetaError)
+        and (pauses_to_explain(adset.active_ads, now) or broke_while_off(adset.ads, now))
+        for adset in adsets
     )
     log = read_status_changes(api, since, reserve=math.inf) if needs_log else ()
     return {adset.id: _verification(adset, ads[adset.id], log, since) for adset in adsets}
@@ -585,4 +589,4 @@ def _verification(
 ) -> Verification:
     if isinstance(now, MetaError):
         return Verification(tuple(AdFinding(ad, AdHealth.UNREADABLE, str(now)) for ad in adset.active_ads))
-    return Verification(compare_ads(adset.active_ads, now, log, since), now, log)
+    return Verification(compare_ads(responsible_for(adset.active_ads, now, log, since), now, log, since), now, log)

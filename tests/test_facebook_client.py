@@ -587,6 +587,30 @@ def test_each_ad_is_looked_at_after_the_wait(
     assert world.time.waits == [3]
 
 
+def test_an_ad_that_was_off_lost_its_form_after_somebody_switched_it_on(world: World, adset: str) -> None:
+    """It looks as if it had been off all the time, but for its issue: the log shows that it ran, and who paused it."""
+    first, second = world.meta.ads_of(adset)
+    world.meta.person_pauses(first.id)
+    before = snapshot(world)
+    world.meta.person_activates(first.id)
+    world.meta.meta_pauses(first.id, with_issue=True)
+
+    found = {finding.ad.id: finding.health for finding in verify(world, before)}
+
+    assert found == {first.id: AdHealth.BROKEN, second.id: AdHealth.HEALTHY}
+
+
+def test_an_ad_that_was_off_without_its_form_before_needs_no_log(world: World, adset: str) -> None:
+    """It was broken before the change, and nobody has switched it on since."""
+    first, second = world.meta.ads_of(adset)
+    world.meta.meta_pauses(first.id, with_issue=True)
+    before = snapshot(world)
+    world.meta.requests.clear()
+
+    assert [finding.ad.id for finding in verify(world, before)] == [second.id]
+    assert calls(world) == ["GET ads"]
+
+
 def test_an_ad_set_without_ads_is_read_too(world: World) -> None:
     """A person may have added an ad to it meanwhile, whose link is pending like any other's."""
     world.campaign("FL")

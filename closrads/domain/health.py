@@ -94,6 +94,21 @@ def pauses_to_explain(before: Iterable[Ad], now: Iterable[Ad]) -> frozenset[str]
     return frozenset(ad.id for ad in before if ad.id in paused)
 
 
+def broke_while_off(before: Iterable[Ad], now: Iterable[Ad]) -> frozenset[str]:
+    """Return the ids of paused ads that did not run before and have lost their lead form since.
+
+    Somebody may have switched them on meanwhile, which only the activity log tells.
+    """
+    then = {ad.id: ad for ad in before}
+    return frozenset(
+        ad.id
+        for ad in now
+        if ad.status == "PAUSED"
+        and _has_lost_its_form(ad)
+        and ((was := then.get(ad.id)) is None or not (was.status == "ACTIVE" or _has_lost_its_form(was)))
+    )
+
+
 def switched_off_by_meta(
     before: Iterable[Ad], now: Iterable[Ad], log: Iterable[StatusChange], since: datetime
 ) -> tuple[Ad, ...]:
@@ -108,12 +123,18 @@ def switched_off_by_meta(
     )
 
 
-def ran_meanwhile(before: Collection[Ad], now: Iterable[Ad], log: Iterable[StatusChange], since: datetime) -> list[Ad]:
-    """Return the ads that were off before the change, and that Meta has paused since: somebody had switched them on."""
+def responsible_for(
+    before: Sequence[Ad], now: Sequence[Ad], log: Iterable[StatusChange], since: datetime
+) -> tuple[Ad, ...]:
+    """Return the ads that a change is responsible for: those that ran before it, and those that have run meanwhile.
+
+    An ad that was off before the change, and that Meta has paused since, must have been switched on by somebody.
+    """
     ran = {ad.id for ad in before}
     rows = tuple(log)
     pauses = {ad.id: who_paused(ad.id, rows, since) for ad in now if ad.status == "PAUSED" and ad.id not in ran}
-    return [ad for ad in now if (row := pauses.get(ad.id)) is not None and row.actor is Actor.META]
+    meanwhile = (ad for ad in now if (row := pauses.get(ad.id)) is not None and row.actor is Actor.META)
+    return (*before, *(replace(ad, status="ACTIVE") for ad in meanwhile))
 
 
 def still_unexplained(

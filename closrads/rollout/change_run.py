@@ -14,7 +14,7 @@ from functools import partial
 from closrads.concurrency import in_background, map_concurrently
 from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason, UnexplainedPause
-from closrads.domain.health import StatusChange, switched_off_by_meta
+from closrads.domain.health import StatusChange, responsible_for, switched_off_by_meta
 from closrads.domain.request import Action
 from closrads.domain.results import Result
 from closrads.domain.targeting import misnamed_regions, region_keys
@@ -165,6 +165,13 @@ class ChangeRun:
         return self.reason is None and self.unknown is None and not self.is_foreign
 
     @property
+    def before(self) -> AdSetSnapshot:
+        """The ad set before the change, with the ads that the change is responsible for as the ones that ran."""
+        known = {ad.id for ad in self.protected}
+        off = (ad for ad in self.change.before.ads if ad.id not in known)
+        return replace(self.change.before, ads=(*self.protected, *off))
+
+    @property
     def to_republish(self) -> tuple[Ad, ...]:
         """Every running ad without a confirmed re-publish, and every ad that Meta has paused since the change began."""
         off = switched_off_by_meta(self.protected, self.now.ads, self.log, self.change.prepared_at)
@@ -248,7 +255,10 @@ class ChangeRun:
     def verified(self, verification: Verification) -> "ChangeRun":
         """Return the run after a verification."""
         now = replace(self.now, ads=verification.ads) if verification.ads else self.now
-        return replace(self, now=now, findings=verification.findings, log=verification.log or self.log)
+        protected = responsible_for(self.protected, now.ads, verification.log, self.change.prepared_at)
+        return replace(
+            self, now=now, protected=protected, findings=verification.findings, log=verification.log or self.log
+        )
 
 
 def begin(change: Change, now: AdSetSnapshot) -> ChangeRun:
@@ -516,7 +526,7 @@ def _verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeR
         if not pending:
             break
         since = min(run.change.prepared_at for run in pending)
-        before = [replace(run.change.before, ads=run.protected) for run in pending]
+        before = [run.before for run in pending]
         seen = verify_ads_after_republish(job.api, before, job.wait_seconds, since=since, reserve=reserve)
         done |= {run.id: run.verified(seen[run.id]) for run in pending}
         late = [done[run.id] for run in pending if done[run.id].overlooked and not done[run.id].failures]

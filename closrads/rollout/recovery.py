@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
-from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain, ran_meanwhile
+from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain, responsible_for
 from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import LedgerError, MetaError
@@ -173,9 +173,7 @@ class _Seen:
     @property
     def protected(self) -> tuple[Ad, ...]:
         """The ads that the change is responsible for."""
-        before = self.change.before.active_ads
-        meanwhile = ran_meanwhile(before, self.now.ads, self.log, self.change.prepared_at)
-        return (*before, *(replace(ad, status="ACTIVE") for ad in meanwhile))
+        return responsible_for(self.change.before.active_ads, self.now.ads, self.log, self.change.prepared_at)
 
     @property
     def findings(self) -> tuple[AdFinding, ...]:

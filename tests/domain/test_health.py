@@ -15,12 +15,13 @@ from closrads.domain.health import (
     CLOCK_TOLERANCE,
     Actor,
     StatusChange,
+    broke_while_off,
     check_ad_health,
     compare_ads,
     explained_as_metas,
     is_in_process,
     pauses_to_explain,
-    ran_meanwhile,
+    responsible_for,
     still_unexplained,
     switched_off_by_meta,
     who_paused,
@@ -466,7 +467,29 @@ class TestRanMeanwhile:
         self, now: Ad, log: list[StatusChange], *, ran: bool
     ) -> None:
         """The change answers for all others elsewhere."""
-        assert ran_meanwhile([RAN], [now], log, SINCE) == ([now] if ran else [])
+        assert responsible_for([RAN], [now], log, SINCE) == ((RAN, replace(now, status="ACTIVE")) if ran else (RAN,))
+
+
+class TestBrokeWhileOff:
+    """Ads that were off, as far as the reads tell, and have lost their form nevertheless."""
+
+    OFF = Ad("12", "New", "PAUSED", "PAUSED")
+    LOST = replace(OFF, issues=(LOST_FORM,))
+
+    @pytest.mark.parametrize(
+        ("before", "now", "broke"),
+        [
+            pytest.param([OFF], LOST, True, id="it was off"),
+            pytest.param([], LOST, True, id="it was not there"),
+            pytest.param([LOST], LOST, False, id="it had lost its form before"),
+            pytest.param([replace(OFF, status="ACTIVE")], LOST, False, id="it ran, so its pause is explained anyhow"),
+            pytest.param([OFF], OFF, False, id="it has its form"),
+            pytest.param([OFF], replace(LOST, status="ACTIVE"), False, id="it is on, so it counts anyhow"),
+        ],
+    )
+    def test_only_what_is_new(self, before: list[Ad], now: Ad, *, broke: bool) -> None:
+        """Only of these can the log tell more than the reads."""
+        assert broke_while_off(before, [now]) == ({now.id} if broke else frozenset())
 
 
 class TestStillUnexplained:

@@ -237,6 +237,17 @@ class TestMachine:
         assert (blind.now.ads, blind.findings, blind.log) == ((ONE, TWO), found(AdHealth.UNREADABLE), (row,))
         assert (seen.now.ads, seen.findings, seen.log) == ((ONE,), (), (row, row))
 
+    def test_an_ad_that_ran_meanwhile_is_protected_from_then_on(self) -> None:
+        """It was off before, and Meta has paused it since: a rollback has to switch it on again."""
+        off = Ad("699", "New", "PAUSED", "PAUSED")
+        row = StatusChange(off.id, START, switched_on=False, actor=Actor.META)
+        run = run_in(S.REPUBLISHED, FLORIDA)
+
+        seen = run.verified(Verification((), (ONE, TWO, off), (row,)))
+
+        assert seen.protected == (*run.protected, replace(off, status="ACTIVE"))
+        assert off in seen.to_republish
+
     def test_the_most_severe_refusal_decides_whether_the_campaign_goes_on(self) -> None:
         """None of them is lost; a ledger that could not be told counts only if Meta has refused nothing."""
         invalid, fatal, unrecorded = MetaInvalidError("no"), MetaFatalError("blocked"), LedgerError("gone")
