@@ -234,7 +234,9 @@ def _done_before(slug: str, run: Run, earlier: SyncReport) -> Completed:
 
     A change that was interrupted may have been rolled back for that reason alone, so it says nothing about Meta.
     """
-    completed = {adset.id: adset for adset in earlier.adsets if adset.result not in _LEFT}
+    # What a sync has read only is read again anyway, and its ads may have broken since.
+    left = _LEFT if run.request.action is Action.RECHECK else _LEFT | {Result.UNCHANGED}
+    completed = {adset.id: adset for adset in earlier.adsets if adset.result not in left}
     reported = frozenset(completed)
     waves: dict[datetime, list[AdSetResult]] = {}
     for change in sorted(_changes_before(slug, run), key=lambda change: change.prepared_at):

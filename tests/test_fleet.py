@@ -359,6 +359,20 @@ class TestLeftOver:
 
         assert (answer["adsets_updated"], answer["adsets_deferred"]) == (5, 3)
 
+    def test_what_breaks_while_the_run_waits_is_in_its_report(self, world: World) -> None:
+        """The first invocation had nothing to change there, and a later one reads it again."""
+        unchanged = world.adset("Unchanged", "FL GA")
+        run_id = world.run(OPEN)["run_id"]
+        wait = world.run(part(run_id))["again_in_seconds"]
+        world.meta.meta_pauses(world.meta.ads_of(unchanged)[0].id, with_issue=True)
+        later(world, wait)
+
+        answer = Workflow(world).call_until_done(part(run_id))
+        world.run(close(run_id))
+
+        assert (answer["adsets_updated"], answer["adsets_skipped_preflight"]) == (8, 1)
+        assert "Unchanged" in world.sandbox.aws.mails[-1].text
+
     def test_what_was_put_back_is_not_tried_again_in_the_same_run(self, world: World) -> None:
         """Once a run is enough: each try restarts its learning phase."""
         fragile = world.adset("Fragile", breakage=Breakage.stubborn())
