@@ -225,10 +225,12 @@ class MemoryClient:
     def _call(self, name: str, operation: str, **call: Any) -> Answer:
         if operation == "Query" and self._aws.query_limit is not None:
             call["Limit"] = self._aws.query_limit
+        perform = partial(getattr(self._aws.service(self._service), name), **call)
+        if operation == "TransactWriteItems":
+            perform = partial(_once, perform, [])
         attempt = 1
         while True:
             try:
-                perform = partial(getattr(self._aws.service(self._service), name), **call)
                 answer = self._aws.exchange(AwsRequest(self._service, operation, call), perform)
             except AwsError as error:
                 if attempt == self._attempts or not _is_retried(error):
@@ -248,6 +250,17 @@ class MemoryClient:
             **error.members,
         }
         return self.exceptions.from_code(error.code)(response, operation)
+
+
+def _once(perform: Callable[[], Answer], answers: list[Answer]) -> Answer:
+    """Perform a transaction unless an earlier attempt at it has succeeded, however late that arrives.
+
+    boto3 sends one `ClientRequestToken` with all attempts at a call, and for ten minutes DynamoDB applies such a
+    transaction once (API reference "TransactWriteItems").
+    """
+    if not answers:
+        answers.append(perform())
+    return answers[0]
 
 
 def _metadata(status: int, attempt: int) -> dict[str, Any]:

@@ -92,6 +92,18 @@ class TestAttempts:
 
         assert len(aws.requests) == 2
 
+    def test_a_transaction_whose_response_was_lost_is_applied_once(self, aws: MemoryAws) -> None:
+        """The repetition succeeds, though its own condition no longer holds: DynamoDB knows its token."""
+        aws.fail("dynamodb", "TransactWriteItems", DROPPED, times=1, applied=True)
+        client = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 2}))
+
+        new = {"TableName": LEDGER_TABLE, "Item": KEY, "ConditionExpression": "attribute_not_exists(pk)"}
+        client.transact_write_items(TransactItems=[{"Put": new}])
+
+        assert len(aws.requests) == 2
+        with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+            client.transact_write_items(TransactItems=[{"Put": new}])
+
     def test_what_will_not_pass_is_not(self, aws: MemoryAws) -> None:
         """Nor is a condition that did not hold."""
         aws.fail("dynamodb", "PutItem", "AccessDeniedException", 400)

@@ -413,14 +413,20 @@ class Judge:
         if wanted is None or not self._simulation.story.world.damping_days:
             return False
         new = regions_in(adset.targeting)
-        return call.is_late or (self._is_planned(call, adset) and new - old <= wanted and not (old - new) & wanted)
+        is_right = new - old <= wanted and not (old - new) & wanted
+        return call.is_late or (self._is_of_sync(call, adset) and (is_right or self._is_edit_in_flight(call, adset)))
 
     def _is_planned(self, call: "Call", adset: AdSet) -> bool:
         """Tell whether a write is that of a sync's plan, and was made for what it has met."""
+        return self._is_of_sync(call, adset) and not (call.is_late or self._is_edit_in_flight(call, adset))
+
+    def _is_of_sync(self, call: "Call", adset: AdSet) -> bool:
+        return "prepared" in self._files[adset.id].changes.values() and call.invocation.run.action == "sync"
+
+    def _is_edit_in_flight(self, call: "Call", adset: AdSet) -> bool:
+        """Tell whether the run may not have seen a person's regions, from which a write would lead elsewhere."""
         edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
-        is_in_flight = edit is not None and edit.at > call.sent - FRESH_SECONDS - self._lag
-        is_begun = "prepared" in self._files[adset.id].changes.values()
-        return is_begun and call.invocation.run.action == "sync" and not (call.is_late or is_in_flight)
+        return edit is not None and edit.at > call.sent - FRESH_SECONDS - self._lag
 
     def _judge_waited(self, call: "Call", adset: AdSet, old: Regions, new: Regions) -> None:
         world, run, campaign = self._simulation.story.world, call.invocation.run, self._files[adset.id].campaign
