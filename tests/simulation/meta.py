@@ -264,7 +264,10 @@ class SimulatedMeta(MetaWorld):
 
     def _edit(self, adset: AdSet, setting: str, wanted: Any) -> None:
         if setting == "regions":
+            is_there = wanted == regions_in(adset.targeting)
             self.person_edits_targeting(adset.id, states=states_of(wanted), published=True)
+            if is_there:
+                return  # whose they were before, they are
             self.people.have_set_regions.add(adset.id)
         else:
             self.person_edits_targeting(adset.id, {setting: wanted}, published=True)
