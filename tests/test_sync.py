@@ -384,6 +384,21 @@ class TestLeftAlone:
         assert "Too little time" in last_report(world)
         assert answer["success"]
 
+    def test_an_ad_that_went_off_is_told_although_there_is_no_time_to_find_out_by_whom(self, world: World) -> None:
+        """Its ad set has the wanted states, but nobody may call it unchanged: the update may have broken the ad."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.run(LIVE)
+        later(world, 3_600)
+        world.meta.meta_pauses(world.meta.ads_of(adset)[0].id, with_issue=False)
+        world.time.deadline = world.time.seconds() + 14
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"Broad": "deferred"}
+        assert "Broad" in last_report(world)
+        assert not answer["campaigns"][0]["adsets"][0]["added"]
+
 
 class TestRollback:
     """Ads that break after the update."""
