@@ -13,7 +13,7 @@ from closrads.config import refuse_if_switched_off
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, recheck_since
 from closrads.domain.damping import DemandHistory, lifted, observed, waiting_states
-from closrads.domain.health import check_ad_health, pauses_to_explain
+from closrads.domain.health import check_ad_health
 from closrads.domain.opt_out import unmatched_patterns
 from closrads.domain.plan import (
     Decision,
@@ -709,8 +709,8 @@ def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known so fa
 ) -> tuple[dict[str, AdSetResult], PreviousOutcomes]:
     """Recheck the latest changes before new ones supersede them, and those of earlier invocations of the same run.
 
-    Return the results of the ad sets that were rolled back, by id, and the previous outcomes after that; and of those
-    with a paused ad for which there was no capacity to find out whether its change has broken it.
+    Return the results of the ad sets that were rolled back, or would have been with more time or quota, by id, and the
+    previous outcomes after that.
     """
     if run.request.dry_run or not run.settings.ledger_table:
         return {}, previous
@@ -729,13 +729,7 @@ def _rechecked(  # noqa: PLR0913, PLR0917 - the context, and what is known so fa
     restored = {
         each.id: replace(each, reaches_beyond=reaches_beyond_states(now[each.id].targeting))
         for each in results
-        if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED}
-    }
-    paused = {each.before.id for each in changes if pauses_to_explain(each.before.active_ads, now[each.before.id].ads)}
-    restored |= {
-        each.id: replace(each, added=(), removed=())
-        for each in results
-        if each.result is Result.DEFERRED and each.id in paused
+        if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED, Result.SKIPPED_PREFLIGHT}
     }
     try:
         return restored, job.ledger.previous_outcomes(job.campaign)

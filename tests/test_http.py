@@ -71,30 +71,28 @@ def test_a_body_that_is_too_large_is_given_up(send: Callable[[BytesIO], requests
     assert pieces == 2
 
 
-def test_a_body_that_breaks_off_shows_no_address(send: Callable[[BytesIO], requests.Response]) -> None:
-    """urllib3's own text has the URL in it, and the URL has the token in it."""
+@pytest.mark.parametrize(
+    ("failure", "raised", "text"),
+    [
+        pytest.param(ProtocolError, requests.ConnectionError, "ProtocolError", id="breaks off"),
+        pytest.param(TimeoutError, requests.ReadTimeout, "", id="comes too late"),
+    ],
+)
+def test_a_body_that_does_not_come_shows_no_address(
+    send: Callable[[BytesIO], requests.Response],
+    failure: type[Exception],
+    raised: type[requests.RequestException],
+    text: str,
+) -> None:
+    """urllib3's own exception has the URL in it, and the URL has the token in it."""
 
-    def break_off() -> None:
-        raise ProtocolError(SECRET_URL)
+    def fail() -> None:
+        raise failure(SECRET_URL)
 
-    with pytest.raises(requests.ConnectionError) as caught:
-        send(Trickle([], break_off))
+    with pytest.raises(raised) as caught:
+        send(Trickle([], fail))
 
-    assert str(caught.value) == "ProtocolError"
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
-
-
-def test_a_body_that_comes_too_late_is_a_timeout_without_address(send: Callable[[BytesIO], requests.Response]) -> None:
-    """urllib3's own exception names the URL, so it is neither cause nor context."""
-
-    def time_out() -> None:
-        raise TimeoutError(SECRET_URL)
-
-    with pytest.raises(requests.ReadTimeout) as caught:
-        send(Trickle([], time_out))
-
-    assert str(caught.value) == ""
+    assert str(caught.value) == text
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 

@@ -384,20 +384,25 @@ class TestLeftAlone:
         assert "Too little time" in last_report(world)
         assert answer["success"]
 
-    def test_an_ad_that_went_off_is_told_although_there_is_no_time_to_find_out_by_whom(self, world: World) -> None:
-        """Its ad set has the wanted states, but nobody may call it unchanged: the update may have broken the ad."""
+    @pytest.mark.parametrize("can_read_log", [True, False])
+    def test_an_ad_that_went_off_is_told_although_there_is_no_time_for_a_rollback(
+        self, world: World, *, can_read_log: bool
+    ) -> None:
+        """Its ad set has the wanted states, but it is not as it should be: the update may have broken the ad."""
         world.campaign("FL")
         adset = world.adset()
         world.run(LIVE)
         later(world, 3_600)
         world.meta.meta_pauses(world.meta.ads_of(adset)[0].id, with_issue=False)
         world.time.deadline = world.time.seconds() + 14
+        if not can_read_log:
+            world.meta.fail(faults.PERMISSION_MISSING, on="GET activities", times=None)
 
         answer = world.run(LIVE)
 
-        assert results(answer) == {"Broad": "deferred"}
-        assert "Broad" in last_report(world)
-        assert not answer["campaigns"][0]["adsets"][0]["added"]
+        assert results(answer) == {"Broad": "skipped_preflight" if can_read_log else "unchanged"}
+        assert bool(answer["unexplained"]) is not can_read_log
+        assert "1 ad needs you: Broad: ad 1" in last_report(world)
 
 
 class TestRollback:

@@ -192,10 +192,7 @@ class _EventReader:
 
     def _plan_id(self) -> str:
         wanted = "a plan's id, 16 of the characters 0 to 9 and a to f: it is at the end of a dry run's report"
-        return (
-            self._value("plan_id", wanted, lambda value: isinstance(value, str) and bool(_PLAN_ID.fullmatch(value)))
-            or ""
-        )
+        return self._value("plan_id", wanted, _is_plan_id) or ""
 
     def _refuse_plan(self, request: RunRequest) -> None:
         """Add a problem if the request cannot approve a plan."""
@@ -255,3 +252,7 @@ class _EventReader:
                 return time.astimezone(UTC)
         self._problems.append(f"{key}: must be a time such as 2026-05-04T10:30:00Z")
         return None
+
+
+def _is_plan_id(value: Any) -> bool:
+    return isinstance(value, str) and _PLAN_ID.fullmatch(value) is not None

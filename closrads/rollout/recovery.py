@@ -1,5 +1,6 @@
 """Recovery of changes that earlier runs left open, and recheck of changes whose ads may have broken since."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import LedgerError, MetaError
 from closrads.facebook_client import read_adsets, read_status_changes
+from closrads.meta.graph import RESERVED_SECONDS
 from closrads.observability import log_defect, logger
 from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import (
@@ -126,12 +128,11 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
     for change in changes:
         by_adset.setdefault(change.before.id, []).append(change)
     for batch, why_none in _batches(job, [newest for newest, *_ in by_adset.values()], wave_size):
-        if why_none:
+        if why_none and now is None:
             results += (_result(change, Result.DEFERRED, (why_none,)) for change in batch)
         else:
-            results += _recheck_batch(
-                job, [by_adset[change.before.id] for change in batch], known, now, dry_run=dry_run
-            )
+            adsets = [by_adset[change.before.id] for change in batch]
+            results += _recheck_batch(job, adsets, known, now, dry_run=dry_run, why_none=why_none)
     return tuple(results)
 
 
@@ -203,7 +204,10 @@ class _Seen:
 
 
 def _look_up(
-    job: Job, changes: Sequence[Change], known: Mapping[str, AdSetSnapshot] | None = None
+    job: Job,
+    changes: Sequence[Change],
+    known: Mapping[str, AdSetSnapshot] | None = None,
+    reserve: float = RESERVED_SECONDS,
 ) -> dict[str, _Seen | MetaError]:
     """Read the ad sets of changes with all their ads, and the activity log if an ad's pause has to be explained.
 
@@ -216,7 +220,8 @@ def _look_up(
         if isinstance(now := read[change.before.id], AdSetSnapshot)
         and pauses_to_explain(now.ads if change.state.is_open else change.before.active_ads, now.ads)
     ]
-    log = read_status_changes(job.api, min(change.prepared_at for change in paused)) if paused else ()
+    since = min((change.prepared_at for change in paused), default=None)
+    log = read_status_changes(job.api, since, reserve=reserve) if since else ()
     return {
         change.before.id: now if isinstance(now := read[change.before.id], MetaError) else _Seen(change, now, log)
         for change in changes
@@ -291,15 +296,17 @@ def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Re
     )
 
 
-def _recheck_batch(
+def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known about it
     job: Job,
     adsets: Sequence[Sequence[Change]],
     known: Mapping[str, frozenset[str]],
     now: Mapping[str, AdSetSnapshot] | None,
     *,
     dry_run: bool,
+    why_none: str,
 ) -> list[AdSetResult]:
-    looked_up = _look_up(job, [newest for newest, *_ in adsets], now)
+    """Check ad sets, each given by its changes; with `why_none`, there is no capacity to roll any of them back."""
+    looked_up = _look_up(job, [newest for newest, *_ in adsets], now, math.inf if why_none else RESERVED_SECONDS)
     results: dict[str, AdSetResult] = {}
     runs: list[ChangeRun] = []
     to_restore: list[ChangeRun] = []
@@ -314,8 +321,8 @@ def _recheck_batch(
         runs.append(run)
         why = _why_to_restore(seen)
         waits = job.spaces_attempts and seen.is_back and not is_due(seen.change, job.api.clock.now())
-        if why and waits:
-            left = _result(run.change, Result.SKIPPED_PREFLIGHT, why)
+        if why and (waits or why_none):
+            left = _result(run.change, Result.SKIPPED_PREFLIGHT, (*why, why_none) if why_none else why)
             results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)
         elif why:
             to_restore.append(run.failed(RollbackReason.ADS_BROKEN, *why))

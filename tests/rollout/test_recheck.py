@@ -61,6 +61,17 @@ def scheduled(world: World) -> dict[str, Any]:
     return {**RECHECK, "scheduled": f"{world.time.clock.now():%Y-%m-%dT%H:%M:%SZ}"}
 
 
+def one_broke_since_its_update(world: World, wanted: str, *, now_wanted: str) -> tuple[str, str]:
+    """Update two ad sets, of which one breaks, and change the demand; return their ids, the broken one's first."""
+    world.campaign(wanted)
+    broken, well = world.adset("Broken"), world.adset("Well")
+    world.run(LIVE)
+    later(world, HALF_AN_HOUR)
+    world.meta.meta_breaks(world.meta.ads_of(broken)[0].id)
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = dict.fromkeys(now_wanted.split(), 5)
+    return broken, well
+
+
 class TestBrokenSince:
     """Ads that were healthy when the run ended and are not any more."""
 
@@ -235,12 +246,7 @@ class TestBrokenSince:
 
     def test_the_mail_of_a_sync_says_where_it_runs_now(self, world: World) -> None:
         """In the states from before its change, whatever the sync then gives the others."""
-        world.campaign("FL")
-        broken, well = world.adset("Broken"), world.adset("Well")
-        world.run(LIVE)
-        later(world, 1800)
-        world.meta.meta_breaks(world.meta.ads_of(broken)[0].id)
-        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "OH": 5}
+        broken, well = one_broke_since_its_update(world, "FL", now_wanted="FL OH")
 
         result_of(world, LIVE)
 
@@ -252,12 +258,7 @@ class TestBrokenSince:
 
     def test_where_all_run_is_told_although_the_plan_is_refused(self, world: World) -> None:
         """It was put back before the demand turned out to be implausible; the other one was not even begun."""
-        world.campaign("AL AK AZ AR CA CO CT DE GA FL")
-        broken, _ = world.adset("Broken"), world.adset("Well")
-        world.run(LIVE)
-        later(world, 1800)
-        world.meta.meta_breaks(world.meta.ads_of(broken)[0].id)
-        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
+        one_broke_since_its_update(world, "AL AK AZ AR CA CO CT DE GA FL", now_wanted="OH")
 
         adsets = result_of(world, LIVE)["campaigns"][0]["adsets"]
 
@@ -267,12 +268,7 @@ class TestBrokenSince:
 
     def test_what_was_put_back_is_told_whatever_the_ledger_does_then(self, world: World) -> None:
         """What it knows of the others was read before."""
-        world.campaign("FL")
-        broken, well = world.adset("Broken"), world.adset("Well")
-        world.run(LIVE)
-        later(world, 1800)
-        world.meta.meta_breaks(world.meta.ads_of(broken)[0].id)
-        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "OH": 5}
+        broken, well = one_broke_since_its_update(world, "FL", now_wanted="FL OH")
         read = Ledger.previous_outcomes
 
         def fail_once(ledger: Ledger, slug: str) -> Any:
