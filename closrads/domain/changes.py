@@ -27,7 +27,10 @@ class ChangeState(StrEnum):
     ROLLING_BACK = "rolling_back"
     """The original regions are being restored; the progress is unknown until the next state."""
     ROLLED_BACK = "rolled_back"
-    """The original regions are restored, every re-publish is confirmed, and every ad was healthy afterwards."""
+    """The original regions are restored, every re-publish is confirmed, and every ad was healthy afterwards.
+
+    Or the change was never written, and an ad is broken for another reason.
+    """
     ROLLBACK_FAILED = "rollback_failed"
     """At least one condition of `ROLLED_BACK` could not be confirmed."""
     SUPERSEDED = "superseded"
@@ -222,8 +225,13 @@ class Change:
     @property
     def was_never_seen(self) -> bool:
         """Whether the change was rolled back without its regions ever having been seen at Meta."""
-        unseen = self.reason in {RollbackReason.ALREADY_BACK, RollbackReason.OUTCOME_UNKNOWN}
-        return unseen and self.state is ChangeState.ROLLED_BACK
+        is_back = self.state is ChangeState.ROLLED_BACK
+        return self.was_found_unwritten or (is_back and self.reason is RollbackReason.OUTCOME_UNKNOWN)
+
+    @property
+    def was_found_unwritten(self) -> bool:
+        """Whether a recovery found the original regions in place, and had nothing to write."""
+        return self.state is ChangeState.ROLLED_BACK and self.reason is RollbackReason.ALREADY_BACK
 
     def moved(self, state: ChangeState, at: datetime) -> "Change":
         """Return the change in `state`, which it reached at the time `at`.

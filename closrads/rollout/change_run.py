@@ -53,6 +53,7 @@ RESULTS = {
 }
 """The result of an ad set, by the state in which its change ended; any other state means unverified."""
 REAPPLIED = "Its ads broke in a rollback that was cut off: its new states were set again, and rolled back once more"
+NEVER_TOOK_EFFECT = "This change never took effect: its ads broke for another reason"
 VERIFY_ROUNDS = 2
 """The second round is for ads that were switched on during the first."""
 
@@ -120,6 +121,8 @@ class ChangeRun:
     """The ads that the change is responsible for: those that ran before, and those that it has re-published since."""
     resumes_rollback: bool = False
     """Whether an earlier run was cut off during the rollback, perhaps between its write and its re-publish."""
+    never_took_effect: bool = False
+    """Whether the new regions have never been seen at Meta: if ads are broken, it is not because of this change."""
     confirmed: frozenset[str] = frozenset()
     """Ids of the ads whose re-publish Meta has confirmed since the last write."""
     failures: tuple[RepublishFailure, ...] = ()
@@ -152,7 +155,8 @@ class ChangeRun:
     def to_record(self) -> Change:
         """The change with everything that the ledger has yet to record, except for the state."""
         before = replace(self.change.before, ads=self.protected)
-        return replace(self.change, before=before, reason=self.reason)
+        is_known = self.reason is RollbackReason.ALREADY_BACK and self.change.reason
+        return replace(self.change, before=before, reason=self.change.reason if is_known else self.reason)
 
     @property
     def error(self) -> ClosradsError | None:
@@ -490,13 +494,16 @@ def _prove_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 
 def judged_back(run: ChangeRun) -> ChangeRun:
     """Decide on a rollback: only what Meta has confirmed and a later read has shown counts as restored."""
-    uncertain = (*run.with_health(AdHealth.BROKEN, AdHealth.UNREADABLE), *run.failures)
+    broken, uncertain = run.with_health(AdHealth.BROKEN), (*run.with_health(AdHealth.UNREADABLE), *run.failures)
     is_restored = region_keys(run.now.targeting) == run.change.old_regions
-    if uncertain or run.unconfirmed or not is_restored:
+    is_certain = is_restored and not (uncertain or run.unconfirmed)
+    if is_certain and broken and run.never_took_effect:  # the recheck of the change before this one rolls that back
+        return run.with_issues(NEVER_TOOK_EFFECT, *map(str, broken)).in_state(ChangeState.ROLLED_BACK)
+    if broken or not is_certain:
         lead = ("Its targeting was restored, but not all ads are well",)
         if not is_restored:
             lead = ("Its states were NOT restored",)
-        return run.with_issues(*lead, *map(str, uncertain)).in_state(ChangeState.ROLLBACK_FAILED)
+        return run.with_issues(*lead, *map(str, (*broken, *uncertain))).in_state(ChangeState.ROLLBACK_FAILED)
     ads = "its ads are healthy" if not run.unexplained else "all other ads are healthy"
     return run.with_issues(f"Its targeting was restored and {ads}").in_state(ChangeState.ROLLED_BACK)
 

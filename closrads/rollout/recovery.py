@@ -40,7 +40,7 @@ class Course(Enum):
     RESTORE = auto()
     """Restore the original regions."""
     CONFIRM = auto()
-    """The original regions are in place, and no ad is broken: re-publish and verify."""
+    """The original regions are in place, and this change has broken no ad: re-publish and verify."""
     LEAVE = auto()
     """Somebody else has set the regions: only protect the ads."""
     CLOSE = auto()
@@ -57,7 +57,8 @@ def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding])
         cannot_stay = is_broken or change.state in _ROLLING_BACK or misnamed_regions(now.targeting)
         return Course.RESTORE if cannot_stay else Course.FINISH
     if present == change.old_regions:
-        return Course.RESTORE if is_broken else Course.CONFIRM
+        # If the change may never have been written, it has broken nothing, and there is nothing to restore.
+        return Course.RESTORE if is_broken and change.state is not ChangeState.PREPARED else Course.CONFIRM
     return Course.LEAVE
 
 
@@ -255,6 +256,7 @@ def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
 def _take_over(seen: _Seen) -> ChangeRun:
     """Return the run of an open change, in the state from which it resumes."""
     run, course = seen.run, course_of(seen.change, seen.now, seen.findings)
+    broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
     if run.state is ChangeState.ROLLBACK_FAILED:
         run = run.in_state(ChangeState.ROLLING_BACK)
     if course is Course.CLOSE:
@@ -262,13 +264,13 @@ def _take_over(seen: _Seen) -> ChangeRun:
     elif course is Course.LEAVE:
         run = run.foreign("Somebody changed its states meanwhile: they stay as they are now")
     elif course is Course.RESTORE:
-        broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
         misnamed = misnamed_regions(seen.now.targeting)
         otherwise = RollbackReason.STORED_DIFFERENTLY if misnamed and not broken else RollbackReason.ADS_BROKEN
         reason = _reason_to_restore(seen.change, otherwise, is_broken=bool(broken))
         run = run.failed(reason, *misnamed, *broken)
     elif course is Course.CONFIRM:
-        run = run.failed(RollbackReason.ALREADY_BACK)
+        run = replace(run, never_took_effect=run.state is ChangeState.PREPARED)
+        run = run.failed(RollbackReason.ALREADY_BACK, *broken)
     elif run.state is ChangeState.PREPARED:
         run = run.in_state(ChangeState.WRITTEN)
     return run
@@ -321,7 +323,7 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         runs.append(run)
         why = _why_to_restore(seen)
         waits = job.spaces_attempts and seen.is_back and not is_due(seen.change, job.api.clock.now())
-        if why and (waits or why_none):
+        if why and (waits or why_none or (seen.is_back and seen.change.was_found_unwritten)):
             left = _result(run.change, Result.SKIPPED_PREFLIGHT, (*why, why_none) if why_none else why)
             results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)
         elif why:

@@ -22,7 +22,17 @@ from closrads.errors import (
 from closrads.facebook_client import Republished, RepublishFailure, Verification, rollback_geo
 from closrads.ledger.changes import Ledger
 from closrads.rollout import change_run
-from closrads.rollout.change_run import ChangeRun, Job, begin, carry_through, judged_back, record, roll_back, write
+from closrads.rollout.change_run import (
+    NEVER_TOOK_EFFECT,
+    ChangeRun,
+    Job,
+    begin,
+    carry_through,
+    judged_back,
+    record,
+    roll_back,
+    write,
+)
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.meta.post_processing import is_truly_healthy
 from tests.ledger_world import EARLIER, ledger, planned, recorded, recorded_state
@@ -148,6 +158,13 @@ class TestJudgedBack:
         assert judged.state is S.ROLLBACK_FAILED
         assert any("NOT restored" in issue for issue in judged.issues) is (keys != (TEXAS,))
 
+    def test_an_ad_that_a_change_cannot_have_broken(self) -> None:
+        """The change was never written, so that it is closed; but only if all else is certain."""
+        run = run_in(S.ROLLING_BACK, TEXAS, findings=found(AdHealth.BROKEN), never_took_effect=True)
+
+        assert (judged_back(run).state, judged_back(run).issues[0]) == (S.ROLLED_BACK, NEVER_TOOK_EFFECT)
+        assert judged_back(replace(run, failures=(FAILURE,))).state is S.ROLLBACK_FAILED
+
 
 class TestJudgedForeign:
     """What becomes of a change whose regions are somebody else's."""
@@ -190,6 +207,18 @@ class TestMachine:
         run = run_in(state, FLORIDA)
 
         assert (run.state, run.protected, run.resumes_rollback) == (state, (ONE, TWO), state is S.ROLLING_BACK)
+
+    @pytest.mark.parametrize(
+        ("known", "recorded"), [(None, R.ALREADY_BACK), (R.ADS_BROKEN, R.ADS_BROKEN), (R.DEFECT, R.DEFECT)]
+    )
+    def test_why_it_was_rolled_back_is_not_forgotten(
+        self, known: RollbackReason | None, recorded: RollbackReason
+    ) -> None:
+        """A recovery that finds nothing left to write must not make it one that was never written."""
+        run = run_in(S.ROLLING_BACK, TEXAS)
+        run = replace(run, change=replace(run.change, reason=known)).failed(R.ALREADY_BACK)
+
+        assert run.to_record.reason is recorded
 
     def test_the_first_reason_stands(self) -> None:
         """What comes on top of it is told, and does not hide it."""

@@ -15,8 +15,9 @@ from closrads.errors import LedgerError, SyncFailed
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
+from closrads.rollout.change_run import NEVER_TOOK_EFFECT
 from sandbox.aws import LEDGER_TABLE
-from sandbox.meta import Breakage, faults
+from sandbox.meta import MISSING_LEAD_FORM, Breakage, faults
 from sandbox.meta.breakage import Cure, Effect
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
@@ -760,6 +761,37 @@ class TestWhatIsLookedAt:
 
         assert one_adset(result)["result"] == "reverted"
         assert (world.meta.states(adset), statuses(world, adset)) == ({"FL"} if arrives else {"TX"}, ["ACTIVE"] * 2)
+
+    @pytest.mark.parametrize("seconds", [60, HALF_AN_HOUR + 4], ids=["before", "while it is closed"])
+    def test_an_ad_broke_and_a_write_was_never_seen(self, world: World, seconds: float) -> None:
+        """It broke after the sync, so that the sync's change is rolled back: the lost one had nothing to do with it."""
+        _, (adset,) = updated(world, Breakage.late(seconds))
+        left_behind(world, adset, ChangeState.PREPARED, "as before", run_id=LATER, states="GA")
+
+        result = world.run(RECHECK)
+
+        (lost,) = result["recovered"]
+        assert (lost["state"], NEVER_TOOK_EFFECT in lost["issues"]) == ("rolled_back", True)
+        assert one_adset(result)["result"] == "reverted"
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE"] * 2)
+
+    def test_only_a_write_that_was_never_seen(self, world: World) -> None:
+        """No change set these regions: the ads are re-published, told of once, and left to the daily run."""
+        world.campaign("FL")
+        adset = world.adset()
+        left_behind(world, adset, ChangeState.PREPARED, "as before", states="FL")
+        world.meta.ads_of(adset)[0].issues.append(dict(MISSING_LEAD_FORM))
+
+        results = []
+        for _ in range(3):
+            results.append(world.run(scheduled(world)))
+            later(world, HOUR)
+
+        assert [recovery["state"] for recovery in results[0]["recovered"]] == ["rolled_back"]
+        assert [one_adset(each)["result"] for each in results[1:]] == ["skipped_preflight"] * 2
+        assert [each["success"] for each in results] == [True] * 3
+        assert [operation.kind for operation in world.meta.operations if operation.method == "POST"] == ["ad"] * 2
+        assert [each["mail"] for each in results] == ["sent", "not_asked", "not_asked"]
 
     def test_what_was_never_written_is_not_looked_at(self, world: World) -> None:
         """Meta refused the write: nothing of it is there."""

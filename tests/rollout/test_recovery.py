@@ -201,10 +201,10 @@ CASES = {
         PREPARED, BEFORE, B, OLD, deleted_ad, ads=("DELETED", "ACTIVE"), writes=ONE, told=IS_WELL
     ),
     "nothing that shows, Meta paused an ad": Case(
-        PREPARED, BEFORE, B, OLD, paused_by_meta, told=META_PAUSED, counts=True
+        PREPARED, BEFORE, B, OLD, paused_by_meta, told=META_PAUSED
     ),
     "nothing that shows, but an ad is broken": Case(
-        PREPARED, BEFORE, F, OLD, lost_form, ads=("WITH_ISSUES", "ACTIVE"), told="3390001"
+        PREPARED, BEFORE, B, OLD, lost_form, ads=("WITH_ISSUES", "ACTIVE"), told="3390001"
     ),
     "nothing, and a person added an ad": Case(
         PREPARED, BEFORE, B, OLD, ad_added, ads=("ACTIVE",) * 3, writes=("ad",) * 3
@@ -348,13 +348,14 @@ class TestCourse:
 
     @pytest.mark.parametrize("state", OPEN)
     def test_regions_decide_whose_they_are(self, state: ChangeState) -> None:
-        """Old, new, or neither; broken ads are a reason to put back what is ours, and nothing else."""
+        """Old, new, or neither; broken ads are a reason to put back what was written, and nothing else."""
         is_rolling_back = state in SINCE_A_ROLLBACK
+        if_broken = Course.CONFIRM if state is P else Course.RESTORE
 
         assert course(state, FLORIDA) is (Course.RESTORE if is_rolling_back else Course.FINISH)
         assert course(state, FLORIDA, is_broken=True) is Course.RESTORE
         assert course(state, TEXAS) is Course.CONFIRM
-        assert course(state, TEXAS, is_broken=True) is Course.RESTORE
+        assert course(state, TEXAS, is_broken=True) is if_broken
         for others in ((), (TEXAS, FLORIDA), ("3853",)):
             assert course(state, *others) is course(state, *others, is_broken=True) is Course.LEAVE
 
@@ -499,6 +500,7 @@ class TestTakeOver:
             (seen(W, FLORIDA, SICK), W, ADS_BROKEN, (IS_SICK,)),
             (seen(W, TEXAS), W, RollbackReason.ALREADY_BACK, ()),
             (seen(W, TEXAS, SICK), W, ADS_BROKEN, (IS_SICK,)),
+            (seen(P, TEXAS, SICK), P, RollbackReason.ALREADY_BACK, (IS_SICK,)),
             (seen(F, FLORIDA), ChangeState.ROLLING_BACK, ADS_BROKEN, ()),
             (seen(W, "3853"), W, None, ("Somebody changed its states meanwhile: they stay as they are now",)),
             (seen(W, FLORIDA, effective_status="ARCHIVED"), S, None, ("The ad set is ARCHIVED now",)),

@@ -513,6 +513,9 @@ class Judge:
             before_it, after_it = regions
             # Unobservable.APPLIED_LATE: what was put back may come again, and so may what was there before.
             file.left = frozenset({after_it}) if state == "verified" else file.left | {before_it, after_it}
+        was_never_written = file.written_at is None or file.written_at < file.begun[key]
+        if state == "rolled_back" and was_never_written:
+            return  # what broke meanwhile broke after an earlier change, which is looked at again
         if state not in OPEN and state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
 

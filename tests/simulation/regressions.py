@@ -588,4 +588,33 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "an ad breaks in the seconds in which an undo that was never written is closed": Story(
+        seed=71399,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL CA FL SC TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL FL NY SC",
+                            ads=(AdSpec(name="Alder 2", fate=Fate(seconds=10800.0, stubborn=True)),),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 undo", at=43703.4, action="undo"),
+            Run(name="day 1 recheck 1", at=48600.0, action="recheck", scheduled=48600.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=126000.0, action="recheck", scheduled=126000.0),
+        ),
+        events=(Crash(run="day 1 undo", call="POST adset", nth=1, after=False),),
+        calm=86400.0,
+    ),
 }
