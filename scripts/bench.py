@@ -41,7 +41,10 @@ INVOCATION = """
 import json, sys, time
 import handler
 from closrads.clock import Clock
+from closrads.meta import rate_limit
 
+if "--limitless" in sys.argv:
+    rate_limit.LARGEST = 1_000_000  # the handler itself keeps within Meta's limits, also where nobody enforces them
 started = time.perf_counter()
 clock = Clock(remaining=lambda: 900 - (time.perf_counter() - started))
 result = handler.handle({"dry_run": False}, clock)
@@ -98,7 +101,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     with Sandbox() as sandbox:
         build(sandbox, SCENARIOS[1])
-        measure(sandbox)  # warms up moto, whose services take a second each at first use
+        measure(sandbox, SCENARIOS[1])  # warms up moto, whose services take a second each at first use
         for scenario in SCENARIOS:
             print(row(sandbox, scenario), flush=True)
         print()
@@ -111,7 +114,7 @@ def main() -> None:
 def row(sandbox: Sandbox, scenario: Scenario) -> str:
     """Run a scenario with both implementations, and return its row of the table."""
     build(sandbox, scenario)
-    run = measure(sandbox)
+    run = measure(sandbox, scenario)
     if run["updated"] != (scenario.all_adsets if scenario.change else 0):
         raise SystemExit(f"{scenario.name}: {run['updated']} ad sets were updated")
     calls, seconds = naive_cost(scenario)
@@ -155,12 +158,14 @@ def build(sandbox: Sandbox, scenario: Scenario) -> None:
     sandbox.meta.latency, sandbox.meta.latency_per_item = scenario.latency, scenario.per_item
 
 
-def measure(sandbox: Sandbox) -> dict[str, Any]:
+def measure(sandbox: Sandbox, scenario: Scenario) -> dict[str, Any]:
     """Run the handler in a fresh process, and return its figures."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
     environment = kept | sandbox.environment() | {"PYTHONPATH": str(ROOT), "POWERTOOLS_LOG_LEVEL": "ERROR"}
+    environment["AWS_LAMBDA_FUNCTION_NAME"] = "closrads"  # as there, clients are made while the function initializes
+    options = [] if scenario.limits else ["--limitless"]
     run = subprocess.run(  # noqa: S603 - runs this module
-        [sys.executable, "-c", INVOCATION], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", INVOCATION, *options], env=environment, capture_output=True, text=True, check=False
     )
     for line in run.stdout.splitlines():
         if line.startswith("MEASURED"):
