@@ -326,8 +326,11 @@ class Judge:
 
     def _ran_unseen(self, ad: Ad, hand: Hand) -> bool:
         """Unobservable.RAN_UNSEEN."""
-        is_seen = self._seen_running.get(ad.id, START) >= hand.at
-        return not is_seen and ad.status == "PAUSED" and not self._simulation.meta.tells_of_pause(ad)
+        if self._seen_running.get(ad.id, START) >= hand.at or ad.status != "PAUSED":
+            return False
+        link = self._simulation.meta.links[ad.id]
+        ran_for_seconds = 0 <= link.broke_at - hand.at < FRESH_SECONDS and link.fate.effect is Effect.PAUSED_SILENTLY
+        return ran_for_seconds or not self._simulation.meta.tells_of_pause(ad)
 
     # --- at every step
 
