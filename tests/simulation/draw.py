@@ -98,7 +98,7 @@ class _Author:
     def story(self) -> Story:
         """Draw the world, then the runs, then what goes wrong."""
         self._world = self._with_settings(self._draw_world())
-        days = self._pick([1, 1, 2, 2, 3])
+        days = self._pick([1, 2, 3], [6, 3, 1])
         calm = days * DAY
         runs: list[Run] = []
         events: list[Event] = []
@@ -193,10 +193,10 @@ class _Author:
         names = list(ADSETS)
         self._is_crowded = self._chance(CROWDED)
         campaigns = []
-        for slug in SLUGS[: 1 if self._is_crowded else self._pick([1, 2, 3], [6, 3, 1])]:
+        for slug in SLUGS[: 1 if self._is_crowded else self._pick([1, 2, 3], [8, 2, 0.5])]:
             self._demand[slug] = self._some_states()
             meta_campaigns = self._pick([1, 2], [4, 1])
-            count = CROWD if self._is_crowded else self._pick([1, 2, 3, 4], [3, 4, 2, 1])
+            count = CROWD if self._is_crowded else self._pick([1, 2, 3, 4], [4, 4, 1, 0.5])
             adsets = tuple(self._adset(name, self._demand[slug], meta_campaigns) for name in names[:count])
             del names[:count]
             account = "act_222" if slug == "mortgage" else "act_111"
@@ -259,7 +259,7 @@ class _Author:
         return runs, events
 
     def _adset(self, name: str, demand: frozenset[str], meta_campaigns: int) -> AdSetSpec:
-        count = 1 if self._is_crowded else self._pick([1, 2, 3, 4])
+        count = 1 if self._is_crowded else self._pick([1, 2, 3, 4], [4, 4, 1, 1])
         ads = tuple(self._ad(f"{name} {number}") for number in range(1, count + 1))
         states = demand if self._chance(0.2) and not self._is_crowded else self._some_states()
         echo = self._pick(list(Echo), [6, 1, 1, 1])
@@ -302,7 +302,7 @@ class _Author:
         runs = [Run(name, at, scheduled=at, seconds=seconds, cold=self._chance(0.5))]
         if not is_calm:
             runs += self._extra_runs(day, runs[0])
-        rechecks = [0.5 * HOUR, LAST_RECHECK] if is_calm else self._rechecks()
+        rechecks = [LAST_RECHECK] if is_calm else self._rechecks()
         for number, after in enumerate(rechecks, start=1):
             runs.append(Run(f"day {day + 1} recheck {number}", at + after, "recheck", scheduled=at + after))
         return runs

@@ -576,6 +576,10 @@ class Judge:
         adsets = self._simulation.meta.adsets.values()
         self._at_begin[run.name] = self._now, {adset.id: self._ailments(adset) for adset in adsets}
 
+    def mail_sent(self, mail: Mail) -> None:
+        """Note a mail when it leaves: a run may die before it ends."""
+        self._mails.append((self._now, f"{mail.subject}\n{mail.text}"))
+
     def call_ends(self, invocation: "Invocation", outcome: Outcome | None) -> None:
         """Judge how an invocation has ended; a run has one of them, or shares itself among several."""
         if outcome is None and not invocation.was_crashed:
@@ -598,7 +602,6 @@ class Judge:
         if invocation.run.action == "sync" or not invocation.run.campaigns:  # a push has one ad account looked at
             self._last_look = max(self._last_look, began)
         self._demands.ends(invocation.run, result)
-        self._mails += ((self._now, f"{mail.subject}\n{mail.text}") for mail in outcome.mails)
         is_quiet = invocation.run.action == "sync" and not outcome.mails and result["mail"] == "not_asked"
         if is_quiet and not self._mails_of_today:
             self._violated(Clause.TOLD, invocation.name, "it sends no mail, and today there was none")

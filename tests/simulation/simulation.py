@@ -440,6 +440,7 @@ class Simulation:
             if fault is None or fault.applied:
                 mail: Mail = self.cloud.mails[-1]
                 invocation.mails.append(mail)
+                self.judge.mail_sent(mail)
                 self.note(invocation.name, f"✉ {mail.subject}")
             else:
                 invocation.refused_mails.append(fault.answer)
