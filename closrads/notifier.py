@@ -17,7 +17,7 @@ from closrads.domain.settings import EmailConfig
 from closrads.errors import ClosradsError
 from closrads.observability import logger
 from closrads.report.render import Report, build_report
-from closrads.report.wording import NO_RUN
+from closrads.report.wording.campaigns import NO_RUN
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client

@@ -10,55 +10,42 @@ from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
 from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Box, Item, Link
-from closrads.report.wording import (
-    AD_OFF,
-    AD_ON_AGAIN,
-    ALL_OPTED_OUT,
-    BEYOND_STATES,
-    BEYOND_STATES_TEXT,
+from closrads.report.wording.ads import AD_OFF, AD_ON_AGAIN, OFF_ADS_TEXT, ON_AGAIN_TEXT, ad_issue
+from closrads.report.wording.adsets import BEYOND_STATES, BEYOND_STATES_TEXT, RESTORE_FAILED, adset_issue
+from closrads.report.wording.campaigns import ALL_OPTED_OUT, EMPTY, LEFT_TO, NO_EFFECT, NOBODY_LEFT, campaign_error
+from closrads.report.wording.demand import (
     COUNTS_ANEW,
     COUNTS_ANEW_TEXT,
-    EMPTY,
-    LEFT_BY,
-    LEFT_TO,
-    NO_EFFECT,
-    NOBODY_LEFT,
-    NOT_BEGUN,
-    OFF,
-    OFF_ADS_TEXT,
-    OFF_LONG,
-    OFF_MIDWAY,
-    OLD_RESTORE_FAILED,
-    ON_AGAIN_TEXT,
-    OPEN,
-    PAUSED,
-    PAUSED_KIND,
-    PAUSED_MIDWAY,
-    PLAN_STALE,
-    PLAN_STALE_TEXT,
-    RECOVERED,
-    RECOVERY_TEXTS,
-    RESTORE_FAILED,
-    STILL_OPEN,
-    STILL_OPEN_TEXT,
-    STOPPED_BY_SWITCH,
     UNKNOWN_STATES,
     UNREADABLE_STATES,
     WAITING,
-    Kind,
-    Who,
-    ad_issue,
-    adset_issue,
-    campaign_error,
-    day_and_time,
-    day_of,
-    how_long,
-    in_the_past,
-    is_long_off,
-    of_several,
     unknown_states,
     unreadable_states,
     waits,
+)
+from closrads.report.wording.drift import LEFT_BY
+from closrads.report.wording.earlier_runs import (
+    OLD_RESTORE_FAILED,
+    OPEN,
+    RECOVERED,
+    RECOVERY_TEXTS,
+    STILL_OPEN,
+    STILL_OPEN_TEXT,
+)
+from closrads.report.wording.kinds import Kind, Who
+from closrads.report.wording.phrases import day_and_time, day_of, in_the_past, of_several
+from closrads.report.wording.plans import PLAN_STALE, PLAN_STALE_TEXT
+from closrads.report.wording.switches import (
+    NOT_BEGUN,
+    OFF,
+    OFF_LONG,
+    OFF_MIDWAY,
+    PAUSED,
+    PAUSED_KIND,
+    PAUSED_MIDWAY,
+    STOPPED_BY_SWITCH,
+    how_long,
+    is_long_off,
 )
 from closrads.state_mapper import is_state, usps_to_fb_region
 

@@ -8,7 +8,9 @@ from closrads.domain.results import Result, RunResult, SyncReport
 from closrads.report.boxes import line
 from closrads.report.content import Box, Item
 from closrads.report.sections import _signs
-from closrads.report.wording import CHANGED_BEFORE, COUNTED, several, time_of, times
+from closrads.report.wording.earlier_runs import CHANGED_BEFORE
+from closrads.report.wording.phrases import several, time_of, times
+from closrads.report.wording.summary import COUNTED
 
 MAX_CHANGES = 6
 """Number of the latest changes of a campaign that are listed individually."""

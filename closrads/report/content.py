@@ -41,7 +41,7 @@ class Box:
     """`red`, `orange` or `grey`."""
     title: str
     who: str
-    """Who must act, as in `wording.Who`."""
+    """Who must act, as in `wording.kinds.Who`."""
     steps: tuple[str, ...]
     note: str
     items: tuple[Item, ...] = ()

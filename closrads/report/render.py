@@ -20,7 +20,8 @@ from closrads.report.changes_before import changes_before
 from closrads.report.content import Content, Demand
 from closrads.report.sections import content_of
 from closrads.report.truncate import HTML_TRUNCATIONS, TEXT_TRUNCATIONS, fitting
-from closrads.report.wording import APPENDIX, WHY_MAIL
+from closrads.report.wording.appendix import APPENDIX
+from closrads.report.wording.footer import WHY_MAIL
 from closrads.state_mapper import is_state, usps_to_fb_region
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"

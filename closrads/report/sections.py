@@ -38,26 +38,14 @@ from closrads.report.subject import (
     outcome,
     preview,
 )
-from closrads.report.wording import (
-    ABOUT,
-    COUNTED_OF,
-    DRIFT,
-    LEFT_ALONE,
-    LIFTED,
-    REASONS,
-    TOO_FEW_LEADS,
-    api_notice,
-    clock_time,
-    day_of,
-    drift,
-    how_long,
-    learning,
-    next_run,
-    plan_notice,
-    several,
-    token_notice,
-    would_be,
-)
+from closrads.report.wording.appendix import REASONS, api_notice, token_notice
+from closrads.report.wording.demand import TOO_FEW_LEADS
+from closrads.report.wording.drift import DRIFT, drift
+from closrads.report.wording.footer import next_run
+from closrads.report.wording.phrases import clock_time, day_of, several
+from closrads.report.wording.plans import plan_notice
+from closrads.report.wording.summary import ABOUT, COUNTED_OF, LEFT_ALONE, LIFTED, learning, would_be
+from closrads.report.wording.switches import how_long
 
 MIN_STATES_FOR_MAP = 4
 """Number of differing states from which on a map is drawn."""

@@ -10,24 +10,12 @@ from closrads.domain.results import AdSetResult, Result, RunResult, SyncReport
 from closrads.redaction import one_line
 from closrads.report.boxes import QUIET, is_all_opted_out, is_empty, numbers, stopped_by_switch
 from closrads.report.content import Box, Item
-from closrads.report.wording import (
-    ACTIONS,
-    COUNTED_OF,
-    NOTHING,
-    OFF_MIDWAY,
-    OPERATOR,
-    PAUSED,
-    PLAN_PAUSED,
-    PLAN_STALE_HEADLINE,
-    PLAN_STALE_SUBJECT,
-    RESTORE_FAILED,
-    Who,
-    day_of,
-    how_long,
-    of_several,
-    several,
-    would_be,
-)
+from closrads.report.wording.adsets import RESTORE_FAILED
+from closrads.report.wording.kinds import OPERATOR, Who
+from closrads.report.wording.phrases import day_of, of_several, several
+from closrads.report.wording.plans import PLAN_PAUSED, PLAN_STALE_HEADLINE, PLAN_STALE_SUBJECT
+from closrads.report.wording.summary import ACTIONS, COUNTED_OF, NOTHING, would_be
+from closrads.report.wording.switches import OFF_MIDWAY, PAUSED, how_long
 
 MAX_OUTCOME_CHARS = 70
 """Maximum length of the outcome in a subject: about what a phone shows."""

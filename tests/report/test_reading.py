@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from closrads.report import wording
-from closrads.report.wording import Kind, Said
+from closrads.report.wording.kinds import Kind, Said
 from tests.report.mails import mails
 from tests.report.reading import first_screen, grade
 from tests.report.scenarios import scenario_mails
+from tests.report.texts import wording_values
 
 HIGHEST = 8.0
 HIGHEST_OF_A_SENTENCE = 9.0
@@ -31,7 +31,7 @@ def texts() -> Iterator[str]:
             for each in value.values() if isinstance(value, dict) else value:
                 yield from found_in(each)
 
-    for found in dict.fromkeys(each for value in vars(wording).values() for each in found_in(value)):
+    for found in dict.fromkeys(each for value in wording_values() for each in found_in(value)):
         if isinstance(found, Said):
             yield f"It {found.text}."
         else:

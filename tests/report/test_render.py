@@ -23,7 +23,7 @@ from closrads.fleet import NO_RESULT
 from closrads.redaction import Secret
 from closrads.report import render
 from closrads.report.render import DARK, LIGHT, TILE_MAP, Colours, Report, build_report
-from closrads.report.wording import APPENDIX
+from closrads.report.wording.appendix import APPENDIX
 from closrads.state_mapper import fb_region_to_usps
 
 NEW_YORK = ZoneInfo("America/New_York")

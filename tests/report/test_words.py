@@ -13,10 +13,13 @@ from closrads import errors
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
 from closrads.domain.results import AdSetResult, Recovery, Result, RunResult
-from closrads.report import wording
 from closrads.report.render import build_report
-from closrads.report.wording import APPENDIX, plain
+from closrads.report.wording.appendix import APPENDIX
+from closrads.report.wording.campaigns import _CAMPAIGN_ERRORS
+from closrads.report.wording.jargon import plain
+from closrads.report.wording.kinds import Kind, Said
 from tests.report.mails import NEW_YORK, RESULTS, STATES, campaign, run
+from tests.report.texts import wording_values
 
 FORBIDDEN = re.compile(
     r"force|max_\w+|HTTP|VND_|meta/access_token|fb_\w+|/adsets\b(?!\?)|\bquotas?\b|act_1|\bledger\b|\bheld\b|"
@@ -144,11 +147,11 @@ def test_names_of_states_are_no_jargon() -> None:
     assert all(plain(code) for code in STATES)
 
 
-def kinds_in(value: object) -> Iterator[wording.Kind]:
-    """Yield every kind in a value of the module."""
-    if isinstance(value, wording.Kind):
+def kinds_in(value: object) -> Iterator[Kind]:
+    """Yield every kind in a value of `wording`."""
+    if isinstance(value, Kind):
         yield value
-    elif isinstance(value, wording.Said):
+    elif isinstance(value, Said):
         yield value.kind
     elif isinstance(value, Mapping):
         yield from chain.from_iterable(map(kinds_in, value.values()))
@@ -158,8 +161,8 @@ def kinds_in(value: object) -> Iterator[wording.Kind]:
 
 def test_no_note_says_it_of_what_may_be_several() -> None:
     """A note stands below all ad sets or campaigns of its kind, and so do the texts that campaigns share."""
-    notes = {kind.note for kind in kinds_in(dict(vars(wording)))}
-    shared = {said.text for _, said in wording._CAMPAIGN_ERRORS}
+    notes = {kind.note for kind in kinds_in(tuple(wording_values()))}
+    shared = {said.text for _, said in _CAMPAIGN_ERRORS}
 
     assert min(len(notes), len(shared)) >= 20
     of_another = ("its activity log", "its day", "it has lasted", "CLOSRTECH refuses to tell its", "did not tell its")

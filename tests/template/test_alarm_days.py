@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from closrads.domain.metrics import API_DAYS_LEFT, PUSH_RECEIVED, PUSH_REFUSED, TOKEN_DAYS_LEFT
-from closrads.report.wording import API_NOTICE_DAYS, TOKEN_NOTICE_DAYS
+from closrads.report.wording.appendix import API_NOTICE_DAYS, TOKEN_NOTICE_DAYS
 from sandbox.meta import Breakage, faults
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import RECHECK, later, result_of

@@ -13,7 +13,7 @@ from closrads.domain.metrics import (
     TOKEN_DAYS_LEFT,
 )
 from closrads.observability import NAMESPACE
-from closrads.report.wording import API_NOTICE_DAYS, TOKEN_NOTICE_DAYS
+from closrads.report.wording.appendix import API_NOTICE_DAYS, TOKEN_NOTICE_DAYS
 from tests.template.stack import AWS_EMITS, ROOT, Deploy, Json, Series, alarms_of, heard_by, series
 
 ONE_IS_ENOUGH = {

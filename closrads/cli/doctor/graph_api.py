@@ -10,7 +10,7 @@ from closrads.cli.regions import meta_regions, region_differences
 from closrads.errors import MetaError
 from closrads.meta.graph import API_VERSION, GraphApi, has_id
 from closrads.meta.versions import LIVES, days_left
-from closrads.report.wording import API_NOTICE_DAYS
+from closrads.report.wording.appendix import API_NOTICE_DAYS
 from closrads.state_mapper import REGION_FILE
 
 END_IS_NEAR_DAYS = 30

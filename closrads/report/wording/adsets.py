@@ -1,0 +1,209 @@
+"""Boxes about an ad set."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from closrads.domain.request import Action
+from closrads.domain.results import Result
+from closrads.report.wording.ads import AD_OFF, AD_PROBLEM
+from closrads.report.wording.jargon import plain
+from closrads.report.wording.kinds import FORWARD, OPERATOR, RUNS_AS_BEFORE, TRIED_AGAIN, Kind, Said, Who
+
+RESTORE_FAILED = Kind(
+    "red",
+    "Not restored: look at this now",
+    Who.YOU,
+    (
+        "Open the ad set.",
+        "Check that its ads are on and show no problem; if a lead form is missing, choose it again and publish.",
+        "Check that its states are right.",
+    ),
+    "Each live run tries again, but do not wait for that.",
+)
+NOT_CONFIRMED = Kind(
+    "red",
+    "Could not be confirmed",
+    Who.YOU,
+    ("Open the ad set.", "Check that its ads are on and show no problem, and that its states are right."),
+)
+NOT_UPDATED = Kind(
+    "red",
+    "Not updated",
+    Who.YOU,
+    ("Open the ad set: Meta says at the top what is wrong. If it says nothing, wait.",),
+    f"{RUNS_AS_BEFORE} {TRIED_AGAIN}",
+)
+NOT_UPDATED_OPERATOR = Kind(
+    "red",
+    "Not updated, for a reason inside CLOSRADS",
+    Who.OPERATOR,
+    (FORWARD,),
+    f"{RUNS_AS_BEFORE} {TRIED_AGAIN}",
+)
+PUT_BACK = Kind(
+    "red",
+    "Updated, then put back as before",
+    Who.NOBODY,
+    (),
+    f"The states from before are back, and the ads are healthy. {TRIED_AGAIN}",
+)
+NEEDS_CHANGE = Kind(
+    "orange",
+    "Cannot follow the demand as it is set up",
+    Who.YOU,
+    ("Open the ad set and press Edit.", "Under Locations, do what is said here.", "Press Publish."),
+    f"{RUNS_AS_BEFORE} The next run then sets today's states.",
+)
+NEEDS_LOOK = replace(
+    NEEDS_CHANGE,
+    title="Needs a look",
+    steps=("Open the ad set: look whether its ads and its locations are as you want them.",),
+)
+PUT_BACK_OFTEN = Kind(
+    "orange",
+    "Put back day after day",
+    Who.YOU,
+    ("Open the ad set and correct its ads.", f"Ask {OPERATOR} to try these states once more."),
+    "Nothing is tried again until the demand changes.",
+)
+OPERATOR_ADSET = Kind(
+    "orange",
+    "Waits for whoever runs CLOSRADS",
+    Who.OPERATOR,
+    (FORWARD,),
+    RUNS_AS_BEFORE,
+)
+ADSET_PROBLEM = Kind(
+    "orange",
+    "Not running: Meta reports a problem",
+    Who.YOU,
+    ("Open the ad set: Meta shows the problem at the top.", "Correct it and press Publish."),
+    "The next run then sets today's states.",
+)
+IN_PROCESS = Kind("grey", "Still being processed by Meta", Who.NOBODY, (), TRIED_AGAIN)
+ENDED = Kind(
+    "grey", "Ended", Who.NOBODY, (), "The end date is past. To run again, an ad set needs a later one, in Ads Manager."
+)
+OPTED_OUT = Kind(
+    "grey",
+    "Left alone, as you wish",
+    Who.NOBODY,
+    (),
+    f"Ad sets that are left alone keep their states. To have an ad set follow the demand, ask {OPERATOR}.",
+)
+LEFT_FOR_NEXT = Kind(
+    "grey",
+    "Left for the next run",
+    Who.NOBODY,
+    (),
+    f"{RUNS_AS_BEFORE} The next run takes these first.",
+)
+NOT_STARTED = Kind("grey", "Not started", Who.NOBODY, (), f"{RUNS_AS_BEFORE} {TRIED_AGAIN}")
+BEYOND_STATES = Kind(
+    "orange",
+    "Shown outside its states",
+    Who.YOU,
+    (
+        "Open the ad set, press Edit and go to Locations.",
+        "Switch off “Reach more people likely to respond”. Its name may also begin with “Reach people interested in”.",
+        "Press Publish.",
+    ),
+    "With this setting, Meta also shows the ads to people in other states. Nobody buys their leads. "
+    "CLOSRADS leaves the setting to you.",
+)
+BEYOND_STATES_TEXT = "may be shown to people outside its states"
+NOT_LOOKED_AT = Kind("grey", "Not looked at again", Who.NOBODY, (), "The ads were healthy after the update.")
+_RESULT_KINDS = {
+    Result.ROLLBACK_FAILED: Said(RESTORE_FAILED, "is not proven to be as it was"),
+    Result.UNVERIFIED: Said(NOT_CONFIRMED, "was changed, and its ads could not be checked afterwards"),
+    Result.SUPERSEDED: Said(NOT_CONFIRMED, "was changed by somebody else during the run, and was left like that"),
+    Result.FAILED: Said(NOT_UPDATED, "could not be updated"),
+    Result.REVERTED: Said(PUT_BACK, "could not keep its new states"),
+    Result.NEEDS_ATTENTION: Said(NEEDS_LOOK, "cannot be given today's states"),
+    Result.SKIPPED_PREFLIGHT: Said(AD_PROBLEM, "has an ad with a problem"),
+    Result.NOT_ACTIVE: Said(ADSET_PROBLEM, "does not run, because Meta reports a problem with it"),
+    Result.ENDED: Said(ENDED, "has ended"),
+    Result.OPTED_OUT: Said(OPTED_OUT, "is not changed, because its name is on the list of ad sets to leave alone"),
+    Result.DEFERRED: Said(LEFT_FOR_NEXT, "was not reached"),
+    Result.HELD: Said(NOT_STARTED, "was not started, because its campaign was stopped before its turn"),
+    Result.UPDATED: Said(NEEDS_LOOK, "has its states, but something is to be looked at"),
+    Result.UNCHANGED: Said(NEEDS_LOOK, "has its states, but something is to be looked at"),
+}
+_BY_ACTION: Mapping[Action, Mapping[Result, Said]] = {
+    Action.SYNC: {},
+    Action.RECHECK: {
+        Result.REVERTED: Said(
+            replace(
+                PUT_BACK,
+                title="Broke after the update, put back as before",
+                note="The states from before are back and the ads are healthy. The next run tries again.",
+            ),
+            "broke after it was updated",
+        ),
+        Result.UNVERIFIED: Said(NOT_CONFIRMED, "was changed before, and whether its ads still run is not known"),
+        Result.DEFERRED: Said(NOT_LOOKED_AT, "could not be looked at again"),
+        Result.HELD: Said(NOT_LOOKED_AT, "could not be looked at again"),
+        Result.UPDATED: Said(AD_OFF, "has an ad that no longer runs"),
+        Result.UNCHANGED: Said(AD_OFF, "has an ad that no longer runs"),
+    },
+    Action.UNDO: {
+        Result.REVERTED: Said(
+            replace(
+                PUT_BACK,
+                title="Not undone",
+                note="The undo did not work for the reason given: the states are what they were before the undo.",
+            ),
+            "could not be undone",
+        ),
+        Result.NEEDS_ATTENTION: Said(
+            Kind("orange", "Not undone", Who.NOBODY, (), "Nothing was changed there."), "stays as it is now"
+        ),
+        Result.DEFERRED: Said(
+            Kind("grey", "Not undone yet", Who.OPERATOR, (f"Ask {OPERATOR} to start the undo again.",)),
+            "was not reached",
+        ),
+        Result.HELD: Said(
+            Kind("grey", "Not undone yet", Who.OPERATOR, (f"Ask {OPERATOR} to start the undo again.",)),
+            "was not started",
+        ),
+    },
+}
+_ADSET_ISSUES = (
+    (re.compile(r"Meta says IN_PROCESS"), Said(IN_PROCESS, "is still being processed by Meta")),
+    (re.compile(r"was put back on \d+ runs"), Said(PUT_BACK_OFTEN, "was put back on several runs in a row")),
+    (re.compile(r"^An earlier change of it is still open"), Said(NOT_STARTED, "waits for an earlier change of it")),
+    (re.compile(r"Unexpected|ledger", re.IGNORECASE), Said(NOT_UPDATED_OPERATOR, "could not be updated")),
+    (
+        re.compile(r"table of regions|meta/access_token|newer CLOSRADS"),
+        Said(NOT_UPDATED_OPERATOR, "could not be updated"),
+    ),
+    (
+        re.compile(r"Ask Meta for full access|access tier"),
+        Said(OPERATOR_ADSET, "has more ads than Meta allows at once"),
+    ),
+)
+_TELLS_ALL = frozenset(
+    {
+        Result.REVERTED, Result.ROLLBACK_FAILED, Result.SUPERSEDED, Result.DEFERRED, Result.ENDED, Result.OPTED_OUT,
+    }
+)  # fmt: skip
+"""Results of which the reason adds nothing for the reader."""
+
+
+def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Said:
+    """Return what the reader is told of an ad set with this result and these raw issues, none of them about an ad."""
+    said = _BY_ACTION[action].get(result) or _RESULT_KINDS[result]
+    if result in _TELLS_ALL:
+        return said
+    for pattern, known in _ADSET_ISSUES:
+        if any(map(pattern.search, issues)) and result not in {Result.UNVERIFIED, Result.UPDATED, Result.UNCHANGED}:
+            return known
+    told = [text for issue in issues if (text := plain(issue))]
+    if result is Result.NEEDS_ATTENTION and told:
+        return Said(
+            said.kind if action is Action.UNDO else NEEDS_CHANGE,
+            said.text,
+            f": {'; '.join(re.sub('^It', 'it', each) for each in told)}",
+        )
+    return said

@@ -1,0 +1,35 @@
+"""The appendix, for whoever runs CLOSRADS: nothing in it is translated."""
+
+from closrads.domain.request import PUSH
+from closrads.report.wording.phrases import several
+
+APPENDIX = "Details for whoever runs CLOSRADS"
+"""Title of the appendix, below which nothing is translated."""
+REASONS = {PUSH: "The second look was asked for by a notice from Meta"}
+"""Why a run began."""
+TOKEN_NOTICE_DAYS = 14
+"""Days before the end of a token from which the report names it, as the alarm TokenEnds does."""
+API_NOTICE_DAYS = 120
+"""Days before the end of a version of Meta's API from which the report names it, as the alarm ApiVersionEnds does."""
+
+
+def token_notice(days_left: int | None) -> str:
+    """Return what whoever runs CLOSRADS has to do about a token that ends; empty while there is time."""
+    if days_left is None or days_left >= TOKEN_NOTICE_DAYS:
+        return ""
+    when = f"in {several(days_left, 'day')}" if days_left > 0 else "today, or has ended"
+    return (
+        f"An access token of Meta ends {when}, and then nothing is updated or checked. Run "
+        "the command doctor, which names it, and put a new one that never expires."
+    )
+
+
+def api_notice(days_left: int | None) -> str:
+    """Return what whoever runs CLOSRADS has to do about the version of Meta's API; empty while there is time."""
+    if days_left is None or days_left >= API_NOTICE_DAYS:
+        return ""
+    when = f"ends in about {several(days_left, 'day')}" if days_left > 0 else "has come to its end"
+    return (
+        f"The version of Meta's API that CLOSRADS uses {when}. Get the latest state of CLOSRADS, deploy it, and run "
+        "its command doctor."
+    )

@@ -1,0 +1,190 @@
+"""Boxes about a campaign: why it was not updated, and that it has nothing to update."""
+
+import re
+
+from closrads.report.wording.kinds import FORWARD, OPERATOR, RUNS_AS_BEFORE, TRIED_AGAIN, Kind, Said, Who
+
+
+def _operator(title: str, *steps: str, tone: str = "red") -> Kind:
+    return Kind(tone, title, Who.OPERATOR, steps or (FORWARD,), f"{RUNS_AS_BEFORE} {TRIED_AGAIN}")
+
+
+def _you(title: str, *steps: str) -> Kind:
+    return Kind("red", title, Who.YOU, steps, f"{RUNS_AS_BEFORE} {TRIED_AGAIN}")
+
+
+def _partner(title: str) -> Kind:
+    return _you(title, "If it happens again tomorrow, ask CLOSRTECH.")
+
+
+NO_RUN = "The daily run could not be done"
+"""Beginning of the error of a run that did not come as far as to its report."""
+_CAMPAIGN_ERRORS = tuple(
+    (re.compile(pattern, re.IGNORECASE), Said(kind, text))
+    for pattern, kind, text in (
+        (
+            NO_RUN,
+            Kind("red", NO_RUN, Who.OPERATOR, (FORWARD,), "The ads are left as they are until the next run."),
+            "could not do the daily run",
+        ),
+        (
+            "^Nothing is known",
+            Kind(
+                "red",
+                "Cut off while at work",
+                Who.OPERATOR,
+                (FORWARD,),
+                "The next run first finishes or undoes what is half done.",
+            ),
+            "was cut off, and nobody knows how much was done by then",
+        ),
+        (
+            r"\[Meta (?:4|17|32|341|800\d\d)[]/]",
+            Kind(
+                "red",
+                "Meta allowed no more for now",
+                Who.NOBODY,
+                (),
+                f"{RUNS_AS_BEFORE} Meta limits how much may be done in an hour. {TRIED_AGAIN}",
+            ),
+            "was not updated, because Meta allowed no more calls for now",
+        ),
+        (
+            r"\[Meta 190[]/]",
+            _operator("CLOSRADS cannot sign in to Meta", f"Forward this mail to {OPERATOR}: a new Meta key is needed."),
+            "was not updated, because Meta no longer lets CLOSRADS sign in",
+        ),
+        (
+            r"meta/access_token",
+            _operator("CLOSRADS may not change these ads", f"Forward this mail to {OPERATOR}: Meta denies it access."),
+            "was not updated, because Meta denies CLOSRADS access",
+        ),
+        (
+            r"Nothing in this ad account can be changed",
+            _you(
+                "Meta has blocked changes in the ad account",
+                "Open Ads Manager: Meta shows at the top what it wants.",
+                "Do that; the next run then goes on.",
+            ),
+            "was not updated, because Meta allows no changes in the ad account",
+        ),
+        (
+            r"Meta Business Support",
+            _you("Meta has blocked CLOSRADS", "Open Meta Business Support and look at the account there."),
+            "was not updated, because Meta blocks changes",
+        ),
+        (r"newer CLOSRADS is needed", _operator("CLOSRADS is out of date"), "was not updated"),
+        (r"table of regions", _operator("Meta's list of states has changed"), "was stopped"),
+        (
+            r"audience controls",
+            _you(
+                "The ad account forbids some states",
+                "In the settings of Ads Manager, open Account controls.",
+                "Allow the states that you want to advertise in.",
+            ),
+            "was stopped, because a setting of the ad account forbids some of today's states",
+        ),
+        (
+            r"The demand would take away",
+            _you(
+                "Too many states would be taken away",
+                "Ask CLOSRTECH whether its demand is right.",
+                f"If it is, ask {OPERATOR} to allow it for one run.",
+            ),
+            "was not updated, because today's demand would take away most of the states",
+        ),
+        (
+            r"limits/min_demand",
+            _you(
+                "Too few leads in every state",
+                "Ask CLOSRTECH whether that is right.",
+                f"If it is, ask {OPERATOR} to count states with fewer leads.",
+            ),
+            "was not updated, for no state has enough leads to count as wanted",
+        ),
+        (
+            r"no demand in any state|no region for any state|empty",
+            _you("No demand at all", "Ask CLOSRTECH whether that is right: its list of states is empty."),
+            "was not updated, because CLOSRTECH has no demand in any state",
+        ),
+        (
+            r"CLOSRTECH refuses",
+            _operator("CLOSRTECH refuses CLOSRADS"),
+            "was not updated, because CLOSRTECH refuses to tell its demand",
+        ),
+        (
+            r"CLOSRTECH (?:gave no answer|is in trouble)",
+            _partner("CLOSRTECH did not answer"),
+            "was not updated, because CLOSRTECH did not tell its demand",
+        ),
+        (
+            r"CLOSRTECH's answer",
+            _partner("CLOSRTECH's answer makes no sense"),
+            "was not updated, because CLOSRTECH's answer could not be used",
+        ),
+        (
+            r"^Stopped: \d+ (?:ad sets|of the)",
+            Kind(
+                "red",
+                "Stopped to protect the ads",
+                Who.OPERATOR,
+                (f"Forward this mail to {OPERATOR}: today, Meta may refuse each update or break its ads.",),
+                "What had not begun runs in the states from before.",
+            ),
+            "was stopped, because the first updates did not work",
+        ),
+        (
+            r"^Meta campaign \d+ \(.*\) (?:is|was)|take it out of campaigns/",
+            Kind(
+                "red",
+                "A Meta campaign is gone",
+                Who.OPERATOR,
+                (f"Tell {OPERATOR} which Meta campaign takes its place, if any.",),
+                "Everything else ran.",
+            ),
+            "contains a Meta campaign that was deleted or archived",
+        ),
+        (
+            r"ledger|Parameter Store|whether CLOSRADS is paused|Unexpected",
+            _operator("A fault inside CLOSRADS"),
+            "was not updated, because CLOSRADS had a fault",
+        ),
+        (
+            r"(?:Meta gave no answer|Meta reports an error|Meta answered)",
+            _operator("Meta did not answer", f"If it happens again tomorrow, forward this mail to {OPERATOR}."),
+            "was not updated, because Meta did not answer",
+        ),
+    )
+)
+_OTHER_ERROR = Said(_operator("Could not be updated"), "was not updated")
+
+
+def campaign_error(error: str) -> Said:
+    """Return what the reader is told of a raw error that concerns a whole campaign."""
+    return next((said for pattern, said in _CAMPAIGN_ERRORS if pattern.search(error)), _OTHER_ERROR)
+
+
+LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is at work there, or was just now.")
+EMPTY = Kind(
+    "orange",
+    "No active ad set",
+    Who.YOU,
+    ("To have a campaign run, switch on its ad sets or their Meta campaign in Ads Manager.",),
+    "Nothing follows the demand there.",
+)
+NOBODY_LEFT = Kind(
+    "grey",
+    "A name to leave alone that no ad set has",
+    Who.OPERATOR,
+    (f"Forward this mail to {OPERATOR}: the name is at its end.",),
+    "If such an ad set is only switched off, there is nothing to do. If a name is misspelt, the ad set that was meant "
+    "is changed like the others.",
+)
+ALL_OPTED_OUT = Kind(
+    "orange",
+    "Every ad set is left alone",
+    Who.OPERATOR,
+    (f"If some should follow the demand, ask {OPERATOR} to change the names that are left alone.",),
+    "Nothing follows the demand there.",
+)
+NO_EFFECT = Kind("orange", "A setting that does nothing", Who.OPERATOR, (FORWARD,), "The campaigns ran all the same.")

@@ -1,0 +1,70 @@
+"""The subject, the first sentence, the line of a campaign, and what stands between them."""
+
+from collections.abc import Mapping
+
+from closrads.domain.request import Action
+from closrads.domain.results import Result, RunResult
+from closrads.report.wording.phrases import several
+
+ACTIONS = {Action.SYNC: "", Action.RECHECK: "second look", Action.UNDO: "undo"}
+NOTHING = {
+    Action.SYNC: "nothing to change",
+    Action.RECHECK: "nothing to put back",
+    Action.UNDO: "nothing to put back",
+}
+COUNTED: Mapping[Result, str] = {
+    Result.UPDATED: "updated",
+    Result.REVERTED: "put back as before",
+    Result.FAILED: "not updated",
+    Result.SUPERSEDED: "to be looked at",
+    Result.UNVERIFIED: "to be looked at",
+    Result.ROLLBACK_FAILED: "not restored",
+    Result.SKIPPED_PREFLIGHT: "with a broken ad",
+    Result.NEEDS_ATTENTION: "to be looked at",
+    Result.NOT_ACTIVE: "not active",
+    Result.DEFERRED: "left for the next run",
+    Result.HELD: "not started",
+}
+"""Words after a count, the most important first; what is unchanged, has ended or is opted out is not counted."""
+LEFT_ALONE = "left alone, as you wish"
+COUNTED_OF = {
+    Action.SYNC: COUNTED,
+    Action.RECHECK: {**COUNTED, Result.REVERTED: "put back", Result.DEFERRED: "not looked at"},
+    Action.UNDO: {
+        **COUNTED,
+        Result.UPDATED: "put back",
+        Result.REVERTED: "not put back",
+        Result.NEEDS_ATTENTION: "not put back",
+        Result.DEFERRED: "not reached",
+    },
+}
+DONE = frozenset({"updated", "put back"})
+"""Words that a dry run prefixes with “would be”."""
+
+
+def would_be(result: RunResult, word: str) -> str:
+    """Return a word for an outcome, as “would be …” if a dry run has not brought it about."""
+    return f"would be {word}" if result.dry_run and word in DONE else word
+
+
+ABOUT = {
+    Action.SYNC: "",
+    Action.RECHECK: "These ad sets were updated within the last day and were looked at again.",
+    Action.UNDO: "An undo gives ad sets the states from before an earlier run.",
+}
+LIFTED = {
+    "max_removed_pct": "more of the states may be taken away at once than usual",
+    "reverted_before": "ad sets that were put back twice are tried again",
+    "add_after_days": "states are added that would have to wait",
+    "remove_after_days": "states are taken away that would have to wait",
+}
+"""What a run may do, by the limit that was lifted."""
+
+
+def learning(result: RunResult, still: str) -> str:
+    """Return what the changes mean for Meta's learning phase; empty without any. `still` names who had not left it."""
+    if not (count := result.restarts_learning):
+        return ""
+    starts = "would start" if result.dry_run else "starts" if count == 1 else "start"
+    said = f"{several(count, 'ad set')} {starts} Meta's learning phase again, so leads may cost more for some days."
+    return f"{said} {len(result.still_learning)} had not left it yet: {still}." if still else said

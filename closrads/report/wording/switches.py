@@ -1,0 +1,43 @@
+"""What is said of a pause, and of a campaign that is off."""
+
+from datetime import timedelta
+
+from closrads.domain.results import RunResult
+from closrads.domain.switches import SwitchedOff
+from closrads.report.wording.kinds import OPERATOR, Kind, Who
+from closrads.report.wording.phrases import day_of
+
+PAUSED = "paused since {}"
+PAUSED_KIND = Kind(
+    "orange", "Paused", Who.OPERATOR, (f"To go on, ask {OPERATOR} to resume it.",), "The ads keep the states they have."
+)
+OFF = Kind("grey", "Off", Who.NOBODY, (), f"The ads keep their states until {OPERATOR} switches the campaign on.")
+OFF_LONG = Kind(
+    "orange", "Off for a long time", Who.OPERATOR, (f"To have a campaign run, ask {OPERATOR} to switch it on.",),
+    "The ads keep the states they have, whatever the demand.",
+)  # fmt: skip
+LONG_OFF = timedelta(days=7)
+"""Time after which a campaign that is off is told more visibly: it may have been forgotten."""
+STOPPED_BY_SWITCH = Kind(
+    "grey",
+    "Stopped before the end",
+    Who.NOBODY,
+    (),
+    f"What was not begun runs in the states from before, and waits until {OPERATOR} lets CLOSRADS go on.",
+)
+PAUSED_MIDWAY = "was not finished, because CLOSRADS was paused by then"
+OFF_MIDWAY = "was switched off during the run"
+NOT_BEGUN = "Not begun: "
+"""Beginning of the reason why an ad set was deferred by a switch, and not to the next run."""
+
+
+def is_long_off(switch: SwitchedOff, result: RunResult) -> bool:
+    """Return whether a campaign has been off for so long that somebody may have forgotten it."""
+    return bool(switch.slug) and result.started_at - switch.since > LONG_OFF
+
+
+def how_long(switch: SwitchedOff, result: RunResult) -> str:
+    """Return since when, or for how many days, a campaign has been off."""
+    if is_long_off(switch, result):
+        return f"for {(result.started_at - switch.since).days} days"
+    return f"since {day_of(switch.since, result)}"
