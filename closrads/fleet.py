@@ -14,14 +14,16 @@ from hashlib import sha256
 from typing import Any
 
 from closrads.clock import Clock
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import LONG_AGO
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.metrics import API_DAYS_LEFT, new_failed_rollbacks
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, GraphUsage, Result, RunResult, SyncReport
+from closrads.domain.results import GraphUsage, RunResult
 from closrads.domain.runs import RUN_ID_TIME, CampaignProgress, SharedRun
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.switches import latest
+from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError
 from closrads.ledger.changes import STARTED_AGAIN_WITHIN
 from closrads.ledger.dynamodb import Table

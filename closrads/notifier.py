@@ -12,8 +12,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads.domain.request import Action
-from closrads.domain.results import MailOutcome, RunResult, SyncReport
+from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.settings import EmailConfig
+from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError
 from closrads.observability import logger
 from closrads.report.render import Report, build_report

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from closrads.clock import REPORT_SECONDS, Clock
+from closrads.domain.adset_results import Result
 from closrads.domain.changes import ChangeState, recheck_since
 from closrads.domain.mail_policy import ReportPlan, looks_back_to, plan_report
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import MailOutcome, Result, RunResult
+from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RUN_ID_TIME, RunRecord
 from closrads.domain.settings import Settings
 from closrads.errors import ClosradsError, LedgerError

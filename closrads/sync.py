@@ -10,6 +10,7 @@ from closrads.clock import REPORT_SECONDS, Clock
 from closrads.closrtech_client import get_demand
 from closrads.concurrency import in_background, map_concurrently
 from closrads.config import refuse_if_switched_off
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, recheck_since
 from closrads.domain.damping import DemandHistory, lifted, observed, waiting_states
@@ -31,9 +32,10 @@ from closrads.domain.plan import (
 )
 from closrads.domain.plan_id import Plan, PlannedChange, planned_changes, refusals
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import RunResult
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.switches import SwitchedOff, latest
+from closrads.domain.sync_report import SyncReport
 from closrads.domain.targeting import reaches_beyond_states
 from closrads.errors import (
     ClosradsError,

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, GraphUsage, Result, SyncReport
+from closrads.domain.results import GraphUsage
 from closrads.domain.runs import CampaignProgress
+from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError, SyncFailed
 from closrads.fleet import GOES_ON_FOR, MAX_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS
 from closrads.ledger.leases import Leases

@@ -17,18 +17,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from closrads.closrtech_client import MAX_CODE_CHARS, MAX_ENTRIES
+from closrads.domain.adset_results import MAX_ISSUES, AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
-from closrads.domain.results import (
-    MAX_ISSUES,
-    MAX_RESULT_BYTES,
-    AdSetResult,
-    MailOutcome,
-    Recovery,
-    Result,
-    RunResult,
-    SyncReport,
-)
+from closrads.domain.results import MAX_RESULT_BYTES, MailOutcome, RunResult
+from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError, EventError, SyncFailed
 from closrads.meta import graph as graph_api
 from closrads.observability import MAX_LINE_BYTES, logger

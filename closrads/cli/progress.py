@@ -10,8 +10,8 @@ from closrads.cli.log import Entry
 from closrads.cli.summary import several
 from closrads.cli.terminal import say, stderr_console
 from closrads.cli.words import WORDINGS
+from closrads.domain.adset_results import Result
 from closrads.domain.request import Action
-from closrads.domain.results import Result
 from closrads.redaction import one_line
 
 Handlers = Mapping[str, Callable[[Entry], None]]

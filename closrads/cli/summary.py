@@ -8,8 +8,10 @@ from datetime import date
 from closrads.cli.completion import DEFAULT_STAGE
 from closrads.cli.terminal import PROGRAM
 from closrads.cli.words import WORDINGS, enumerated, would_be
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.drift import Drift
-from closrads.domain.results import AdSetResult, MailOutcome, Result, RunResult, SyncReport
+from closrads.domain.results import MailOutcome, RunResult
+from closrads.domain.sync_report import SyncReport
 
 MAX_UNCHANGED = 5
 """Maximum number of unchanged ad sets that are listed individually."""

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from closrads.domain.adset_results import Result
 from closrads.domain.request import Action
-from closrads.domain.results import Result, RunResult
+from closrads.domain.results import RunResult
 
 LABELS = {
     Result.UPDATED: "updated",

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.damping import DemandHistory
@@ -138,6 +138,24 @@ class UnexplainedPause:
     """Whether a sent report has named these ads; a recheck names them only once."""
     switched_on: frozenset[str] = frozenset()
     """Ids of those that this run has switched on again, as the activity log now shows that Meta paused them."""
+
+    @classmethod
+    def from_json(cls, pause: Mapping[str, Any]) -> Self:
+        """Return the pause from its JSON object; raise a `KeyError`, `TypeError` or `ValueError` if it is none."""
+        ads = {ad["id"]: ad["name"] for ad in pause["ads"]}
+        since = datetime.fromisoformat(pause["since"]).astimezone(UTC)
+        switched_on = frozenset(pause.get("switched_on", ()))  # older results lack it
+        return cls(pause["adset_id"], pause["adset_name"], ads, since, switched_on=switched_on)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the pause as a JSON object of a run's result, without `is_reported`."""
+        return {
+            "adset_id": self.adset_id,
+            "adset_name": self.adset_name,
+            "ads": [{"id": ad_id, "name": name} for ad_id, name in self.ads.items()],
+            "since": self.since.isoformat(),
+            "switched_on": sorted(self.switched_on),
+        }
 
     def joining(self, earlier: "UnexplainedPause | None") -> "UnexplainedPause":
         """Return the pause together with an earlier one of the same ad set; it is reported if all of its ads are."""

@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import dropwhile
 from zoneinfo import ZoneInfo
 
-from closrads.domain.results import AdSetResult, MailOutcome, Result, RunResult, SyncReport
+from closrads.domain.adset_results import AdSetResult, Result
+from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RunRecord
+from closrads.domain.sync_report import SyncReport
 
 LOOKS_BACK_DAYS = 1
 """Number of days before a run's own day, in local time, whose syncs it is compared with."""

@@ -1,8 +1,10 @@
 """The CloudWatch metrics of a run."""
 
+from closrads.domain.adset_results import Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import MailOutcome, Result, RunResult, SyncReport
+from closrads.domain.results import MailOutcome, RunResult
+from closrads.domain.sync_report import SyncReport
 
 RUN_SUCCEEDED = "RunSucceeded"
 RECHECK_SUCCEEDED = "RecheckSucceeded"

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import AdFinding, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.damping import damped
 from closrads.domain.opt_out import matching_pattern
-from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import (
     category_conflicts,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import GraphUsage, RunResult, SyncReport
+from closrads.domain.results import GraphUsage, RunResult
 from closrads.domain.switches import SwitchedOff
+from closrads.domain.sync_report import SyncReport
 
 RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
 """Format of the start of a run id, so that run ids sort by time."""

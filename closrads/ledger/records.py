@@ -12,9 +12,10 @@ from closrads.domain.changes import Change, ChangeState, LastRecheck, RevertStre
 from closrads.domain.damping import DemandHistory, Streak
 from closrads.domain.plan_id import Plan, PlannedChange
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import GraphUsage, RunResult, SyncReport, without_details
+from closrads.domain.results import GraphUsage, RunResult, without_details
 from closrads.domain.runs import CampaignProgress, RunRecord, SharedRun
 from closrads.domain.switches import SwitchedOff
+from closrads.domain.sync_report import SyncReport
 from closrads.domain.tiers import KnownTier
 from closrads.redaction import redact_all
 

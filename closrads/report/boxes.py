@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
 from closrads.domain.drift import Drift
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import RunResult
+from closrads.domain.sync_report import SyncReport
 from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Box, Item, Link
 from closrads.report.wording.ads import AD_OFF, AD_ON_AGAIN, OFF_ADS_TEXT, ON_AGAIN_TEXT, ad_issue

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
-from closrads.domain.results import Result, RunResult, SyncReport
+from closrads.domain.adset_results import Result
+from closrads.domain.results import RunResult
+from closrads.domain.sync_report import SyncReport
 from closrads.report.boxes import line
 from closrads.report.content import Box, Item
 from closrads.report.sections import _signs

@@ -11,10 +11,12 @@ from itertools import chain
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.drift import Drift
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import RunResult
+from closrads.domain.sync_report import SyncReport
 from closrads.redaction import one_line
 from closrads.report.boxes import (
     MAX_ID_CHARS,

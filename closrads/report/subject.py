@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, Result, RunResult, SyncReport
+from closrads.domain.results import RunResult
+from closrads.domain.sync_report import SyncReport
 from closrads.redaction import one_line
 from closrads.report.boxes import QUIET, is_all_opted_out, is_empty, numbers, stopped_by_switch
 from closrads.report.content import Box, Item

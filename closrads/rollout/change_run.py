@@ -12,11 +12,11 @@ from datetime import timedelta
 from functools import partial
 
 from closrads.concurrency import in_background, map_concurrently
+from closrads.domain.adset_results import Result
 from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason, UnexplainedPause
 from closrads.domain.health import StatusChange, responsible_for, switched_off_by_meta
 from closrads.domain.request import Action
-from closrads.domain.results import Result
 from closrads.domain.targeting import misnamed_regions, region_keys
 from closrads.errors import (
     AdSetChangedError,

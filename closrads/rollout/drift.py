@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from closrads.concurrency import map_concurrently
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import Change
 from closrads.domain.drift import Drift, TargetingEdit, Trace, attributed, is_complete, trace
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, Recovery, Result, SyncReport
+from closrads.domain.sync_report import SyncReport
 from closrads.errors import LedgerError
 from closrads.facebook_client import read_app_id, read_targeting_edits
 from closrads.ledger.changes import Ledger

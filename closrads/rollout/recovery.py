@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain, responsible_for
-from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import LedgerError, MetaError
 from closrads.facebook_client import read_adsets, read_status_changes

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.plan import Decision
-from closrads.domain.results import AdSetResult, Result
 from closrads.domain.targeting import control_conflicts
 from closrads.errors import (
     ClosradsError,

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from closrads.concurrency import map_concurrently
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import LONG_AGO
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import check_ad_health
 from closrads.domain.plan import Decision, decide, leave_opted_out
-from closrads.domain.results import AdSetResult, Result
 from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import (
     ClosradsError,

@@ -8,21 +8,14 @@ import pytest
 
 from closrads.cli import summary
 from closrads.cli.past import Aftermath
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
 from closrads.domain.drift import Drift
 from closrads.domain.request import Action
-from closrads.domain.results import (
-    AdSetResult,
-    GraphUsage,
-    MailOutcome,
-    Recovery,
-    Result,
-    RunResult,
-    SyncReport,
-    without_details,
-)
+from closrads.domain.results import GraphUsage, MailOutcome, RunResult, without_details
 from closrads.domain.switches import SwitchedOff
+from closrads.domain.sync_report import SyncReport
 
 
 def result(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **more: Any) -> RunResult:

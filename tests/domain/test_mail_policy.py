@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.mail_policy import LOOKS_BACK_DAYS, looks_back_to, plan_report
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RunRecord
 from closrads.domain.switches import SwitchedOff
+from closrads.domain.sync_report import SyncReport
 
 NEW_YORK = ZoneInfo("America/New_York")
 MIDNIGHT = datetime(2026, 5, 4, tzinfo=NEW_YORK)

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.metrics import new_failed_rollbacks, run_metrics
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, MailOutcome, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.switches import SwitchedOff
+from closrads.domain.sync_report import SyncReport
 from tests.world import START
 
 

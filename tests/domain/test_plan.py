@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.damping import damped
@@ -24,7 +25,6 @@ from closrads.domain.plan import (
     states_before,
     with_gaps,
 )
-from closrads.domain.results import AdSetResult, Result
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import region_keys
 from closrads.errors import CHECK_REGIONS, PlanRefusedError

@@ -1,89 +1,27 @@
-"""What a run did: counts, errors, and what is news."""
+"""What a run did: totals, what is news, and what the handler returns."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.domain.changes import ChangeState, UnexplainedPause
+from closrads.domain.adset_results import ERROR_RESULTS, MAX_ISSUES, Result
+from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
 from closrads.domain.request import Action
-from closrads.domain.results import (
-    ERROR_RESULTS,
-    MAX_ISSUES,
-    MAX_RESULT_BYTES,
-    AdSetResult,
-    GraphUsage,
-    Recovery,
-    Result,
-    RunResult,
-    SyncReport,
-    without_details,
-)
+from closrads.domain.results import MAX_RESULT_BYTES, GraphUsage, RunResult, without_details
+from closrads.domain.sync_report import SyncReport
+from tests.domain.built_results import PAUSE, adset, recovery, report, run
 from tests.world import START
 
-PAUSE = UnexplainedPause("501", "Broad", {"601": "Spring"}, START)
 results = st.lists(st.sampled_from(Result), max_size=12)
 
 
-def adset(result: Result = Result.UNCHANGED, *issues: str) -> AdSetResult:
-    """Build what became of one ad set."""
-    return AdSetResult("501", "Broad", result, issues=issues)
-
-
-def recovery(found: ChangeState, state: ChangeState, *issues: str) -> Recovery:
-    """Build what became of an earlier change."""
-    return Recovery("run", "501", "Broad", found, state, issues)
-
-
-def report(*adsets: AdSetResult, **more: Any) -> SyncReport:
-    """Build what a run did with one campaign."""
-    return SyncReport(**{"slug": "veterans", "campaign_name": "Veterans", "dry_run": False, "adsets": adsets, **more})
-
-
-def run(*campaigns: SyncReport, **more: Any) -> RunResult:
-    """Build a live run."""
-    usual: dict[str, Any] = {"run_id": "r", "action": Action.SYNC, "dry_run": False, "started_at": START}
-    return RunResult(**{**usual, "duration_ms": 4210, "campaigns": campaigns, **more})
-
-
-class TestCounts:
-    """Every count comes from the list of results."""
-
-    @given(results)
-    def test_each_ad_set_is_counted_once(self, found: Sequence[Result]) -> None:
-        """What was active is the sum of all that became of it."""
-        counts = report(*map(adset, found)).counts()
-
-        processed = counts.pop("adsets_processed")
-        not_to_be_changed = counts["adsets_not_active"] + counts["adsets_ended"] + counts["adsets_opted_out"]
-        assert sum(counts.values()) == len(found)
-        assert processed + not_to_be_changed == len(found)
-
-    @pytest.mark.parametrize("result", Result)
-    def test_each_result_has_its_count(self, result: Result) -> None:
-        """A new result would be counted nowhere, and the report's figures would not add up."""
-        counts = report(adset(result)).counts()
-
-        assert [name for name, count in counts.items() if count and name != "adsets_processed"] == [
-            {
-                Result.UPDATED: "adsets_updated",
-                Result.UNCHANGED: "adsets_skipped",
-                Result.SKIPPED_PREFLIGHT: "adsets_skipped_preflight",
-                Result.NEEDS_ATTENTION: "adsets_needs_attention",
-                Result.NOT_ACTIVE: "adsets_not_active",
-                Result.ENDED: "adsets_ended",
-                Result.OPTED_OUT: "adsets_opted_out",
-                Result.DEFERRED: "adsets_deferred",
-                Result.HELD: "adsets_held",
-                Result.REVERTED: "adsets_reverted",
-            }.get(result, "adsets_failed")
-        ]
+class TestTotals:
+    """What is counted over all campaigns."""
 
     @given(st.lists(results, max_size=3))
     def test_the_totals_are_those_of_all_campaigns(self, found: list[list[Result]]) -> None:
@@ -96,6 +34,13 @@ class TestCounts:
         assert totals["success"] is not bool(totals["campaigns_failed"])
         assert totals["campaigns_failed"] == sum(bool(ERROR_RESULTS & set(each)) for each in found)
         assert totals["adsets_updated"] == sum(each.count(Result.UPDATED) for each in found)
+
+    def test_one_failed_campaign_makes_the_run_a_failure(self) -> None:
+        """The others are none the less done."""
+        good, bad = report(adset(Result.UPDATED)), report(campaign_errors=("no",))
+
+        assert run(good).success
+        assert not run(good, bad).success
 
     def test_costs_add_up(self) -> None:
         """Of several invocations."""
@@ -126,63 +71,6 @@ class TestLearning:
         kept = RunResult.from_json(without_details(run(report(adset(Result.UPDATED))).to_json()))
 
         assert (kept.restarts_learning, kept.still_learning) == (1, ())
-
-
-class TestErrors:
-    """What makes a campaign a failure."""
-
-    @pytest.mark.parametrize("result", Result)
-    def test_only_these_results_are_errors(self, result: Result) -> None:
-        """Skipped, reverted and deferred ad sets are reported, and no failure."""
-        found = report(adset(result, "Meta says so"))
-
-        is_error = result in {Result.FAILED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED}
-        assert found.errors == ((f"Broad (501): {result}: Meta says so",) if is_error else ())
-        assert found.success is not is_error
-
-    @pytest.mark.parametrize("state", ChangeState)
-    def test_a_change_that_stays_open_is_an_error_until_it_is_closed(self, state: ChangeState) -> None:
-        """Nothing open is silent; a dry run has left it as it was, and only tells of it."""
-        found = recovery(ChangeState.WRITTEN, state)
-
-        assert bool(report(recovered=(found,)).errors) is state.is_open
-        assert report(recovered=(found,), dry_run=True).errors == ()
-
-    def test_the_campaigns_own_errors_come_first(self) -> None:
-        """Why it was aborted says more than what became of one ad set."""
-        found = report(adset(Result.FAILED), campaign_errors=("The token is dead",))
-
-        assert found.errors == ("The token is dead", "Broad (501): failed")
-
-    def test_an_unexplained_pause_is_told_and_is_no_failure(self) -> None:
-        """It may well be a person's."""
-        found = report(unexplained=(PAUSE,))
-
-        assert (found.success, found.errors) == (True, ())
-
-    def test_one_failed_campaign_makes_the_run_a_failure(self) -> None:
-        """The others are none the less done."""
-        good, bad = report(adset(Result.UPDATED)), report(campaign_errors=("no",))
-
-        assert run(good).success
-        assert not run(good, bad).success
-
-
-class TestIssues:
-    """What is told of one ad set."""
-
-    def test_of_many_issues_the_first_are_told(self) -> None:
-        """With how many more there are."""
-        issues = [f"issue {number}" for number in range(1000)]
-
-        for told in (adset(Result.FAILED, *issues).issues, recovery(*[ChangeState.WRITTEN] * 2, *issues).issues):
-            assert told == (*issues[: MAX_ISSUES - 1], f"and {1000 - MAX_ISSUES + 1} more")
-
-    def test_as_many_as_are_told_are_told_whole(self) -> None:
-        """Each on one line."""
-        told = adset(Result.FAILED, *["two\nlines"] * MAX_ISSUES).issues
-
-        assert told == ("two lines",) * MAX_ISSUES
 
 
 class TestNews:

@@ -10,23 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import ERROR_RESULTS, MAX_ISSUES, AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.damping import WaitingState
 from closrads.domain.drift import Drift
 from closrads.domain.request import Action
-from closrads.domain.results import (
-    ERROR_RESULTS,
-    MAX_ISSUES,
-    AdSetResult,
-    GraphUsage,
-    MailOutcome,
-    Recovery,
-    Result,
-    RunResult,
-    SyncReport,
-    without_details,
-)
+from closrads.domain.results import GraphUsage, MailOutcome, RunResult, without_details
 from closrads.domain.switches import SwitchedOff
+from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError
 from closrads.redaction import one_line
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from closrads.domain.adset_results import AdSetResult
 from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.damping import DemandHistory, Streak
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, GraphUsage, SyncReport
+from closrads.domain.results import GraphUsage
 from closrads.domain.runs import CampaignProgress, SharedRun
+from closrads.domain.sync_report import SyncReport
 from closrads.ledger.dynamodb import _dynamodb
 from tests.world import START, World
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RevertStreak
 from closrads.domain.damping import DemandHistory, Streak
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.state_mapper import all_states
 
 json_values: st.SearchStrategy[Any] = st.recursive(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
 from closrads.domain.damping import DemandHistory, Streak, WaitingState
-from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.ledger.records import (
     KEPT_FOR,
     MAX_ITEM_BYTES,

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.drift import Drift
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import GraphUsage, RunResult
 from closrads.domain.runs import CampaignProgress
+from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError
 from closrads.ledger.records import progress_item, progress_of, result_item, run_record_of
 

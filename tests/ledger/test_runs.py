@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.adsets import LONG_AGO
 from closrads.domain.request import Action, RunRequest
-from closrads.domain.results import AdSetResult, Recovery, Result, RunResult
+from closrads.domain.results import RunResult
 from closrads.domain.runs import SharedRun
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.records import KEPT_FOR, MAX_KEPT

@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
 from closrads.domain.drift import Drift
 from closrads.domain.plan import _LEFT_AS_IT_WAS
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import GraphUsage, RunResult
+from closrads.domain.sync_report import SyncReport
 from closrads.report.render import Report, build_report
 
 NEW_YORK = ZoneInfo("America/New_York")

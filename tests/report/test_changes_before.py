@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from closrads.domain.results import AdSetResult, Result, RunResult, SyncReport
+from closrads.domain.adset_results import AdSetResult, Result
+from closrads.domain.results import RunResult
+from closrads.domain.sync_report import SyncReport
 from closrads.report.changes_before import MAX_CHANGES
 from closrads.report.render import MAX_HTML_BYTES, build_report, encoded_size
 from tests.report.mails import NEW_YORK, RESULTS, campaign, run

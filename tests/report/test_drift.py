@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.drift import Drift
-from closrads.domain.results import AdSetResult, Recovery, Result
 from closrads.report.render import build_report
 from tests.report.mails import NEW_YORK, adsets, campaign, run
 

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.domain.damping import WaitingState
 from closrads.domain.request import LIFTABLE_LIMITS, Action
-from closrads.domain.results import AdSetResult, GraphUsage, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import GraphUsage, RunResult
 from closrads.domain.switches import SwitchedOff
+from closrads.domain.sync_report import SyncReport
 from closrads.fleet import NO_RESULT
 from closrads.redaction import Secret
 from closrads.report import render

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from closrads.domain.results import Result, RunResult
+from closrads.domain.adset_results import Result
+from closrads.domain.results import RunResult
 from closrads.report.render import build_report
 from tests.report.mails import MISSING_FORM, NEW_YORK, REVERTED, UNCHANGED, adsets, campaign, dry, run
 from tests.report.scenarios import scenario_mails

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, Recovery, Result, RunResult, SyncReport
+from closrads.domain.results import RunResult
 from closrads.domain.switches import SwitchedOff
+from closrads.domain.sync_report import SyncReport
 from closrads.report.render import MAX_HTML_BYTES, MAX_TEXT_BYTES, Report, build_report, encoded_size, html_of, text_of
 from closrads.report.sections import content_of
 from closrads.report.subject import MAX_OUTCOME_CHARS, MAX_PREVIEW_CHARS

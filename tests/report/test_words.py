@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from closrads import errors
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, Recovery, Result, RunResult
+from closrads.domain.results import RunResult
 from closrads.report.render import build_report
 from closrads.report.wording.appendix import APPENDIX
 from closrads.report.wording.campaigns import _CAMPAIGN_ERRORS

@@ -8,9 +8,9 @@ from typer.main import get_command
 
 from closrads.cli.app import app
 from closrads.config import _CAMPAIGN_PARAMETERS, _SHARED_PARAMETERS
+from closrads.domain.adset_results import Result
 from closrads.domain.changes import TRANSITIONS, ChangeState
 from closrads.domain.request import _KEYS
-from closrads.domain.results import Result
 from closrads.domain.settings import Limits
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import Result
 from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.plan import decide
 from closrads.domain.request import Action
-from closrads.domain.results import Result
 from closrads.domain.tiers import KnownTier
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table

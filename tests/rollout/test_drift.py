@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.drift import Drift, Trace
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, Result, SyncReport
+from closrads.domain.sync_report import SyncReport
 from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
 from closrads.redaction import Secret

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from closrads.domain.adset_results import Recovery, Result
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.request import Action
-from closrads.domain.results import Recovery, Result
 from closrads.domain.targeting import without_computed
 from closrads.errors import LedgerError, SyncFailed
 from closrads.facebook_client import republish_ads

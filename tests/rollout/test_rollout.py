@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.plan import decide
 from closrads.domain.request import Action
-from closrads.domain.results import AdSetResult, Result
 from closrads.errors import (
     ClosradsError,
     ConfigError,

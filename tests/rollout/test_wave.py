@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from closrads.domain.adset_results import Result
 from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackReason
 from closrads.domain.plan import Decision, decide
 from closrads.domain.request import Action
-from closrads.domain.results import Result
 from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import (
     ClosradsError,

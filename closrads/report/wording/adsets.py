@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from closrads.domain.adset_results import Result
 from closrads.domain.request import Action
-from closrads.domain.results import Result
 from closrads.report.wording.ads import AD_OFF, AD_PROBLEM
 from closrads.report.wording.jargon import plain
 from closrads.report.wording.kinds import FORWARD, OPERATOR, RUNS_AS_BEFORE, TRIED_AGAIN, Kind, Said, Who

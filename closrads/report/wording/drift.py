@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from closrads.domain.adset_results import Result
 from closrads.domain.drift import Drift
-from closrads.domain.results import Result, RunResult
+from closrads.domain.results import RunResult
 from closrads.report.wording.phrases import day_and_time, day_of
 
 DRIFT = "Changed by somebody else"

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from closrads.domain.adset_results import Result
 from closrads.domain.request import Action
-from closrads.domain.results import Result, RunResult
+from closrads.domain.results import RunResult
 from closrads.report.wording.phrases import several
 
 ACTIONS = {Action.SYNC: "", Action.RECHECK: "second look", Action.UNDO: "undo"}
