@@ -19,11 +19,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads import config, push_queue
-from closrads.config import CACHE_SECONDS, _trimmed
+from closrads.config import CACHE_SECONDS
 from closrads.domain.metrics import PUSH_RECEIVED, PUSH_REFUSED
 from closrads.domain.pushes import MAX_BODY_BYTES, PushError, accounts_of, is_signed, signature_of
 from closrads.errors import ConfigError, ConfigUnavailableError, QueueError
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
+from closrads.parameters import trimmed
 from closrads.redaction import Secret
 
 VERIFY_TOKEN, APP_SECRET = "meta/webhook_verify_token", "meta/app_secret"
@@ -161,7 +162,7 @@ def _read() -> dict[str, Secret]:
     except (BotoCoreError, ClientError) as error:
         raise ConfigUnavailableError([f"{_path()}: the Parameter Store cannot be read: {error}"]) from None
     # With an empty key, anybody could sign.
-    values = {each["Name"].removeprefix(f"{_path()}/"): _trimmed(each["Value"]) for each in found}
+    values = {each["Name"].removeprefix(f"{_path()}/"): trimmed(each["Value"]) for each in found}
     return {name: Secret(value) for name, value in values.items() if value}
 
 

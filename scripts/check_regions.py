@@ -13,9 +13,9 @@ import sys
 from collections.abc import Mapping
 
 from closrads.cli.regions import meta_regions, region_differences
-from closrads.config import is_safe_address
 from closrads.errors import ClosradsError
 from closrads.facebook_client import init_api
+from closrads.parameters import is_safe_address
 from closrads.redaction import Secret
 from closrads.state_mapper import REGION_FILE, Region
 

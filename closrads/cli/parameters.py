@@ -35,9 +35,9 @@ from closrads.cli.terminal import (
     table,
     waiting,
 )
-from closrads.config import parse_settings
 from closrads.domain.settings import Settings
 from closrads.errors import ConfigError
+from closrads.parameters import parse_settings
 from closrads.redaction import Secret, redact
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from closrads.cli import environment
 from closrads.cli.environment import AWS_CLIENT, parameter_path
 from closrads.cli.parameters import read_parameters
 from closrads.cli.terminal import CommandError, UsageError, known_ones, say, stdout_console, waiting
-from closrads.config import PAUSED, parse_settings, truth_of
 from closrads.domain.settings import Limits
 from closrads.errors import ConfigError, LedgerError
 from closrads.ledger.leases import Leases
+from closrads.parameters import PAUSED, parse_settings, truth_of
 
 if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient

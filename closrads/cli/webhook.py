@@ -14,12 +14,12 @@ from closrads.cli import environment
 from closrads.cli.parameters import read_parameters
 from closrads.cli.summary import several
 from closrads.cli.terminal import FAILED, CommandError, confirm, is_interactive, say, stdout_console, table, waiting
-from closrads.config import _trimmed, parse_settings
 from closrads.domain.pushes import FIELDS
 from closrads.domain.settings import Settings
 from closrads.errors import ClosradsError, MetaError
 from closrads.facebook_client import init_api
 from closrads.meta.graph import GraphApi
+from closrads.parameters import parse_settings, trimmed
 from closrads.redaction import Secret, one_line
 from closrads.webhook import APP_SECRET, VERIFY_TOKEN
 
@@ -99,7 +99,7 @@ def _setup(stage: str) -> Setup:
     if settings.app_secret != Secret(app_token.reveal().partition("|")[2]):
         said = f"The app token has another secret than {place.path}/{APP_SECRET}: each push would be refused"
         raise CommandError(f"{said}. Take both from the same app, and store the secret with `push-config`")
-    return Setup(url, settings, Secret(_trimmed(there[VERIFY_TOKEN])), app_id, app_token)
+    return Setup(url, settings, Secret(trimmed(there[VERIFY_TOKEN])), app_id, app_token)
 
 
 def _url(stage: str) -> str:

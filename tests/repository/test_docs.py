@@ -7,11 +7,11 @@ import pytest
 from typer.main import get_command
 
 from closrads.cli.app import app
-from closrads.config import _CAMPAIGN_PARAMETERS, _SHARED_PARAMETERS
 from closrads.domain.adset_results import Result
 from closrads.domain.changes import TRANSITIONS, ChangeState
 from closrads.domain.request import _KEYS
 from closrads.domain.settings import Limits
+from closrads.parameters import _CAMPAIGN_PARAMETERS, _SHARED_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -70,7 +70,8 @@ def test_every_event_file_is_listed() -> None:
 
 def test_every_variable_is_listed() -> None:
     """What the function reads, what the template sets, and no more."""
-    read = set(re.findall(r'"(CLOSRADS_\w+|DRY_RUN)"', (ROOT / "closrads" / "config.py").read_text()))
+    sources = ((ROOT / "closrads" / name).read_text() for name in ("config.py", "parameters.py"))
+    read = {name for source in sources for name in re.findall(r'"(CLOSRADS_\w+|DRY_RUN)"', source)}
     declared = set(re.findall(r"^ {10}(CLOSRADS_\w+|DRY_RUN):", (ROOT / "template.yaml").read_text(), re.MULTILINE))
 
     assert first_words(PARAMETERS, "Environment") == read == declared

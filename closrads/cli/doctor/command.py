@@ -26,7 +26,7 @@ from closrads.cli.parameters import read_parameters
 from closrads.cli.terminal import FAILED, stdout_console, table, waiting
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
-from closrads.config import META_GRAPH_URL, is_safe_address
+from closrads.parameters import META_GRAPH_URL, is_safe_address
 
 SERVICES = ("ssm", "sesv2", "dynamodb", "cloudformation", "scheduler", "sqs", "cloudwatch", "sns", "lambda")
 MAX_CONCURRENT_CHECKS = 10

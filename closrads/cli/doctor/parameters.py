@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from closrads.cli.doctor.findings import PUSH, Finding, failed, ok, warning
 from closrads.cli.environment import StageLocation
-from closrads.config import PAUSED, parse_settings, truth_of
 from closrads.domain.settings import Settings
 from closrads.errors import ConfigError
+from closrads.parameters import PAUSED, parse_settings, truth_of
 
 MISSING = "?"
 _PLACEHOLDERS = {
