@@ -1,17 +1,18 @@
-"""The operations on Meta: read ad sets, check ads, update geo targeting, re-publish, verify, roll back."""
+"""The steps of a change at Meta: list ad sets, check ads, update geo targeting, re-publish, verify, roll back.
+
+What they and others read stands in `meta`: ad sets read again, campaigns, the activity log, tokens.
+"""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
-from closrads.domain.adsets import GONE_STATUSES, LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.drift import TargetingEdit
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.health import (
-    CLOCK_TOLERANCE,
     StatusChange,
     broke_while_off,
     check_ad_health,
@@ -25,66 +26,36 @@ from closrads.errors import (
     MetaError,
     MetaInvalidError,
     MetaRateLimitError,
-    MetaTooMuchDataError,
     MetaTransientError,
 )
-from closrads.meta.error_codes import TOKEN_DEAD, JsonObject
+from closrads.meta.activity_log import read_status_changes
+from closrads.meta.adsets import AD_FIELDS, ADS_PER_PAGE, ADSET_FIELDS, read_ads, reader
+from closrads.meta.campaigns import identify
+from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import (
-    MAX_BATCH,
     READ_POINTS,
     RESERVED_SECONDS,
     GraphApi,
     Operation,
     UsageMeter,
-    has_data,
-    has_id,
     is_confirmed,
 )
-from closrads.meta.parsing import (
-    parse_ad,
-    parse_adset,
-    parse_listed_ad,
-    parse_status_change,
-    parse_targeting_edit,
-    parse_whole_adset,
-    text_of,
-)
+from closrads.meta.parsing import parse_adset, parse_listed_ad, text_of
 from closrads.meta.rate_limit import AccountQuota
-from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, TargetingWriter
-from closrads.observability import logger
-from closrads.redaction import MAX_NAME_CHARS, Secret, one_line
+from closrads.meta.targeting_write import RegionWrite, TargetingWriter
+from closrads.redaction import Secret
 from closrads.state_mapper import Region
 
 ADSETS_PER_PAGE = 100
-ADS_PER_PAGE = 200
-_END_OF_CALENDAR = datetime.max.replace(tzinfo=UTC).timestamp()
-ACTIVITIES_PER_PAGE = 100
-MAX_ACTIVITY_PAGES = 5
-"""Maximum number of pages of the activity log that are read for the name of a person."""
 FURTHER_LOOKS = 2
 """Maximum number of further verifications of ads that are in process; a review takes hours and is not awaited."""
-
-_ADSET_FIELDS = (
-    "id,name,account_id,effective_status,targeting,end_time,learning_stage_info,"
-    "campaign{stop_time,special_ad_categories}"
-)
-_AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
-_ACTIVITY_FIELDS = "event_time,event_type,object_id,actor_name,extra_data"
-_EDIT_FIELDS = f"{_ACTIVITY_FIELDS},application_id"
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 """Only active ad sets are changed; the others are read so that the report lists them."""
 
 __all__ = [
     "check_ad_health",
-    "find_gone_campaigns",
     "get_active_adsets",
-    "identify",
     "init_api",
-    "read_adsets",
-    "read_app_id",
-    "read_audience_controls",
-    "read_status_changes",
-    "read_targeting_edits",
     "republish_ads",
     "rollback_geo",
     "update_adset_geo",
@@ -127,8 +98,8 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
     """
     started, reserve = api.clock.now(), api.wait_reserve
     lists: list[tuple[str, JsonObject, int]] = [
-        ("adsets", {"fields": _ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE),
-        ("ads", {"fields": _AD_FIELDS}, ADS_PER_PAGE),
+        ("adsets", {"fields": ADSET_FIELDS, "effective_status": list(_READ_STATUSES)}, ADSETS_PER_PAGE),
+        ("ads", {"fields": AD_FIELDS}, ADS_PER_PAGE),
     ]
     try:
         adset_rows, ad_rows = map_concurrently(
@@ -148,69 +119,6 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
     snapshots = (parse_adset(row, campaign_id, own, started if own else LONG_AGO) for row, own in listed)
     by_id = {snapshot.id: snapshot for snapshot in snapshots}
     return tuple(by_id[adset_id] for adset_id in sorted(by_id))
-
-
-def read_audience_controls(api: GraphApi) -> JsonObject:
-    """Return the `audience_controls` of the ad account, which bind all of its ad sets; empty if there are none.
-
-    Raises
-    ------
-    MetaError
-        They could not be read.
-    """
-    page = api.get_once(f"{api.ad_account_id}/account_controls", {"fields": "audience_controls"}, has_data)
-    controls = [row.get("audience_controls") for row in page["data"]]
-    return next((each for each in controls if isinstance(each, dict)), {})
-
-
-def identify(api: GraphApi, object_id: str) -> str:
-    """Return what an id that Meta refuses as a campaign's belongs to, and what to do; empty if it is unknown.
-
-    An ad set has no `adset_id`, and neither an ad set nor an ad has a list of ad sets (Marketing API references).
-    """
-    fields = {"ad": "id,name,adset_id,campaign_id", "ad set": "id,name,campaign_id"}
-    reads = [Operation("GET", object_id, {"fields": each}, has_id) for each in fields.values()]
-    answers = api.batch(reads, reserve=math.inf)
-    for kind, answer in zip(fields, answers, strict=True):
-        if not isinstance(answer, MetaError):
-            name, campaign = one_line(str(answer.get("name"))), one_line(str(answer.get("campaign_id")))
-            return (
-                f"{object_id} is the id of the {kind} “{name}”, not of a Meta campaign. Put its campaign's id into "
-                f"fb_campaign_ids: {campaign}"
-            )
-    return ""
-
-
-def find_gone_campaigns(api: GraphApi, campaign_ids: Sequence[str]) -> dict[str, str]:
-    """Return what is wrong with the Meta campaigns that are archived or deleted, by id; others are left out.
-
-    Meta lists no ad sets of such a campaign, as of one that is only paused. One that cannot be read is left out.
-    """
-    query = {"fields": "id,name,effective_status"}
-    answers = api.batch([Operation("GET", each, query, has_id) for each in campaign_ids], reserve=math.inf)
-    gone: dict[str, str] = {}
-    for campaign_id, answer in zip(campaign_ids, answers, strict=True):
-        if isinstance(answer, MetaError):
-            continue
-        status = str(answer.get("effective_status"))
-        if status in GONE_STATUSES:
-            name = one_line(str(answer.get("name") or campaign_id), MAX_NAME_CHARS)
-            gone[campaign_id] = f"Meta campaign {campaign_id} ({name}) is {status.lower()}"
-    return gone
-
-
-def read_adsets(
-    api: GraphApi, adsets: Sequence[AdSetSnapshot], *, reserve: float = RESERVED_SECONDS
-) -> dict[str, AdSetSnapshot | MetaError]:
-    """Read ad sets with all their ads again; return each ad set, or the error, by id.
-
-    An ad set and its ads are read within `FRESH_SECONDS`. Waits spare the last `reserve` seconds of the invocation; if
-    that is infinite, there are no waits.
-    """
-    now: dict[str, AdSetSnapshot | MetaError] = {}
-    for start in range(0, len(adsets), MAX_BATCH // 2):
-        now |= _read_batch(api, adsets[start : start + MAX_BATCH // 2], reserve)
-    return now
 
 
 def update_adset_geo(  # noqa: PLR0913 - what to write, time limits, and the state of an earlier attempt
@@ -243,7 +151,7 @@ def update_adset_geo(  # noqa: PLR0913 - what to write, time limits, and the sta
     """
     write = RegionWrite(regions, {region_keys(adset.targeting)}, accepts=_why_not_to_change)
     retried = (MetaTransientError,) if patient else ()
-    return TargetingWriter(api, adset, write, _reader(api), may_be_sent=may_be_sent).run(reserve, retried)
+    return TargetingWriter(api, adset, write, reader(api), may_be_sent=may_be_sent).run(reserve, retried)
 
 
 def rollback_geo(
@@ -270,7 +178,7 @@ def rollback_geo(
     regions = (before.targeting.get("geo_locations") or {}).get("regions") or []
     write = RegionWrite(regions, {*replaces, region_keys(before.targeting)}, repeats=repeats)
     retried = (MetaTransientError, MetaRateLimitError)
-    return TargetingWriter(api, now, write, _reader(api)).run(RESERVED_SECONDS, retried)
+    return TargetingWriter(api, now, write, reader(api)).run(RESERVED_SECONDS, retried)
 
 
 def validate_adset_geo(api: GraphApi, adset: AdSetSnapshot, regions: Sequence[Region]) -> None:
@@ -404,162 +312,13 @@ def verify_ads_after_republish(
     return seen
 
 
-def read_status_changes(
-    api: GraphApi, since: datetime, *, reserve: float = RESERVED_SECONDS
-) -> tuple[StatusChange, ...]:
-    """Return the ad status changes in the ad account's activity log since `since`, newest first.
-
-    Empty if the log cannot be read (Marketing API reference "Ad Account Activities").
-    """
-    params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int((since - CLOCK_TOLERANCE).timestamp())}
-    try:
-        rows = api.get_all(f"{api.ad_account_id}/activities", params, ACTIVITIES_PER_PAGE, reserve=reserve)
-    except MetaError as error:
-        logger.warning("meta.no_activity_log", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
-        return ()
-    return tuple(change for row in rows if (change := parse_status_change(row)) is not None)
-
-
-def read_targeting_edits(api: GraphApi, since: datetime) -> tuple[TargetingEdit, ...]:
-    """Return the edits of locations in the ad account's activity log since `since`, newest first, without retries.
-
-    Empty if the log cannot be read, which takes `ads_read` (Marketing API reference "Ad Account Activities").
-    """
-    params = {"fields": _EDIT_FIELDS, "category": "TARGETING", "since": int(since.timestamp())}
-    path = f"{api.ad_account_id}/activities"
-    try:
-        rows = api.get_all(path, params, ACTIVITIES_PER_PAGE, reserve=math.inf, max_pages=MAX_ACTIVITY_PAGES)
-    except MetaError as error:
-        logger.warning("meta.no_activity_log", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
-        return ()
-    return tuple(edit for row in rows if (edit := parse_targeting_edit(row)) is not None)
-
-
-def read_app_id(api: GraphApi, token: Secret) -> str:
-    """Return the id of the app that a token belongs to (Graph API "debug_token"); empty if Meta does not say."""
-    try:
-        answer = api.get_once("debug_token", {"input_token": token.reveal()}, _has_data)
-    except MetaError as error:
-        logger.warning("meta.token_not_inspected", extra={"error": str(error)})
-        return ""
-    app_id = answer["data"].get("app_id")
-    return str(app_id) if isinstance(app_id, str | int) else ""
-
-
-def read_token_end(api: GraphApi, token: Secret, known: date | None) -> date | None:
-    """Return the last day on which Meta accepts a token, None if it never ends; `known` if Meta does not say.
-
-    A time of 0 never comes (Graph API "debug_token"), nor does one beyond the calendar; some apps do not let a token
-    inspect itself.
-    """
-    try:
-        answer = api.get_once("debug_token", {"input_token": token.reveal()}, _has_data)
-    except MetaError as error:
-        if error.code == TOKEN_DEAD:
-            return api.clock.now().date()
-        logger.warning("meta.token_not_inspected", extra={"error": str(error)})
-        return known
-    found = answer["data"]
-    times = [found.get(name) for name in ("expires_at", "data_access_expires_at")]
-    ends = [time for time in times if isinstance(time, int) and 0 < time < _END_OF_CALENDAR]
-    return datetime.fromtimestamp(min(ends), UTC).date() if ends else None
-
-
-def _has_data(answer: JsonObject) -> bool:
-    return isinstance(answer.get("data"), dict)
-
-
 def _why_not_to_change(adset: AdSetSnapshot) -> str:
     return "; ".join(map(str, check_ad_health(adset)))
 
 
-def _reader(api: GraphApi) -> Callable[[AdSetSnapshot], AdSetSnapshot]:
-    """Return a function that reads an ad set with all its ads, without retries."""
-
-    def read(adset: AdSetSnapshot) -> AdSetSnapshot:
-        there = read_adsets(api, [adset], reserve=math.inf)[adset.id]
-        if isinstance(there, MetaError):
-            raise there
-        return there
-
-    return read
-
-
-def _read_batch(api: GraphApi, adsets: Sequence[AdSetSnapshot], reserve: float) -> dict[str, AdSetSnapshot | MetaError]:
-    now: dict[str, AdSetSnapshot | MetaError] = {}
-    unread = adsets
-
-    def attempt() -> None:
-        nonlocal unread
-        started = api.clock.now()
-        read = _read_once(api, unread)
-        if (api.clock.now() - started).total_seconds() > FRESH_SECONDS:
-            raise MetaTransientError(f"Ad sets and their ads could not be read within {FRESH_SECONDS:g} s")
-        now.update(read)
-        passing = {
-            adset_id: error
-            for adset_id, error in read.items()
-            if isinstance(error, MetaTransientError | MetaRateLimitError)
-        }
-        unread = [adset for adset in unread if adset.id in passing]
-        if passing:
-            raise next(iter(passing.values()))
-
-    try:
-        api.retrying(attempt, reserve=reserve)
-    except MetaError as error:
-        now |= {adset.id: now.get(adset.id, error) for adset in unread}
-    return now
-
-
-def _read_once(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdSetSnapshot | MetaError]:
-    """Read without retries of single items, which would make the result inconsistent in time."""
-    started = api.clock.now()
-    operations = [Operation("GET", adset.id, {"fields": _ADSET_FIELDS}, has_id) for adset in adsets]
-    operations += [_list_ads(adset.id) for adset in adsets]
-    answers = api.batch(operations, reserve=math.inf)
-    now: dict[str, AdSetSnapshot | MetaError] = {}
-    for adset, row, page in zip(adsets, answers[: len(adsets)], answers[len(adsets) :], strict=True):
-        try:
-            if isinstance(row, MetaError):
-                raise row
-            ads = {ad.id: ad for ad in map(parse_ad, _all_rows(api, f"{adset.id}/ads", page, math.inf))}
-            now[adset.id] = parse_whole_adset(row, adset.meta_campaign_id, ads, started)
-        except MetaError as error:
-            now[adset.id] = error
-    return now
-
-
-def _read_ads(api: GraphApi, adset_ids: Sequence[str], reserve: float) -> dict[str, tuple[Ad, ...] | MetaError]:
-    """Read all ads of ad sets in batches; return the ads, or the error, by ad set id."""
-    answers = api.batch([_list_ads(adset_id) for adset_id in adset_ids], reserve=reserve)
-    ads: dict[str, tuple[Ad, ...] | MetaError] = {}
-    for adset_id, answer in zip(adset_ids, answers, strict=True):
-        try:
-            rows = _all_rows(api, f"{adset_id}/ads", answer, reserve)
-            ads[adset_id] = tuple({ad.id: ad for ad in map(parse_ad, rows)}.values())
-        except MetaError as error:
-            ads[adset_id] = error
-    return ads
-
-
-def _list_ads(adset_id: str) -> Operation:
-    return Operation("GET", f"{adset_id}/ads", {"fields": _AD_FIELDS, "limit": ADS_PER_PAGE}, has_data)
-
-
-def _all_rows(api: GraphApi, path: str, answer: JsonObject | MetaError, reserve: float) -> list[JsonObject]:
-    """Return the rows of a first page if it is the only one; otherwise read the list again, page by page."""
-    if isinstance(answer, MetaError) and not isinstance(answer, MetaTooMuchDataError):
-        raise answer
-    if isinstance(answer, MetaTooMuchDataError) or (answer.get("paging") or {}).get("next"):
-        return api.get_all(path, {"fields": _AD_FIELDS}, ADS_PER_PAGE, reserve=reserve)
-    rows: list[JsonObject] = answer["data"]
-    return rows
-
-
 def _still_on(api: GraphApi, ads: Mapping[str, Collection[Ad]]) -> dict[str, list[Ad]]:
     """Return the ads that nobody has paused or deleted since they were read; raise a `MetaError` if unreadable."""
-    read = _read_ads(api, list(ads), math.inf)
+    read = read_ads(api, list(ads), math.inf)
     still: dict[str, list[Ad]] = {}
     for adset_id, each in ads.items():
         now = read[adset_id]
@@ -574,7 +333,7 @@ def _still_on(api: GraphApi, ads: Mapping[str, Collection[Ad]]) -> dict[str, lis
 def _verify_once(
     api: GraphApi, adsets: Sequence[AdSetSnapshot], since: datetime, reserve: float
 ) -> dict[str, Verification]:
-    ads = _read_ads(api, [adset.id for adset in adsets], reserve)
+    ads = read_ads(api, [adset.id for adset in adsets], reserve)
     needs_log = any(
         not isinstance(now := ads[adset.id], MetaError)
         and (pauses_to_explain(adset.active_ads, now) or broke_while_off(adset.ads, now))

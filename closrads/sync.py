@@ -47,20 +47,17 @@ from closrads.errors import (
     PausedError,
     PlanRefusedError,
 )
-from closrads.facebook_client import (
-    find_gone_campaigns,
-    get_active_adsets,
-    init_api,
-    read_adsets,
-    read_token_end,
-)
+from closrads.facebook_client import get_active_adsets, init_api
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
 from closrads.ledger.plans import Plans
 from closrads.ledger.runs import Runs
+from closrads.meta.adsets import read_adsets
+from closrads.meta.campaigns import find_gone_campaigns
 from closrads.meta.graph import API_VERSION, RESERVED_SECONDS, GraphApi, UsageMeter
 from closrads.meta.rate_limit import AccountQuota
+from closrads.meta.tokens import read_token_end
 from closrads.meta.versions import days_left
 from closrads.observability import log_defect, logger
 from closrads.redaction import MAX_NAME_CHARS, Secret, one_line

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from closrads.domain.adsets import AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.health import Actor, check_ad_health
+from closrads.domain.health import check_ad_health
 from closrads.domain.targeting import _build_new_targeting, region_keys
 from closrads.errors import (
     AdSetChangedError,
@@ -16,25 +16,20 @@ from closrads.errors import (
     MetaInvalidError,
     MetaOutcomeUnknownError,
     MetaRateLimitError,
-    MetaTransientError,
 )
 from closrads.facebook_client import (
     Republished,
     get_active_adsets,
-    read_adsets,
-    read_app_id,
-    read_status_changes,
-    read_targeting_edits,
     republish_ads,
     rollback_geo,
     update_adset_geo,
     validate_adset_geo,
     verify_ads_after_republish,
 )
-from closrads.redaction import Secret
+from closrads.meta.adsets import read_adsets
 from closrads.state_mapper import Region, build_fb_regions
 from sandbox import Breakage, faults
-from sandbox.meta.activity_log import OTHER_APP, OWN, PERSON
+from sandbox.meta.activity_log import OTHER_APP
 from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.server import Reply
 from tests.world import MORTGAGE_1, START, VETERANS, World, ids
@@ -294,96 +289,6 @@ def test_a_snapshot_knows_when_its_reading_began(world: World, adset: str) -> No
     world.slow_down(4)
 
     assert snapshot(world).read_at == START
-
-
-# --- looking again
-
-
-@pytest.fixture
-def many(world: World) -> list[AdSetSnapshot]:
-    """Give thirty ad sets with one ad each."""
-    world.campaign("FL GA OH")
-    for number in range(30):
-        world.adset(f"Ad set {number:02}", "TX", ads=1)
-    found = world.snapshots()
-    world.meta.requests.clear()
-    return found
-
-
-def test_many_ad_sets_are_read_again_in_few_round_trips(world: World, many: list[AdSetSnapshot]) -> None:
-    """Each with its ads, as it is now, with the time of the reading."""
-    world.time.sleep(60)
-    world.meta.change_by_hand(many[3].id, BY_HAND)
-    world.meta.pause_by_hand(many[28].ads[0].id)
-
-    now = read_adsets(world.api(), many)
-
-    assert list(now) == [each.id for each in many]
-    found = [each for each in now.values() if isinstance(each, AdSetSnapshot)]
-    assert {each.name: each.meta_campaign_id for each in found} == {each.name: VETERANS for each in many}
-    assert [each.name for each in found if each.targeting.get("age_min") == 21] == ["Ad set 03"]
-    assert [each.name for each in found if not each.active_ads] == ["Ad set 28"]
-    assert {each.read_at for each in found} == {world.time.clock.now()}
-    assert [len(request.operations) for request in world.meta.requests] == [50, 10]
-
-
-@pytest.mark.parametrize("what", ["", "/ads"], ids=["itself", "its ads"])
-def test_one_that_cannot_be_read_again_says_nothing_of_the_others(
-    world: World, many: list[AdSetSnapshot], what: str
-) -> None:
-    """Each ad set stands alone; half of one is none."""
-    world.meta.fail(faults.OBJECT_MISSING, on=lambda call: call.path == many[7].id + what, times=None)
-
-    now = read_adsets(world.api(), many)
-
-    assert [many[index].name for index in range(30) if isinstance(now[many[index].id], MetaError)] == ["Ad set 07"]
-
-
-@pytest.mark.parametrize("reply", ids([("null", faults.NULL_ITEM), ("down", faults.SERVICE_UNAVAILABLE)]))
-def test_one_without_an_answer_says_nothing_of_the_others(
-    world: World, many: list[AdSetSnapshot], reply: Reply
-) -> None:
-    """Also where it is asked for again and again."""
-    world.meta.fail(reply, on=lambda call: call.path == many[7].id, times=None)
-
-    now = read_adsets(world.api(), many)
-
-    assert [many[index].name for index in range(30) if isinstance(now[many[index].id], MetaError)] == ["Ad set 07"]
-
-
-def test_one_without_an_answer_at_first_is_asked_for_again(world: World, many: list[AdSetSnapshot]) -> None:
-    """And what is returned was all true within a few seconds."""
-    world.meta.fail(faults.NULL_ITEM, on=lambda call: call.path == many[7].id)
-
-    now = read_adsets(world.api(), many)
-
-    assert all(isinstance(each, AdSetSnapshot) for each in now.values())
-    found = now[many[7].id]
-    assert isinstance(found, AdSetSnapshot)
-    assert (world.time.clock.now() - found.read_at).total_seconds() <= 5
-
-
-def test_a_picture_that_takes_too_long_is_none(world: World, many: list[AdSetSnapshot]) -> None:
-    """What was read seconds apart may never have been true together."""
-    world.slow_down(6)
-
-    now = read_adsets(world.api(), many[:2])
-
-    assert {type(each) for each in now.values()} == {MetaTransientError}
-    assert all("could not be read within 5 s" in str(each) for each in now.values())
-    assert world.meta.round_trips == 3
-
-
-def test_long_lists_of_ads_are_read_again_to_their_end(world: World, many: list[AdSetSnapshot]) -> None:
-    """An ad on the second page is one to protect too."""
-    for number in range(4):
-        world.meta.add_ad(many[0].id, f"More {number}")
-    world.meta.page_size = 2
-
-    (now,) = read_adsets(world.api(), many[:1]).values()
-
-    assert isinstance(now, AdSetSnapshot)
-    assert [ad.id for ad in now.ads] == [ad.id for ad in world.meta.ads_of(many[0].id)]
 
 
 # --- validation
@@ -716,52 +621,6 @@ def test_without_the_activity_log_a_pause_is_unexplained(world: World, adset: st
 
     assert healths(verify(world, before)) == [AdHealth.UNEXPLAINED, AdHealth.HEALTHY]
     assert world.time.waits == [3]
-
-
-def test_the_activity_log_is_read_from_a_time_on_to_its_end(world: World, adset: str) -> None:
-    """Rows that tell nothing of ads switched on or off are left out, and so is what came before."""
-    first, second = (ad.id for ad in world.meta.ads_of(adset))
-    world.meta.person_pauses(first)
-    world.time.sleep(300)
-    since = world.time.clock.now()
-    world.meta.person_pauses(second)
-    world.meta.change_by_hand(adset, BY_HAND)
-    world.meta.page_size = 1
-
-    found = read_status_changes(world.api(), since)
-
-    assert {(row.ad_id, row.switched_on, row.actor) for row in found} == {(second, False, Actor.ADVERTISER)}
-
-
-def test_edits_of_locations_are_read_from_the_log(world: World, adset: str) -> None:
-    """With the app that was used, so that our own are told apart; the newest first, and not all of a long log."""
-    world.meta.person_edits_targeting(adset, states="GA", by=PERSON)
-    world.time.sleep(300)
-    since = world.time.clock.now()
-    world.meta.person_edits_targeting(adset, states="OH", by=OTHER_APP)
-    world.meta.person_edits_targeting(adset, {"age_min": 30}, by=PERSON)
-    world.time.sleep(60)
-    world.meta.person_edits_targeting(adset, states="FL", by=OWN)
-
-    found = read_targeting_edits(world.api(), since)
-
-    assert [(row.adset_id, row.name, row.app_id) for row in found] == [
-        (adset, actor.name, actor.application_id) for actor in (OWN, OTHER_APP)
-    ]
-    assert {OWN.application_id} == {read_app_id(world.api(), Secret(world.meta.token))}
-    world.meta.page_size, world.meta.requests[:] = 1, []
-    for states in ("TX", "GA", "OH", "FL"):
-        world.meta.person_edits_targeting(adset, states=states)
-    assert len(read_targeting_edits(world.api(), since)) == len(world.meta.requests) == 5
-
-
-@pytest.mark.parametrize("app_id", [None, ["1"]])
-def test_an_app_may_stay_unknown(world: World, app_id: Any) -> None:
-    """Meta refuses, or says nothing that can be used."""
-    world.meta.fail(faults.answer({"data": {"app_id": app_id}}), on="GET debug_token")
-    assert read_app_id(world.api(), Secret(world.meta.token)) == ""
-    world.meta.fail(faults.PERMISSION_MISSING, on="GET debug_token")
-    assert read_app_id(world.api(), Secret(world.meta.token)) == ""
 
 
 def test_a_pause_that_metas_clock_dates_before_the_change_is_read_too(world: World, adset: str) -> None:

@@ -1,1 +1,1 @@
-"""Meta's Graph API: calls, errors, rate limits, and parsing of rows."""
+"""Meta's Graph API: calls, errors, rate limits, reads, and parsing of rows."""

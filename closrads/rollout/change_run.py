@@ -31,13 +31,13 @@ from closrads.facebook_client import (
     Republished,
     RepublishFailure,
     Verification,
-    read_adsets,
     republish_ads,
     rollback_geo,
     update_adset_geo,
     verify_ads_after_republish,
 )
 from closrads.ledger.changes import Ledger
+from closrads.meta.adsets import read_adsets
 from closrads.meta.graph import RESERVED_SECONDS, GraphApi
 from closrads.meta.targeting_write import FRESH_SECONDS
 from closrads.observability import log_defect, logger

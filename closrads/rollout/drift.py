@@ -14,9 +14,10 @@ from closrads.domain.drift import Drift, TargetingEdit, Trace, attributed, is_co
 from closrads.domain.request import Action
 from closrads.domain.sync_report import SyncReport
 from closrads.errors import LedgerError
-from closrads.facebook_client import read_app_id, read_targeting_edits
 from closrads.ledger.changes import Ledger
+from closrads.meta.activity_log import read_targeting_edits
 from closrads.meta.graph import READ_POINTS, RESERVED_SECONDS, GraphApi
+from closrads.meta.tokens import read_app_id
 from closrads.observability import log_defect, logger
 from closrads.redaction import Secret
 

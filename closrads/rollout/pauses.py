@@ -8,7 +8,9 @@ from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
 from closrads.domain.health import StatusChange, explained_as_metas, still_unexplained
 from closrads.errors import MetaError
-from closrads.facebook_client import Republished, read_adsets, read_status_changes, republish_ads
+from closrads.facebook_client import Republished, republish_ads
+from closrads.meta.activity_log import read_status_changes
+from closrads.meta.adsets import read_adsets
 from closrads.observability import logger
 from closrads.rollout.change_run import Job
 

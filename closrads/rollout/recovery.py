@@ -12,7 +12,8 @@ from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain, responsible_for
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import LedgerError, MetaError
-from closrads.facebook_client import read_adsets, read_status_changes
+from closrads.meta.activity_log import read_status_changes
+from closrads.meta.adsets import read_adsets
 from closrads.meta.graph import RESERVED_SECONDS
 from closrads.observability import log_defect, logger
 from closrads.rollout.budget import points_needed, reserve_capacity

@@ -17,7 +17,7 @@ from closrads.errors import (
     MetaRateLimitError,
     PausedError,
 )
-from closrads.facebook_client import read_audience_controls
+from closrads.meta.campaigns import read_audience_controls
 from closrads.meta.error_codes import JsonObject
 from closrads.observability import logger
 from closrads.rollout.budget import points_needed, reserve_capacity

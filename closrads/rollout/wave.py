@@ -26,7 +26,8 @@ from closrads.errors import (
     MetaTransientError,
     PausedError,
 )
-from closrads.facebook_client import read_adsets, validate_adset_geo
+from closrads.facebook_client import validate_adset_geo
+from closrads.meta.adsets import read_adsets
 from closrads.meta.graph import GraphApi
 from closrads.meta.targeting_write import FRESH_SECONDS
 from closrads.observability import log_defect

@@ -21,7 +21,7 @@ from closrads.errors import (
     MetaRateLimitError,
     MetaTransientError,
 )
-from closrads.facebook_client import _reader
+from closrads.meta.adsets import reader
 from closrads.meta.graph import RESERVED_SECONDS
 from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, TargetingWriter
 from closrads.state_mapper import Region, build_fb_regions
@@ -54,7 +54,7 @@ def write(world: World, adset: AdSetSnapshot, **more: Any) -> AdSetSnapshot:
     usual: dict[str, Any] = {"regions": WANTED, "replaces": {region_keys(adset.targeting)}}
     options: dict[str, Any] = {"reserve": RESERVED_SECONDS, "retried": RETRIED, **more}
     may_be_sent = bool(options.pop("may_be_sent", False))
-    writer = TargetingWriter(api, adset, RegionWrite(**(usual | what)), _reader(api), may_be_sent=may_be_sent)
+    writer = TargetingWriter(api, adset, RegionWrite(**(usual | what)), reader(api), may_be_sent=may_be_sent)
     return writer.run(**options)
 
 

@@ -10,7 +10,8 @@ from closrads.domain.settings import CampaignConfig
 from closrads.domain.targeting import control_conflicts
 from closrads.domain.tiers import KnownTier
 from closrads.errors import LedgerError, MetaError, MetaInvalidError
-from closrads.facebook_client import get_active_adsets, read_audience_controls
+from closrads.facebook_client import get_active_adsets
+from closrads.meta.campaigns import read_audience_controls
 from closrads.meta.error_codes import TOKEN_DEAD
 from closrads.meta.graph import GraphApi, has_id
 from closrads.meta.rate_limit import LARGEST, SMALLEST

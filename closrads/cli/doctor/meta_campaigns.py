@@ -11,7 +11,8 @@ from closrads.domain.opt_out import matching_pattern, unmatched_patterns
 from closrads.domain.settings import CampaignConfig
 from closrads.domain.targeting import RESTRICTED_CATEGORIES
 from closrads.errors import MetaError, MetaInvalidError
-from closrads.facebook_client import ADSETS_PER_PAGE, identify
+from closrads.facebook_client import ADSETS_PER_PAGE
+from closrads.meta.campaigns import identify
 from closrads.meta.error_codes import TOKEN_DEAD, JsonObject
 from closrads.meta.graph import GraphApi, Operation, has_id
 from closrads.redaction import one_line

@@ -1,0 +1,116 @@
+"""How ad sets and their ads are read again: many in a batch, each with all of its ads, and in time for a write."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from closrads.domain.adsets import Ad, AdSetSnapshot
+from closrads.errors import MetaError, MetaRateLimitError, MetaTooMuchDataError, MetaTransientError
+from closrads.meta.error_codes import JsonObject
+from closrads.meta.graph import MAX_BATCH, RESERVED_SECONDS, GraphApi, Operation, has_data, has_id
+from closrads.meta.parsing import parse_ad, parse_whole_adset
+from closrads.meta.targeting_write import FRESH_SECONDS
+
+ADS_PER_PAGE = 200
+ADSET_FIELDS = (
+    "id,name,account_id,effective_status,targeting,end_time,learning_stage_info,"
+    "campaign{stop_time,special_ad_categories}"
+)
+AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
+
+
+def read_adsets(
+    api: GraphApi, adsets: Sequence[AdSetSnapshot], *, reserve: float = RESERVED_SECONDS
+) -> dict[str, AdSetSnapshot | MetaError]:
+    """Read ad sets with all their ads again; return each ad set, or the error, by id.
+
+    An ad set and its ads are read within `FRESH_SECONDS`. Waits spare the last `reserve` seconds of the invocation; if
+    that is infinite, there are no waits.
+    """
+    now: dict[str, AdSetSnapshot | MetaError] = {}
+    for start in range(0, len(adsets), MAX_BATCH // 2):
+        now |= _read_batch(api, adsets[start : start + MAX_BATCH // 2], reserve)
+    return now
+
+
+def reader(api: GraphApi) -> Callable[[AdSetSnapshot], AdSetSnapshot]:
+    """Return a function that reads an ad set with all its ads, without retries."""
+
+    def read(adset: AdSetSnapshot) -> AdSetSnapshot:
+        there = read_adsets(api, [adset], reserve=math.inf)[adset.id]
+        if isinstance(there, MetaError):
+            raise there
+        return there
+
+    return read
+
+
+def read_ads(api: GraphApi, adset_ids: Sequence[str], reserve: float) -> dict[str, tuple[Ad, ...] | MetaError]:
+    """Read all ads of ad sets in batches; return the ads, or the error, by ad set id."""
+    answers = api.batch([_list_ads(adset_id) for adset_id in adset_ids], reserve=reserve)
+    ads: dict[str, tuple[Ad, ...] | MetaError] = {}
+    for adset_id, answer in zip(adset_ids, answers, strict=True):
+        try:
+            rows = _all_rows(api, f"{adset_id}/ads", answer, reserve)
+            ads[adset_id] = tuple({ad.id: ad for ad in map(parse_ad, rows)}.values())
+        except MetaError as error:
+            ads[adset_id] = error
+    return ads
+
+
+def _read_batch(api: GraphApi, adsets: Sequence[AdSetSnapshot], reserve: float) -> dict[str, AdSetSnapshot | MetaError]:
+    now: dict[str, AdSetSnapshot | MetaError] = {}
+    unread = adsets
+
+    def attempt() -> None:
+        nonlocal unread
+        started = api.clock.now()
+        read = _read_once(api, unread)
+        if (api.clock.now() - started).total_seconds() > FRESH_SECONDS:
+            raise MetaTransientError(f"Ad sets and their ads could not be read within {FRESH_SECONDS:g} s")
+        now.update(read)
+        passing = {
+            adset_id: error
+            for adset_id, error in read.items()
+            if isinstance(error, MetaTransientError | MetaRateLimitError)
+        }
+        unread = [adset for adset in unread if adset.id in passing]
+        if passing:
+            raise next(iter(passing.values()))
+
+    try:
+        api.retrying(attempt, reserve=reserve)
+    except MetaError as error:
+        now |= {adset.id: now.get(adset.id, error) for adset in unread}
+    return now
+
+
+def _read_once(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdSetSnapshot | MetaError]:
+    """Read without retries of single items, which would make the result inconsistent in time."""
+    started = api.clock.now()
+    operations = [Operation("GET", adset.id, {"fields": ADSET_FIELDS}, has_id) for adset in adsets]
+    operations += [_list_ads(adset.id) for adset in adsets]
+    answers = api.batch(operations, reserve=math.inf)
+    now: dict[str, AdSetSnapshot | MetaError] = {}
+    for adset, row, page in zip(adsets, answers[: len(adsets)], answers[len(adsets) :], strict=True):
+        try:
+            if isinstance(row, MetaError):
+                raise row
+            ads = {ad.id: ad for ad in map(parse_ad, _all_rows(api, f"{adset.id}/ads", page, math.inf))}
+            now[adset.id] = parse_whole_adset(row, adset.meta_campaign_id, ads, started)
+        except MetaError as error:
+            now[adset.id] = error
+    return now
+
+
+def _list_ads(adset_id: str) -> Operation:
+    return Operation("GET", f"{adset_id}/ads", {"fields": AD_FIELDS, "limit": ADS_PER_PAGE}, has_data)
+
+
+def _all_rows(api: GraphApi, path: str, answer: JsonObject | MetaError, reserve: float) -> list[JsonObject]:
+    """Return the rows of a first page if it is the only one; otherwise read the list again, page by page."""
+    if isinstance(answer, MetaError) and not isinstance(answer, MetaTooMuchDataError):
+        raise answer
+    if isinstance(answer, MetaTooMuchDataError) or (answer.get("paging") or {}).get("next"):
+        return api.get_all(path, {"fields": AD_FIELDS}, ADS_PER_PAGE, reserve=reserve)
+    rows: list[JsonObject] = answer["data"]
+    return rows

@@ -1,0 +1,59 @@
+"""What Meta says of a campaign itself, and of the ad account that it is in."""
+
+import math
+from collections.abc import Sequence
+
+from closrads.domain.adsets import GONE_STATUSES
+from closrads.errors import MetaError
+from closrads.meta.error_codes import JsonObject
+from closrads.meta.graph import GraphApi, Operation, has_data, has_id
+from closrads.redaction import MAX_NAME_CHARS, one_line
+
+
+def identify(api: GraphApi, object_id: str) -> str:
+    """Return what an id that Meta refuses as a campaign's belongs to, and what to do; empty if it is unknown.
+
+    An ad set has no `adset_id`, and neither an ad set nor an ad has a list of ad sets (Marketing API references).
+    """
+    fields = {"ad": "id,name,adset_id,campaign_id", "ad set": "id,name,campaign_id"}
+    reads = [Operation("GET", object_id, {"fields": each}, has_id) for each in fields.values()]
+    answers = api.batch(reads, reserve=math.inf)
+    for kind, answer in zip(fields, answers, strict=True):
+        if not isinstance(answer, MetaError):
+            name, campaign = one_line(str(answer.get("name"))), one_line(str(answer.get("campaign_id")))
+            return (
+                f"{object_id} is the id of the {kind} “{name}”, not of a Meta campaign. Put its campaign's id into "
+                f"fb_campaign_ids: {campaign}"
+            )
+    return ""
+
+
+def find_gone_campaigns(api: GraphApi, campaign_ids: Sequence[str]) -> dict[str, str]:
+    """Return what is wrong with the Meta campaigns that are archived or deleted, by id; others are left out.
+
+    Meta lists no ad sets of such a campaign, as of one that is only paused. One that cannot be read is left out.
+    """
+    query = {"fields": "id,name,effective_status"}
+    answers = api.batch([Operation("GET", each, query, has_id) for each in campaign_ids], reserve=math.inf)
+    gone: dict[str, str] = {}
+    for campaign_id, answer in zip(campaign_ids, answers, strict=True):
+        if isinstance(answer, MetaError):
+            continue
+        status = str(answer.get("effective_status"))
+        if status in GONE_STATUSES:
+            name = one_line(str(answer.get("name") or campaign_id), MAX_NAME_CHARS)
+            gone[campaign_id] = f"Meta campaign {campaign_id} ({name}) is {status.lower()}"
+    return gone
+
+
+def read_audience_controls(api: GraphApi) -> JsonObject:
+    """Return the `audience_controls` of the ad account, which bind all of its ad sets; empty if there are none.
+
+    Raises
+    ------
+    MetaError
+        They could not be read.
+    """
+    page = api.get_once(f"{api.ad_account_id}/account_controls", {"fields": "audience_controls"}, has_data)
+    controls = [row.get("audience_controls") for row in page["data"]]
+    return next((each for each in controls if isinstance(each, dict)), {})

@@ -1,0 +1,54 @@
+"""What is read from the activity log of an ad account."""
+
+import pytest
+
+from closrads.domain.health import Actor
+from closrads.meta.activity_log import read_status_changes, read_targeting_edits
+from closrads.meta.tokens import read_app_id
+from closrads.redaction import Secret
+from sandbox.meta.activity_log import OTHER_APP, OWN, PERSON
+from tests.world import World
+
+
+@pytest.fixture
+def adset(world: World) -> str:
+    """Give the id of the only ad set, which targets Texas and has two healthy ads."""
+    world.campaign("FL GA OH")
+    return world.adset("Broad", "TX")
+
+
+def test_the_activity_log_is_read_from_a_time_on_to_its_end(world: World, adset: str) -> None:
+    """Rows that tell nothing of ads switched on or off are left out, and so is what came before."""
+    first, second = (ad.id for ad in world.meta.ads_of(adset))
+    world.meta.person_pauses(first)
+    world.time.sleep(300)
+    since = world.time.clock.now()
+    world.meta.person_pauses(second)
+    world.meta.change_by_hand(adset, {"age_min": 21})
+    world.meta.page_size = 1
+
+    found = read_status_changes(world.api(), since)
+
+    assert {(row.ad_id, row.switched_on, row.actor) for row in found} == {(second, False, Actor.ADVERTISER)}
+
+
+def test_edits_of_locations_are_read_from_the_log(world: World, adset: str) -> None:
+    """With the app that was used, so that our own are told apart; the newest first, and not all of a long log."""
+    world.meta.person_edits_targeting(adset, states="GA", by=PERSON)
+    world.time.sleep(300)
+    since = world.time.clock.now()
+    world.meta.person_edits_targeting(adset, states="OH", by=OTHER_APP)
+    world.meta.person_edits_targeting(adset, {"age_min": 30}, by=PERSON)
+    world.time.sleep(60)
+    world.meta.person_edits_targeting(adset, states="FL", by=OWN)
+
+    found = read_targeting_edits(world.api(), since)
+
+    assert [(row.adset_id, row.name, row.app_id) for row in found] == [
+        (adset, actor.name, actor.application_id) for actor in (OWN, OTHER_APP)
+    ]
+    assert {OWN.application_id} == {read_app_id(world.api(), Secret(world.meta.token))}
+    world.meta.page_size, world.meta.requests[:] = 1, []
+    for states in ("TX", "GA", "OH", "FL"):
+        world.meta.person_edits_targeting(adset, states=states)
+    assert len(read_targeting_edits(world.api(), since)) == len(world.meta.requests) == 5
