@@ -13,8 +13,28 @@ from closrads.domain.sync_report import SyncReport
 from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Box, Item, Link
 from closrads.report.wording.ads import AD_OFF, AD_ON_AGAIN, OFF_ADS_TEXT, ON_AGAIN_TEXT, ad_issue
-from closrads.report.wording.adsets import BEYOND_STATES, BEYOND_STATES_TEXT, RESTORE_FAILED, adset_issue
-from closrads.report.wording.campaigns import ALL_OPTED_OUT, EMPTY, LEFT_TO, NO_EFFECT, NOBODY_LEFT, campaign_error
+from closrads.report.wording.adsets import (
+    BEYOND_STATES,
+    BEYOND_STATES_TEXT,
+    NOT_RESTORED_TEXT,
+    RESTORE_FAILED,
+    RESTORED_TEXT,
+    TRIED_STATES,
+    adset_issue,
+)
+from closrads.report.wording.campaigns import (
+    ALL_OPTED_OUT,
+    ALL_OPTED_OUT_TEXT,
+    EMPTY,
+    EMPTY_TEXT,
+    LEFT_TO,
+    LEFT_TO_TEXT,
+    NO_EFFECT,
+    NO_EFFECT_TEXT,
+    NOBODY_LEFT,
+    NOBODY_LEFT_TEXT,
+    campaign_error,
+)
 from closrads.report.wording.demand import (
     COUNTS_ANEW,
     COUNTS_ANEW_TEXT,
@@ -42,9 +62,10 @@ from closrads.report.wording.switches import (
     OFF,
     OFF_LONG,
     OFF_MIDWAY,
-    PAUSED,
+    OFF_TEXT,
     PAUSED_KIND,
     PAUSED_MIDWAY,
+    PAUSED_TEXT,
     STOPPED_BY_SWITCH,
     how_long,
     is_long_off,
@@ -101,17 +122,16 @@ def findings_of(result: RunResult) -> Iterator[Finding]:
             link = adset_link(campaign, adset)
             yield Finding(BEYOND_STATES, Item(line(campaign.campaign_name), "ad set", BEYOND_STATES_TEXT, (link,)))
     if result.notices:
-        yield Finding(NO_EFFECT, Item("CLOSRADS", "setting", "has no effect", count=len(result.notices)))
+        yield Finding(NO_EFFECT, Item("CLOSRADS", "setting", NO_EFFECT_TEXT, count=len(result.notices)))
 
 
 def _switches(result: RunResult) -> Iterator[Finding]:
     if result.paused_since:
-        said = f"has been {PAUSED.format(day_of(result.paused_since, result))}: no states are changed"
-        yield Finding(PAUSED_KIND, Item("CLOSRADS", "", said))
+        yield Finding(PAUSED_KIND, Item("CLOSRADS", "", PAUSED_TEXT.format(day_of(result.paused_since, result))))
     for switch in result.switched_off:
         if switch.slug:
             kind = OFF_LONG if is_long_off(switch, result) else OFF
-            yield Finding(kind, Item(line(switch.name), "campaign", f"has been off {how_long(switch, result)}"))
+            yield Finding(kind, Item(line(switch.name), "campaign", OFF_TEXT.format(how_long(switch, result))))
 
 
 def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
@@ -135,10 +155,10 @@ def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
         yield Finding(UNKNOWN_STATES, Item(name, "campaign", unknown_states(unmapped)))
     yield from _waiting(result, campaign, name)
     if campaign.left_to:
-        yield Finding(LEFT_TO, Item(name, "campaign", "was left to another run"))
+        yield Finding(LEFT_TO, Item(name, "campaign", LEFT_TO_TEXT))
     yield from _of_opt_outs(result, campaign)
     if is_empty(result, campaign):
-        yield Finding(EMPTY, Item(name, "campaign", "has no active ad set"))
+        yield Finding(EMPTY, Item(name, "campaign", EMPTY_TEXT))
 
 
 def _stops(result: RunResult, campaign: SyncReport, name: str) -> Iterator[Finding]:
@@ -172,9 +192,9 @@ def state_name(code: str) -> str:
 def _of_opt_outs(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
     name = line(campaign.campaign_name)
     if campaign.unmatched_patterns:
-        yield Finding(NOBODY_LEFT, Item(name, "campaign", "has a name to leave alone that no active ad set has"))
+        yield Finding(NOBODY_LEFT, Item(name, "campaign", NOBODY_LEFT_TEXT))
     if is_all_opted_out(result, campaign):
-        yield Finding(ALL_OPTED_OUT, Item(name, "campaign", "has only ad sets that are left alone"))
+        yield Finding(ALL_OPTED_OUT, Item(name, "campaign", ALL_OPTED_OUT_TEXT))
 
 
 def _of_recovery(result: RunResult, campaign: SyncReport, recovery: Recovery) -> Finding:
@@ -224,11 +244,11 @@ def _left_by(result: RunResult, drift: Drift | None) -> str:
 def _not_restored(adset: AdSetResult) -> tuple[str, str]:
     """Return the text and the detail about an ad set whose rollback could not be confirmed."""
     if any("targeting was restored" in issue for issue in adset.issues):
-        return "has its old states back, but not all of its ads are well", ""
+        return RESTORED_TEXT, ""
     tried = " ".join(
         [*(f"+{one_line(code)}" for code in adset.added), *(f"−{one_line(code)}" for code in adset.removed)]
     )
-    return "may not have its old states back", f". The states that were tried: {tried}" if tried else ""
+    return NOT_RESTORED_TEXT, TRIED_STATES.format(tried) if tried else ""
 
 
 def is_empty(result: RunResult, campaign: SyncReport) -> bool:

@@ -13,10 +13,24 @@ from closrads.redaction import one_line
 from closrads.report.boxes import QUIET, is_all_opted_out, is_empty, numbers, stopped_by_switch
 from closrads.report.content import Box, Item
 from closrads.report.wording.adsets import RESTORE_FAILED
-from closrads.report.wording.kinds import OPERATOR, Who
+from closrads.report.wording.kinds import Who
 from closrads.report.wording.phrases import day_of, of_several, several
 from closrads.report.wording.plans import PLAN_PAUSED, PLAN_STALE_HEADLINE, PLAN_STALE_SUBJECT
-from closrads.report.wording.summary import ACTIONS, COUNTED_OF, NOTHING, would_be
+from closrads.report.wording.summary import (
+    ACTIONS,
+    ALL_LEFT_TO,
+    AS_DEMANDED,
+    COUNTED_OF,
+    LOOK_NOW,
+    NO_CAMPAIGN,
+    NO_CHANGE,
+    NOTHING,
+    NOTHING_BEGUN,
+    NOTHING_TO_DO,
+    NOTHING_TODAY,
+    TELL_OPERATOR,
+    would_be,
+)
 from closrads.report.wording.switches import OFF_MIDWAY, PAUSED, how_long
 
 MAX_OUTCOME_CHARS = 70
@@ -141,7 +155,7 @@ def headline(result: RunResult, boxes: Sequence[Box]) -> str:
     """Return a sentence that says whether the reader must do something, and what."""
     yours = [box for box in boxes if _is_yours(box)]
     if lost := next((box for box in yours if box.title == RESTORE_FAILED.title), None):
-        return f"Look at this now: {_first_of(lost, yours)}."
+        return LOOK_NOW.format(_first_of(lost, yours))
     if result.plan_refused and not result.has_failed:
         also = f" {needs_you(yours)}: {_first_of(yours[0], yours)}." if yours else ""
         return PLAN_STALE_HEADLINE + also
@@ -149,9 +163,9 @@ def headline(result: RunResult, boxes: Sequence[Box]) -> str:
         return f"{needs_you(yours)}: {_first_of(yours[0], yours)}."
     others = [box for box in boxes if box.who]
     if others and others[0].tone == "red":
-        return f"Please tell {OPERATOR}: {_first_of(others[0], others)}."
+        return TELL_OPERATOR.format(_first_of(others[0], others))
     if boxes and result.has_failed:
-        return f"Nothing to do today: {_first_of(boxes[0], boxes[:1])}."
+        return NOTHING_TODAY.format(_first_of(boxes[0], boxes[:1]))
     return _nothing_to_do(result)
 
 
@@ -172,19 +186,19 @@ def _first_of(box: Box, boxes: Sequence[Box]) -> str:
 
 def _nothing_to_do(result: RunResult) -> str:
     if result.left_to:
-        return "Nothing to do: everything was left to another run, which is at work on it or has done it."
+        return ALL_LEFT_TO
     counts = _counts(result, ())
     (word, count), *others = counts.items() or [("", 0)]
     said = ", ".join([f"{several(count, 'ad set')} {word}", *(f"{number} {each}" for each, number in others)])
     if result.paused_since and result.is_paused:
         so = f", so the {PLAN_PAUSED}" if result.is_plan_paused else ""
         paused = f"CLOSRADS has been {PAUSED.format(day_of(result.paused_since, result))}{so}"
-        return f"{paused}: {said}." if counts else f"{paused}: nothing new was begun."
+        return f"{paused}: {said if counts else NOTHING_BEGUN}."
     if off := _off_midway(result):
         return f"{names([*off.values()])} {OFF_MIDWAY if len(off) == 1 else of_several(OFF_MIDWAY)}: {said}."
     if not result.campaigns:
-        return "No campaign is switched on, so nothing was done."
-    return f"Nothing to do: {said if counts else _quiet(result)}."
+        return NO_CAMPAIGN
+    return NOTHING_TO_DO.format(said if counts else _quiet(result))
 
 
 def _quiet(result: RunResult) -> str:
@@ -193,8 +207,8 @@ def _quiet(result: RunResult) -> str:
     left = [each for each in result.campaigns if each.left_to or each.switched_off or each.adsets_opted_out]
     is_waiting = any(campaign.waiting for campaign in result.campaigns)
     if left or is_waiting or not is_fine(result):
-        return "no states had to be changed"
-    return "all ads run in today's states"
+        return NO_CHANGE
+    return AS_DEMANDED
 
 
 def preview(result: RunResult, boxes: Sequence[Box], rows: Iterable[tuple[str, str]]) -> str:

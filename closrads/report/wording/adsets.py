@@ -21,6 +21,9 @@ RESTORE_FAILED = Kind(
     ),
     "Each live run tries again, but do not wait for that.",
 )
+RESTORED_TEXT = "has its old states back, but not all of its ads are well"
+NOT_RESTORED_TEXT = "may not have its old states back"
+TRIED_STATES = ". The states that were tried: {}"
 NOT_CONFIRMED = Kind(
     "red",
     "Could not be confirmed",

@@ -165,6 +165,7 @@ def campaign_error(error: str) -> Said:
 
 
 LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is at work there, or was just now.")
+LEFT_TO_TEXT = "was left to another run"
 EMPTY = Kind(
     "orange",
     "No active ad set",
@@ -172,6 +173,7 @@ EMPTY = Kind(
     ("To have a campaign run, switch on its ad sets or their Meta campaign in Ads Manager.",),
     "Nothing follows the demand there.",
 )
+EMPTY_TEXT = "has no active ad set"
 NOBODY_LEFT = Kind(
     "grey",
     "A name to leave alone that no ad set has",
@@ -180,6 +182,7 @@ NOBODY_LEFT = Kind(
     "If such an ad set is only switched off, there is nothing to do. If a name is misspelt, the ad set that was meant "
     "is changed like the others.",
 )
+NOBODY_LEFT_TEXT = "has a name to leave alone that no active ad set has"
 ALL_OPTED_OUT = Kind(
     "orange",
     "Every ad set is left alone",
@@ -187,4 +190,6 @@ ALL_OPTED_OUT = Kind(
     (f"If some should follow the demand, ask {OPERATOR} to change the names that are left alone.",),
     "Nothing follows the demand there.",
 )
+ALL_OPTED_OUT_TEXT = "has only ad sets that are left alone"
 NO_EFFECT = Kind("orange", "A setting that does nothing", Who.OPERATOR, (FORWARD,), "The campaigns ran all the same.")
+NO_EFFECT_TEXT = "has no effect"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from closrads.domain.adset_results import Result
 from closrads.domain.request import Action
 from closrads.domain.results import RunResult
+from closrads.report.wording.kinds import OPERATOR
 from closrads.report.wording.phrases import several
 
 ACTIONS = {Action.SYNC: "", Action.RECHECK: "second look", Action.UNDO: "undo"}
@@ -48,6 +49,15 @@ def would_be(result: RunResult, word: str) -> str:
     return f"would be {word}" if result.dry_run and word in DONE else word
 
 
+LOOK_NOW = "Look at this now: {}."
+TELL_OPERATOR = f"Please tell {OPERATOR}: {{}}."
+NOTHING_TODAY = "Nothing to do today: {}."
+NOTHING_TO_DO = "Nothing to do: {}."
+ALL_LEFT_TO = "Nothing to do: everything was left to another run, which is at work on it or has done it."
+NOTHING_BEGUN = "nothing new was begun"
+NO_CAMPAIGN = "No campaign is switched on, so nothing was done."
+NO_CHANGE = "no states had to be changed"
+AS_DEMANDED = "all ads run in today's states"
 ABOUT = {
     Action.SYNC: "",
     Action.RECHECK: "These ad sets were updated within the last day and were looked at again.",

@@ -11,11 +11,13 @@ PAUSED = "paused since {}"
 PAUSED_KIND = Kind(
     "orange", "Paused", Who.OPERATOR, (f"To go on, ask {OPERATOR} to resume it.",), "The ads keep the states they have."
 )
+PAUSED_TEXT = f"has been {PAUSED}: no states are changed"
 OFF = Kind("grey", "Off", Who.NOBODY, (), f"The ads keep their states until {OPERATOR} switches the campaign on.")
 OFF_LONG = Kind(
     "orange", "Off for a long time", Who.OPERATOR, (f"To have a campaign run, ask {OPERATOR} to switch it on.",),
     "The ads keep the states they have, whatever the demand.",
 )  # fmt: skip
+OFF_TEXT = "has been off {}"
 LONG_OFF = timedelta(days=7)
 """Time after which a campaign that is off is told more visibly: it may have been forgotten."""
 STOPPED_BY_SWITCH = Kind(
