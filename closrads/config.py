@@ -14,12 +14,23 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from closrads.domain.settings import EmailConfig, Settings
+from closrads.domain.settings import CampaignConfig, EmailConfig, Settings
 from closrads.errors import ConfigError, ConfigUnavailableError, PausedError
 from closrads.parameters import NO_TRUTH, PAUSED, parse_contact, parse_settings, trimmed, truth_of
 
 if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient
+
+__all__ = [
+    "CampaignConfig",
+    "daily_schedule",
+    "load_contact",
+    "load_settings",
+    "prepare",
+    "push_queue_url",
+    "refuse_if_switched_off",
+    "starts_in_lambda",
+]
 
 CACHE_SECONDS = 300
 _SHARED_FOLDERS = ("closrtech/", "meta/", "email/", "limits/")
