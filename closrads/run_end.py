@@ -5,8 +5,15 @@ from dataclasses import replace
 
 from closrads.clock import REPORT_SECONDS, Clock
 from closrads.domain.adset_results import Result
-from closrads.domain.changes import ChangeState, recheck_since
-from closrads.domain.mail_policy import ReportPlan, looks_back_to, plan_report
+from closrads.domain.changes import MAX_RECHECK_GAP, ChangeState, LastRecheck, recheck_since
+from closrads.domain.mail_policy import (
+    ReportPlan,
+    failures_of,
+    is_recheck_due,
+    looks_back_to,
+    plan_report,
+    reported_with,
+)
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RUN_ID_TIME, RunRecord
@@ -21,11 +28,13 @@ from closrads.redaction import redact_all
 
 
 def planned_report(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> ReportPlan:
-    """Return whether the report of a run is due, and what it sums up; due if earlier runs cannot be read."""
-    if request.scheduled is None or not request.follows_schedule:
-        return ReportPlan()
-    since = looks_back_to(request.scheduled, settings.timezone)
+    """Return whether the report of a run is due, and what it sums up; due if the ledger cannot be read."""
     try:
+        if result.action is Action.RECHECK and not result.dry_run:
+            return _planned_recheck(result, Ledger(Table(settings.ledger_table, clock)), clock)
+        if request.scheduled is None or not request.follows_schedule:
+            return ReportPlan()
+        since = looks_back_to(request.scheduled, settings.timezone)
         recorded = RunResult.from_json(redact_all(result.to_json()))
         runs = Runs(Table(settings.ledger_table, clock)).newest(f"{since:{RUN_ID_TIME}}")
         return plan_report(recorded, request.scheduled, _in_time(runs, clock), settings.timezone)
@@ -34,6 +43,14 @@ def planned_report(result: RunResult, request: RunRequest, settings: Settings, c
     except Exception as error:  # noqa: BLE001 - ads may have changed: a defect must not suppress the report
         log_defect(error)
     return ReportPlan()
+
+
+def _planned_recheck(result: RunResult, ledger: Ledger, clock: Clock) -> ReportPlan:
+    """Return whether the report of a recheck is due; the ledger is read only if the recheck has failed somewhere."""
+    failed = (campaign.slug for campaign in result.campaigns if failures_of(campaign))
+    last = {slug: ledger.last_recheck(slug) for slug in failed}
+    reported = {slug: each.reported for slug, each in last.items() if each and each.reported}
+    return ReportPlan(is_due=is_recheck_due(result, reported, clock.now()))
 
 
 def _in_time(runs: Iterator[RunRecord], clock: Clock) -> Iterator[RunRecord]:
@@ -59,6 +76,7 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
         if result.is_news:
             Runs(table).end(result.run_id, redact_all(result.to_json()))
             _mark_reported(result, Ledger(table))
+            _keep_failures(result, Ledger(table), clock)
         elif request.opens:
             Runs(table).end_quietly(result.run_id)
         else:
@@ -88,3 +106,14 @@ def _mark_reported(result: RunResult, ledger: Ledger) -> None:
         for pause in campaign.unexplained:
             if not pause.is_reported:
                 ledger.keep_unexplained(campaign.slug, replace(pause, is_reported=True))
+
+
+def _keep_failures(result: RunResult, ledger: Ledger, clock: Clock) -> None:
+    """Record which failures the report of a recheck has named; the next recheck without any forgets them."""
+    if result.action is not Action.RECHECK or result.mail not in {MailOutcome.SENT, MailOutcome.NOT_CONFIGURED}:
+        return
+    now = clock.now()
+    for campaign in filter(failures_of, result.campaigns):
+        last = ledger.last_recheck(campaign.slug) or LastRecheck(now - MAX_RECHECK_GAP)  # as if there was none
+        reported = reported_with(last.reported, campaign, now)
+        ledger.record_recheck(campaign.slug, replace(last, reported=reported))

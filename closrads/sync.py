@@ -15,6 +15,7 @@ from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, recheck_since
 from closrads.domain.damping import DemandHistory, lifted, observed, waiting_states
 from closrads.domain.health import check_ad_health
+from closrads.domain.mail_policy import failures_of
 from closrads.domain.opt_out import unmatched_patterns
 from closrads.domain.plan import (
     Decision,
@@ -790,7 +791,8 @@ def _recheck(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, d
         token_ends = read_token_end(job.api, campaign.fb_access_token, token_ends)
     yield replace(report, token_ends=_iso(token_ends))
     if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
-        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends))
+        reported = last.reported if last and failures_of(report) else None
+        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported))
 
 
 def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequence[Change]:

@@ -168,12 +168,24 @@ class UnexplainedPause:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedFailures:
+    """What has kept a campaign's rechecks from looking at everything, as far as a report has named it."""
+
+    at: datetime
+    """When a report last named it."""
+    failures: frozenset[str]
+    """As `mail_policy.failures_of` returns them."""
+
+
+@dataclass(frozen=True, slots=True)
 class LastRecheck:
     """A campaign's last complete recheck."""
 
     at: datetime
     token_ends: date | None = None
     """The last day of the campaign's token; None if it never ends, or if Meta does not say."""
+    reported: ReportedFailures | None = None
+    """The failures of later rechecks, and those that this one has left; None if no report has named any."""
 
 
 def recheck_since(last: LastRecheck | None, now: datetime) -> datetime:

@@ -1,13 +1,18 @@
-"""PURE: which scheduled syncs mail their report: the first of each day, and later ones that have news."""
+"""PURE: which runs mail their report.
+
+Of the scheduled syncs, the first of each day and later ones that have news; of the rechecks, those that have news.
+"""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
 from itertools import dropwhile
 from zoneinfo import ZoneInfo
 
-from closrads.domain.adset_results import AdSetResult, Result
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
+from closrads.domain.changes import ChangeState, ReportedFailures
 from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RunRecord
 from closrads.domain.sync_report import SyncReport
@@ -18,6 +23,14 @@ _WRITTEN = frozenset(
     {Result.UPDATED, Result.REVERTED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED}
 )  # fmt: skip
 """Results of ad sets that the run has written, or has tried to write."""
+REPEATED_AFTER = timedelta(days=1)
+"""Time after which the report of a recheck names again what has failed ever since."""
+MAX_FAILURES = 2_000
+"""Maximum number of a campaign's failures that are remembered beyond those of its last report."""
+_FAILURE_CHARS = 12
+"""Length of a failure's hash, in hexadecimal digits."""
+_NOT_LOOKED_AT = (Result.DEFERRED, Result.UNVERIFIED)
+"""Results of ad sets that a recheck could not look at."""
 _CALM = frozenset({Result.UPDATED, Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT})
 """Results that need no action, unless the ad set has an issue."""
 _PUT_OFF = frozenset({Result.DEFERRED, Result.HELD})
@@ -161,3 +174,66 @@ def _is_problem(adset: AdSetResult) -> bool:
 def _normalized(text: str) -> str:
     """Return a message without its numbers: minutes to wait, or states lost, may differ each time."""
     return _NUMBER.sub("#", text)
+
+
+# --- rechecks
+
+
+def is_recheck_due(result: RunResult, reported: Mapping[str, ReportedFailures], now: datetime) -> bool:
+    """Return whether the report of a recheck is due.
+
+    A failure that lasts, such as an answer that Meta does not give, is news when it begins, and once a day after that.
+
+    Parameters
+    ----------
+    reported
+        What reports have named of each campaign, by slug; absent if nothing.
+    """
+    others = replace(result, campaigns=tuple(map(_without_failures, result.campaigns)))
+    known = {slug: _known(each, now) for slug, each in reported.items()}
+    return others.is_news or any(
+        not failures_of(each) <= known.get(each.slug, frozenset()) for each in result.campaigns
+    )
+
+
+def failures_of(campaign: SyncReport) -> frozenset[str]:
+    """Return what has kept a recheck from looking at everything in a campaign, each as a hash; its numbers may vary."""
+    found: list[Problem] = [("error", error) for error in campaign.campaign_errors]
+    found += [(adset.id, adset.result, *adset.issues) for adset in campaign.with_result(*_NOT_LOOKED_AT)]
+    found += [(change.id, change.state, *change.issues) for change in campaign.recovered if _is_stuck(change)]
+    return frozenset(map(_hashed, found))
+
+
+def reported_with(before: ReportedFailures | None, campaign: SyncReport, now: datetime) -> ReportedFailures:
+    """Return what reports have named, after one that has named the failures of a campaign.
+
+    Those of the day before stay known, as two that take turns would be news each time.
+    """
+    failures = failures_of(campaign)
+    known = failures | (_known(before, now) if before else frozenset())
+    return ReportedFailures(now, known if len(known) <= MAX_FAILURES else failures)
+
+
+def _known(reported: ReportedFailures, now: datetime) -> frozenset[str]:
+    return reported.failures if now - reported.at < REPEATED_AFTER else frozenset()
+
+
+def _without_failures(campaign: SyncReport) -> SyncReport:
+    return replace(
+        campaign,
+        campaign_errors=(),
+        adsets=tuple(adset for adset in campaign.adsets if adset.result not in _NOT_LOOKED_AT),
+        recovered=tuple(change for change in campaign.recovered if not _is_stuck(change)),
+    )
+
+
+def _is_stuck(change: Recovery) -> bool:
+    """Return whether an open change could not be taken any further; a failed rollback is remembered with the change."""
+    return change.state.is_open and change.found is change.state is not ChangeState.ROLLBACK_FAILED
+
+
+def _hashed(failure: Problem) -> str:
+    """Return a short hash; the id of an ad set, which comes first, is kept apart from the numbers in a message."""
+    where, *said = failure
+    text = "\0".join([where, *map(_normalized, said)])
+    return sha256(text.encode()).hexdigest()[:_FAILURE_CHARS]

@@ -11,7 +11,8 @@ pk                     sk                               item
 ``CAMPAIGN#<slug>``    ``MEMORY#<ad set>``              the ad set's revert streak
 ``CAMPAIGN#<slug>``    ``MEMORY#deferred``              the ad sets that the last run deferred
 ``CAMPAIGN#<slug>``    ``MEMORY#demand``                which states were wanted, and for how long: only with damping
-``CAMPAIGN#<slug>``    ``RECHECKED``                    the start of the last complete recheck
+``CAMPAIGN#<slug>``    ``RECHECKED``                    the start of the last complete recheck, and the failures of
+                                                        later ones that a report has named
 ``CAMPAIGN#<slug>``    ``MEMORY#unexplained#<ad set>``  the ad set's ads that were paused by an unknown actor
 ``ACCOUNT#<id>``       ``TIER``                         what is known of an ad account's access tier at Meta
 ``RUN``                ``<run>``                        a live run and, once it has ended, its result; a dry run only if

@@ -8,7 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from closrads.domain.adsets import Ad, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, LastRecheck, RevertStreak, RollbackReason, UnexplainedPause
+from closrads.domain.changes import (
+    Change,
+    ChangeState,
+    LastRecheck,
+    ReportedFailures,
+    RevertStreak,
+    RollbackReason,
+    UnexplainedPause,
+)
 from closrads.domain.damping import DemandHistory, Streak
 from closrads.domain.plan_id import Plan, PlannedChange
 from closrads.domain.request import Action, RunRequest
@@ -260,13 +268,25 @@ def demand_of(item: Item) -> DemandHistory | None:
 def recheck_item(recheck: LastRecheck) -> Item:
     """Return the item of a campaign's last complete recheck."""
     ends = {"token_ends": recheck.token_ends.isoformat()} if recheck.token_ends else {}
-    return {"at": recheck.at.isoformat(), **ends, "expires_at": expiry(recheck.at)}
+    return {"at": recheck.at.isoformat(), **ends, **_reported_item(recheck.reported), "expires_at": expiry(recheck.at)}
+
+
+def _reported_item(reported: ReportedFailures | None) -> Item:
+    """Return the attributes of reported failures; an older version ignores them, and mails each failure."""
+    if reported is None:
+        return {}
+    return {"reported_at": reported.at.isoformat(), "reported": _packed(sorted(reported.failures))}
 
 
 def recheck_of(item: Item) -> LastRecheck:
     """Return the recheck in an item."""
     ends = item.get("token_ends")
-    return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None)
+    reported = (
+        ReportedFailures(_time(item["reported_at"]), frozenset(_unpacked(item["reported"])))
+        if "reported" in item
+        else None
+    )
+    return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None, reported)
 
 
 def tier_item(tier: KnownTier) -> Item:
