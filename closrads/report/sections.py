@@ -46,7 +46,16 @@ from closrads.report.wording.drift import DRIFT, drift
 from closrads.report.wording.footer import next_run
 from closrads.report.wording.phrases import clock_time, day_of, several
 from closrads.report.wording.plans import plan_notice
-from closrads.report.wording.summary import ABOUT, COUNTED_OF, LEFT_ALONE, LIFTED, learning, would_be
+from closrads.report.wording.summary import (
+    ABOUT,
+    COUNTED_OF,
+    LEFT_ALONE,
+    LIFTED,
+    LIFTED_FOR_REMOVAL,
+    learning,
+    nothing_removed,
+    would_be,
+)
 from closrads.report.wording.switches import how_long
 
 MIN_STATES_FOR_MAP = 4
@@ -80,7 +89,7 @@ def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "", stage:
         headline=headline(result, boxes),
         about=ABOUT[result.action],
         date=f"{local:%A} {local.day} {local:%B %Y}, {clock_time(local)}",
-        lifted="; ".join(LIFTED.get(limit, limit) for limit in sorted(result.force)),
+        lifted=_lifted(result),
         boxes=loud,
         rows=rows,
         learning=learning(result, names([_learning(result, each, timezone) for each in result.still_learning], 80)),
@@ -91,6 +100,18 @@ def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "", stage:
         next_run=next_run(result, schedule, timezone),
         footer=_footer(result, timezone),
     )
+
+
+def _lifted(result: RunResult) -> str:
+    """Return what the run may do without the limits that were lifted, unless unreadable demand forbids it."""
+    lifted = result.force
+    unread = [campaign.campaign_name for campaign in result.campaigns if campaign.unreadable_states]
+    but = ""
+    if unread and lifted & LIFTED_FOR_REMOVAL:
+        is_everywhere = len(unread) == len(result.campaigns)
+        but = nothing_removed("" if is_everywhere else names(unread))
+        lifted -= LIFTED_FOR_REMOVAL if is_everywhere else frozenset()
+    return "; ".join(filter(None, (*(LIFTED.get(limit, limit) for limit in sorted(lifted)), but)))
 
 
 def _learning(result: RunResult, adset: AdSetResult, timezone: ZoneInfo) -> str:

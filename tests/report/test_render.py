@@ -462,13 +462,38 @@ class TestWhatToDo:
     def test_unknown_states_and_lifted_limits(self) -> None:
         """Both are shown, neither is an error; a limit by what it stands for."""
         campaign = replace(VETERANS, unmapped_states=("GU", "T?"))
-        mail = build_report(replace(RUN, campaigns=(campaign,), force=LIFTABLE_LIMITS), NEW_YORK)
+        other = replace(VETERANS, slug="truckers", campaign_name="Truckers")
+        mail = build_report(replace(RUN, campaigns=(campaign, other), force=LIFTABLE_LIMITS), NEW_YORK)
 
         for part in (seen(mail.html), mail.text):
             assert "Veterans has a state from CLOSRTECH that Meta does not know: “GU”" in part
             assert "Veterans has a name from CLOSRTECH that is no state: “T?”" in part
             assert "Limits lifted for this run: states are added that would have to wait; more of the states " in part
             assert not any(limit in part for limit in LIFTABLE_LIMITS)
+
+    def test_no_state_is_promised_to_be_taken_away_where_none_may_be(self) -> None:
+        """An entry of the list that could not be read may mean any state."""
+        unread = replace(VETERANS, unmapped_states=("T?",))
+        other = replace(VETERANS, slug="truckers", campaign_name="Truckers")
+        only = frozenset({"remove_after_days", "add_after_days"})
+
+        def lifted(*campaigns: SyncReport, force: frozenset[str] = LIFTABLE_LIMITS) -> str:
+            mail = build_report(replace(RUN, campaigns=campaigns, force=force), NEW_YORK)
+            (line,) = (line for line in mail.text.splitlines() if line.startswith("Limits lifted"))
+            assert line.partition(": ")[2] in seen(mail.html)
+            return line.partition(": ")[2]
+
+        assert lifted(unread, force=only) == (
+            "states are added that would have to wait; no state is taken away all the same, because CLOSRTECH's list "
+            "could not be read"
+        )
+        assert lifted(unread, other, force=only) == (
+            "states are added that would have to wait; states are taken away that would have to wait; in Veterans, no "
+            "state is taken away all the same, because CLOSRTECH's list could not be read"
+        )
+        assert (
+            lifted(unread, force=frozenset({"reverted_before"})) == "ad sets that were put back twice are tried again"
+        )
 
     def test_states_that_wait(self) -> None:
         """All that wait for the same day are told together, with the year if it is another one; it needs nobody."""

@@ -70,6 +70,14 @@ LIFTED = {
     "remove_after_days": "states are taken away that would have to wait",
 }
 """What a run may do, by the limit that was lifted."""
+LIFTED_FOR_REMOVAL = frozenset({"max_removed_pct", "remove_after_days"})
+"""The limits that stand in the way of taking states away."""
+
+
+def nothing_removed(of: str) -> str:
+    """Return that a run takes no state away although a limit was lifted, in the campaigns `of`; empty if in none."""
+    where = f"in {of}, " if of else ""
+    return f"{where}no state is taken away all the same, because CLOSRTECH's list could not be read"
 
 
 def learning(result: RunResult, still: str) -> str:
