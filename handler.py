@@ -12,7 +12,7 @@ from closrads.clock import Clock
 from closrads.config import load_settings
 from closrads.domain.metrics import PUSH_RECEIVED, run_metrics
 from closrads.domain.pushes import parse_messages
-from closrads.domain.request import RunRequest, StepRequest, parse_event, parse_step
+from closrads.domain.request import Action, RunRequest, StepRequest, parse_event, parse_step
 from closrads.domain.results import RunResult
 from closrads.domain.runs import RUN_ID_TIME
 from closrads.domain.settings import Settings
@@ -67,12 +67,21 @@ def handle(event: Any, clock: Clock) -> dict[str, Any]:
 
 
 def _tell(run_id: str, event: Any, error: ClosradsError, started_at: datetime) -> None:
-    """Mail that a live sync could not be done, unless it has been reported already, or its caller sees the error."""
+    """Mail that a live sync or undo could not be done, unless that has been reported, or its caller sees the error."""
     if isinstance(error, SyncFailed | EventError | PausedError) or not isinstance(event, Mapping):
         return
-    is_start = event.get("step", "open") == "open" and event.get("action", "sync") == "sync"
+    action = event.get("action", Action.SYNC)
+    is_start = event.get("step", "open") == "open" and action in (Action.SYNC, Action.UNDO)
     if is_start and event.get("dry_run") is False and event.get("notify", True) is True:
-        notify_of_failure(run_id, error, started_at, config.load_contact(), config.daily_schedule())
+        notify_of_failure(
+            run_id,
+            error,
+            started_at,
+            config.load_contact(),
+            config.daily_schedule(),
+            action=Action(action),
+            is_scheduled=event.get("scheduled") is not None,
+        )
 
 
 def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError
 from closrads.observability import logger
 from closrads.report.render import Report, build_report
-from closrads.report.wording.campaigns import NO_RUN
+from closrads.report.wording.campaigns import NO_RUN, NO_SYNC_BY_HAND, NO_UNDO
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -69,19 +69,23 @@ def notify(  # noqa: PLR0913 - what a report is made of
     return MailOutcome.SENT, refused
 
 
-def notify_of_failure(
+def notify_of_failure(  # noqa: PLR0913 - the run, why it failed, and what a report is made of
     run_id: str,
     error: ClosradsError,
     started_at: datetime,
     contact: tuple[EmailConfig | None, ZoneInfo],
     schedule: str,
+    *,
+    action: Action,
+    is_scheduled: bool,
 ) -> None:
-    """Mail that the daily run could not be done; without a known recipient, only log it."""
+    """Mail that a live sync or undo could not be done; without a known recipient, only log it."""
     email, timezone = contact
     if email is not None:
-        failed = SyncReport("", "CLOSRADS", dry_run=False, campaign_errors=(f"{NO_RUN}: {error}",))
+        what = NO_UNDO if action is Action.UNDO else NO_RUN if is_scheduled else NO_SYNC_BY_HAND
+        failed = SyncReport("", "CLOSRADS", dry_run=False, campaign_errors=(f"{what}: {error}",))
         notify(
-            RunResult(run_id, Action.SYNC, dry_run=False, started_at=started_at, duration_ms=0, campaigns=(failed,)),
+            RunResult(run_id, action, dry_run=False, started_at=started_at, duration_ms=0, campaigns=(failed,)),
             email,
             timezone,
             schedule,

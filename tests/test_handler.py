@@ -155,7 +155,7 @@ class TestRefusals:
         monkeypatch.setenv("CLOSRADS_TIMEZONE", "America/New_York")
         world.put({"email/reply_to": "media@example.test", "limits/wave_size": "many"})
         with pytest.raises(ConfigError):
-            world.run(LIVE)
+            world.run({**LIVE, "scheduled": "2026-05-04T10:30:00Z"})
 
         (mail,) = world.sandbox.aws.mails
         assert mail.subject == "✗ CLOSRADS failed · Mon 4 May"
@@ -166,6 +166,28 @@ class TestRefusals:
         assert "wave_size" not in said
         assert "limits/wave_size: must be a whole number" in raw
         assert (mail.recipients, mail.reply_to) == (("owner@example.test",), ("media@example.test",))
+
+    @pytest.mark.parametrize(
+        ("event", "subject", "text"),
+        [
+            (LIVE, "✗ CLOSRADS failed · Mon 4 May", "a sync that was started by hand"),
+            ({**LIVE, "campaigns": ["x"]}, "✗ CLOSRADS failed · Mon 4 May", "a sync that was started by hand"),
+            ({**LIVE, "step": "open"}, "✗ CLOSRADS failed · Mon 4 May", "a sync that was started by hand"),
+            ({**LIVE, "action": "undo"}, "✗ undo: CLOSRADS failed · Mon 4 May", "an undo"),
+        ],
+        ids=["sync", "sync of a campaign", "workflow", "undo"],
+    )
+    def test_what_a_person_has_started_is_called_so(
+        self, world: World, event: dict[str, Any], subject: str, text: str
+    ) -> None:
+        """Nobody takes it for the daily run, which may still come or has gone well."""
+        with pytest.raises(ConfigError):
+            world.run(event)
+
+        (mail,) = world.sandbox.aws.mails
+        assert mail.subject == subject
+        assert f"Please tell whoever runs CLOSRADS: CLOSRADS could not do {text}." in mail.text
+        assert "daily run" not in mail.text
 
     @pytest.mark.parametrize(
         "event",

@@ -18,14 +18,23 @@ def _partner(title: str) -> Kind:
 
 
 NO_RUN = "The daily run could not be done"
-"""Beginning of the error of a run that did not come as far as to its report."""
+NO_SYNC_BY_HAND = "A sync started by hand could not be done"
+NO_UNDO = "An undo could not be done"
+"""Beginnings of the error of a run that did not come as far as to its report."""
 _CAMPAIGN_ERRORS = tuple(
     (re.compile(pattern, re.IGNORECASE), Said(kind, text))
     for pattern, kind, text in (
-        (
-            NO_RUN,
-            Kind("red", NO_RUN, Who.OPERATOR, (FORWARD,), "The ads are left as they are until the next run."),
-            "could not do the daily run",
+        *(
+            (
+                title,
+                Kind("red", title, Who.OPERATOR, (FORWARD,), "The ads are left as they are until the next run."),
+                text,
+            )
+            for title, text in (
+                (NO_RUN, "could not do the daily run"),
+                (NO_SYNC_BY_HAND, "could not do a sync that was started by hand"),
+                (NO_UNDO, "could not do an undo"),
+            )
         ),
         (
             "^Nothing is known",
