@@ -38,6 +38,7 @@ from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.switches import SwitchedOff, latest
 from closrads.domain.sync_report import SyncReport
 from closrads.domain.targeting import reaches_beyond_states
+from closrads.domain.undo import may_be_undone, why_not_undone
 from closrads.errors import (
     ClosradsError,
     ConfigError,
@@ -742,9 +743,13 @@ def _undo(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
     """Restore the original regions of every ad set that the run changed and that still has the run's regions."""
     run_id = run.request.run_id or run.leases.last_sync(job.campaign)
     if not run_id:
-        raise PlanRefusedError("No live run has had this campaign yet, so there is nothing to undo")
+        raise PlanRefusedError(why_not_undone("", None, campaign.slug, run.settings.stage))
     report = replace(report, about_run=run_id)
-    changes = [change for change in _changes_of(run_id, run, job.campaign) if change.state is ChangeState.VERIFIED]
+    found = _changes_of(run_id, run, job.campaign)
+    if not run.request.run_id and not any(map(may_be_undone, found)):
+        changed = run.ledger.last_to_undo(job.campaign)
+        raise PlanRefusedError(why_not_undone(run_id, changed, campaign.slug, run.settings.stage))
+    changes = [change for change in found if change.state is ChangeState.VERIFIED]
     yield report
     read = read_adsets(job.api, [change.before for change in changes])
     adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]

@@ -328,7 +328,9 @@ class TestOtherActions:
         """Whoever asks for it expects something to happen."""
         world.campaign("FL")
 
-        with pytest.raises(SyncFailed, match="Veterans: No live run has had this campaign yet"):
+        with pytest.raises(
+            SyncFailed, match="Veterans: There is nothing to undo: no live sync has changed this campaign"
+        ):
             world.run(UNDO)
 
         assert len(world.sandbox.aws.mails) == 1

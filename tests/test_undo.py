@@ -1,5 +1,6 @@
 """An undo: every ad set that a run changed goes back to where it was, with the same four layers."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -198,6 +199,85 @@ class TestUndo:
 
         assert becomes_of(world, UNDO) == {"Audience": "updated"}
         assert world.meta.states(adset) == set()
+
+
+class TestTheLastSyncChangedNothing:
+    """Who asks for the last run to be undone is told which one to name; nobody expects an older one to be undone."""
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_it_says_which_run_to_name(self, world: World, dry_run: bool) -> None:  # noqa: FBT001
+        """With the command; carried out, that undoes it."""
+        run_id, (adset,) = updated(world)
+        world.time.next_day()
+        quiet = world.run(LIVE)["run_id"]
+        world.time.next_day()
+
+        with only_reads(world) if dry_run else nullcontext():
+            result = result_of(world, {**UNDO, "dry_run": dry_run})
+
+        (error,) = result["campaigns"][0]["errors"]
+        assert f"nothing to undo in the last live sync, {quiet}: " in error
+        assert f"The last one that changed it is {run_id}, of 2026-05-04 10:30 UTC." in error
+        assert f"`python -m closrads undo {run_id} --campaign veterans --stage sandbox`" in error
+        assert f'"run_id": "{run_id}"' in error
+        assert world.meta.states(adset) == {"FL"}
+        mail = world.sandbox.aws.mails[-1]
+        assert "Veterans was not undone, because the last run left nothing changed there" in mail.text
+        assert becomes_of(world, {**UNDO, "run_id": run_id}) == {"From TX": "updated"}
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_what_was_put_back_since_is_nothing_to_undo(self, world: World) -> None:
+        """The run before it is named."""
+        run_id, (adset,) = updated(world)
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"GA": 5}
+        world.run(LIVE)
+        later(world, HOUR)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        world.run({"action": "recheck", "dry_run": False})
+
+        result = result_of(world, UNDO)
+
+        assert f"undo {run_id} --campaign" in result["campaigns"][0]["errors"][0]
+        assert world.meta.states(adset) == {"FL"}
+
+    def test_what_is_still_open_is_not_nothing(self, world: World) -> None:
+        """An older run is not offered, before a run has finished what the last one began."""
+        updated(world)
+        (adset,) = world.meta.adsets
+        world.time.next_day()
+        change = left_behind(world, adset, ChangeState.WRITTEN, states="GA", run_id="20260505T103000Z-0000bbbb")
+        leases(world).acquire(["veterans"], change.run_id, world.time.clock.now(), Action.SYNC)
+        runs(world).begin(change.run_id, Action.SYNC, ["veterans"])
+        later(world, HOUR)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=None)
+
+        result = result_of(world, UNDO)
+
+        (error,) = result["campaigns"][0]["errors"]
+        assert "written: It could not be looked up" in error
+
+    def test_there_never_was_a_change(self, world: World) -> None:
+        """What to do instead is said, whether there was a run or not."""
+        world.campaign("FL")
+        adset = world.adset("Fine", "FL")
+        for _ in range(2):
+            (error,) = result_of(world, UNDO)["campaigns"][0]["errors"]
+            assert "no live sync has changed this campaign, or what it changed was put back" in error
+            assert "set them in Ads Manager" in error
+            world.run(LIVE)
+            later(world, HOUR)
+
+        assert world.meta.states(adset) == {"FL"}
+
+    def test_only_then_the_ledger_is_asked_for_more(self, world: World) -> None:
+        """An undo of what the last sync changed reads what it read before."""
+        updated(world)
+        world.sandbox.aws.requests.clear()
+
+        world.run(UNDO)
+
+        queries = [call.params for call in world.sandbox.aws.requests if call.operation == "Query"]
+        assert not any(query.get("ScanIndexForward") is False for query in queries)
 
 
 class TestLeftAlone:

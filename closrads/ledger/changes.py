@@ -158,6 +158,12 @@ class Ledger:
         items = self._table.newest(campaign_key(slug), "CHANGE#", f"CHANGE#{LAST_KEY}")
         return (change_of(item) for item in islice(items, MAX_LOOKED_THROUGH) if item["adset"] in adsets)
 
+    def last_to_undo(self, slug: str) -> Change | None:
+        """Return the newest change by a sync that is verified; None if there is none among the latest changes."""
+        items = islice(self._table.newest(campaign_key(slug), "CHANGE#", f"CHANGE#{LAST_KEY}"), MAX_LOOKED_THROUGH)
+        wanted = (Action.SYNC.value, ChangeState.VERIFIED.value)
+        return next((change_of(item) for item in items if (item["action"], item["state"]) == wanted), None)
+
     def changes_in_effect(self, slug: str, since: datetime) -> tuple[Change, ...]:
         """Return each ad set's last change that may have been written, if its state has changed since `since`.
 

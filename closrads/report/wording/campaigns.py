@@ -94,6 +94,17 @@ _CAMPAIGN_ERRORS = tuple(
             "was stopped, because a setting of the ad account forbids some of today's states",
         ),
         (
+            r"^There is nothing to undo",
+            Kind(
+                "red",
+                "Nothing was undone",
+                Who.OPERATOR,
+                (f"Forward this mail to {OPERATOR}: its end says what can be undone, and how.",),
+                "The ads keep the states they have.",
+            ),
+            "was not undone, because the last run left nothing changed there",
+        ),
+        (
             r"The demand would take away",
             _you(
                 "Too many states would be taken away",
