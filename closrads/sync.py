@@ -535,7 +535,7 @@ def _sync(campaign: CampaignConfig, run: Run, job: Job, report: SyncReport, done
         )
     _refuse_no_states(campaign, report)
     regions = build_fb_regions(report.active_states)
-    adsets = [adset for of_campaign in reading.result() for adset in of_campaign]
+    adsets = sorted((adset for listed in reading.result() for adset in listed), key=lambda adset: adset.id)
     _refuse_other_account(campaign, adsets)
     gone = _gone_campaigns(campaign, job, adsets)
     previous = job.ledger.previous_outcomes(job.campaign) if run.settings.ledger_table else PreviousOutcomes({})

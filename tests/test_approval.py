@@ -19,7 +19,7 @@ from sandbox.aws import LEDGER_TABLE
 from tests.ledger_world import entries, later, left_behind
 from tests.test_handler import metrics
 from tests.test_pause import after_writes
-from tests.world import LIVE, MORTGAGE_1, World
+from tests.world import LIVE, MORTGAGE_1, VETERANS, World
 
 Deed = Callable[[World, str], object]
 
@@ -61,6 +61,26 @@ class TestAsApproved:
 
         assert (world.meta.states(one), world.meta.states(two)) == ({"FL"}, {"OH"})
         assert (result["plan_id"], result["plan_refused"], result["success"]) == (event["plan_id"], False, True)
+
+    @pytest.mark.parametrize("order", ["ad sets", "Meta campaigns"])
+    def test_whose_turn_it_is_does_not_depend_on_an_order(self, world: World, order: str) -> None:
+        """Meta promises none for its lists, and that of a parameter means nothing: the ids decide."""
+        other = "120200000000000905"
+        world.campaign("FL", meta_campaigns=(VETERANS, other))
+        world.put({"limits/max_adsets": "2"})
+        adsets = [f"12020000000000000{number}" for number in (1, 2, 3)]
+        for adset, campaign in zip(adsets, (VETERANS, other, VETERANS), strict=True):
+            world.adset(adset, adset_id=adset, campaign=campaign)
+        event = approved(world)
+        if order == "ad sets":
+            world.meta.campaigns[VETERANS].adsets.reverse()
+        else:
+            world.put({"campaigns/veterans/fb_campaign_ids": [other, VETERANS]})
+
+        result = world.run(event)
+
+        assert not result["plan_refused"]
+        assert [world.meta.states(adset) for adset in adsets] == [{"FL"}, {"FL"}, {"TX"}]
 
     def test_the_mail_has_the_command_for_it(self, world: World) -> None:
         """As it stands, whatever stage the shell of whoever copies it works on."""
