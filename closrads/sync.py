@@ -303,6 +303,9 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
         reports = [
             replace(_nothing_yet(campaign, dry_run=False), campaign_errors=(str(error),)) for campaign in campaigns
         ]
+    except KeyboardInterrupt:
+        mine = []  # other threads may be writing until the process ends, so the leases are left to expire
+        raise
     finally:
         release(mine, run)
     return replace(result, campaigns=tuple(reports), plan_refused=bool(run.refused))

@@ -1,5 +1,8 @@
 """Which run has which campaign, and which run has taken a scheduled time."""
 
+import signal
+import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +10,7 @@ import pytest
 
 from closrads.domain.request import Action, RunRequest
 from closrads.errors import SyncFailed
-from sandbox.meta import Breakage
+from sandbox.meta import Breakage, Operation
 from tests.business import Business
 from tests.ledger_world import entries, later, leases, only_reads
 from tests.world import LIVE, MORTGAGE_1
@@ -136,6 +139,41 @@ class TestLeases:
         assert business.world.run(LIVE)["left_to"] == first
         later(business.world, 931)
         assert business.run() == {"unchanged": "A"}
+
+    @pytest.mark.usefixtures("interruptible")
+    def test_an_interrupted_run_keeps_its_leases(self, two: Business) -> None:
+        """Ctrl-C ends only the main thread at once: the others may write until the process is gone."""
+        world, gone, holders = two.world, threading.Event(), list[str]()
+        two.world.time.pass_by(101)
+
+        def write(operation: Operation) -> None:
+            if operation.method == "POST":
+                if not gone.is_set():
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                    gone.wait(30)
+                holders.extend(lease.get("holder", "") for lease in entries(world, "LEASE"))
+
+        world.meta.on_request = write
+        before = set(threading.enumerate())
+        with pytest.raises(KeyboardInterrupt):
+            world.run(LIVE)
+        gone.set()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(30)
+
+        (run_id,) = set(holders)
+        assert run_id
+        assert world.run(LIVE)["left_to"] == run_id
+        later(world, 931)
+        assert two.run() == {"unchanged": "A X"}
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Have a signal interrupt the main thread, which it does not if the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class TestScheduledTime:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -36,6 +36,7 @@ from closrads.cli.terminal import (
     table,
     waiting,
 )
+from closrads.clock import Clock
 from closrads.config import load_settings
 from closrads.domain.request import Action, RunRequest, own_event, parse_event
 from closrads.domain.results import RunResult
@@ -49,6 +50,8 @@ LOGS = ROOT / "build/log" if (ROOT / "pyproject.toml").is_file() else Path(get_a
 """In the checkout, or in the user's folder of the installed commands."""
 MAIL_FAILURES = ("mail.failed", "mail.refused", "mail.defect")
 """Log messages that say why a recipient did not get the report."""
+_LEASE_MARGIN = timedelta(seconds=90)
+"""Time after the deadline of a run by which its leases have expired, to the next full minute."""
 WHERE_IDS_ARE = f"ids are at the end of each report, and in `{PROGRAM} history`"
 
 
@@ -234,16 +237,17 @@ def _perform(event: Any, request: RunRequest, place: StageLocation, options: Run
     kind = f"{'dry' if request.dry_run else 'live'}-{request.action}"
     path = LOGS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{place.stage}-{kind}.jsonl"
     what = f"{'Dry run' if request.dry_run else 'LIVE run'}, {request.action}: asking CLOSRTECH and Meta"
+    clock = environment.clock()
     failures: list[str] = []
     handlers = dict.fromkeys(MAIL_FAILURES, lambda entry: failures.append(_why(entry)))
     with path.open("a", encoding="utf-8") as file:
         try:
             with _shown(what, request, options) as more, logged_to(_streams(file, {**handlers, **more}, options)):
-                return RunResult.from_json(handler.handle(event, environment.clock()))
+                return RunResult.from_json(handler.handle(event, clock))
         except SyncFailed as failure:
             return RunResult.from_json(failure.result)
         except KeyboardInterrupt:
-            _stop(request, path, file)
+            _stop(request, clock, path, file)
         finally:
             for why in failures:
                 say(f"The report was not mailed: {why}", style="red")
@@ -269,11 +273,19 @@ def _why(entry: Entry) -> str:
     return one_line(str(entry.get("error") or entry.get("exception_name")))
 
 
-def _stop(request: RunRequest, path: Path, log: TextIO) -> NoReturn:
-    """End this process at once, or its other threads would continue writing to Meta; the ledger allows recovery."""
+def _stop(request: RunRequest, clock: Clock, path: Path, log: TextIO) -> NoReturn:
+    """End this process at once, or its other threads would continue writing to Meta; the ledger allows recovery.
+
+    The leases of its campaigns are left to expire.
+    """
     try:
         if not request.dry_run:
-            say("The next live run finishes or rolls back what was interrupted", style="yellow")
+            free = clock.now() + timedelta(seconds=clock.remaining()) + _LEASE_MARGIN
+            say(
+                f"The next live run after {free:%H:%M} UTC finishes or rolls back what was interrupted; until then, no "
+                "other run begins anything in these campaigns",
+                style="yellow",
+            )
         say(f"log: {path}", style="dim")
         say("Stopped", style="red")
         log.flush()

@@ -1,7 +1,9 @@
 """`run` and `undo`, with the real handler."""
 
 import json
+import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -283,7 +285,10 @@ class TestRun:
         monkeypatch.setattr("handler.handle", stopped)
         monkeypatch.setattr("os._exit", ended)
 
-        assert "finishes or rolls back" in (live := call("run", LIVE, "--yes")).stderr
+        live = call("run", LIVE, "--yes")
+        (at,) = re.findall(r"The next live run after (\d\d:\d\d) UTC finishes or rolls back", live.stderr)
+        now = environment.clock().now()
+        assert at in {f"{now + timedelta(seconds=900 + 90 - passed):%H:%M}" for passed in range(60)}
         assert "finishes or rolls back" not in (dry := call("run", "dry-run")).stderr
         assert (live.exit_code, dry.exit_code) == (130, 130)
         assert "Stopped" in live.stderr
