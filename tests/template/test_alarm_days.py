@@ -273,27 +273,56 @@ def dies(days: Days) -> Troubles:
     ends = [days.invocation(start, 900, failed=True) for start in starts]
     days.run("by hand", days.at(2, 8, 0))
     days.run("by hand", days.at(3, 8, 0))
-    return {"RunFailed": starts, "NearTimeout": starts, "LostRun": ends}
+    return {"RunFailed": starts[:2], "NearTimeout": starts[:2], "LostRun": ends[:2]}
 
 
 def fails_at_once(days: Days) -> Troubles:
     """Refuse runs, such as for a parameter; nobody empties the queue between them."""
     days.ordinary(4)
-    starts = [days.at(2, 9, 0), days.at(2, 9, 31), days.at(3, 9, 0)]
+    starts = [days.at(2, 9, 0), days.at(2, 11, 31), days.at(3, 9, 0)]
     ends = [days.invocation(start, 2, failed=True) for start in starts]
     return {"RunFailed": starts, "LostRun": ends}
+
+
+def fails_every_half_hour(days: Days) -> Troubles:
+    """Let Meta not answer for six hours: each recheck fails, some of them after minutes; and again on the next day."""
+    for day in range(4):
+        days.run("change", days.at(day))
+    days.rechecks(days.at(0, 0, 0), days.at(1, 9, 0))
+    days.rechecks(days.at(1, 15, 0), days.at(2, 9, 0))
+    days.rechecks(days.at(2, 15, 0), days.at(4, 0, 0))
+    starts = [[days.at(day, 9, 15) + 30 * MINUTE * number for number in range(12)] for day in (1, 2)]
+    ends = [
+        [days.invocation(start, 600 if number % 3 == 2 else 3, failed=True) for number, start in enumerate(of_day)]
+        for of_day in starts
+    ]
+    silent = [days.at(day, 8, 45) + 3 for day in (1, 2)]
+    return {"RunFailed": [each[0] for each in starts], "LostRun": [each[0] for each in ends], "RecheckSilence": silent}
+
+
+def fails_every_hour(days: Days) -> Troubles:
+    """Let each sync of an hourly schedule try a rollback that fails, for a day; their reports cannot be sent either."""
+    days.ordinary(4, but=frozenset({1, 2}))
+    hours = [days.at(1) + HOUR * number for number in range(24)]
+    starts = [hour + number % 2 * 5 * MINUTE for number, hour in enumerate(hours)]
+    ends = [days.run("rollback failed", start, 700 if number % 3 else 40) for number, start in enumerate(starts)]
+    for hour in hours:
+        days.run("no mail", hour + 45 * MINUTE)
+    unsent = hours[0] + 45 * MINUTE + 40
+    return {"RollbackFailed": ends[:1], "RunFailed": starts[:1], "LostRun": ends[:1], "MailFailed": [unsent]}
 
 
 def never_began(days: Days) -> Troubles:
     """Let Lambda fail to start a run within an hour, twice: no invocation failed."""
     days.ordinary(4)
-    return {"LostRun": [days.message("FailedRuns", at) for at in (days.at(1, 11), days.at(1, 12))]}
+    return {"LostRun": [days.message("FailedRuns", at) for at in (days.at(1, 11), days.at(1, 13))]}
 
 
 def not_started(days: Days) -> Troubles:
-    """Let Scheduler give up on two rechecks, an hour apart."""
+    """Let Scheduler give up on rechecks, for a morning and in the evening."""
     days.ordinary(4)
-    return {"MissedRun": [days.message("MissedRuns", at) for at in (days.at(1, 11), days.at(1, 12))]}
+    lost = [days.message("MissedRuns", days.at(1, hour)) for hour in (8, 9, 10, 11, 18)]
+    return {"MissedRun": [lost[0], lost[-1]]}
 
 
 def schedule_is_off(days: Days) -> Troubles:
@@ -326,9 +355,9 @@ def rechecks_stop(days: Days) -> Troubles:
 
 
 def rollbacks_fail(days: Days) -> Troubles:
-    """Let two fail within an hour, and one on the next day; each is a failed run as well."""
+    """Let two fail on one day, and one on the next; each is a failed run as well."""
     days.ordinary(4)
-    starts = [days.at(1, 9, 0), days.at(1, 9, 31), days.at(2, 9, 0)]
+    starts = [days.at(1, 9, 0), days.at(1, 11, 31), days.at(2, 9, 0)]
     ends = [days.run("rollback failed", start, 60) for start in starts]
     return {"RollbackFailed": ends, "RunFailed": starts, "LostRun": ends}
 
@@ -336,13 +365,13 @@ def rollbacks_fail(days: Days) -> Troubles:
 def mail_is_refused(days: Days) -> Troubles:
     """Refuse two reports on one day, and one on the next."""
     days.ordinary(4)
-    return {"MailFailed": [days.run("no mail", days.at(*at)) for at in ((1, 9, 0), (1, 9, 40), (2, 9, 0))]}
+    return {"MailFailed": [days.run("no mail", days.at(*at)) for at in ((1, 9, 0), (1, 11, 40), (2, 9, 0))]}
 
 
 def is_almost_cut_off(days: Days) -> Troubles:
     """Let two runs take 13 minutes."""
     days.ordinary(4)
-    starts = [days.at(1, 9, 0), days.at(1, 10, 0)]
+    starts = [days.at(1, 9, 0), days.at(1, 12, 0)]
     for start in starts:
         days.run("by hand", start, 780)
     return {"NearTimeout": starts}
@@ -351,7 +380,7 @@ def is_almost_cut_off(days: Days) -> Troubles:
 def workflow_fails(days: Days) -> Troubles:
     """End badly in each of the three ways, on one day."""
     days.ordinary(4, fleet=True)
-    endings = {"ExecutionsFailed": 13, "ExecutionsTimedOut": 14, "ExecutionsAborted": 15}
+    endings = {"ExecutionsFailed": 10, "ExecutionsTimedOut": 13, "ExecutionsAborted": 16}
     return {"FleetFailed": [days.workflow(name, days.at(1, hour)) for name, hour in endings.items()]}
 
 
@@ -412,6 +441,8 @@ def pushes_stop(days: Days) -> Troubles:
 STORIES: Mapping[Story, tuple[int, bool]] = {
     dies: (5, False),
     fails_at_once: (4, False),
+    fails_every_half_hour: (4, False),
+    fails_every_hour: (4, False),
     never_began: (4, False),
     not_started: (4, False),
     schedule_is_off: (9, False),
