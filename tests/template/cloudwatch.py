@@ -9,7 +9,7 @@ import re
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from operator import attrgetter, ge, gt, lt
 from typing import TypeAlias
@@ -49,25 +49,14 @@ class Metrics:
     """What has been told of each metric."""
 
     points: dict[Series, list[Point]] = field(default_factory=dict)
-    _settled: dict[tuple[Series, str, float, float], Value] = field(default_factory=dict)
-    """Values of periods about which everything has been told."""
 
     def add(self, metric: Series, point: Point) -> None:
         """Add a value, wherever it belongs in time."""
         insort(self.points.setdefault(metric, []), point, key=attrgetter("at"))
 
-    def value(self, metric: Series, statistic: str, start: float, end: float, now: float) -> Value:
-        """Return the statistic of a period, as far as its values have come by `now`."""
-        key = (metric, statistic, start, end)
-        if key in self._settled:
-            return self._settled[key]
-        points = self.points.get(metric, [])
-        first, last = (bisect_left(points, moment, key=attrgetter("at")) for moment in (start, end))
-        values = [point.value for point in points[first:last] if point.seen <= now]
-        value = _STATISTICS[statistic](values) if values else None
-        if len(values) == last - first and end <= now:
-            self._settled[key] = value
-        return value
+    def told(self, metric: Series, statistic: str) -> "Told":
+        """Return the statistic of a metric of which nothing more is told."""
+        return Told(self.points.get(metric, ()), _STATISTICS[statistic])
 
     def changes(self, metric: Series, period: int, count: int) -> set[int]:
         """Return the minutes at which one of the last `count` periods may have another value than a minute before."""
@@ -79,6 +68,31 @@ class Metrics:
                 *(point.at + back * period + late for back in range(count + 1) for late in (0, 1)),
             )
         }
+
+
+class Told:
+    """One statistic of a metric, period by period."""
+
+    def __init__(self, points: Sequence[Point], statistic: Callable[[Sequence[float]], float]) -> None:
+        self._points = points
+        self._times = [point.at for point in points]
+        self._statistic = statistic
+        self._settled: dict[tuple[float, float], Value] = {}
+        """Values of periods about which everything has been told."""
+
+    def values(self, edges: Sequence[float], now: float) -> list[Value]:
+        """Return the statistic of each period between two edges, as far as its values have come by `now`."""
+        settled = self._settled
+        return [settled[each] if each in settled else self._value(*each, now) for each in pairwise(edges)]
+
+    def _value(self, start: float, end: float, now: float) -> Value:
+        first = bisect_left(self._times, start)
+        last = bisect_left(self._times, end, first)
+        values = [point.value for point in self._points[first:last] if point.seen <= now]
+        value = self._statistic(values) if values else None
+        if len(values) == last - first and end <= now:
+            self._settled[start, end] = value
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +191,9 @@ class Alarm:
         if over_days:
             start += (reading.minute * MINUTE - start) % HOUR
         moments = range(int(start), int(end), HOUR if over_days else MINUTE)
+        told = {name: metrics.told(self._series[name], each["Stat"]) for name, each in self._stated.items()}
         for now in moments if over_days else self._changes(metrics, moments, reading):
-            before, state = state, self._state(metrics, now, state, reading, now - now % HOUR if over_days else now)
+            before, state = state, self._state(told, now, state, reading, now - now % HOUR if over_days else now)
             if state == ALARM != before:
                 rings.append(float(now))
         return rings
@@ -189,32 +204,51 @@ class Alarm:
         some = (metrics.changes(each, self.period, count) for each in self._series.values())
         return [*moments[:1], *sorted(moment for moment in set().union(*some) if moments.start < moment < moments.stop)]
 
-    def _state(self, metrics: Metrics, now: float, state: str, reading: Reading, until: float) -> str:
+    def _state(self, told: Mapping[str, Told], now: float, state: str, reading: Reading, until: float) -> str:
         count = self.periods + reading.extra_periods
         edges = [until - self.period * back for back in range(count, -1, -1)]
-        values = {
-            name: [metrics.value(self._series[name], each["Stat"], first, last, now) for first, last in pairwise(edges)]
-            for name, each in self._stated.items()
-        }
-        compare, threshold = _COMPARISONS[self.properties["ComparisonOperator"]], float(self.properties["Threshold"])
-        shown = [None if value is None else compare(value, threshold) for value in self._shown(values, reading)]
-        to_alarm = int(self.properties.get("DatapointsToAlarm", self.periods))
-        return state_after(state, shown, self.periods, to_alarm, self.properties["TreatMissingData"])
+        values = {name: each.values(edges, now) for name, each in told.items()}
+        is_bad = self._is_bad
+        shown = [None if value is None else is_bad(value) for value in self._shown(values, reading)]
+        return state_after(state, shown, self.periods, self._to_alarm, self.properties["TreatMissingData"])
 
-    def _shown(self, values: Mapping[str, Sequence[Value]], reading: Reading) -> Sequence[Value]:
+    @cached_property
+    def _to_alarm(self) -> int:
+        return int(self.properties.get("DatapointsToAlarm", self.periods))
+
+    @cached_property
+    def _is_bad(self) -> Callable[[float], bool]:
+        compare, threshold = _COMPARISONS[self.properties["ComparisonOperator"]], float(self.properties["Threshold"])
+        return lambda value: compare(value, threshold)
+
+    @cached_property
+    def _shown(self) -> Callable[[Mapping[str, Sequence[Value]], Reading], Sequence[Value]]:
+        """What gives the values that are compared, from those of each metric."""
         (shown,) = (each for each in self.properties["Metrics"] if each["ReturnData"])
         if "MetricStat" in shown:
-            return values[shown["Id"]]
+            name = shown["Id"]
+            return lambda values, _: values[name]
         if one := _FILL.fullmatch(shown["Expression"]):
-            return _filled(values[one[1]], float(one[2]), reading)
+            filled, by = one[1], float(one[2])
+            return lambda values, reading: _filled(values[filled], by, reading)
         if pair := _ONE_WITHOUT_THE_OTHER.fullmatch(shown["Expression"]):
-            one_by_one = zip(*(_filled(values[name], 0, reading) for name in pair.groups()), strict=True)
-            return [None if one is None or other is None else float(one > 0 and other < 1) for one, other in one_by_one]
+            return partial(_one_without_the_other, pair.groups())
         every = _SUM_OF_FILLED.fullmatch(shown["Expression"])
         assert every, f"this evaluation does not know {shown['Expression']}"
-        columns = zip(*(_filled(each, float(every[1]), reading) for each in values.values()), strict=True)
-        known = ([value for value in column if value is not None] for column in columns)
-        return [sum(column) if column else None for column in known]
+        return partial(_sum_of_filled, float(every[1]))
+
+
+def _one_without_the_other(
+    names: Sequence[str], values: Mapping[str, Sequence[Value]], reading: Reading
+) -> Sequence[Value]:
+    one_by_one = zip(*(_filled(values[name], 0, reading) for name in names), strict=True)
+    return [None if one is None or other is None else float(one > 0 and other < 1) for one, other in one_by_one]
+
+
+def _sum_of_filled(by: float, values: Mapping[str, Sequence[Value]], reading: Reading) -> Sequence[Value]:
+    columns = zip(*(_filled(each, by, reading) for each in values.values()), strict=True)
+    known = ([value for value in column if value is not None] for column in columns)
+    return [sum(column) if column else None for column in known]
 
 
 def _filled(values: Sequence[Value], by: float, reading: Reading) -> Sequence[Value]:
