@@ -26,12 +26,20 @@ class _RedactingFormatter(LambdaPowertoolsFormatter):
     """Powertools' JSON formatter, with secrets redacted in every field and the line bounded in length."""
 
     def serialize(self, log: Any) -> str:
-        entry = redact_all(json.loads(super().serialize(log)))  # after a round trip, every value is plain JSON
+        text = super().serialize(log)
+        if _is_plain(text) and len(text) <= MAX_LINE_BYTES and redact(text) == text:
+            return text
+        entry = redact_all(json.loads(text))  # after a round trip, every value is plain JSON
         line = _line(entry)
         for limit in (20_000, 2_000, 200):
             if len(line) > MAX_LINE_BYTES:
                 line = _line(_truncate(entry, limit))
         return line.decode()
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether each string in JSON is written as it is, so that a search in the JSON searches all of them."""
+    return text.isascii() and "\\" not in text and "\n" not in text  # line breaks: Powertools indents in development
 
 
 def _line(entry: Any) -> bytes:
@@ -65,10 +73,10 @@ logger = Logger(service=SERVICE, logger_formatter=_RedactingFormatter(use_rfc333
 def begin_invocation(**keys: Any) -> None:
     """Reset the logger for an invocation: put `keys` on every line, and limit other libraries to warnings."""
     logger.structure_logs(**keys)
-    for name in (*_NOISY_LOGGERS, *logging.root.manager.loggerDict):
+    noisy = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _NOISY_LOGGERS]
+    for name in (*_NOISY_LOGGERS, *noisy):
         other = logging.getLogger(name)
-        # Each setLevel makes the logging module forget what it knows of all loggers.
-        if name.partition(".")[0] in _NOISY_LOGGERS and other.level != logging.WARNING:
+        if other.level != logging.WARNING:  # each setLevel makes the logging module forget what it knows of all loggers
             other.setLevel(logging.WARNING)
     for handler in (*logging.root.handlers, logging.lastResort):
         if handler and not any(isinstance(known, _RedactingFilter) for known in handler.filters):

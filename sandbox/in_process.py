@@ -84,11 +84,11 @@ class InProcessServer(Server):
 
     def exchange(self, request: requests.PreparedRequest, timeout: Any) -> urllib3.HTTPResponse:
         """Return the response to a request, or raise the exception that requests would raise."""
-        pool: Any = urllib3.HTTPConnectionPool("127.0.0.1", self.port)
-        path = request.path_url
         if self._refusing:
-            refusal = NewConnectionError(pool, "Failed to establish a new connection: [Errno 111] Connection refused")
-            raise requests.ConnectionError(MaxRetryError(pool, path, refusal), request=request)
+            refusal = NewConnectionError(
+                self._pool(), "Failed to establish a new connection: [Errno 111] Connection refused"
+            )
+            raise requests.ConnectionError(MaxRetryError(self._pool(), request.path_url, refusal), request=request)
         try:
             reply = self.answer(_received(request))
         except ConnectionError as error:
@@ -97,13 +97,19 @@ class InProcessServer(Server):
         silence = reply.after + (reply.seconds if reply.delivery is Delivery.STALLED else 0)
         if silence >= patience or reply.delivery in _ENDLESS:
             self._wait(patience)
-            timed_out = ReadTimeoutError(pool, path, f"Read timed out. (read timeout={patience})")
+            timed_out = ReadTimeoutError(
+                self._pool(), request.path_url, f"Read timed out. (read timeout={patience})"
+            )
             raise requests.ReadTimeout(timed_out, request=request)
         self._wait(silence)
         if reply.delivery in {Delivery.STALLED, Delivery.DROPPED}:
             gone = RemoteDisconnected("Remote end closed connection without response")
             raise requests.ConnectionError(ProtocolError("Connection aborted.", gone), request=request)
         return self._response(reply)
+
+    def _pool(self) -> Any:
+        """Return the pool that an error names, which takes longer to make than a request."""
+        return urllib3.HTTPConnectionPool("127.0.0.1", self.port)
 
     def _response(self, reply: Reply) -> urllib3.HTTPResponse:
         body = b"" if reply.body is None or reply.status in _WITHOUT_BODY else reply.body

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -196,7 +196,7 @@ class MemoryClient:
         self._aws = aws
         self._service = service
         self._attempts = attempts
-        self.exceptions = ClientExceptions(service)
+        self.exceptions = _exceptions(service)
         self.meta = SimpleNamespace(region_name=REGION, endpoint_url=aws.url)
 
     def __getattr__(self, name: str) -> Callable[..., Answer]:
@@ -250,6 +250,9 @@ class MemoryClient:
             **error.members,
         }
         return self.exceptions.from_code(error.code)(response, operation)
+
+
+_exceptions = cache(ClientExceptions)
 
 
 def _once(perform: Callable[[], Answer], answers: list[Answer]) -> Answer:
