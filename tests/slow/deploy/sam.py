@@ -17,6 +17,8 @@ SAM = ROOT / ".venv" / "sam" / "bin" / "sam"
 SCHEDULES = ("SyncFunctionDaily", "SyncFunctionRecheck", "FleetRunDaily")
 NOBODY = "http://127.0.0.1:9"
 """Stands for Meta where no run is started."""
+_SURROUNDINGS = {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.5"}
+"""The delay is in seconds, between two looks at a deployment; the default of five takes longer than all the rest."""
 
 
 def why_no_sam() -> str:
@@ -46,7 +48,7 @@ class SamStacks:
         here = ["--template-file", str(self.template), "--config-file", str(ROOT / "samconfig.toml")]
         done = subprocess.run(  # noqa: S603 - the environment's own program
             [str(SAM), verb, *here, "--no-confirm-changeset", "--no-fail-on-empty-changeset", *arguments],
-            env=self.aws.environment | {"HOME": str(self.folder), "SAM_CLI_TELEMETRY": "0"},
+            env=self.aws.environment | _SURROUNDINGS | {"HOME": str(self.folder)},
             cwd=self.folder,
             capture_output=True,
             text=True,
