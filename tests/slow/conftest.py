@@ -1,5 +1,6 @@
 """The sandbox over HTTP, and the package as SAM builds it."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,15 +29,29 @@ def nothing_outside() -> None:
     """Allow what fast tests must not do."""
 
 
+@pytest.fixture(scope="session")
+def clients() -> Iterator[dict[object, Any]]:
+    """Keep boto3's clients for later tests: to make one takes as long as several calls."""
+    made: dict[object, Any] = {}
+    yield made
+    for client in made.values():
+        client.close()
+
+
 @pytest.fixture(autouse=True)
-def patient_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_clients(clients: dict[object, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Have boto3 wait as long as a busy machine may take: the product's own time-outs are for AWS."""
     new_client = boto3.client
 
-    def new_patient_client(name: str, *, config: Config, **more: Any) -> Any:
-        return new_client(name, config=config.merge(Config(connect_timeout=60, read_timeout=60)), **more)
+    def patient_client(name: str, *, config: Config, **more: Any) -> Any:
+        config = config.merge(Config(connect_timeout=60, read_timeout=60))
+        surroundings = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+        what_makes_it = (name, boto3.DEFAULT_SESSION, *map(repr, (sorted(vars(config).items()), more, surroundings)))
+        if what_makes_it not in clients:
+            clients[what_makes_it] = new_client(name, config=config, **more)
+        return clients[what_makes_it]
 
-    monkeypatch.setattr(boto3, "client", new_patient_client)
+    monkeypatch.setattr(boto3, "client", patient_client)
 
 
 @pytest.fixture(scope="session")
