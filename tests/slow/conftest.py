@@ -9,19 +9,50 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped] # it has no types
 
 from sandbox import Sandbox
 from tests.world import FakeTime
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST = ("test_simulation.py", "test_kills.py", "test_mail.py")
-"""The files that take longest: what begins last must be short, or a processor idles at the end."""
+LONGEST = (
+    "/crash/",
+    "/test_simulation.py",
+    "/browser/test_mail.py",
+    "/deploy/",
+    "/contract/test_secrets.py",
+    "/contract/test_doctor.py",
+    "/runtime/",
+)
+"""What takes longest, by parts of paths: what begins last must be short, or a processor idles at the end."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Any:
+    """Keep each file in one process, with two exceptions."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    scheduler = LoadFileScheduling(config, log)
+    file_of = scheduler._split_scope
+
+    def unit_of(nodeid: str) -> str:
+        if "/crash/" in nodeid:
+            return "crash"  # they share processes, which take as long to start as some of them to run
+        if "/test_simulation.py" in nodeid:
+            return nodeid  # they share nothing, and one after the other they take longer than all the rest
+        return str(file_of(nodeid))
+
+    scheduler._split_scope = unit_of
+    return scheduler
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files."""
-    rank = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+    """Begin with what takes longest."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((at for at, part in enumerate(LONGEST) if part in item.path.as_posix()), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)
