@@ -51,6 +51,8 @@ FURTHER_LOOKS = 2
 """Maximum number of further verifications of ads that are in process; a review takes hours and is not awaited."""
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 """Only active ad sets are changed; the others are read so that the report lists them."""
+OwnedAd = tuple[str, Ad]
+"""An ad with the id of its ad set."""
 
 __all__ = [
     "check_ad_health",
@@ -214,37 +216,37 @@ class Republished:
 
 
 def republish_ads(
-    api: GraphApi, ads: Mapping[str, Collection[Ad]], *, reserve: float = RESERVED_SECONDS
+    api: GraphApi,
+    ads: Mapping[str, Collection[Ad]],
+    *,
+    read_at: datetime | None = None,
+    reserve: float = RESERVED_SECONDS,
 ) -> dict[str, Republished]:
     """Layer 2: set the given ads, by ad set id, to ACTIVE again; return the outcome by ad set id.
 
-    Before every retry the ads are read again: an ad that a person has paused or deleted meanwhile is left alone and
-    does not count as a failure.
+    Before every retry, and before each batch that comes more than `FRESH_SECONDS` after `read_at` (now if None), the
+    ads are read again: one that a person has paused or deleted meanwhile is left alone and does not count as a failure.
     """
     confirmed: dict[str, set[str]] = {adset_id: set() for adset_id in ads}
     failed: dict[str, RepublishFailure] = {}
-    pending = {adset_id: list(each) for adset_id, each in ads.items()}
-    is_first = True
+    pending = [(adset_id, ad) for adset_id, each in ads.items() for ad in each]
+    seen_at = read_at or api.clock.now()
 
     def attempt() -> None:
-        nonlocal pending, is_first
-        if not is_first:
-            pending = _still_on(api, pending)
-        is_first = False
-        todo = [(adset_id, ad) for adset_id, each in pending.items() for ad in each]
-        operations = [Operation("POST", ad.id, {"status": "ACTIVE"}, is_confirmed) for _, ad in todo]
-        outcomes = api.batch(operations, reserve=math.inf, call_reserve=reserve)
+        nonlocal pending, seen_at
+        todo, pending = pending, []
         passing: list[MetaError] = []
-        pending = {}
-        failed.clear()
-        for (adset_id, ad), outcome in zip(todo, outcomes, strict=True):
-            if not isinstance(outcome, MetaError):
-                confirmed[adset_id].add(ad.id)
-                continue
-            failed[ad.id] = RepublishFailure(ad, outcome)
-            pending.setdefault(adset_id, []).append(ad)
-            if isinstance(outcome, MetaTransientError | MetaRateLimitError):
-                passing.append(outcome)
+        for start in range(0, len(todo), MAX_BATCH):
+            batch = todo[start : start + MAX_BATCH]
+            for (adset_id, ad), outcome in _republish_batch(api, batch, seen_at, reserve):
+                if not isinstance(outcome, MetaError):
+                    confirmed[adset_id].add(ad.id)
+                    continue
+                failed[ad.id] = RepublishFailure(ad, outcome)
+                pending.append((adset_id, ad))
+                if isinstance(outcome, MetaTransientError | MetaRateLimitError):
+                    passing.append(outcome)
+        seen_at = LONG_AGO
         if passing:
             raise max(passing, key=lambda error: error.retry_after or 0)
 
@@ -254,9 +256,23 @@ def republish_ads(
         with suppress(MetaError):  # if the ads cannot be read, all failures remain
             pending = _still_on(api, pending)
     return {
-        adset_id: Republished(frozenset(done), tuple(failed[ad.id] for ad in pending.get(adset_id, ())))
+        adset_id: Republished(frozenset(done), tuple(failed[ad.id] for owner, ad in pending if owner == adset_id))
         for adset_id, done in confirmed.items()
     }
+
+
+def _republish_batch(
+    api: GraphApi, ads: Sequence[OwnedAd], seen_at: datetime, reserve: float
+) -> list[tuple[OwnedAd, JsonObject | MetaError]]:
+    """Set the ads of one batch to ACTIVE, if nobody has paused them since `seen_at`; return the outcome of each."""
+    if (api.clock.now() - seen_at).total_seconds() > FRESH_SECONDS:
+        try:
+            ads = _still_on(api, ads)
+        except MetaError as error:
+            return [(each, error) for each in ads]
+    operations = [Operation("POST", ad.id, {"status": "ACTIVE"}, is_confirmed) for _, ad in ads]
+    outcomes = api.batch(operations, reserve=math.inf, call_reserve=reserve)
+    return list(zip(ads, outcomes, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,18 +332,16 @@ def _why_not_to_change(adset: AdSetSnapshot) -> str:
     return "; ".join(map(str, check_ad_health(adset)))
 
 
-def _still_on(api: GraphApi, ads: Mapping[str, Collection[Ad]]) -> dict[str, list[Ad]]:
+def _still_on(api: GraphApi, ads: Sequence[OwnedAd]) -> list[OwnedAd]:
     """Return the ads that nobody has paused or deleted since they were read; raise a `MetaError` if unreadable."""
-    read = read_ads(api, list(ads), math.inf)
-    still: dict[str, list[Ad]] = {}
-    for adset_id, each in ads.items():
-        now = read[adset_id]
+    read = read_ads(api, [*dict.fromkeys(adset_id for adset_id, _ in ads)], math.inf)
+    statuses: dict[str, str] = {}
+    for now in read.values():
         if isinstance(now, MetaError):
             raise now
-        statuses = {ad.id: ad.status for ad in now}
-        # An ad that Meta had paused is to be switched on, whether it is still paused or active again.
-        still[adset_id] = [ad for ad in each if ad.id in statuses and statuses[ad.id] in {"ACTIVE", ad.status}]
-    return still
+        statuses |= {ad.id: ad.status for ad in now}
+    # An ad that Meta had paused is to be switched on, whether it is still paused or active again.
+    return [(owner, ad) for owner, ad in ads if statuses.get(ad.id) in {"ACTIVE", ad.status}]
 
 
 def _verify_once(

@@ -521,7 +521,8 @@ def _republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[Chan
         for run in runs
         if not isinstance(adset := read.get(run.id), MetaError)
     ]
-    outcomes = republish_ads(job.api, {run.id: run.to_republish for run in fresh}, reserve=reserve)
+    read_at = min((run.now.read_at for run in fresh), default=LONG_AGO)
+    outcomes = republish_ads(job.api, {run.id: run.to_republish for run in fresh}, read_at=read_at, reserve=reserve)
     return _merged(runs, [*unread, *(run.republished(outcomes[run.id]) for run in fresh)])
 
 
