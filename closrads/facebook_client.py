@@ -334,7 +334,10 @@ def _why_not_to_change(adset: AdSetSnapshot) -> str:
 
 def _still_on(api: GraphApi, ads: Sequence[OwnedAd]) -> list[OwnedAd]:
     """Return the ads that nobody has paused or deleted since they were read; raise a `MetaError` if unreadable."""
-    read = read_ads(api, [*dict.fromkeys(adset_id for adset_id, _ in ads)], math.inf)
+    ran: dict[str, list[Ad]] = {}
+    for adset_id, ad in ads:
+        ran.setdefault(adset_id, []).append(ad)
+    read = read_ads(api, ran, math.inf)
     statuses: dict[str, str] = {}
     for now in read.values():
         if isinstance(now, MetaError):
@@ -347,7 +350,7 @@ def _still_on(api: GraphApi, ads: Sequence[OwnedAd]) -> list[OwnedAd]:
 def _verify_once(
     api: GraphApi, adsets: Sequence[AdSetSnapshot], since: datetime, reserve: float
 ) -> dict[str, Verification]:
-    ads = read_ads(api, [adset.id for adset in adsets], reserve)
+    ads = read_ads(api, {adset.id: adset.active_ads for adset in adsets}, reserve)
     needs_log = any(
         not isinstance(now := ads[adset.id], MetaError)
         and (pauses_to_explain(adset.active_ads, now) or broke_while_off(adset.ads, now))

@@ -403,7 +403,8 @@ def test_what_stays_refused_because_a_person_took_it_off_is_no_failure(world: Wo
     """Meta refuses to switch on what has been deleted."""
     assert adset
     before = snapshot(world)
-    world.meta.fail(reply, on=lambda operation: operation.object_id == before.ads[1].id, times=None)
+    gone = ("POST", before.ads[1].id)
+    world.meta.fail(reply, on=lambda operation: (operation.method, operation.object_id) == gone, times=None)
     world.meta.person_deletes(before.ads[1].id)
 
     assert republish(world, before) == Republished(frozenset({before.ads[0].id}))

@@ -1,9 +1,9 @@
 """How ad sets and their ads are read again: many in a batch, each with all of its ads, and in time for a write."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from closrads.domain.adsets import Ad, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, Ad, AdSetSnapshot
 from closrads.errors import MetaError, MetaRateLimitError, MetaTooMuchDataError, MetaTransientError
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import MAX_BATCH, RESERVED_SECONDS, GraphApi, Operation, has_data, has_id
@@ -44,17 +44,16 @@ def reader(api: GraphApi) -> Callable[[AdSetSnapshot], AdSetSnapshot]:
     return read
 
 
-def read_ads(api: GraphApi, adset_ids: Sequence[str], reserve: float) -> dict[str, tuple[Ad, ...] | MetaError]:
-    """Read all ads of ad sets in batches; return the ads, or the error, by ad set id."""
-    answers = api.batch([_list_ads(adset_id) for adset_id in adset_ids], reserve=reserve)
-    ads: dict[str, tuple[Ad, ...] | MetaError] = {}
-    for adset_id, answer in zip(adset_ids, answers, strict=True):
-        try:
-            rows = _all_rows(api, f"{adset_id}/ads", answer, reserve)
-            ads[adset_id] = tuple({ad.id: ad for ad in map(parse_ad, rows)}.values())
-        except MetaError as error:
-            ads[adset_id] = error
-    return ads
+def read_ads(api: GraphApi, ran: Mapping[str, Sequence[Ad]], reserve: float) -> dict[str, tuple[Ad, ...] | MetaError]:
+    """Read all ads of ad sets in batches; return the ads, or the error, by ad set id.
+
+    Parameters
+    ----------
+    ran
+        The ads that ran when they were last seen, by ad set id.
+    """
+    answers = api.batch([_list_ads(adset_id) for adset_id in ran], reserve=reserve)
+    return _with_unlisted(api, ran, _ads_of(api, [*ran], answers, reserve))
 
 
 def _read_batch(api: GraphApi, adsets: Sequence[AdSetSnapshot], reserve: float) -> dict[str, AdSetSnapshot | MetaError]:
@@ -90,16 +89,62 @@ def _read_once(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdSe
     operations = [Operation("GET", adset.id, {"fields": ADSET_FIELDS}, has_id) for adset in adsets]
     operations += [_list_ads(adset.id) for adset in adsets]
     answers = api.batch(operations, reserve=math.inf)
+    ran = {adset.id: adset.active_ads for adset in adsets}
+    listed = _ads_of(api, [adset.id for adset in adsets], answers[len(adsets) :], math.inf)
+    ads = _with_unlisted(api, ran, listed)
     now: dict[str, AdSetSnapshot | MetaError] = {}
-    for adset, row, page in zip(adsets, answers[: len(adsets)], answers[len(adsets) :], strict=True):
+    for adset, row in zip(adsets, answers, strict=False):
+        own = ads[adset.id]
         try:
             if isinstance(row, MetaError):
                 raise row
-            ads = {ad.id: ad for ad in map(parse_ad, _all_rows(api, f"{adset.id}/ads", page, math.inf))}
-            now[adset.id] = parse_whole_adset(row, adset.meta_campaign_id, ads, started)
+            if isinstance(own, MetaError):
+                raise own
+            now[adset.id] = parse_whole_adset(row, adset.meta_campaign_id, {ad.id: ad for ad in own}, started)
         except MetaError as error:
             now[adset.id] = error
     return now
+
+
+def _ads_of(
+    api: GraphApi, adset_ids: Sequence[str], answers: Sequence[JsonObject | MetaError], reserve: float
+) -> dict[str, tuple[Ad, ...] | MetaError]:
+    """Return the ads in the first pages of ad sets' lists, and in those that follow."""
+    ads: dict[str, tuple[Ad, ...] | MetaError] = {}
+    for adset_id, answer in zip(adset_ids, answers, strict=True):
+        try:
+            rows = _all_rows(api, f"{adset_id}/ads", answer, reserve)
+            ads[adset_id] = tuple({ad.id: ad for ad in map(parse_ad, rows)}.values())
+        except MetaError as error:
+            ads[adset_id] = error
+    return ads
+
+
+def _with_unlisted(
+    api: GraphApi, ran: Mapping[str, Sequence[Ad]], listed: dict[str, tuple[Ad, ...] | MetaError]
+) -> dict[str, tuple[Ad, ...] | MetaError]:
+    """Return the listed ads and those that ran, are not listed, and exist; or the error, by ad set id.
+
+    No list has an ad that was deleted. But Meta has also listed none of a campaign that has some
+    (facebook-python-business-sdk #112), and only a read of the ad itself tells one from the other.
+    """
+    there = {adset_id: {ad.id for ad in ads} for adset_id, ads in listed.items() if not isinstance(ads, MetaError)}
+    unlisted = [(owner, ad) for owner, ads in ran.items() if owner in there for ad in ads if ad.id not in there[owner]]
+    operations = [Operation("GET", ad.id, {"fields": AD_FIELDS}, has_id) for _, ad in unlisted]
+    answers = api.batch(operations, reserve=math.inf)
+    found = dict(listed)
+    for (owner, _), answer in zip(unlisted, answers, strict=True):
+        ads = found[owner]
+        if isinstance(ads, MetaError) or (isinstance(answer, MetaError) and answer.is_missing):
+            continue
+        try:
+            if isinstance(answer, MetaError):
+                raise answer
+            ad = parse_ad(answer)
+            found[owner] = ads if GONE_STATUSES & {ad.status, ad.effective_status} else (*ads, ad)
+        except MetaError as error:
+            found[owner] = error
+    return found
 
 
 def _list_ads(adset_id: str) -> Operation:

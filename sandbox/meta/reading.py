@@ -183,8 +183,8 @@ class Reader:
                 post_processing.settle(each, self._now)
         wanted = _wanted_statuses(params)
         rows = [each for each in found if each.seen(self._now).effective_status in wanted]
-        if isinstance(node, Campaign):
-            rows = [each for each in rows if each.id not in self._state.unlisted]
+        omitted = self._state.hidden | (self._state.unlisted if isinstance(node, Campaign) else set())
+        rows = [each for each in rows if each.id not in omitted]
         if name == "adsets" and "is_completed" in params:
             # Documented as a filter by completed status; whether that is Ads Manager's "Completed" is unknown.
             completed = params["is_completed"] in {"true", "1"}

@@ -77,6 +77,8 @@ class State:
         self.unlisted: set[str] = set()
         """Ids of objects that the lists of their campaign omit, although those of their ad set have them: Meta has
         returned empty lists for a campaign that has ads (facebook-python-business-sdk #112)."""
+        self.hidden: set[str] = set()
+        """Ids of objects that every list omits, although they can be read by id: our own assumption, from the same."""
         self.max_rows: int | None = None
         """Maximum number of rows in a response, including nested ones; beyond it, the response is `too_much_data`."""
         self.too_much_data = faults.REDUCE_DATA

@@ -1,7 +1,11 @@
 """The promise under answers of Meta that are in order, each by itself, but come late, come short or contradict."""
 
-from sandbox.meta import Operation
-from tests.ledger_world import result_of
+from collections.abc import Callable
+
+import pytest
+
+from sandbox.meta import Breakage, Operation, faults
+from tests.ledger_world import RECHECK, becomes_of, later, one_adset, recorded_state, result_of, statuses
 from tests.world import LIVE, World
 
 
@@ -27,3 +31,78 @@ class TestManyAds:
 
         assert (last.status, result["success"]) == ("PAUSED", True)
         assert [world.meta.states(adset) for adset in adsets] == [{"FL"}] * len(adsets)
+
+
+class TestAdsThatNoListHas:
+    """A list omits ads that exist: not to be listed is not to be deleted."""
+
+    @pytest.fixture
+    def adset(self, world: World) -> str:
+        """Return an ad set whose ads Meta switches off after each write, without an issue, until it is rolled back."""
+        world.campaign("FL")
+        return world.adset("Broad", breakage=Breakage.silently_paused(1))
+
+    @pytest.fixture
+    def hide(self, world: World, adset: str) -> Callable[[int], None]:
+        """Return a function that has all lists omit so many ads, from the first write of the ad set on."""
+
+        def hide(count: int) -> None:
+            def watch(operation: Operation) -> None:
+                if (operation.method, operation.kind) == ("POST", "adset"):
+                    world.meta.hidden |= {ad.id for ad in world.meta.ads_of(adset)[:count]}
+
+            world.meta.on_request = watch
+
+        return hide
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_after_the_update(self, world: World, adset: str, hide: Callable[[int], None], count: int) -> None:
+        """An ad that nobody has seen well is not called healthy, and its ad set goes back."""
+        hide(count)
+
+        result = result_of(world, LIVE)
+
+        assert (one_adset(result)["result"], result["success"]) == ("reverted", True)
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE", "ACTIVE"])
+
+    def test_in_a_recheck(self, world: World, adset: str) -> None:
+        """The same half an hour later."""
+        for ad in world.meta.ads_of(adset):
+            ad.breakage = Breakage.silently_paused(600)
+        assert becomes_of(world, LIVE) == {"Broad": "updated"}
+        world.meta.hidden |= {ad.id for ad in world.meta.ads_of(adset)}
+        later(world, 1800)
+
+        assert becomes_of(world, RECHECK) == {"Broad": "reverted"}
+
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE", "ACTIVE"])
+
+    def test_one_that_cannot_be_read_either(self, world: World, adset: str, hide: Callable[[int], None]) -> None:
+        """It is told that nobody knows, and the change stays open."""
+        hide(1)
+        world.meta.fail(faults.ERROR_PAGE_400, on="GET ad", times=None)
+
+        result = result_of(world, LIVE)
+
+        assert (one_adset(result)["result"], result["success"]) == ("unverified", False)
+        assert recorded_state(world, result["run_id"], adset) == "republished"
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_one_that_a_person_has_deleted(self, world: World, *, is_known: bool) -> None:
+        """It is gone, whether Meta still shows it by its id or not."""
+        world.campaign("FL")
+        adset = world.adset("Broad")
+        gone, _ = world.meta.ads_of(adset)
+
+        def watch(operation: Operation) -> None:
+            if (operation.method, operation.kind) == ("POST", "ad"):
+                world.meta.on_request = None
+                world.meta.person_deletes(gone.id)
+
+        world.meta.on_request = watch
+        if not is_known:
+            world.meta.fail(faults.OBJECT_MISSING, on="GET ad", times=None)
+
+        assert becomes_of(world, LIVE) == {"Broad": "updated"}
+
+        assert world.meta.states(adset) == {"FL"}
