@@ -33,6 +33,7 @@ from closrads.meta.adsets import AD_FIELDS, ADS_PER_PAGE, ADSET_FIELDS, read_ads
 from closrads.meta.campaigns import identify
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import (
+    MAX_BATCH,
     READ_POINTS,
     RESERVED_SECONDS,
     GraphApi,
@@ -42,7 +43,7 @@ from closrads.meta.graph import (
 )
 from closrads.meta.parsing import parse_adset, parse_listed_ad, text_of
 from closrads.meta.rate_limit import AccountQuota
-from closrads.meta.targeting_write import RegionWrite, TargetingWriter
+from closrads.meta.targeting_write import FRESH_SECONDS, RegionWrite, TargetingWriter
 from closrads.redaction import Secret
 from closrads.state_mapper import Region
 

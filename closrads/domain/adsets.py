@@ -40,6 +40,8 @@ class Ad:
     review_feedback: str = ""
     unreadable: str = ""
     """Why Meta's row of the ad is not usable; empty if it is."""
+    adset_issues: str = ""
+    """What Meta has found wrong with the whole ad set; empty if nothing, or if it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,8 @@ def _examine(ad: Ad) -> AdFinding:
     if serious or ad.effective_status in _BROKEN:
         reason = _reasons(serious or ad.issues) or ad.review_feedback or "Meta gives no reason"
         return AdFinding(ad, AdHealth.BROKEN, f"{ad.effective_status}: {reason}")
+    if ad.adset_issues and ad.status == "ACTIVE":
+        return AdFinding(ad, AdHealth.BROKEN, f"WITH_ISSUES: its whole ad set has issues: {ad.adset_issues}")
     if ad.effective_status in _PENDING:
         return AdFinding(ad, AdHealth.PENDING, ad.effective_status)
     if ad.effective_status == "ACTIVE" or ad.effective_status in _OFF:

@@ -15,7 +15,11 @@ ADSET_FIELDS = (
     "id,name,account_id,effective_status,targeting,end_time,learning_stage_info,"
     "campaign{stop_time,special_ad_categories}"
 )
-AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
+AD_FIELDS = (
+    "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback,adset{effective_status,issues_info}"
+)
+"""An ad does not show what is wrong with its whole ad set, as the processing of an edit may find (Marketing API
+"Post-Processing for Ad Creation and Edits")."""
 
 
 def read_adsets(

@@ -72,6 +72,7 @@ def parse_ad(row: JsonObject) -> Ad:
         effective_status=text_of(row, "effective_status"),
         issues=tuple(map(_issue, _list_of_objects(row, "issues_info"))),
         review_feedback=one_line("; ".join(_leaves(row.get("ad_review_feedback")))),
+        adset_issues=_adset_issues(row),
     )
 
 
@@ -89,6 +90,15 @@ def parse_listed_ad(row: JsonObject) -> Ad:
         ad_id = text_of(row, "id")
         status = next((known for known in ("ACTIVE", "PAUSED") if row.get("status") == known), "UNKNOWN")
         return Ad(ad_id, _name(row, ad_id), status, "UNKNOWN", unreadable=str(error))
+
+
+def _adset_issues(row: JsonObject) -> str:
+    adset = row.get("adset")
+    if not isinstance(adset, dict) or adset.get("effective_status") != "WITH_ISSUES":
+        return ""
+    return (
+        one_line("; ".join(str(_issue(issue)) for issue in _list_of_objects(adset, "issues_info"))) or "no reason given"
+    )
 
 
 def _categories(row: JsonObject) -> tuple[str, ...]:

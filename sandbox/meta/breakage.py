@@ -32,6 +32,17 @@ SOFT_WARNING: dict[str, Any] = {
 }
 
 
+AUDIENCE_DELETED: dict[str, Any] = {
+    "level": "AD_SET",
+    "error_code": 2446446,
+    "error_summary": "Audience deleted",
+    "error_message": "This ad set uses an audience that no longer exists.",
+    "error_type": "HARD_ERROR",
+}
+"""An issue of a whole ad set, which its ads do not show (observed). The ad set is `WITH_ISSUES` then, which is how the
+processing of an edit may end (Marketing API "Post-Processing for Ad Creation and Edits")."""
+
+
 class Effect(Enum):
     """How a broken ad appears."""
 

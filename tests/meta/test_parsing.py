@@ -195,6 +195,20 @@ class TestAds:
         with pytest.raises(MetaInvalidError, match="Meta lists"):
             parse_ad(row)
 
+    @pytest.mark.parametrize(
+        ("adset", "said"),
+        [
+            (None, ""),
+            ("120200000000000501", ""),
+            ({"effective_status": "ACTIVE", "issues_info": [{"error_summary": "Narrow"}]}, ""),
+            ({"effective_status": "WITH_ISSUES"}, "no reason given"),
+            ({"effective_status": "WITH_ISSUES", "issues_info": [{"error_summary": "No audience"}]}, "No audience"),
+        ],
+    )
+    def test_what_is_wrong_with_its_whole_ad_set(self, adset: Any, said: str) -> None:
+        """Only an ad set with issues is told of."""
+        assert parse_ad({**AD_ROW, "adset": adset}).adset_issues == said
+
     def test_the_configured_status_goes_by_two_names(self) -> None:
         """Where the one is missing, the other will do."""
         assert parse_ad({**without(AD_ROW, "status"), "configured_status": "PAUSED"}).status == "PAUSED"

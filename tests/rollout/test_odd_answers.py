@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from sandbox.meta import Breakage, Operation, faults
+from sandbox.meta.breakage import AUDIENCE_DELETED
 from tests.ledger_world import RECHECK, becomes_of, later, one_adset, recorded_state, result_of, statuses
 from tests.world import LIVE, World
 
@@ -106,3 +107,54 @@ class TestAdsThatNoListHas:
         assert becomes_of(world, LIVE) == {"Broad": "updated"}
 
         assert world.meta.states(adset) == {"FL"}
+
+
+class TestIssuesOfAWholeAdSet:
+    """After a write, Meta finds something wrong with the ad set itself; its ads look as before."""
+
+    @pytest.fixture
+    def adset(self, world: World) -> str:
+        """Return an ad set that Meta finds fault with as long as it has its new states."""
+        world.campaign("FL")
+        return world.adset("Broad")
+
+    @staticmethod
+    def find_fault(world: World, adset: str, *, mends: bool = True) -> None:
+        """Give the ad set an issue with its next write, which a further one takes away again."""
+
+        def watch(operation: Operation) -> None:
+            if (operation.method, operation.kind) == ("POST", "adset"):
+                found = not world.meta.adsets[adset].issues or not mends
+                world.meta.adsets[adset].issues = [AUDIENCE_DELETED] if found else []
+
+        world.meta.on_request = watch
+
+    def test_in_a_run(self, world: World, adset: str) -> None:
+        """It goes back, and the mail says why."""
+        self.find_fault(world, adset)
+
+        result = result_of(world, LIVE)
+
+        assert (one_adset(result)["result"], world.meta.states(adset)) == ("reverted", {"TX"})
+        assert world.meta.adsets[adset].effective_status == "ACTIVE"
+        assert "its whole ad set has issues: Audience deleted" in world.sandbox.aws.mails[-1].text
+
+    def test_in_a_recheck(self, world: World, adset: str) -> None:
+        """Minutes later as well."""
+        assert becomes_of(world, LIVE) == {"Broad": "updated"}
+        world.meta.adsets[adset].issues = [AUDIENCE_DELETED]
+        self.find_fault(world, adset)
+        later(world, 1800)
+
+        assert becomes_of(world, RECHECK) == {"Broad": "reverted"}
+
+        assert (world.meta.states(adset), world.meta.adsets[adset].issues) == ({"TX"}, [])
+
+    def test_that_no_rollback_mends(self, world: World, adset: str) -> None:
+        """Its old states are back, and somebody is told to look at it."""
+        self.find_fault(world, adset, mends=False)
+
+        result = result_of(world, LIVE)
+
+        assert (one_adset(result)["result"], world.meta.states(adset)) == ("rollback_failed", {"TX"})
+        assert "not all of its ads are well" in world.sandbox.aws.mails[-1].text
