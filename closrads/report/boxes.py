@@ -34,6 +34,7 @@ from closrads.report.wording.campaigns import (
     NOBODY_LEFT,
     NOBODY_LEFT_TEXT,
     campaign_error,
+    midway,
 )
 from closrads.report.wording.demand import (
     COUNTS_ANEW,
@@ -165,6 +166,8 @@ def _stops(result: RunResult, campaign: SyncReport, name: str) -> Iterator[Findi
     """Yield why a campaign was not changed, or not to its end."""
     for error in campaign.campaign_errors:
         said = campaign_error(error)
+        if not result.dry_run and campaign.with_result(Result.UPDATED, *UNCERTAIN):
+            said = midway(said)
         yield Finding(said.kind, Item(name, "campaign", said.text))
     if campaign.switched_off and stopped_by_switch(result, campaign):
         text = OFF_MIDWAY if campaign.switched_off.slug else PAUSED_MIDWAY

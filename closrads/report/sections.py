@@ -361,6 +361,8 @@ def _running(result: RunResult, campaign: SyncReport) -> frozenset[str] | None:
     """Return the states that any running ad set targets now; None if the run did not look at them."""
     adsets = [adset for adset in campaign.adsets if adset.result not in _NOT_RUNNING | UNCERTAIN]
     is_partial = campaign.campaign_errors or campaign.refused  # some may have been put back before
+    if is_partial and not adsets and campaign.with_result(*UNCERTAIN):
+        return None
     if is_partial and not (adsets and campaign.states_before):
         return frozenset(map(line, campaign.states_before)) or None
     if not adsets:

@@ -1,6 +1,7 @@
 """Boxes about a campaign: why it was not updated, and that it has nothing to update."""
 
 import re
+from dataclasses import replace
 
 from closrads.report.wording.kinds import FORWARD, OPERATOR, RUNS_AS_BEFORE, TRIED_AGAIN, Kind, Said, Who
 
@@ -17,6 +18,7 @@ def _partner(title: str) -> Kind:
     return _you(title, "If it happens again tomorrow, ask CLOSRTECH.")
 
 
+NOT_BEGUN_AS_BEFORE = "What had not begun runs in the states from before."
 NO_RUN = "The daily run could not be done"
 NO_SYNC_BY_HAND = "A sync started by hand could not be done"
 NO_UNDO = "An undo could not be done"
@@ -149,7 +151,7 @@ _CAMPAIGN_ERRORS = tuple(
                 "Stopped to protect the ads",
                 Who.OPERATOR,
                 (f"Forward this mail to {OPERATOR}: today, Meta may refuse each update or break its ads.",),
-                "What had not begun runs in the states from before.",
+                NOT_BEGUN_AS_BEFORE,
             ),
             "was stopped, because the first updates did not work",
         ),
@@ -182,6 +184,12 @@ _OTHER_ERROR = Said(_operator("Could not be updated"), "was not updated")
 def campaign_error(error: str) -> Said:
     """Return what the reader is told of a raw error that concerns a whole campaign."""
     return next((said for pattern, said in _CAMPAIGN_ERRORS if pattern.search(error)), _OTHER_ERROR)
+
+
+def midway(said: Said) -> Said:
+    """Return the same of a campaign of which something may have been changed before the error."""
+    note = said.kind.note.replace(RUNS_AS_BEFORE, NOT_BEGUN_AS_BEFORE)
+    return replace(said, kind=replace(said.kind, note=note), text=re.sub("^was not updated", "was stopped", said.text))
 
 
 LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is at work there, or was just now.")
