@@ -172,7 +172,13 @@ def _is_abroad(entry: Any) -> bool:
 
 
 def _build_new_targeting(targeting: Targeting, regions: Sequence[Region]) -> dict[str, Any]:
-    """Return a deep copy of `targeting` with `regions` and without Meta's computed keys; PURE."""
+    """Return a deep copy of `targeting` with `regions` and without Meta's computed keys; PURE.
+
+    Without regions, it has no list of them, and no locations if there are no others: with a custom audience, none are
+    needed (Marketing API "Basic Targeting"), but an empty list may be refused.
+    """
     new = copy.deepcopy(without_computed(targeting))
-    new["geo_locations"] = {**(new.get("geo_locations") or {}), "regions": [dict(region) for region in regions]}
-    return new
+    locations = {**(new.pop("geo_locations", None) or {}), "regions": [dict(region) for region in regions]}
+    if not regions:
+        del locations["regions"]
+    return {**new, "geo_locations": locations} if locations else new

@@ -301,7 +301,7 @@ def _is_written(run: ChangeRun) -> bool:
 
 
 def _write(job: Job, run: ChangeRun, *, patient: bool) -> ChangeRun:
-    regions = run.change.after["geo_locations"]["regions"]
+    regions = run.change.after.get("geo_locations", {}).get("regions", [])
     reserve = job.seconds_needed([run.now])
     may_be_sent = run.unknown is not None
     try:

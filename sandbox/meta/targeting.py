@@ -116,7 +116,9 @@ def _check_form(targeting: dict[str, Any]) -> None:
     geo, excluded = (targeting.get(name) or {} for name in ("geo_locations", "excluded_geo_locations"))
     if not isinstance(geo, dict) or not isinstance(excluded, dict):
         raise _refusal("geo_locations and excluded_geo_locations must be objects")
-    if not any(geo.get(kind) for kind in (*_LARGER, "regions", *_SMALLER)) and not targeting.get("custom_audiences"):
+    # With a custom audience, no location is needed. That an empty list of them is not the same is our own assumption.
+    may_have_none = bool(targeting.get("custom_audiences")) and "regions" not in geo
+    if not any(geo.get(kind) for kind in (*_LARGER, "regions", *_SMALLER)) and not may_have_none:
         raise _refusal("at least one location is needed", 1487851)
     for part in (geo, excluded):
         regions = part.get("regions", [])

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.meta.breakage import AUDIENCE_DELETED
-from tests.ledger_world import RECHECK, becomes_of, later, one_adset, recorded_state, result_of, statuses
+from tests.ledger_world import RECHECK, UNDO, becomes_of, later, one_adset, recorded_state, result_of, statuses
 from tests.world import LIVE, World
 
 
@@ -158,3 +158,32 @@ class TestIssuesOfAWholeAdSet:
 
         assert (one_adset(result)["result"], world.meta.states(adset)) == ("rollback_failed", {"TX"})
         assert "not all of its ads are well" in world.sandbox.aws.mails[-1].text
+
+
+class TestAnAdSetWithoutAnyLocation:
+    """A custom audience needs none (Marketing API "Basic Targeting")."""
+
+    @pytest.fixture
+    def adset(self, world: World) -> str:
+        """Return an ad set with an audience and nothing else."""
+        world.campaign("FL")
+        return world.adset("Audience", None, targeting={"age_min": 25, "custom_audiences": [{"id": "7"}]})
+
+    def test_it_goes_back_to_none(self, world: World, adset: str) -> None:
+        """Its targeting is exactly the one from before."""
+        before = dict(world.meta.targeting(adset))
+        for ad in world.meta.ads_of(adset):
+            ad.breakage = Breakage.stubborn()
+
+        assert becomes_of(world, LIVE) == {"Audience": "reverted"}
+
+        assert world.meta.targeting(adset) == before
+
+    def test_it_is_undone(self, world: World, adset: str) -> None:
+        """Just so."""
+        before = dict(world.meta.targeting(adset))
+        assert becomes_of(world, LIVE) == {"Audience": "updated"}
+
+        assert becomes_of(world, UNDO) == {"Audience": "updated"}
+
+        assert world.meta.targeting(adset) == before
