@@ -17,7 +17,8 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 # Ad.effective_status, Marketing API reference "Ad".
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
 _IN_PROCESS = "IN_PROCESS"
-_PENDING = frozenset({"PENDING_REVIEW", _IN_PROCESS, "PREAPPROVED", "PENDING_BILLING_INFO"})
+_BILLING = "PENDING_BILLING_INFO"
+_PENDING = frozenset({"PENDING_REVIEW", _IN_PROCESS, "PREAPPROVED", _BILLING})
 _OFF = frozenset({"PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED"}) | GONE_STATUSES
 
 
@@ -61,6 +62,15 @@ def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
     """
     findings = (_examine(ad) for ad in adset.ads)
     return tuple(finding for finding in findings if finding.health in {AdHealth.BROKEN, AdHealth.UNREADABLE})
+
+
+def unpaid_ads(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
+    """Return the findings on ads that do not run until the billing of the ad account is in order.
+
+    They are not broken: a change of states has nothing to do with it.
+    """
+    findings = (_examine(ad) for ad in adset.active_ads if ad.effective_status == _BILLING)
+    return tuple(finding for finding in findings if finding.health is AdHealth.PENDING)
 
 
 def compare_ads(

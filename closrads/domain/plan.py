@@ -9,6 +9,7 @@ from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import AdFinding, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.damping import damped
+from closrads.domain.health import unpaid_ads
 from closrads.domain.opt_out import matching_pattern
 from closrads.domain.settings import Limits
 from closrads.domain.targeting import (
@@ -138,7 +139,8 @@ def decide(  # noqa: PLR0911, PLR0913 - one return per decision; what may keep i
     waiting
         Keys of the regions that are neither added nor removed yet.
     """
-    decision = Decision(adset, Result.UPDATED, tuple(regions), replaces=replaces, keeps=keeps, waiting=waiting)
+    issues = tuple(map(str, unpaid_ads(adset)))
+    decision = Decision(adset, Result.UPDATED, tuple(regions), issues, replaces, keeps=keeps, waiting=waiting)
     present = region_keys(adset.targeting)
     if adset.is_ended(END_MARGIN):
         return replace(decision, result=Result.ENDED)

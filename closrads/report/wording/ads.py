@@ -58,7 +58,14 @@ AD_UNKNOWN = Kind(
     Who.YOU,
     ("Open the ad, and look whether it is on and shows no problem.",),
 )
+UNPAID = Kind(
+    "orange",
+    "Not running: billing",
+    Who.YOU,
+    ("In Ads Manager, open Billing & payments.", "Complete what Meta asks for there; the ads then run by themselves."),
+)
 _AD_REASONS = (
+    (re.compile(r"^PENDING_BILLING_INFO$"), Said(UNPAID, "does not run, because Meta waits for billing details")),
     (re.compile(r"3390001|lead form", re.IGNORECASE), Said(LOST_FORM, "has lost its lead form")),
     (re.compile(r"^DISAPPROVED\b|disapproved", re.IGNORECASE), Said(REJECTED, "was rejected by Meta")),
     (re.compile(r"nobody can tell by whom"), Said(AD_OFF, "was switched off, and Meta does not say by whom")),
