@@ -137,7 +137,9 @@ def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: C
 
     A run whose approved plan was refused has no success, but nothing has failed that an alarm must call somebody for.
     """
-    plan = planned_report(result, request, settings, clock) if request.notify and result.is_news else None
+    plan = None
+    if request.notify and result.is_news:
+        result, plan = planned_report(result, request, settings, clock)
     if plan is not None and plan.is_due:
         mail, refused = notify(
             result,

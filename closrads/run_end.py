@@ -18,6 +18,7 @@ from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RUN_ID_TIME, RunRecord
 from closrads.domain.settings import Settings
+from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError, LedgerError
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
@@ -25,24 +26,66 @@ from closrads.ledger.leases import Leases
 from closrads.ledger.runs import Runs
 from closrads.observability import log_defect, logger
 from closrads.redaction import redact_all
+from closrads.rollout.recovery import report_open
 
 
-def planned_report(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> ReportPlan:
-    """Return whether the report of a run is due, and what it sums up; due if the ledger cannot be read."""
+def planned_report(
+    result: RunResult, request: RunRequest, settings: Settings, clock: Clock
+) -> tuple[RunResult, ReportPlan]:
+    """Return the result to report, and whether that is due and what it sums up; due if the ledger cannot be read.
+
+    Of a scheduled sync, the result includes the campaigns that have been removed with open changes.
+    """
+    table = Table(settings.ledger_table, clock)
+    earlier: dict[str, SyncReport] = {}
     try:
         if result.action is Action.RECHECK and not result.dry_run:
-            return _planned_recheck(result, Ledger(Table(settings.ledger_table, clock)), clock)
+            return result, _planned_recheck(result, Ledger(table), clock)
         if request.scheduled is None or not request.follows_schedule:
-            return ReportPlan()
+            return result, ReportPlan()
         since = looks_back_to(request.scheduled, settings.timezone)
         recorded = RunResult.from_json(redact_all(result.to_json()))
-        runs = Runs(Table(settings.ledger_table, clock)).newest(f"{since:{RUN_ID_TIME}}")
-        return plan_report(recorded, request.scheduled, _in_time(runs, clock), settings.timezone)
+        runs = _with_campaigns(_in_time(Runs(table).newest(f"{since:{RUN_ID_TIME}}"), clock), earlier)
+        plan = plan_report(recorded, request.scheduled, runs, settings.timezone)
+        known = {each.slug for each in (*result.campaigns, *settings.campaigns)}
+        removed = [report for slug, report in sorted(earlier.items()) if slug not in known]
+        left = filter(None, (_left_open(report, Ledger(table)) for report in removed))
+        return replace(result, campaigns=(*result.campaigns, *left)), plan
     except ClosradsError as error:
         logger.warning("ledger.runs_unread", extra={"error": str(error)})
     except Exception as error:  # noqa: BLE001 - ads may have changed: a defect must not suppress the report
         log_defect(error)
-    return ReportPlan()
+    return result, ReportPlan()
+
+
+def _with_campaigns(runs: Iterator[RunRecord], found: dict[str, SyncReport]) -> Iterator[RunRecord]:
+    """Yield the runs, and collect the newest report of each campaign."""
+    for run in runs:
+        for report in run.result.campaigns if run.result else ():
+            found.setdefault(report.slug, report)
+        yield run
+
+
+def _left_open(report: SyncReport, ledger: Ledger) -> SyncReport | None:
+    """Return the report of a campaign that has been removed with open changes; None if there are none.
+
+    Without its parameters, no run can finish them.
+    """
+    changes = ledger.open_changes(report.slug)
+    if not changes:
+        return None
+    error = (
+        f"Removed with open changes: put the parameters campaigns/{report.slug}/… back, with `enabled` false, until a "
+        "run has finished these changes; or close them by hand (docs/runbook.md, “rollback_failed”)"
+    )
+    return SyncReport(
+        report.slug,
+        report.campaign_name,
+        dry_run=False,
+        campaign_errors=(error,),
+        recovered=report_open(changes),
+        fb_ad_account_id=report.fb_ad_account_id,
+    )
 
 
 def _planned_recheck(result: RunResult, ledger: Ledger, clock: Clock) -> ReportPlan:

@@ -242,7 +242,8 @@ def _row_end(result: RunResult, campaign: SyncReport) -> str:
     if is_empty(result, campaign):
         return "no active ad set"
     if campaign.campaign_errors:
-        return "stopped" if total else "not updated, its ads run as before"
+        as_before = "" if campaign.still_open else ", its ads run as before"
+        return "stopped" if total else f"not updated{as_before}"
     if campaign.refused:
         return "not updated, its ads run as before"
     if not campaign.count(*Result):

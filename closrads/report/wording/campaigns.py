@@ -39,6 +39,17 @@ _CAMPAIGN_ERRORS = tuple(
             )
         ),
         (
+            "^Removed with open changes",
+            Kind(
+                "red",
+                "Removed with a change unfinished",
+                Who.OPERATOR,
+                (FORWARD,),
+                "CLOSRADS can neither finish nor undo the change.",
+            ),
+            "was removed from CLOSRADS with a change unfinished",
+        ),
+        (
             "^Nothing is known",
             Kind(
                 "red",

@@ -1,0 +1,74 @@
+"""A campaign whose parameters were deleted while a change of it was open: no run can finish it, and none is silent."""
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from closrads import config
+from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH
+from sandbox.meta import faults
+from tests.ledger_world import ledger, result_of
+from tests.world import LIVE, MORTGAGE_1, START, World
+
+NAMES = ("closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids")
+
+
+def day(number: int) -> dict[str, Any]:
+    """Return the event of the daily run so many days later."""
+    return {**LIVE, "scheduled": (START + timedelta(days=number)).isoformat()}
+
+
+@pytest.fixture
+def adset(world: World) -> str:
+    """Return an ad set whose rollback has failed, of a campaign that was removed since; another one is well."""
+    world.campaign("FL", slug="truckers", meta_campaigns=(MORTGAGE_1,))
+    world.adset("Rig", "FL", campaign=MORTGAGE_1)
+    world.campaign("FL")
+    adset = world.adset("Broad")
+    world.meta.fail(faults.PERMISSION_MISSING, on="POST ad", times=None)
+    assert not result_of(world, day(0))["success"]
+    for name in NAMES:
+        world.sandbox.aws.service("ssm").delete_parameter(Name=f"{PARAMETER_PATH}/campaigns/veterans/{name}")
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+    world.time.next_day()
+    return adset
+
+
+def test_it_stands_in_each_daily_report(world: World, adset: str) -> None:
+    """Until somebody has put the campaign back, or closed the change by hand."""
+    for number in (1, 2, 3):
+        result = result_of(world, day(number))
+
+        (removed,) = (each for each in result["campaigns"] if each["slug"] == "veterans")
+        assert (removed["success"], result["success"]) == (False, False)
+        mail = world.sandbox.aws.mails[-1]
+        assert "NOT RESTORED" in mail.subject
+        assert "Veterans was removed from CLOSRADS with a change unfinished" in mail.text
+        assert f"selected_adset_ids={adset}" in mail.text
+        assert "its ads run as before" not in mail.text
+        world.time.next_day()
+
+
+def test_once_it_is_closed_no_more_is_said(world: World, adset: str) -> None:
+    """As the runbook says how."""
+    (change,) = ledger(world).open_changes("veterans")
+    key = {"pk": {"S": "CAMPAIGN#veterans"}, "sk": {"S": f"CHANGE#{change.run_id}#{adset}"}}
+    world.sandbox.aws.service("dynamodb").delete_item(TableName=LEDGER_TABLE, Key=key)
+
+    result = result_of(world, day(1))
+
+    assert [each["slug"] for each in result["campaigns"]] == ["truckers"]
+    assert result["success"]
+
+
+def test_a_ledger_that_cannot_tell_is_no_failure(world: World, adset: str, log: StringIO) -> None:
+    """The report leaves nevertheless."""
+    assert adset
+    world.sandbox.aws.fail("dynamodb", "GetItem", "InternalServerError", times=None, skip=1)
+
+    result = result_of(world, day(1))
+
+    assert ([each["slug"] for each in result["campaigns"]], result["mail"]) == (["truckers"], "sent")
+    assert "ledger.runs_unread" in log.getvalue()
