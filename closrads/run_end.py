@@ -47,9 +47,9 @@ def planned_report(
         recorded = RunResult.from_json(redact_all(result.to_json()))
         runs = _with_campaigns(_in_time(Runs(table).newest(f"{since:{RUN_ID_TIME}}"), clock), earlier)
         plan = plan_report(recorded, request.scheduled, runs, settings.timezone)
-        known = {each.slug for each in (*result.campaigns, *settings.campaigns)}
+        known = {report.slug for report in result.campaigns} | {each.slug for each in settings.campaigns}
         removed = [report for slug, report in sorted(earlier.items()) if slug not in known]
-        left = filter(None, (_left_open(report, Ledger(table)) for report in removed))
+        left = [each for each in (_left_open(report, Ledger(table)) for report in removed) if each is not None]
         return replace(result, campaigns=(*result.campaigns, *left)), plan
     except ClosradsError as error:
         logger.warning("ledger.runs_unread", extra={"error": str(error)})

@@ -51,9 +51,9 @@ from closrads.report.wording.earlier_runs import (
     OLD_RESTORE_FAILED,
     OPEN,
     RECOVERED,
-    RECOVERY_TEXTS,
     STILL_OPEN,
-    STILL_OPEN_TEXT,
+    recovery_text,
+    with_one_off,
 )
 from closrads.report.wording.kinds import Kind, Who
 from closrads.report.wording.phrases import day_and_time, day_of, in_the_past, of_several
@@ -204,7 +204,7 @@ def _of_recovery(result: RunResult, campaign: SyncReport, recovery: Recovery) ->
     item = Item(line(campaign.campaign_name), "ad set", OLD_RESTORE_FAILED, (adset_link(campaign, recovery),))
     if recovery.state is ChangeState.ROLLBACK_FAILED:
         return Finding(RESTORE_FAILED, item)
-    text = _left_by(result, recovery.drift) or RECOVERY_TEXTS.get(recovery.state, STILL_OPEN_TEXT)
+    text = _left_by(result, recovery.drift) or recovery_text(recovery.state, recovery.issues)
     kind = RECOVERED if not recovery.state.is_open else OPEN if result.dry_run else STILL_OPEN
     return Finding(kind, Item(item.campaign, item.noun, text, item.links))
 
@@ -236,7 +236,8 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
         )
         text = f"{text}: {issues}"
     of = [ad_link(campaign, each.name, each.id, "") for each in ads.values() if said.kind.who is Who.YOU]
-    yield Finding(said.kind, Item(name, "ad set", text, (link,), detail=detail, ads=tuple(of)))
+    kind = replace(said.kind, note=with_one_off(said.kind.note, adset.issues))
+    yield Finding(kind, Item(name, "ad set", text, (link,), detail=detail, ads=tuple(of)))
 
 
 def _left_by(result: RunResult, drift: Drift | None) -> str:

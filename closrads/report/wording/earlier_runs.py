@@ -1,5 +1,8 @@
 """What is said of earlier runs: what they left open, and what they changed."""
 
+import re
+from collections.abc import Sequence
+
 from closrads.domain.changes import ChangeState
 from closrads.report.wording.kinds import Kind, Who
 
@@ -14,12 +17,30 @@ OPEN = Kind(
     "orange", "Unfinished since an earlier run", Who.NOBODY, (), "The next live run first finishes or undoes that."
 )
 RECOVERED = Kind("orange", "Finished for an earlier run", Who.NOBODY)
-RECOVERY_TEXTS = {
+_RECOVERY_TEXTS = {
     ChangeState.VERIFIED: "was finished, and its ads are healthy",
     ChangeState.ROLLED_BACK: "was put back as before, and its ads are healthy",
     ChangeState.SUPERSEDED: "was changed by somebody else since, and was left like that",
     ChangeState.NOT_WRITTEN: "had not been changed",
 }
-STILL_OPEN_TEXT = "could neither be finished nor undone yet"
+_ONE_OFF = re.compile("nobody can tell by whom|all other ads are healthy")
+_NEVER_TOOK_EFFECT = re.compile("never took effect")
 OLD_RESTORE_FAILED = "could not be put back as before, since an earlier run"
 CHANGED_BEFORE = Kind("grey", "Changed since the last daily report", Who.NOBODY)
+
+
+def recovery_text(state: ChangeState, issues: Sequence[str]) -> str:
+    """Return what has become of a change that an earlier run left open."""
+    if any(map(_NEVER_TOOK_EFFECT.search, issues)):
+        return "had not been changed, and has an ad with a problem that came from something else"
+    return with_one_off(_RECOVERY_TEXTS.get(state, "could neither be finished nor undone yet"), issues)
+
+
+def with_one_off(text: str, issues: Sequence[str]) -> str:
+    """Return a text that calls ads healthy, but none that is off for a reason that nobody knows."""
+    is_off = any(map(_ONE_OFF.search, issues))
+    return re.sub("(the|its) ads are healthy", _others, text) if is_off else text
+
+
+def _others(found: re.Match[str]) -> str:
+    return f"{'all' if found[1] == 'the' else 'its'} other ads are healthy"
