@@ -97,9 +97,7 @@ class InProcessServer(Server):
         silence = reply.after + (reply.seconds if reply.delivery is Delivery.STALLED else 0)
         if silence >= patience or reply.delivery in _ENDLESS:
             self._wait(patience)
-            timed_out = ReadTimeoutError(
-                self._pool(), request.path_url, f"Read timed out. (read timeout={patience})"
-            )
+            timed_out = ReadTimeoutError(self._pool(), request.path_url, f"Read timed out. (read timeout={patience})")
             raise requests.ReadTimeout(timed_out, request=request)
         self._wait(silence)
         if reply.delivery in {Delivery.STALLED, Delivery.DROPPED}:

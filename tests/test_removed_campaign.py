@@ -4,10 +4,11 @@ from datetime import timedelta
 from io import StringIO
 from typing import Any
 
+import boto3
 import pytest
 
 from closrads import config
-from sandbox.aws import LEDGER_TABLE, PARAMETER_PATH
+from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import faults
 from tests.ledger_world import ledger, result_of
 from tests.world import LIVE, MORTGAGE_1, START, World
@@ -29,8 +30,7 @@ def adset(world: World) -> str:
     adset = world.adset("Broad")
     world.meta.fail(faults.PERMISSION_MISSING, on="POST ad", times=None)
     assert not result_of(world, day(0))["success"]
-    for name in NAMES:
-        world.sandbox.aws.service("ssm").delete_parameter(Name=f"{PARAMETER_PATH}/campaigns/veterans/{name}")
+    world.sandbox.aws.delete_parameters(*(f"campaigns/veterans/{name}" for name in NAMES))
     config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
     world.time.next_day()
     return adset
@@ -55,7 +55,7 @@ def test_once_it_is_closed_no_more_is_said(world: World, adset: str) -> None:
     """As the runbook says how."""
     (change,) = ledger(world).open_changes("veterans")
     key = {"pk": {"S": "CAMPAIGN#veterans"}, "sk": {"S": f"CHANGE#{change.run_id}#{adset}"}}
-    world.sandbox.aws.service("dynamodb").delete_item(TableName=LEDGER_TABLE, Key=key)
+    boto3.client("dynamodb").delete_item(TableName=LEDGER_TABLE, Key=key)
 
     result = result_of(world, day(1))
 
