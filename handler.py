@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from closrads import config, notifier
-from closrads.clock import Clock
+from closrads.clock import MAX_RUN_SECONDS, Clock
 from closrads.config import load_settings
 from closrads.domain.metrics import PUSH_RECEIVED, run_metrics
 from closrads.domain.pushes import parse_messages
@@ -21,10 +21,11 @@ from closrads.fleet import close_run, open_run, run_campaign
 from closrads.ledger import dynamodb
 from closrads.notifier import notify, notify_of_failure
 from closrads.observability import begin_invocation, emit_metrics, log_defect, logger
+from closrads.orchestration.approval import with_options_of_plan
 from closrads.push_recheck import recheck_pushed
 from closrads.redaction import redact_all
 from closrads.run_end import end_run, planned_report
-from closrads.sync import MAX_RUN_SECONDS, run_sync, with_options_of_plan
+from closrads.sync import run_sync
 
 if config.starts_in_lambda():  # Lambda gives a function a full CPU only while it initializes
     for _client in (config, dynamodb, notifier):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+MAX_RUN_SECONDS = 900.0
+"""Maximum duration of an invocation (Lambda Developer Guide, "Quotas")."""
 REPORT_SECONDS = 5.0
 """Last seconds of an invocation, into which no single call may extend: they are reserved for the report."""
 MIN_TIMEOUT_SECONDS = 1.0

@@ -31,18 +31,13 @@ from closrads.ledger.runs import Runs
 from closrads.meta.graph import API_VERSION
 from closrads.meta.versions import days_left
 from closrads.observability import emit_metrics, logger
+from closrads.orchestration.context import Completed, Run
+from closrads.orchestration.execution import WITHOUT_REASON_SECONDS
+from closrads.orchestration.leasing import lease_until, release
+from closrads.orchestration.recheck import changes_to_recheck
+from closrads.orchestration.undo import refuse_undo_while_paused
 from closrads.rollout.recovery import outcome_of
-from closrads.sync import (
-    WITHOUT_REASON_SECONDS,
-    Completed,
-    Run,
-    _sync_campaign,
-    changes_to_recheck,
-    chosen_campaigns,
-    refuse_undo_while_paused,
-    release,
-    reports_with_drift,
-)
+from closrads.sync import _sync_campaign, chosen_campaigns, reports_with_drift
 
 GOES_ON_FOR = timedelta(hours=4)
 """Time after the opening of a run during which deferred ad sets are resumed; later ones are left to the next run."""
@@ -109,7 +104,7 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
         return _work_on(slug, opened, run)
     invocation = _invocation()
     try:
-        busy = run.leases.acquire([slug], run_id, run.lease_until(), opened.request.action, invocation)
+        busy = run.leases.acquire([slug], run_id, lease_until(clock), opened.request.action, invocation)
     except LedgerError:
         release([slug], run, invocation)  # it may have been acquired, and would block others until it expires
         raise
@@ -149,7 +144,7 @@ def close_run(
             f"Run {run_id} was to be closed {MAX_TRIES} times, and the function died each time: its log says why. "
             f"What became of each ad set stands in the ledger: python -m closrads history --run {run_id}"
         )
-    if others_until := run.runs.claim_end(run_id, run.lease_until(), _invocation()):
+    if others_until := run.runs.claim_end(run_id, lease_until(clock), _invocation()):
         rest = math.ceil((others_until - clock.now()).total_seconds())
         return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
     result = finish(_gather(opened, by_slug, settings, clock.now()), opened.request)

@@ -122,7 +122,7 @@ class TestEntrance:
             "closrads.domain.metrics", "closrads.domain.pushes", "closrads.domain.request",
             "closrads.domain.results", "closrads.domain.runs",
             "closrads.domain.settings", "closrads.fleet", "closrads.notifier", "closrads.observability",
-            "closrads.push_recheck", "closrads.redaction", "closrads.run_end",
+            "closrads.orchestration.approval", "closrads.push_recheck", "closrads.redaction", "closrads.run_end",
             "closrads.sync",
         }  # fmt: skip
 

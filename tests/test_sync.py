@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from closrads import config
 from closrads.domain.changes import ChangeState
 from closrads.errors import SyncFailed
 from closrads.rollout import change_run
@@ -14,7 +13,6 @@ from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Effect, Operation, faults, oddities
 from sandbox.meta import targeting as sandbox_targeting
 from sandbox.server import Reply
-from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import later, ledger, left_behind, result_of
 from tests.world import LIVE, MORTGAGE_1, MORTGAGE_2, START, VETERANS, World
 
@@ -280,21 +278,6 @@ class TestLooking:
         assert world.time.waits == []
         assert world.sandbox.aws.mails[-1].subject == "[DRY RUN] ✓ 1 would be updated · Mon 4 May"
 
-    def test_validate_lets_meta_judge_and_changes_nothing(self, world: World) -> None:
-        """Each change is sent for validation; a refusal is reported as the failure it would be."""
-        world.campaign("FL")
-        good, bad = world.adset("Good"), world.adset("Bad")
-        world.meta.fail(faults.INTEREST_RETIRED, on=lambda operation: operation.object_id == bad)
-
-        with pytest.raises(SyncFailed, match="Bad"):
-            world.run({"validate": True})
-
-        assert world.meta.writes == []
-        assert {world.meta.states(adset) == {"TX"} for adset in (good, bad)} == {True}
-        posts = [operation for operation in world.meta.operations if operation.method == "POST"]
-        assert all(json.loads(operation.params["execution_options"]) == ["validate_only"] for operation in posts)
-        assert "Good" in last_report(world)
-
     def test_only_the_named_campaigns_run(self, world: World) -> None:
         """A resync of one campaign leaves the others in peace."""
         world.campaign("FL")
@@ -383,26 +366,6 @@ class TestLeftAlone:
         assert results(answer) == {"One": "updated", "Two": "deferred", "Three": "deferred"}
         assert "Too little time" in last_report(world)
         assert answer["success"]
-
-    @pytest.mark.parametrize("can_read_log", [True, False])
-    def test_an_ad_that_went_off_is_told_although_there_is_no_time_for_a_rollback(
-        self, world: World, *, can_read_log: bool
-    ) -> None:
-        """Its ad set has the wanted states, but it is not as it should be: the update may have broken the ad."""
-        world.campaign("FL")
-        adset = world.adset()
-        world.run(LIVE)
-        later(world, 3_600)
-        world.meta.meta_pauses(world.meta.ads_of(adset)[0].id, with_issue=False)
-        world.time.deadline = world.time.seconds() + 14
-        if not can_read_log:
-            world.meta.fail(faults.PERMISSION_MISSING, on="GET activities", times=None)
-
-        answer = world.run(LIVE)
-
-        assert results(answer) == {"Broad": "skipped_preflight" if can_read_log else "unchanged"}
-        assert bool(answer["unexplained"]) is not can_read_log
-        assert "1 ad needs you: Broad: ad 1" in last_report(world)
 
 
 class TestRollback:
@@ -798,34 +761,6 @@ class TestTrouble:
 
         assert "One" in failed(world)
         assert (world.meta.states(one), world.meta.states(two)) == ({"TX"}, {"FL"})
-
-    def test_a_throttle_that_lasts_defers_the_rest(self, world: World) -> None:
-        """Quota that does not come back in time is no error: nothing is half done, the next run goes on."""
-        world.campaign("FL")
-        world.adset("One")
-        world.adset("Two")
-        world.meta.fail(faults.throttled_use_case(minutes=60), on="POST adset", times=None)
-
-        answer = world.run(LIVE)
-
-        assert results(answer) == {"One": "deferred", "Two": "deferred"}
-        assert answer["success"]
-        assert world.meta.writes == []
-        assert world.time.waits == []
-
-    def test_one_that_never_fits_into_the_quota_does_not_hide_when_to_go_on(self, world: World) -> None:
-        """It was not reached, for another came first and had to wait: that one is gone on with after the wait."""
-        world.campaign("FL")
-        world.meta.add_account("act_111", "limited")
-        world.adset("Never", ads=10)
-        ledger(world).record_deferred("veterans", [world.adset("First")])
-        world.meta.spend("act_111", 50)
-        workflow = Workflow(world)
-
-        workflow.run(OPEN)
-
-        assert workflow.waits == [300]
-        assert world.meta.states(world.meta.campaigns[VETERANS].adsets[1].id) == {"FL"}
 
     def test_a_stated_regain_time_is_waited_for(self, world: World) -> None:
         """Five minutes fit into the invocation, so the run waits and goes on."""
@@ -1333,17 +1268,6 @@ class TestOtherAccount:
         assert "act_222" in failed(world)
         assert world.meta.writes == []
 
-    def test_an_undo_is_refused_as_well(self, world: World) -> None:
-        """It writes like any other run."""
-        world.campaign("FL")
-        adset = world.adset()
-        world.run(LIVE)
-        world.put({"campaigns/veterans/fb_ad_account_id": "act_222"})
-        config._parameter_store.cache_clear()
-
-        assert "fb_ad_account_id" in failed(world, {"action": "undo", "dry_run": False})
-        assert world.meta.states(adset) == {"FL"}
-
 
 class TestRegionNames:
     """Meta shows a region key under another name than our table (kai-cmo-harness #48)."""
@@ -1375,16 +1299,6 @@ class TestRegionNames:
 
         assert results(world.run({}))["First"] == "needs_attention"
         assert "should be OH" in last_report(world)
-
-    def test_an_undo_takes_it_away(self, world: World) -> None:
-        """The way back is never barred by what is there now."""
-        world.campaign("OH")
-        adset = world.adset()
-        world.run(LIVE)
-        world.meta.read_oddity = oddities.wrong_region_name("OH", "North Dakota")
-
-        assert results(world.run({"action": "undo", "dry_run": False})) == {"Broad": "updated"}
-        assert world.meta.states(adset) == {"TX"}
 
     def test_a_run_that_died_before_it_looked_is_put_back_by_the_next(self, world: World) -> None:
         """A recovery reads the names as well."""

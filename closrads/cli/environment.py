@@ -16,9 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from closrads.cli import completion
 from closrads.cli.terminal import SET_CREDENTIALS, CommandError, UsageError
-from closrads.clock import Clock
+from closrads.clock import MAX_RUN_SECONDS, Clock
 from closrads.ledger.dynamodb import Table, be_patient
-from closrads.sync import MAX_RUN_SECONDS
 
 AWS_CLIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
 CALL_SECONDS = 30.0

@@ -43,8 +43,9 @@ from closrads.domain.results import RunResult
 from closrads.domain.settings import Settings
 from closrads.errors import LedgerError, SyncFailed
 from closrads.ledger.runs import Runs
+from closrads.orchestration.approval import with_options_of_plan
+from closrads.orchestration.undo import refuse_undo_while_paused
 from closrads.redaction import one_line
-from closrads.sync import refuse_undo_while_paused, with_options_of_plan
 
 LOGS = ROOT / "build/log" if (ROOT / "pyproject.toml").is_file() else Path(get_app_dir("closrads")) / "log"
 """In the checkout, or in the user's folder of the installed commands."""

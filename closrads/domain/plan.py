@@ -11,7 +11,8 @@ from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.damping import damped
 from closrads.domain.health import unpaid_ads
 from closrads.domain.opt_out import matching_pattern
-from closrads.domain.settings import Limits
+from closrads.domain.settings import CampaignConfig, Limits
+from closrads.domain.sync_report import SyncReport
 from closrads.domain.targeting import (
     category_conflicts,
     geo_conflicts,
@@ -21,7 +22,7 @@ from closrads.domain.targeting import (
     regions_besides,
     states,
 )
-from closrads.errors import CHECK_REGIONS, PlanRefusedError
+from closrads.errors import CHECK_REGIONS, ConfigError, PlanRefusedError
 from closrads.state_mapper import Region
 
 MIN_STATES_FOR_PERCENTAGE = 10
@@ -271,6 +272,43 @@ def hold(decisions: Sequence[Decision], still_open: Collection[str]) -> tuple[De
         else decision
         for decision in decisions
     )
+
+
+def refuse_no_states(report: SyncReport, limits: Limits) -> None:
+    """Refuse to follow a demand that leaves no state to target.
+
+    Raises
+    ------
+    PlanRefusedError
+        Says what there is instead.
+    """
+    if report.active_states:
+        return
+    if few := report.below_min_demand:
+        raise PlanRefusedError(
+            f"No state has the {limits.min_demand} leads that limits/min_demand asks for, only fewer "
+            f"({', '.join(few)}). If that is right, lower the limit; if not, ask CLOSRTECH"
+        )
+    raise PlanRefusedError(f"Meta has no region for any state with demand ({', '.join(report.unmapped_states)})")
+
+
+def refuse_other_account(campaign: CampaignConfig, adsets: Iterable[AdSetSnapshot]) -> None:
+    """Refuse ad sets of another ad account: its quota and its activity log are not the ones that a run looks at.
+
+    Raises
+    ------
+    ConfigError
+        Names the ad account, and the parameters to check.
+    """
+    parameters = f"campaigns/{campaign.slug}"
+    for adset in adsets:
+        if adset.account_id and f"act_{adset.account_id}" != campaign.fb_ad_account_id:
+            said = (
+                f"is {campaign.fb_ad_account_id}, but “{adset.name}” ({adset.id}) of Meta campaign "
+                f"{adset.meta_campaign_id} belongs to act_{adset.account_id}. Nothing was changed: correct it, or "
+                f"{parameters}/fb_campaign_ids"
+            )
+            raise ConfigError([f"{parameters}/fb_ad_account_id: {said}"])
 
 
 def refuse_implausible(decisions: Sequence[Decision], limits: Limits, force: Collection[str]) -> None:

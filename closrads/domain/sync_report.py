@@ -176,6 +176,11 @@ class SyncReport:
         return tuple(recovery for recovery in self.recovered if recovery.state.is_open)
 
     @property
+    def ids_still_open(self) -> frozenset[str]:
+        """The ids of the ad sets of those changes."""
+        return frozenset(change.id for change in self.still_open)
+
+    @property
     def drifts(self) -> tuple[tuple[AdSetResult | Recovery, Drift], ...]:
         """The ad sets and earlier changes with drift, each with its drift."""
         everything: tuple[AdSetResult | Recovery, ...] = (*self.adsets, *self.recovered)

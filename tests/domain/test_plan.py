@@ -21,13 +21,17 @@ from closrads.domain.plan import (
     missing_and_extra,
     prioritize,
     refuse_implausible,
+    refuse_no_states,
+    refuse_other_account,
     remaining,
     states_before,
     with_gaps,
 )
-from closrads.domain.settings import Limits
+from closrads.domain.settings import CampaignConfig, Limits
+from closrads.domain.sync_report import SyncReport
 from closrads.domain.targeting import region_keys
-from closrads.errors import CHECK_REGIONS, PlanRefusedError
+from closrads.errors import CHECK_REGIONS, ConfigError, PlanRefusedError
+from closrads.redaction import Secret
 from closrads.state_mapper import build_fb_regions, fb_region_to_usps
 
 ALL_CODES = [fb_region_to_usps(str(key)) for key in range(3843, 3894)]
@@ -508,6 +512,48 @@ class TestRefusal:
     def test_no_ad_sets_no_refusal(self) -> None:
         """A campaign without ad sets is a quiet one."""
         refuse_implausible([], Limits(), ())
+
+
+class TestNoStates:
+    """A demand that leaves nothing to target."""
+
+    def test_any_state_is_enough(self) -> None:
+        """However many others count for nothing."""
+        refuse_no_states(
+            SyncReport("vets", "Vets", dry_run=False, active_states=("FL",), below_min_demand=("TX",)), Limits()
+        )
+
+    def test_too_few_leads_in_each(self) -> None:
+        """The refusal names the limit and the states, for the limit may be wrong."""
+        report = SyncReport("vets", "Vets", dry_run=False, below_min_demand=("FL", "TX"), unmapped_states=("ZZ",))
+
+        with pytest.raises(PlanRefusedError, match=r"the 7 leads that limits/min_demand asks for.*\(FL, TX\)"):
+            refuse_no_states(report, Limits(min_demand=7))
+
+    def test_states_that_meta_does_not_know(self) -> None:
+        """The refusal names them."""
+        report = SyncReport("vets", "Vets", dry_run=False, unmapped_states=("PR", "ZZ"))
+
+        with pytest.raises(PlanRefusedError, match=r"\(PR, ZZ\)"):
+            refuse_no_states(report, Limits())
+
+
+class TestOtherAccount:
+    """Ad sets are changed with the quota and the log of the ad account that the parameters name."""
+
+    campaign = CampaignConfig("Vets", "vets", "VND_VETERANS_LEADS", Secret("fake-token"), "act_111", ("900",))
+
+    @pytest.mark.parametrize("account", ["111", ""])
+    def test_its_own_are_not_refused(self, account: str) -> None:
+        """Nor those of which Meta does not say whose they are."""
+        refuse_other_account(self.campaign, [adset(["TX"], account_id=account)])
+
+    def test_one_of_another_is_enough(self) -> None:
+        """The refusal names both accounts and the parameters."""
+        adsets = [adset(["TX"], account_id="111"), adset(["TX"], adset_id="2", account_id="222")]
+
+        with pytest.raises(ConfigError, match=r"campaigns/vets/fb_ad_account_id: is act_111.*\(2\).*act_222"):
+            refuse_other_account(self.campaign, adsets)
 
 
 @given(st.integers(0, 6), st.integers(1, 4))

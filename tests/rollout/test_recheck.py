@@ -400,17 +400,6 @@ class TestBrokenAgain:
         assert statuses(world, adset) == ["ACTIVE"] * 2
 
 
-def test_ads_that_broke_are_restored_before_anything_else_is_asked(world: World) -> None:
-    """When the token ends can wait."""
-    _, (adset,) = updated(world, Breakage.late(600))
-
-    assert one_adset(world.run(RECHECK))["result"] == "reverted"
-
-    calls = [(call.method, call.path) for call in world.meta.operations]
-    assert calls[-1] == ("GET", "debug_token")
-    assert ("POST", adset) in calls
-
-
 class TestQuiet:
     """Nothing is wrong, or nothing is to be done about it."""
 
@@ -568,72 +557,6 @@ class TestQuiet:
 
         assert (one_adset(result)["result"], world.meta.writes) == ("deferred", [])
         assert "Too little time" in world.sandbox.aws.mails[-1].text
-
-
-class TestTheTokensEnd:
-    """Once a day a recheck asks Meta when the token ends; the next report and a metric say so."""
-
-    @pytest.fixture(autouse=True)
-    def a_quiet_campaign(self, world: World) -> None:
-        """There is nothing to look at."""
-        world.campaign("TX")
-        world.adset()
-
-    def asked(self, world: World) -> int:
-        """Return how often Meta was asked."""
-        return sum(call.path == "debug_token" for call in world.meta.operations)
-
-    @pytest.mark.parametrize("field", ["token_expires_at", "token_data_access_expires_at"])
-    def test_it_is_asked_for_once_a_day_and_told_until_it_is_over(self, world: World, field: str) -> None:
-        """The report of the daily run needs no call of its own."""
-        setattr(world.meta, field, int(world.meta.now() + timedelta(days=13, hours=1).total_seconds()))
-        for _ in range(3):
-            assert world.run(RECHECK)["mail"] == "not_asked"
-            later(world, HALF_AN_HOUR)
-
-        assert self.asked(world) == 1
-        (campaign,) = world.run(LIVE)["campaigns"]
-        assert self.asked(world) == 1
-        assert campaign["token_ends"] == "2026-05-17"
-        assert "An access token of Meta ends in 13 days" in world.sandbox.aws.mails[-1].text
-        world.time.next_day()
-        setattr(world.meta, field, 0)
-        world.run(RECHECK)
-        (campaign,) = world.run(LIVE)["campaigns"]
-
-        assert (self.asked(world), campaign["token_ends"]) == (2, "")
-        assert "access token" not in world.sandbox.aws.mails[-1].text
-
-    def test_a_token_that_meta_refuses_has_ended(self, world: World) -> None:
-        """A recheck with nothing to look at sees it hours before the daily run does."""
-        world.meta.dead_tokens[world.meta.token] = faults.TOKEN_EXPIRED
-
-        (campaign,) = world.run(RECHECK)["campaigns"]
-
-        assert campaign["token_ends"] == f"{START:%Y-%m-%d}"
-
-    def test_an_app_that_does_not_let_it_be_inspected(self, world: World) -> None:
-        """Nothing is known then, and nothing is wrong."""
-        world.meta.fail(faults.PERMISSION_MISSING, on="GET debug_token", times=None)
-
-        result = world.run(RECHECK)
-
-        assert (result["success"], result["campaigns"][0]["token_ends"]) == (True, "")
-
-    def test_what_is_known_is_not_forgotten_because_meta_does_not_answer(self, world: World) -> None:
-        """An outage at the moment of the question must not end the warning."""
-        world.meta.token_expires_at = int(world.meta.now() + timedelta(days=3).total_seconds())
-        world.run(RECHECK)
-        world.time.next_day()
-        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET debug_token", times=None)
-
-        assert world.run(RECHECK)["campaigns"][0]["token_ends"] == "2026-05-07"
-
-    def test_a_time_beyond_the_calendar_never_comes(self, world: World) -> None:
-        """And costs nobody a recheck."""
-        world.meta.token_expires_at = 10**15
-
-        assert world.run(RECHECK)["campaigns"][0]["token_ends"] == ""
 
 
 class TestDryRun:

@@ -7,7 +7,7 @@ import requests
 
 from closrads.cli.doctor.findings import Finding, failed, ok, warning
 from closrads.clock import Clock
-from closrads.sync import LEASE_MARGIN
+from closrads.orchestration.leasing import LEASE_MARGIN
 
 
 def check_clock(url: str, clock: Clock) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from closrads import config
 from closrads.domain.changes import ChangeState, RevertStreak
 from closrads.domain.request import Action
 from closrads.errors import SyncFailed
-from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
+from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults, oddities
 from tests.ledger_world import (
     EARLIER,
     UNDO,
@@ -199,6 +199,14 @@ class TestUndo:
 
         assert becomes_of(world, UNDO) == {"Audience": "updated"}
         assert world.meta.states(adset) == set()
+
+    def test_a_key_that_meta_shows_under_another_name(self, world: World) -> None:
+        """The way back is never barred by what is there now."""
+        _, (adset,) = updated(world, demand="OH")
+        world.meta.read_oddity = oddities.wrong_region_name("OH", "North Dakota")
+
+        assert one_adset(world.run(UNDO))["result"] == "updated"
+        assert world.meta.states(adset) == {"TX"}
 
 
 class TestTheLastSyncChangedNothing:
@@ -533,6 +541,16 @@ class TestRefusals:
         with pytest.raises(SyncFailed, match="nothing to undo"):
             world.run(UNDO)
         assert world.meta.operations == []
+
+    def test_ad_sets_of_another_account(self, world: World) -> None:
+        """It writes like any other run."""
+        _, (adset,) = updated(world)
+        world.put({"campaigns/veterans/fb_ad_account_id": "act_222"})
+        config._parameter_store.cache_clear()
+
+        with pytest.raises(SyncFailed, match="fb_ad_account_id"):
+            world.run(UNDO)
+        assert world.meta.states(adset) == {"FL"}
 
     @pytest.mark.parametrize("event", [{"action": "undo"}, {"action": "undo", "dry_run": True}])
     def test_a_dry_run_says_what_would_go_back_and_writes_nothing(self, world: World, event: dict[str, Any]) -> None:

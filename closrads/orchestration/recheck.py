@@ -1,0 +1,120 @@
+"""Recheck: changes whose ads have broken since are rolled back, as an action of its own and before new changes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from closrads.domain.adset_results import AdSetResult, Result
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, recheck_since
+from closrads.domain.mail_policy import failures_of
+from closrads.domain.sync_report import SyncReport
+from closrads.domain.targeting import reaches_beyond_states
+from closrads.errors import LedgerError, PlanRefusedError
+from closrads.meta.tokens import read_token_end
+from closrads.observability import logger
+from closrads.orchestration.context import CampaignContext, Completed, Run
+from closrads.orchestration.execution import with_next_try
+from closrads.rollout import recovery
+
+
+def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> Iterator[SyncReport]:
+    """Recheck the changes of the requested run, or those of the last day that are in effect."""
+    campaign, run, job = context.campaign, context.run, context.job
+    began = run.clock.now()
+    last = run.ledger.last_recheck(job.campaign)
+    found = changes_to_recheck(run, job.campaign, last)
+    report = replace(report, about_run=run.request.run_id or max((change.run_id for change in found), default=""))
+    yield report
+    skipped = {*report.ids_still_open, *done.completed}
+    changes = [
+        change
+        for change in found
+        if not (change.state.is_open or change.state is ChangeState.NOT_WRITTEN) and change.before.id not in skipped
+    ]
+    previous = job.ledger.previous_outcomes(job.campaign) if changes else PreviousOutcomes({})
+    report = replace(report, unexplained=previous.unexplained)
+    wave_size, dry_run = campaign.limits.wave_size, run.request.dry_run
+    results = recovery.recheck(job, changes, wave_size, previous.reported_pauses, dry_run=dry_run)
+    report = replace(report, adsets=(*done.completed.values(), *results))
+    report = with_next_try(job, report, {change.before.id: change.before for change in changes})
+    is_recorded = not dry_run and not run.request.run_id
+    token_ends = last.token_ends if last else None
+    if is_recorded and (last is None or last.at.date() < began.date()):  # once a day is enough
+        token_ends = read_token_end(job.api, campaign.fb_access_token, token_ends)
+    yield replace(report, token_ends=token_ends.isoformat() if token_ends else "")
+    if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
+        reported = last.reported if last and failures_of(report) else None
+        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported))
+
+
+def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequence[Change]:
+    """Return the changes of the requested run, or those of the last day that are in effect.
+
+    Raises
+    ------
+    PlanRefusedError
+        The requested live run does not exist.
+    """
+    if run.request.run_id:
+        return changes_of(run.request.run_id, run, slug)
+    return run.ledger.changes_in_effect(slug, recheck_since(last, run.clock.now()))
+
+
+def changes_of(run_id: str, run: Run, slug: str) -> Sequence[Change]:
+    """Return the changes of a live run of a campaign.
+
+    Raises
+    ------
+    PlanRefusedError
+        There was no such run.
+    """
+    if not run.runs.exists(run_id):
+        raise PlanRefusedError(f"The ledger knows no live run {run_id}: take the id from the foot of a report")
+    return run.ledger.changes_of(slug, run_id)
+
+
+def last_recheck(context: CampaignContext) -> LastRecheck | None:
+    """Return the campaign's last recheck; None in a dry run of another action, which rechecks nothing."""
+    if context.run.request.dry_run or not context.run.settings.ledger_table:
+        return None
+    return context.job.ledger.last_recheck(context.job.campaign)
+
+
+def recheck_first(
+    context: CampaignContext,
+    adsets: Sequence[AdSetSnapshot],
+    last: LastRecheck | None,
+    previous: PreviousOutcomes,
+    done: Completed,
+) -> tuple[dict[str, AdSetResult], PreviousOutcomes]:
+    """Recheck the latest changes before new ones supersede them, and those of earlier invocations of the same run.
+
+    Return the results of the ad sets that were rolled back, or would have been with more time or quota, by id, and the
+    previous outcomes after that.
+    """
+    run, job = context.run, context.job
+    if run.request.dry_run or not run.settings.ledger_table:
+        return {}, previous
+    now = {adset.id: adset for adset in adsets if not adset.flaw}
+    since = recheck_since(last, run.clock.now())
+    changes = [
+        change
+        for change in job.ledger.changes_in_effect(job.campaign, since)
+        if change.before.id in now
+        and not change.state.is_open
+        and (change.run_id != job.run_id or change.before.id in done.completed)
+    ]
+    if not changes:
+        return {}, previous
+    wave_size = context.campaign.limits.wave_size
+    results = recovery.recheck(job, changes, wave_size, previous.reported_pauses, dry_run=False, now=now)
+    restored = {
+        each.id: replace(each, reaches_beyond=reaches_beyond_states(now[each.id].targeting))
+        for each in results
+        if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED, Result.SKIPPED_PREFLIGHT}
+    }
+    try:
+        return restored, job.ledger.previous_outcomes(job.campaign)
+    except LedgerError as error:  # what was put back must be reported, and is not touched again by this run
+        logger.warning("ledger.outcomes_unread", extra={"campaign": job.campaign, "error": str(error)})
+        return restored, previous

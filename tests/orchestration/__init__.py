@@ -1,0 +1,1 @@
+"""The parts of the orchestrator: leasing, approval, recheck, undo."""
