@@ -56,8 +56,8 @@ from closrads.orchestration.leasing import acquire, lease_until, leave_to, left,
 from closrads.orchestration.recheck import last_recheck, recheck, recheck_first
 from closrads.orchestration.undo import refuse_undo_while_paused, undo
 from closrads.redaction import Secret
-from closrads.rollout.change_run import Job
 from closrads.rollout.drift import with_drift
+from closrads.rollout.job import Job
 from closrads.rollout.pauses import follow_up_pauses
 from closrads.rollout.recovery import recover, report_open
 from closrads.rollout.rollout import withhold

@@ -8,7 +8,7 @@ import pytest
 
 from closrads.domain.changes import ChangeState
 from closrads.errors import SyncFailed
-from closrads.rollout import change_run
+from closrads.rollout import steps
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Effect, Operation, faults, oddities
 from sandbox.meta import targeting as sandbox_targeting
@@ -858,7 +858,7 @@ class TestTrouble:
             if operation.kind == "adset" and operation.method == "POST":
                 world.meta.on_request = None
                 world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3847"}]}})
-                monkeypatch.setattr("closrads.rollout.change_run.republish_ads", _defective)
+                monkeypatch.setattr("closrads.rollout.steps.republish_ads", _defective)
 
         world.meta.on_request = person_comes
 
@@ -897,12 +897,12 @@ class TestTrouble:
         """Even a mistake of this package leaves no ad set in between; what it cannot prove it does not claim."""
         world.campaign("FL")
         adset = world.adset()
-        right, calls = getattr(change_run, function), iter(range(1, 1000))
+        right, calls = getattr(steps, function), iter(range(1, 1000))
 
         def defective(*args: Any, **more: Any) -> Any:
             return _defective() if next(calls) < times else right(*args, **more)
 
-        monkeypatch.setattr(change_run, function, defective)
+        monkeypatch.setattr(steps, function, defective)
 
         assert results(result_of(world, LIVE)) == {"Broad": word}
         assert world.meta.states(adset) == {"TX"}
@@ -911,7 +911,7 @@ class TestTrouble:
         """The same, when nobody knows whether the write was made; the next ad set goes on."""
         world.campaign("FL")
         adset = world.adset()
-        monkeypatch.setattr("closrads.rollout.change_run.update_adset_geo", _defective)
+        monkeypatch.setattr("closrads.rollout.forward.update_adset_geo", _defective)
 
         assert results(world.run(LIVE)) == {"Broad": "reverted"}
         assert world.meta.states(adset) == {"TX"}
@@ -982,7 +982,7 @@ class TestTrouble:
         """Nothing hides that an ad set is not as it was."""
         world.campaign("FL")
         world.adset(breakage=Breakage.stubborn())
-        monkeypatch.setattr("closrads.rollout.change_run.rollback_geo", _defective)
+        monkeypatch.setattr("closrads.rollout.back.rollback_geo", _defective)
 
         assert "rollback_failed" in failed(world)
 

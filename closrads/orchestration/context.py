@@ -19,7 +19,7 @@ from closrads.ledger.plans import Plans
 from closrads.ledger.runs import Runs
 from closrads.meta.graph import UsageMeter
 from closrads.meta.rate_limit import AccountQuota
-from closrads.rollout.change_run import Job
+from closrads.rollout.job import Job
 
 CAMPAIGNS_AT_ONCE = 10
 """Maximum number of CLOSRADS campaigns in progress, and of Meta campaigns being read for one of them."""

@@ -10,7 +10,7 @@ from closrads.domain.sync_report import SyncReport
 from closrads.errors import LedgerError
 from closrads.observability import logger
 from closrads.orchestration.context import CampaignContext
-from closrads.rollout.change_run import Job
+from closrads.rollout.job import Job
 
 
 def damped(

@@ -15,7 +15,7 @@ from closrads.errors import LedgerError, PausedError
 from closrads.observability import logger
 from closrads.orchestration.context import CampaignContext, Completed
 from closrads.rollout.budget import points_needed
-from closrads.rollout.change_run import Job
+from closrads.rollout.job import Job
 from closrads.rollout.rollout import Ending, carry_out, validate, withhold
 
 WITHOUT_REASON_SECONDS = 60

@@ -1,18 +1,38 @@
-"""Follow-up of ads that were paused after a change, without an issue and without a known actor."""
+"""Ads that were paused after a change, without an issue and without a known actor: recorded, then followed up."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
 from closrads.domain.health import StatusChange, explained_as_metas, still_unexplained
-from closrads.errors import MetaError
+from closrads.errors import LedgerError, MetaError
 from closrads.facebook_client import Republished, republish_ads
 from closrads.meta.activity_log import read_status_changes
 from closrads.meta.adsets import read_adsets
 from closrads.observability import logger
-from closrads.rollout.change_run import Job
+from closrads.rollout.change_run import ChangeRun
+from closrads.rollout.job import Job
+
+
+def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
+    """Record the ads that were paused by an unknown actor; every report lists them until they are explained.
+
+    They join those of earlier changes: an ad that was off before a change is not among that change's own.
+    """
+    found = [run for run in runs if run.unexplained]
+    if not found:
+        return
+    try:
+        earlier = {each.adset_id: each for each in job.ledger.previous_outcomes(job.campaign).unexplained}
+        for run in found:
+            ads = {finding.ad.id: finding.ad.name for finding in run.unexplained}
+            pause = UnexplainedPause(run.id, run.change.before.name, ads, run.change.prepared_at)
+            job.ledger.keep_unexplained(job.campaign, pause.joining(earlier.get(run.id)))
+    except LedgerError as error:
+        adsets = [run.id for run in found]
+        logger.error("ledger.unexplained_not_kept", extra={"adsets": adsets, "error": str(error)})
 
 
 def follow_up_pauses(

@@ -16,17 +16,12 @@ from closrads.meta.activity_log import read_status_changes
 from closrads.meta.adsets import read_adsets
 from closrads.meta.graph import RESERVED_SECONDS
 from closrads.observability import log_defect, logger
+from closrads.rollout.back import announce_rollback, roll_back
 from closrads.rollout.budget import points_needed, reserve_capacity
-from closrads.rollout.change_run import (
-    RESULTS,
-    ChangeRun,
-    Job,
-    announce_rollback,
-    begin,
-    carry_through,
-    keep_unexplained_pauses,
-    roll_back,
-)
+from closrads.rollout.change_run import RESULTS, ChangeRun, begin
+from closrads.rollout.forward import carry_through
+from closrads.rollout.job import Job
+from closrads.rollout.pauses import keep_unexplained_pauses
 
 LONGEST_INTERVAL = timedelta(hours=4)
 """Maximum time after which ads that broke again, although a rollback had been proven, are repaired once more."""

@@ -21,7 +21,7 @@ from closrads.meta.campaigns import read_audience_controls
 from closrads.meta.error_codes import JsonObject
 from closrads.observability import logger
 from closrads.rollout.budget import points_needed, reserve_capacity
-from closrads.rollout.change_run import Job
+from closrads.rollout.job import Job
 from closrads.rollout.wave import MAX_EQUAL_REFUSALS, Outcome, Reason, apply_wave, common_reason, validate_change
 
 MAX_FAILED_CANARIES = 2

@@ -31,16 +31,11 @@ from closrads.meta.adsets import read_adsets
 from closrads.meta.graph import GraphApi
 from closrads.meta.targeting_write import FRESH_SECONDS
 from closrads.observability import log_defect
-from closrads.rollout.change_run import (
-    RESULTS,
-    WRITES_AT_ONCE,
-    ChangeRun,
-    Job,
-    begin,
-    carry_through,
-    keep_unexplained_pauses,
-    write,
-)
+from closrads.rollout.change_run import RESULTS, ChangeRun, begin
+from closrads.rollout.forward import carry_through, write
+from closrads.rollout.guards import WRITES_AT_ONCE
+from closrads.rollout.job import Job
+from closrads.rollout.pauses import keep_unexplained_pauses
 
 MAX_EQUAL_REFUSALS = 3
 """Ad sets, refused for the same reason that is not specific to them, after which no further one is tried."""

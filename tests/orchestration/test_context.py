@@ -12,7 +12,7 @@ from closrads.domain.settings import CampaignConfig, ClosrtechLogin, Settings
 from closrads.ledger.dynamodb import Table
 from closrads.orchestration.context import CampaignContext, Run
 from closrads.redaction import Secret
-from closrads.rollout.change_run import Job
+from closrads.rollout.job import Job
 from tests.world import World
 
 SECRET = Secret("fake-token")

@@ -20,7 +20,7 @@ from closrads.ledger.dynamodb import Table
 from closrads.meta.graph import UsageMeter
 from closrads.meta.rate_limit import RESERVATION_RETRY_SECONDS
 from closrads.rollout.budget import adsets_per_window, points_needed, reserve_capacity
-from closrads.rollout.change_run import Job
+from closrads.rollout.job import Job
 from closrads.rollout.wave import apply_wave
 from closrads.state_mapper import build_fb_regions
 from sandbox.aws import LEDGER_TABLE

@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 
-from closrads.rollout.change_run import Job
+from closrads.rollout.job import Job
 from sandbox.meta import Ad, faults
 from tests.ledger_world import entries, later, result_of
 from tests.log_lines import logged

@@ -18,8 +18,9 @@ from closrads.errors import LedgerError, SyncFailed
 from closrads.facebook_client import republish_ads
 from closrads.ledger.changes import Ledger
 from closrads.rollout import recovery
+from closrads.rollout.back import REAPPLIED
 from closrads.rollout.budget import Capacity
-from closrads.rollout.change_run import REAPPLIED, Job
+from closrads.rollout.job import Job
 from closrads.rollout.recovery import Course, course_of, is_due, outcome_of
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults

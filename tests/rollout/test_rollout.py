@@ -25,7 +25,8 @@ from closrads.errors import (
 )
 from closrads.meta.graph import GraphApi
 from closrads.rollout import rollout
-from closrads.rollout.change_run import WRITES_AT_ONCE, Job
+from closrads.rollout.guards import WRITES_AT_ONCE
+from closrads.rollout.job import Job
 from closrads.rollout.rollout import Caution, withhold
 from closrads.rollout.wave import Outcome
 from closrads.state_mapper import build_fb_regions

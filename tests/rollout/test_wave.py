@@ -24,7 +24,8 @@ from closrads.errors import (
     PausedError,
 )
 from closrads.ledger.changes import Ledger
-from closrads.rollout.change_run import Job, begin
+from closrads.rollout.change_run import begin
+from closrads.rollout.job import Job
 from closrads.rollout.wave import _not_begun, _not_done, _outcome, _Switches, apply_wave, common_reason
 from closrads.state_mapper import build_fb_regions
 from sandbox.aws import DROPPED

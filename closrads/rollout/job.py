@@ -1,0 +1,61 @@
+"""What a run needs to change the ad sets of one campaign."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.request import Action
+from closrads.errors import LedgerError
+from closrads.ledger.changes import Ledger
+from closrads.meta.graph import GraphApi
+from closrads.observability import logger
+from closrads.rollout.budget import points_needed, seconds_needed
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The context of a run on one campaign."""
+
+    campaign: str
+    """The campaign's slug."""
+    run_id: str
+    action: Action
+    api: GraphApi
+    ledger: Ledger
+    wait_seconds: float
+    """Seconds between a re-publish and its verification."""
+    refuse_if_switched_off: Callable[[], None]
+    """Called before each wave: raises a `PausedError` if nothing new may be begun, a `ConfigError` if it is unknown."""
+    skip_adsets: tuple[str, ...] = ()
+    """Patterns of the names of ad sets of which no change may be begun."""
+    spaces_attempts: bool = False
+    """Whether what was tried in vain is tried again at growing intervals only: in a recheck that nobody asked for."""
+
+    def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
+        """Return the seconds that these ad sets may take in total, including their rollback and the mail."""
+        return seconds_needed(self.api, adsets, self.wait_seconds)
+
+    def recall_tier(self, adsets: Sequence[AdSetSnapshot]) -> None:
+        """Have the quota recall what earlier runs have learned of the access tier, if these ad sets depend on it."""
+        quota = self.api.quota
+        if quota.needs_recall and quota.seconds_until(points_needed(adsets)):
+            try:
+                quota.recall(self.ledger.known_tier(self.api.ad_account_id))
+            except LedgerError as error:
+                logger.warning("ledger.tier_unread", extra={"error": str(error)})
+
+    def keep_tier(self) -> None:
+        """Have later runs recall what this one has learned of the ad account's access tier, if that is new."""
+        quota = self.api.quota
+        if tier := quota.news:
+            try:
+                self.ledger.keep_tier(self.api.ad_account_id, tier)
+            except LedgerError as error:
+                logger.warning("ledger.tier_not_kept", extra={"error": str(error)})
+            else:
+                quota.recall(tier)
+
+    def has_capacity(self, adsets: Sequence[AdSetSnapshot]) -> bool:
+        """Return whether time and quota suffice to write these ad sets, and to roll them back."""
+        in_time = self.api.clock.remaining() >= self.seconds_needed(adsets)
+        return in_time and not self.api.quota.seconds_until(points_needed(adsets))

@@ -1,0 +1,59 @@
+"""The ledger's record of changes: each state that a change goes through, in order."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from closrads.domain.changes import TRANSITIONS, Change, ChangeState
+from closrads.errors import LedgerError
+from closrads.observability import log_defect, logger
+from closrads.rollout.change_run import ChangeRun
+from closrads.rollout.job import Job
+
+
+def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
+    """Record the state of each change, one transition at a time.
+
+    A ledger error does not stop the work at Meta, which has priority: the change stays open for a later run.
+    """
+    done = {run.id: replace(run, unrecorded=None) for run in runs}
+    while behind := [run for run in done.values() if run.change.state is not run.state and run.unrecorded is None]:
+        moves = [(run.to_record, _next_on_the_way(run.change.state, run.state)) for run in behind]
+        for run, (_, to), answer in zip(behind, moves, _move(job, moves), strict=True):
+            if isinstance(answer, LedgerError):
+                details = {"adset": run.id, "to": to.value, "error": str(answer)}
+                logger.error("ledger.unrecorded", extra=details)
+                done[run.id] = replace(run, unrecorded=answer)
+            else:
+                done[run.id] = replace(run, change=answer)
+    return [done[run.id] for run in runs]
+
+
+def as_recorded(runs: Iterable[ChangeRun], recorded: Iterable[ChangeRun]) -> list[ChangeRun]:
+    """Return the runs with the recorded changes and ledger errors of their counterparts in `recorded`."""
+    by_id = {run.id: run for run in recorded}
+    return [replace(run, change=by_id[run.id].change, unrecorded=by_id[run.id].unrecorded) for run in runs]
+
+
+def _move(job: Job, moves: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:
+    """Record one transition of each change; after an unexpected exception, of each of them alone."""
+    try:
+        return job.ledger.move(moves)
+    except Exception as error:  # noqa: BLE001 - a defect must not stop the protection of ads at Meta
+        defect = log_defect(error)
+    if len(moves) == 1:
+        return [LedgerError(defect)]
+    return [answer for move in moves for answer in _move(job, [move])]
+
+
+def _next_on_the_way(state: ChangeState, goal: ChangeState) -> ChangeState:
+    """Return the first transition of the shortest path from one state to another."""
+    ways = deque([(step, step) for step in sorted(TRANSITIONS[state])])
+    seen = set(TRANSITIONS[state])
+    while ways:
+        first, at = ways.popleft()
+        if at is goal:
+            return first
+        ways += ((first, step) for step in sorted(TRANSITIONS[at] - seen))
+        seen |= TRANSITIONS[at]
+    raise ValueError(f"No way leads from {state} to {goal}")

@@ -1,0 +1,76 @@
+"""The steps after every write of a targeting: re-publish every running ad, wait, verify.
+
+They are the same for an update and its rollback, in a run, a recovery and a recheck. Each takes the changes that are
+ready for it, and returns them with what it has found.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from closrads.domain.adsets import LONG_AGO, AdHealth, AdSetSnapshot
+from closrads.domain.changes import ChangeState
+from closrads.errors import MetaError
+from closrads.facebook_client import republish_ads, verify_ads_after_republish
+from closrads.meta.adsets import read_adsets
+from closrads.meta.graph import RESERVED_SECONDS
+from closrads.meta.targeting_write import FRESH_SECONDS
+from closrads.rollout.change_run import ChangeRun
+from closrads.rollout.guards import merged
+from closrads.rollout.job import Job
+
+VERIFY_ROUNDS = 2
+"""The second round is for ads that were switched on during the first."""
+
+
+def republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
+    """Re-publish the ads that run according to a fresh read, and those that Meta has paused."""
+    oldest = job.api.clock.now() - timedelta(seconds=FRESH_SECONDS)
+    read = read_adsets(job.api, [run.now for run in runs if run.now.read_at < oldest], reserve=reserve)
+    unread = [run.unread(error) for run in runs if isinstance(error := read.get(run.id), MetaError)]
+    fresh = [
+        run if adset is None else run.reread(adset)
+        for run in runs
+        if not isinstance(adset := read.get(run.id), MetaError)
+    ]
+    read_at = min((run.now.read_at for run in fresh), default=LONG_AGO)
+    outcomes = republish_ads(job.api, {run.id: run.to_republish for run in fresh}, read_at=read_at, reserve=reserve)
+    return merged(runs, [*unread, *(run.republished(outcomes[run.id]) for run in fresh)])
+
+
+def verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
+    """Verify the ads; re-publish and verify once more those that turn out to need a re-publish they have not had."""
+    done = {run.id: run for run in runs}
+    pending = [run for run in runs if run.now.ads or run.protected]
+    for _ in range(VERIFY_ROUNDS):
+        if not pending:
+            break
+        since = min(run.change.prepared_at for run in pending)
+        before = [run.before for run in pending]
+        seen = verify_ads_after_republish(job.api, before, job.wait_seconds, since=since, reserve=reserve)
+        done |= {run.id: run.verified(seen[run.id]) for run in pending}
+        late = [done[run.id] for run in pending if done[run.id].overlooked and not done[run.id].failures]
+        pending = republish(job, late, reserve) if late else []
+        done |= {run.id: run for run in pending}
+    return [done[run.id] for run in runs]
+
+
+def protect_ads(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
+    """Re-publish and verify the ads without touching the regions: our write may have preceded somebody else's."""
+    read = read_adsets(job.api, [run.now for run in runs])
+    seen = [run.written(adset) for run in runs if isinstance(adset := read[run.id], AdSetSnapshot)]
+    unseen = [
+        run.with_issues(f"Its ads were not re-published: {error}")
+        for run in runs
+        if isinstance(error := read[run.id], MetaError)
+    ]
+    done = verify(job, republish(job, seen, RESERVED_SECONDS), RESERVED_SECONDS)
+    return [_judged_foreign(run) for run in done] + unseen
+
+
+def _judged_foreign(run: ChangeRun) -> ChangeRun:
+    """Mark a change as superseded once its ads are verified; otherwise it stays open."""
+    run = run.with_issues(*map(str, run.with_health(AdHealth.BROKEN, AdHealth.UNEXPLAINED)))
+    uncertain = (*run.failures, *run.with_health(AdHealth.UNREADABLE))
+    if uncertain or run.unconfirmed:
+        return run.with_issues(*map(str, uncertain))
+    return run.in_state(ChangeState.SUPERSEDED)

@@ -1,0 +1,119 @@
+"""A change on its way back: what is proven, and what a rollback leaves alone."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from closrads.domain.adsets import AdHealth
+from closrads.domain.changes import ChangeState, RollbackReason
+from closrads.rollout.back import NEVER_TOOK_EFFECT, judged_back
+from sandbox.meta import Breakage, faults
+from tests.rollout.change_world import FAILURE, FLORIDA, TEXAS, assert_well, come_at, found, go, republished, run_in
+from tests.world import World
+
+S, R = ChangeState, RollbackReason
+
+
+class TestJudgedBack:
+    """How a rollback ended."""
+
+    @pytest.mark.parametrize("health", [None, AdHealth.PENDING, AdHealth.UNEXPLAINED])
+    def test_proven(self, health: AdHealth | None) -> None:
+        """The regions are back, all that runs is confirmed, nothing is broken; what is off is not called well."""
+        judged = judged_back(run_in(S.ROLLING_BACK, TEXAS, findings=found(health) if health else ()))
+
+        assert judged.state is S.ROLLED_BACK
+        assert ("its ads are healthy" in judged.issues[-1]) is (health is not AdHealth.UNEXPLAINED)
+
+    @pytest.mark.parametrize(
+        ("keys", "more"),
+        [
+            ((FLORIDA,), {}),
+            ((TEXAS, FLORIDA), {}),
+            ((TEXAS,), {"failures": (FAILURE,)}),
+            ((TEXAS,), {"confirmed": frozenset({"602"})}),
+            ((TEXAS,), {"findings": found(AdHealth.BROKEN)}),
+            ((TEXAS,), {"findings": found(AdHealth.UNREADABLE)}),
+        ],
+    )
+    def test_not_proven(self, keys: tuple[str, ...], more: dict[str, Any]) -> None:
+        """However healthy the ads look: a link that nobody has confirmed is pending."""
+        judged = judged_back(run_in(S.ROLLING_BACK, *keys, **more))
+
+        assert judged.state is S.ROLLBACK_FAILED
+        assert any("NOT restored" in issue for issue in judged.issues) is (keys != (TEXAS,))
+
+    def test_an_ad_that_a_change_cannot_have_broken(self) -> None:
+        """The change was never written, so that it is closed; but only if all else is certain."""
+        run = run_in(S.ROLLING_BACK, TEXAS, findings=found(AdHealth.BROKEN), never_took_effect=True)
+
+        assert (judged_back(run).state, judged_back(run).issues[0]) == (S.ROLLED_BACK, NEVER_TOOK_EFFECT)
+        assert judged_back(replace(run, failures=(FAILURE,))).state is S.ROLLBACK_FAILED
+
+
+class TestBack:
+    """A rollback is a write like any other."""
+
+    def test_an_edit_of_something_else_survives_it(self, world: World, adset: str) -> None:
+        """The old regions go onto the targeting that is there, as it is by then."""
+        world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
+        come_at(world, "GET ads", lambda: world.meta.person_edits_targeting(adset, {"age_min": 22}))
+
+        (run,) = go(world, adset)
+
+        assert (run.state, world.meta.states(adset)) == (S.ROLLED_BACK, {"TX"})
+        assert world.meta.targeting(adset)["age_min"] == 22
+        assert_well(world, adset)
+
+    @pytest.mark.parametrize("reply", [faults.SERVICE_UNAVAILABLE, faults.ERROR_PAGE_400, faults.OK_EMPTY_OBJECT])
+    @pytest.mark.parametrize("applied", [True, False])
+    def test_an_unknown_outcome_is_looked_up(self, world: World, adset: str, reply: Any, *, applied: bool) -> None:
+        """A read that is older than the forward write shows the same: only a confirmed write counts."""
+        world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
+        world.meta.fail(reply, on="POST adset", skip=1, applied=applied)
+
+        (run,) = go(world, adset)
+
+        assert (run.state, world.meta.states(adset)) == (S.ROLLED_BACK, {"TX"})
+        assert_well(world, adset)
+
+    def test_ads_are_protected_where_its_outcome_stays_unknown(self, world: World, adset: str) -> None:
+        """The write may be done yet: links that were confirmed before it are pending again."""
+        one, two = world.meta.ads_of(adset)
+        one.breakage = Breakage.stubborn()
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="POST adset", skip=1)
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset", skip=1)
+
+        (run,) = go(world, adset)
+
+        assert (run.state, world.meta.states(adset)) == (S.ROLLBACK_FAILED, {"FL"})
+        assert "NOT" in " ".join(run.issues)
+        assert republished(world).count(two.id) == 2
+
+    def test_what_nobody_knows_to_be_written_is_taken_back(self, world: World, adset: str) -> None:
+        """Meta falls silent behind the write and comes to itself before the rollback."""
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=7)
+
+        (run,) = go(world, adset)
+
+        assert (run.reason, world.meta.states(adset)) == (R.OUTCOME_UNKNOWN, {"TX"})
+        assert run.issues[0].startswith("Nobody knows whether the write")
+        assert run.state is S.ROLLED_BACK
+        assert_well(world, adset)
+
+    def test_what_has_to_be_put_back_is_recorded_before_it_is(self, world: World, adset: str) -> None:
+        """With its reason: whoever finds it half done goes on from there."""
+        world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
+        seen: list[tuple[str, str]] = []
+
+        def look() -> None:
+            (item,) = (item for item in world.sandbox.aws.ledger() if item["sk"].startswith("CHANGE#"))
+            seen.append((item["state"], item["reason"]))
+
+        come_at(world, "POST adset", look, number=2)
+
+        go(world, adset)
+
+        assert seen == [(S.ROLLING_BACK, R.ADS_BROKEN)]
