@@ -1,9 +1,12 @@
 """The business of the sandbox, and the commands as somebody in a shell calls them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
 from typer.testing import CliRunner, Result
 
 from closrads.cli import environment, runs
@@ -13,6 +16,14 @@ from sandbox import Sandbox
 from tests.world import FakeTime
 
 Call = Callable[..., Result]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_built_once() -> Iterator[None]:
+    """Build the commands from the app once, as a process does, and not for each call."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The function: its environment, its log, and what becomes of a run that fails."""
 
 import os
+from functools import cache
 
 import boto3
 import pytest
@@ -22,6 +23,12 @@ ENVIRONMENT = {
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
 }
+
+
+@cache
+def session() -> boto3.Session:
+    """Return a session, which reads the description of each service once and the environment for each client."""
+    return boto3.Session()
 
 
 def test_every_function_logs_to_a_group_that_forgets(stack: dict[str, Json]) -> None:
@@ -57,7 +64,7 @@ def test_boto3_takes_the_empty_endpoint_as_none(stack: dict[str, Json], monkeypa
         monkeypatch.delenv(name, raising=False)
 
     assert empty == ""
-    assert boto3.Session().client("ssm", region_name=REGION).meta.endpoint_url == f"https://ssm.{REGION}.amazonaws.com"
+    assert session().client("ssm", region_name=REGION).meta.endpoint_url == f"https://ssm.{REGION}.amazonaws.com"
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "ssm", "sesv2"])
@@ -71,7 +78,7 @@ def test_boto3_gives_up_in_time(stack: dict[str, Json], service: str, monkeypatc
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # boto3 looks there for credentials
     monkeypatch.delenv("AWS_PROFILE", raising=False)
 
-    retries = boto3.Session().client(service, region_name=REGION).meta.config.retries
+    retries = session().client(service, region_name=REGION).meta.config.retries
 
     assert retries == {"total_max_attempts": 3, "mode": "standard"}
 
