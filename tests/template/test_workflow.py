@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -46,11 +47,18 @@ def targets(state: Json) -> set[str]:
 
 def complaints(machine: Json) -> list[str]:
     """Say what cfn-lint, which knows the states language, has against a definition."""
-    from cfnlint.api import lint  # noqa: PLC0415 - cfn-lint takes seconds to import
-
     properties = {"Definition": machine, "RoleArn": "arn:aws:iam::123456789012:role/a-role"}
     resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
-    return [str(match) for match in lint(json.dumps({"Resources": {"Machine": resource}}), regions=[REGION])]
+    return [str(match) for match in linter().validate_template({"Resources": {"Machine": resource}})]
+
+
+@cache
+def linter() -> Any:
+    """Return cfn-lint with its rules, which it would read again for each definition."""
+    from cfnlint.config import ConfigMixIn  # noqa: PLC0415 - cfn-lint takes seconds to import
+    from cfnlint.runner import Runner  # noqa: PLC0415 - the same
+
+    return Runner(ConfigMixIn(regions=[REGION]))
 
 
 class TestLanguage:
