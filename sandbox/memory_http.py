@@ -1,4 +1,4 @@
-"""The AWS in memory over HTTP: faster than moto, and with a state that can be copied.
+"""The AWS in memory over HTTP, faster than moto.
 
 It speaks the JSON protocols of DynamoDB and of the Parameter Store, and what `SendEmail` of SES takes.
 """
@@ -42,14 +42,6 @@ class MemoryAwsOverHttp(MemoryAws):
     def stop(self) -> None:
         """Close the port."""
         self._server.stop()
-
-    def copied(self) -> Any:
-        """Return all of DynamoDB, which `restore` takes; it is to be pickled, for it is no copy by itself."""
-        return self._services["dynamodb"]
-
-    def restore(self, dynamodb: Any) -> None:
-        """Let DynamoDB hold what was copied, and nothing else."""
-        self._services["dynamodb"] = dynamodb
 
     def _answer(self, http: HttpRequest) -> Reply:
         request = _named(http)

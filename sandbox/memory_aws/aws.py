@@ -145,6 +145,14 @@ class MemoryAws(AwsWorld):
         queue: FifoQueue = self.service("sqs").fifo[self.push_queue_url]
         return queue
 
+    def copied(self) -> Any:
+        """Return all of DynamoDB, which `restore` takes; it is to be pickled, for it is no copy by itself."""
+        return self._services["dynamodb"]
+
+    def restore(self, dynamodb: Any) -> None:
+        """Let DynamoDB hold what was copied, and nothing else."""
+        self._services["dynamodb"] = dynamodb
+
     def _put_parameter(self, name: str, value: str, kind: str) -> None:
         with self.lock:
             self.service("ssm").put_parameter(Name=name, Value=value, Type=kind, Overwrite=True)

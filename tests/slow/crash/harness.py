@@ -4,6 +4,7 @@ Each worker process has a sandbox of its own. What exists in it can be taken out
 """
 
 import copy
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -24,12 +25,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from closrads import config, notifier
+from closrads.ledger import dynamodb
 from sandbox import Breakage, MetaWorld, Sandbox
+from sandbox.in_process import InProcessSandbox
+from sandbox.memory_aws import MemoryAws
 from sandbox.memory_http import MemoryAwsOverHttp
 from sandbox.meta import AdSet, Effect, Operation
 from sandbox.meta.regions import KEY_BY_STATE
 from sandbox.meta.targeting import region_keys
-from tests.slow.crash.invocation import Ending, invoke
+from tests.slow.crash.invocation import SHIFT, Ending, ending_of, invoke, log_nowhere
 from tests.world import START, FakeTime, World
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -117,12 +122,12 @@ class Run:
         self._process.kill()
         wait([self.sentinel])
 
-    def ending(self) -> Ending:
+    def ending(self, patience: float = PATIENCE_SECONDS) -> Ending:
         """Wait for its end."""
         try:
-            if not self._answer.poll(PATIENCE_SECONDS):
+            if not self._answer.poll(patience):
                 self.kill()
-                return Ending(error="TimeoutError", text=f"It did not end within {PATIENCE_SECONDS:g} s")
+                return Ending(error="TimeoutError", text=f"It did not end within {patience:g} s")
             ending: Ending = self._answer.recv()
         except EOFError:
             ending = Ending(killed=True)
@@ -148,21 +153,31 @@ def _now() -> float:
 class Lab:
     """A sandbox with one small business, and the means to run, kill, copy and judge."""
 
-    def __init__(self) -> None:
-        self._aws = MemoryAwsOverHttp()
-        self.sandbox = Sandbox(now=_now, aws=self._aws)
+    def __init__(self, sandbox: Sandbox, aws: MemoryAws) -> None:
+        self._aws = aws
+        self.sandbox = sandbox
         self.sandbox.__enter__()
         self._environment = self.sandbox.environment() | {"AWS_MAX_ATTEMPTS": "1"}
-        # What the process has that invocations are forked from.
-        os.environ.clear()
-        os.environ.update(self._environment | {"PYTHONPATH": str(ROOT)})
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["pytest", "tests.slow.crash.warm"])
         self._lock = threading.Lock()
         self._count = 0
         self._numbers: dict[int, int] = {}
+        self._under_way: set[int] = set()
         self._calls: dict[int, str] = {}
         self._at: Callable[[Point, str], None] = _nothing
+
+    def warm_up(self) -> None:
+        """Start the process that all invocations are forked from, and let one come to its end.
+
+        That process has the variables that this one has now.
+        """
+        self.open_business(ONE_MORE)
+        _Time.set(0)
+        os.environ.clear()
+        os.environ.update(self._environment | {"PYTHONPATH": str(ROOT), SHIFT: str(_Time.shift)})
+        ending = self.start(SYNC, 0).ending(10 * PATIENCE_SECONDS)  # nearly all of it for imports
+        assert ending.result, ending
 
     # --- the world
 
@@ -213,21 +228,25 @@ class Lab:
         What `at` sees of several invocations, the second and others being started with `also`, is numbered through.
         """
         if not also:
-            _Time.set(seconds)
-            self._count = 0
-            self._calls.clear()
-            self._at = at or _nothing
-            for name in ("meta", "closrtech", "aws"):
-                getattr(self.sandbox, name).on_exchange = partial(self._exchange, name)
+            self._begin(seconds, at or _nothing)
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=invoke, args=(sender, self._environment, event, _Time.shift))
         process.start()
         sender.close()
         return Run(process, receiver)
 
-    def run(self, event: Any, seconds: float) -> Ending:
+    def _begin(self, seconds: float, at: Callable[[Point, str], None]) -> None:
+        _Time.set(seconds)
+        self._count = 0
+        self._under_way.clear()
+        self._calls.clear()
+        self._at = at
+        for name in ("meta", "closrtech", "aws"):
+            getattr(self.sandbox, name).on_exchange = partial(self._exchange, name)
+
+    def run(self, event: Any, seconds: float, at: Callable[[Point, str], None] | None = None) -> Ending:
         """Let the handler come to its end."""
-        return self.start(event, seconds).ending()
+        return self.start(event, seconds, at).ending()
 
     def kill(self, event: Any, seconds: float, point: Point) -> Ending:
         """Run the handler and kill it at a point, if it comes there."""
@@ -268,12 +287,14 @@ class Lab:
 
         def at(now: Point, _: str) -> None:
             with self.sandbox.meta.lock, self.sandbox.aws.lock:  # other exchanges may be under way
-                rough = self.rough()
+                # Nothing changes between two exchanges.
+                as_it_was = seen and self._under_way == {now.exchange} and now.moment == "before"
+                rough = seen[-1].rough if as_it_was else self.rough()
                 new = known is not None and rough not in met
                 seen.append(Seen(now, "", rough, self.take(state.expected, state.story) if new else None))
                 met.add(rough)
 
-        ending = self.start(event, seconds, at).ending()
+        ending = self.run(event, seconds, at)
         return ending, [self._told(each, event["action"]) for each in seen]
 
     def _told(self, seen: Seen, action: str) -> Seen:
@@ -289,10 +310,14 @@ class Lab:
             if moment == "before":
                 self._count += 1
                 self._numbers[thread] = self._count
+                self._under_way.add(self._count)
             point = Point(self._numbers[thread], moment)
             if moment == "after":
                 self._calls[point.exchange] = self._last_call(world)
         self._at(point, world)
+        if moment == "after":
+            with self._lock:
+                self._under_way.discard(point.exchange)
 
     def _last_call(self, world: str) -> str:
         """Name what was asked last, which need not be this exchange if several are under way."""
@@ -391,6 +416,27 @@ class Lab:
                     yield f"{ad.name} was not re-published after the last write"
 
 
+class InnerLab(Lab):
+    """One for runs that are not to be killed: in this process and without sockets, which takes a third of the time.
+
+    A state that was copied in one laboratory can be put into the other.
+    """
+
+    def __init__(self) -> None:
+        sandbox = InProcessSandbox(_now, time.sleep)
+        super().__init__(sandbox, sandbox.memory_aws)
+        os.environ.clear()
+        os.environ.update(self._environment)
+        log_nowhere()
+
+    def run(self, event: Any, seconds: float, at: Callable[[Point, str], None] | None = None) -> Ending:
+        """Let the handler come to its end."""
+        self._begin(seconds, at or _nothing)
+        for made_for_another in (config._parameter_store, dynamodb._dynamodb, notifier._ses):
+            made_for_another.cache_clear()
+        return ending_of(event, _Time.shift)
+
+
 def _nothing(*_: Any) -> None:
     """Do nothing."""
 
@@ -449,7 +495,14 @@ def hold_to_it(problems: Collection[str]) -> None:
 @cache
 def lab() -> Lab:
     """Return this process's laboratory."""
-    return Lab()
+    aws = MemoryAwsOverHttp()
+    return Lab(Sandbox(_now, aws=aws), aws)
+
+
+@cache
+def inner_lab() -> InnerLab:
+    """Return this process's laboratory for runs that are not to be killed."""
+    return InnerLab()
 
 
 def begin() -> None:
@@ -457,7 +510,11 @@ def begin() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
-    lab().open_business(ADS)  # the parameters: they are no part of a `State`
+    lab().warm_up()
+    for each in (lab(), inner_lab()):
+        each.open_business(ADS)  # the parameters: they are no part of a `State`
+    gc.collect()
+    gc.freeze()  # what is there now stays to the end
 
 
 def _follow(sentinel: int) -> None:
@@ -522,16 +579,25 @@ class Watched:
 
 def watched(state: State, event: Any, seconds: float, known: Collection[str] | None = None) -> Watched:
     """Let a run come to its end, judge it, and copy each of its moments whose rough print is not `known`."""
-    lab().put(state)
-    found = frozenset(item["state"] for item in lab().sandbox.aws.ledger() if "open_since" in item)
-    mails = len(lab().sandbox.aws.mails)
-    ending, seen = lab().watch(event, seconds, state, known)
-    problems = lab().problems(state.expected)
+    return _watched(lab(), state, event, seconds, known)
+
+
+def followed(state: State, event: Any, seconds: float, known: Collection[str] | None = None) -> Watched:
+    """Do the same without a process and sockets: what comes after a kill, wherever that left the world."""
+    return _watched(inner_lab(), state, event, seconds, known)
+
+
+def _watched(lab: Lab, state: State, event: Any, seconds: float, known: Collection[str] | None) -> Watched:
+    lab.put(state)
+    meta, aws = lab.sandbox.meta, lab.sandbox.aws
+    found = frozenset(item["state"] for item in aws.ledger() if "open_since" in item)
+    mails = len(aws.mails)
+    ending, seen = lab.watch(event, seconds, state, known)
+    problems = lab.problems(state.expected)
     if not ending.result and ending.error != "SyncFailed":
         problems.append(f"the run did not end well: {ending}")
-    if event["action"] == "sync" and len(lab().sandbox.aws.mails) != mails + 1:
-        problems.append(f"the run sent {len(lab().sandbox.aws.mails) - mails} mails")
-    meta = lab().sandbox.meta
+    if event["action"] == "sync" and len(aws.mails) != mails + 1:
+        problems.append(f"the run sent {len(aws.mails) - mails} mails")
     return Watched(
         tuple(seen),
         tuple(" · ".join((*state.story, problem)) for problem in problems),
@@ -572,7 +638,7 @@ def moments(state: State, event: Any, seconds: float) -> tuple[Ran, list[State]]
                 chapter = f"{event['step']} killed {now} (with {world})"
                 found[exact] = lab().take(state.expected, (*state.story, chapter))
 
-    ending = lab().start(event, seconds, at).ending()
+    ending = lab().run(event, seconds, at)
     return lab().compared(before, state, ending), list(found.values())
 
 
@@ -594,10 +660,11 @@ def met(state: State, hand: str) -> Watched | None:
 
     Where nothing was begun there is nothing to ask.
     """
-    lab().put(state)
-    meta = lab().sandbox.meta
+    lab = inner_lab()
+    lab.put(state)
+    meta = lab.sandbox.meta
     _Time.set(3 * HOUR)
-    begun = [item["adset"] for item in lab().sandbox.aws.ledger() if "open_since" in item]
+    begun = [item["adset"] for item in lab.sandbox.aws.ledger() if "open_since" in item]
     begun += [adset for adset, before in state.expected.targeting.items() if meta.targeting(adset) != before]
     if not begun:
         return None
@@ -621,4 +688,4 @@ def met(state: State, hand: str) -> Watched | None:
     story = (*state.story, f"a person {hand} of {adset.name}")
     # A sync makes the states of all ad sets what they shall be, a person's too; a recheck only ends what is open.
     action, seconds = (RECHECK, 4 * HOUR) if hand == "changes the states" else (SYNC, DAY)
-    return watched(lab().take(expected, story), action, seconds)
+    return followed(lab.take(expected, story), action, seconds)

@@ -14,6 +14,8 @@ from closrads.clock import Clock
 
 SECONDS = 900.0
 """What Lambda gives an invocation."""
+SHIFT = "SHIFT"
+"""The variable with the `shift` of the invocation that warms up."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,22 @@ def invoke(answer: Connection, environment: dict[str, str], event: Any, shift: f
     """Hand an event to the handler, at a time that differs by `shift` seconds, and send the ending."""
     os.environ.clear()
     os.environ.update(environment)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the log
+    answer.send(ending_of(event, shift))
+
+
+def ending_of(event: Any, shift: float) -> Ending:
+    """Hand an event to the handler, at a time that differs by `shift` seconds, and return the ending."""
     end = time.time() + SECONDS
     clock = Clock(
         now=lambda: datetime.fromtimestamp(time.time() + shift, UTC),
         remaining=lambda: end - time.time(),
     )
     try:
-        answer.send(Ending(result=handler.handle(event, clock)))
+        return Ending(result=handler.handle(event, clock))
     except Exception as error:  # noqa: BLE001 - whatever it is, the test tells
-        answer.send(Ending(error=type(error).__name__, text=traceback.format_exc()))
+        return Ending(error=type(error).__name__, text=traceback.format_exc())
+
+
+def log_nowhere() -> None:
+    """Write nothing to the standard output any more, neither here nor in the processes that are forked from here."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

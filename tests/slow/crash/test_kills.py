@@ -22,6 +22,7 @@ from tests.slow.crash.harness import (
     WANTED,
     Killed,
     Watched,
+    followed,
     hold_to_it,
     killed,
     met,
@@ -60,7 +61,7 @@ def kills(workers: Workers, first: Watched) -> list[Killed]:
 def next_day(workers: Workers, kills: list[Killed]) -> list[Watched]:
     """Return the next day's run after each of them."""
     known = frozenset(kill.rough for kill in kills)
-    return workers.each(watched, [(kill.state, SYNC, DAY, known) for kill in kills])
+    return workers.each(followed, [(kill.state, SYNC, DAY, known) for kill in kills])
 
 
 def test_a_run_killed_at_every_point(first: Watched, kills: list[Killed], next_day: list[Watched], say: Say) -> None:
@@ -83,7 +84,7 @@ def mended(workers: Workers, runs: list[Watched], known: set[str]) -> tuple[int,
         points += sum(len(run.seen) for run in runs)
         new = {seen.rough: seen.state for run in runs for seen in run.seen if seen.state is not None}
         known.update(new)
-        runs = workers.each(watched, [(state, SYNC, day * DAY, frozenset(known)) for state in new.values()])
+        runs = workers.each(followed, [(state, SYNC, day * DAY, frozenset(known)) for state in new.values()])
         problems += [problem for run in runs for problem in run.problems]
     return points, problems
 
@@ -105,7 +106,7 @@ def test_an_undo_killed_at_every_point(workers: Workers, say: Say) -> None:
     state, undo = run.state, {"action": "undo", "dry_run": False, "run_id": run.endings[0].result["run_id"]}
     whole = workers.one(watched, state, undo, HOUR)
     kills = kill_everywhere(workers, whole, state, undo, HOUR)
-    again = workers.each(watched, [(kill.state, undo, 2 * HOUR) for kill in kills])
+    again = workers.each(followed, [(kill.state, undo, 2 * HOUR) for kill in kills])
     say(f"{len(whole.seen)} points, {len(kills)} different states left")
     hold_to_it([problem for run in (whole, *again) for problem in run.problems])
     before = {**{name: set(OLD.split()) for name in ONE_MORE}, RIGHT: set(WANTED.split())}
@@ -119,7 +120,7 @@ def test_a_recheck_killed_at_every_point(workers: Workers, say: Say) -> None:
     state = workers.one(ran, workers.one(opened, late), SYNC, 0).state
     whole = workers.one(watched, state, RECHECK, 30 * MINUTE)
     kills = kill_everywhere(workers, whole, state, RECHECK, 30 * MINUTE)
-    again = workers.each(watched, [(kill.state, RECHECK, 2 * HOUR) for kill in kills])
+    again = workers.each(followed, [(kill.state, RECHECK, 2 * HOUR) for kill in kills])
     say(f"{len(whole.seen)} points, {len(kills)} different states left")
     hold_to_it([problem for run in (whole, *again) for problem in run.problems])
     assert len(whole.seen) > 20
@@ -130,7 +131,7 @@ def test_a_rollback_killed_at_every_point(workers: Workers, say: Say) -> None:
     first = workers.one(watched, workers.one(opened, {STUBBORN: (Breakage.stubborn(), BREAKS)}), SYNC, 0, ())
     left = {seen.rough: seen.state for seen in first.seen if seen.state is not None}
     known = set(left)
-    next_day = workers.each(watched, [(state, SYNC, DAY, frozenset(known)) for state in left.values()])
+    next_day = workers.each(followed, [(state, SYNC, DAY, frozenset(known)) for state in left.values()])
     points, problems = mended(workers, next_day, known)
     say(f"{len(first.seen) + points} points, {len(known)} different states left")
     hold_to_it([*(problem for run in (first, *next_day) for problem in run.problems), *problems])
