@@ -72,6 +72,9 @@ class AccountQuota:
         self._reserved = 0
         self.calls = BoundedSemaphore(MAX_CONCURRENT_CALLS)
         """Must be held during each call."""
+        self.writes = BoundedSemaphore(MAX_CONCURRENT_CALLS)
+        """Must be held from the read of a targeting to its write: among more writers, one would have to wait for its
+        call in between, and what it has read would be out of date."""
         self._limit: int | None = None
         self._is_stated = False
         self._proven_at: datetime | None = None

@@ -102,6 +102,10 @@ class TargetingWriter:
             return self._find_out(error, reserve, (*retried, MetaRateLimitError) if retried else ())
 
     def _attempt(self, reserve: float) -> AdSetSnapshot:
+        with self._api.quota.writes:
+            return self._attempt_now(reserve)
+
+    def _attempt_now(self, reserve: float) -> AdSetSnapshot:
         self._refresh()
         latest, write = self._latest, self._write
         present = region_keys(latest.targeting)

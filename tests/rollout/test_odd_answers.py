@@ -1,9 +1,13 @@
 """The promise under answers of Meta that are in order, each by itself, but come late, come short or contradict."""
 
 from collections.abc import Callable
+from threading import Thread
 
 import pytest
 
+from closrads.facebook_client import update_adset_geo
+from closrads.meta.rate_limit import MAX_CONCURRENT_CALLS
+from closrads.state_mapper import build_fb_regions
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.meta.breakage import AUDIENCE_DELETED
 from tests.ledger_world import RECHECK, UNDO, becomes_of, later, one_adset, recorded_state, result_of, statuses
@@ -187,3 +191,27 @@ class TestAnAdSetWithoutAnyLocation:
         assert becomes_of(world, UNDO) == {"Audience": "updated"}
 
         assert world.meta.targeting(adset) == before
+
+
+class TestManyWriters:
+    """More campaigns write in one ad account than Meta gets calls at once."""
+
+    def test_what_a_person_edits_before_its_turn_stays(self, world: World) -> None:
+        """An ad set is read when it is its turn to be written, not before."""
+        world.campaign("FL")
+        adset = world.adset("Broad")
+        api = world.api()
+        (before,) = world.snapshots()
+        for _ in range(MAX_CONCURRENT_CALLS):
+            api.quota.writes.acquire()
+        writer = Thread(target=update_adset_geo, args=(api, before, build_fb_regions(["FL"])))
+        writer.start()
+        writer.join(0.2)
+        assert world.meta.states(adset) == {"TX"}
+        world.time.pass_by(8)
+        world.meta.person_edits_targeting(adset, {"age_min": 22}, published=True)
+
+        api.quota.writes.release()
+        writer.join()
+
+        assert (world.meta.states(adset), world.meta.targeting(adset)["age_min"]) == ({"FL"}, 22)
