@@ -215,7 +215,10 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
     name, link = line(campaign.campaign_name), adset_link(campaign, adset)
     ads = {issue.id: issue for text in adset.issues if (issue := ad_issue(text))}
     if adset.result in _ABOUT_ADS and ads:
+        named = frozenset[str]().union(*(pause.ads for pause in campaign.unexplained))
         for issue in ads.values():
+            if issue.said.kind is AD_OFF and issue.id in named:  # which says since when, too
+                continue
             yield Finding(
                 issue.said.kind,
                 Item(name, "ad", issue.said.text, (ad_link(campaign, issue.name, issue.id, adset.name),)),

@@ -52,3 +52,17 @@ def pause_silently(world: World, adset: str, *, at: str, skip: int) -> None:
             world.meta.ads_of(adset)[0].status = "PAUSED"
 
     world.meta.on_request = watch
+
+
+def test_one_ad_is_one_ad(world: World) -> None:
+    """A recheck that finds it off counts it once."""
+    world.campaign("FL")
+    adset = world.adset("Broad")
+    assert becomes_of(world, LIVE) == {"Broad": "updated"}
+    world.meta.ads_of(adset)[0].status = "PAUSED"
+
+    assert becomes_of(world, RECHECK) == {"Broad": "unchanged"}
+
+    mail = world.sandbox.aws.mails[-1]
+    assert "1 ad needs you" in mail.subject
+    assert mail.text.count("Broad: ad 1 in Broad (Veterans)") == 1
