@@ -1,10 +1,12 @@
 """Time that passes only when everybody waits, for the code under test, its threads and the sandbox."""
 
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from functools import partial
 from threading import Condition
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from closrads.clock import Clock
 
@@ -90,41 +92,61 @@ class FakeTime:
             self.changed.notify_all()
 
 
-class Pool(ThreadPoolExecutor):
-    """A `ThreadPoolExecutor` in virtual time: a thread counts as awake from `submit` on, not once it happens to run."""
+_threads = ThreadPoolExecutor(1_000)
+"""Those of all pools: to start one for each call takes longer than most calls."""
+
+
+class Pool:
+    """Stand-in for `ThreadPoolExecutor` in virtual time: a call counts as awake from `submit` on, or from its turn."""
 
     def __init__(self, time: FakeTime, max_workers: int) -> None:
-        super().__init__(max_workers)
         self._time = time
-        self._queued = 0
+        self._max_workers = max_workers
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._futures: list[Future[Any]] = []
         self._working = 0
         self._owner_waits = False
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a thread call the function."""
+        future: Future[T] = Future()
+        self._futures.append(future)
+        call = partial(self._call, future, partial(function, *args, **kwargs))
         with self._time.changed:
-            if self._working < self._max_workers:
-                self._working += 1
-                self._time.change_awake(1)
-            else:
-                self._queued += 1
-        return super().submit(self._call, function, *args, **kwargs)
+            if self._working == self._max_workers:
+                self._waiting.append(call)
+                return future
+            self._working += 1
+            self._time.change_awake(1)
+        _threads.submit(call)
+        return future
 
-    def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _call(self, future: Future[T], function: Callable[[], T]) -> None:
         try:
-            return function(*args, **kwargs)
-        finally:
-            with self._time.changed:
-                if self._queued:
-                    self._queued -= 1  # this thread takes the next one
-                else:
-                    self._working -= 1
-                    if self._working or not self._owner_waits:
-                        self._time.change_awake(-1)  # else the owner is awake in its place
+            result = function()
+        except BaseException as error:  # noqa: BLE001 - a future holds whatever was raised
+            self._go_on()
+            future.set_exception(error)
+        else:
+            self._go_on()
+            future.set_result(result)
+
+    def _go_on(self) -> None:
+        """Start the next call, or let the thread go to sleep."""
+        with self._time.changed:
+            if self._waiting:
+                _threads.submit(self._waiting.popleft())
+                return
+            self._working -= 1
+            if self._working or not self._owner_waits:
+                self._time.change_awake(-1)  # else the owner is awake in its place
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_: object) -> None:
         with self._time.changed:
             if self._working:
                 self._owner_waits = True
                 self._time.change_awake(-1)
-        self.shutdown()
+        wait(self._futures)
