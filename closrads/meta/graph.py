@@ -50,6 +50,8 @@ READ_POINTS, WRITE_POINTS = 1, 3
 _POINTS = {"GET": READ_POINTS, "POST": WRITE_POINTS}
 _SCORE_LIMIT, _SCORE_LIMIT_PAIR = 17, (613, 1487742)
 """Code, and code with subcode, for an ad account's score that is used up (Marketing API "Rate Limiting")."""
+MAX_EMPTY_PAGES = 100
+"""Consecutive empty pages after which a list is given up: Meta filters after it has cut the pages, but not for ever."""
 _INVALID_CURSOR = 2642
 """Code for a cursor that no longer exists (facebook-java-business-sdk #292); cursors die when items change."""
 T = TypeVar("T")
@@ -209,6 +211,7 @@ class GraphApi:
     ) -> list[JsonObject]:
         rows: list[JsonObject] = []
         cursor: str | None = None
+        empty = 0
         seen: set[str | None] = set()
         retried: tuple[type[MetaError], ...] = (MetaTransientError, MetaRateLimitError)
         while True:
@@ -229,6 +232,9 @@ class GraphApi:
             seen.add(cursor)
             if not (page.get("paging") or {}).get("next") or len(seen) == max_pages:
                 return rows
+            empty = 0 if page["data"] else empty + 1
+            if empty == MAX_EMPTY_PAGES:
+                raise MetaTransientError(f"Meta's list {path} goes on, with nothing but empty pages")
             cursor = _next_cursor(page["paging"])
             if cursor is None or cursor in seen:
                 raise MetaTransientError(f"Meta's list {path} goes on, but not to a new page")

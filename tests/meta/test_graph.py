@@ -429,6 +429,17 @@ def test_a_list_that_goes_in_circles_is_refused(world: World, names: set[str], c
     assert world.meta.round_trips == circle + 1
 
 
+def test_a_list_of_empty_pages_without_end_is_refused(world: World, names: set[str]) -> None:
+    """It would cost the whole quota of the ad account, with which others put their ad sets back."""
+    assert names
+    world.meta.empty_pages = 10_000
+
+    with pytest.raises(MetaTransientError, match="nothing but empty pages"):
+        read_names(world)
+
+    assert world.meta.round_trips == graph_api.MAX_EMPTY_PAGES
+
+
 def test_a_next_address_that_leads_nowhere_is_refused(world: World, names: set[str]) -> None:
     """Half a list is not handed out as the whole."""
     assert names
