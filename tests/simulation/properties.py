@@ -175,6 +175,12 @@ class _Refusal:
     """Words of the reason."""
     is_understood: bool
     """Whether the run can know that by now."""
+    heard_by: "Invocation"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the run knows of it, and not only an invocation that died before it could tell the next one."""
+        return self.is_understood and not self.heard_by.was_crashed
 
 
 @dataclass
@@ -340,7 +346,7 @@ class Judge:
         key = self._call.invocation.name, file.campaign
         self._heard_of.setdefault((key[0], why), set()).add(file.campaign)
         if "prepared" in file.changes.values() and not self._call.is_late:
-            self._refused.setdefault(key, _Refusal(why, is_understood=why != CONTROLS))
+            self._refused.setdefault(key, _Refusal(why, why != CONTROLS, self._call.invocation))
 
     def controls_read(self, account: Account) -> None:
         """Note that a run knows the audience controls, which a refusal may be for: its words do not tell them all."""
@@ -547,7 +553,7 @@ class Judge:
 
     def _begun(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> None:
         refusal = self._refused.get((invocation.name, file.campaign))
-        if refusal is not None and refusal.is_understood:
+        if refusal is not None and refusal.is_known:
             self._violated(Clause.HELD_BACK, file.name, f"begun, although Meta said: {refusal.why}")
         since = self._simulation.meta.processing_since.get(adset.id, self._now)
         if self._now - since > UNDER_WAY_SECONDS + self._lag:
