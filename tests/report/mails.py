@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
@@ -240,6 +241,7 @@ RESULTS = {
 }
 
 
+@cache
 def mails() -> dict[str, Report]:
     """Return the mail of each day, by its name."""
     return {name: build_report(result, NEW_YORK, DAILY) for name, result in RESULTS.items()}
