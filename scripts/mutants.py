@@ -1,8 +1,9 @@
 """`make mutants`: change the code in small ways, one at a time, and fail if the tests do not notice.
 
-mutmut makes the mutants and runs the tests that reach them; `[tool.mutmut]` in `pyproject.toml` names the packages and
-the tests. Left out are mutants that mypy refuses, and those that differ only in the wording of a text for people, which
-a reviewer judges. Every survivor is listed in `tests/survivors.toml`, with the reason why it may live.
+mutmut makes the mutants, `scripts.mutant_tests` runs the tests that reach them; `[tool.mutmut]` in `pyproject.toml`
+names the packages and the tests. Left out are mutants that mypy refuses, and those that differ only in the wording of a
+text for people, which a reviewer judges. Every survivor is listed in `tests/survivors.toml`, with the reason why it may
+live.
 
     python -m scripts.mutants                           runs all of them
     python -m scripts.mutants --keep                    runs those of functions that have changed since, and judges all
@@ -14,29 +15,55 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
-from collections.abc import Collection, Iterator
-from contextlib import redirect_stdout
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass
+from difflib import unified_diff
+from enum import IntEnum
 from fnmatch import fnmatch
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.mutant_tests import Mutant, MutantTests, Verdict, changed_lines
+
+if TYPE_CHECKING:
+    from mutmut.mutation.data import SourceFileMutationData
 
 ROOT = Path(__file__).resolve().parent.parent
-MUTMUT = Path(sys.executable).with_name("mutmut")
+MUTANTS = ROOT / "mutants"
 ACCEPTED = ROOT / "tests" / "survivors.toml"
 KILLED_PCT = 95.0
 """Minimum share of killed mutants."""
 
-_KILLED = {"killed", "timeout"}
-_REFUSED_BY_MYPY = "caught by type check"
-_SKIPPED = "skipped"
-_EXIT_CODE_OF_SKIPPED = 34
-"""What mutmut keeps of a skipped mutant; it runs only those of which it keeps nothing yet."""
-_UNFINISHED = {"not checked", "check was interrupted by user"}
 _LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
+
+
+class Status(IntEnum):
+    """What became of a mutant, as mutmut keeps it, so that `mutmut browse` shows it."""
+
+    SURVIVED = 0
+    KILLED = 1
+    UNREACHED = 33
+    """No test executes what it changes."""
+    WORDING = 34
+    TIMEOUT = 36
+    REFUSED = 37
+    """By mypy."""
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "Status":
+        """Return the status that the tests give a mutant."""
+        if verdict.is_timeout:
+            return cls.TIMEOUT
+        if verdict.killer:
+            return cls.KILLED
+        return cls.SURVIVED if verdict.is_reached else cls.UNREACHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +120,46 @@ def read_accepted() -> list[Mutation]:
     return [Mutation(entry["function"], entry["was"], entry["now"]) for entry in entries]
 
 
-def read_results() -> Iterator[tuple[str, str]]:
-    """Yield the name and the status of each mutant."""
-    for line in _mutmut("results", "--all", "true").splitlines():
-        name, _, status = line.strip().rpartition(": ")
-        yield name, status
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A module that mutmut has made mutants of."""
+
+    path: Path
+    """The original file."""
+    functions: Mapping[str, str]
+    """The text of each function: of mutants, and of those that they were made of."""
+    starts: Mapping[str, int]
+    """The first line of each function."""
+    results: "SourceFileMutationData"
+
+    def name_at(self, line: int) -> str:
+        """Return the name of the mutant that a line belongs to."""
+        function = max((name for name, start in self.starts.items() if start <= line), key=self.starts.__getitem__)
+        return ".".join([*self.path.with_suffix("").parts, function])
+
+    def versions_of(self, name: str) -> tuple[str, str]:
+        """Return the function that a mutant was made of, and the mutant under the same name."""
+        mutant, original = _last_names(name)
+        return self.functions[original], self.functions[mutant].replace(mutant, original)
+
+    def mutation_of(self, name: str) -> Mutation:
+        """Return the change that a mutant makes."""
+        was, now = (function.splitlines() for function in self.versions_of(name))
+        lines = list(unified_diff(was, now, n=0))[2:]  # the first two name the files
+        before, after = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
+        return Mutation(_function(name), before, after)
+
+    def mutant_of(self, name: str) -> Mutant:
+        """Return what the tests have to know of a mutant."""
+        lines = changed_lines(*self.versions_of(name))
+        start = self.starts[_last_names(name)[1]]
+        return Mutant(name, _function(name), MUTANTS / self.path, range(start + lines.start, start + lines.stop))
 
 
-def read_mutation(name: str, path: Path | None = None) -> Mutation:
-    """Return the change that a mutant makes; without the path of its module, that is looked for."""
-    from mutmut.mutation.diff_apply import get_diff_for_mutant  # noqa: PLC0415 - only the layer `mutants` has it
-
-    lines = get_diff_for_mutant(name, path=path).splitlines()
-    was, now = (
-        " ".join(line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(3 * sign))
-        for sign in "-+"
-    )
-    return Mutation(_function(name), was, now)
+def _last_names(name: str) -> tuple[str, str]:
+    """Return the names of a mutant and of its original in their module."""
+    mutant = name.rpartition(".")[2]
+    return mutant, mutant.partition("__mutmut_")[0] + "__mutmut_orig"
 
 
 def _function(name: str) -> str:
@@ -117,36 +167,88 @@ def _function(name: str) -> str:
     return re.sub(r"\.x_|\.xǁ|ǁ", ".", name.partition("__mutmut_")[0])
 
 
-def make_mutants() -> None:
-    """Make the mutants of all functions that have changed, and skip those that differ only in the wording of a text.
+def make_mutants() -> dict[str, Module]:
+    """Make the mutants of all functions that have changed, and return the module of each mutant.
 
-    Each of these would run all its tests in vain, for no test looks at wording.
+    Those that differ only in the wording of a text are marked: each would run all its tests in vain, for no test looks
+    at wording.
     """
-    from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants  # noqa: PLC0415 - as above
-    from mutmut.mutation.data import SourceFileMutationData  # noqa: PLC0415
-    from mutmut.utils.file_utils import walk_mutatable_files  # noqa: PLC0415
+    from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants  # noqa: PLC0415 - only the layer
+    from mutmut.utils.file_utils import walk_mutatable_files  # noqa: PLC0415 - `mutants` has it
 
     with redirect_stdout(StringIO()):
         copy_src_dir()
         copy_also_copy_files()
         create_mutants(os.cpu_count() or 1)
-    for path in walk_mutatable_files():
-        data = SourceFileMutationData(path=path)
-        data.load()
-        for name, exit_code in data.exit_code_by_key.items():
-            if exit_code is None and read_mutation(name, path).is_wording:
-                data.exit_code_by_key[name] = _EXIT_CODE_OF_SKIPPED
-        data.save()
+    module_of = {}
+    for module in map(read_module, walk_mutatable_files()):
+        status_by_name = module.results.exit_code_by_key
+        for name, status in status_by_name.items():
+            if status is None and module.mutation_of(name).is_wording:
+                status_by_name[name] = Status.WORDING
+            module_of[name] = module
+        module.results.save()
+    return module_of
 
 
-def _mutmut(*arguments: str, is_shown: bool = False) -> str:
-    """Run mutmut, which needs mypy on its path, and return what it prints unless that is shown."""
-    path = os.pathsep.join([str(MUTMUT.parent), os.environ["PATH"]])
-    stdout = None if is_shown else subprocess.PIPE
-    done = subprocess.run(  # noqa: S603 - runs mutmut
-        [MUTMUT, *arguments], cwd=ROOT, env={**os.environ, "PATH": path}, stdout=stdout, text=True, check=True
-    )
-    return done.stdout or ""
+def read_module(path: Path) -> Module:
+    """Read the mutants that were made of the module at a path."""
+    from mutmut.mutation.data import MutantLineSpans, SourceFileMutationData  # noqa: PLC0415 - as above
+
+    spans = MutantLineSpans.load(path).span_by_function_name
+    lines = (MUTANTS / path).read_text().splitlines(keepends=True)
+    results = SourceFileMutationData(path=path)
+    results.load()
+    functions = {name: "".join(lines[span.start - 1 : span.end]) for name, span in spans.items()}
+    return Module(path, functions, {name: span.start for name, span in spans.items()}, results)
+
+
+def refuse(modules: Iterable[Module]) -> None:
+    """Mark the mutants that mypy refuses. Raises ValueError if it refuses something else."""
+    from mutmut.configuration import config  # noqa: PLC0415 - as above
+    from mutmut.type_checking import run_type_checker  # noqa: PLC0415
+
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # mutmut calls mypy
+    with chdir(MUTANTS):
+        refusals = run_type_checker(config().type_check_command)
+    by_file = {MUTANTS / module.path: module for module in modules}
+    for refusal in refusals:
+        module = by_file[refusal.file_path]
+        name = module.name_at(refusal.line_number)
+        if name not in module.results.exit_code_by_key:
+            raise ValueError(f"mypy refuses more than mutants: {refusal}")
+        if module.results.exit_code_by_key[name] is None:
+            module.results.exit_code_by_key[name] = Status.REFUSED
+    for module in by_file.values():
+        module.results.save()
+
+
+def run_mutants(names: Collection[str], module_of: Mapping[str, Module], jobs: int) -> None:
+    """Run the tests against these mutants, so many at a time, and keep what becomes of each."""
+    from mutmut.configuration import config  # noqa: PLC0415 - as above
+    from mutmut.utils.file_utils import setup_source_paths  # noqa: PLC0415
+
+    done = 0
+
+    def keep(verdict: Verdict) -> None:
+        nonlocal done
+        done += 1
+        name, status = verdict.mutant.name, Status.of(verdict)
+        results = module_of[name].results
+        results.exit_code_by_key[name] = status
+        results.durations_by_key[name] = verdict.seconds
+        with chdir(ROOT):
+            results.save()
+        print(f"{done}/{len(names)} {status.name.lower()} in {verdict.seconds:.1f} s: {name}", flush=True)
+
+    tests = MutantTests([module_of[name].mutant_of(name) for name in names], jobs, keep)
+    options: list[str] = [*config().pytest_add_cli_args, *config().pytest_add_cli_args_test_selection]
+    setup_source_paths()
+    with chdir(MUTANTS):
+        if status := pytest.main(
+            ["--rootdir=.", "--capture=no", "--assert=plain", "--tb=native", *options], plugins=[tests]
+        ):
+            sys.exit(status)
 
 
 def main() -> None:
@@ -154,31 +256,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help="which mutants to run again; * stands for any letters")
     parser.add_argument("--keep", action="store_true", help="keep the results of the last run")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many to run at a time")
     arguments = parser.parse_args()
     accepted = read_accepted()
+    os.chdir(ROOT)
     if not (arguments.keep or arguments.names):
-        shutil.rmtree(ROOT / "mutants", ignore_errors=True)
-    make_mutants()
-    chosen = [
-        name
-        for name, status in read_results()
-        if status != _SKIPPED and any(fnmatch(name, pattern) for pattern in arguments.names)
-    ]
-    if arguments.names and not chosen:
+        shutil.rmtree(MUTANTS, ignore_errors=True)
+    module_of = make_mutants()
+
+    def status_of(name: str) -> Status | None:
+        status = module_of[name].results.exit_code_by_key[name]
+        return None if status is None else Status(status)
+
+    if any(status_of(name) is None for name in module_of):
+        refuse(module_of.values())
+    chosen = [name for name in module_of if any(fnmatch(name, pattern) for pattern in arguments.names or "*")]
+    if not chosen:
         sys.exit("No mutant has such a name")
-    _mutmut("run", *chosen, is_shown=True)
-    results = {name: status for name, status in read_results() if not chosen or name in chosen}
-    if unfinished := [name for name, status in results.items() if status in _UNFINISHED]:
-        sys.exit(f"{len(unfinished)} mutants have not been run: python -m scripts.mutants --keep goes on")
-    killed = sum(status in _KILLED for status in results.values())
-    refused = sum(status == _REFUSED_BY_MYPY for status in results.values())
-    skipped = sum(status == _SKIPPED for status in results.values())
-    dead = {*_KILLED, _REFUSED_BY_MYPY, _SKIPPED}
-    survivors = [read_mutation(name) for name, status in results.items() if status not in dead]
-    print(f"{len(results)} mutants; {refused} refused by mypy, {skipped} in the wording of a text")
+    done = {Status.REFUSED, Status.WORDING} if arguments.names else {*Status}
+    if to_run := [name for name in chosen if status_of(name) not in done]:
+        run_mutants(to_run, module_of, arguments.jobs)
+    count = Counter(map(status_of, chosen))
+    killed = count[Status.KILLED] + count[Status.TIMEOUT]
+    survivors = [
+        module_of[name].mutation_of(name) for name in chosen if status_of(name) in {Status.SURVIVED, Status.UNREACHED}
+    ]
+    seconds = sum(module_of[name].results.durations_by_key.get(name, 0) for name in chosen)
+    refused, wording = count[Status.REFUSED], count[Status.WORDING]
+    print(f"{len(chosen)} mutants; {refused} refused by mypy, {wording} in the wording of a text")
     print(f"{killed} killed, {len(survivors)} survived: {killed_pct(killed, len(survivors)):.1f} %")
-    functions = set(map(_function, results))
-    if complaints := judge(killed, survivors, [each for each in accepted if not chosen or each.function in functions]):
+    print(f"Their tests took {seconds / 60:.0f} minutes of CPU time")
+    functions = set(map(_function, chosen))
+    listed = [each for each in accepted if not arguments.names or each.function in functions]
+    if complaints := judge(killed, survivors, listed):
         print("", *complaints, sep="\n\n")
         sys.exit(1)
 

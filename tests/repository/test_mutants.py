@@ -1,9 +1,10 @@
-"""How `make mutants` judges what mutmut has found."""
+"""How `make mutants` chooses the tests of a mutant, and judges what they have found."""
 
 import tomllib
 
 import pytest
 
+from scripts.mutant_tests import changed_lines
 from scripts.mutants import Mutation, judge
 
 ONE = Mutation("closrads.domain.plan.decide", "if a > b:", "if a >= b:")
@@ -53,3 +54,46 @@ def test_too_few_were_killed(killed: int, survivors: list[Mutation]) -> None:
     (complaint,) = judge(killed, survivors, survivors)
 
     assert "less than 95 %" in complaint
+
+
+FUNCTION = """\
+    def share(self, part: int) -> int:
+        if (
+            part > 1
+            and self.whole
+        ):
+            part += 1
+            return part
+        for each in self.parts:
+            part += sum(
+                each,
+                part,
+            )
+        match part:
+            case 1:
+                return 0
+            case _:
+                return 1
+        return 2"""
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "first", "last"),
+    [
+        ("part += 1", "part -= 1", "            part += 1", "            part += 1"),
+        ("part > 1", "part >= 1", "        if (", "        ):"),
+        ("self.parts", "None", "        for each in self.parts:", "        for each in self.parts:"),
+        ("                each,\n", "", "            part += sum(", "            )"),
+        ("            case 1:\n                return 0\n", "", "        match part:", "                return 1"),
+        ("return 2", "return 3", "        return 2", "        return 2"),
+        ("part: int)", "part: str)", "    def share(self, part: int) -> int:", "        return 2"),
+    ],
+)
+def test_a_mutant_needs_only_the_tests_that_execute_the_changed_statement(
+    was: str, now: str, first: str, last: str
+) -> None:
+    """Or its head, such as the condition of an `if`."""
+    lines = changed_lines(FUNCTION, FUNCTION.replace(was, now, 1))
+
+    of_function = FUNCTION.splitlines()
+    assert (of_function[lines.start], of_function[lines.stop - 1]) == (first, last)
