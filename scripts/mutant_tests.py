@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, NoReturn
@@ -205,7 +206,7 @@ class MutantTests:
         coverage = Coverage(data_file=None, config_file=False, include=[str(path) for path in paths])
         seconds = {}
         coverage.start()
-        for test, following in zip(tests, [*tests[1:], None], strict=True):
+        for test, following in zip_longest(tests, tests[1:]):
             coverage.switch_context(str(number_of[test]))
             started = time.process_time()
             self._run_test(test, following)
@@ -232,7 +233,7 @@ class MutantTests:
 
         set_mutant_under_test(mutant.name)
         try:
-            for test, following in zip(tests, [*tests[1:], None], strict=True):
+            for test, following in zip_longest(tests, tests[1:]):
                 patience = max(MIN_SECONDS_OF_TEST, TIMES_AS_LONG * self._seconds[test])
                 signal.setitimer(signal.ITIMER_PROF, patience)  # its signal ends the process
                 self._run_test(test, following)
