@@ -168,13 +168,14 @@ class MutantTests:
         self._items = {item.nodeid: item for item in session.items}
         gc.freeze()
         self._survey()
+        self._check_without_mutant()
         tests = [self._tests_of(mutant) for mutant in self._mutants]
         # Survivors take longest: what few tests reach comes first, and shows which tests kill.
         order = sorted(range(len(tests)), key=lambda i: len(tests[i]))
 
         def tasks() -> Iterator[Callable[[], bytes]]:
             for i in order:
-                yield partial(self._first_failure, self._mutants[i], self._sorted(self._mutants[i], tests[i]))
+                yield partial(self._first_failure, self._mutants[i].name, self._sorted(self._mutants[i], tests[i]))
 
         for number, ended in run_forked(tasks(), self._jobs):
             mutant, reached = self._mutants[order[number]], bool(tests[order[number]])
@@ -220,6 +221,13 @@ class MutantTests:
         }
         return pickle.dumps((seconds, executed))
 
+    def _check_without_mutant(self) -> None:
+        """Raise RuntimeError if a test fails in a forked process anyway: every mutant would seem to be killed."""
+        quickest = min(self._items, key=self._seconds.__getitem__)
+        for _, ended in run_forked([partial(self._first_failure, "", [quickest])], 1):
+            if ended.output or ended.is_timeout:
+                raise RuntimeError(f"{quickest} fails without a mutant")
+
     def _tests_of(self, mutant: Mutant) -> set[str]:
         return {test for line in mutant.lines for test in self._tests[mutant.path, line]}
 
@@ -227,11 +235,11 @@ class MutantTests:
         killed = self._killed[mutant.function]
         return sorted(tests, key=lambda test: (-killed[test], self._seconds[test]))
 
-    def _first_failure(self, mutant: Mutant, tests: Sequence[str]) -> bytes:
+    def _first_failure(self, mutant: str, tests: Sequence[str]) -> bytes:
         """Return the name of the first test that fails; empty if all pass."""
         from mutmut.mutation.trampoline import set_mutant_under_test  # noqa: PLC0415 - only the layer `mutants` has it
 
-        set_mutant_under_test(mutant.name)
+        set_mutant_under_test(mutant)
         try:
             for test, following in zip_longest(tests, tests[1:]):
                 patience = max(MIN_SECONDS_OF_TEST, TIMES_AS_LONG * self._seconds[test])

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,7 +32,14 @@ adsets = st.builds(
     AdSetResult, texts, texts, st.sampled_from(Result), several, several, st.integers(0, 9), several, texts,
     several, several, st.booleans(), st.none() | st.just("") | moments.map(datetime.isoformat), st.booleans(), drifts,
 )  # fmt: skip
-pauses = st.builds(UnexplainedPause, texts, texts, st.dictionaries(texts, texts, max_size=2), moments)
+pauses = st.builds(
+    UnexplainedPause,
+    texts,
+    texts,
+    st.dictionaries(texts, texts, max_size=2),
+    moments,
+    switched_on=st.frozensets(texts, max_size=2),
+)
 switches = st.builds(SwitchedOff, moments, texts, texts)
 details: Mapping[str, st.SearchStrategy[Any]] = {
     "slug": texts,
@@ -112,6 +119,44 @@ def test_a_result_comes_back_as_it_was(run: RunResult, *, another: bool) -> None
     if another and run.success:
         run = replace(run, omitted_failed=True)
 
+    assert RunResult.from_json(as_read(run.to_json())) == run
+
+
+def test_a_result_with_everything_comes_back_as_it_was() -> None:
+    """No value is what its field is without one, so that none can hide behind a default."""
+    noon = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+    drift = Drift(("FL",), ("GA",), "Ann Example", noon)
+    adset = AdSetResult(
+        "1", "Broad", Result.UNVERIFIED, ("FL",), ("GA",), 2, ("Not read",), "9", ("TX",), ("OH",),
+        is_reported=True, learning_since=noon.isoformat(), reaches_beyond=True, drift=drift,
+    )  # fmt: skip
+    open_change = Recovery(
+        "earlier", "1", "Broad", ChangeState.WRITTEN, ChangeState.ROLLBACK_FAILED, ("Refused",), is_reported=True,
+        drift=drift,
+    )  # fmt: skip
+    pause = UnexplainedPause("2", "Narrow", {"21": "Video", "22": "Image"}, noon, switched_on=frozenset({"22"}))
+    switch = SwitchedOff(noon, "veterans", "Veterans")
+    listed = SyncReport(
+        "veterans", "Veterans", True, (adset,), ("FL",), ("Guam",), ("WY",),
+        (WaitingState("FL", True, noon.date(), noon.date() + timedelta(days=1)),), True, ("GA",), ("Stopped",),
+        "It has become another one", (open_change,), (pause,), "earlier", "other", "act_111", 60, "2026-06-01",
+        ("Test*",), switch,
+    )  # fmt: skip
+    plain = SyncReport("truckers", "Truckers", dry_run=False, omitted={Result.UPDATED: 2, Result.FAILED: 1})
+    run = RunResult(
+        "run", Action.UNDO, True, noon, 5, (listed, plain), GraphUsage(1, 2, 3), MailOutcome.SENT, ("a@example.test",),
+        frozenset({"max_removed_pct"}), "other", ("Notice",), switched_off=(switch,), reason="push", plan_id="1f",
+        plan_refused=True,
+    )  # fmt: skip
+
+    for value, rest in (
+        (adset, ()),
+        (open_change, ()),
+        (listed, ("omitted",)),
+        (run, ("api_days_left", "omitted_failed")),
+    ):
+        defaults = {each.name: each.default for each in fields(value) if each.name not in rest}
+        assert not [name for name, default in defaults.items() if getattr(value, name) in (default, ())]
     assert RunResult.from_json(as_read(run.to_json())) == run
 
 
