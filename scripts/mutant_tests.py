@@ -44,6 +44,8 @@ class Mutant:
     """The file with the mutants, in which its function is there without a change, too."""
     lines: range
     """Lines of the latter; if a test executes none of them, the mutant cannot make a difference to it."""
+    tests: tuple[str, ...]
+    """The files and classes with the tests that are to kill it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,8 @@ class MutantTests:
                 raise RuntimeError(f"{quickest} fails without a mutant")
 
     def _tests_of(self, mutant: Mutant) -> set[str]:
-        return {test for line in mutant.lines for test in self._tests[mutant.path, line]}
+        reached = {test for line in mutant.lines for test in self._tests[mutant.path, line]}
+        return {test for test in reached if test.startswith(mutant.tests)}
 
     def _sorted(self, mutant: Mutant, tests: Iterable[str]) -> list[str]:
         killed = self._killed[mutant.function]
