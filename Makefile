@@ -32,8 +32,8 @@ test: .venv/test.ready  ## the fast tests: everything that proves behaviour
 	    $(if $(ALL),-m "not sweep and not hypothesis and not no_cover" --cov --durations 10,-m "not sweep")
 
 # All others without coverage, which takes twice as long: what they reach, the measured ones reach too.
-# Of the slow tests, each file in one process, because they share what takes long to start; and in one process more than
-# there are processors, because many wait for servers.
+# Of the slow tests, each file in one process, because they share what takes long to start (tests/slow/conftest.py has two
+# exceptions); and in one process more than there are processors, because many wait for servers.
 test-all: test .venv/sam/ready .venv/ministack/ready ## and the long sweeps, and what needs a real server, process or browser; 100 % coverage
 	@$(BIN)/python -m pytest $(FAST) -m "sweep or hypothesis or no_cover" --durations 10
 	@$(BIN)/python -m pytest tests/slow --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile \

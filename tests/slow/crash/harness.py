@@ -1,6 +1,7 @@
 """Kills the handler's process at a chosen HTTP exchange, and judges what is left at Meta and in the ledger.
 
-Each worker process has a sandbox of its own. What exists in it can be taken out as bytes and put into any other.
+Each worker process has two sandboxes of its own: one for processes that may be killed, and one for what goes on in the
+worker itself. What exists in one can be taken out as bytes and put into any other.
 """
 
 import copy
@@ -417,7 +418,7 @@ class Lab:
 
 
 class InnerLab(Lab):
-    """One for runs that are not to be killed: in this process and without sockets, which takes a third of the time.
+    """One for runs that are not to be killed: in this process and without sockets, in less than half of the time.
 
     A state that was copied in one laboratory can be put into the other.
     """
