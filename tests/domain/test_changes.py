@@ -14,8 +14,10 @@ from closrads.domain.changes import (
     TRANSITIONS,
     Change,
     ChangeState,
+    LastRecheck,
     RollbackReason,
     UnexplainedPause,
+    recheck_since,
 )
 from closrads.domain.request import Action
 from closrads.state_mapper import build_fb_regions
@@ -185,3 +187,20 @@ class TestJoining:
         later = UnexplainedPause("501", "Broad", dict.fromkeys(ads, "?"), START, is_reported=reported)
 
         assert later.joining(replace(self.EARLIER, is_reported=reported)).is_reported is is_reported
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "days"),
+    [
+        pytest.param(None, 4, id="never"),
+        pytest.param(1, 2, id="yesterday"),
+        pytest.param(3, 4, id="the longest gap"),
+        pytest.param(10, 4, id="a longer gap"),
+        pytest.param(-1, 1, id="a clock that was wrong"),
+    ],
+)
+def test_a_recheck_goes_back_a_day_before_the_last_one(days_ago: int | None, days: int) -> None:
+    """A gap of three days at most is made up for."""
+    last = None if days_ago is None else LastRecheck(START - timedelta(days=days_ago))
+
+    assert recheck_since(last, START) == START - timedelta(days=days)

@@ -258,3 +258,11 @@ def test_times_of_other_zones_are_the_same_moment() -> None:
     """All times of results are UTC."""
     told = {"added": [], "removed": ["OH"], "by": "", "at": "2026-05-04T06:30:00-04:00"}
     assert Drift.from_json(told).at == datetime(2026, 5, 4, 10, 30, tzinfo=START.tzinfo)
+
+
+def test_a_stored_time_is_read_in_utc() -> None:
+    """Whatever the zone of the machine; to the reader it is told in another one anyway."""
+    at = Drift.from_json({"added": [], "removed": [], "by": "", "at": "2026-05-04T14:00:00+02:00"}).at
+
+    assert at is not None
+    assert at.isoformat() == "2026-05-04T12:00:00+00:00"

@@ -18,7 +18,9 @@ from closrads.domain.plan import (
     decide,
     defer_beyond,
     hold,
+    leave_opted_out,
     missing_and_extra,
+    pinned,
     prioritize,
     refuse_implausible,
     refuse_no_states,
@@ -246,14 +248,15 @@ class TestWaiting:
     def test_what_an_invocation_that_died_has_done_is_off_by_what_waits(self) -> None:
         """Its result comes from the ledger, which does not tell that; others are known, or are not as decided now."""
         written, failed = AdSetResult("1", "Broad", Result.UPDATED), AdSetResult("2", "Broad", Result.FAILED)
-        gone = AdSetResult("3", "Broad", Result.UPDATED)
+        gone, moved = AdSetResult("3", "Broad", Result.UPDATED), AdSetResult("4", "Broad", Result.UPDATED)
         decisions = [
             damped_decision(["FL", "TX"], ["FL", "GA"], waiting=["GA", "TX"]),
-            replace(decided(["FL"], ["FL"]), adset=adset(["FL"], "2")),
+            replace(damped_decision(["FL", "TX"], ["FL", "GA"], waiting=["GA", "TX"]), adset=adset(["FL", "TX"], "2")),
+            replace(decided(["FL"], ["GA"]), adset=adset(["FL"], "4")),
         ]
 
-        assert with_gaps({"1": written, "2": failed, "3": gone}, decisions) == {
-            "1": replace(written, missing=("GA",), extra=("TX",)), "2": failed, "3": gone,
+        assert with_gaps({"1": written, "2": failed, "3": gone, "4": moved}, decisions) == {
+            "1": replace(written, missing=("GA",), extra=("TX",)), "2": failed, "3": gone, "4": moved,
         }  # fmt: skip
 
     @pytest.mark.parametrize("read", [["FL", "GA"], ["TX", "GA"]], ids=["before its rollback", "after it"])
@@ -460,6 +463,27 @@ class TestEarlierRuns:
         changes = self.changes("1", "2", "3", "4")
 
         assert remaining(changes, {"2", "4", "9"}) == (changes[0], changes[2])
+
+
+def test_what_is_opted_out_is_left_alone_whatever_was_decided() -> None:
+    """Its result names the pattern; others keep theirs."""
+    ours = replace(decided(["FL"], ["GA"]), adset=replace(adset(["FL"]), name="Ours"))
+    theirs = replace(decided(["FL"], ["GA"]), adset=replace(adset(["FL"]), name="Test 1"))
+
+    kept, left = leave_opted_out([ours, theirs], ["Old*", "Test*"])
+
+    assert kept is ours
+    assert left == replace(theirs, result=Result.OPTED_OUT, issues=("Its name matches “Test*” of skip_adsets",))
+
+
+def test_a_change_that_is_pinned_replaces_the_regions_that_it_was_planned_from() -> None:
+    """What is no change replaces nothing."""
+    change, other = decided(["FL", "TX"], ["GA"]), decided(["FL"], ["FL"])
+
+    pinned_change, same = pinned([change, other])
+
+    assert pinned_change == replace(change, replaces=region_keys(targeting(["FL", "TX"])))
+    assert same is other
 
 
 class TestRefusal:

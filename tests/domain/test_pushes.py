@@ -103,16 +103,20 @@ def test_a_push_without_entries_is_about_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "why"),
     [
-        b"", b"nonsense", b"\xff\xfe", b"[" * 100_000, b"null", b"[]", b'"ad_account"', b"{}",
-        b'{"object":"page","entry":[]}', b'{"object":"ad_account"}', b'{"object":"ad_account","entry":{}}',
-        b'{"object":"ad_account","entry":[1]}', b'{"object":["ad_account"],"entry":[]}',
+        *((body, "not JSON") for body in (b"", b"nonsense", b"\xff\xfe", b"[" * 100_000)),
+        *((body, "not about ad accounts") for body in (b"null", b"[]", b'"ad_account"', b"{}")),
+        (b'{"object":"page","entry":[]}', "not about ad accounts"),
+        (b'{"object":["ad_account"],"entry":[]}', "not about ad accounts"),
+        (b'{"object":"ad_account"}', "without entries"),
+        (b'{"object":"ad_account","entry":{}}', "without entries"),
+        (b'{"object":"ad_account","entry":[1]}', "without entries"),
     ],
-)  # fmt: skip
-def test_what_is_no_push_is_refused(body: bytes) -> None:
-    """It is signed, but not about ad accounts."""
-    with pytest.raises(PushError):
+)
+def test_what_is_no_push_is_refused(body: bytes, why: str) -> None:
+    """It is signed, but not about ad accounts; the log says why."""
+    with pytest.raises(PushError, match=f"^{why}$"):
         accounts_of(body, NOW)
 
 

@@ -216,6 +216,21 @@ def test_what_an_older_version_kept_has_defaults() -> None:
     assert (run.mail, run.graph, run.left_to) == (MailOutcome.NOT_ASKED, GraphUsage(), "")
 
 
+def test_a_pause_of_an_older_version_has_no_ads_that_are_on_again() -> None:
+    """They were not kept then."""
+    pause = {"adset_id": "2", "adset_name": "Narrow", "ads": [], "since": "2026-05-04T12:00:00+00:00"}
+    run = RunResult.from_json(RUN | {"campaigns": [CAMPAIGN], "unexplained": [pause | {"campaign": "veterans"}]})
+
+    assert run.campaigns[0].unexplained == (UnexplainedPause("2", "Narrow", {}, datetime(2026, 5, 4, 12, tzinfo=UTC)),)
+
+
+def test_the_errors_of_a_campaign_itself_are_taken_as_they_are() -> None:
+    """If they are given; they need not be told from those of its ad sets."""
+    campaign = SyncReport.from_json(CAMPAIGN | {"errors": ["No demand", "Other"], "campaign_errors": ["No demand"]})
+
+    assert campaign.campaign_errors == ("No demand",)
+
+
 def test_an_error_that_an_older_version_did_not_count_is_one_now() -> None:
     """It explains more errors than were kept, and takes none of another campaign for that."""
     adset = {"id": "1", "name": "Broad", "result": "superseded"}
