@@ -19,7 +19,7 @@ from closrads.domain.results import GraphUsage, MailOutcome, RunResult, without_
 from closrads.domain.switches import SwitchedOff
 from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError
-from closrads.redaction import one_line
+from closrads.redaction import MAX_NAME_CHARS, one_line
 
 texts = st.text(max_size=20)
 several = st.lists(texts, max_size=MAX_ISSUES + 2).map(tuple)
@@ -266,3 +266,19 @@ def test_what_is_no_result_is_refused(value: Any) -> None:
     with pytest.raises(ClosradsError, match="Not the result of a run") as caught:
         RunResult.from_json(value)
     assert str(value)[:25] in str(caught.value)
+
+
+def test_of_what_is_no_result_only_the_beginning_is_quoted() -> None:
+    """It may have megabytes."""
+    with pytest.raises(ClosradsError) as caught:
+        RunResult.from_json({"run_id": "7" * 5_000})
+    assert "7" * 50 in str(caught.value)
+    assert "7" * MAX_NAME_CHARS not in str(caught.value)
+
+
+def test_its_start_is_read_in_utc() -> None:
+    """And not in the zone of the machine."""
+    run = RunResult.from_json(RUN | {"started_at": "2026-05-04T12:30:00+02:00"})
+
+    assert run.started_at == datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
+    assert run.started_at.tzinfo is UTC
