@@ -13,6 +13,7 @@ from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.drift import Drift, TargetingEdit, Trace, attributed, is_complete, trace
 from closrads.domain.request import Action
+from closrads.redaction import MAX_NAME_CHARS
 from closrads.state_mapper import build_fb_regions
 from tests.world import START
 
@@ -266,3 +267,13 @@ def test_a_stored_time_is_read_in_utc() -> None:
 
     assert at == datetime(2026, 5, 4, 12, tzinfo=UTC)
     assert at.tzinfo is UTC
+
+
+def test_a_long_name_in_the_log_is_cut() -> None:
+    """It is told in a table."""
+    assert len(Drift(by="Ann " * 500).by) <= MAX_NAME_CHARS
+
+
+def test_a_change_that_begins_at_the_same_moment_is_not_an_earlier_one() -> None:
+    """Two runs never work on one ad set at a time, so it tells nothing about what was there before."""
+    assert not is_complete([OWN, replace(OWN, run_id="other")], OWN.run_id)
