@@ -226,7 +226,7 @@ def test_a_pause_of_an_older_version_has_no_ads_that_are_on_again() -> None:
 
 def test_the_errors_of_a_campaign_itself_are_taken_as_they_are() -> None:
     """If they are given; they need not be told from those of its ad sets."""
-    campaign = SyncReport.from_json(CAMPAIGN | {"errors": ["No demand", "Other"], "campaign_errors": ["No demand"]})
+    campaign = SyncReport.from_json(CAMPAIGN | {"campaign_errors": ["No demand"]})
 
     assert campaign.campaign_errors == ("No demand",)
 
