@@ -251,7 +251,7 @@ def run_mutants(names: Collection[str], module_of: Mapping[str, Module], jobs: i
         print(f"{done}/{len(names)} {status.name.lower()} in {verdict.seconds:.1f} s: {name}", flush=True)
 
     mutants = [module_of[name].mutant_of(name) for name in names]
-    options = ["--rootdir=.", "--capture=no", "--assert=plain", "--tb=native", *config().pytest_add_cli_args]
+    options = ["--rootdir=.", "--quiet", "--capture=no", "--assert=plain", "--tb=native", *config().pytest_add_cli_args]
     selected = sorted({test for mutant in mutants for test in mutant.tests})
     setup_source_paths()
     with chdir(MUTANTS):
