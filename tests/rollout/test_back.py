@@ -5,11 +5,24 @@ from typing import Any
 
 import pytest
 
-from closrads.domain.adsets import AdHealth
+from closrads.domain.adsets import AdHealth, AdSetSnapshot
 from closrads.domain.changes import ChangeState, RollbackReason
+from closrads.errors import AdSetChangedError, ClosradsError, MetaError, MetaInvalidError, MetaOutcomeUnknownError
+from closrads.rollout import back
 from closrads.rollout.back import NEVER_TOOK_EFFECT, judged_back
 from sandbox.meta import Breakage, faults
-from tests.rollout.change_world import FAILURE, FLORIDA, TEXAS, assert_well, come_at, found, go, republished, run_in
+from tests.rollout.change_world import (
+    FAILURE,
+    FLORIDA,
+    TEXAS,
+    assert_well,
+    come_at,
+    found,
+    go,
+    job,
+    republished,
+    run_in,
+)
 from tests.world import World
 
 S, R = ChangeState, RollbackReason
@@ -117,3 +130,63 @@ class TestBack:
         go(world, adset)
 
         assert seen == [(S.ROLLING_BACK, R.ADS_BROKEN)]
+
+
+LOST = MetaOutcomeUnknownError("Lost", MetaInvalidError("Meta does not answer"))
+
+
+class TestRefusedBack:
+    """What is said and kept of a write that goes back and that Meta does not take."""
+
+    def stumble(self, monkeypatch: pytest.MonkeyPatch, error: Exception) -> list[tuple[AdSetSnapshot, Any, bool]]:
+        """Have that write fail, and return the list of what was to be written, over what, and how patiently."""
+        calls = []
+
+        def fail(_: Any, adset: AdSetSnapshot, __: Any, over: Any, *, repeats: bool) -> None:
+            calls.append((adset, over, repeats))
+            raise error
+
+        monkeypatch.setattr(back, "rollback_geo", fail)
+        return calls
+
+    @pytest.mark.parametrize(
+        ("error", "reason", "said"),
+        [
+            (MetaInvalidError("Refused"), R.ADS_BROKEN, "Its states were NOT restored: Refused"),
+            (
+                MetaInvalidError("Refused"),
+                R.OUTCOME_UNKNOWN,
+                "It is NOT known whether its states are as before: Refused",
+            ),
+            (LOST, R.ADS_BROKEN, "It is NOT known whether its states are as before: Lost"),
+            (LOST, R.OUTCOME_UNKNOWN, "It is NOT known whether its states are as before: Lost"),
+        ],
+    )
+    def test_whether_its_states_are_known(
+        self, world: World, error: MetaError, reason: RollbackReason, said: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The links of its ads may be pending anew, so what was known of them counts no more."""
+        calls = self.stumble(monkeypatch, error)
+
+        run = back._put_regions_back(job(world), run_in(S.ROLLING_BACK, FLORIDA, reason=reason, failures=(FAILURE,)))
+
+        over = {frozenset({FLORIDA}), frozenset()}
+        assert calls == [(run.change.before, over, True)]
+        assert run.issues == (said,)
+        assert (run.refusals, run.confirmed, run.failures) == ((error,), frozenset(), ())
+
+    @pytest.mark.parametrize("error", [AdSetChangedError("Somebody was here"), MetaInvalidError("Refused")])
+    def test_the_way_there_and_back_once_more(
+        self, world: World, error: ClosradsError, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The new regions are tried once, over the old ones; those that are back already have to go back again."""
+        calls = self.stumble(monkeypatch, error)
+        run = run_in(S.ROLLING_BACK, TEXAS, reason=R.ALREADY_BACK, issues=("Before",))
+
+        tried = back._reapply(job(world), run)
+
+        assert calls == [(replace(run.change.before, targeting=run.change.after), {frozenset({TEXAS})}, False)]
+        assert tried.issues == (back.REAPPLIED, str(error))
+        assert tried.reason is R.ADS_BROKEN
+        assert tried.is_foreign is isinstance(error, AdSetChangedError)
+        assert tried.refusals == (() if tried.is_foreign else (error,))
