@@ -426,3 +426,11 @@ def test_it_is_only_looked_for_with_time_and_quota_to_spare(
 
     assert drift._read_log(api, Secret("token"), [found]) == ([] if is_read else (), "")
     assert [call.kind for call in world.meta.operations] == ["activities"] * is_read
+
+
+def test_a_recheck_does_not_know_the_run_whose_change_was_superseded() -> None:
+    """Any other run means its own change."""
+    superseded = AdSetResult("501", "Broad", Result.SUPERSEDED)
+
+    assert drift._key(superseded, "today", Action.SYNC) == ("501", "today")
+    assert drift._key(superseded, "today", Action.RECHECK) == ("501", None)

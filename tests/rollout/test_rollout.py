@@ -27,7 +27,7 @@ from closrads.meta.graph import GraphApi
 from closrads.rollout import rollout
 from closrads.rollout.guards import WRITES_AT_ONCE
 from closrads.rollout.job import Job
-from closrads.rollout.rollout import Caution, withhold
+from closrads.rollout.rollout import Caution, carry_out, withhold
 from closrads.rollout.wave import Outcome
 from closrads.state_mapper import build_fb_regions
 from sandbox.meta import Breakage, Operation, faults
@@ -1014,3 +1014,14 @@ class TestDeadline:
         assert business.run()["deferred"]
         assert business.world.time.seconds() <= business.world.time.deadline - 10
         business.assert_nothing_half_done()
+
+
+def test_a_stop_in_an_earlier_invocation_holds_for_the_rest_of_the_run(world: World) -> None:
+    """And says the same, whatever this one would meet."""
+    job = Job("veterans", EARLIER, Action.SYNC, world.api(), ledger(world), 0, lambda: None)
+    failed = AdSetResult("502", "Narrow", Result.REVERTED)
+
+    ending = carry_out(job, [CHANGE], 4, [[failed]] * rollout.MAX_FAILED_CANARIES)
+
+    assert ending.results == {"501": CHANGE.to_result(Result.HELD, ("The campaign was stopped before its turn",))}
+    assert "in a row had to be put back" in ending.stopped

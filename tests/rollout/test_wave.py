@@ -24,6 +24,7 @@ from closrads.errors import (
     PausedError,
 )
 from closrads.ledger.changes import Ledger
+from closrads.rollout import wave
 from closrads.rollout.change_run import begin
 from closrads.rollout.job import Job
 from closrads.rollout.wave import _not_begun, _not_done, _outcome, _Switches, apply_wave, common_reason
@@ -111,6 +112,22 @@ class TestReadAgain:
         world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset")
 
         assert apply_wave(job(world), wave)[adset].result.result is Result.UPDATED
+
+    def test_a_defect_of_the_look_is_told_of_each(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing was written."""
+        world.campaign("FL")
+        adsets = [world.adset(name) for name in ("One", "Two")]
+        planned = wave_of(world)
+
+        def stumble(*_: Any, **__: Any) -> None:
+            raise ZeroDivisionError("no way")
+
+        monkeypatch.setattr(wave, "read_adsets", stumble)
+        outcomes = apply_wave(job(world), planned)
+
+        assert [outcomes[each].result.result for each in adsets] == [Result.FAILED] * 2
+        assert all("no way" in issue for each in adsets for issue in outcomes[each].result.issues)
+        assert all(outcomes[each].result.issues for each in adsets)
 
 
 INVALID, THROTTLED = MetaInvalidError("Meta refuses it", code=100), MetaRateLimitError("Meta is busy")
