@@ -1,13 +1,15 @@
 """What somebody else did to the states of ad sets between two runs: what of it a run tells, and what that costs."""
 
 from collections import Counter
+from dataclasses import replace
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from closrads.domain.adset_results import AdSetResult, Result
-from closrads.domain.changes import ChangeState
+from closrads.domain.adset_results import AdSetResult, Recovery, Result
+from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.changes import Change, ChangeState
 from closrads.domain.drift import Drift, Trace
 from closrads.domain.request import Action
 from closrads.domain.sync_report import SyncReport
@@ -434,3 +436,32 @@ def test_a_recheck_does_not_know_the_run_whose_change_was_superseded() -> None:
 
     assert drift._key(superseded, "today", Action.SYNC) == ("501", "today")
     assert drift._key(superseded, "today", Action.RECHECK) == ("501", None)
+
+
+def test_of_an_earlier_change_drift_is_looked_for_once_it_is_at_its_end() -> None:
+    """The run that died has reported nothing."""
+    ended = Recovery("earlier", "501", "Broad", ChangeState.WRITTEN, ChangeState.VERIFIED)
+
+    assert drift._key(ended, "today", Action.SYNC) == ("501", "earlier")
+    assert drift._key(replace(ended, state=ChangeState.ROLLING_BACK), "today", Action.SYNC) is None
+
+
+def test_more_of_an_ad_sets_changes_may_come_than_are_needed() -> None:
+    """While those of another one are still missing."""
+    before = AdSetSnapshot("501", "Broad", "900", "ACTIVE", {})
+    own = Change("veterans", "today", Action.SYNC, before, {}, ChangeState.SUPERSEDED, START, START)
+    other = replace(own, before=replace(before, id="502"))
+    results = tuple(AdSetResult(each.before.id, "Broad", Result.SUPERSEDED) for each in (own, other))
+
+    class Changes:
+        def newest_changes(self, *_: Any) -> list[Change]:
+            return [own, replace(own, run_id="earlier"), other]
+
+    traces = drift._traces(
+        cast("Ledger", Changes()),
+        "today",
+        Action.SYNC,
+        SyncReport("veterans", "Veterans", dry_run=False, adsets=results),
+    )
+
+    assert traces.keys() == {("501", "today"), ("502", "today")}
