@@ -531,6 +531,17 @@ class TestWaves:
         assert business.run() == {"updated": "A B C D"}
         business.assert_all_republished()
 
+    def test_what_a_wave_left_out_is_waited_for_alone(self, business: Business) -> None:
+        """So it keeps none of the next wave from its turn."""
+        business.world.put({"limits/verify_wait_seconds": "6"})
+        business.adsets("ABCDEFG")
+        business.world.meta.fail(
+            faults.SERVICE_UNAVAILABLE, on=lambda call: (call.method, call.path) == ("GET", business.ids["C"]), times=2
+        )
+
+        assert business.run() == {"updated": "A B C D E F G"}
+        assert business.waves == ["A", "B D E", "C", "F G"]
+
     def test_an_ad_set_that_somebody_changed_does_not_keep_the_others_waiting(self, business: Business) -> None:
         """A person comes behind a lost write: what is of ours is re-published first."""
         business.adsets("ABCD", breakage=Breakage.ordinary(seconds=7))
