@@ -624,6 +624,19 @@ class TestRecheck:
         assert all(part in issue for part, issue in zip(issues, told.issues, strict=True))
         assert told.is_reported is (result is Result.SKIPPED_PREFLIGHT)
 
+    def test_what_cannot_be_put_back_now_says_why(self, world: World) -> None:
+        """Beside what is broken."""
+        found = seen(V, FLORIDA, SICK)
+        working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
+        world.time.deadline = world.time.seconds() + 1
+
+        (told,) = recovery.recheck(working, [found.change], 5, {}, dry_run=False, now={"501": found.now})
+
+        assert told.result is Result.SKIPPED_PREFLIGHT
+        sick, no_time = told.issues
+        assert IS_SICK in sick
+        assert no_time == "Too little time was left to do it safely"
+
     @pytest.mark.parametrize(
         ("state", "is_reported", "marked"), [(B, True, [False]), (B, False, []), (V, True, []), (V, False, [])]
     )
