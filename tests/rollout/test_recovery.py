@@ -1502,3 +1502,14 @@ class TestLedgerTrouble:
         assert [statuses(world, adset) for adset in adsets] == [["ACTIVE"] * 2] * 3
         assert len(result["campaigns"][0]["adsets"]) == 3
         assert {item["name"] for item in entries(world, "CHANGE#") if item["state"] != "verified"} == {"Two"}
+
+
+def test_the_log_tells_of_each_open_change_what_became_of_it(world: World, log: StringIO) -> None:
+    """Also if there was no time for it."""
+    working = Job("veterans", "later", Action.SYNC, world.api(), ledger(world), 0, lambda: None)
+    world.time.deadline = world.time.seconds() + 1
+
+    recovery.recover(working, [change_in(ChangeState.WRITTEN)], 5)
+
+    told = ("501", EARLIER, "written", "written", ["Too little time was left to do it safely"])
+    assert logged(log, "change.recovered", "adset", "run", "found", "state", "issues") == [told]

@@ -1036,3 +1036,14 @@ def test_a_stop_in_an_earlier_invocation_holds_for_the_rest_of_the_run(world: Wo
 
     assert ending.results == {"501": CHANGE.to_result(Result.HELD, ("The campaign was stopped before its turn",))}
     assert "in a row had to be put back" in ending.stopped
+
+
+def test_the_log_tells_what_became_of_each_ad_set(world: World, log: StringIO) -> None:
+    """Line by line, as far as the run has come."""
+    world.campaign("FL")
+    adset = world.adset("Broad")
+
+    world.run(LIVE)
+
+    keys = ("campaign", "adset", "adset_name", "result", "issues")
+    assert logged(log, "adset.result", *keys) == [("veterans", adset, "Broad", "updated", [])]
