@@ -561,6 +561,13 @@ class TestWaves:
 class TestCanaries:
     """What the first ad sets say about the day."""
 
+    def test_where_nothing_is_left_nothing_is_stopped(self, business: Business) -> None:
+        """Two that were put back are no failure of the run."""
+        business.adsets("AB", bad="AB")
+
+        assert business.run() == {"reverted": "A B"}
+        assert business.errors == ""
+
     def test_a_second_canary_follows_a_bad_one(self, business: Business) -> None:
         """One bad ad set never blocks the others."""
         business.adsets("ABCDEF", bad="A")
@@ -1038,12 +1045,13 @@ def test_a_stop_in_an_earlier_invocation_holds_for_the_rest_of_the_run(world: Wo
     assert "in a row had to be put back" in ending.stopped
 
 
-def test_the_log_tells_what_became_of_each_ad_set(world: World, log: StringIO) -> None:
+def test_the_log_tells_of_each_wave_and_what_became_of_each_ad_set(world: World, log: StringIO) -> None:
     """Line by line, as far as the run has come."""
     world.campaign("FL")
     adset = world.adset("Broad")
 
     world.run(LIVE)
 
+    assert logged(log, "wave.start", "campaign", "adsets", "left") == [("veterans", 1, 0)]
     keys = ("campaign", "adset", "adset_name", "result", "issues")
     assert logged(log, "adset.result", *keys) == [("veterans", adset, "Broad", "updated", [])]
