@@ -40,7 +40,12 @@ MUTANTS = ROOT / "mutants"
 ACCEPTED = ROOT / "tests" / "survivors.toml"
 TESTS = {
     "domain": ("tests/domain",),
-    "rollout": ("tests/rollout", "tests/test_pause.py", "tests/test_sync.py::TestRestrictions"),
+    "rollout": (
+        "tests/rollout",
+        "tests/orchestration/test_recheck.py",
+        "tests/test_pause.py",
+        "tests/test_sync.py::TestRestrictions",
+    ),
 }
 """The tests that are to kill the mutants of a package.
 

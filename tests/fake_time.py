@@ -141,6 +141,10 @@ class Pool:
             if self._working or not self._owner_waits:
                 self._time.change_awake(-1)  # else the owner is awake in its place
 
+    def join(self, seconds: float) -> None:
+        """Wait for all calls, in real time, if an interrupt has kept the owner from doing so."""
+        wait(self._futures, seconds)
+
     def __enter__(self) -> Self:
         return self
 

@@ -238,16 +238,16 @@ def with_gaps(completed: Mapping[str, AdSetResult], decisions: Iterable[Decision
 
     A recheck of earlier changes does not know what is wanted, and what an invocation has done that died is known from
     the ledger only. An update may lack states that still wait; a reverted ad set has its states from before the change,
-    whether it was read before its rollback or after.
+    whether it was read before its rollback or after, or not at all, because somebody has paused it meanwhile.
     """
     now = {each.adset.id: each for each in decisions}
-    return {
-        adset_id: _with_gap(result, now[adset_id]) if adset_id in now else result
-        for adset_id, result in completed.items()
-    }
+    return {adset_id: _with_gap(result, now.get(adset_id)) for adset_id, result in completed.items()}
 
 
-def _with_gap(result: AdSetResult, now: Decision) -> AdSetResult:
+def _with_gap(result: AdSetResult, now: Decision | None) -> AdSetResult:
+    if now is None:
+        is_back = result.result is Result.REVERTED
+        return replace(result, missing=result.added, extra=result.removed) if is_back else result
     if result.result is Result.UPDATED and now.result is Result.UNCHANGED:
         known = now.to_result()
         return replace(result, missing=known.missing, extra=known.extra)

@@ -268,6 +268,12 @@ class TestWaiting:
             "1": replace(reverted, missing=("FL", "OH"), extra=("GA", "TX"))
         }
 
+    def test_what_was_put_back_and_paused_since_has_its_states_from_before_too(self) -> None:
+        """It was not read again, so that only its own change says what these are."""
+        reverted = AdSetResult("1", "Broad", Result.REVERTED, added=("FL",), removed=("TX",))
+
+        assert with_gaps({"1": reverted}, []) == {"1": replace(reverted, missing=("FL",), extra=("TX",))}
+
     def test_only_ad_sets_that_can_be_changed_say_what_is_asked_for(self) -> None:
         """Another one gets no state on the day that would be told."""
         decisions = [

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from closrads import concurrency
 from closrads.domain.request import Action, RunRequest
 from closrads.errors import SyncFailed
 from sandbox.meta import Breakage, Operation
 from tests.business import Business
+from tests.fake_time import Pool
 from tests.ledger_world import entries, later, leases, only_reads
 from tests.world import LIVE, MORTGAGE_1
 
@@ -141,10 +143,14 @@ class TestLeases:
         assert business.run() == {"unchanged": "A"}
 
     @pytest.mark.usefixtures("interruptible")
-    def test_an_interrupted_run_keeps_its_leases(self, two: Business) -> None:
+    def test_an_interrupted_run_keeps_its_leases(self, two: Business, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C ends only the main thread at once: the others may write until the process is gone."""
-        world, gone, holders = two.world, threading.Event(), list[str]()
+        world, gone, holders, pools = two.world, threading.Event(), list[str](), list[Pool]()
         two.world.time.pass_by(101)
+
+        def new_pool(max_workers: int) -> Pool:
+            pools.append(world.time.pool(max_workers))
+            return pools[-1]
 
         def write(operation: Operation) -> None:
             if operation.method == "POST":
@@ -154,12 +160,12 @@ class TestLeases:
                 holders.extend(lease.get("holder", "") for lease in entries(world, "LEASE"))
 
         world.meta.on_request = write
-        before = set(threading.enumerate())
+        monkeypatch.setattr(concurrency, "ThreadPoolExecutor", new_pool)
         with pytest.raises(KeyboardInterrupt):
             world.run(LIVE)
         gone.set()
-        for thread in set(threading.enumerate()) - before:
-            thread.join(30)
+        for pool in pools:
+            pool.join(30)
 
         (run_id,) = set(holders)
         assert run_id

@@ -262,7 +262,7 @@ class Judge:
         """By run, when it began, and what was wrong with each ad set then."""
         self._plans: dict[str, _Plan] = {}
         """By the run that is to carry it out."""
-        self._last_look = 0.0
+        self._last_looks = {"sync": 0.0, "recheck": 0.0}
         self._written: set[tuple[str, str]] = set()
         """Each invocation with each ad set whose targeting it wrote."""
         self._demands = Demands(simulation.story)
@@ -606,7 +606,8 @@ class Judge:
         if result is None or result["left_to"]:
             return
         if invocation.run.action == "sync" or not invocation.run.campaigns:  # a push has one ad account looked at
-            self._last_look = max(self._last_look, began)
+            action = "sync" if invocation.run.action == "sync" else "recheck"
+            self._last_looks[action] = max(self._last_looks[action], began)
         self._demands.ends(invocation.run, result)
         is_quiet = invocation.run.action == "sync" and not outcome.mails and result["mail"] == "not_asked"
         if is_quiet and not self._mails_of_today:
@@ -872,12 +873,14 @@ class Judge:
     def _is_excused(self, ad: Ad, link: Link, since: float, file: _AdSetFile) -> bool:
         meta = self._simulation.meta
         delay = ad.account.activities.delay if link.fate.effect is Effect.PAUSED_SILENTLY else 0.0
-        if link.broke_at + delay + self._lag > self._last_look:
+        is_followed = self._simulation.is_enabled(file.campaign)  # else only rechecks look at it
+        looks = [at for action, at in self._last_looks.items() if action == "recheck" or is_followed]
+        if link.broke_at + delay + self._lag > max(looks):
             return True  # Unobservable.AFTER_LAST_LOOK; perhaps once more
         is_silent = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad)
         edit = meta.people.edits.get(ad.adset.id, {}).get("regions")
         is_under_a_persons = edit is not None and edit.wanted == regions_in(ad.adset.targeting)
-        waits = file.went_back and self._last_look - self._switched_on.get(ad.id, 0.0) < REPAIRED_AFTER
+        waits = file.went_back and max(looks) - self._switched_on.get(ad.id, 0.0) < REPAIRED_AFTER
         # Unobservable.PAUSED_WITHOUT_REASON, .UNDER_REGIONS_OF_A_PERSON, .NOT_DUE, .NEVER_SOUND, .COVERED
         is_beyond_help = (
             is_silent
