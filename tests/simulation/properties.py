@@ -256,8 +256,6 @@ class Judge:
         """By ad, when a run last did so."""
         self._refused: dict[tuple[str, str], _Refusal] = {}
         """By invocation and campaign, the refusal that concerns the whole ad account."""
-        self._heard_of: dict[tuple[str, str], set[str]] = {}
-        """By run and reason, the campaigns of which a change, or a rollback, was refused."""
         self._at_begin: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
         """By run, when it began, and what was wrong with each ad set then."""
         self._plans: dict[str, _Plan] = {}
@@ -344,7 +342,6 @@ class Judge:
         """Note that Meta has refused a change for a reason of the whole ad account; rollbacks are tried regardless."""
         file = self._files[adset.id]
         key = self._call.invocation.name, file.campaign
-        self._heard_of.setdefault((key[0], why), set()).add(file.campaign)
         if "prepared" in file.changes.values() and not self._call.is_late:
             self._refused.setdefault(key, _Refusal(why, why != CONTROLS, self._call.invocation))
 
@@ -742,7 +739,7 @@ class Judge:
             if why not in (self._mails_of_today if is_quiet else text):
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"no mail of it says: {why}")
             times = len(re.findall(f"Stopped: .*{re.escape(why)}", text))
-            if times > len(self._heard_of[invocation.name, why]):
+            if times > sum(any(why in error for error in each["errors"]) for each in result["campaigns"]):
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"its mail says {times} times: {why}")
 
     def _judge_reach_told(self, invocation: "Invocation", mails: tuple[Mail, ...], result: dict[str, Any]) -> None:

@@ -6,7 +6,21 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from tests.simulation.draw import LAST_RECHECK, SYNC_AT
-from tests.simulation.story import DAY, HOUR, AdSpec, Again, Answer, Crash, Echo, Fate, Run, Slow, Story, World
+from tests.simulation.story import (
+    DAY,
+    HOUR,
+    AdSpec,
+    Again,
+    Answer,
+    Crash,
+    Echo,
+    Fate,
+    Operator,
+    Run,
+    Slow,
+    Story,
+    World,
+)
 
 T = TypeVar("T")
 MOST_TRIALS = 600
@@ -48,7 +62,9 @@ def _candidates(story: Story) -> Iterator[Story]:
         kept = [run for run in story.runs if run in runs or not _may_be_dropped(run, story)]
         yield replace(story, runs=tuple(kept))
     for world in _smaller_worlds(story.world):
-        yield replace(story, world=world)
+        gone = {each.slug for each in story.world.campaigns} - {each.slug for each in world.campaigns}
+        left = (each for each in story.events if not (isinstance(each, Operator) and each.campaign in gone))
+        yield replace(story, world=world, events=tuple(left))
     for runs in _simpler_runs(story.runs):
         yield replace(story, runs=runs)
     for number, event in enumerate(story.events):

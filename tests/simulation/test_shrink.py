@@ -5,7 +5,7 @@ from itertools import count
 
 from tests.simulation.draw import CROWD, draw
 from tests.simulation.shrink import MOST_SECONDS, MOST_TRIALS, shrink
-from tests.simulation.story import Crash, Story
+from tests.simulation.story import At, Change, Crash, Operator, Story
 
 SEED = next(seed for seed in range(1000) if any(isinstance(event, Crash) for event in draw(seed).events))
 
@@ -33,6 +33,20 @@ def test_the_quiet_days_stay() -> None:
     drawn = draw(SEED)
     quiet = [run for run in drawn.runs if run.at >= drawn.calm]
     assert [run.name for run in shrink(drawn, has_a_crash).runs if run.at >= drawn.calm] == [run.name for run in quiet]
+
+
+def test_a_campaign_goes_with_what_is_done_to_it() -> None:
+    """Else a story would tell of a campaign that it does not have."""
+    stories = map(draw, range(1000))
+    several = next(each for each in stories if has_a_crash(each) and len(each.world.campaigns) > 1)
+    holds = [Operator(At(0.0), Change.HOLD, "conduct", each.slug) for each in several.world.campaigns]
+
+    def fails(story: Story) -> bool:
+        slugs = {each.slug for each in story.world.campaigns}
+        assert {each.campaign for each in story.events if isinstance(each, Operator)} <= {"", *slugs}
+        return has_a_crash(story) and all(each in story.events or each.campaign not in slugs for each in holds)
+
+    assert len(shrink(replace(several, events=(*several.events, *holds)), fails).world.campaigns) == 1
 
 
 def test_it_ends_in_time() -> None:

@@ -16,15 +16,18 @@ from tests.world import FakeTime
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = (
+    "/deploy/",
     "/crash/",
     "/test_simulation.py",
     "/browser/test_mail.py",
-    "/deploy/",
     "/contract/test_secrets.py",
     "/contract/test_doctor.py",
     "/runtime/",
 )
-"""What takes longest, by parts of paths: what begins last must be short, or a processor idles at the end."""
+"""What takes longest, by parts of paths: what begins last must be short, or a processor idles at the end.
+
+Deployments come first, because they wait for most of their time: others have the processors meanwhile.
+"""
 
 
 @pytest.hookimpl(optionalhook=True)
