@@ -15,9 +15,8 @@ ADSET_FIELDS = (
     "id,name,account_id,effective_status,targeting,end_time,learning_stage_info,"
     "campaign{stop_time,special_ad_categories}"
 )
-AD_FIELDS = (
-    "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback,adset{effective_status,issues_info}"
-)
+AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
+_FIELDS_AFTER_A_WRITE = f"{AD_FIELDS},adset{{effective_status,issues_info}}"
 """An ad does not show what is wrong with its whole ad set, as the processing of an edit may find (Marketing API
 "Post-Processing for Ad Creation and Edits")."""
 
@@ -134,7 +133,7 @@ def _with_unlisted(
     """
     there = {adset_id: {ad.id for ad in ads} for adset_id, ads in listed.items() if not isinstance(ads, MetaError)}
     unlisted = [(owner, ad) for owner, ads in ran.items() if owner in there for ad in ads if ad.id not in there[owner]]
-    operations = [Operation("GET", ad.id, {"fields": AD_FIELDS}, has_id) for _, ad in unlisted]
+    operations = [Operation("GET", ad.id, {"fields": _FIELDS_AFTER_A_WRITE}, has_id) for _, ad in unlisted]
     answers = api.batch(operations, reserve=math.inf)
     found = dict(listed)
     for (owner, _), answer in zip(unlisted, answers, strict=True):
@@ -152,7 +151,7 @@ def _with_unlisted(
 
 
 def _list_ads(adset_id: str) -> Operation:
-    return Operation("GET", f"{adset_id}/ads", {"fields": AD_FIELDS, "limit": ADS_PER_PAGE}, has_data)
+    return Operation("GET", f"{adset_id}/ads", {"fields": _FIELDS_AFTER_A_WRITE, "limit": ADS_PER_PAGE}, has_data)
 
 
 def _all_rows(api: GraphApi, path: str, answer: JsonObject | MetaError, reserve: float) -> list[JsonObject]:
@@ -160,6 +159,6 @@ def _all_rows(api: GraphApi, path: str, answer: JsonObject | MetaError, reserve:
     if isinstance(answer, MetaError) and not isinstance(answer, MetaTooMuchDataError):
         raise answer
     if isinstance(answer, MetaTooMuchDataError) or (answer.get("paging") or {}).get("next"):
-        return api.get_all(path, {"fields": AD_FIELDS}, ADS_PER_PAGE, reserve=reserve)
+        return api.get_all(path, {"fields": _FIELDS_AFTER_A_WRITE}, ADS_PER_PAGE, reserve=reserve)
     rows: list[JsonObject] = answer["data"]
     return rows
