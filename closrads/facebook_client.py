@@ -285,6 +285,8 @@ class Verification:
     """All ads as read; empty if they could not be read."""
     log: tuple[StatusChange, ...] = ()
     """Status changes from the activity log; empty if it was not needed or could not be read."""
+    error: str = ""
+    """Why the ads could not be read; empty if they could."""
 
 
 def verify_ads_after_republish(
@@ -365,5 +367,6 @@ def _verification(
     adset: AdSetSnapshot, now: tuple[Ad, ...] | MetaError, log: tuple[StatusChange, ...], since: datetime
 ) -> Verification:
     if isinstance(now, MetaError):
-        return Verification(tuple(AdFinding(ad, AdHealth.UNREADABLE, str(now)) for ad in adset.active_ads))
+        unknown = tuple(AdFinding(ad, AdHealth.UNREADABLE, str(now)) for ad in adset.active_ads)
+        return Verification(unknown, error=str(now))
     return Verification(compare_ads(responsible_for(adset.active_ads, now, log, since), now, log, since), now, log)

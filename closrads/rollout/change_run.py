@@ -176,9 +176,10 @@ class ChangeRun:
         """Return the run after a verification."""
         now = replace(self.now, ads=verification.ads) if verification.ads else self.now
         protected = responsible_for(self.protected, now.ads, verification.log, self.change.prepared_at)
-        return replace(
-            self, now=now, protected=protected, findings=verification.findings, log=verification.log or self.log
-        )
+        findings = verification.findings
+        if verification.error and not findings:  # none ran, but somebody may have switched one on, or added one
+            findings = tuple(AdFinding(ad, AdHealth.UNREADABLE, verification.error) for ad in self.now.ads)
+        return replace(self, now=now, protected=protected, findings=findings, log=verification.log or self.log)
 
 
 def begin(change: Change, now: AdSetSnapshot) -> ChangeRun:

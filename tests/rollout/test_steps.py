@@ -27,6 +27,28 @@ from tests.world import START, World
 S, R = ChangeState, RollbackReason
 
 
+class TestUnreadable:
+    """Where no ad ran, one may have been added or switched on since."""
+
+    def test_an_ad_set_whose_ads_are_all_off_is_verified_once_they_are_read(self, world: World, adset: str) -> None:
+        """Until then its change stays open: the link of the ad that a person has added is pending."""
+        for ad in world.meta.ads_of(adset):
+            ad.status = "PAUSED"
+        (run,) = begun(world, adset)
+        run = write(job(world), run)
+        world.meta.add_ad(adset, "New")
+        trouble = world.meta.fail(faults.SERVICE_UNAVAILABLE, on=lambda call: call.path == f"{adset}/ads", times=None)
+
+        (run,) = carry_through(job(world), [run])
+
+        assert run.change.state is S.REPUBLISHED
+        assert "Service temporarily unavailable" in run.issues[0]
+        trouble.end()
+        (run,) = carry_through(job(world), [run])
+        assert run.change.state is S.VERIFIED
+        assert_well(world, adset)
+
+
 class TestRepublish:
     """Which ads are set to ACTIVE again, and by which read."""
 
