@@ -24,6 +24,7 @@ from closrads.domain.health import (
     responsible_for,
     still_unexplained,
     switched_off_by_meta,
+    unpaid_ads,
     who_paused,
 )
 from tests.world import START, ids
@@ -590,3 +591,30 @@ class TestWords:
 
         assert left is not None
         assert left.since == later
+
+
+def test_an_ad_on_in_an_ad_set_with_issues_is_broken() -> None:
+    """None of its own fields says so; one that is off had not run anyway."""
+    on = replace(RAN, adset_issues="Budget too low")
+    off = replace(on, id="12", status="PAUSED", effective_status="PAUSED")
+
+    assert compare_ads((RAN,), (on,), (), SINCE) == (
+        AdFinding(on, AdHealth.BROKEN, "WITH_ISSUES: its whole ad set has issues: Budget too low"),
+    )
+    assert [found.ad.id for found in check_ad_health(AdSetSnapshot("1", "Broad", "9", "ACTIVE", {}, (on, off)))] == [
+        "11"
+    ]
+
+
+def test_an_ad_that_waits_for_billing_details_is_named_unless_it_has_other_problems() -> None:
+    """Neither is one that is off, nor one that waits for something else."""
+    waits = replace(RAN, effective_status="PENDING_BILLING_INFO")
+    others = (
+        replace(waits, id="12", status="PAUSED"),
+        replace(waits, id="13", issues=(HARD,)),
+        replace(RAN, id="14", effective_status="PENDING_REVIEW"),
+    )
+
+    found = unpaid_ads(AdSetSnapshot("1", "Broad", "9", "ACTIVE", {}, (waits, *others)))
+
+    assert found == (AdFinding(waits, AdHealth.PENDING, "PENDING_BILLING_INFO"),)
