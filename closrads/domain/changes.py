@@ -263,6 +263,11 @@ class Change:
         """Whether a recovery found the original regions in place, and had nothing to write."""
         return self.state is ChangeState.ROLLED_BACK and self.reason is RollbackReason.ALREADY_BACK
 
+    @property
+    def may_be_unwritten(self) -> bool:
+        """Whether the new regions were never written, or were gone when a recovery came: they explain no broken ad."""
+        return self.state is ChangeState.PREPARED or self.reason is RollbackReason.ALREADY_BACK
+
     def moved(self, state: ChangeState, at: datetime) -> "Change":
         """Return the change in `state`, which it reached at the time `at`.
 

@@ -85,16 +85,23 @@ def judged_back(run: ChangeRun) -> ChangeRun:
     """Decide on a rollback: only what Meta has confirmed and a later read has shown counts as restored."""
     broken, uncertain = run.with_health(AdHealth.BROKEN), (*run.with_health(AdHealth.UNREADABLE), *run.failures)
     is_restored = region_keys(run.now.targeting) == run.change.old_regions
-    is_certain = is_restored and not (uncertain or run.unconfirmed)
-    if is_certain and broken and run.never_took_effect:  # the recheck of the change before this one rolls that back
+    if is_restored and broken and run.never_took_effect and not _is_uncertain_of_others(run):
+        # The recheck of the change before this one rolls that back.
         return run.with_issues(NEVER_TOOK_EFFECT, *map(str, broken)).in_state(ChangeState.ROLLED_BACK)
-    if broken or not is_certain:
+    if broken or uncertain or run.unconfirmed or not is_restored:
         lead = ("Its targeting was restored, but not all ads are well",)
         if not is_restored:
             lead = ("Its states were NOT restored",)
         return run.with_issues(*lead, *map(str, (*broken, *uncertain))).in_state(ChangeState.ROLLBACK_FAILED)
     ads = "its ads are healthy" if not run.unexplained else "all other ads are healthy"
     return run.with_issues(f"Its targeting was restored and {ads}").in_state(ChangeState.ROLLED_BACK)
+
+
+def _is_uncertain_of_others(run: ChangeRun) -> bool:
+    """Return whether it is unknown how ads are that are not broken; Meta may refuse the re-publish of one that is."""
+    broken = {finding.ad.id for finding in run.with_health(AdHealth.BROKEN)}
+    ads = (*(failure.ad for failure in run.failures), *run.unconfirmed)
+    return bool(run.with_health(AdHealth.UNREADABLE)) or any(ad.id not in broken for ad in ads)
 
 
 def _is_broken_by_interruption(run: ChangeRun) -> bool:

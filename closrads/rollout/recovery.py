@@ -53,8 +53,7 @@ def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding])
         cannot_stay = is_broken or change.state in _ROLLING_BACK or misnamed_regions(now.targeting)
         return Course.RESTORE if cannot_stay else Course.FINISH
     if present == change.old_regions:
-        # If the change may never have been written, it has broken nothing, and there is nothing to restore.
-        return Course.RESTORE if is_broken and change.state is not ChangeState.PREPARED else Course.CONFIRM
+        return Course.RESTORE if is_broken and not change.may_be_unwritten else Course.CONFIRM
     return Course.LEAVE
 
 
@@ -265,7 +264,7 @@ def _take_over(seen: _Seen) -> ChangeRun:
         reason = _reason_to_restore(seen.change, otherwise, is_broken=bool(broken))
         run = run.failed(reason, *misnamed, *broken)
     elif course is Course.CONFIRM:
-        run = replace(run, never_took_effect=run.state is ChangeState.PREPARED)
+        run = replace(run, never_took_effect=seen.change.may_be_unwritten)
         run = run.failed(RollbackReason.ALREADY_BACK, *broken)
     elif run.state is ChangeState.PREPARED:
         run = run.in_state(ChangeState.WRITTEN)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from closrads.domain.adsets import AdHealth, AdSetSnapshot
+from closrads.domain.adsets import AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import ChangeState, RollbackReason
 from closrads.errors import AdSetChangedError, ClosradsError, MetaError, MetaInvalidError, MetaOutcomeUnknownError
 from closrads.rollout import back
@@ -14,7 +14,9 @@ from sandbox.meta import Breakage, faults
 from tests.rollout.change_world import (
     FAILURE,
     FLORIDA,
+    ONE,
     TEXAS,
+    TWO,
     assert_well,
     come_at,
     found,
@@ -58,11 +60,26 @@ class TestJudgedBack:
         assert any("NOT restored" in issue for issue in judged.issues) is (keys != (TEXAS,))
 
     def test_an_ad_that_a_change_cannot_have_broken(self) -> None:
-        """The change was never written, so that it is closed; but only if all else is certain."""
+        """The change was never written, so that it is closed; Meta need not take the re-publish of a broken ad."""
+        run = run_in(S.ROLLING_BACK, TEXAS, findings=found(AdHealth.BROKEN), never_took_effect=True)
+        refused = replace(run, failures=(FAILURE,), confirmed=frozenset({TWO.id}))
+
+        for ended in (judged_back(run), judged_back(refused)):
+            assert (ended.state, ended.issues[0]) == (S.ROLLED_BACK, NEVER_TOOK_EFFECT)
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"failures": (replace(FAILURE, ad=TWO),)},
+            {"confirmed": frozenset({ONE.id})},
+            {"findings": (*found(AdHealth.BROKEN)[:1], AdFinding(TWO, AdHealth.UNREADABLE))},
+        ],
+    )
+    def test_of_all_other_ads_all_has_to_be_certain(self, more: dict[str, Any]) -> None:
+        """Their links may be pending."""
         run = run_in(S.ROLLING_BACK, TEXAS, findings=found(AdHealth.BROKEN), never_took_effect=True)
 
-        assert (judged_back(run).state, judged_back(run).issues[0]) == (S.ROLLED_BACK, NEVER_TOOK_EFFECT)
-        assert judged_back(replace(run, failures=(FAILURE,))).state is S.ROLLBACK_FAILED
+        assert judged_back(replace(run, **more)).state is S.ROLLBACK_FAILED
 
 
 class TestBack:

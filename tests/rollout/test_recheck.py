@@ -1,5 +1,6 @@
 """The second look: ad sets whose ads broke after their update was verified are put back."""
 
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -8,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from closrads import config
-from closrads.domain.changes import ChangeState, RevertStreak, UnexplainedPause
+from closrads.domain.changes import ChangeState, RevertStreak, RollbackReason, UnexplainedPause
 from closrads.domain.request import Action
 from closrads.domain.results import MailOutcome
 from closrads.errors import LedgerError, SyncFailed
@@ -22,6 +23,7 @@ from sandbox.meta.breakage import Cure, Effect
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
     EARLIER,
+    PATHS,
     RECHECK,
     UNDO,
     becomes_of,
@@ -31,6 +33,7 @@ from tests.ledger_world import (
     ledger,
     left_behind,
     metric,
+    move,
     one_adset,
     only_reads,
     recorded_state,
@@ -695,6 +698,23 @@ class TestWhatIsLookedAt:
 
         (lost,) = result["recovered"]
         assert (lost["state"], NEVER_TOOK_EFFECT in lost["issues"]) == ("rolled_back", True)
+        assert one_adset(result)["result"] == "reverted"
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE"] * 2)
+
+    @pytest.mark.parametrize("state", [ChangeState.PREPARED, ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED])
+    def test_meta_refuses_to_republish_what_broke(self, world: World, state: ChangeState) -> None:
+        """Nor does it matter whether an earlier recovery of the lost write was cut off, or could not be proven."""
+        _, (adset,) = updated(world, Breakage.late(60))
+        lost = left_behind(world, adset, ChangeState.PREPARED, "as before", run_id=LATER, states="GA")
+        if state is not ChangeState.PREPARED:
+            lost = replace(lost, reason=RollbackReason.ALREADY_BACK)
+            for step in PATHS[state]:
+                lost = move(ledger(world), lost, step)
+        world.meta.fail(faults.MISSING_LEAD_FORM, on="POST ad", times=2)
+
+        result = world.run(RECHECK)
+
+        assert [each["state"] for each in result["recovered"]] == ["rolled_back"]
         assert one_adset(result)["result"] == "reverted"
         assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE"] * 2)
 
