@@ -426,28 +426,28 @@ class GraphApi:
 
     def _exchange(self, send: Callable[[], Any], methods: Sequence[str], call_reserve: float) -> requests.Response:
         """Send through the SDK and return the raw response, however the SDK interprets it."""
-        remaining = self.clock.remaining()
-        if remaining <= REPORT_SECONDS:
-            raise MetaTransientError("No time is left for another call to Meta: the report is still to be sent")
         answers: list[requests.Response] = []
-        token = _answers.set(answers)
-        self.quota.count(sum(_POINTS[method] for method in methods))
-        spared = max(min(call_reserve, remaining - 2 * self.seconds_per_call), REPORT_SECONDS)
-        self._session.timeout = tuple(self.clock.bounded_timeout(seconds, spared) for seconds in TIMEOUT_SECONDS)
-        started = self.clock.now()
-        try:
-            with self.quota.calls:
+        started = self.clock.now()  # a call that waits for others of its account takes longer, as the next one will
+        with self.quota.calls:
+            remaining = self.clock.remaining()
+            if remaining <= REPORT_SECONDS:
+                raise MetaTransientError("No time is left for another call to Meta: the report is still to be sent")
+            spared = max(min(call_reserve, remaining - 2 * self.seconds_per_call), REPORT_SECONDS)
+            self._session.timeout = tuple(self.clock.bounded_timeout(seconds, spared) for seconds in TIMEOUT_SECONDS)
+            self.quota.count(sum(_POINTS[method] for method in methods))
+            token = _answers.set(answers)
+            try:
                 send()
-        except requests.RequestException as error:
-            # The original message and traceback contain the URL, which contains the token.
-            raise MetaLostAnswerError(f"Meta gave no answer ({type(error).__name__})") from None
-        except Exception:
-            # Meta reported an error, or the SDK could not parse the response: the caller classifies the raw response.
-            if not answers:
-                raise
-        finally:
-            _answers.reset(token)
-            self._meter.count(methods, (self.clock.now() - started).total_seconds())
+            except requests.RequestException as error:
+                # The original message and traceback contain the URL, which contains the token.
+                raise MetaLostAnswerError(f"Meta gave no answer ({type(error).__name__})") from None
+            except Exception:
+                # Meta reported an error, or the SDK could not parse the response: the caller classifies the raw response.
+                if not answers:
+                    raise
+            finally:
+                _answers.reset(token)
+                self._meter.count(methods, (self.clock.now() - started).total_seconds())
         return answers[-1]
 
     def _record_response(self, response: requests.Response, *_: Any, **__: Any) -> None:

@@ -943,6 +943,48 @@ def test_no_call_begins_in_the_last_seconds(
     assert api._meter.reading() == GraphUsage(0, 0, 0)
 
 
+class BusyAccount:
+    """The slots of an ad account, for one of which each call has to wait."""
+
+    def __init__(self, world: World, seconds: float) -> None:
+        self._world, self._seconds = world, seconds
+
+    def __enter__(self) -> None:
+        self._world.time.sleep(self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("waited", "whole"), [(10, 25), (34, 1)])
+def test_the_wait_for_other_calls_of_the_account_counts(
+    world: World, adset: str, monkeypatch: pytest.MonkeyPatch, *, waited: float, whole: float
+) -> None:
+    """What is left after it bounds the call."""
+    api = world.api()
+    monkeypatch.setattr(api.quota, "calls", BusyAccount(world, waited))
+    world.time.deadline = world.time.seconds() + 40
+
+    api.get(adset, FIELDS)
+
+    assert api._api._session.timeout[1] == pytest.approx(whole)
+    assert api.seconds_per_call == pytest.approx(waited)
+
+
+def test_no_call_begins_if_the_time_ran_out_while_it_waited(
+    world: World, adset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write would reach Meta although nobody is left to look after it."""
+    api = world.api()
+    monkeypatch.setattr(api.quota, "calls", BusyAccount(world, 36))
+    world.time.deadline = world.time.seconds() + 40
+
+    with pytest.raises(MetaTransientError, match="No time is left"):
+        api.post(adset, PAUSE)
+
+    assert world.meta.requests == []
+
+
 def test_a_time_out_that_has_shrunk_counts(world: World, adset: str) -> None:
     """It holds for the next call, not what it was when the api object was made."""
     api = world.api()
