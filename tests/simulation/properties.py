@@ -886,7 +886,8 @@ class Judge:
             or self._was_never_sound(ad, file)
             or self._is_covered(ad, since, file)
         )
-        return is_beyond_help and file.told.ill_at is not None
+        looks_well = ad.status == "ACTIVE" and not ad.issues and (link.breaks_at or 0.0) > self._now
+        return (is_beyond_help and file.told.ill_at is not None) or (looks_well and self._was_never_sound(ad, file))
 
     def _was_never_sound(self, ad: Ad, file: _AdSetFile) -> bool:
         link = self._simulation.meta.links[ad.id]

@@ -617,4 +617,55 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Crash(run="day 1 undo", call="POST adset", nth=1, after=False),),
         calm=86400.0,
     ),
+    "an ad was put back to states that it had broken under unseen, and has yet to show that it is broken": Story(
+        seed=400538,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL FL SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="CA GA NY SC",
+                            ads=(
+                                AdSpec(
+                                    name="Alder 2",
+                                    fate=Fate(seconds=10800.0, effect=Effect.PAUSED_SILENTLY, stubborn=True),
+                                ),
+                            ),
+                            meta_campaign=1,
+                            learning="LEARNING",
+                        ),
+                    ),
+                    meta_campaigns=2,
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 hour 12", at=81000.0, scheduled=81000.0),
+            Run(name="day 1 hour 14", at=88200.0, scheduled=88200.0),
+            Run(name="day 1 hour 18", at=102600.0, scheduled=102600.0),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 hour 1", at=127800.0, scheduled=127800.0),
+            Run(name="day 2 hour 3", at=135000.0, scheduled=135000.0),
+            Run(name="day 2 hour 4", at=138600.0, scheduled=138600.0),
+            Run(name="day 2 hour 10", at=160200.0, scheduled=160200.0),
+            Run(name="day 2 hour 18", at=189000.0, scheduled=189000.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 hour 5", at=228600.0, scheduled=228600.0),
+            Run(name="day 3 hour 11", at=250200.0, scheduled=250200.0),
+            Run(name="day 3 hour 14", at=261000.0, scheduled=261000.0),
+            Run(name="day 3 hour 17", at=271800.0, scheduled=271800.0),
+            Run(name="day 3 hour 19", at=279000.0, scheduled=279000.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Operator(when=At(seconds=86400.0), change=Change.DEMAND, value="CA FL GA NY OH SC TX", campaign="veterans"),
+        ),
+        calm=86400.0,
+    ),
 }

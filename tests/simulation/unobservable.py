@@ -35,7 +35,7 @@ class Unobservable(StrEnum):
 
     NEVER_SOUND = "the ad broke under regions that were put back, and that nobody had time to see it break under before"
     """A later change had replaced them before they broke it, so they were what there was to go back to. It has to be
-    told of until it is over."""
+    told of until it is over, but not while Meta shows the ad as sound once more and has yet to pause it again."""
 
     COVERED = "Meta paused the ad without an issue, and its log said so only when a later change had covered the first"
     """It is switched on again under the regions that are there; if it is not sound with these, nobody knows by then
