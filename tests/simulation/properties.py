@@ -306,10 +306,11 @@ class Judge:
         """Note the plan that a dry run has shown for another run to carry out."""
         changes = {}
         for campaign in result["campaigns"]:
-            after = regions_of(" ".join(campaign["active_states"]))
             for adset in campaign["adsets"]:
                 if adset["result"] == "updated":
-                    changes[adset["id"]] = regions_in(self._simulation.meta.adsets[adset["id"]].targeting), after
+                    before = regions_in(self._simulation.meta.adsets[adset["id"]].targeting)
+                    added, removed = (regions_of(" ".join(adset[name])) for name in ("added", "removed"))
+                    changes[adset["id"]] = before, (before | added) - removed
         self._plans[run.name] = _Plan(self._now, changes)
 
     def _ailments(self, adset: AdSet) -> set[Ailment]:
@@ -510,7 +511,7 @@ class Judge:
         if not before and stopped_at is not None and self._now - stopped_at > UNDER_WAY_SECONDS:
             self._violated(Clause.STOP, file.name, f"begun {self._now - stopped_at:.0f} s after it was stopped")
         if state == "prepared" and not before and (plan := self._plans.get(invocation.name)):
-            self._as_approved(invocation, adset_id, file, plan)
+            self._as_approved(invocation, adset_id, file, plan, regions)
         if state == "prepared":
             self._begun(invocation, self._simulation.meta.adsets[adset_id], file)
         if state not in TRANSITIONS[before]:
@@ -525,14 +526,15 @@ class Judge:
         if state not in OPEN and state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
 
-    def _as_approved(self, invocation: "Invocation", adset_id: str, file: _AdSetFile, plan: _Plan) -> None:
+    def _as_approved(
+        self, invocation: "Invocation", adset_id: str, file: _AdSetFile, plan: _Plan, change: tuple[Regions, Regions]
+    ) -> None:
         """Judge a change that a run with an approved plan has begun."""
         for stale in self._stale(invocation, plan):
             self._violated(Clause.APPROVED, file.name, f"begun, although {stale}")
-        before, after = plan.changes.get(adset_id, (None, None))
-        if after != invocation.wanted.get(file.campaign):
+        if change != (planned := plan.changes.get(adset_id)):
             self._violated(Clause.APPROVED, file.name, "begun, and it is none of the plan")
-        elif before != regions_in(self._simulation.meta.adsets[adset_id].targeting):
+        elif planned[0] != regions_in(self._simulation.meta.adsets[adset_id].targeting):
             edit = self._simulation.meta.people.edits.get(adset_id, {}).get("regions")
             if edit is None or edit.at < self._now - UNDER_WAY_SECONDS - self._lag:
                 self._violated(Clause.APPROVED, file.name, "begun, although it has other regions than in the plan")
@@ -542,7 +544,10 @@ class Judge:
         began, _ = self._at_begin[invocation.name]
         for adset_id, (before, after) in plan.changes.items():
             file = self._files[adset_id]
-            if after != invocation.wanted.get(file.campaign):
+            may_wait = (
+                self._simulation.story.world.damping_days > 0
+            )  # so that another demand may ask for the same change
+            if after != invocation.wanted.get(file.campaign) and not may_wait:
                 yield f"another demand is wanted for {file.name} than in the plan"
             edit = self._simulation.meta.people.edits.get(adset_id, {}).get("regions")
             if edit is not None and plan.at < edit.at < began - self._lag and edit.wanted != before:

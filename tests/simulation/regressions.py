@@ -668,4 +668,31 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "the demand changes after a plan was approved, but with damping it asks for the same change": Story(
+        seed=402488,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL CA",
+                    adsets=(AdSetSpec(name="Alder", states="CA GA NY OH TX", ads=()),),
+                    meta_campaigns=2,
+                ),
+            ),
+            remove_after_days=1,
+        ),
+        runs=(
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 1 approved", at=33904.34227949359, plan_age=33844.34227949359),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(Operator(when=At(seconds=16982.2), change=Change.DEMAND, value="AL NY", campaign="veterans"),),
+        calm=86400.0,
+    ),
 }

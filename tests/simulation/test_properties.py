@@ -4,6 +4,7 @@ The products here are a few lines that talk to the same outside as the real one.
 """
 
 import json
+import zlib
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from itertools import count
@@ -79,11 +80,18 @@ class Product:
     def _post(self, path: str, **form: str) -> None:
         requests.post(f"{META}/v26.0/{path}", params={"access_token": TOKEN}, data=form, timeout=30)
 
-    def note(self, state: str) -> None:
-        """Write the state of a change into the ledger."""
+    def note(self, state: str, **states: str) -> None:
+        """Write the state of a change into the ledger, perhaps with the states `before` and `after` it."""
         item = {"pk": "CAMPAIGN#veterans", "sk": "CHANGE#1", "adset": ADSET, "state": state}
-        client = boto3.client("dynamodb")
-        client.put_item(TableName=LEDGER_TABLE, Item={name: {"S": text} for name, text in item.items()})
+        targetings = {
+            name: {"geo_locations": {"regions": [{"key": KEY_BY_STATE[state]} for state in listed.split()]}}
+            for name, listed in states.items()
+        }
+        boto3.client("dynamodb").put_item(
+            TableName=LEDGER_TABLE,
+            Item={name: {"S": text} for name, text in item.items()}
+            | {name: {"B": zlib.compress(json.dumps(targeting).encode())} for name, targeting in targetings.items()},
+        )
 
     def report(self, says: str) -> None:
         """Mail what is said of the ad set."""
@@ -467,9 +475,10 @@ class TestWishes:
             return {"plan_id": "1", "left_to": "", "recovered": [], "campaigns": [campaign]}
 
         def steps(product: Product) -> None:
+            wanted = "GA" if "GA" in str(events) else "FL"
             product.read()
-            product.note("prepared")
-            product.write("GA" if "GA" in str(events) else "FL")
+            product.note("prepared", before="TX", after=wanted)
+            product.write(wanted)
             product.note("written")
             product.republish()
             product.note("republished")
