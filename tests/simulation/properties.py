@@ -39,6 +39,7 @@ class Clause(StrEnum):
     PAUSES_STAND = "no ad is switched on that a person had paused before the read on which that is based"
     ONE_WRITER = "never two invocations write the same campaign at once"
     TRANSITIONS = "a change goes from state to state only as the table says"
+    ONE_AT_A_TIME = "no change of an ad set is begun while another one is open"
     STOP = "once everything is paused, or a campaign is off, no ad set's change is begun"
     HELD_BACK = "once Meta has refused a change for a reason of the whole ad account, the run begins no other there"
     LEFT_ALONE = "no change is begun of an ad set that is in process, or that its special ad category does not allow"
@@ -514,6 +515,9 @@ class Judge:
             self._as_approved(invocation, adset_id, file, plan, regions)
         if state == "prepared":
             self._begun(invocation, self._simulation.meta.adsets[adset_id], file)
+        others = (other for other_key, other in file.changes.items() if other_key != key)
+        if not before and not OPEN.isdisjoint(others):
+            self._violated(Clause.ONE_AT_A_TIME, file.name, f"{key} is begun, and another one is open")
         if state not in TRANSITIONS[before]:
             self._violated(Clause.TRANSITIONS, file.name, f"{before} → {state}")
         if state in {"verified", "rolled_back", "superseded"}:

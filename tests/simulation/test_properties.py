@@ -80,9 +80,9 @@ class Product:
     def _post(self, path: str, **form: str) -> None:
         requests.post(f"{META}/v26.0/{path}", params={"access_token": TOKEN}, data=form, timeout=30)
 
-    def note(self, state: str, **states: str) -> None:
+    def note(self, state: str, change: int = 1, **states: str) -> None:
         """Write the state of a change into the ledger, perhaps with the states `before` and `after` it."""
-        item = {"pk": "CAMPAIGN#veterans", "sk": "CHANGE#1", "adset": ADSET, "state": state}
+        item = {"pk": "CAMPAIGN#veterans", "sk": f"CHANGE#{change}", "adset": ADSET, "state": state}
         targetings = {
             name: {"geo_locations": {"regions": [{"key": KEY_BY_STATE[state]} for state in listed.split()]}}
             for name, listed in states.items()
@@ -354,6 +354,23 @@ class TestLedger:
 
     def test_a_change_takes_only_steps_that_there_are(self) -> None:
         assert violated(lambda product: product.note("verified"), states="FL") == {Clause.TRANSITIONS}
+
+    @pytest.mark.parametrize("first", ["written", "rolling_back"])
+    def test_a_change_waits_for_the_one_before_it(self, first: str) -> None:
+        def steps(product: Product) -> None:
+            product.read()
+            product.note("prepared")
+            product.note(first)
+            product.note("prepared", change=2)
+
+        assert Clause.ONE_AT_A_TIME in violated(steps, says="failed")
+
+    def test_a_change_may_follow_one_that_has_ended(self) -> None:
+        def steps(product: Product) -> None:
+            product.change("GA")
+            product.note("prepared", change=2)
+
+        assert Clause.ONE_AT_A_TIME not in violated(steps, says="failed")
 
     def test_a_final_state_is_true(self) -> None:
         def steps(product: Product) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulation.test_simulation import STORIES
 
-ALL, TOGETHER = 2_000, 110
+ALL, TOGETHER = 3_000, 190
 
 
 @pytest.mark.parametrize("first", range(STORIES, ALL, TOGETHER))
