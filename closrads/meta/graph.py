@@ -442,7 +442,7 @@ class GraphApi:
                 # The original message and traceback contain the URL, which contains the token.
                 raise MetaLostAnswerError(f"Meta gave no answer ({type(error).__name__})") from None
             except Exception:
-                # Meta reported an error, or the SDK could not parse the response: the caller classifies the raw response.
+                # Meta reported an error, or the SDK could not parse the response: the caller judges the raw one.
                 if not answers:
                     raise
             finally:
