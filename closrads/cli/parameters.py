@@ -23,7 +23,6 @@ from closrads.cli.parameter_files import (
     type_of,
     warnings_about,
 )
-from closrads.cli.summary import several
 from closrads.cli.terminal import (
     FAILED,
     CommandError,
@@ -39,6 +38,7 @@ from closrads.domain.settings import Settings
 from closrads.errors import ConfigError
 from closrads.parameters import parse_settings
 from closrads.redaction import Secret, redact
+from closrads.report.wording.phrases import several
 
 if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient

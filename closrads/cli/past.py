@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from closrads.cli.summary import counted, drift, several, states
+from closrads.cli.summary import counted, drift
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.request import Action
 from closrads.domain.runs import RUN_ID_TIME, RunRecord
-from closrads.domain.targeting import region_keys
-from closrads.domain.targeting import states as codes
+from closrads.domain.targeting import region_keys, signed, states
+from closrads.report.wording.phrases import several
 
 Undone = Mapping[tuple[str, str, str], str]
 """The undo that restored an ad set, by campaign, undone run and ad set."""
@@ -119,7 +119,7 @@ class Aftermath:
 def states_of(change: Change) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the states that a change added and removed."""
     before, after = region_keys(change.before.targeting), region_keys(change.after)
-    return codes(after - before), codes(before - after)
+    return states(after - before), states(before - after)
 
 
 def change_line(change: Change, aftermath: Aftermath) -> tuple[str, str, str, str]:
@@ -128,7 +128,7 @@ def change_line(change: Change, aftermath: Aftermath) -> tuple[str, str, str, st
     if change.state is ChangeState.VERIFIED:
         state = "done"
     later = aftermath.of(change)
-    return change.campaign, change.before.name, states(*states_of(change)), f"{state}, {later}" if later else state
+    return change.campaign, change.before.name, signed(*states_of(change)), f"{state}, {later}" if later else state
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from closrads.cli.log import Entry
-from closrads.cli.summary import several
 from closrads.cli.terminal import say, stderr_console
 from closrads.cli.words import WORDINGS
 from closrads.domain.adset_results import Result
 from closrads.domain.request import Action
 from closrads.redaction import one_line
+from closrads.report.wording.phrases import several
 
 Handlers = Mapping[str, Callable[[Entry], None]]
 """Handlers of log entries, by message."""

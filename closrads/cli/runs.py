@@ -21,7 +21,7 @@ from closrads.cli.doctor.live_rights import missing_rights
 from closrads.cli.environment import CALL_SECONDS, StageLocation
 from closrads.cli.log import Entry, Listener, Tee, logged_to
 from closrads.cli.progress import Handlers, showing_progress
-from closrads.cli.summary import campaigns, footline, headline, learning, meaning_of_signs, several, switches
+from closrads.cli.summary import campaigns, footline, headline, learning, meaning_of_signs, switches
 from closrads.cli.terminal import (
     FAILED,
     INTERRUPTED,
@@ -46,6 +46,7 @@ from closrads.ledger.runs import Runs
 from closrads.orchestration.approval import with_options_of_plan
 from closrads.orchestration.undo import refuse_undo_while_paused
 from closrads.redaction import one_line
+from closrads.report.wording.phrases import several
 
 LOGS = ROOT / "build/log" if (ROOT / "pyproject.toml").is_file() else Path(get_app_dir("closrads")) / "log"
 """In the checkout, or in the user's folder of the installed commands."""

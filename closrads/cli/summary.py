@@ -1,17 +1,20 @@
 """PURE: the result of a run as lines for a terminal."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
 from closrads.cli.completion import DEFAULT_STAGE
 from closrads.cli.terminal import PROGRAM
-from closrads.cli.words import WORDINGS, enumerated, would_be
+from closrads.cli.words import WORDINGS, enumerated
 from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.drift import Drift
 from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.sync_report import SyncReport
+from closrads.domain.targeting import signed
+from closrads.report.wording.phrases import several
+from closrads.report.wording.summary import would_be
 
 MAX_UNCHANGED = 5
 """Maximum number of unchanged ad sets that are listed individually."""
@@ -37,21 +40,11 @@ class CampaignSummary:
     errors: tuple[str, ...]
 
 
-def states(added: Sequence[str], removed: Sequence[str]) -> str:
-    """Return a change of states as `+FL −TX`."""
-    return " ".join((*(f"+{code}" for code in added), *(f"−{code}" for code in removed)))
-
-
 def drift(found: Drift) -> str:
     """Return how somebody else changed the states of an ad set, and who."""
-    what = f": {signs}" if (signs := states(found.added, found.removed)) else ""
+    what = f": {signs}" if (signs := signed(found.added, found.removed)) else ""
     when = f" at {found.at:%Y-%m-%d %H:%M} UTC" if found.at else ""
     return f"its states were changed by {found.by or 'somebody else'}{when}{what}"
-
-
-def several(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural if needed."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def counted(result: RunResult) -> str:
@@ -183,4 +176,4 @@ def _of_opt_outs(campaign: SyncReport) -> Iterator[str]:
 def _line(adset: AdSetResult, result: RunResult) -> Line:
     word = would_be(result, WORDINGS[result.action].labels[adset.result])
     reasons = (*adset.issues, *([drift(adset.drift)] if adset.drift else []))
-    return Line(adset.name, word, states(adset.added, adset.removed), reasons)
+    return Line(adset.name, word, signed(adset.added, adset.removed), reasons)

@@ -12,7 +12,6 @@ import typer
 
 from closrads.cli import environment
 from closrads.cli.parameters import read_parameters
-from closrads.cli.summary import several
 from closrads.cli.terminal import FAILED, CommandError, confirm, is_interactive, say, stdout_console, table, waiting
 from closrads.domain.pushes import FIELDS
 from closrads.domain.settings import Settings
@@ -21,6 +20,7 @@ from closrads.facebook_client import init_api
 from closrads.meta.graph import GraphApi
 from closrads.parameters import parse_settings, trimmed
 from closrads.redaction import Secret, one_line
+from closrads.report.wording.phrases import several
 from closrads.webhook import APP_SECRET, VERIFY_TOKEN
 
 APP_TOKEN = "CLOSRADS_APP_TOKEN"  # noqa: S105 - the name of a variable

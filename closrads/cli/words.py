@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from closrads.domain.adset_results import Result
 from closrads.domain.request import Action
-from closrads.domain.results import RunResult
 
 LABELS = {
     Result.UPDATED: "updated",
@@ -87,13 +86,6 @@ WORDINGS = {
         "+ and − show what the undo adds and removes",
     ),
 }
-_DONE = frozenset({"updated", "put back"})
-"""Labels that a dry run prefixes with “would be”."""
-
-
-def would_be(result: RunResult, word: str) -> str:
-    """Return a word for an outcome, as “would be …” if a dry run has not brought it about."""
-    return f"would be {word}" if result.dry_run and word in _DONE else word
 
 
 def enumerated(counts: Mapping[str, int]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from closrads.domain.plan import Decision
-from closrads.domain.targeting import region_keys, states
+from closrads.domain.targeting import region_keys, signed, states
 
 ID_CHARS = 16
 """Length of a plan's id, in hexadecimal digits."""
@@ -31,8 +31,7 @@ class PlannedChange:
     @property
     def signs(self) -> str:
         """The states that are added and removed, such as `+FL −TX`."""
-        added, removed = states(self.after - self.before), states(self.before - self.after)
-        return " ".join([*(f"+{code}" for code in added), *(f"−{code}" for code in removed)])
+        return signed(states(self.after - self.before), states(self.before - self.after))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """PURE: reading and changing Meta's raw `targeting` object (Marketing API, "Basic Targeting")."""
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from closrads.state_mapper import Region, fb_region_to_usps, is_region_name, is_state
@@ -33,6 +33,11 @@ def regions_besides(targeting: Targeting, keys: Collection[str]) -> tuple[Any, .
 def states(keys: Collection[str]) -> tuple[str, ...]:
     """Return the sorted USPS codes of region keys."""
     return tuple(sorted(map(fb_region_to_usps, keys)))
+
+
+def signed(added: Iterable[str], removed: Iterable[str]) -> str:
+    """Return a change of states as `+FL −TX`."""
+    return " ".join([*(f"+{code}" for code in added), *(f"−{code}" for code in removed)])
 
 
 def misnamed_regions(targeting: Targeting) -> tuple[str, ...]:

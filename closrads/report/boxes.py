@@ -10,6 +10,7 @@ from closrads.domain.drift import Drift
 from closrads.domain.request import Action
 from closrads.domain.results import RunResult
 from closrads.domain.sync_report import SyncReport
+from closrads.domain.targeting import signed
 from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Box, Item, Link
 from closrads.report.wording.ads import AD_OFF, AD_ON_AGAIN, OFF_ADS_TEXT, ON_AGAIN_TEXT, ad_issue
@@ -252,9 +253,7 @@ def _not_restored(adset: AdSetResult) -> tuple[str, str]:
     """Return the text and the detail about an ad set whose rollback could not be confirmed."""
     if any("targeting was restored" in issue for issue in adset.issues):
         return RESTORED_TEXT, ""
-    tried = " ".join(
-        [*(f"+{one_line(code)}" for code in adset.added), *(f"−{one_line(code)}" for code in adset.removed)]
-    )
+    tried = signs(adset.added, adset.removed)
     return NOT_RESTORED_TEXT, TRIED_STATES.format(tried) if tried else ""
 
 
@@ -337,3 +336,8 @@ def _link(campaign: SyncReport, page: str, key: str, name: str, object_id: str) 
 def line(text: str) -> str:
     """Return a text from outside as a redacted line."""
     return one_line(text, MAX_ERROR_CHARS)
+
+
+def signs(added: Iterable[str], removed: Iterable[str]) -> str:
+    """Return a change of states as `+FL −TX`, redacted."""
+    return signed(map(one_line, added), map(one_line, removed))

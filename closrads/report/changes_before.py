@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 from closrads.domain.adset_results import Result
 from closrads.domain.results import RunResult
 from closrads.domain.sync_report import SyncReport
-from closrads.report.boxes import line
+from closrads.report.boxes import line, signs
 from closrads.report.content import Box, Item
-from closrads.report.sections import _signs
 from closrads.report.wording.earlier_runs import CHANGED_BEFORE
 from closrads.report.wording.phrases import several, time_of, times
 from closrads.report.wording.summary import COUNTED
@@ -51,6 +50,6 @@ def _changes(campaign: SyncReport) -> Iterator[str]:
 
 def _states(campaign: SyncReport) -> str:
     """Return the states that most of the updated ad sets gained and lost."""
-    groups = Counter(_signs(adset.added, adset.removed) for adset in campaign.with_result(Result.UPDATED))
-    (signs, _), *_ = groups.most_common(1) or [("", 0)]
-    return f" ({signs}{' and others' if len(groups) > 1 else ''})" if signs else ""
+    groups = Counter(signs(adset.added, adset.removed) for adset in campaign.with_result(Result.UPDATED))
+    (change, _), *_ = groups.most_common(1) or [("", 0)]
+    return f" ({change}{' and others' if len(groups) > 1 else ''})" if change else ""

@@ -29,6 +29,7 @@ from closrads.report.boxes import (
     is_empty,
     line,
     numbers,
+    signs,
 )
 from closrads.report.content import Box, Content, Demand, Fact, Row, Section
 from closrads.report.subject import (
@@ -212,7 +213,7 @@ def _row_parts(result: RunResult, campaign: SyncReport) -> Iterator[str]:
     if campaign.waiting:
         adds = [each.state for each in campaign.waiting if each.is_wanted]
         removes = [each.state for each in campaign.waiting if not each.is_wanted]
-        yield f"waiting: {_signs(adds, removes)}"
+        yield f"waiting: {signs(adds, removes)}"
     if count := campaign.adsets_opted_out:
         yield f"{several(count, 'more ad set') if campaign.adsets_processed else _all(count)} {LEFT_ALONE}"
 
@@ -276,16 +277,12 @@ def _of_all(count: int, total: int) -> str:
 
 def _changes(result: RunResult, campaign: SyncReport) -> Iterator[str]:
     """Yield each different change of a campaign once, with the number of ad sets."""
-    groups = Counter(_signs(adset.added, adset.removed) for adset in campaign.with_result(Result.UPDATED))
-    for signs, count in groups.most_common(_MAX_GROUPS):
-        said = f"would {'get' if signs else 'be'} " if result.dry_run else ""
-        yield f"{_of_all(count, campaign.adsets_processed)}: {said}{signs or 'changed'}"
+    groups = Counter(signs(adset.added, adset.removed) for adset in campaign.with_result(Result.UPDATED))
+    for change, count in groups.most_common(_MAX_GROUPS):
+        said = f"would {'get' if change else 'be'} " if result.dry_run else ""
+        yield f"{_of_all(count, campaign.adsets_processed)}: {said}{change or 'changed'}"
     if others := sum(groups.values()) - sum(count for _, count in groups.most_common(_MAX_GROUPS)):
         yield f"{several(others, 'more ad set')} {would_be(result, 'updated')}"
-
-
-def _signs(added: Iterable[str], removed: Iterable[str]) -> str:
-    return " ".join([*(f"+{one_line(code)}" for code in added), *(f"−{one_line(code)}" for code in removed)])
 
 
 # --- the details
@@ -322,12 +319,12 @@ def _facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
     if result.action is not Action.RECHECK:
         groups: dict[str, list[str]] = {}
         for adset in campaign.with_result(Result.UPDATED):
-            groups.setdefault(_signs(adset.added, adset.removed), []).append(line(adset.name))
+            groups.setdefault(signs(adset.added, adset.removed), []).append(line(adset.name))
         changed = campaign.with_result(Result.UPDATED)
         if len(groups) > 1 or len(changed) < campaign.adsets_processed:
-            for signs, of in groups.items():
+            for change, of in groups.items():
                 word = would_be(result, COUNTED_OF[result.action][Result.UPDATED]).capitalize()
-                yield Fact(word, f"{names(of)} ({signs})" if signs else names(of))
+                yield Fact(word, f"{names(of)} ({change})" if change else names(of))
 
 
 def _state_facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
@@ -474,7 +471,7 @@ def _raw_drifts(campaign: str, report: SyncReport) -> Iterator[str]:
     """Yield the drift of ad sets; ad sets with equal drift share a line."""
     groups: dict[str, list[AdSetResult | Recovery]] = {}
     for each, found in report.drifts:
-        what = f"{_signs(found.added, found.removed)} by {line(found.by) or 'unknown'}".strip()
+        what = f"{signs(found.added, found.removed)} by {line(found.by) or 'unknown'}".strip()
         groups.setdefault(what, []).append(each)
     for what, of in groups.items():
         yield f"{campaign} · {', '.join(map(_named, of))}: drift {what}"

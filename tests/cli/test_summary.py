@@ -16,6 +16,7 @@ from closrads.domain.request import Action
 from closrads.domain.results import GraphUsage, MailOutcome, RunResult, without_details
 from closrads.domain.switches import SwitchedOff
 from closrads.domain.sync_report import SyncReport
+from closrads.report.wording.phrases import several
 
 
 def result(*adsets: AdSetResult, dry_run: bool = False, action: Action = Action.SYNC, **more: Any) -> RunResult:
@@ -125,7 +126,7 @@ def test_what_is_called_the_same_is_counted_together() -> None:
 @pytest.mark.parametrize(("number", "said"), [(0, "0 calls"), (1, "1 call"), (2, "2 calls")])
 def test_one_is_one(number: int, said: str) -> None:
     """And all else is several."""
-    assert summary.several(number, "call") == said
+    assert several(number, "call") == said
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from closrads.domain.targeting import (
     reaches_beyond_states,
     region_keys,
     regions_besides,
+    signed,
     states,
     with_regions_of,
     without_computed,
@@ -82,6 +83,14 @@ class TestRegionKeys:
     def test_a_key_that_is_no_state_is_shown_as_it_is(self) -> None:
         """It is not hidden."""
         assert states({"3886", "99"}) == ("99", "TX")
+
+    @pytest.mark.parametrize(
+        ("added", "removed", "shown"),
+        [(["FL", "GA"], ["TX"], "+FL +GA −TX"), ([], ["TX"], "−TX"), (["FL"], [], "+FL"), ([], [], "")],
+    )
+    def test_a_change_is_shown_with_signs(self, added: list[str], removed: list[str], shown: str) -> None:
+        """The added states come first, each list in its own order."""
+        assert signed(added, removed) == shown
 
     def test_the_other_regions_stay_as_they_are(self) -> None:
         """With whatever Meta shows of them, and also those that cannot be read."""

@@ -5,11 +5,11 @@ from functools import partial
 
 from closrads.cli.doctor.findings import Check, Finding, failed, not_checked, ok, warning
 from closrads.cli.doctor.parameters import ParameterState
-from closrads.cli.summary import several
 from closrads.clock import Clock
 from closrads.closrtech_client import get_demand
 from closrads.domain.settings import CampaignConfig, Settings
 from closrads.errors import ClosradsError, ClosrtechAccessError, ClosrtechDataError
+from closrads.report.wording.phrases import several
 from closrads.state_mapper import is_state
 
 
