@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from closrads.cli import completion, environment
-from closrads.cli.past import (
+from closrads.cli.history_view import (
     Aftermath,
     change_json,
     change_line,
@@ -49,7 +49,8 @@ def history(  # noqa: PLR0913 - the command's options
         ledger = Ledger(table)
         between = (run_id, run_id) if run_id else ids_of_day(day, place.zone) if day else ()
         known: set[str] = set()
-        found = (run for run in _noting(known, Runs(table).newest(*between)) if slug is None or slug in run.campaigns)
+        newest = _collecting_campaigns(known, Runs(table).newest(*between))
+        found = (run for run in newest if slug is None or slug in run.campaigns)
         runs = [of_campaign(run, slug) if slug else run for run in islice(found, limit)]
         endings = {run.run_id: _without_end(table, run) for run in runs if run.result is None}
         changes: Changes = {}
@@ -61,7 +62,7 @@ def history(  # noqa: PLR0913 - the command's options
                 changes.setdefault(change.run_id, []).append(change)
             aftermath = _aftermath(table, first)
     if not runs:
-        _refuse_strangers(stage, slug, run_id, known)
+        _refuse_unknown(stage, slug, run_id, known)
     if to_json:
         _print_json(runs, changes, aftermath, detailed=bool(slug or run_id))
     elif not runs:
@@ -72,7 +73,7 @@ def history(  # noqa: PLR0913 - the command's options
             say(f"The newest {limit}; --limit shows more, --day one day", style="dim")
 
 
-def _refuse_strangers(stage: str, slug: str | None, run_id: str | None, known: Collection[str]) -> None:
+def _refuse_unknown(stage: str, slug: str | None, run_id: str | None, known: Collection[str]) -> None:
     """Raise if the run or the campaign does not exist; `known` are the campaigns of the runs that were read."""
     if run_id and not known:
         raise CommandError(f"There is no live run {run_id} in the ledger of stage {stage}: {WHERE_IDS_ARE}")
@@ -83,8 +84,8 @@ def _refuse_strangers(stage: str, slug: str | None, run_id: str | None, known: C
         raise UsageError(f"Stage {stage} has no campaign {slug}: {known_ones(slug, there)}")
 
 
-def _noting(known: set[str], runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
-    """Yield the runs, and add their campaigns to `known`."""
+def _collecting_campaigns(known: set[str], runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
+    """Yield the runs; as a side effect, add their campaigns to `known`."""
     for run in runs:
         known.update(run.campaigns)
         yield run
@@ -118,7 +119,7 @@ def _print_json(runs: Sequence[RunRecord], changes: Changes, aftermath: Aftermat
     print(json.dumps(rows))  # noqa: T201 - for machines
 
 
-def _print(  # noqa: PLR0913 - all that is known
+def _print(  # noqa: PLR0913 - everything to show
     runs: Sequence[RunRecord],
     endings: Mapping[str, str],
     changes: Changes,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from closrads.cli.log import Entry
+from closrads.cli.labels import WORDINGS
+from closrads.cli.log_capture import Entry
 from closrads.cli.terminal import say, stderr_console
-from closrads.cli.words import WORDINGS
 from closrads.domain.adset_results import Result
 from closrads.domain.request import Action
 from closrads.redaction import one_line

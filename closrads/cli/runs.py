@@ -19,7 +19,7 @@ from closrads.cli.completion import EVENTS, ROOT, event_names
 from closrads.cli.doctor.findings import Finding
 from closrads.cli.doctor.live_rights import missing_rights
 from closrads.cli.environment import CALL_SECONDS, StageLocation
-from closrads.cli.log import Entry, Listener, Tee, logged_to
+from closrads.cli.log_capture import Entry, Listener, Tee, logged_to
 from closrads.cli.progress import Handlers, showing_progress
 from closrads.cli.summary import campaigns, footline, headline, learning, meaning_of_signs, switches
 from closrads.cli.terminal import (
@@ -155,9 +155,9 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, options: RunOptions, *, 
         refuse_undo_while_paused(RunRequest(Action.UNDO, dry_run))
         if record is None:
             raise CommandError(f"There is no live run {run_id} in the ledger of stage {stage}: {WHERE_IDS_ARE}")
-        if strangers := [slug for slug in slugs if slug not in record.campaigns]:
+        if foreign := [slug for slug in slugs if slug not in record.campaigns]:
             had = ", ".join(record.campaigns)
-            raise UsageError(f"The run did not include {', '.join(strangers)}, only {had}")
+            raise UsageError(f"The run did not include {', '.join(foreign)}, only {had}")
         enabled = {campaign.slug for campaign in settings.campaigns if campaign.enabled}
         if off := [slug for slug in slugs or record.campaigns if slug not in enabled]:
             say(f"Turned off, so left as they are: {', '.join(off)}", style="yellow")

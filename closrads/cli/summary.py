@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from closrads.cli.completion import DEFAULT_STAGE
+from closrads.cli.labels import WORDINGS, enumerated
 from closrads.cli.terminal import PROGRAM
-from closrads.cli.words import WORDINGS, enumerated
 from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.drift import Drift
 from closrads.domain.results import MailOutcome, RunResult

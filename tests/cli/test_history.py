@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import boto3
 import pytest
 
-from closrads.cli.past import ids_of_day
+from closrads.cli.history_view import ids_of_day
 from closrads.domain.request import Action
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.runs import Runs

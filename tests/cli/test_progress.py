@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from closrads.cli import progress
-from closrads.cli.log import Entry, Listener
+from closrads.cli.log_capture import Entry, Listener
 from closrads.domain.request import Action
 from sandbox import Sandbox
 from tests.cli.conftest import Call

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from closrads.cli import summary
-from closrads.cli.past import Aftermath
+from closrads.cli.history_view import Aftermath
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
@@ -195,7 +195,7 @@ def test_what_waits_is_told() -> None:
 
 def test_nothing_is_known_before_the_first_run() -> None:
     """A change that no known run made has no later story."""
-    assert Aftermath((), {})._at_work("veterans", datetime(2026, 5, 4, tzinfo=UTC)) is None
+    assert Aftermath((), {})._run_holding("veterans", datetime(2026, 5, 4, tzinfo=UTC)) is None
 
 
 def test_how_a_plan_is_carried_out() -> None:

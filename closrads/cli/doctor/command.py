@@ -21,7 +21,7 @@ from closrads.cli.doctor.sender_right import checks_of_sender_right
 from closrads.cli.doctor.ses import checks_of_ses
 from closrads.cli.doctor.stack import StackState, check_stack, checks_of_stack
 from closrads.cli.environment import StageLocation
-from closrads.cli.log import logged_to
+from closrads.cli.log_capture import logged_to
 from closrads.cli.parameters import read_parameters
 from closrads.cli.terminal import FAILED, stdout_console, table, waiting
 from closrads.clock import Clock

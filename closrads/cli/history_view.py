@@ -1,4 +1,4 @@
-"""PURE: the later fate of a run's changes, derived from the runs after it."""
+"""PURE: what `history` shows of runs and of their changes, and what later runs did to these."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
@@ -70,7 +70,7 @@ def errors_of(run: RunRecord) -> list[str]:
 
 
 def refusals_of(run: RunRecord) -> list[str]:
-    """Return why a run did not carry out the plan that it was to, with what differed."""
+    """Return why a run did not carry out its approved plan, and what differs from it."""
     campaigns = run.result.campaigns if run.result else ()
     return [f"{each.slug}: {each.refused}" for each in campaigns if each.refused]
 
@@ -104,12 +104,12 @@ class Aftermath:
             return f"undone by {undo}"
         if change.state.is_open:
             return "the next live run finishes it or rolls it back"
-        mover = self._at_work(change.campaign, change.changed_at)
+        mover = self._run_holding(change.campaign, change.changed_at)
         if mover is None or mover.run_id == change.run_id:
             return ""
         return f"by {mover.action} {mover.run_id}"
 
-    def _at_work(self, slug: str, moment: datetime) -> RunRecord | None:
+    def _run_holding(self, slug: str, moment: datetime) -> RunRecord | None:
         """Return the run that held the campaign at the time; there is only one at a time."""
         runs = self._runs.get(slug, [])
         index = bisect_right(runs, moment, key=lambda run: run.started_at)

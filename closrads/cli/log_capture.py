@@ -1,4 +1,4 @@
-"""Redirection of the function's log when it runs in a shell."""
+"""Captures the function's log while it runs in a shell: in a file, on the terminal, and for the progress display."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -41,11 +41,11 @@ class Listener(TextIOBase):
         self._handlers = handlers
 
     def write(self, text: str) -> int:
-        """Process complete lines: a line is never split over several writes."""
+        """Process whole lines: the logger never splits a line over several writes."""
         for line in text.splitlines():
             if any(f'"message":"{message}"' in line for message in self._handlers):
                 entry = json.loads(line)
-                with suppress(Exception, SystemExit):  # rich raises the latter for a closed pipe: no reason to stop
+                with suppress(Exception, SystemExit):  # rich raises the latter for a closed pipe: the run goes on
                     self._handlers[entry["message"]](entry)
         return len(text)
 

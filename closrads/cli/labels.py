@@ -1,4 +1,4 @@
-"""Labels of results on a terminal, as in the documentation."""
+"""The labels of results on a terminal; `docs/lifecycle.md` explains the results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,5 +89,5 @@ WORDINGS = {
 
 
 def enumerated(counts: Mapping[str, int]) -> str:
-    """Return counts by their words as part of a sentence."""
+    """Return counts with their labels, such as “3 updated, 1 failed”."""
     return ", ".join(f"{count} {word}" for word, count in counts.items())
