@@ -10,7 +10,7 @@ from closrads.domain.mail_policy import (
     ReportPlan,
     failures_of,
     is_recheck_due,
-    looks_back_to,
+    lookback_start,
     plan_report,
     reported_with,
 )
@@ -43,7 +43,7 @@ def planned_report(
             return result, _planned_recheck(result, Ledger(table), clock)
         if request.scheduled is None or not request.follows_schedule:
             return result, ReportPlan()
-        since = looks_back_to(request.scheduled, settings.timezone)
+        since = lookback_start(request.scheduled, settings.timezone)
         recorded = RunResult.from_json(redact_all(result.to_json()))
         runs = _with_campaigns(_in_time(Runs(table).newest(f"{since:{RUN_ID_TIME}}"), clock), earlier)
         plan = plan_report(recorded, request.scheduled, runs, settings.timezone)

@@ -347,9 +347,9 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     report, history = damped(context, report, previous)
     regions = build_fb_regions(report.active_states)
     waiting = frozenset(region["key"] for region in build_fb_regions(history.waiting if history else ()))
-    keeps = bool(report.unreadable_states)
+    adds_only = bool(report.unreadable_states)
     decisions: Sequence[Decision] = [
-        decide(adset, regions, check_ad_health(adset), keeps=keeps, waiting=waiting) for adset in adsets
+        decide(adset, regions, check_ad_health(adset), adds_only=adds_only, waiting=waiting) for adset in adsets
     ]
     decisions = leave_opted_out(decisions, job.skip_adsets)
     done = replace(done, completed=with_gaps(done.completed, decisions))

@@ -38,7 +38,7 @@ from closrads.cli.terminal import (
 )
 from closrads.clock import Clock
 from closrads.config import load_settings
-from closrads.domain.request import Action, RunRequest, own_event, parse_event
+from closrads.domain.request import Action, RunRequest, normalize_event, parse_event
 from closrads.domain.results import RunResult
 from closrads.domain.settings import Settings
 from closrads.errors import LedgerError, SyncFailed
@@ -78,14 +78,14 @@ def run(event: str, stage: str, options: RunOptions, *, plan_id: str | None = No
     """
     content = _event(event)
     if plan_id is not None and isinstance(content, dict):
-        content = {**own_event(content), "plan_id": plan_id}
+        content = {**normalize_event(content), "plan_id": plan_id}
     place = environment.locate_stage(stage)
     with environment.function_environment(place):
         with waiting("Reading the parameters", quiet=options.verbose):
             settings = load_settings()
         request = _request(content, settings)
         if request.dry_run and not options.mail:
-            content = {"notify": False, **own_event(content)}  # unless the event itself asks for the mail
+            content = {"notify": False, **normalize_event(content)}  # unless the event itself asks for the mail
         _refuse_without_ledger(request, place)
         request = with_options_of_plan(request, settings, environment.clock())
         refuse_undo_while_paused(request)
@@ -120,7 +120,7 @@ def _perform_as_shown(
 
     If the plan has changed in the meantime, the new one has to be confirmed.
     """
-    event = own_event(event)
+    event = normalize_event(event)
     looked = {**event, "dry_run": True, "notify": False}
     while True:
         preview = _perform(looked, _request(looked, settings), place, options)

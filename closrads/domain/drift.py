@@ -1,4 +1,4 @@
-"""PURE: drift: how somebody else has changed the states of an ad set since our last change, and who."""
+"""PURE: drift, the difference that somebody else has made to the states of an ad set since our last change."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,8 +51,8 @@ class TargetingEdit:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """A drift, as far as known without the activity log."""
+class UnattributedDrift:
+    """A drift before its actor is looked up in the activity log."""
 
     adset_id: str
     drift: Drift
@@ -64,15 +64,15 @@ class Trace:
     """Our own changes of the ad set at that time."""
 
 
-def is_complete(changes: Sequence[Change], run_id: str | None) -> bool:
-    """Return whether the newest changes of an ad set go back far enough for `trace`."""
-    own = _own(changes, run_id)
+def reaches_back(changes: Sequence[Change], run_id: str | None) -> bool:
+    """Return whether these changes, the newest of an ad set, suffice for `find_drift`."""
+    own = _change_of(changes, run_id)
     if own is None or own.state is ChangeState.SUPERSEDED:
         return own is not None
-    return any(not each.was_never_seen for each in _before(own, changes))
+    return any(not each.was_never_seen for each in _earlier_changes(own, changes))
 
 
-def trace(changes: Sequence[Change], run_id: str | None) -> Trace | None:
+def find_drift(changes: Sequence[Change], run_id: str | None) -> UnattributedDrift | None:
     """Return the drift that a change of an ad set encountered; None if there was none.
 
     An ad set that was never changed before has no drift.
@@ -82,28 +82,28 @@ def trace(changes: Sequence[Change], run_id: str | None) -> Trace | None:
     changes
         The newest changes of the ad set, in any order.
     run_id
-        The run whose change is meant; None for the newest change that was superseded.
+        The run whose change is examined; None for the newest superseded change.
     """
-    own = _own(changes, run_id)
+    own = _change_of(changes, run_id)
     if own is None:
         return None
     if own.state is ChangeState.SUPERSEDED:
-        return Trace(own.before.id, Drift(), own.prepared_at - CLOCK_TOLERANCE, None, (own,))
-    earlier = tuple(_in_effect(_before(own, changes)))
+        return UnattributedDrift(own.before.id, Drift(), own.prepared_at - CLOCK_TOLERANCE, None, (own,))
+    earlier = tuple(_in_effect(_earlier_changes(own, changes)))
     found = own.old_regions
     if not earlier or any(found in _may_have_left(change) for change in earlier):
         return None
     left = earlier[0].new_regions if earlier[0].state is ChangeState.VERIFIED else earlier[0].old_regions
     drift = Drift(states(found - left), states(left - found))
     since, until = earlier[0].prepared_at - CLOCK_TOLERANCE, own.prepared_at + CLOCK_TOLERANCE
-    return Trace(own.before.id, drift, since, until, (own, *earlier))
+    return UnattributedDrift(own.before.id, drift, since, until, (own, *earlier))
 
 
-def attributed(found: Trace, edits: Iterable[TargetingEdit], app_id: str) -> Drift | None:
+def attributed(found: UnattributedDrift, edits: Iterable[TargetingEdit], app_id: str) -> Drift | None:
     """Return the drift with its actor, as far as the log tells; None if there is nothing to report.
 
-    There is not if a change was superseded by an unknown actor, which its result says already, or if the last edit was
-    our own: Meta has applied an earlier write late.
+    Nothing is reported if a change was superseded by an unknown actor, because its result already says so, or if the
+    last edit was our own: then Meta has applied an earlier write late.
 
     Parameters
     ----------
@@ -113,14 +113,14 @@ def attributed(found: Trace, edits: Iterable[TargetingEdit], app_id: str) -> Dri
         The app that our token belongs to; empty if unknown.
     """
     rows = (row for row in edits if row.adset_id == found.adset_id and _is_within(found, row.at))
-    # What our own changes have written is no news; with our app known, any other row of ours is a late one.
-    others = [row for row in rows if not (_is_ours(row, found.ours, app_id) and _is_at_work(row.at, found.ours))]
+    # Rows of our own changes are dropped. With our app known, any other row of ours is a write that was applied late.
+    others = [row for row in rows if not (_is_ours(row, found.ours, app_id) and _is_during(row.at, found.ours))]
     last = max(others, key=lambda row: row.at, default=None)
     if last is None:
         return found.drift if found.until else None
     if _is_ours(last, found.ours, app_id):
         return None
-    # The log does not tell who did what of it, so nobody is blamed alone for what several have done.
+    # The log does not say who set which states, so everybody who edited them is named.
     people = [row.name for row in sorted(others, key=lambda row: row.at) if not _is_ours(row, found.ours, app_id)]
     return replace(found.drift, by=_listed([name for name in people if name != last.name] + [last.name]), at=last.at)
 
@@ -130,23 +130,23 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _own(changes: Iterable[Change], run_id: str | None) -> Change | None:
+def _change_of(changes: Iterable[Change], run_id: str | None) -> Change | None:
     if run_id is not None:
         return next((change for change in changes if change.run_id == run_id), None)
     superseded = (change for change in changes if change.state is ChangeState.SUPERSEDED)
     return max(superseded, key=lambda change: change.prepared_at, default=None)
 
 
-def _before(own: Change, changes: Iterable[Change]) -> list[Change]:
+def _earlier_changes(own: Change, changes: Iterable[Change]) -> list[Change]:
     """Return the changes before `own` that may have been written, newest first."""
     before = (change for change in changes if change.run_id != own.run_id and change.prepared_at < own.prepared_at)
     written = (change for change in before if change.state is not ChangeState.NOT_WRITTEN)
     return sorted(written, key=lambda change: (change.changed_at, change.prepared_at), reverse=True)
 
 
-def _in_effect(last_first: Iterable[Change]) -> Iterator[Change]:
+def _in_effect(newest_first: Iterable[Change]) -> Iterator[Change]:
     """Yield the newest change, and the older ones that it may have left in effect."""
-    for change in last_first:
+    for change in newest_first:
         yield change
         if not change.was_never_seen:
             return
@@ -159,15 +159,15 @@ def _may_have_left(change: Change) -> Collection[frozenset[str]]:
     return {change.old_regions, change.new_regions}
 
 
-def _is_within(found: Trace, at: datetime) -> bool:
+def _is_within(found: UnattributedDrift, at: datetime) -> bool:
     return found.since <= at and (found.until is None or at <= found.until)
 
 
 def _is_ours(row: TargetingEdit, ours: Iterable[Change], app_id: str) -> bool:
     """Return whether a row is our own: by its app or, if ours is unknown, by its time."""
-    return row.app_id == app_id if app_id else _is_at_work(row.at, ours)
+    return row.app_id == app_id if app_id else _is_during(row.at, ours)
 
 
-def _is_at_work(at: datetime, ours: Iterable[Change]) -> bool:
+def _is_during(at: datetime, ours: Iterable[Change]) -> bool:
     """Return whether one of our changes was in progress at a time of Meta's clock."""
     return any(change.prepared_at - CLOCK_TOLERANCE <= at <= change.changed_at + CLOCK_TOLERANCE for change in ours)

@@ -1,7 +1,4 @@
-"""PURE: which runs mail their report.
-
-Of the scheduled syncs, the first of each day and later ones that have news; of the rechecks, those that have news.
-"""
+"""PURE: which runs mail their report: the first scheduled sync of each day, and later syncs and rechecks with news."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,20 +14,20 @@ from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RunRecord
 from closrads.domain.sync_report import SyncReport
 
-LOOKS_BACK_DAYS = 1
-"""Number of days before a run's own day, in local time, whose syncs it is compared with."""
+LOOKBACK_DAYS = 1
+"""Number of days, before the day of a run in local time, whose syncs the run is compared with."""
 _WRITTEN = frozenset(
     {Result.UPDATED, Result.REVERTED, Result.UNVERIFIED, Result.SUPERSEDED, Result.ROLLBACK_FAILED}
 )  # fmt: skip
-"""Results of ad sets that the run has written, or has tried to write."""
+"""Results of ad sets whose targeting the run has written, or tried to."""
 REPEATED_AFTER = timedelta(days=1)
-"""Time after which the report of a recheck names again what has failed ever since."""
+"""Time after which a failure that persists is reported again by a recheck."""
 MAX_FAILURES = 2_000
-"""Maximum number of a campaign's failures that are remembered beyond those of its last report."""
+"""Maximum number of failures of a campaign that are remembered; beyond it, only those of its last report are."""
 _FAILURE_CHARS = 12
 """Length of a failure's hash, in hexadecimal digits."""
-_NOT_LOOKED_AT = (Result.DEFERRED, Result.UNVERIFIED)
-"""Results of ad sets that a recheck could not look at."""
+_NOT_CHECKED = (Result.DEFERRED, Result.UNVERIFIED)
+"""Results of ad sets that a recheck could not check."""
 _CALM = frozenset({Result.UPDATED, Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT})
 """Results that need no action, unless the ad set has an issue."""
 _PUT_OFF = frozenset({Result.DEFERRED, Result.HELD})
@@ -52,9 +49,9 @@ class ReportPlan:
     """
 
 
-def looks_back_to(scheduled: datetime, timezone: ZoneInfo) -> datetime:
+def lookback_start(scheduled: datetime, timezone: ZoneInfo) -> datetime:
     """Return the start of the period whose runs are needed to plan the report of a run."""
-    day = _day(scheduled, timezone) - timedelta(days=LOOKS_BACK_DAYS)
+    day = _day(scheduled, timezone) - timedelta(days=LOOKBACK_DAYS)
     return datetime.combine(day, time.min, timezone).astimezone(UTC)
 
 
@@ -70,7 +67,7 @@ def plan_report(result: RunResult, scheduled: datetime, runs: Iterable[RunRecord
     result
         As it will be recorded, redacted.
     runs
-        The runs in the ledger since `looks_back_to`, newest first; only as many as needed are read.
+        The runs in the ledger since `lookback_start`, newest first; only as many as needed are read.
     """
     today, unsent, before = _day(scheduled, timezone), list[RunResult](), list[RunResult]()
     last_day: date | None = None
@@ -124,7 +121,7 @@ def _has_changes(result: RunResult) -> bool:
 
 
 def _number_written(campaign: SyncReport) -> int:
-    """Return the number of ad sets that were written, excluding new attempts at what a report has named."""
+    """Return the number of ad sets that were written, excluding repeated attempts that a report has named."""
     tried_again = sum(adset.is_reported for adset in campaign.with_result(*_WRITTEN))
     return campaign.count(*_WRITTEN) - tried_again
 
@@ -182,7 +179,7 @@ def _normalized(text: str) -> str:
 def is_recheck_due(result: RunResult, reported: Mapping[str, ReportedFailures], now: datetime) -> bool:
     """Return whether the report of a recheck is due.
 
-    A failure that lasts, such as an answer that Meta does not give, is news when it begins, and once a day after that.
+    A failure that persists, such as Meta not answering, is news when it begins, and once a day after that.
 
     Parameters
     ----------
@@ -197,17 +194,17 @@ def is_recheck_due(result: RunResult, reported: Mapping[str, ReportedFailures], 
 
 
 def failures_of(campaign: SyncReport) -> frozenset[str]:
-    """Return what has kept a recheck from looking at everything in a campaign, each as a hash; its numbers may vary."""
+    """Return what kept a recheck from checking everything in a campaign: one hash per failure, whatever its numbers."""
     found: list[Problem] = [("error", error) for error in campaign.campaign_errors]
-    found += [(adset.id, adset.result, *adset.issues) for adset in campaign.with_result(*_NOT_LOOKED_AT)]
+    found += [(adset.id, adset.result, *adset.issues) for adset in campaign.with_result(*_NOT_CHECKED)]
     found += [(change.id, change.state, *change.issues) for change in campaign.recovered if _is_stuck(change)]
     return frozenset(map(_hashed, found))
 
 
 def reported_with(before: ReportedFailures | None, campaign: SyncReport, now: datetime) -> ReportedFailures:
-    """Return what reports have named, after one that has named the failures of a campaign.
+    """Return the failures that reports have named, after a report on this campaign.
 
-    Those of the day before stay known, as two that take turns would be news each time.
+    Those of the last day stay known. Otherwise, two failures that alternate would be news each time.
     """
     failures = failures_of(campaign)
     known = failures | (_known(before, now) if before else frozenset())
@@ -222,18 +219,18 @@ def _without_failures(campaign: SyncReport) -> SyncReport:
     return replace(
         campaign,
         campaign_errors=(),
-        adsets=tuple(adset for adset in campaign.adsets if adset.result not in _NOT_LOOKED_AT),
+        adsets=tuple(adset for adset in campaign.adsets if adset.result not in _NOT_CHECKED),
         recovered=tuple(change for change in campaign.recovered if not _is_stuck(change)),
     )
 
 
 def _is_stuck(change: Recovery) -> bool:
-    """Return whether an open change could not be taken any further; a failed rollback is remembered with the change."""
+    """Return whether an open change made no progress; not a failed rollback, whose change records if it is reported."""
     return change.state.is_open and change.found is change.state is not ChangeState.ROLLBACK_FAILED
 
 
 def _hashed(failure: Problem) -> str:
-    """Return a short hash; the id of an ad set, which comes first, is kept apart from the numbers in a message."""
+    """Return a short hash of a failure; the numbers in its messages do not count, those of an ad set's id do."""
     where, *said = failure
     text = "\0".join([where, *map(_normalized, said)])
     return sha256(text.encode()).hexdigest()[:_FAILURE_CHARS]

@@ -34,7 +34,7 @@ def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
         return {DRY_RUN_COMPLETED: 1, MAIL_FAILED: mail_failed}
     campaigns = result.campaigns
     return {
-        **_signs_of_life(result, request),
+        **_heartbeat(result, request),
         RUN_FAILED: int(result.has_failed),
         ADSETS_UPDATED: sum(campaign.adsets_updated for campaign in campaigns),
         ADSETS_SKIPPED_PREFLIGHT: sum(campaign.adsets_skipped_preflight for campaign in campaigns),
@@ -47,13 +47,13 @@ def run_metrics(result: RunResult, request: RunRequest) -> dict[str, int]:
     }
 
 
-def _signs_of_life(result: RunResult, request: RunRequest) -> dict[str, int]:
+def _heartbeat(result: RunResult, request: RunRequest) -> dict[str, int]:
     """Return the metric whose absence triggers an alarm; empty for a run of selected campaigns.
 
-    A sync is a sign of life if it could follow the demand of at least one campaign, for the failure of the others rings
-    by itself: an alarm that stays on because of one of them would not say that the schedule has stopped as well. A full
-    sync by hand counts like a scheduled one, or nobody could silence the alarm. A recheck must have looked at all that
-    it should, unless several invocations share it: among hundreds of campaigns, one fails every day.
+    A sync counts if it could follow the demand of at least one campaign. The failure of the others has its own alarm;
+    if it also kept this one on, nobody would notice that the schedule has stopped as well. A full sync by hand counts
+    like a scheduled one, so that an operator can end the alarm. A recheck counts if it has checked everything that it
+    should. If several invocations share it, one campaign is enough: among hundreds, one fails every day.
     """
     if request.campaigns is not None or request.run_id is not None:
         return {}

@@ -1,8 +1,8 @@
 """PURE: which ad sets are left alone because a pattern of `skip_adsets` matches their name.
 
-Patterns are those of Python's `fnmatch`: `*` for any text, `?` for one character, `[ab]` for one of several. Case does
-not matter, nor do repeated blanks, nor how an accented letter is encoded (a name copied from a file on a Mac may have
-the letter and the accent apart): changing an ad set that should be left alone is worse than leaving one too many.
+Patterns are those of Python's `fnmatch`: `*` for any text, `?` for one character, `[ab]` for one of several. Case,
+repeated blanks and the encoding of accented letters do not matter (a name copied from a file on a Mac may have the
+letter and the accent apart): to change an ad set that should be left alone is worse than to leave one too many alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,23 +25,23 @@ def unmatched_patterns(patterns: Iterable[str], names: Sequence[str]) -> tuple[s
 
 def is_usable(pattern: str) -> bool:
     """Return whether every `[` of a pattern is closed, and no set is empty; `[[]` is a literal bracket."""
-    return not _is_left_open(pattern) and _NEVER not in translate(pattern)
+    return not _has_unclosed_set(pattern) and _NEVER not in translate(pattern)
 
 
 def _matches(name: str, pattern: str) -> bool:
     name, pattern = _folded(name), _folded(pattern)
-    return name == pattern or fnmatchcase(name, pattern)  # a name may have brackets of its own
+    return name == pattern or fnmatchcase(name, pattern)  # the name itself may contain brackets
 
 
 def _folded(text: str) -> str:
     return normalize("NFC", " ".join(text.split()).casefold())
 
 
-def _is_left_open(pattern: str) -> bool:
+def _has_unclosed_set(pattern: str) -> bool:
     start = pattern.find("[")
     while start >= 0:
         first = start + 2 if pattern[start + 1 : start + 2] == "!" else start + 1
-        end = pattern.find("]", first + 1)  # as the first character of a set, it closes nothing
+        end = pattern.find("]", first + 1)  # as the first character of a set, ] is literal
         if end < 0:
             return True
         start = pattern.find("[", end)

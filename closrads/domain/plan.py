@@ -26,24 +26,24 @@ from closrads.errors import CHECK_REGIONS, ConfigError, PlanRefusedError
 from closrads.state_mapper import Region
 
 MIN_STATES_FOR_PERCENTAGE = 10
-"""A percentage of fewer targeted states is meaningless."""
+"""Minimum number of targeted states for a percentage of them to mean anything."""
 END_MARGIN = timedelta(minutes=15)
 """Time before the end of an ad set in which it is no longer changed; no invocation lasts longer.
 
 Meta refuses to re-publish the ads of an ended one (Marketing API "Error Codes", 1487007), so a rollback must be over.
 """
 _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
-_NOBODYS = frozenset({Result.ENDED, Result.OPTED_OUT})
-"""Results of ad sets whose settings need not be changed by anybody."""
-_LEFT_AS_IT_WAS = frozenset(
+_SETTINGS_IGNORED = frozenset({Result.ENDED, Result.OPTED_OUT})
+"""Results of ad sets whose settings are nobody's concern, so that nothing is reported about them."""
+_KEEPS_STATES = frozenset(
     {
         Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.DEFERRED, Result.HELD, Result.REVERTED, Result.FAILED,
         Result.OPTED_OUT,
     }
 )  # fmt: skip
-"""Results of ad sets that keep their states, whatever was wanted."""
+"""Results of ad sets that still target the states from before, whatever was wanted."""
 _AS_DECIDED = frozenset({Result.UPDATED, Result.UNCHANGED})
-"""Results of ad sets that target the states that were decided on."""
+"""Results of ad sets that target the states of their decision."""
 MAX_REVERT_STREAK = 2
 """Consecutive reverts after which an ad set is left alone: each attempt restarts its learning phase."""
 
@@ -55,13 +55,13 @@ class Decision:
     adset: AdSetSnapshot
     result: Result
     regions: tuple[Region, ...]
-    """The regions that are asked for."""
+    """The regions that the demand asks for, or an undo."""
     issues: tuple[str, ...] = ()
     replaces: frozenset[str] | None = None
     """Region keys that the ad set must still target for the decision to apply; None for any."""
     reverts: RevertStreak | None = None
     """The ad set's revert streak; None if its last change was kept."""
-    keeps: bool = False
+    adds_only: bool = False
     """Whether regions are only added, and none is removed."""
     waiting: frozenset[str] = frozenset()
     """Keys of the regions that are neither added nor removed yet (see `damping`)."""
@@ -69,10 +69,10 @@ class Decision:
     @property
     def new_regions(self) -> tuple[Region, ...]:
         """The regions that the ad set is to target: the requested ones that need not wait, and those that it keeps."""
-        if not self.keeps and not self.waiting:
+        if not self.adds_only and not self.waiting:
             return self.regions
         asked, present = _keys(self.regions), region_keys(self.adset.targeting)
-        wanted = damped(asked, present, self.waiting | present if self.keeps else self.waiting)
+        wanted = damped(asked, present, self.waiting | present if self.adds_only else self.waiting)
         regions = (region for region in self.regions if str(region["key"]) in wanted)
         return (*regions, *regions_besides(self.adset.targeting, asked | (present - wanted)))
 
@@ -93,13 +93,13 @@ class Decision:
 
     def to_result(self, result: Result | None = None, issues: Collection[str] = ()) -> AdSetResult:
         """Return the ad set's result: `result` if the decision was carried out, else the decision's own."""
-        came_to = result or self.result
+        final = result or self.result
         asked, wanted, present = _keys(self.regions), self.wanted, region_keys(self.adset.targeting)
-        targeted = wanted if came_to in _AS_DECIDED else present if came_to in _LEFT_AS_IT_WAS and present else asked
+        targeted = wanted if final in _AS_DECIDED else present if final in _KEEPS_STATES and present else asked
         return AdSetResult(
             id=self.adset.id,
             name=self.adset.name,
-            result=came_to,
+            result=final,
             added=states(wanted - present) if self.is_change else (),
             removed=states(present - wanted) if self.is_change else (),
             ads=len(self.adset.ads),
@@ -108,7 +108,7 @@ class Decision:
             missing=states(asked - targeted),
             extra=states(targeted - asked),
             learning_since=self.adset.learning_since if self.is_change else None,
-            reaches_beyond=self.result not in _NOBODYS and reaches_beyond_states(self.adset.targeting),
+            reaches_beyond=self.result not in _SETTINGS_IGNORED and reaches_beyond_states(self.adset.targeting),
         )
 
 
@@ -116,13 +116,13 @@ def _keys(regions: Iterable[Any]) -> frozenset[str]:
     return frozenset(str(region["key"]) for region in regions)  # Meta may return numbers
 
 
-def decide(  # noqa: PLR0911, PLR0913 - one return per decision; what may keep it from the regions
+def decide(  # noqa: PLR0911, PLR0913 - one return per decision; everything that a decision depends on
     adset: AdSetSnapshot,
     regions: Sequence[Region],
     unhealthy_ads: Collection[AdFinding],
     replaces: frozenset[str] | None = None,
     *,
-    keeps: bool = False,
+    adds_only: bool = False,
     waiting: frozenset[str] = frozenset(),
 ) -> Decision:
     """Return the decision for one ad set.
@@ -135,13 +135,13 @@ def decide(  # noqa: PLR0911, PLR0913 - one return per decision; what may keep i
         Findings of layer 1; with any, the ad set is skipped.
     replaces
         Region keys that the ad set must still target to be changed; None for any.
-    keeps
+    adds_only
         Whether regions are only added, and none is removed.
     waiting
         Keys of the regions that are neither added nor removed yet.
     """
     issues = tuple(map(str, unpaid_ads(adset)))
-    decision = Decision(adset, Result.UPDATED, tuple(regions), issues, replaces, keeps=keeps, waiting=waiting)
+    decision = Decision(adset, Result.UPDATED, tuple(regions), issues, replaces, adds_only=adds_only, waiting=waiting)
     present = region_keys(adset.targeting)
     if adset.is_ended(END_MARGIN):
         return replace(decision, result=Result.ENDED)
@@ -151,7 +151,7 @@ def decide(  # noqa: PLR0911, PLR0913 - one return per decision; what may keep i
         return replace(decision, result=Result.NOT_ACTIVE, issues=(f"Meta says {adset.effective_status}",))
     if unhealthy_ads:
         return replace(decision, result=Result.SKIPPED_PREFLIGHT, issues=tuple(map(str, unhealthy_ads)))
-    if replaces is None and (misnamed := misnamed_regions(adset.targeting)):  # an undo may take such a region away
+    if replaces is None and (misnamed := misnamed_regions(adset.targeting)):  # an undo may remove such a region
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=(*misnamed, CHECK_REGIONS))
     if conflicts := geo_conflicts(adset.targeting, decision.wanted):
         return replace(decision, result=Result.NEEDS_ATTENTION, issues=conflicts)
@@ -195,7 +195,7 @@ def states_before(decisions: Iterable[Decision]) -> tuple[str, ...]:
 def prioritize(
     decisions: Sequence[Decision], previous: PreviousOutcomes, force: Collection[str]
 ) -> tuple[Decision, ...]:
-    """Order the decisions by `_turn`, and add the revert streaks.
+    """Order the decisions by `_priority`, and add the revert streaks.
 
     An ad set that was reverted on `MAX_REVERT_STREAK` consecutive runs for the same states needs attention instead.
     """
@@ -212,21 +212,21 @@ def prioritize(
             known.append(replace(decision, result=Result.NEEDS_ATTENTION, issues=(issue,)))
         else:
             known.append(replace(decision, reverts=reverts))
-    return tuple(sorted(known, key=lambda decision: _turn(decision, previous.deferred)))
+    return tuple(sorted(known, key=lambda decision: _priority(decision, previous.deferred)))
 
 
-def _turn(decision: Decision, deferred: Collection[str]) -> tuple[bool, bool, bool]:
-    """Return the sort key of a decision.
+def _priority(decision: Decision, deferred: Collection[str]) -> tuple[bool, bool, bool]:
+    """Return the sort key of a decision; smaller ones come first.
 
-    Ad sets that the last run reverted come last, as they may break again; of the others, those that it deferred come
-    first, or they might never have their turn. Among equals, ad sets that lose states come first: a lead that nobody
-    buys costs money, and one that is not generated yet costs nothing.
+    Ad sets that the last run reverted come last, because they may break again. Of the others, those that it deferred
+    come first, so that each has its turn sooner or later. Among equals, ad sets that lose states come first: a lead
+    that nobody buys costs money, and one that is not generated yet costs nothing.
     """
     return decision.reverts is not None, decision.adset.id not in deferred, not decision.removes_states
 
 
 def pinned(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
-    """Return the decisions with each change bound to the regions from which it was planned."""
+    """Return the decisions with each change restricted to the regions that it was planned from."""
     return tuple(
         replace(decision, replaces=region_keys(decision.adset.targeting)) if decision.is_change else decision
         for decision in decisions
@@ -234,11 +234,11 @@ def pinned(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
 
 
 def with_gaps(completed: Mapping[str, AdSetResult], decisions: Iterable[Decision]) -> dict[str, AdSetResult]:
-    """Return the results of ad sets that this run is done with, by id, with how they differ from what is wanted.
+    """Return the results of ad sets that this run has completed, by id, with their missing and extra states filled in.
 
-    A recheck of earlier changes does not know what is wanted, and what an invocation has done that died is known from
-    the ledger only. An update may lack states that still wait; a reverted ad set has its states from before the change,
-    whether it was read before its rollback or after, or not at all, because somebody has paused it meanwhile.
+    These results come from a recheck, which does not know the demand, or from the ledger's record of an invocation that
+    died. An updated ad set may lack states that still wait. A reverted one has its states from before the change, no
+    matter whether it was read before its rollback, after it, or not at all because somebody has paused it since.
     """
     now = {each.adset.id: each for each in decisions}
     return {adset_id: _with_gap(result, now.get(adset_id)) for adset_id, result in completed.items()}
@@ -259,7 +259,7 @@ def _with_gap(result: AdSetResult, now: Decision | None) -> AdSetResult:
 
 
 def remaining(decisions: Sequence[Decision], completed: Collection[str]) -> tuple[Decision, ...]:
-    """Return the decisions without the ad sets, given by id, that an earlier invocation of this run has completed."""
+    """Return the decisions without those of the completed ad sets, given by id."""
     return tuple(decision for decision in decisions if decision.adset.id not in completed)
 
 
@@ -293,7 +293,7 @@ def refuse_no_states(report: SyncReport, limits: Limits) -> None:
 
 
 def refuse_other_account(campaign: CampaignConfig, adsets: Iterable[AdSetSnapshot]) -> None:
-    """Refuse ad sets of another ad account: its quota and its activity log are not the ones that a run looks at.
+    """Refuse ad sets of another ad account: a run looks at the quota and the activity log of the configured one only.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""PURE: an event → `RunRequest`. A dry run is the default; an event that is not understood is refused."""
+"""PURE: an event → `RunRequest`. A dry run is the default; an event with anything unknown in it is refused."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -88,7 +88,7 @@ _KEYS = frozenset(
     }
 )  # fmt: skip
 _PLAN_ID = re.compile("[0-9a-f]{16}")
-"""`Plan.id`; anything else need not even be looked for."""
+"""The form of a `Plan.id`."""
 _STEPS = ("open", "part", "close")
 _KEYS_OF_STEP = {"part": frozenset({"step", "run_id", "campaigns"}), "close": frozenset({"step", "run_id"})}
 
@@ -119,8 +119,8 @@ def parse_step(event: Any) -> StepRequest | None:
     return StepRequest(str(run_id), campaigns[0] if campaigns else None)
 
 
-def own_event(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an event in this system's format, which may be given as EventBridge's "Scheduled Event"."""
+def normalize_event(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event in this system's format; it may also be given as EventBridge's "Scheduled Event"."""
     if event.get("detail-type") == "Scheduled Event" and event.get("source") in ("aws.events", "aws.scheduler"):
         return {"scheduled": event["time"]} if "time" in event else {}
     return event
@@ -145,7 +145,7 @@ def parse_event(event: Any, *, default_dry_run: bool, enabled: Mapping[str, bool
     """
     if not isinstance(event, dict):
         raise EventError(["The event must be a JSON object; {} is a run with all defaults"])
-    return _EventReader(own_event(event)).request(default_dry_run=default_dry_run, enabled=enabled)
+    return _EventReader(normalize_event(event)).request(default_dry_run=default_dry_run, enabled=enabled)
 
 
 class _EventReader:
@@ -185,7 +185,7 @@ class _EventReader:
         if request.run_id and request.action is Action.SYNC:
             self._problems.append("run_id: belongs to the actions undo and recheck")
         if request.plan_id:
-            self._refuse_plan(request)
+            self._check_plan(request)
         if self._problems:
             raise EventError(self._problems)
         return request
@@ -194,8 +194,8 @@ class _EventReader:
         wanted = "a plan's id, 16 of the characters 0 to 9 and a to f: it is at the end of a dry run's report"
         return self._value("plan_id", wanted, _is_plan_id) or ""
 
-    def _refuse_plan(self, request: RunRequest) -> None:
-        """Add a problem if the request cannot approve a plan."""
+    def _check_plan(self, request: RunRequest) -> None:
+        """Add a problem if the request has a plan id and cannot have one."""
         if request.dry_run:
             self._problems.append("plan_id: belongs to a live run, which carries the plan out; give dry_run false")
         if request.action is not Action.SYNC:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from closrads.concurrency import map_concurrently
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import Change
-from closrads.domain.drift import Drift, TargetingEdit, Trace, attributed, is_complete, trace
+from closrads.domain.drift import Drift, TargetingEdit, UnattributedDrift, attributed, find_drift, reaches_back
 from closrads.domain.request import Action
 from closrads.domain.sync_report import SyncReport
 from closrads.errors import LedgerError
@@ -64,7 +64,7 @@ def with_drift(
         return tuple(reports)
 
 
-def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> Mapping[Key, Trace]:
+def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> Mapping[Key, UnattributedDrift]:
     """Return the drift of a campaign's ad sets; the ledger is read only if there may be any."""
     everything: tuple[AdSetResult | Recovery, ...] = (*report.adsets, *report.recovered)
     keys = {key for outcome in everything if (key := _key(outcome, run_id, action))}
@@ -76,36 +76,36 @@ def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> 
         for change in ledger.newest_changes(report.slug, changes) if keys else ():
             adset_id = change.before.id
             changes[adset_id].append(change)
-            if all(is_complete(changes[adset_id], of_run) for of_run in missing.get(adset_id, ())):
+            if all(reaches_back(changes[adset_id], of_run) for of_run in missing.get(adset_id, ())):
                 missing.pop(adset_id, None)
             if not missing:
                 break
     except LedgerError as error:
         logger.warning("ledger.drift_unread", extra={"campaign": report.slug, "error": str(error)})
         return {}
-    return {key: found for key in keys if (found := trace(changes[key[0]], key[1]))}
+    return {key: found for key in keys if (found := find_drift(changes[key[0]], key[1]))}
 
 
 def _key(outcome: AdSetResult | Recovery, run_id: str, action: Action) -> Key | None:
-    """Return the key of the drift to look for; None if there can be none, or if it is known."""
+    """Return the key of the drift to look for; None if it is already known, or if there cannot be any."""
     if outcome.drift:
         return None
     if isinstance(outcome, Recovery):
-        return None if outcome.state.is_open else (outcome.id, outcome.run_id)  # the run that died has reported nothing
+        return None if outcome.state.is_open else (outcome.id, outcome.run_id)  # the run that died could not report it
     if outcome.result is Result.SUPERSEDED:
         return outcome.id, None if action is Action.RECHECK else run_id
-    may_have_met = action is Action.SYNC and outcome.result in _BEGUN and (outcome.added or outcome.removed)
-    return (outcome.id, run_id) if may_have_met else None
+    may_have_drift = action is Action.SYNC and outcome.result in _BEGUN and (outcome.added or outcome.removed)
+    return (outcome.id, run_id) if may_have_drift else None
 
 
 def _read_logs(
     reports: Sequence[SyncReport],
-    found: Sequence[Mapping[Key, Trace]],
+    found: Sequence[Mapping[Key, UnattributedDrift]],
     api_of: Callable[[str], tuple[GraphApi, Secret]],
 ) -> dict[str, Log]:
     """Return the activity log of each ad account with drift, as far as time and quota allow to read it."""
     slugs: dict[str, str] = {}
-    traces: dict[str, list[Trace]] = {}
+    traces: dict[str, list[UnattributedDrift]] = {}
     for report, of_campaign in zip(reports, found, strict=True):
         if of_campaign:
             slugs.setdefault(report.fb_ad_account_id, report.slug)
@@ -114,7 +114,7 @@ def _read_logs(
     return dict(zip(traces, logs, strict=True))
 
 
-def _read_log(api: GraphApi, token: Secret, traces: Sequence[Trace]) -> Log:
+def _read_log(api: GraphApi, token: Secret, traces: Sequence[UnattributedDrift]) -> Log:
     if api.clock.remaining() < SPARED_SECONDS or api.quota.seconds_until(READ_POINTS):
         return (), ""
     since = max(min(each.since for each in traces), api.clock.now() - LOG_REACHES)
@@ -123,7 +123,9 @@ def _read_log(api: GraphApi, token: Secret, traces: Sequence[Trace]) -> Log:
     return edits, read_app_id(api, token) if edits else ""
 
 
-def _attributed(report: SyncReport, run_id: str, action: Action, traces: Mapping[Key, Trace], log: Log) -> SyncReport:
+def _attributed(
+    report: SyncReport, run_id: str, action: Action, traces: Mapping[Key, UnattributedDrift], log: Log
+) -> SyncReport:
     drifts = {key: attributed(found, *log) for key, found in traces.items()}
 
     def drift_of(outcome: AdSetResult | Recovery) -> Drift | None:

@@ -219,7 +219,7 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
             continue
         decision = decide(
             adset, planned.regions, check_ad_health(adset), planned.replaces,
-            keeps=planned.keeps, waiting=planned.waiting,
+            adds_only=planned.adds_only, waiting=planned.waiting,
         )  # fmt: skip
         (decision,) = leave_opted_out([replace(decision, reverts=planned.reverts)], job.skip_adsets)
         looks.append(decision if decision.is_change else Outcome(decision.to_result()))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
-from closrads.domain.drift import Drift, TargetingEdit, Trace, attributed, is_complete, trace
+from closrads.domain.drift import Drift, TargetingEdit, UnattributedDrift, attributed, find_drift, reaches_back
 from closrads.domain.request import Action
 from closrads.redaction import MAX_NAME_CHARS
 from closrads.state_mapper import build_fb_regions
@@ -73,19 +73,19 @@ class TestTrace:
         ],
     )
     def test_it_is_what_our_last_change_has_not_left(self, before: Change, drift: Drift | None) -> None:
-        found = trace([OWN, before], "today")
+        found = find_drift([OWN, before], "today")
         assert (found and found.drift) == drift
 
     def test_an_ad_set_that_was_never_changed_has_none(self) -> None:
-        assert trace([OWN], "today") is None
-        assert trace([change("TX", "FL")], "today") is None
-        assert trace([], "today") is None
+        assert find_drift([OWN], "today") is None
+        assert find_drift([change("TX", "FL")], "today") is None
+        assert find_drift([], "today") is None
 
     def test_the_last_change_counts(self) -> None:
         """By the time at which it has come to its state, in whatever order they are found."""
         changes = [change("TX", "GA OH", 1), change("GA OH", "FL", 2), change("FL", "TX", 3, N), OWN]
         for given_ in (changes, changes[::-1]):
-            found = trace(given_, "today")
+            found = find_drift(given_, "today")
             assert found is not None
             assert found.drift == Drift(("GA", "OH"), ("FL",))
             assert found.ours == (OWN, changes[1])
@@ -93,34 +93,34 @@ class TestTrace:
     def test_one_that_was_never_seen_may_have_left_what_was_there(self) -> None:
         """Then the one before it is still in effect."""
         unseen = change("TX", "FL", 2, B, reason=RollbackReason.OUTCOME_UNKNOWN)
-        assert trace([OWN, unseen, change("FL", "GA OH", 1)], "today") is None
-        assert trace([OWN, unseen, change("FL", "OH", 1)], "today") is not None
-        assert not is_complete([OWN, unseen], "today")
-        assert is_complete([OWN, unseen, change("FL", "OH", 1)], "today")
+        assert find_drift([OWN, unseen, change("FL", "GA OH", 1)], "today") is None
+        assert find_drift([OWN, unseen, change("FL", "OH", 1)], "today") is not None
+        assert not reaches_back([OWN, unseen], "today")
+        assert reaches_back([OWN, unseen, change("FL", "OH", 1)], "today")
 
     def test_how_far_back_must_be_looked(self) -> None:
-        assert not is_complete([], "today")
-        assert not is_complete([OWN], "today")
-        assert not is_complete([OWN, change("FL", "TX", 3, N)], "today")
-        assert not is_complete([change("FL", "TX", 3)], "today")
-        assert is_complete([OWN, change("FL", "TX", 3)], "today")
-        assert is_complete([replace(OWN, state=S)], "today")
-        assert not is_complete([OWN], None)
-        assert is_complete([replace(OWN, state=S)], None)
+        assert not reaches_back([], "today")
+        assert not reaches_back([OWN], "today")
+        assert not reaches_back([OWN, change("FL", "TX", 3, N)], "today")
+        assert not reaches_back([change("FL", "TX", 3)], "today")
+        assert reaches_back([OWN, change("FL", "TX", 3)], "today")
+        assert reaches_back([replace(OWN, state=S)], "today")
+        assert not reaches_back([OWN], None)
+        assert reaches_back([replace(OWN, state=S)], None)
 
     @pytest.mark.parametrize("run_id", ["today", None])
     def test_a_superseded_change_has_met_somebody_since_it_began(self, run_id: str | None) -> None:
         own = replace(OWN, state=S)
-        found = trace([change("TX", "FL", 3, S), own], run_id)
-        assert found == Trace("501", Drift(), own.prepared_at - timedelta(minutes=1), None, (own,))
+        found = find_drift([change("TX", "FL", 3, S), own], run_id)
+        assert found == UnattributedDrift("501", Drift(), own.prepared_at - timedelta(minutes=1), None, (own,))
 
 
 class TestWho:
     """The name in the log."""
 
-    def found(self) -> Trace:
+    def found(self) -> UnattributedDrift:
         """Return a drift between yesterday's change and today's."""
-        found = trace([OWN, change("TX", "FL OH")], "today")
+        found = find_drift([OWN, change("TX", "FL OH")], "today")
         assert found is not None
         return found
 
@@ -188,7 +188,7 @@ class TestWho:
         assert attributed(self.found(), [edit(4), edit(3, "Us", APP)], APP) is not None
 
     def test_whom_the_log_does_not_name_is_no_news_of_a_superseded_change(self) -> None:
-        found = trace([replace(OWN, state=S)], "today")
+        found = find_drift([replace(OWN, state=S)], "today")
         assert found is not None
         assert attributed(found, [edit(24, "Us", APP)], APP) is None
         assert attributed(found, [], APP) is None
@@ -230,7 +230,7 @@ def test_whatever_happens_the_states_that_nobody_else_has_set_are_no_drift(
     new = wanted
     ours(48, V, "today")
 
-    found = trace(changes, "today")
+    found = find_drift(changes, "today")
     drift = found and attributed(found, rows[::-1] if is_read else [], APP)
 
     if left is None or now in {left, undone}:
@@ -276,4 +276,4 @@ def test_a_long_name_in_the_log_is_cut() -> None:
 
 def test_a_change_that_begins_at_the_same_moment_is_not_an_earlier_one() -> None:
     """Two runs never work on one ad set at a time, so it tells nothing about what was there before."""
-    assert not is_complete([OWN, replace(OWN, run_id="other")], OWN.run_id)
+    assert not reaches_back([OWN, replace(OWN, run_id="other")], OWN.run_id)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState, UnexplainedPause
-from closrads.domain.mail_policy import LOOKS_BACK_DAYS, looks_back_to, plan_report
+from closrads.domain.mail_policy import LOOKBACK_DAYS, lookback_start, plan_report
 from closrads.domain.request import Action
 from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RunRecord
@@ -230,9 +230,9 @@ class TestTheFirstOfADay:
     def test_it_looks_back_to_a_midnight(self, minutes: int) -> None:
         """In the schedule's time zone, also when the clocks change."""
         moment = MIDNIGHT + timedelta(minutes=minutes)
-        asked = looks_back_to(moment, NEW_YORK)
+        asked = lookback_start(moment, NEW_YORK)
         since = asked.astimezone(NEW_YORK)
 
         assert asked.tzinfo is UTC  # as the ledger sorts runs
         assert (since.hour, since.minute) == (0, 0)
-        assert (moment.date() - since.date()).days == LOOKS_BACK_DAYS
+        assert (moment.date() - since.date()).days == LOOKBACK_DAYS

@@ -13,7 +13,7 @@ from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnaps
 from closrads.domain.changes import PreviousOutcomes, RevertStreak
 from closrads.domain.damping import damped
 from closrads.domain.plan import (
-    _LEFT_AS_IT_WAS,
+    _KEEPS_STATES,
     Decision,
     decide,
     defer_beyond,
@@ -79,7 +79,7 @@ class TestDecide:
     @given(some_states, some_states)
     def test_what_keeps_its_states_only_gains(self, present: set[str], wanted: set[str]) -> None:
         """Nothing is removed, each entry that is kept stays as it is, and what is covered already is no change."""
-        decision = decide(adset(present), build_fb_regions(wanted), (), keeps=True)
+        decision = decide(adset(present), build_fb_regions(wanted), (), adds_only=True)
         result = decision.to_result()
 
         assert set(result.added) == wanted - present
@@ -223,15 +223,15 @@ class TestDecide:
 class TestWaiting:
     """States that are not added yet, or not removed yet."""
 
-    @given(present=some_states, wanted=some_states, waiting=some_states, keeps=st.booleans())
+    @given(present=some_states, wanted=some_states, waiting=some_states, adds_only=st.booleans())
     def test_the_regions_are_those_of_the_damped_states(
-        self, *, present: set[str], wanted: set[str], waiting: set[str], keeps: bool
+        self, *, present: set[str], wanted: set[str], waiting: set[str], adds_only: bool
     ) -> None:
         """Each once; what waits stays as it is, and so does what is kept for another reason."""
-        decision = damped_decision(present, wanted, waiting, keeps=keeps)
+        decision = damped_decision(present, wanted, waiting, adds_only=adds_only)
 
         keys = [region["key"] for region in decision.new_regions]
-        target = damped(wanted, present, waiting | present if keeps else waiting)
+        target = damped(wanted, present, waiting | present if adds_only else waiting)
         assert sorted(map(fb_region_to_usps, keys)) == sorted(target)
 
     def test_what_waits_is_no_conflict(self) -> None:
@@ -306,7 +306,7 @@ class TestRunningNow:
         for ended in (planned.to_result(result), replace(planned, result=result).to_result()):
             assert (ended.missing, ended.extra) == (("NY",), ("TX",))
 
-    @pytest.mark.parametrize("result", [each for each in Result if each not in _LEFT_AS_IT_WAS])
+    @pytest.mark.parametrize("result", [each for each in Result if each not in _KEEPS_STATES])
     def test_of_others_nothing_is_claimed(self, result: Result) -> None:
         """They target what is wanted, do not run, or nobody knows."""
         ended = decided(["FL", "TX"], ["FL", "NY"]).to_result(result)
@@ -316,12 +316,12 @@ class TestRunningNow:
     @pytest.mark.parametrize("result", Result)
     def test_what_it_keeps_is_not_wanted_but_runs(self, result: Result) -> None:
         """While an entry of the demand cannot be read, Texas stays in, and the report must not hide that."""
-        decision = decide(adset(["FL", "TX"]), build_fb_regions(["FL", "NY"]), (), keeps=True)
+        decision = decide(adset(["FL", "TX"]), build_fb_regions(["FL", "NY"]), (), adds_only=True)
         ended = decision.to_result(result)
-        runs_there = result in _LEFT_AS_IT_WAS | {Result.UPDATED, Result.UNCHANGED}
+        runs_there = result in _KEEPS_STATES | {Result.UPDATED, Result.UNCHANGED}
 
         assert ended.extra == (("TX",) if runs_there else ())
-        assert ended.missing == (("NY",) if result in _LEFT_AS_IT_WAS else ())
+        assert ended.missing == (("NY",) if result in _KEEPS_STATES else ())
 
     def test_an_ad_set_without_states_runs_elsewhere(self) -> None:
         """Such as in the whole country: then no state is missing."""
@@ -406,7 +406,7 @@ class TestEarlierRuns:
 
     def test_with_an_entry_that_cannot_be_read_nothing_is_lost(self) -> None:
         """So no ad set goes before the others for that."""
-        (decision,) = [decide(adset(["TX"]), self.WANTED, (), keeps=True)]
+        (decision,) = [decide(adset(["TX"]), self.WANTED, (), adds_only=True)]
 
         assert not decision.removes_states
 

@@ -10,7 +10,7 @@ from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState
 from closrads.domain.damping import WaitingState
 from closrads.domain.drift import Drift
-from closrads.domain.plan import _LEFT_AS_IT_WAS
+from closrads.domain.plan import _KEEPS_STATES
 from closrads.domain.request import Action
 from closrads.domain.results import GraphUsage, RunResult
 from closrads.domain.sync_report import SyncReport
@@ -44,7 +44,7 @@ _NEW, _OLD = ("NE", "NY", "WV"), ("AR", "CA", "KS")
 def adsets(count: int, result: Result, *issues: str, prefix: str = "", start: int = 0) -> tuple[AdSetResult, ...]:
     """Return so many ad sets that ended in this way, each with an id and mostly a name of its own."""
     changed = result not in _AS_FOUND
-    is_off = result in _LEFT_AS_IT_WAS
+    is_off = result in _KEEPS_STATES
     return tuple(
         AdSetResult(
             str(120210000000010000 + number),

@@ -10,7 +10,7 @@ import pytest
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState
-from closrads.domain.drift import Drift, Trace
+from closrads.domain.drift import Drift, UnattributedDrift
 from closrads.domain.request import Action
 from closrads.domain.sync_report import SyncReport
 from closrads.errors import LedgerError
@@ -286,7 +286,7 @@ class TestNeverAReason:
             raise KeyError("regions")
 
         edited(world, adset, "FL")
-        monkeypatch.setattr(drift, "trace", broken)
+        monkeypatch.setattr(drift, "find_drift", broken)
         result = tomorrow(world)
 
         assert (result["success"], "drift" in one_adset(result)) == (True, False)
@@ -424,7 +424,7 @@ def test_it_is_only_looked_for_with_time_and_quota_to_spare(
     api = world.api()
     monkeypatch.setattr(type(api.quota), "seconds_until", lambda *_: points)
     world.time.deadline = world.time.seconds() + drift.SPARED_SECONDS + spare
-    found = Trace("501", Drift(), START, None, ())
+    found = UnattributedDrift("501", Drift(), START, None, ())
 
     assert drift._read_log(api, Secret("token"), [found]) == ([] if is_read else (), "")
     assert [call.kind for call in world.meta.operations] == ["activities"] * is_read

@@ -59,7 +59,7 @@ class TestReadAgain:
         ("more", "result", "states"),
         [
             pytest.param({}, Result.UPDATED, {"FL"}, id="as planned"),
-            pytest.param({"keeps": True}, Result.UPDATED, {"FL", "TX"}, id="states are only added"),
+            pytest.param({"adds_only": True}, Result.UPDATED, {"FL", "TX"}, id="states are only added"),
             pytest.param({"waiting": frozenset({TEXAS})}, Result.UPDATED, {"FL", "TX"}, id="Texas waits"),
             pytest.param({"replaces": frozenset({TEXAS})}, Result.UPDATED, {"FL"}, id="an undo of Texas"),
             pytest.param({"replaces": frozenset({GEORGIA})}, Result.NEEDS_ATTENTION, {"TX"}, id="an undo of Georgia"),
