@@ -36,7 +36,7 @@ MAX_WAIT_SECONDS = 120
 """Maximum time between two attempts; if CLOSRTECH asks for more, the first error stands."""
 _WHOLE_NUMBER = re.compile(r"\s*([0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.0{1,12})?\s*")
 _TAG = re.compile(r"<[^<>]*>")
-_PASSING_STATUSES = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_TRANSIENT_STATUSES = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 _REMEDIES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "closrtech/email and closrtech/password",
@@ -98,7 +98,7 @@ def _request_demand(campaign: str, login: ClosrtechLogin, clock: Clock) -> dict[
     if status == HTTPStatus.OK:
         return _parse_demand(campaign, body)
     logger.warning("closrtech.refused", extra={"campaign": campaign, "status": status})
-    if status in _PASSING_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status in _TRANSIENT_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ClosrtechError(
             f"CLOSRTECH is in trouble (HTTP {status} for {campaign}): run the campaign again later",
             retry_after=_seconds(response.headers.get("Retry-After", ""), clock.now()),

@@ -130,7 +130,7 @@ def update_adset_geo(  # noqa: PLR0913 - what to write, time limits, and the sta
     regions: Sequence[Region],
     *,
     reserve: float = RESERVED_SECONDS,
-    patient: bool = True,
+    retries: bool = True,
     may_be_sent: bool = False,
 ) -> AdSetSnapshot:
     """Set an ad set's regions; return the ad set as read right before the write, with the regions that Meta now stores.
@@ -142,7 +142,7 @@ def update_adset_geo(  # noqa: PLR0913 - what to write, time limits, and the sta
     ----------
     reserve
         Last seconds of the invocation, which waits must spare.
-    patient
+    retries
         Whether to retry transient errors.
     may_be_sent
         Whether an earlier attempt may have written these regions.
@@ -153,7 +153,7 @@ def update_adset_geo(  # noqa: PLR0913 - what to write, time limits, and the sta
         As `TargetingWriter.run`.
     """
     write = RegionWrite(regions, {region_keys(adset.targeting)}, accepts=_why_not_to_change)
-    retried = (MetaTransientError,) if patient else ()
+    retried = (MetaTransientError,) if retries else ()
     return TargetingWriter(api, adset, write, reader(api), may_be_sent=may_be_sent).run(reserve, retried)
 
 
@@ -236,7 +236,7 @@ def republish_ads(
     def attempt() -> None:
         nonlocal pending, seen_at
         todo, pending = pending, []
-        passing: list[MetaError] = []
+        transient: list[MetaError] = []
         for start in range(0, len(todo), MAX_BATCH):
             batch = todo[start : start + MAX_BATCH]
             for (adset_id, ad), outcome in _republish_batch(api, batch, seen_at, reserve):
@@ -246,10 +246,10 @@ def republish_ads(
                 failed[ad.id] = RepublishFailure(ad, outcome)
                 pending.append((adset_id, ad))
                 if isinstance(outcome, MetaTransientError | MetaRateLimitError):
-                    passing.append(outcome)
+                    transient.append(outcome)
         seen_at = LONG_AGO
-        if passing:
-            raise max(passing, key=lambda error: error.retry_after or 0)
+        if transient:
+            raise max(transient, key=lambda error: error.retry_after or 0)
 
     with suppress(MetaError):  # `failed` has the error of each remaining ad
         api.retrying(attempt, reserve=reserve)

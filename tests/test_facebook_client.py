@@ -878,23 +878,23 @@ def test_an_update_is_not_made_of_an_ad_set_that_has_broken_meanwhile(world: Wor
     assert world.meta.targeting(adset) == before.targeting
 
 
-@pytest.mark.parametrize("patient", [True, False])
+@pytest.mark.parametrize("retries", [True, False])
 @pytest.mark.parametrize("applied", [False, True], ids=["not arrived", "arrived"])
 def test_without_patience_a_lost_answer_is_looked_up_at_once_and_once(
-    world: World, adset: str, *, patient: bool, applied: bool
+    world: World, adset: str, *, retries: bool, applied: bool
 ) -> None:
     """Others wait for their re-publish: what does not show at the first read is of unknown outcome for now."""
     before = snapshot(world)
     world.meta.fail(faults.DROPPED, on="POST adset", applied=applied)
 
-    if applied or patient:
-        written = update_adset_geo(world.api(), before, WANTED, patient=patient)
+    if applied or retries:
+        written = update_adset_geo(world.api(), before, WANTED, retries=retries)
         assert written.targeting == world.meta.targeting(adset) == with_regions(before.targeting)
     else:
         with pytest.raises(MetaOutcomeUnknownError):
-            update_adset_geo(world.api(), before, WANTED, patient=patient)
+            update_adset_geo(world.api(), before, WANTED, retries=retries)
 
-    assert world.time.waits == ([5] if patient else [])
+    assert world.time.waits == ([5] if retries else [])
 
 
 def test_an_update_does_not_wait_for_a_rate_limit(world: World, adset: str) -> None:

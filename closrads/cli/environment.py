@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from closrads.cli import completion
 from closrads.cli.terminal import SET_CREDENTIALS, CommandError, UsageError
 from closrads.clock import MAX_RUN_SECONDS, Clock
-from closrads.ledger.dynamodb import Table, be_patient
+from closrads.ledger.dynamodb import Table, use_long_timeouts
 
 AWS_CLIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
 CALL_SECONDS = 30.0
@@ -98,7 +98,7 @@ def locate_stage(stage: str) -> StageLocation:
 
     From then on, this process uses longer timeouts for the ledger.
     """
-    be_patient()
+    use_long_timeouts()
     path, table, timezone = parameter_path(stage), os.environ.get(_TABLE, ""), os.environ.get(_ZONE, "")
     if table:
         return StageLocation(stage, path, table, "", timezone)

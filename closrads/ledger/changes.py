@@ -18,6 +18,7 @@ pk                     sk                               item
 ``RUN``                ``<run>``                        a live run and, once it has ended, its result; a dry run only if
                                                         several invocations share it
 ``PARTS#<run>``        ``<slug>``                       the progress of one campaign in such a run
+``PLAN``               ``<plan>``                       the plan of a dry run, which a live run may be held to
 ``SCHEDULED``          ``<action>#<time>#<campaigns>``  the run that claimed a scheduled time, and whether it has ended
 =====================  ===============================  =======================================================
 """
@@ -67,18 +68,12 @@ from closrads.observability import logger
 
 STARTED_AGAIN_WITHIN = timedelta(days=1)
 """Maximum time between the scheduled time in the id of a shared run and a change in that run."""
-
-
-_COUNTED = frozenset({None, RollbackReason.ADS_BROKEN, RollbackReason.PAUSE_UNEXPLAINED})
-"""Rollback reasons that count for the revert streak; None is that of changes recorded before reasons were stored."""
-
-
 ROLLED_BACK_WITHIN = timedelta(days=3)
 """Maximum time between a run and a rollback of its change, for the rollback to be rechecked."""
-
-
-MAX_LOOKED_THROUGH = 3_000
-"""Maximum number of a campaign's changes that are read to find an ad set's last ones: about 5 MB."""
+MAX_CHANGES_SCANNED = 3_000
+"""Maximum number of a campaign's changes that are read to find the newest ones of an ad set: about 5 MB."""
+_COUNTED_REASONS = frozenset({None, RollbackReason.ADS_BROKEN, RollbackReason.PAUSE_UNEXPLAINED})
+"""Rollback reasons that count for the revert streak; None is that of changes recorded before reasons were stored."""
 
 
 class Ledger:
@@ -135,7 +130,7 @@ class Ledger:
         return answers
 
     def mark_reported(self, change: Change, *, is_reported: bool = True) -> None:
-        """Record that a report has named a change's failed rollback or relapse, or that the next one is to be named."""
+        """Record whether a report has named a change's failed rollback or relapse; if not, the next report does."""
         values = {":is_reported": is_reported}
         self._table.update_if(change_key(change), "SET is_reported = :is_reported", "attribute_exists(pk)", values)
 
@@ -156,11 +151,11 @@ class Ledger:
     def newest_changes(self, slug: str, adsets: Collection[str]) -> Iterator[Change]:
         """Yield the changes of ad sets, given by id, from the newest run to the oldest; pages are read lazily."""
         items = self._table.newest(campaign_key(slug), "CHANGE#", f"CHANGE#{LAST_KEY}")
-        return (change_of(item) for item in islice(items, MAX_LOOKED_THROUGH) if item["adset"] in adsets)
+        return (change_of(item) for item in islice(items, MAX_CHANGES_SCANNED) if item["adset"] in adsets)
 
     def last_to_undo(self, slug: str) -> Change | None:
-        """Return the newest change by a sync that is verified; None if there is none among the latest changes."""
-        items = islice(self._table.newest(campaign_key(slug), "CHANGE#", f"CHANGE#{LAST_KEY}"), MAX_LOOKED_THROUGH)
+        """Return the newest verified change of a sync; None if the newest changes include none."""
+        items = islice(self._table.newest(campaign_key(slug), "CHANGE#", f"CHANGE#{LAST_KEY}"), MAX_CHANGES_SCANNED)
         wanted = (Action.SYNC.value, ChangeState.VERIFIED.value)
         return next((change_of(item) for item in items if (item["action"], item["state"]) == wanted), None)
 
@@ -222,7 +217,7 @@ class Ledger:
         self._table.put(item)
 
     def forget_demand(self, slug: str) -> None:
-        """Delete what the campaign's syncs have found wanted: with damping off, nobody keeps it up."""
+        """Delete what the campaign's syncs have found wanted, which is not kept up to date while damping is off."""
         self._table.delete_if(demand_key(slug), "attribute_exists(pk)", {})
 
     def known_tier(self, account: str) -> KnownTier | None:
@@ -263,7 +258,7 @@ class Ledger:
                 expiry(now),
             )
         elif not change.state.is_open:
-            # A report may have named that its ads broke again; a rollback that fails after that is something else.
+            # A report may have named the relapse of its ads; if the rollback now fails, that is news again.
             update, values[":open_since"] = (
                 f"{update}, open_since = :open_since REMOVE expires_at, is_reported",
                 open_since(change),
@@ -272,7 +267,7 @@ class Ledger:
         condition = "#state = :from OR (#state = :to AND moved_by = :me)"
         operations = [self._table.update_operation(change_key(change), update, condition, values)]
         key = reverts_key(change)
-        if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK and change.reason in _COUNTED:
+        if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK and change.reason in _COUNTED_REASONS:
             reverts = {**reverts_item(next_reverts(change)), "expires_at": expiry(now)}
             operations.append(self._table.put_operation(key | reverts))
         elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.reverts is not None:
@@ -282,9 +277,9 @@ class Ledger:
 
 
 def _in_effect(changes: Sequence[Change]) -> Sequence[Change]:
-    """Return the last of an ad set's changes, and before it those that it may have left in effect."""
-    last_first = sorted(changes, key=lambda change: (change.changed_at, change.prepared_at), reverse=True)
+    """Return the newest of an ad set's changes, followed by the older ones that it may have left in effect."""
+    newest_first = sorted(changes, key=lambda change: (change.changed_at, change.prepared_at), reverse=True)
     count = 1
-    while count < len(last_first) and last_first[count - 1].was_never_seen:
+    while count < len(newest_first) and newest_first[count - 1].was_never_seen:
         count += 1
-    return last_first[:count]
+    return newest_first[:count]

@@ -24,7 +24,7 @@ MAX_TRANSACTION_OPERATIONS = 100
 MAX_TRANSACTION_BYTES = 3_900_000
 """Maximum size of all items in a transaction; DynamoDB accepts 4 MB (Developer Guide, "Quotas")."""
 TRANSACTION_ATTEMPTS = 5
-_PASSING_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_TRANSIENT_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 """Cancellation reasons after which a later attempt may succeed (API Reference, "TransactWriteItems")."""
 
 LAST_KEY = "\N{DEL}"
@@ -46,18 +46,17 @@ Item = dict[str, Any]
 Operation = dict[str, Any]
 """One entry of `TransactItems`."""
 
+_SHORT_TIMEOUTS = Config(connect_timeout=1, read_timeout=2, proxies={})
+"""For the function, which runs in the table's Region and has little time."""
+_LONG_TIMEOUTS = Config(connect_timeout=10, read_timeout=20, proxies={}, retries={"total_max_attempts": 3})
+"""For a person's machine, whose connection may be slow."""
+_config = _SHORT_TIMEOUTS
 
-_QUICK = Config(connect_timeout=1, read_timeout=2, proxies={})
-"""For the function, which is near the table and has little time."""
-_PATIENT = Config(connect_timeout=10, read_timeout=20, proxies={}, retries={"total_max_attempts": 3})
-"""For a person's machine, whose line may be slow."""
-_config = _QUICK
 
-
-def be_patient() -> None:
-    """Have this process wait longer for each answer of DynamoDB, from now on."""
-    global _config  # noqa: PLW0603 - it holds for the clients of all threads
-    _config = _PATIENT
+def use_long_timeouts() -> None:
+    """Make this process wait longer for each response of DynamoDB, from now on."""
+    global _config  # noqa: PLW0603 - for the clients of all threads
+    _config = _LONG_TIMEOUTS
     _dynamodb.cache_clear()
 
 
@@ -254,7 +253,7 @@ class Table:
                     codes = {reason["Code"] for reason in reasons} - {"None"}
                     if "ConditionalCheckFailed" in codes:
                         return reasons
-                    if not codes <= _PASSING_REASONS or attempt == TRANSACTION_ATTEMPTS:
+                    if not codes <= _TRANSIENT_REASONS or attempt == TRANSACTION_ATTEMPTS:
                         raise
                 else:
                     return []

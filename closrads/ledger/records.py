@@ -28,14 +28,14 @@ from closrads.domain.tiers import KnownTier
 from closrads.redaction import redact_all
 
 KEPT_FOR = timedelta(days=400)
-"""Retention of final records: a year, and a month in which to ask about it."""
+"""Retention of final records: a year, and a month more to ask about it."""
 PLAN_KEPT_FOR = timedelta(days=30)
 """Time for which the plan of a dry run can be approved; demand will have changed it long before."""
 MAX_ITEM_BYTES = 390_000
 """Maximum size of an item; DynamoDB accepts 400 kB (Developer Guide, "Quotas")."""
 UNEXPLAINED = "MEMORY#unexplained#"
 DEMAND_FORMAT = 1
-"""Format of the demand history's item: one of another format is ignored, and the count starts again."""
+"""Format of the demand history's item; an item in another format is ignored, and the count starts again."""
 MAX_KEPT = 2_000
 """Maximum number of ad sets in the progress of a campaign, if all of them do not fit into one item."""
 Item = dict[str, Any]
@@ -417,7 +417,7 @@ def progress_item(run_id: str, progress: CampaignProgress, now: datetime) -> Ite
 
 
 def _report_item(report: SyncReport) -> Item:
-    """Return a report's own fields: an invocation of an older version may read the item while a new one is deployed."""
+    """Return the fields of a report in a form that an older version, still running during a deployment, can read."""
     item = {
         **asdict(replace(report, adsets=(), recovered=(), unexplained=(), waiting=())),
         "adsets": [adset.to_json() for adset in report.adsets],

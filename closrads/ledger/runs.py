@@ -23,7 +23,7 @@ from closrads.ledger.records import (
 )
 
 _QUIET_KEPT_FOR = timedelta(days=2)
-"""Longer than a workflow can be started again for the same scheduled time, and goes on then."""
+"""Retention of a shared run without news: longer than its workflow can be started again, and then run."""
 
 
 class Runs:
@@ -63,9 +63,10 @@ class Runs:
         self._table.delete_if(run_key(run_id), "attribute_exists(pk)", {})
 
     def end_quietly(self, run_id: str) -> None:
-        """Record the end of a shared run that found nothing to report; it is not listed, and is deleted after days.
+        """Record the end of a shared run that found nothing to report; it is not listed, and is deleted soon.
 
-        Invocations of another execution for the same scheduled time, or repeated ones, still find that it has ended.
+        Until then, repeated invocations, or those of another execution for the same scheduled time, see that it has
+        ended.
         """
         now = self._table.clock.now()
         values = {":ended_at": now.isoformat(), ":quiet": True, ":expires_at": seconds_of(now + _QUIET_KEPT_FOR)}

@@ -1,4 +1,4 @@
-"""How the activity log of an ad account is read: who switched ads on and off, and who edited locations."""
+"""Reads the activity log of an ad account: who switched ads on or off, and who edited locations."""
 
 import math
 from datetime import datetime

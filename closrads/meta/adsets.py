@@ -1,4 +1,4 @@
-"""How ad sets and their ads are read again: many in a batch, each with all of its ads, and in time for a write."""
+"""Reads ad sets again: many in a batch, each with all of its ads, and fast enough to base a write on the result."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -70,14 +70,14 @@ def _read_batch(api: GraphApi, adsets: Sequence[AdSetSnapshot], reserve: float) 
         if (api.clock.now() - started).total_seconds() > FRESH_SECONDS:
             raise MetaTransientError(f"Ad sets and their ads could not be read within {FRESH_SECONDS:g} s")
         now.update(read)
-        passing = {
+        transient = {
             adset_id: error
             for adset_id, error in read.items()
             if isinstance(error, MetaTransientError | MetaRateLimitError)
         }
-        unread = [adset for adset in unread if adset.id in passing]
-        if passing:
-            raise next(iter(passing.values()))
+        unread = [adset for adset in unread if adset.id in transient]
+        if transient:
+            raise next(iter(transient.values()))
 
     try:
         api.retrying(attempt, reserve=reserve)
@@ -87,7 +87,7 @@ def _read_batch(api: GraphApi, adsets: Sequence[AdSetSnapshot], reserve: float) 
 
 
 def _read_once(api: GraphApi, adsets: Sequence[AdSetSnapshot]) -> dict[str, AdSetSnapshot | MetaError]:
-    """Read without retries of single items, which would make the result inconsistent in time."""
+    """Read without retrying single items, which would mix reads of different times."""
     started = api.clock.now()
     operations = [Operation("GET", adset.id, {"fields": ADSET_FIELDS}, has_id) for adset in adsets]
     operations += [_list_ads(adset.id) for adset in adsets]
@@ -126,10 +126,10 @@ def _ads_of(
 def _with_unlisted(
     api: GraphApi, ran: Mapping[str, Sequence[Ad]], listed: dict[str, tuple[Ad, ...] | MetaError]
 ) -> dict[str, tuple[Ad, ...] | MetaError]:
-    """Return the listed ads and those that ran, are not listed, and exist; or the error, by ad set id.
+    """Return the listed ads, and those that ran and still exist although they are not listed; or the error, by ad set.
 
-    No list has an ad that was deleted. But Meta has also listed none of a campaign that has some
-    (facebook-python-business-sdk #112), and only a read of the ad itself tells one from the other.
+    A list omits deleted ads. But Meta has also returned empty lists for campaigns with ads
+    (facebook-python-business-sdk #112), and only a read of the ad itself distinguishes the two.
     """
     there = {adset_id: {ad.id for ad in ads} for adset_id, ads in listed.items() if not isinstance(ads, MetaError)}
     unlisted = [(owner, ad) for owner, ads in ran.items() if owner in there for ad in ads if ad.id not in there[owner]]

@@ -1,4 +1,4 @@
-"""What Meta says of a campaign itself, and of the ad account that it is in."""
+"""Reads campaigns themselves, and the audience controls of their ad account."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from closrads.redaction import MAX_NAME_CHARS, one_line
 
 
 def identify(api: GraphApi, object_id: str) -> str:
-    """Return what an id that Meta refuses as a campaign's belongs to, and what to do; empty if it is unknown.
+    """Return what kind of object an id belongs to that is not a campaign's, and what to do; empty if unknown.
 
     An ad set has no `adset_id`, and neither an ad set nor an ad has a list of ad sets (Marketing API references).
     """
@@ -29,9 +29,9 @@ def identify(api: GraphApi, object_id: str) -> str:
 
 
 def find_gone_campaigns(api: GraphApi, campaign_ids: Sequence[str]) -> dict[str, str]:
-    """Return what is wrong with the Meta campaigns that are archived or deleted, by id; others are left out.
+    """Return a message for each Meta campaign that is archived or deleted, by id; any other is left out.
 
-    Meta lists no ad sets of such a campaign, as of one that is only paused. One that cannot be read is left out.
+    Meta lists no ad sets for them, just as for a campaign that is only paused. One that cannot be read is left out.
     """
     query = {"fields": "id,name,effective_status"}
     answers = api.batch([Operation("GET", each, query, has_id) for each in campaign_ids], reserve=math.inf)

@@ -155,7 +155,7 @@ class GraphApi:
         """Meta's latest warning about the end of `API_VERSION`; empty if there is none."""
         self._meter = meter
         self._page_sizes: dict[str, int] = {}
-        """The largest pages that Meta may still answer, by edge; an edge is missing until a page of it has failed."""
+        """The largest page size that may still work, by edge; absent until a page of that edge has failed."""
 
     @property
     def wait_reserve(self) -> float:
@@ -188,12 +188,12 @@ class GraphApi:
     ) -> list[JsonObject]:
         """Read every row of a list, in smaller pages if Meta does not answer a larger one.
 
-        With `max_pages`, only so many pages are read.
+        With `max_pages`, no more pages are read.
 
-        Meta reports a page that is too large in many ways, also as an unknown error or as an HTML page
-        (facebook-python-business-sdk #675). Each page that keeps failing is therefore halved, down to a single row: a
-        list that cannot be read at all takes ten round trips, three for a page of 200 and one for each smaller size.
-        The size is kept for later lists of the same edge. Without time to wait, a page is halved only if the error says
+        Meta reports a page that is too large in many ways, even as an unknown error or an HTML page
+        (facebook-python-business-sdk #675). So a page that keeps failing is halved, down to a single row: a list that
+        cannot be read at all takes ten round trips, three for a page of 200 and one for each smaller size. Later lists
+        of the same edge start with the size that worked. Without time to wait, a page is halved only if the error says
         that it is too large.
 
         Only a missing `paging.next` ends a list: any page may be short or empty (Graph API "Paginated Results"). If
@@ -272,11 +272,11 @@ class GraphApi:
         return outcomes
 
     def prove_tier(self, object_id: str) -> bool:
-        """Find out the ad account's access tier by reads of one of its objects; return whether something was found out.
+        """Determine the ad account's access tier by reading one of its objects; return whether this run has learned it.
 
-        Nothing is done if the tier is known, or while anything is in progress. Otherwise, one point more is read than
-        the smallest tier allows within its window. Only the larger one answers that, and a read that is refused leaves
-        nothing half done.
+        Nothing is read if the tier is known, or while anything is in progress. Otherwise, one more point is spent than
+        the smallest tier allows within its window. Only the larger tier permits that, and a refused read leaves nothing
+        half done.
         """
         read = Operation("GET", object_id, {"fields": "id"}, has_id)
         is_new = False
@@ -364,13 +364,13 @@ class GraphApi:
         return [outcomes[index] for index in range(len(operations))]
 
     def _in_pages(self, operation: Operation) -> Operation:
-        """Return a read of a list with pages as small as they have had to be for its edge; others as they are."""
+        """Return a read of a list with the page size that works for its edge; any other operation unchanged."""
         limit = operation.params.get("limit", 0)
         size = min(limit, self._page_sizes.get(_edge(operation), limit))
         return replace(operation, params={**operation.params, "limit": size}) if limit else operation
 
     def _halve_pages(self, operation: Operation) -> None:
-        """Read lists of an operation's edge in pages of at most half the size of this one, from now on."""
+        """From now on, read lists of this operation's edge in pages of at most half its size."""
         if limit := operation.params.get("limit"):
             edge = _edge(operation)
             self._page_sizes[edge] = min(self._page_sizes.get(edge, limit), max(limit // 2, 1))
@@ -427,7 +427,7 @@ class GraphApi:
     def _exchange(self, send: Callable[[], Any], methods: Sequence[str], call_reserve: float) -> requests.Response:
         """Send through the SDK and return the raw response, however the SDK interprets it."""
         answers: list[requests.Response] = []
-        started = self.clock.now()  # a call that waits for others of its account takes longer, as the next one will
+        started = self.clock.now()  # includes the wait for other calls of the account, as the next call will wait too
         with self.quota.calls:
             remaining = self.clock.remaining()
             if remaining <= REPORT_SECONDS:

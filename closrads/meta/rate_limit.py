@@ -24,7 +24,7 @@ SMALLEST, LARGEST = min(POINTS_BY_TIER.values()), max(POINTS_BY_TIER.values())
 BLOCKED_FOR: Mapping[int, timedelta] = {SMALLEST: timedelta(seconds=300), LARGEST: timedelta(seconds=60)}
 """Duration of the block once the score is used up, by points per window (Marketing API "Rate Limiting")."""
 PROVEN_FOR = timedelta(days=7)
-"""Time after which a small tier that is remembered is put to the test again, for it may have been raised."""
+"""Time after which a recalled small tier is tested again, because it may have been raised."""
 MAX_USAGE_PCT = 90.0
 """Usage, of a quota that is known as a percentage only, at which nothing new is started. An hour allows at least 300
 calls and 40 per active ad (Marketing API "Rate Limiting"); the last tenth is reserved for rollbacks."""
@@ -58,9 +58,9 @@ class _Unavailable:
 class AccountQuota:
     """The remaining quota of one ad account (Marketing API "Rate Limiting"); thread-safe.
 
-    Meta sends usage headers only after enough calls (Graph API "Rate Limits"). The tier is what a header of this run
-    states; else what the run itself has proven; else what an earlier run has learned. As long as none of these is
-    known, no more is begun than the smallest tier allows.
+    Meta sends usage headers only after enough calls (Graph API "Rate Limits"). The tier is taken from a header of this
+    run, else from what the run itself has proven, else from what an earlier run has learned. As long as it is unknown,
+    no more is started than the smallest tier allows.
     """
 
     def __init__(self, account_id: str, now: Callable[[], datetime], max_wait_seconds: float = math.inf) -> None:
@@ -73,8 +73,8 @@ class AccountQuota:
         self.calls = BoundedSemaphore(MAX_CONCURRENT_CALLS)
         """Must be held during each call."""
         self.writes = BoundedSemaphore(MAX_CONCURRENT_CALLS)
-        """Must be held from the read of a targeting to its write: among more writers, one would have to wait for its
-        call in between, and what it has read would be out of date."""
+        """Must be held from the read of a targeting to its write: with more writers, one might have to wait for its
+        turn in between, and its read would be out of date."""
         self._limit: int | None = None
         self._is_stated = False
         self._proven_at: datetime | None = None
@@ -103,8 +103,8 @@ class AccountQuota:
                 self._limit = tier.points
 
     @property
-    def news(self) -> KnownTier | None:
-        """What later runs should recall instead of what was recalled; None if there is nothing new."""
+    def tier_to_record(self) -> KnownTier | None:
+        """What this run has learned of the tier and later runs should recall; None if they know it already."""
         with self._lock:
             was_refused = self._limit == SMALLEST and self._proven_at is not None
             if self._limit is None or not (self._has_recalled or was_refused):
@@ -139,10 +139,10 @@ class AccountQuota:
 
     @contextmanager
     def proof(self) -> Iterator[Callable[[], int]]:
-        """Keep others from beginning anything while the tier is put to the test.
+        """Keep others from starting anything while the tier is tested.
 
-        Yield a function that returns the points that have yet to be answered as a proof of the larger tier: 0 if the
-        tier is known, or if anything is in progress, which a block would leave half done.
+        Yield a function that returns how many more points Meta must answer to prove the larger tier. It returns 0 if
+        the tier is known, or if anything is in progress, which a block would leave half done.
         """
         with self._lock:
             is_due = self._points_to_prove() > 0 and not (self._is_proving or self._reserved)
@@ -195,8 +195,8 @@ class AccountQuota:
     def seconds_until(self, points: int) -> float:
         """Return the seconds until `points` may be spent; infinity if the tier never allows so many in one window.
 
-        While the tier is unknown, it counts as the smallest one.
-        A block without a stated end lasts for one window; the next response after it updates the usage.
+        An unknown tier counts as the smallest one. A block without a stated end lasts for one window; the next response
+        after it updates the usage.
         """
         with self._lock:
             if self._is_proving:

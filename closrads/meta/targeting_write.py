@@ -99,7 +99,7 @@ class TargetingWriter:
         except MetaError as error:
             if not self._sent:
                 raise
-            return self._find_out(error, reserve, (*retried, MetaRateLimitError) if retried else ())
+            return self._read_back(error, reserve, (*retried, MetaRateLimitError) if retried else ())
 
     def _attempt(self, reserve: float) -> AdSetSnapshot:
         with self._api.quota.writes:
@@ -149,7 +149,7 @@ class TargetingWriter:
         self._sent = True
         return answer
 
-    def _find_out(self, error: MetaError, reserve: float, retried: tuple[type[MetaError], ...]) -> AdSetSnapshot:
+    def _read_back(self, error: MetaError, reserve: float, retried: tuple[type[MetaError], ...]) -> AdSetSnapshot:
         """Read back a write whose outcome is unknown."""
         unknown = f"Nobody knows whether the write to {self._latest.id} was done: {error}"
         try:

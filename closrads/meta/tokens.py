@@ -1,4 +1,4 @@
-"""What Meta says of an access token: whose app it belongs to, and when it ends."""
+"""Reads what Meta says about an access token: which app it belongs to, and when it ends."""
 
 from datetime import UTC, date, datetime
 
@@ -25,8 +25,8 @@ def read_app_id(api: GraphApi, token: Secret) -> str:
 def read_token_end(api: GraphApi, token: Secret, known: date | None) -> date | None:
     """Return the last day on which Meta accepts a token, None if it never ends; `known` if Meta does not say.
 
-    A time of 0 never comes (Graph API "debug_token"), nor does one beyond the calendar; some apps do not let a token
-    inspect itself.
+    A time of 0, or one beyond the calendar, means never (Graph API "debug_token"). Some apps do not let a token inspect
+    itself.
     """
     try:
         answer = api.get_once("debug_token", {"input_token": token.reveal()}, _has_data)

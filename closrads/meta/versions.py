@@ -24,15 +24,15 @@ LIVES: dict[str, VersionLife] = {
 }
 """By version (Marketing API changelog, "Versions", as of 2026-11-27)."""
 SHORTEST_LIFE = min(life.ends - life.released for life in LIVES.values() if life.ends)
-"""Of a version whose end is known; Meta promises no more than 90 days after the next release ("Versioning")."""
+"""The shortest life of a version whose end is known; Meta promises only 90 days after the next release ("Versioning").
+"""
 
 
 def days_left(version: str, today: date, warning: str = "") -> int | None:
     """Return the days until a version ends; None if the version is not in `LIVES`.
 
-    An end that is not announced is expected after `SHORTEST_LIFE`.
-
-    Meta warns only when it already answers calls with a newer version ("Versioning"), so with a `warning` it is 0.
+    Until Meta announces the end, it is expected after `SHORTEST_LIFE`. Meta warns only once it answers calls with a
+    newer version ("Versioning"), so with a `warning` there are 0 days left.
     """
     if warning:
         return 0

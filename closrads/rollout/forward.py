@@ -20,7 +20,7 @@ from closrads.rollout.steps import protect_ads, republish, verify
 
 def write(job: Job, run: ChangeRun) -> ChangeRun:
     """Write a change without retries. After a transient error, the outcome stays unknown for now."""
-    return guarded(partial(_write, job, patient=False), run)
+    return guarded(partial(_write, job, retries=False), run)
 
 
 def carry_through(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bool = False) -> list[ChangeRun]:
@@ -32,7 +32,7 @@ def carry_through(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bool
     verify_forward = partial(_verify_forward, keep_unexplained=keep_unexplained)
     step = partial(run_batch, job)
     runs = step(_republish_forward, runs, _is_written)
-    runs = run_each(partial(_write, job, patient=True), runs, lambda run: run.unknown is not None)
+    runs = run_each(partial(_write, job, retries=True), runs, lambda run: run.unknown is not None)
     runs = step(_republish_forward, runs, _is_written)
     runs = step(protect_ads, runs, lambda run: run.is_foreign and run.state.is_open)
     runs = step(verify_forward, runs, lambda run: run.state is ChangeState.REPUBLISHED and run.is_on_course)
@@ -44,16 +44,16 @@ def _is_written(run: ChangeRun) -> bool:
     return run.state is ChangeState.WRITTEN and run.is_on_course
 
 
-def _write(job: Job, run: ChangeRun, *, patient: bool) -> ChangeRun:
+def _write(job: Job, run: ChangeRun, *, retries: bool) -> ChangeRun:
     regions = run.change.after.get("geo_locations", {}).get("regions", [])
     reserve = job.seconds_needed([run.now])
     may_be_sent = run.unknown is not None
     try:
-        adset = update_adset_geo(job.api, run.now, regions, reserve=reserve, patient=patient, may_be_sent=may_be_sent)
+        adset = update_adset_geo(job.api, run.now, regions, reserve=reserve, retries=retries, may_be_sent=may_be_sent)
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaOutcomeUnknownError as error:
-        if not patient:
+        if not retries:
             return replace(run, unknown=error)
         run = replace(run, unknown=None).refused(error.cause)
         return run.failed(RollbackReason.OUTCOME_UNKNOWN, str(error))

@@ -25,18 +25,18 @@ class Job:
     wait_seconds: float
     """Seconds between a re-publish and its verification."""
     refuse_if_switched_off: Callable[[], None]
-    """Called before each wave: raises a `PausedError` if nothing new may be begun, a `ConfigError` if it is unknown."""
+    """Called before each wave: raises a `PausedError` if nothing new may be started, a `ConfigError` if unknown."""
     skip_adsets: tuple[str, ...] = ()
-    """Patterns of the names of ad sets of which no change may be begun."""
-    spaces_attempts: bool = False
-    """Whether what was tried in vain is tried again at growing intervals only: in a recheck that nobody asked for."""
+    """Patterns of the names of ad sets that must not be changed."""
+    backs_off: bool = False
+    """Whether failed attempts are repeated at growing intervals only, as in a recheck that no person has started."""
 
     def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
         """Return the seconds that these ad sets may take in total, including their rollback and the mail."""
         return seconds_needed(self.api, adsets, self.wait_seconds)
 
     def recall_tier(self, adsets: Sequence[AdSetSnapshot]) -> None:
-        """Have the quota recall what earlier runs have learned of the access tier, if these ad sets depend on it."""
+        """Tell the quota what earlier runs have learned of the access tier, if these ad sets depend on it."""
         quota = self.api.quota
         if quota.needs_recall and quota.seconds_until(points_needed(adsets)):
             try:
@@ -45,9 +45,9 @@ class Job:
                 logger.warning("ledger.tier_unread", extra={"error": str(error)})
 
     def keep_tier(self) -> None:
-        """Have later runs recall what this one has learned of the ad account's access tier, if that is new."""
+        """Record for later runs what this one has learned of the ad account's access tier, if that is new."""
         quota = self.api.quota
-        if tier := quota.news:
+        if tier := quota.tier_to_record:
             try:
                 self.ledger.keep_tier(self.api.ad_account_id, tier)
             except LedgerError as error:

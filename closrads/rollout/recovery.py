@@ -78,7 +78,7 @@ def report_open(changes: Sequence[Change]) -> tuple[Recovery, ...]:
 
 def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recovery, ...]:
     """Finish or roll back each open change, or leave the ad set alone if somebody else has changed it since."""
-    due = [change for change in changes if not job.spaces_attempts or is_due(change, job.api.clock.now())]
+    due = [change for change in changes if not job.backs_off or is_due(change, job.api.clock.now())]
     recoveries = [_recovery(change, change.state, ()) for change in changes if change not in due]
     for batch, why_none in _batches(job, due, wave_size):
         if why_none:
@@ -317,7 +317,7 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         run = replace(seen.run, findings=seen.findings)
         runs.append(run)
         why = _why_to_restore(seen)
-        waits = job.spaces_attempts and seen.is_back and not is_due(seen.change, job.api.clock.now())
+        waits = job.backs_off and seen.is_back and not is_due(seen.change, job.api.clock.now())
         if why and (waits or why_none or (seen.is_back and seen.change.was_found_unwritten)):
             left = _result(run.change, Result.SKIPPED_PREFLIGHT, (*why, why_none) if why_none else why)
             results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)

@@ -460,7 +460,7 @@ class TestReading:
             return [(change.run_id, change.before.id) for change in changes]
 
         assert newest() == [("run 4", "501"), ("run 2", "501"), ("run 1", "502"), ("run 0", "501")]
-        monkeypatch.setattr("closrads.ledger.changes.MAX_LOOKED_THROUGH", 3)
+        monkeypatch.setattr("closrads.ledger.changes.MAX_CHANGES_SCANNED", 3)
         assert newest() == [("run 4", "501"), ("run 2", "501")]
 
     def test_a_change_of_an_earlier_day_that_was_rolled_back_since_is_among_them(self, world: World) -> None:

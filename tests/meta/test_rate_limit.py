@@ -194,28 +194,28 @@ class TestAnUntoldTier:
 
         quota.recall(tier)
 
-        assert (quota.limit, quota.needs_recall, quota.news) == (points, False, None)
+        assert (quota.limit, quota.needs_recall, quota.tier_to_record) == (points, False, None)
         assert self.points_to_prove(quota) == 0
 
     def test_what_this_run_knows_goes_before_what_is_recalled(self, time: FakeTime) -> None:
         """And later runs are to recall it."""
         quota = meter(time)
         self.answer(time, quota, 61)
-        assert quota.news is None, "nobody has asked for what was known before"
+        assert quota.tier_to_record is None, "nobody has asked for what was known before"
         proven_at = time.clock.now()
         time.sleep(10)
 
         quota.recall(KnownTier(60, START))
 
         assert quota.limit == 9_000
-        assert quota.news == KnownTier(9_000, proven_at)
+        assert quota.tier_to_record == KnownTier(9_000, proven_at)
 
     def test_nothing_recalled_and_nothing_learned_is_no_news(self, time: FakeTime) -> None:
         """The next run begins as this one did."""
         quota = meter(time)
         quota.recall(None)
 
-        assert (quota.limit, quota.news) == (None, None)
+        assert (quota.limit, quota.tier_to_record) == (None, None)
 
     @pytest.mark.parametrize("recalled", [None, KnownTier(60, START)])
     def test_a_header_that_comes_late_is_news(self, time: FakeTime, recalled: KnownTier | None) -> None:
@@ -225,17 +225,17 @@ class TestAnUntoldTier:
 
         quota.update(score(0, tier=FULL))
 
-        assert quota.news == KnownTier(9_000, time.clock.now())
+        assert quota.tier_to_record == KnownTier(9_000, time.clock.now())
 
     def test_the_smallest_is_put_to_the_test_again_after_a_week(self, time: FakeTime) -> None:
         """The account may have been granted more; if not, that is remembered for another week."""
         quota = meter(time)
         quota.recall(KnownTier(60, time.clock.now() - PROVEN_FOR))
-        assert (quota.limit, quota.news, self.points_to_prove(quota)) == (60, None, 61)
+        assert (quota.limit, quota.tier_to_record, self.points_to_prove(quota)) == (60, None, 61)
 
         quota.refused()
 
-        assert (quota.news, self.points_to_prove(quota)) == (KnownTier(60, time.clock.now()), 0)
+        assert (quota.tier_to_record, self.points_to_prove(quota)) == (KnownTier(60, time.clock.now()), 0)
 
     def test_the_larger_one_is_not(self, time: FakeTime) -> None:
         """A refusal would show that it is no longer granted."""
@@ -243,7 +243,7 @@ class TestAnUntoldTier:
         quota.recall(KnownTier(9_000, time.clock.now() - 10 * PROVEN_FOR))
 
         assert self.points_to_prove(quota) == 0
-        assert (quota.refused(), quota.limit, quota.news) == (300, 60, KnownTier(60, time.clock.now()))
+        assert (quota.refused(), quota.limit, quota.tier_to_record) == (300, 60, KnownTier(60, time.clock.now()))
 
 
 class TestTheScore:

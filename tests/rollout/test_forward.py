@@ -122,7 +122,7 @@ class TestPatience:
         world.time.deadline = world.time.seconds() + needed + 5
         world.meta.fail(faults.SERVICE_UNAVAILABLE, on=call, times=None)
 
-        _write(working, run, patient=True)
+        _write(working, run, retries=True)
 
         assert working.api.clock.remaining() >= needed
 

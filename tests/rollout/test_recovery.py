@@ -448,7 +448,7 @@ def test_only_a_recheck_that_nobody_asked_for_waits_with_a_failed_rollback(
     change = replace(change, prepared_at=change.changed_at - timedelta(hours=1))
     working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
 
-    (found,) = recovery.recover(replace(working, spaces_attempts=waits), [change], 5)
+    (found,) = recovery.recover(replace(working, backs_off=waits), [change], 5)
 
     assert found.state is (F if waits else B)
 
@@ -615,7 +615,7 @@ class TestRecheck:
         """Only what was put back less than its interval ago waits, and only if nobody has asked for the recheck."""
         change = replace(found.change, prepared_at=START - timedelta(hours=hours), is_reported=True)
         working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
-        working = replace(working, spaces_attempts=spaced)
+        working = replace(working, backs_off=spaced)
 
         (told,) = recovery.recheck(working, [change], 5, {}, dry_run=True, now={"501": found.now})
 
