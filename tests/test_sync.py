@@ -982,7 +982,7 @@ class TestTrouble:
         """Nothing hides that an ad set is not as it was."""
         world.campaign("FL")
         world.adset(breakage=Breakage.stubborn())
-        monkeypatch.setattr("closrads.rollout.back.rollback_geo", _defective)
+        monkeypatch.setattr("closrads.rollout.rollback.rollback_geo", _defective)
 
         assert "rollback_failed" in failed(world)
 

@@ -16,7 +16,7 @@ from closrads.observability import logger
 from closrads.orchestration.context import CampaignContext, Completed
 from closrads.rollout.budget import points_needed
 from closrads.rollout.job import Job
-from closrads.rollout.rollout import Ending, carry_out, validate, withhold
+from closrads.rollout.rollout import RolloutResult, carry_out, validate, withhold
 
 WITHOUT_REASON_SECONDS = 60
 """Delay before deferred work is resumed, if its reason implies no other delay."""
@@ -28,7 +28,7 @@ def carried_out(
     """Apply the changes, have Meta validate them, or only list them; return the report with the results."""
     campaign, run, job = context.campaign, context.run, context.job
     changes = [decision for decision in decisions if decision.is_change]
-    end = Ending({})
+    end = RolloutResult({})
     if campaign.slug in run.refused:
         end = withhold(changes)
     elif not run.request.dry_run:

@@ -1,7 +1,7 @@
-"""One ad set's change in progress, as an immutable value: what is known of it, and in which state it is.
+"""One ad set's change in progress, as an immutable value: its state, and everything known about it.
 
-`forward.py` and `back.py` are the only sequences in which a targeting is written: write the regions onto a fresh read,
-then the steps of `steps.py`. Each step returns the value in its next state, and `recording.py` tells the ledger.
+Only `forward.py` and `rollback.py` write a targeting: they write the regions onto a fresh read, then take the steps of
+`steps.py`. Each step returns the value in its next state, and `recording.py` records that in the ledger.
 """
 
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ class ChangeRun:
     resumes_rollback: bool = False
     """Whether an earlier run was cut off during the rollback, perhaps between its write and its re-publish."""
     never_took_effect: bool = False
-    """Whether the new regions have never been seen at Meta: if ads are broken, it is not because of this change."""
+    """Whether the new regions have never been seen at Meta, so that this change cannot have broken any ad."""
     confirmed: frozenset[str] = frozenset()
     """Ids of the ads whose re-publish Meta has confirmed since the last write."""
     failures: tuple[RepublishFailure, ...] = ()
@@ -86,7 +86,7 @@ class ChangeRun:
 
     @property
     def before(self) -> AdSetSnapshot:
-        """The ad set before the change, with the ads that the change is responsible for as the ones that ran."""
+        """The ad set before the change, with all ads that the change is responsible for as those that ran."""
         known = {ad.id for ad in self.protected}
         off = (ad for ad in self.change.before.ads if ad.id not in known)
         return replace(self.change.before, ads=(*self.protected, *off))
@@ -99,7 +99,7 @@ class ChangeRun:
 
     @property
     def overlooked(self) -> tuple[Ad, ...]:
-        """The ads to re-publish without a confirmed re-publish, such as one whose pause the log explains only now."""
+        """Ads that still need a re-publish, such as one whose pause the activity log has only now explained."""
         return tuple(ad for ad in self.to_republish if ad.id not in self.confirmed)
 
     @property

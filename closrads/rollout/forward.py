@@ -1,4 +1,4 @@
-"""A change on its way forward: write, re-publish, verify; what cannot stay is rolled back."""
+"""Carries changes through: write, re-publish, verify; a change that cannot stay is rolled back."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,24 +10,24 @@ from closrads.domain.changes import ChangeState, RollbackReason
 from closrads.domain.targeting import misnamed_regions
 from closrads.errors import AdSetChangedError, MetaError, MetaOutcomeUnknownError, MetaRegionNameError
 from closrads.facebook_client import update_adset_geo
-from closrads.rollout.back import roll_back
 from closrads.rollout.change_run import ChangeRun
 from closrads.rollout.guards import guarded, run_batch, run_each
 from closrads.rollout.job import Job
 from closrads.rollout.recording import as_recorded, record
+from closrads.rollout.rollback import roll_back
 from closrads.rollout.steps import protect_ads, republish, verify
 
 
 def write(job: Job, run: ChangeRun) -> ChangeRun:
-    """Write a change without retries. After a transient error, the outcome stays unknown for now."""
+    """Write a change without retries. After a transient error, its outcome stays unknown until `carry_through`."""
     return guarded(partial(_write, job, retries=False), run)
 
 
 def carry_through(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bool = False) -> list[ChangeRun]:
     """Complete changes that may have been written: re-publish, verify, roll back those that cannot stay.
 
-    Confirmed writes are re-published first; only then are the unknown ones retried. With `keep_unexplained`, an ad that
-    was paused by an unknown actor is no reason to roll back.
+    The ads of confirmed writes are re-published first; only then are writes with an unknown outcome retried. With
+    `keep_unexplained`, an ad that was paused by an unknown actor is no reason to roll back.
     """
     verify_forward = partial(_verify_forward, keep_unexplained=keep_unexplained)
     step = partial(run_batch, job)
@@ -59,10 +59,10 @@ def _write(job: Job, run: ChangeRun, *, retries: bool) -> ChangeRun:
         return run.failed(RollbackReason.OUTCOME_UNKNOWN, str(error))
     except MetaError as error:
         return run.refused(error).in_state(ChangeState.NOT_WRITTEN).with_issues(str(error))
-    return _judged_write(run.written(adset).in_state(ChangeState.WRITTEN))
+    return _assess_write(run.written(adset).in_state(ChangeState.WRITTEN))
 
 
-def _judged_write(run: ChangeRun) -> ChangeRun:
+def _assess_write(run: ChangeRun) -> ChangeRun:
     """Decide on a write by the regions that Meta has returned: their keys, and the names that it gives them."""
     if run.stored != run.change.new_regions:
         return run.failed(RollbackReason.STORED_DIFFERENTLY, "Meta stored different states than were sent")
@@ -87,10 +87,12 @@ def _verify_forward(job: Job, runs: Sequence[ChangeRun], *, keep_unexplained: bo
     reserve = job.seconds_needed([run.now for run in runs]) - job.wait_seconds
     with in_background(partial(record, job, runs)) as recorded:
         done = verify(job, runs, reserve)
-    return [_judged_forward(run, keep_unexplained=keep_unexplained) for run in as_recorded(done, recorded.result())]
+    return [
+        _assess_verification(run, keep_unexplained=keep_unexplained) for run in as_recorded(done, recorded.result())
+    ]
 
 
-def _judged_forward(run: ChangeRun, *, keep_unexplained: bool) -> ChangeRun:
+def _assess_verification(run: ChangeRun, *, keep_unexplained: bool) -> ChangeRun:
     """Decide on a change after its verification; if its ads could not be read, it stays open."""
     if bad := run.with_health(AdHealth.BROKEN):
         return run.failed(RollbackReason.ADS_BROKEN, *map(str, bad))

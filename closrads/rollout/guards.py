@@ -1,4 +1,4 @@
-"""Guards around each step: a defect in one change stays with that change, and leaves no ad set unprotected."""
+"""Guards around each step: a defect affects only the change in which it occurs, which is then rolled back."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -53,7 +53,7 @@ def guarded(step: Callable[[ChangeRun], ChangeRun], run: ChangeRun) -> ChangeRun
 
 
 def _defective(run: ChangeRun, defect: str) -> ChangeRun:
-    """Return a change after an unexpected exception: to be rolled back, or with a failed rollback."""
+    """Return a change after an unexpected exception: to be rolled back or, in a rollback, with that as failed."""
     if run.state is ChangeState.ROLLING_BACK:
         return run.with_issues(f"Its rollback did not end: {defect}").in_state(ChangeState.ROLLBACK_FAILED)
     return replace(run, unknown=None).failed(RollbackReason.DEFECT, defect)

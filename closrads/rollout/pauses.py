@@ -19,7 +19,7 @@ from closrads.rollout.job import Job
 def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
     """Record the ads that were paused by an unknown actor; every report lists them until they are explained.
 
-    They join those of earlier changes: an ad that was off before a change is not among that change's own.
+    They are added to those of earlier changes, which a new change does not find: the ads were already off before it.
     """
     found = [run for run in runs if run.unexplained]
     if not found:
@@ -38,10 +38,10 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
 def follow_up_pauses(
     job: Job, pauses: Sequence[UnexplainedPause], adsets: Sequence[AdSetSnapshot], *, dry_run: bool
 ) -> tuple[UnexplainedPause, ...]:
-    """Return the pauses that are still unexplained, or Meta's, and delete the others from the ledger.
+    """Return the pauses that are still unexplained or that Meta has caused; delete the others from the ledger.
 
-    The ads that Meta has paused are switched on again; their pauses stay in the ledger until a later run has seen the
-    ads on. A dry run changes neither.
+    Ads that Meta has paused are switched on again; their pauses stay in the ledger until a later run has seen the ads
+    on. A dry run changes neither ads nor ledger.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def follow_up_pauses(
 def _still_unexplained(
     pause: UnexplainedPause, now: AdSetSnapshot | MetaError, log: Sequence[StatusChange]
 ) -> UnexplainedPause | None:
-    """Return the pause as far as it is still unexplained; unchanged if its ad set exists but cannot be read."""
+    """Return the part of the pause that is still unexplained; all of it if its ad set exists but cannot be read."""
     if isinstance(now, MetaError):
         return None if now.is_missing else pause
     return None if now.effective_status in GONE_STATUSES else still_unexplained(pause, now.ads, log)
@@ -80,10 +80,10 @@ def _switch_on_again(
     now: Mapping[str, AdSetSnapshot | MetaError],
     log: Sequence[StatusChange],
 ) -> tuple[UnexplainedPause, ...]:
-    """Re-publish the ads whose pause the activity log explains only now as Meta's; return the pauses with that noted.
+    """Re-publish the ads that Meta has paused, as the activity log shows only now; return the pauses with these noted.
 
-    The change that broke such an ad may have been superseded by a later one, which is not responsible for it. The
-    regions stay: those from before the newest change may be the very ones that broke it.
+    The change that broke such an ad may have been followed by a later one, which is not responsible for it. The regions
+    stay as they are: those from before the newest change may be the very ones that broke the ad.
     """
     adsets = {each.id: each for each in now.values() if isinstance(each, AdSetSnapshot) and not each.is_ended()}
     found = {

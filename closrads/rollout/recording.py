@@ -1,4 +1,4 @@
-"""The ledger's record of changes: each state that a change goes through, in order."""
+"""Records in the ledger each state that a change goes through, in order."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,11 @@ from closrads.rollout.job import Job
 def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     """Record the state of each change, one transition at a time.
 
-    A ledger error does not stop the work at Meta, which has priority: the change stays open for a later run.
+    A ledger error does not stop the work at Meta, which has priority: the change then stays open for a later run.
     """
     done = {run.id: replace(run, unrecorded=None) for run in runs}
     while behind := [run for run in done.values() if run.change.state is not run.state and run.unrecorded is None]:
-        moves = [(run.to_record, _next_on_the_way(run.change.state, run.state)) for run in behind]
+        moves = [(run.to_record, _next_transition(run.change.state, run.state)) for run in behind]
         for run, (_, to), answer in zip(behind, moves, _move(job, moves), strict=True):
             if isinstance(answer, LedgerError):
                 details = {"adset": run.id, "to": to.value, "error": str(answer)}
@@ -46,14 +46,14 @@ def _move(job: Job, moves: Sequence[tuple[Change, ChangeState]]) -> list[Change 
     return [answer for move in moves for answer in _move(job, [move])]
 
 
-def _next_on_the_way(state: ChangeState, goal: ChangeState) -> ChangeState:
+def _next_transition(state: ChangeState, goal: ChangeState) -> ChangeState:
     """Return the first transition of the shortest path from one state to another."""
-    ways = deque([(step, step) for step in sorted(TRANSITIONS[state])])
+    paths = deque([(step, step) for step in sorted(TRANSITIONS[state])])
     seen = set(TRANSITIONS[state])
-    while ways:
-        first, at = ways.popleft()
+    while paths:
+        first, at = paths.popleft()
         if at is goal:
             return first
-        ways += ((first, step) for step in sorted(TRANSITIONS[at] - seen))
+        paths += ((first, step) for step in sorted(TRANSITIONS[at] - seen))
         seen |= TRANSITIONS[at]
     raise ValueError(f"No way leads from {state} to {goal}")

@@ -1,4 +1,4 @@
-"""Recovery of changes that earlier runs left open, and recheck of changes whose ads may have broken since."""
+"""Recovers changes that earlier runs left open, and rechecks changes whose ads may have broken since."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +16,12 @@ from closrads.meta.activity_log import read_status_changes
 from closrads.meta.adsets import read_adsets
 from closrads.meta.graph import RESERVED_SECONDS
 from closrads.observability import log_defect, logger
-from closrads.rollout.back import announce_rollback, roll_back
 from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import RESULTS, ChangeRun, begin
 from closrads.rollout.forward import carry_through
 from closrads.rollout.job import Job
 from closrads.rollout.pauses import keep_unexplained_pauses
+from closrads.rollout.rollback import announce_rollback, roll_back
 
 LONGEST_INTERVAL = timedelta(hours=4)
 """Maximum time after which ads that broke again, although a rollback had been proven, are repaired once more."""
@@ -113,7 +113,7 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
     Parameters
     ----------
     changes
-        If there are several of an ad set, newest first: the one whose regions are in place is checked.
+        Several changes of one ad set come newest first; the one whose regions are in place is checked.
     known
         Ids of ads whose unexplained pause has already been reported, by ad set id.
     now
@@ -141,7 +141,7 @@ def outcome_of(change: Change) -> AdSetResult | None:
 
 
 def _batches(job: Job, changes: Sequence[Change], wave_size: int) -> Iterator[tuple[Sequence[Change], str]]:
-    """Yield batches of changes within the capacity, and those for which there is none, with the reason."""
+    """Yield batches of changes that capacity allows, and the changes without capacity, with the reason."""
     rest = list(changes)
     while rest:
         adsets = [change.before for change in rest[:wave_size]]
@@ -188,7 +188,7 @@ class _Seen:
         return region_keys(self.now.targeting) == self.change.old_regions
 
     def of_change_in_place(self, older: Sequence[Change]) -> "_Seen":
-        """Return the same with the newest of the changes whose regions are in place; with this one if there is none."""
+        """Return this value for the newest of the changes whose regions are in place; unchanged if there is none."""
         present = region_keys(self.now.targeting)
         in_place = (change for change in (self.change, *older) if change.new_regions == present)
         return replace(self, change=next(in_place, self.change))
@@ -207,7 +207,7 @@ def _look_up(
 ) -> dict[str, _Seen | MetaError]:
     """Read the ad sets of changes with all their ads, and the activity log if an ad's pause has to be explained.
 
-    Of an open change, every pause has to be: the run that died may not have seen an ad that somebody had switched on.
+    In an open change, every pause has to be: the run that died may have missed an ad that somebody switched on.
     """
     read: Mapping[str, AdSetSnapshot | MetaError] = known or read_adsets(job.api, [change.before for change in changes])
     paused = [
@@ -234,7 +234,7 @@ def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
             unseen[change.before.id] = f"It could not be looked up at Meta: {seen}"
             continue
         try:
-            runs.append(_take_over(seen))
+            runs.append(_resume(seen))
         except Exception as error:  # noqa: BLE001 - a defect leaves this change open, but must not stop the others
             unseen[change.before.id] = log_defect(error)
     runs = carry_through(job, runs, keep_unexplained=True)
@@ -248,7 +248,7 @@ def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
     ]
 
 
-def _take_over(seen: _Seen) -> ChangeRun:
+def _resume(seen: _Seen) -> ChangeRun:
     """Return the run of an open change, in the state from which it resumes."""
     run, course = seen.run, course_of(seen.change, seen.now, seen.findings)
     broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
@@ -272,13 +272,13 @@ def _take_over(seen: _Seen) -> ChangeRun:
 
 
 def _reason_to_restore(change: Change, otherwise: RollbackReason, *, is_broken: bool) -> RollbackReason:
-    """Return why regions are put back: if nothing is broken now, what an earlier run had against them stands."""
+    """Return why regions are restored: if no ad is broken now, the earlier run's reason still applies."""
     known = change.reason not in {None, RollbackReason.ALREADY_BACK}
     return change.reason if change.reason and known and not is_broken else otherwise
 
 
 def _state_and_issues(run: ChangeRun) -> tuple[ChangeState, tuple[str, ...]]:
-    """Return the recorded state, which later runs rely on, and the issues; a failed rollback is always reported."""
+    """Return the recorded state, on which later runs rely, and the issues; report a failed rollback even unrecorded."""
     issues = tuple(dict.fromkeys(run.issues))
     if run.unrecorded is not None:
         issues += (f"It will be looked at once more, for the ledger could not be told: {run.unrecorded}",)
@@ -333,12 +333,12 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         done += [run for run in announced if run.unrecorded is not None]
         keep_unexplained_pauses(job, [run for run in (*done, *runs) if _new_pauses(run, known)])
         results |= {run.id: _restored(run) for run in done}
-        _forget_relapses(job, [newest for newest, *_ in adsets if results[newest.before.id].result is Result.UNCHANGED])
+        _clear_relapses(job, [newest for newest, *_ in adsets if results[newest.before.id].result is Result.UNCHANGED])
     return [results[newest.before.id] for newest, *_ in adsets]
 
 
-def _forget_relapses(job: Job, well: Sequence[Change]) -> None:
-    """Have a report name it anew if ads break once more that broke after a rollback, and run again now."""
+def _clear_relapses(job: Job, well: Sequence[Change]) -> None:
+    """Record that a relapse is over, for changes whose ads are healthy again: the next one will be reported."""
     for change in well:
         if change.state is ChangeState.ROLLED_BACK and change.is_reported:
             try:
@@ -350,7 +350,7 @@ def _forget_relapses(job: Job, well: Sequence[Change]) -> None:
 def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
     """Return why the original regions must be restored; empty if the current ones may stay.
 
-    If somebody else has set the regions since, the rollback leaves them alone and re-publishes the ads: once.
+    If somebody else has set the regions since, the rollback leaves them alone and re-publishes the ads, once.
     """
     present = region_keys(seen.now.targeting)
     broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]

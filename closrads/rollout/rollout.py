@@ -37,7 +37,7 @@ _FAILED = frozenset({Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVERIFIED}
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RolloutResult:
     """How a rollout ended."""
 
     results: Mapping[str, AdSetResult]
@@ -45,12 +45,12 @@ class Ending:
     stopped: str = ""
     """Why the campaign was stopped; empty if it was not."""
     paused: PausedError | None = None
-    """What kept the deferred ad sets from being begun, if a person did."""
+    """The pause because of which the remaining ad sets were deferred; None if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
-    """The size of the next wave, and whether the rollout must stop."""
+class WavePolicy:
+    """Decides the size of the next wave, and whether the rollout must stop, from the waves so far."""
 
     wave_size: int
     """Maximum size of a wave."""
@@ -68,8 +68,8 @@ class Caution:
         """The size of the next wave."""
         return self.wave_size if self.proven else 1
 
-    def after(self, outcomes: Sequence[Outcome]) -> "Caution":
-        """Return the value after a wave with these outcomes."""
+    def after(self, outcomes: Sequence[Outcome]) -> "WavePolicy":
+        """Return the policy after a wave with these outcomes."""
         tried = [
             outcome.result.result
             for outcome in outcomes
@@ -94,8 +94,8 @@ class Caution:
 
 def carry_out(
     job: Job, changes: Sequence[Decision], wave_size: int, earlier: Sequence[Sequence[AdSetResult]] = ()
-) -> Ending:
-    """Apply the changes in waves, until nothing new may be begun.
+) -> RolloutResult:
+    """Apply the changes in waves, until all are done or nothing new may be started.
 
     Parameters
     ----------
@@ -104,14 +104,14 @@ def carry_out(
     """
     results: dict[str, AdSetResult] = {}
     restrictions = _Restrictions(job)
-    caution = Caution(wave_size)
+    policy = WavePolicy(wave_size)
     for wave_before in earlier:
-        caution = caution.after([Outcome(result) for result in wave_before])
-        if caution.stop:
-            return Ending(_leave(changes, Result.HELD, _STOPPED_BEFORE), caution.stop)
+        policy = policy.after([Outcome(result) for result in wave_before])
+        if policy.stop:
+            return RolloutResult(_leave(changes, Result.HELD, _STOPPED_BEFORE), policy.stop)
     queue = list(changes)
     while queue:
-        adsets = [change.adset for change in queue[: caution.size]]
+        adsets = [change.adset for change in queue[: policy.size]]
         job.recall_tier(adsets)
         capacity = reserve_capacity(job.api, adsets, job.wait_seconds)
         if capacity.never:
@@ -120,7 +120,7 @@ def carry_out(
             results[change.adset.id] = change.to_result(result, (capacity.why_none,))
             continue
         if not capacity.size:
-            return Ending(results | _leave(queue, Result.DEFERRED, capacity.why_none))
+            return RolloutResult(results | _leave(queue, Result.DEFERRED, capacity.why_none))
         wave = queue[: capacity.size]
         sizes = {"campaign": job.campaign, "adsets": len(wave), "left": len(queue) - len(wave)}
         logger.info("wave.start", extra=sizes)
@@ -135,39 +135,41 @@ def carry_out(
         for outcome in outcomes.values():
             _log(job.campaign, outcome.result)
             results[outcome.result.id] = outcome.result
-        caution = caution.after(list(outcomes.values()))
-        stop = restrictions.explain(wave, list(outcomes.values())) or (caution.stop if queue else "")
-        rest, why, stop = _consequence([outcome.error for outcome in outcomes.values()], stop)
+        policy = policy.after(list(outcomes.values()))
+        stop = restrictions.explain(wave, list(outcomes.values())) or (policy.stop if queue else "")
+        rest, why, stop = _result_for_rest([outcome.error for outcome in outcomes.values()], stop)
         if why:
-            return Ending(results | _leave(queue, rest, why), stop)
+            return RolloutResult(results | _leave(queue, rest, why), stop)
         if set(outcomes) != {change.adset.id for change in wave}:
-            caution = replace(caution, proven=False)  # a single ad set can wait for Meta
-    return Ending(results)
+            policy = replace(policy, proven=False)  # only a single ad set can wait for Meta
+    return RolloutResult(results)
 
 
-def _not_begun(results: dict[str, AdSetResult], queue: Sequence[Decision], error: PausedError | ConfigError) -> Ending:
-    """Return the end of a rollout that may begin nothing more; not to know whether it may is a failure."""
+def _not_begun(
+    results: dict[str, AdSetResult], queue: Sequence[Decision], error: PausedError | ConfigError
+) -> RolloutResult:
+    """Return the result of a rollout that must not start anything more, or does not know whether it may: a failure."""
     if isinstance(error, PausedError):
-        return Ending(results | _leave(queue, Result.DEFERRED, str(error)), paused=error)
-    return Ending(results | _leave(queue, Result.HELD, _STOPPED_BEFORE), f"Stopped: {error}")
+        return RolloutResult(results | _leave(queue, Result.DEFERRED, str(error)), paused=error)
+    return RolloutResult(results | _leave(queue, Result.HELD, _STOPPED_BEFORE), f"Stopped: {error}")
 
 
-def withhold(changes: Sequence[Decision]) -> Ending:
-    """Begin none of the changes."""
-    return Ending(_leave(changes, Result.HELD, _STOPPED_BEFORE))
+def withhold(changes: Sequence[Decision]) -> RolloutResult:
+    """Hold all of the changes."""
+    return RolloutResult(_leave(changes, Result.HELD, _STOPPED_BEFORE))
 
 
-def validate(job: Job, changes: Sequence[Decision]) -> Ending:
+def validate(job: Job, changes: Sequence[Decision]) -> RolloutResult:
     """Have Meta validate the changes without applying them."""
     results: dict[str, AdSetResult] = {}
     restrictions = _Restrictions(job)
     for number, change in enumerate(changes, start=1):
         outcome = validate_change(job.api, change)
         results[change.adset.id] = outcome.result
-        rest, why, stop = _consequence([outcome.error], restrictions.explain([change], [outcome]))
+        rest, why, stop = _result_for_rest([outcome.error], restrictions.explain([change], [outcome]))
         if why:
-            return Ending(results | _leave(changes[number:], rest, why), stop)
-    return Ending(results)
+            return RolloutResult(results | _leave(changes[number:], rest, why), stop)
+    return RolloutResult(results)
 
 
 @dataclass(slots=True)
@@ -179,7 +181,7 @@ class _Restrictions:
     """None until they have been read."""
 
     def explain(self, changes: Sequence[Decision], outcomes: Sequence[Outcome]) -> str:
-        """Return why the campaign must be stopped, if these controls are why Meta has refused an update; else empty."""
+        """Return why the campaign must be stopped if the controls explain a refused update; empty if they do not."""
         if not any(map(_may_be_restricted, outcomes)):
             return ""
         if self._controls is None:
@@ -203,17 +205,20 @@ def _may_be_restricted(outcome: Outcome) -> bool:
 
 def _refusals(before: tuple[Reason, ...], outcomes: Sequence[Outcome]) -> tuple[Reason, ...]:
     """Return the reasons of the latest consecutive equal refusals; those specific to one ad set are ignored."""
-    row = before
+    latest = before
     for outcome in outcomes:
         if outcome.result.result is Result.UPDATED:
-            row = ()
+            latest = ()
         elif outcome.result.result is Result.FAILED and (reason := common_reason(outcome.error, outcome.result.name)):
-            row = (*row, reason) if row[-1:] in {(), (reason,)} else (reason,)
-    return row
+            latest = (*latest, reason) if latest[-1:] in {(), (reason,)} else (reason,)
+    return latest
 
 
-def _consequence(errors: Sequence[ClosradsError | None], stop: str) -> tuple[Result, str, str]:
-    """Return the result and reason for the remaining ad sets (no reason: continue), and why the campaign stops."""
+def _result_for_rest(errors: Sequence[ClosradsError | None], stop: str) -> tuple[Result, str, str]:
+    """Return the result of the ad sets that remain, its reason, and why the campaign is stopped.
+
+    Without a reason, the rollout continues; without the last text, it ends but the campaign is not stopped.
+    """
     severe = [error for error in errors if isinstance(error, MetaFatalError | LedgerError)]
     if severe or stop:
         stop = stop or f"Stopped: {severe[0]}"

@@ -1,7 +1,7 @@
 """The steps after every write of a targeting: re-publish every running ad, wait, verify.
 
 They are the same for an update and its rollback, in a run, a recovery and a recheck. Each takes the changes that are
-ready for it, and returns them with what it has found.
+ready for it, and returns them with its findings.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from closrads.rollout.guards import merged
 from closrads.rollout.job import Job
 
 VERIFY_ROUNDS = 2
-"""The second round is for ads that were switched on during the first."""
+"""Maximum number of verifications; the second is for ads that were switched on during the first."""
 
 
 def republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
@@ -38,7 +38,7 @@ def republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[Chang
 
 
 def verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
-    """Verify the ads; re-publish and verify once more those that turn out to need a re-publish they have not had."""
+    """Verify the ads; if some turn out to lack a re-publish, re-publish and verify these once more."""
     done = {run.id: run for run in runs}
     pending = [run for run in runs if run.now.ads or run.protected]
     for _ in range(VERIFY_ROUNDS):
@@ -55,7 +55,7 @@ def verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRu
 
 
 def protect_ads(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
-    """Re-publish and verify the ads without touching the regions: our write may have preceded somebody else's."""
+    """Re-publish and verify the ads without touching the regions: our own write may have preceded another's."""
     read = read_adsets(job.api, [run.now for run in runs])
     seen = [run.written(adset) for run in runs if isinstance(adset := read[run.id], AdSetSnapshot)]
     unseen = [
@@ -64,10 +64,10 @@ def protect_ads(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
         if isinstance(error := read[run.id], MetaError)
     ]
     done = verify(job, republish(job, seen, RESERVED_SECONDS), RESERVED_SECONDS)
-    return [_judged_foreign(run) for run in done] + unseen
+    return [_assess_foreign(run) for run in done] + unseen
 
 
-def _judged_foreign(run: ChangeRun) -> ChangeRun:
+def _assess_foreign(run: ChangeRun) -> ChangeRun:
     """Mark a change as superseded once its ads are verified; otherwise it stays open."""
     run = run.with_issues(*map(str, run.with_health(AdHealth.BROKEN, AdHealth.UNEXPLAINED)))
     uncertain = (*run.failures, *run.with_health(AdHealth.UNREADABLE))

@@ -1,4 +1,4 @@
-"""A wave of planned changes: read again, record, write, complete."""
+"""Applies a wave of planned changes: reads the ad sets again, records, writes and completes their changes."""
 
 import math
 import re
@@ -38,11 +38,11 @@ from closrads.rollout.job import Job
 from closrads.rollout.pauses import keep_unexplained_pauses
 
 MAX_EQUAL_REFUSALS = 3
-"""Ad sets, refused for the same reason that is not specific to them, after which no further one is tried."""
-_OF_ITS_OWN = re.compile(r"\d+|“[^”]*”|\"[^\"]*\"")
-"""Ids and quoted names in a message of Meta's."""
+"""Consecutive ad sets refused for the same general reason after which no further one is tried."""
+_VARIABLE_PARTS = re.compile(r"\d+|“[^”]*”|\"[^\"]*\"")
+"""The parts of a message from Meta that differ between ad sets: ids and quoted names."""
 Reason = tuple[int | None, str]
-"""What equal refusals have in common: Meta's code, and its subcode or what it says."""
+"""What equal refusals have in common: Meta's code, and its subcode or message."""
 FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
 """Maximum age, at a write, of the read of the ad set that it is based on, and of the switches that allow it."""
 
@@ -62,7 +62,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Switches:
-    """The switches of one wave. They are read before its first write, and anew before one that comes much later."""
+    """The switches of one wave: read before its first write, and again before a write that comes much later."""
 
     job: Job
     _read_at: datetime = LONG_AGO
@@ -75,7 +75,7 @@ class _Switches:
         self._read_at = read_at
 
     def allow_write(self) -> bool:
-        """Return whether one more write may be begun; once it may not, none may. Several at once may each look."""
+        """Return whether one more write may be started; False stays False. Safe to call concurrently."""
         if self._are_on and self.job.api.clock.now() - self._read_at > FRESH_FOR:
             try:
                 self.refuse_if_off()
@@ -97,13 +97,13 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
     """Apply planned changes together, if a fresh read still calls for them; return the outcomes by ad set id.
 
     An ad set without an outcome was not started, for a temporary reason or one that concerns the whole campaign, such
-    as a pause amid the wave. Only a single ad set waits for Meta: in a larger wave, that would delay the re-publish of
-    all the others.
+    as a pause in the middle of the wave. Only a wave of a single ad set waits for Meta: in a larger one, that would
+    delay the re-publish of all the others.
 
     Raises
     ------
     PausedError, ConfigError
-        Nothing new may be begun, or that is unknown; nothing of the wave was.
+        Nothing new may be started, or that is unknown; none of the wave was.
     """
     if len(wave) > 1:
         return _apply_together(job, wave)
@@ -131,13 +131,13 @@ def concerns_all(error: ClosradsError | None) -> bool:
 
 
 def common_reason(error: ClosradsError | None, name: str) -> Reason | None:
-    """Return what Meta's refusals of several ad sets have in common if they are equal; None if it is specific to one.
+    """Return what makes this refusal equal to those of other ad sets; None if its reason is specific to this one.
 
-    Without a subcode a code may mean anything, so the message decides, except for ids and the ad set's name.
+    A code without a subcode may mean anything, so the message decides, apart from ids and the ad set's name.
     """
     if not isinstance(error, MetaInvalidError) or isinstance(error, MetaObjectError):
         return None
-    said = _OF_ITS_OWN.sub("", str(error).replace(name, "")) if error.subcode is None else str(error.subcode)
+    said = _VARIABLE_PARTS.sub("", str(error).replace(name, "")) if error.subcode is None else str(error.subcode)
     return error.code, said
 
 
@@ -175,9 +175,9 @@ def _apply_together(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
 def _send(
     job: Job, prepared: Sequence[ChangeRun], refused: list[ClosradsError], switches: _Switches
 ) -> list[ChangeRun]:
-    """Write changes concurrently; after an error that concerns the whole campaign, no further write is started.
+    """Write changes concurrently; no write is started after an error that concerns the whole campaign.
 
-    Nor is any once somebody has paused it, for the first writes of a wave may have taken long.
+    The same applies once somebody has paused the campaign, as the first writes of a wave may have taken long.
     """
     reasons: list[Reason | None] = []
 
@@ -208,22 +208,22 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
     except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops these ad sets only
         issue = log_defect(error)
         return [Outcome(planned.to_result(Result.FAILED, (issue,))) for planned in wave]
-    looks: list[Decision | Outcome] = []
+    current: list[Decision | Outcome] = []
     for planned in wave:
         adset = now.get(planned.adset.id, planned.adset)
         if isinstance(adset, MetaTransientError) and not alone:
             continue  # waiting for it would make the others' snapshots stale
         if isinstance(adset, MetaError):
             not_read = _not_begun if isinstance(adset, MetaRateLimitError) else _not_done
-            looks.append(not_read(planned, adset))
+            current.append(not_read(planned, adset))
             continue
         decision = decide(
             adset, planned.regions, check_ad_health(adset), planned.replaces,
             adds_only=planned.adds_only, waiting=planned.waiting,
         )  # fmt: skip
         (decision,) = leave_opted_out([replace(decision, reverts=planned.reverts)], job.skip_adsets)
-        looks.append(decision if decision.is_change else Outcome(decision.to_result()))
-    return looks
+        current.append(decision if decision.is_change else Outcome(decision.to_result()))
+    return current
 
 
 def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[ChangeRun | Outcome]:

@@ -8,7 +8,7 @@ import pytest
 from closrads.domain.adsets import AdHealth
 from closrads.domain.changes import ChangeState, RollbackReason
 from closrads.errors import MetaInvalidError, MetaOutcomeUnknownError, MetaRegionNameError
-from closrads.rollout.forward import _judged_forward, _judged_write, _write, write
+from closrads.rollout.forward import _assess_verification, _assess_write, _write, write
 from sandbox.meta import faults
 from tests.rollout.change_world import (
     FAILURE,
@@ -35,11 +35,11 @@ class TestJudgedWrite:
         """Region by region, by Meta's keys."""
         run = run_in(S.WRITTEN, FLORIDA, stored=frozenset({FLORIDA}))
 
-        assert _judged_write(run) == run
+        assert _assess_write(run) == run
 
     def test_other_states_are_put_back(self) -> None:
         """And the report says why."""
-        judged = _judged_write(run_in(S.WRITTEN, GEORGIA, stored=frozenset({GEORGIA})))
+        judged = _assess_write(run_in(S.WRITTEN, GEORGIA, stored=frozenset({GEORGIA})))
 
         assert (judged.reason, judged.error) == (R.STORED_DIFFERENTLY, None)
         assert judged.issues == ("Meta stored different states than were sent",)
@@ -49,7 +49,7 @@ class TestJudgedWrite:
         run = run_in(S.WRITTEN, stored=frozenset({FLORIDA}))
         now = {"geo_locations": {"regions": [{"key": FLORIDA, "name": "Texas", "country": "US"}]}}
 
-        judged = _judged_write(replace(run, now=replace(run.now, targeting=now)))
+        judged = _assess_write(replace(run, now=replace(run.now, targeting=now)))
 
         assert judged.reason is R.STORED_DIFFERENTLY
         assert isinstance(judged.error, MetaRegionNameError)
@@ -75,7 +75,7 @@ class TestJudgedForward:
     )
     def test_in_a_run(self, more: dict[str, Any], state: ChangeState, reason: RollbackReason | None) -> None:
         """Only what every re-publish was confirmed of and a later look has seen well is at its end."""
-        judged = _judged_forward(run_in(S.REPUBLISHED, FLORIDA, **more), keep_unexplained=False)
+        judged = _assess_verification(run_in(S.REPUBLISHED, FLORIDA, **more), keep_unexplained=False)
 
         assert (judged.state, judged.reason) == (state, reason)
         assert bool(judged.issues) is bool(more) or state is S.VERIFIED
@@ -84,7 +84,7 @@ class TestJudgedForward:
         """In recovery the regions stay, and the ad is named."""
         run = run_in(S.REPUBLISHED, FLORIDA, findings=found(AdHealth.UNEXPLAINED))
 
-        judged = _judged_forward(run, keep_unexplained=True)
+        judged = _assess_verification(run, keep_unexplained=True)
 
         assert (judged.state, judged.reason) == (S.VERIFIED, None)
         assert "601" in " ".join(judged.issues)

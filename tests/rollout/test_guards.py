@@ -11,8 +11,8 @@ from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import ChangeState, RollbackReason
 from closrads.facebook_client import rollback_geo
 from closrads.rollout import forward, steps
-from closrads.rollout.back import roll_back
 from closrads.rollout.recording import record
+from closrads.rollout.rollback import roll_back
 from tests.ledger_world import EARLIER, recorded_state
 from tests.log_lines import logged
 from tests.rollout.change_world import assert_well, begun, go, job
@@ -66,7 +66,7 @@ class TestGuards:
                 raise ZeroDivisionError("a defect")
             return right(api, before, *args, **more)
 
-        monkeypatch.setattr("closrads.rollout.back.rollback_geo", stumble)
+        monkeypatch.setattr("closrads.rollout.rollback.rollback_geo", stumble)
         runs = [replace(run, state=S.WRITTEN).failed(R.ADS_BROKEN, "broken") for run in begun(world, adset, other)]
 
         done = roll_back(job(world), record(job(world), runs))

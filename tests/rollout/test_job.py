@@ -52,7 +52,7 @@ class TestCapacity:
         kept: list[Any] = []
         recalled: list[Any] = []
         monkeypatch.setattr(Ledger, "keep_tier", lambda _, account, tier: kept.append((account, tier)))
-        monkeypatch.setattr(type(working.api.quota), "news", tier)
+        monkeypatch.setattr(type(working.api.quota), "tier_to_record", tier)
         monkeypatch.setattr(type(working.api.quota), "recall", lambda _, tier: recalled.append(tier))
 
         working.keep_tier()
@@ -71,7 +71,7 @@ class TestCapacity:
         monkeypatch.setattr(Ledger, "known_tier", fail)
         monkeypatch.setattr(Ledger, "keep_tier", fail)
         monkeypatch.setattr(type(working.api.quota), "seconds_until", lambda *_: 1)
-        monkeypatch.setattr(type(working.api.quota), "news", KnownTier(9_000, START))
+        monkeypatch.setattr(type(working.api.quota), "tier_to_record", KnownTier(9_000, START))
 
         working.recall_tier(())
         working.keep_tier()

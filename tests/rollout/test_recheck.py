@@ -16,7 +16,7 @@ from closrads.errors import LedgerError, SyncFailed
 from closrads.ledger.changes import Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
-from closrads.rollout.back import NEVER_TOOK_EFFECT
+from closrads.rollout.rollback import NEVER_TOOK_EFFECT
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, faults
 from sandbox.meta.breakage import Cure, Effect

@@ -9,7 +9,7 @@ import pytest
 from closrads.domain.changes import Change, ChangeState
 from closrads.ledger.changes import Ledger
 from closrads.rollout.forward import carry_through, write
-from closrads.rollout.recording import _next_on_the_way, record
+from closrads.rollout.recording import _next_transition, record
 from tests.ledger_world import EARLIER, recorded_state
 from tests.log_lines import logged
 from tests.rollout.change_world import begun, job
@@ -51,7 +51,7 @@ class TestRecord:
         """Also where several steps could not be told one by one."""
         steps = []
         while state is not goal:
-            state = _next_on_the_way(state, goal)
+            state = _next_transition(state, goal)
             steps.append(state)
 
         assert steps == way
@@ -59,9 +59,9 @@ class TestRecord:
     def test_there_is_no_way_out_of_what_was_not_written(self) -> None:
         """A defect is told, instead of a step that does not exist."""
         with pytest.raises(ValueError, match="No way leads from not_written to verified"):
-            _next_on_the_way(S.NOT_WRITTEN, S.VERIFIED)
+            _next_transition(S.NOT_WRITTEN, S.VERIFIED)
         with pytest.raises(ValueError, match="No way leads from verified to prepared"):
-            _next_on_the_way(S.VERIFIED, S.PREPARED)
+            _next_transition(S.VERIFIED, S.PREPARED)
 
     def test_what_could_not_be_told_is_told_with_the_next_step(self, world: World, adset: str, log: StringIO) -> None:
         """Until then the change knows why, and so does the log."""

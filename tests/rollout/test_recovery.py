@@ -18,10 +18,10 @@ from closrads.errors import LedgerError, SyncFailed
 from closrads.facebook_client import republish_ads
 from closrads.ledger.changes import Ledger
 from closrads.rollout import recovery
-from closrads.rollout.back import REAPPLIED
 from closrads.rollout.budget import Capacity
 from closrads.rollout.job import Job
 from closrads.rollout.recovery import Course, course_of, is_due, outcome_of
+from closrads.rollout.rollback import REAPPLIED
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
 from tests.ledger_world import (
@@ -511,15 +511,15 @@ class TestTakeOver:
         self, found: recovery._Seen, state: ChangeState, reason: RollbackReason | None, issues: tuple[str, ...]
     ) -> None:
         """Each with what the report says of it."""
-        run = recovery._take_over(found)
+        run = recovery._resume(found)
 
         assert (run.state, run.reason, run.issues) == (state, reason, issues)
         assert run.is_foreign is ("3853" in str(found.now.targeting))
 
     def test_a_key_that_means_another_state_is_put_back(self) -> None:
         """As Meta stored it so; with a broken ad, that is why, for an undo must not be refused for good."""
-        plain = recovery._take_over(seen(W, FLORIDA, name="Texas"))
-        sick = recovery._take_over(seen(W, FLORIDA, SICK, name="Texas"))
+        plain = recovery._resume(seen(W, FLORIDA, name="Texas"))
+        sick = recovery._resume(seen(W, FLORIDA, SICK, name="Texas"))
 
         assert (plain.reason, sick.reason) == (DIFFERENT, ADS_BROKEN)
         assert "Texas" in plain.issues[0]
@@ -546,7 +546,7 @@ class TestTakeOver:
         """Whatever an earlier run had against it."""
         change = replace(change_in(ChangeState.ROLLING_BACK), reason=DIFFERENT)
 
-        assert recovery._take_over(replace(seen(W, FLORIDA, SICK), change=change)).reason is ADS_BROKEN
+        assert recovery._resume(replace(seen(W, FLORIDA, SICK), change=change)).reason is ADS_BROKEN
 
 
 class TestWhyToRestore:

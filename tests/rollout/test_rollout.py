@@ -27,7 +27,7 @@ from closrads.meta.graph import GraphApi
 from closrads.rollout import rollout
 from closrads.rollout.guards import WRITES_AT_ONCE
 from closrads.rollout.job import Job
-from closrads.rollout.rollout import Caution, carry_out, withhold
+from closrads.rollout.rollout import WavePolicy, carry_out, withhold
 from closrads.rollout.wave import Outcome
 from closrads.state_mapper import build_fb_regions
 from sandbox.meta import Breakage, Operation, faults
@@ -67,13 +67,13 @@ def job_on(world: World) -> Job:
     return Job("veterans", EARLIER, Action.SYNC, world.api(), ledger(world), 0, lambda: None)
 
 
-def cautious(*history: Sequence[Result | Outcome], wave_size: int = 25) -> Caution:
-    """Return the caution after these waves, of which none but the last may have stopped it."""
-    caution = Caution(wave_size)
+def cautious(*history: Sequence[Result | Outcome], wave_size: int = 25) -> WavePolicy:
+    """Return the policy after these waves, of which none but the last may have stopped it."""
+    policy = WavePolicy(wave_size)
     for wave in history:
-        assert caution.stop == ""
-        caution = caution.after([outcome(each) if isinstance(each, Result) else each for each in wave])
-    return caution
+        assert policy.stop == ""
+        policy = policy.after([outcome(each) if isinstance(each, Result) else each for each in wave])
+    return policy
 
 
 class TestEndings:
@@ -121,7 +121,7 @@ class TestEndings:
         self, errors: list[ClosradsError | None], stop: str, expected: tuple[Result, str, str]
     ) -> None:
         """Nothing, or that it waits, or that the campaign is stopped; what the rules say comes before an error."""
-        assert rollout._consequence(errors, stop) == expected
+        assert rollout._result_for_rest(errors, stop) == expected
 
 
 class TestRestrictions:
@@ -168,7 +168,7 @@ class TestRestrictions:
         assert len(asked) == 2
 
 
-class TestCaution:
+class TestWavePolicy:
     """How many go together next, and whether any do."""
 
     def test_one_good_update_opens_the_way(self) -> None:
@@ -209,17 +209,17 @@ class TestCaution:
         """Meta refused the re-publish of one ad: another ad set's ads are another matter."""
         own = outcome(bad, is_isolated=True)
 
-        assert cautious([own], [own], [own]) == Caution(25)
+        assert cautious([own], [own], [own]) == WavePolicy(25)
         assert cautious([GOOD], [own, own, GOOD]).stop == ""
         assert cautious([bad], [own], [bad]).stop.startswith("Stopped: 2 ad sets in a row")
 
     @given(WAVES)
     def test_the_way_stays_open(self, waves: list[list[Result]]) -> None:
         """A campaign that was proven good is stopped by a bad wave only, never sent back to canaries."""
-        caution = cautious([GOOD])
+        policy = cautious([GOOD])
         for wave in waves:
-            caution = caution.after(list(map(outcome, wave)))
-            assert caution.size == 25
+            policy = policy.after(list(map(outcome, wave)))
+            assert policy.size == 25
 
     @given(WAVES)
     def test_only_what_was_put_back_stops(self, waves: list[list[Result]]) -> None:
@@ -289,9 +289,9 @@ class TestEqualRefusals:
     def test_without_a_subcode_the_sentences_are_compared(self, sentences: list[str], *, stops: bool) -> None:
         """Code 100 alone may mean anything; ids and names do not make another reason of it."""
         errors = [MetaInvalidError(sentence, code=100) for sentence in sentences]
-        caution = cautious(*([outcome(Result.FAILED, error)] for error in errors))
+        policy = cautious(*([outcome(Result.FAILED, error)] for error in errors))
 
-        assert bool(caution.stop) is stops
+        assert bool(policy.stop) is stops
 
     def test_one_that_has_ended_in_between_does_not_part_them(self) -> None:
         """What is about itself says nothing about the others."""

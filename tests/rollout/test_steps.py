@@ -8,7 +8,7 @@ import pytest
 from closrads.domain.adsets import AdHealth
 from closrads.domain.changes import ChangeState, RollbackReason
 from closrads.rollout.forward import carry_through, write
-from closrads.rollout.steps import _judged_foreign, republish, verify
+from closrads.rollout.steps import _assess_foreign, republish, verify
 from sandbox.meta import Breakage, Operation, faults
 from tests.rollout.change_world import (
     FAILURE,
@@ -193,7 +193,7 @@ class TestJudgedForeign:
     @pytest.mark.parametrize("state", [S.PREPARED, S.WRITTEN, S.ROLLING_BACK])
     def test_its_ads_have_to_be_protected(self, state: ChangeState, more: dict[str, Any], *, is_closed: bool) -> None:
         """Confirmed and read: then it is closed, whatever the ads do under regions that are not ours."""
-        judged = _judged_foreign(run_in(state, GEORGIA, **more))
+        judged = _assess_foreign(run_in(state, GEORGIA, **more))
 
         assert judged.state is (S.SUPERSEDED if is_closed else state)
 

@@ -8,8 +8,8 @@ import pytest
 from closrads.domain.adsets import AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import ChangeState, RollbackReason
 from closrads.errors import AdSetChangedError, ClosradsError, MetaError, MetaInvalidError, MetaOutcomeUnknownError
-from closrads.rollout import back
-from closrads.rollout.back import NEVER_TOOK_EFFECT, judged_back
+from closrads.rollout import rollback
+from closrads.rollout.rollback import NEVER_TOOK_EFFECT, assess_rollback
 from sandbox.meta import Breakage, faults
 from tests.rollout.change_world import (
     FAILURE,
@@ -36,7 +36,7 @@ class TestJudgedBack:
     @pytest.mark.parametrize("health", [None, AdHealth.PENDING, AdHealth.UNEXPLAINED])
     def test_proven(self, health: AdHealth | None) -> None:
         """The regions are back, all that runs is confirmed, nothing is broken; what is off is not called well."""
-        judged = judged_back(run_in(S.ROLLING_BACK, TEXAS, findings=found(health) if health else ()))
+        judged = assess_rollback(run_in(S.ROLLING_BACK, TEXAS, findings=found(health) if health else ()))
 
         assert judged.state is S.ROLLED_BACK
         assert ("its ads are healthy" in judged.issues[-1]) is (health is not AdHealth.UNEXPLAINED)
@@ -54,7 +54,7 @@ class TestJudgedBack:
     )
     def test_not_proven(self, keys: tuple[str, ...], more: dict[str, Any]) -> None:
         """However healthy the ads look: a link that nobody has confirmed is pending."""
-        judged = judged_back(run_in(S.ROLLING_BACK, *keys, **more))
+        judged = assess_rollback(run_in(S.ROLLING_BACK, *keys, **more))
 
         assert judged.state is S.ROLLBACK_FAILED
         assert any("NOT restored" in issue for issue in judged.issues) is (keys != (TEXAS,))
@@ -64,7 +64,7 @@ class TestJudgedBack:
         run = run_in(S.ROLLING_BACK, TEXAS, findings=found(AdHealth.BROKEN), never_took_effect=True)
         refused = replace(run, failures=(FAILURE,), confirmed=frozenset({TWO.id}))
 
-        for ended in (judged_back(run), judged_back(refused)):
+        for ended in (assess_rollback(run), assess_rollback(refused)):
             assert (ended.state, ended.issues[0]) == (S.ROLLED_BACK, NEVER_TOOK_EFFECT)
 
     @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ class TestJudgedBack:
         """Their links may be pending."""
         run = run_in(S.ROLLING_BACK, TEXAS, findings=found(AdHealth.BROKEN), never_took_effect=True)
 
-        assert judged_back(replace(run, **more)).state is S.ROLLBACK_FAILED
+        assert assess_rollback(replace(run, **more)).state is S.ROLLBACK_FAILED
 
 
 class TestBack:
@@ -163,7 +163,7 @@ class TestRefusedBack:
             calls.append((adset, over, repeats))
             raise error
 
-        monkeypatch.setattr(back, "rollback_geo", fail)
+        monkeypatch.setattr(rollback, "rollback_geo", fail)
         return calls
 
     @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ class TestRefusedBack:
         """The links of its ads may be pending anew, so what was known of them counts no more."""
         calls = self.stumble(monkeypatch, error)
 
-        run = back._put_regions_back(job(world), run_in(S.ROLLING_BACK, FLORIDA, reason=reason, failures=(FAILURE,)))
+        run = rollback._restore_regions(job(world), run_in(S.ROLLING_BACK, FLORIDA, reason=reason, failures=(FAILURE,)))
 
         over = {frozenset({FLORIDA}), frozenset()}
         assert calls == [(run.change.before, over, True)]
@@ -200,10 +200,10 @@ class TestRefusedBack:
         calls = self.stumble(monkeypatch, error)
         run = run_in(S.ROLLING_BACK, TEXAS, reason=R.ALREADY_BACK, issues=("Before",))
 
-        tried = back._reapply(job(world), run)
+        tried = rollback._reapply(job(world), run)
 
         assert calls == [(replace(run.change.before, targeting=run.change.after), {frozenset({TEXAS})}, False)]
-        assert tried.issues == (back.REAPPLIED, str(error))
+        assert tried.issues == (rollback.REAPPLIED, str(error))
         assert tried.reason is R.ADS_BROKEN
         assert tried.is_foreign is isinstance(error, AdSetChangedError)
         assert tried.refusals == (() if tried.is_foreign else (error,))

@@ -1,4 +1,4 @@
-"""A change on its way back: the original regions are restored, and `judged_back` decides whether that is proven."""
+"""Rolls changes back: restores the original regions, and decides in `assess_rollback` whether that is proven."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ def roll_back(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     if interrupted := [run.in_state(ChangeState.ROLLING_BACK) for run in runs if _is_broken_by_interruption(run)]:
         if job.has_capacity([run.now for run in interrupted]):
             interrupted = _restore(job, run_each(partial(_reapply, job), interrupted, _is_rolling_back))
-        runs = merged(runs, interrupted)  # without capacity, the next run resumes the rollback as this one did
+        runs = merged(runs, interrupted)  # without capacity, the next run resumes the rollback
     for run in runs:
         if run.state is ChangeState.ROLLBACK_FAILED:
             logger.critical("adset.rollback_failed", extra={"adset": run.id, "issues": run.issues})
@@ -45,9 +45,9 @@ def announce_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 
 
 def _restore(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
-    """Put the original regions back and prove it; where somebody else has set the regions, only protect the ads."""
+    """Restore the original regions and prove it; if somebody else has set the regions, only protect the ads."""
     step = partial(run_batch, job)
-    runs = run_each(partial(_put_regions_back, job), runs, _has_to_be_written_back)
+    runs = run_each(partial(_restore_regions, job), runs, _needs_rollback_write)
     runs = step(protect_ads, runs, lambda run: _is_rolling_back(run) and run.is_foreign)
     return step(_prove_rollback, runs, lambda run: _is_rolling_back(run) and not run.is_foreign)
 
@@ -56,11 +56,11 @@ def _is_rolling_back(run: ChangeRun) -> bool:
     return run.state is ChangeState.ROLLING_BACK
 
 
-def _has_to_be_written_back(run: ChangeRun) -> bool:
+def _needs_rollback_write(run: ChangeRun) -> bool:
     return _is_rolling_back(run) and not run.is_foreign and run.reason is not RollbackReason.ALREADY_BACK
 
 
-def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
+def _restore_regions(job: Job, run: ChangeRun) -> ChangeRun:
     """Restore the original regions within the current targeting; if Meta refuses, the ads are still protected."""
     change = run.change
     now = replace(run.now, read_at=LONG_AGO)  # forces a new read: a person may have changed the ad set since the write
@@ -78,15 +78,15 @@ def _put_regions_back(job: Job, run: ChangeRun) -> ChangeRun:
 
 def _prove_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
     done = verify(job, republish(job, runs, RESERVED_SECONDS), RESERVED_SECONDS)
-    return [judged_back(run) for run in done]
+    return [assess_rollback(run) for run in done]
 
 
-def judged_back(run: ChangeRun) -> ChangeRun:
+def assess_rollback(run: ChangeRun) -> ChangeRun:
     """Decide on a rollback: only what Meta has confirmed and a later read has shown counts as restored."""
     broken, uncertain = run.with_health(AdHealth.BROKEN), (*run.with_health(AdHealth.UNREADABLE), *run.failures)
     is_restored = region_keys(run.now.targeting) == run.change.old_regions
     if is_restored and broken and run.never_took_effect and not _is_uncertain_of_others(run):
-        # The recheck of the change before this one rolls that back.
+        # The change before this one explains the broken ads, and its own recheck rolls it back.
         return run.with_issues(NEVER_TOOK_EFFECT, *map(str, broken)).in_state(ChangeState.ROLLED_BACK)
     if broken or uncertain or run.unconfirmed or not is_restored:
         lead = ("Its targeting was restored, but not all ads are well",)
@@ -98,7 +98,7 @@ def judged_back(run: ChangeRun) -> ChangeRun:
 
 
 def _is_uncertain_of_others(run: ChangeRun) -> bool:
-    """Return whether it is unknown how ads are that are not broken; Meta may refuse the re-publish of one that is."""
+    """Return whether ads other than the broken ones are uncertain; of those, Meta may refuse the re-publish."""
     broken = {finding.ad.id for finding in run.with_health(AdHealth.BROKEN)}
     ads = (*(failure.ad for failure in run.failures), *run.unconfirmed)
     return bool(run.with_health(AdHealth.UNREADABLE)) or any(ad.id not in broken for ad in ads)
@@ -107,8 +107,8 @@ def _is_uncertain_of_others(run: ChangeRun) -> bool:
 def _is_broken_by_interruption(run: ChangeRun) -> bool:
     """Return whether ads stay broken although the regions are back and Meta has confirmed every re-publish.
 
-    The write of the interrupted rollback may have broken them like any other write, and then the original regions are
-    not the ones under which they were sound.
+    Like any other write, that of the interrupted rollback may have broken them. Then they were last healthy under the
+    new regions, not under the original ones.
     """
     is_back = region_keys(run.now.targeting) == run.change.old_regions
     failed = run.state is ChangeState.ROLLBACK_FAILED and run.resumes_rollback
@@ -116,13 +116,13 @@ def _is_broken_by_interruption(run: ChangeRun) -> bool:
 
 
 def _reapply(job: Job, run: ChangeRun) -> ChangeRun:
-    """Set the new regions again, under which the ads were sound before the rollback, and re-publish the ads."""
+    """Set the new regions again, under which the ads were healthy before the rollback, and re-publish the ads."""
     change = run.change
     run = replace(run, issues=(REAPPLIED,), reason=RollbackReason.ADS_BROKEN)
     now = replace(run.now, read_at=LONG_AGO)
-    forth = replace(change.before, targeting=change.after)
+    with_new_regions = replace(change.before, targeting=change.after)
     try:
-        adset = rollback_geo(job.api, forth, now, {change.old_regions}, repeats=False)
+        adset = rollback_geo(job.api, with_new_regions, now, {change.old_regions}, repeats=False)
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaError as error:
