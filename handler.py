@@ -58,17 +58,17 @@ def handle(event: Any, clock: Clock) -> dict[str, Any]:
         return _run(run_id, event, clock)
     except ClosradsError as error:
         logger.error("run.failed", extra={"error_type": type(error).__name__, "error": str(error)})
-        _tell(run_id, event, error, started_at)
+        _mail_failure(run_id, event, error, started_at)
         error.__context__ = None  # its own message is redacted, but that of its context may not be
         raise
     except Exception as error:  # noqa: BLE001 - Lambda would log the unredacted message
         defect = log_defect(error)
-        _tell(run_id, event, ClosradsError(defect), started_at)
+        _mail_failure(run_id, event, ClosradsError(defect), started_at)
     raise ClosradsError(defect)  # outside of the `except` block, so that it has no unredacted context
 
 
-def _tell(run_id: str, event: Any, error: ClosradsError, started_at: datetime) -> None:
-    """Mail that a live sync or undo could not be done, unless that has been reported, or its caller sees the error."""
+def _mail_failure(run_id: str, event: Any, error: ClosradsError, started_at: datetime) -> None:
+    """Mail that a live sync or undo could not be done, unless it was already reported or the caller sees the error."""
     if isinstance(error, SyncFailed | EventError | PausedError) or not isinstance(event, Mapping):
         return
     action = event.get("action", Action.SYNC)
@@ -87,7 +87,7 @@ def _tell(run_id: str, event: Any, error: ClosradsError, started_at: datetime) -
 
 def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     if step := parse_step(event):
-        return _take_step(step, clock)
+        return _run_step(step, clock)
     messages = parse_messages(event)
     settings = load_settings()
     for notice in settings.notices:
@@ -95,11 +95,11 @@ def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     if messages is not None:
 
         def recheck(event: dict[str, Any]) -> RunResult:
-            request = _requested(event, settings)
+            request = _parse_request(event, settings)
             return _finish(run_sync(run_id, request, settings, clock), request, settings, clock)
 
         return recheck_pushed(messages, settings, clock, recheck)
-    request = _requested(event, settings)
+    request = _parse_request(event, settings)
     if request.opens:
         return open_run(request, settings, clock)
     request = with_options_of_plan(request, settings, clock)
@@ -108,7 +108,7 @@ def _run(run_id: str, event: Any, clock: Clock) -> dict[str, Any]:
     return answer
 
 
-def _requested(event: Any, settings: Settings) -> RunRequest:
+def _parse_request(event: Any, settings: Settings) -> RunRequest:
     enabled = {campaign.slug: campaign.enabled for campaign in settings.campaigns}
     request = parse_event(event, default_dry_run=settings.dry_run, enabled=enabled)
     logger.info(
@@ -125,7 +125,7 @@ def _requested(event: Any, settings: Settings) -> RunRequest:
     return request
 
 
-def _take_step(step: StepRequest, clock: Clock) -> dict[str, Any]:
+def _run_step(step: StepRequest, clock: Clock) -> dict[str, Any]:
     begin_invocation(run_id=step.run_id)
     if step.campaign is not None:
         return run_campaign(step.run_id, step.campaign, load_settings([step.campaign]), clock)
@@ -136,7 +136,7 @@ def _take_step(step: StepRequest, clock: Clock) -> dict[str, Any]:
 def _finish(result: RunResult, request: RunRequest, settings: Settings, clock: Clock) -> RunResult:
     """Report and record a run that has ended; raise `SyncFailed` if it failed.
 
-    A run whose approved plan was refused has no success, but nothing has failed that an alarm must call somebody for.
+    A run whose approved plan was refused is no success, but it has not failed either, so no alarm fires.
     """
     plan = None
     if request.notify and result.is_news:

@@ -1,6 +1,6 @@
 """A run that several invocations share: one opens it, others process its campaigns in turn, one closes it.
 
-They communicate only through the ledger, so each may die, run twice, or run again much later.
+They communicate only through the ledger, so any of them may die, run twice, or run again much later.
 """
 
 import json
@@ -32,20 +32,20 @@ from closrads.meta.graph import API_VERSION
 from closrads.meta.versions import days_left
 from closrads.observability import emit_metrics, logger
 from closrads.orchestration.context import Completed, Run
-from closrads.orchestration.execution import WITHOUT_REASON_SECONDS
+from closrads.orchestration.execution import DEFAULT_DELAY_SECONDS
 from closrads.orchestration.leasing import lease_until, release
 from closrads.orchestration.recheck import changes_to_recheck
 from closrads.orchestration.undo import refuse_undo_while_paused
 from closrads.rollout.recovery import outcome_of
 from closrads.sync import _sync_campaign, chosen_campaigns, reports_with_drift
 
-GOES_ON_FOR = timedelta(hours=4)
-"""Time after the opening of a run during which deferred ad sets are resumed; later ones are left to the next run."""
+RESUMED_FOR = timedelta(hours=4)
+"""Time after the opening of a run during which its deferred ad sets are resumed; later, the next run takes them."""
 QUOTA_PATIENCE_SECONDS = 30.0
-"""Maximum time to wait for quota within an invocation; longer waits, in the workflow, cost nothing."""
+"""Maximum time to wait for quota within an invocation; the workflow waits longer at no cost."""
 MAX_TRIES = 3
-"""Invocations that may die on the same work before it is given up: the next one would die as well."""
-_LEFT = frozenset({Result.DEFERRED, Result.HELD, Result.UNVERIFIED, Result.ROLLBACK_FAILED})
+"""Invocations that may die on the same work before it is given up, because the next one would probably die as well."""
+_UNFINISHED = frozenset({Result.DEFERRED, Result.HELD, Result.UNVERIFIED, Result.ROLLBACK_FAILED})
 """Results that a later invocation of the run processes again: not started, or with an open change."""
 NO_RESULT = (
     "Nothing is known of what became of it: the function failed or was cut off while at work on it, or another run had "
@@ -86,7 +86,7 @@ def open_run(request: RunRequest, settings: Settings, clock: Clock) -> dict[str,
         "dry_run": request.dry_run,
         "has_ended": run.has_ended,
         "campaigns": len(names),
-        "accounts": _by_account(left, _turn(request.scheduled or now)),
+        "accounts": _by_account(left, _rotation(request.scheduled or now)),
         "recheck": _recheck_after(request),
     }
 
@@ -110,7 +110,7 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
         raise
     if busy:
         logger.warning("campaign.busy", extra={"campaign": slug, "left_to": busy[slug]})
-        again = WITHOUT_REASON_SECONDS if _is_in_time(opened, run, WITHOUT_REASON_SECONDS) else None
+        again = DEFAULT_DELAY_SECONDS if _is_in_time(opened, run, DEFAULT_DELAY_SECONDS) else None
         return {**_answer(run_id, slug, None), "again_in_seconds": again}
     try:
         return _work_on(slug, opened, run)
@@ -123,7 +123,7 @@ def close_run(
 ) -> dict[str, Any]:
     """Combine the results of all campaigns of an open run, and `finish` it, once.
 
-    The answer has `again_in_seconds` if another invocation is just closing it.
+    The answer has `again_in_seconds` if another invocation is closing it at the moment.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def close_run(
     unknown = [slug for slug in opened.campaigns if slug not in by_slug or not by_slug[slug].is_over]
     if unknown and not opened.has_ended:
         if any(run.leases.is_held(slug, run_id) for slug in unknown):
-            return {"run_id": run_id, "has_ended": False, "again_in_seconds": WITHOUT_REASON_SECONDS}
+            return {"run_id": run_id, "has_ended": False, "again_in_seconds": DEFAULT_DELAY_SECONDS}
         by_slug = run.runs.progress(run_id)  # the holder of a lease may have saved its progress since
     if opened.ends_begun >= MAX_TRIES and not opened.has_ended:
         raise ClosradsError(
@@ -173,17 +173,17 @@ def _recheck_after(request: RunRequest) -> dict[str, Any] | None:
     return again
 
 
-def _turn(start: datetime) -> int:
-    """Return a number that increases by one each day, and each hour within a day."""
+def _rotation(start: datetime) -> int:
+    """Return a number that grows by one with each day, and with each hour within a day."""
     return start.toordinal() + start.hour
 
 
-def _by_account(campaigns: Sequence[CampaignConfig], turn: int) -> list[list[str]]:
-    """Return the campaigns of each ad account, rotated by `turn`: the last one may get no quota."""
+def _by_account(campaigns: Sequence[CampaignConfig], rotation: int) -> list[list[str]]:
+    """Return the campaigns of each ad account, rotated, because the last ones may get no quota."""
     accounts: dict[str, list[str]] = {}
     for campaign in campaigns:
         accounts.setdefault(campaign.fb_ad_account_id, []).append(campaign.slug)
-    return [slugs[turn % len(slugs) :] + slugs[: turn % len(slugs)] for slugs in accounts.values()]
+    return [slugs[rotation % len(slugs) :] + slugs[: rotation % len(slugs)] for slugs in accounts.values()]
 
 
 def _table(settings: Settings, clock: Clock) -> Table:
@@ -229,10 +229,10 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
 def _done_before(slug: str, run: Run, earlier: SyncReport) -> Completed:
     """Return what earlier invocations of the run have completed in a campaign, and the results of their waves.
 
-    A change that was interrupted may have been rolled back for that reason alone, so it says nothing about Meta.
+    A change of an interrupted wave may have been rolled back only because of the interruption, so it does not count.
     """
-    # What a sync has read only is read again anyway, and its ads may have broken since.
-    left = _LEFT if run.request.action is Action.RECHECK else _LEFT | {Result.UNCHANGED}
+    # A sync reads unchanged ad sets again anyway, and their ads may have broken since.
+    left = _UNFINISHED if run.request.action is Action.RECHECK else _UNFINISHED | {Result.UNCHANGED}
     completed = {adset.id: adset for adset in earlier.adsets if adset.result not in left}
     reported = frozenset(completed)
     waves: dict[datetime, list[AdSetResult]] = {}
@@ -255,7 +255,7 @@ def _changes_before(slug: str, run: Run) -> Sequence[Change]:
 
 def _is_in_time(opened: SharedRun, run: Run, seconds: float) -> bool:
     """Return whether the run may still be resumed after a wait."""
-    return run.clock.now() + timedelta(seconds=seconds) <= opened.started_at + GOES_ON_FOR
+    return run.clock.now() + timedelta(seconds=seconds) <= opened.started_at + RESUMED_FOR
 
 
 def _answer(run_id: str, slug: str, progress: CampaignProgress | None) -> dict[str, Any]:

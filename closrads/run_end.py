@@ -32,9 +32,10 @@ from closrads.rollout.recovery import report_open
 def planned_report(
     result: RunResult, request: RunRequest, settings: Settings, clock: Clock
 ) -> tuple[RunResult, ReportPlan]:
-    """Return the result to report, and whether that is due and what it sums up; due if the ledger cannot be read.
+    """Return the result to report, and whether its report is due and what it sums up.
 
-    Of a scheduled sync, the result includes the campaigns that have been removed with open changes.
+    If the ledger cannot be read, the report is due. The result of a scheduled sync also includes campaigns that have
+    been removed with open changes.
     """
     table = Table(settings.ledger_table, clock)
     earlier: dict[str, SyncReport] = {}
@@ -67,10 +68,7 @@ def _with_campaigns(runs: Iterator[RunRecord], found: dict[str, SyncReport]) -> 
 
 
 def _left_open(report: SyncReport, ledger: Ledger) -> SyncReport | None:
-    """Return the report of a campaign that has been removed with open changes; None if there are none.
-
-    Without its parameters, no run can finish them.
-    """
+    """Return the report of a removed campaign with its open changes, which no run can finish; None if it has none."""
     changes = ledger.open_changes(report.slug)
     if not changes:
         return None
@@ -131,7 +129,7 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
 
 
 def _mark_reported(result: RunResult, ledger: Ledger) -> None:
-    """Record which pauses, failed rollbacks and relapses a report has named; until then, they stay news."""
+    """Record which pauses, failed rollbacks and relapses the report has named, so that they are no longer news."""
     if result.mail is MailOutcome.FAILED:
         return
     for campaign in result.campaigns:
@@ -157,6 +155,6 @@ def _keep_failures(result: RunResult, ledger: Ledger, clock: Clock) -> None:
         return
     now = clock.now()
     for campaign in filter(failures_of, result.campaigns):
-        last = ledger.last_recheck(campaign.slug) or LastRecheck(now - MAX_RECHECK_GAP)  # as if there was none
+        last = ledger.last_recheck(campaign.slug) or LastRecheck(now - MAX_RECHECK_GAP)  # as `recheck_since` assumes
         reported = reported_with(last.reported, campaign, now)
         ledger.record_recheck(campaign.slug, replace(last, reported=reported))

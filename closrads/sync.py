@@ -1,7 +1,7 @@
 """The orchestrator: recovery → demand → regions → snapshots → plan → rollout. Only it knows both CLOSRTECH and Meta.
 
-It reads from top to bottom: a run, then one of its campaigns, then the sync of that campaign. What surrounds this path
-is in `orchestration/`: leasing, approval, recheck, undo.
+Read it from top to bottom: a run, then one of its campaigns, then the sync of that campaign. Its parts are in
+`orchestration/`: leasing, approval, damping, execution, recheck, undo.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -52,7 +52,7 @@ from closrads.orchestration.approval import keep_plan, sync_as_approved
 from closrads.orchestration.context import CAMPAIGNS_AT_ONCE, CampaignContext, Completed, Run
 from closrads.orchestration.damping import damped, record_lifted
 from closrads.orchestration.execution import carried_out, delay, record_deferred, with_results
-from closrads.orchestration.leasing import acquire, lease_until, leave_to, left, release
+from closrads.orchestration.leasing import acquire, lease_until, leave_to, left_to_holder, release
 from closrads.orchestration.recheck import last_recheck, recheck, recheck_first
 from closrads.orchestration.undo import refuse_undo_while_paused, undo
 from closrads.redaction import Secret
@@ -150,22 +150,22 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
             return leave_to(min(busy.values()), result)
         run.runs.begin(run.run_id, request.action, mine, request.scheduled if request.follows_schedule else None)
         if request.plan_id:
-            before = [left(campaign, busy.get(campaign.slug, ""), run) for campaign in campaigns]
+            before = [left_to_holder(campaign, busy.get(campaign.slug, ""), run) for campaign in campaigns]
             in_progress = {each.slug: _reports(each, run) for each in campaigns if each.slug in mine}
             reports = sync_as_approved(before, in_progress, run)
         else:
-            reports = map_concurrently(
-                lambda campaign: (
-                    _sync_campaign(campaign, run) if campaign.slug in mine else left(campaign, busy[campaign.slug], run)
-                ),
-                campaigns,
-                CAMPAIGNS_AT_ONCE,
-            )
+
+            def sync_or_leave(campaign: CampaignConfig) -> SyncReport:
+                if campaign.slug in busy:
+                    return left_to_holder(campaign, busy[campaign.slug], run)
+                return _sync_campaign(campaign, run)
+
+            reports = map_concurrently(sync_or_leave, campaigns, CAMPAIGNS_AT_ONCE)
         reports = [*reports_with_drift(run, reports)]
     except LedgerError as error:
         reports = [replace(run.new_report(campaign), campaign_errors=(str(error),)) for campaign in campaigns]
     except KeyboardInterrupt:
-        mine = []  # other threads may be writing until the process ends, so the leases are left to expire
+        mine = []  # other threads may go on writing until the process ends, so the leases must expire on their own
         raise
     finally:
         release(mine, run)
@@ -197,7 +197,7 @@ def _sync_campaign(
     earlier
         The campaign's report by earlier invocations of the same run.
     resume
-        Returns what those have completed; called once open changes have been recovered.
+        Returns what those invocations have completed; called after open changes have been recovered.
     """
     *_, report = _reports(campaign, run, earlier, resume)
     return report
@@ -279,7 +279,7 @@ def _job(campaign: CampaignConfig, run: Run) -> Job:
         run.ledger,
         campaign.limits.verify_wait_seconds,
         partial(refuse_if_switched_off, campaign.slug),
-        campaign.skip_adsets if run.request.action is Action.SYNC else (),  # a person who undoes a run means all of it
+        campaign.skip_adsets if run.request.action is Action.SYNC else (),  # an undo restores the whole run
         run.request.action is Action.RECHECK and not run.request.is_by_hand,
     )
 
@@ -297,7 +297,7 @@ def _recovered(context: CampaignContext, report: SyncReport) -> tuple[Recovery, 
 
 
 def _switched_off(context: CampaignContext) -> SwitchedOff | None:
-    """Return what keeps anything new from being begun in a campaign; while all is paused, a dry run still looks."""
+    """Return the switch that forbids new changes in a campaign; a pause of everything does not stop a dry run."""
     slug, run = context.campaign.slug, context.run
     applies = (each for each in run.settings.switched_off if each.slug == slug or not run.request.dry_run)
     return next((each for each in applies if each.slug in {"", slug}), None)
@@ -364,12 +364,12 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     try:
         refuse_implausible(decisions, campaign.limits, run.request.force)
     except PlanRefusedError:
-        if done.completed:  # or these few would be taken for all
+        if done.completed:  # a report with only these ad sets would look complete
             results = withhold([each for each in decisions if each.is_change]).results
             yield with_results(report, done, decisions, results)
         raise
 
-    decisions = _in_turn(context, decisions, report, previous, done)
+    decisions = _in_order(context, decisions, report, previous, done)
     run.planned[job.campaign] = planned_changes(job.campaign, decisions)
     yield report  # with the plan that may have to be the approved one
     record_lifted(context, history)
@@ -395,7 +395,7 @@ def _with_demand(context: CampaignContext, report: SyncReport) -> SyncReport:
 
 
 def _gone_campaigns(context: CampaignContext, adsets: Sequence[AdSetSnapshot]) -> tuple[str, ...]:
-    """Return why Meta campaigns without ad sets will never have any again; usually, Meta need not be asked."""
+    """Return an error for each Meta campaign that is gone; only campaigns without ad sets need a call to Meta."""
     campaign = context.campaign
     have_adsets = {adset.meta_campaign_id for adset in adsets}
     empty = [campaign_id for campaign_id in campaign.fb_campaign_ids if campaign_id not in have_adsets]
@@ -404,14 +404,14 @@ def _gone_campaigns(context: CampaignContext, adsets: Sequence[AdSetSnapshot]) -
     return tuple(f"{what}: {remedy}" for what in gone.values())
 
 
-def _in_turn(
+def _in_order(
     context: CampaignContext,
     decisions: Sequence[Decision],
     report: SyncReport,
     previous: PreviousOutcomes,
     done: Completed,
 ) -> Sequence[Decision]:
-    """Return the decisions that remain, in the order of their execution; what must wait is held or deferred."""
+    """Return the decisions that remain, in order of execution; ad sets that must wait are held or deferred."""
     request, most = context.run.request, context.campaign.limits.max_adsets
     decisions = hold(remaining(decisions, done.completed), report.ids_still_open)
     decisions = prioritize(decisions, previous, request.force)

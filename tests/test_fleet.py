@@ -13,7 +13,7 @@ from closrads.domain.results import GraphUsage
 from closrads.domain.runs import CampaignProgress
 from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError, SyncFailed
-from closrads.fleet import GOES_ON_FOR, MAX_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS
+from closrads.fleet import MAX_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS, RESUMED_FOR
 from closrads.ledger.leases import Leases
 from sandbox.aws import DROPPED
 from sandbox.meta import Breakage, faults
@@ -323,7 +323,7 @@ class TestLeftOver:
     def test_after_some_hours_the_rest_is_left_to_the_next_run(self, world: World) -> None:
         """Else a day's run would run into the next one's."""
         run_id = world.run(OPEN)["run_id"]
-        later(world, GOES_ON_FOR.total_seconds() + 1)
+        later(world, RESUMED_FOR.total_seconds() + 1)
 
         answer = world.run(part(run_id))
 
@@ -452,7 +452,7 @@ class TestOneRun:
     def test_a_wait_that_outlasts_the_run_is_not_waited(self, world: World, many: list[str]) -> None:
         """One throttled account would else cost all others their report."""
         run_id = world.run(OPEN)["run_id"]
-        later(world, GOES_ON_FOR.total_seconds() - 30)
+        later(world, RESUMED_FOR.total_seconds() - 30)
 
         answer = world.run(part(run_id))
 
@@ -488,7 +488,7 @@ class TestTrouble:
     def test_a_campaign_that_is_never_free_is_given_up(self, world: World) -> None:
         """After as long as the run goes on."""
         run_id = world.run(OPEN)["run_id"]
-        later(world, GOES_ON_FOR.total_seconds())
+        later(world, RESUMED_FOR.total_seconds())
         until = world.time.clock.now() + timedelta(minutes=5)
         leases(world).acquire(["veterans"], EARLIER, until, Action.SYNC)
 

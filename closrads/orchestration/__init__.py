@@ -1,1 +1,1 @@
-"""The parts of the orchestrator that `sync.py` puts together: the context, leasing, approval, recheck, undo."""
+"""The parts of the orchestrator that `sync.py` combines: leasing, approval, damping, execution, recheck, undo."""

@@ -1,4 +1,4 @@
-"""Approval: a dry run's plan is kept, and a live run that names it carries out exactly that plan, or nothing new."""
+"""Approval: keeps the plan of a dry run, and makes a live run that names it carry out that plan or nothing new."""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ def keep_plan(run: Run) -> str:
 
 
 def with_options_of_plan(request: RunRequest, settings: Settings, clock: Clock) -> RunRequest:
-    """Return the request with the campaigns and the lifted limits of the plan that it approves, unless it has its own.
+    """Return the request with the campaigns and lifted limits of the plan that it approves, unless it names its own.
 
     Raises
     ------
@@ -51,9 +51,9 @@ def with_options_of_plan(request: RunRequest, settings: Settings, clock: Clock) 
 def sync_as_approved(
     reports: Sequence[SyncReport], in_progress: Mapping[str, Generator[SyncReport, None, None]], run: Run
 ) -> list[SyncReport]:
-    """Plan every campaign, then carry all plans out if together they are the approved one; else begin nothing new.
+    """Plan every campaign; then carry all plans out if together they are the approved one, or else start nothing new.
 
-    What earlier runs left open is recovered, and what broke since is rolled back, before the plans are made.
+    Before that, open changes of earlier runs are recovered, and changes whose ads have broken since are rolled back.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Damping: the ledger's history of a campaign's demand, by which a state waits before it is added or removed."""
+"""Damping: keeps the history of a campaign's demand in the ledger, which decides how long a state has to wait."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,11 +16,11 @@ from closrads.rollout.job import Job
 def damped(
     context: CampaignContext, report: SyncReport, previous: PreviousOutcomes
 ) -> tuple[SyncReport, DemandHistory | None]:
-    """Return what the campaign's syncs, including this one, have found wanted; None without damping.
+    """Return the report, and the history of the demand including this sync; None without damping.
 
-    A live sync records that before it changes anything, so that its day counts however it ends; but not yet that limits
-    are lifted, for its plan may be refused. While no state is removed, none stops waiting for its removal. The report
-    tells if what was recorded before is of no use.
+    A live sync records the history before it changes anything, so that its day counts no matter how the sync ends. It
+    does not record yet that limits are lifted, because its plan may still be refused. While unreadable demand forbids
+    removals, no state stops waiting for its removal. The report says if the stored history could not be used.
     """
     run, job, limits = context.run, context.job, context.campaign.limits
     stored = previous.demand
@@ -35,23 +35,23 @@ def damped(
         logger.warning("ledger.demand_unreadable", extra={"campaign": job.campaign, "hint": "The count begins anew"})
         report = replace(report, counts_anew=True)
     found = partial(observed, stored, report.active_states, day, is_complete=not report.unreadable_states)
-    certain = found(limits)
-    if not (run.request.dry_run or certain.decides_as(stored)):
-        _keep_history(job, partial(job.ledger.record_demand, job.campaign, certain))
+    regular = found(limits)
+    if not (run.request.dry_run or regular.decides_as(stored)):
+        _keep_history(job, partial(job.ledger.record_demand, job.campaign, regular))
     force = run.request.force - {"remove_after_days"} if report.unreadable_states else run.request.force
     return report, found(lifted(limits, force))
 
 
 def record_lifted(context: CampaignContext, history: DemandHistory | None) -> None:
-    """Record for a live sync whose plan is not refused which states no longer wait because it has lifted limits."""
+    """Record which states no longer wait because this live sync has lifted limits, unless its plan was refused."""
     run, job = context.run, context.job
     if history and run.request.force and not (run.request.dry_run or run.refused):
         _keep_history(job, partial(job.ledger.record_demand, job.campaign, history))
 
 
-def _keep_history(job: Job, keep: Callable[[], None]) -> None:
-    """Bring the recorded history up to date; if that fails, the day does not count."""
+def _keep_history(job: Job, update: Callable[[], None]) -> None:
+    """Update the stored history; if that fails, the day does not count."""
     try:
-        keep()
+        update()
     except LedgerError as error:
         logger.warning("ledger.demand_not_kept", extra={"campaign": job.campaign, "error": str(error)})

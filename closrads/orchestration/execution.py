@@ -1,4 +1,4 @@
-"""Execution: what has been decided for a campaign's ad sets is carried out, and its report gets the results."""
+"""Execution: carries out the decisions for a campaign's ad sets, and adds their results to its report."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,8 +18,8 @@ from closrads.rollout.budget import points_needed
 from closrads.rollout.job import Job
 from closrads.rollout.rollout import RolloutResult, carry_out, validate, withhold
 
-WITHOUT_REASON_SECONDS = 60
-"""Delay before deferred work is resumed, if its reason implies no other delay."""
+DEFAULT_DELAY_SECONDS = 60
+"""Delay before deferred work is resumed, unless the reason of the deferral implies another one."""
 
 
 def carried_out(
@@ -28,19 +28,19 @@ def carried_out(
     """Apply the changes, have Meta validate them, or only list them; return the report with the results."""
     campaign, run, job = context.campaign, context.run, context.job
     changes = [decision for decision in decisions if decision.is_change]
-    end = RolloutResult({})
+    rollout = RolloutResult({})
     if campaign.slug in run.refused:
-        end = withhold(changes)
+        rollout = withhold(changes)
     elif not run.request.dry_run:
-        end = carry_out(job, changes, campaign.limits.wave_size, done.waves)
+        rollout = carry_out(job, changes, campaign.limits.wave_size, done.waves)
     elif run.request.validate:
-        end = validate(job, changes)
+        rollout = validate(job, changes)
     report = replace(
-        with_results(report, done, decisions, end.results),
-        campaign_errors=(end.stopped,) if end.stopped else (),
-        switched_off=_switch_of(campaign, end.paused),
+        with_results(report, done, decisions, rollout.results),
+        campaign_errors=(rollout.stopped,) if rollout.stopped else (),
+        switched_off=_switch_of(campaign, rollout.paused),
     )
-    if end.stopped or end.paused:
+    if rollout.stopped or rollout.paused:
         return report
     return with_next_try(job, report, {change.adset.id: change.adset for change in changes})
 
@@ -48,7 +48,7 @@ def carried_out(
 def with_results(
     report: SyncReport, done: Completed, decisions: Iterable[Decision], results: Mapping[str, AdSetResult]
 ) -> SyncReport:
-    """Return the report with the results of all ad sets: the given ones, by id, else what was decided."""
+    """Return the report with a result for each ad set: from `results`, by id, or else from its decision."""
     rest = (each for each in decisions if each.adset.id not in done.completed)
     adsets = (results.get(each.adset.id) or each.to_result() for each in rest)
     listed = sorted((*done.completed.values(), *adsets), key=lambda each: (each.meta_campaign_id, each.id))
@@ -62,7 +62,7 @@ def _switch_of(campaign: CampaignConfig, error: PausedError | None) -> SwitchedO
 
 
 def with_next_try(job: Job, report: SyncReport, tried: Mapping[str, AdSetSnapshot]) -> SyncReport:
-    """Add when the ad sets that were deferred for lack of time or quota can be resumed."""
+    """Add to the report when the ad sets that were deferred for lack of time or quota can be resumed."""
     waiting = [tried[adset.id] for adset in report.with_result(Result.DEFERRED) if adset.id in tried]
     if not waiting:
         return report
@@ -72,7 +72,7 @@ def with_next_try(job: Job, report: SyncReport, tried: Mapping[str, AdSetSnapsho
 
 def delay(stated: float | None) -> int:
     """Return the delay in whole seconds, or the default if none is known."""
-    return math.ceil(stated) if stated else WITHOUT_REASON_SECONDS
+    return math.ceil(stated) if stated else DEFAULT_DELAY_SECONDS
 
 
 def record_deferred(context: CampaignContext, report: SyncReport, previous: PreviousOutcomes) -> None:

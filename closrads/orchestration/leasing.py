@@ -19,7 +19,7 @@ LEASE_MARGIN = timedelta(seconds=30)
 BUSY_WAIT_SECONDS, MAX_BUSY_SHARE = 15.0, 0.5
 """Seconds between a scheduled sync's attempts to lease a campaign, and the share of its time that it spends on them.
 
-A recheck, which Meta's push may ask for at any time, takes seconds; but minutes if it waits for quota or rolls back.
+A recheck, which a push from Meta may start at any time, takes seconds, or minutes if it waits for quota or rolls back.
 """
 
 
@@ -35,8 +35,8 @@ def acquire(slugs: Sequence[str], run: Run, until: datetime) -> dict[str, str]:
     """
     busy = run.leases.acquire(slugs, run.run_id, until, run.request.action)
     if run.request.scheduled and run.request.action is Action.SYNC:
-        kept = max(run.clock.remaining() * (1 - MAX_BUSY_SHARE), RESERVED_SECONDS)
-        while busy and run.clock.remaining() - BUSY_WAIT_SECONDS >= kept:
+        reserved = max(run.clock.remaining() * (1 - MAX_BUSY_SHARE), RESERVED_SECONDS)
+        while busy and run.clock.remaining() - BUSY_WAIT_SECONDS >= reserved:
             run.clock.sleep(BUSY_WAIT_SECONDS)
             busy = run.leases.acquire(list(busy), run.run_id, until, run.request.action)
     return busy
@@ -50,12 +50,12 @@ def release(slugs: Sequence[str], run: Run, invocation: str = "") -> None:
         logger.error("ledger.lease_kept", extra={"campaigns": slugs, "error": str(error)})  # until it expires
 
 
-def left(campaign: CampaignConfig, holder: str, run: Run) -> SyncReport:
-    """Return the report of a campaign that is left to the run that holds it."""
+def left_to_holder(campaign: CampaignConfig, holder: str, run: Run) -> SyncReport:
+    """Return the report of a campaign that another run holds, and that is left to that run."""
     return replace(run.new_report(campaign), left_to=holder)
 
 
 def leave_to(holder: str, result: RunResult) -> RunResult:
-    """Return the result of a run that leaves all of its work to another one."""
+    """Return the result of a run that leaves everything to another one."""
     logger.warning("run.left", extra={"left_to": holder})
     return replace(result, left_to=holder)

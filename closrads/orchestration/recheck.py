@@ -1,4 +1,4 @@
-"""Recheck: changes whose ads have broken since are rolled back, as an action of its own and before new changes."""
+"""Recheck: rolls back changes whose ads have broken since; as an action, and at the start of a sync or an undo."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -87,10 +87,10 @@ def recheck_first(
     previous: PreviousOutcomes,
     done: Completed,
 ) -> tuple[dict[str, AdSetResult], PreviousOutcomes]:
-    """Recheck the latest changes before new ones supersede them, and those of earlier invocations of the same run.
+    """Recheck the latest changes before new ones cover them, including those of earlier invocations of this run.
 
-    Return the results of the ad sets that were rolled back, or would have been with more time or quota, by id, and the
-    previous outcomes after that.
+    Return the results of the ad sets that were rolled back, or would have been with more time or quota, by id; and the
+    previous outcomes as they are after that.
     """
     run, job = context.run, context.job
     if run.request.dry_run or not run.settings.ledger_table:
@@ -115,6 +115,6 @@ def recheck_first(
     }
     try:
         return restored, job.ledger.previous_outcomes(job.campaign)
-    except LedgerError as error:  # what was put back must be reported, and is not touched again by this run
+    except LedgerError as error:  # the rollbacks must be reported, and this run leaves their ad sets alone
         logger.warning("ledger.outcomes_unread", extra={"campaign": job.campaign, "error": str(error)})
         return restored, previous

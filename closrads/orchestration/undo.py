@@ -20,7 +20,7 @@ from closrads.orchestration.recheck import changes_of, last_recheck, recheck_fir
 
 
 def refuse_undo_while_paused(request: RunRequest) -> None:
-    """Refuse a live undo while everything is paused: it writes because a person asks for it, not to mend anything.
+    """Refuse a live undo while everything is paused: it is a person's wish, not a repair that must go on.
 
     Raises
     ------

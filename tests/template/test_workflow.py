@@ -202,6 +202,6 @@ class TestWaits:
 
     def test_it_ends_by_itself(self, machine: Json, template: Json) -> None:
         """There is time for a run, the longest pause, and the recheck, each with all that may be waited for quota."""
-        longest = 2 * fleet.GOES_ON_FOR.total_seconds() + template["Parameters"]["FleetRecheckSeconds"]["MaxValue"]
+        longest = 2 * fleet.RESUMED_FOR.total_seconds() + template["Parameters"]["FleetRecheckSeconds"]["MaxValue"]
 
         assert longest < machine["TimeoutSeconds"] < 24 * 3600
