@@ -1,4 +1,4 @@
-"""The boxes of a report: what needs a person, who must act, and how; and what needs nobody."""
+"""The boxes of a report: what needs a person, who must act and how; and what needs no action."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -76,14 +76,14 @@ from closrads.state_mapper import is_state, usps_to_fb_region
 
 MAX_ID_CHARS = 60
 MAX_WITH_ADS = 3
-"""Maximum number of ad sets in one item whose ads are named as well; Ads Manager shows those of further ones."""
+"""Maximum number of ad sets in an item whose ads are named as well; Ads Manager shows those of any others."""
 QUIET = frozenset({Result.UPDATED, Result.UNCHANGED})
 UNCERTAIN = frozenset({Result.ROLLBACK_FAILED, Result.UNVERIFIED, Result.SUPERSEDED})
 TONES = ("red", "orange", "grey")
 """From the most to the least serious one."""
 _NOUNS = ("ad", "ad set", "campaign", "setting", "")
 _ABOUT_ADS = frozenset({Result.SKIPPED_PREFLIGHT, Result.UPDATED, Result.UNCHANGED})
-"""Results of ad sets for which only the issues of ads are reported, if there are any."""
+"""Results of ad sets for which issues of ads, if there are any, are reported instead of the ad set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,11 @@ def boxes_of(findings: Iterable[Finding]) -> tuple[Box, ...]:
 
 
 def findings_of(result: RunResult) -> Iterator[Finding]:
-    """Yield everything that belongs into a box."""
+    """Yield everything that belongs in a box."""
     yield from _switches(result)
     for campaign in result.campaigns:
         yield from _of_campaign(result, campaign)
-        stopped = stopped_by_switch(result, campaign)  # which is said of the campaign
+        stopped = stopped_by_switch(result, campaign)  # reported once, for the campaign
         for adset in campaign.adsets:
             if adset not in stopped:
                 yield from _of_adset(result, campaign, adset)
@@ -164,7 +164,7 @@ def _of_campaign(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
 
 
 def _stops(result: RunResult, campaign: SyncReport, name: str) -> Iterator[Finding]:
-    """Yield why a campaign was not changed, or not to its end."""
+    """Yield why a campaign was not changed, or not completely."""
     for error in campaign.campaign_errors:
         said = campaign_error(error)
         if not result.dry_run and campaign.with_result(Result.UPDATED, *UNCERTAIN):
@@ -205,7 +205,7 @@ def _of_recovery(result: RunResult, campaign: SyncReport, recovery: Recovery) ->
     item = Item(line(campaign.campaign_name), "ad set", OLD_RESTORE_FAILED, (adset_link(campaign, recovery),))
     if recovery.state is ChangeState.ROLLBACK_FAILED:
         return Finding(RESTORE_FAILED, item)
-    text = _left_by(result, recovery.drift) or recovery_text(recovery.state, recovery.issues)
+    text = _superseded_by(result, recovery.drift) or recovery_text(recovery.state, recovery.issues)
     kind = RECOVERED if not recovery.state.is_open else OPEN if result.dry_run else STILL_OPEN
     return Finding(kind, Item(item.campaign, item.noun, text, item.links))
 
@@ -218,7 +218,7 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
     if adset.result in _ABOUT_ADS and ads:
         named = frozenset[str]().union(*(pause.ads for pause in campaign.unexplained))
         for issue in ads.values():
-            if issue.said.kind is AD_OFF and issue.id in named:  # which says since when, too
+            if issue.said.kind is AD_OFF and issue.id in named:  # reported with the pause, which also says since when
                 continue
             yield Finding(
                 issue.said.kind,
@@ -231,7 +231,7 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
     if adset.result is Result.ROLLBACK_FAILED:
         text, detail = _not_restored(adset)
     if adset.result is Result.SUPERSEDED:
-        text = _left_by(result, adset.drift) or text
+        text = _superseded_by(result, adset.drift) or text
     if ads:
         is_over = adset.result is Result.REVERTED
         issues = "; ".join(
@@ -244,7 +244,7 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
     yield Finding(kind, Item(name, "ad set", text, (link,), detail=detail, ads=tuple(of)))
 
 
-def _left_by(result: RunResult, drift: Drift | None) -> str:
+def _superseded_by(result: RunResult, drift: Drift | None) -> str:
     """Return who set the states that superseded a change; empty if unknown."""
     return LEFT_BY.format(line(drift.by), day_and_time(drift.at, result)) if drift and drift.by and drift.at else ""
 
@@ -258,7 +258,7 @@ def _not_restored(adset: AdSetResult) -> tuple[str, str]:
 
 
 def is_empty(result: RunResult, campaign: SyncReport) -> bool:
-    """Return whether a campaign should follow demand and has no ad set that could, now or later."""
+    """Return whether a campaign should follow demand, but has no ad set that can, now or later."""
     return (
         follows_demand(result, campaign)
         and not (campaign.switched_off or campaign.campaign_errors or campaign.refused)
@@ -267,20 +267,20 @@ def is_empty(result: RunResult, campaign: SyncReport) -> bool:
 
 
 def is_all_opted_out(result: RunResult, campaign: SyncReport) -> bool:
-    """Return whether a campaign should follow demand, and every ad set that could is opted out."""
+    """Return whether a campaign should follow demand, but every ad set that can is opted out."""
     return follows_demand(result, campaign) and campaign.adsets_opted_out > 0 and not campaign.adsets_processed
 
 
 def stopped_by_switch(result: RunResult, campaign: SyncReport) -> tuple[AdSetResult, ...]:
-    """Return the ad sets that a sync did not begin because a person had switched it off by then."""
+    """Return the ad sets that a sync did not start because a person had switched CLOSRADS or the campaign off."""
     if result.action is not Action.SYNC or not campaign.switched_off:
         return ()
     deferred = campaign.with_result(Result.DEFERRED)
     return tuple(adset for adset in deferred if any(issue.startswith(NOT_BEGUN) for issue in adset.issues))
 
 
-def numbers(result: RunResult, campaign: SyncReport) -> dict[Result, int]:
-    """Return how many ad sets of a campaign are told to have ended so; what a switch has stopped has not started."""
+def reported_counts(result: RunResult, campaign: SyncReport) -> dict[Result, int]:
+    """Return the number of ad sets by reported result: those that a switch stopped count as not started."""
     found = {each: campaign.count(each) for each in Result}
     stopped = len(stopped_by_switch(result, campaign))
     found[Result.DEFERRED] -= stopped
@@ -294,7 +294,7 @@ def follows_demand(result: RunResult, campaign: SyncReport) -> bool:
 
 
 def _grouped(items: Sequence[Item]) -> tuple[Item, ...]:
-    """Merge items with the same text: those of one campaign, and those about campaigns."""
+    """Merge items with the same text: those about things in one campaign, and those about campaigns themselves."""
     groups: dict[tuple[str, str, str, str], list[Item]] = {}
     for item in items:
         of = "" if item.noun == "campaign" else item.campaign

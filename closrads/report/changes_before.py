@@ -1,4 +1,4 @@
-"""PURE: the part of a daily report on changes by earlier runs since the last one."""
+"""PURE: the box of a daily report on what runs have changed since the last one."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The content of a report, as values for the templates."""
+"""The content of a report, as values that the templates lay out."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Item:
     count: int = 1
     """Number of things, including those that truncation has removed from `links`."""
     detail: str = ""
-    """The end of the text, with its punctuation, that the first sentence of the mail leaves out."""
+    """The end of the text, with its leading punctuation; the first sentence of the mail omits it."""
     ads: tuple[Link, ...] = ()
     """The ads to look at, for an ad set that needs a person."""
 
@@ -130,4 +130,4 @@ class Content:
     more_quiet: int = 0
     more_raw: int = 0
     names_all: bool = True
-    """Whether the appendix names everything that boxes leave out."""
+    """Whether the appendix names everything that is not listed in the boxes."""

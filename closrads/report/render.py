@@ -1,7 +1,7 @@
 """PURE: `RunResult` → subject, HTML and text: first the actions needed, then the campaigns, then details.
 
-`sections` and `boxes` build the content with the texts of `wording`, `truncate` limits its size, `templates/` lay it
-out.
+`sections`, `boxes` and `subject` build the content with the texts of `wording`. `truncate` limits its size, and
+`templates/` lay it out.
 """
 
 from binascii import b2a_base64, b2a_qp

@@ -28,7 +28,7 @@ from closrads.report.boxes import (
     follows_demand,
     is_empty,
     line,
-    numbers,
+    reported_counts,
     signs,
 )
 from closrads.report.content import Box, Content, Demand, Fact, Row, Section
@@ -104,7 +104,7 @@ def content_of(result: RunResult, timezone: ZoneInfo, schedule: str = "", stage:
 
 
 def _lifted(result: RunResult) -> str:
-    """Return what the run may do without the limits that were lifted, unless unreadable demand forbids it."""
+    """Return what the run may do because limits were lifted, except what unreadable demand forbids."""
     lifted = result.force
     unread = [campaign.campaign_name for campaign in result.campaigns if campaign.unreadable_states]
     but = ""
@@ -159,9 +159,9 @@ def _tone(result: RunResult, boxes: Sequence[Box]) -> str:
 
 
 def _rows(result: RunResult) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """Return a line per campaign; of many, and after a recheck, those without problems share one.
+    """Return the lines of the campaigns, and those of the campaigns that share one.
 
-    The second value has the lines of those that do.
+    If there are many campaigns, and after a recheck, those without problems share a line.
     """
     rows = [_row(result, campaign) for campaign in result.campaigns if campaign.slug]
     fine = [row for row in rows if row.tone == "green"]
@@ -219,11 +219,11 @@ def _row_parts(result: RunResult, campaign: SyncReport) -> Iterator[str]:
 
 
 def _problems(result: RunResult, campaign: SyncReport) -> dict[str, int]:
-    """Return the numbers of ad sets that are not as wanted, or are not listed, by label."""
+    """Return the numbers of ad sets that are not as wanted, by label; unlisted ad sets include updated ones."""
     counted = COUNTED_OF[result.action]
     quiet = {Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT} | ({Result.UPDATED} if campaign.adsets else set())
     words = Counter[str]()
-    for each, count in numbers(result, campaign).items():
+    for each, count in reported_counts(result, campaign).items():
         if each not in quiet:
             words[would_be(result, counted[each])] += count
     return {word: words[word] for word in (would_be(result, each) for each in counted.values()) if words[word]}
@@ -289,7 +289,7 @@ def _changes(result: RunResult, campaign: SyncReport) -> Iterator[str]:
 
 
 def _sections(result: RunResult, *, is_short: bool) -> Iterator[Section]:
-    """Yield the details of each campaign; of many campaigns, those without problems only have their drift."""
+    """Yield the details of each campaign; if there are many, those without problems show only their drift."""
     for campaign in result.campaigns:
         name, drifts = line(campaign.campaign_name), tuple(_drifts(result, campaign))
         if not is_short and campaign_is_fine(result, campaign):
@@ -315,7 +315,7 @@ def _drifts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
 def _facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
     if follows_demand(result, campaign) and not (campaign.switched_off and not campaign.active_states):
         yield from _state_facts(result, campaign)
-        yield from _few(campaign)
+        yield from _too_few_leads(campaign)
     if result.action is not Action.RECHECK:
         groups: dict[str, list[str]] = {}
         for adset in campaign.with_result(Result.UPDATED):
@@ -330,7 +330,7 @@ def _facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
 def _state_facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
     """Yield two separate facts: the states wanted today, and the states targeted now."""
     wanted, running = frozenset(map(line, campaign.active_states)), _running(result, campaign)
-    missing, extra = _off_by(result, campaign)
+    missing, extra = _gaps(result, campaign)
     unknown = names([line(adset.name) for adset in campaign.with_result(*UNCERTAIN)])
     if running == wanted and not (missing or extra or unknown):
         yield Fact(f"Wanted today and running now ({len(wanted)})", _codes(wanted))
@@ -350,7 +350,7 @@ def _state_facts(result: RunResult, campaign: SyncReport) -> Iterator[Fact]:
         yield Fact("Not known", f"the states of {unknown}")
 
 
-def _few(campaign: SyncReport) -> Iterator[Fact]:
+def _too_few_leads(campaign: SyncReport) -> Iterator[Fact]:
     if campaign.below_min_demand:
         yield Fact(f"{TOO_FEW_LEADS} ({len(campaign.below_min_demand)})", _codes(map(line, campaign.below_min_demand)))
 
@@ -358,7 +358,7 @@ def _few(campaign: SyncReport) -> Iterator[Fact]:
 def _running(result: RunResult, campaign: SyncReport) -> frozenset[str] | None:
     """Return the states that any running ad set targets now; None if the run did not look at them."""
     adsets = [adset for adset in campaign.adsets if adset.result not in _NOT_RUNNING | UNCERTAIN]
-    is_partial = campaign.campaign_errors or campaign.refused  # some may have been put back before
+    is_partial = campaign.campaign_errors or campaign.refused  # some may have been rolled back before that
     if is_partial and not adsets and campaign.with_result(*UNCERTAIN):
         return None
     if is_partial and not (adsets and campaign.states_before):
@@ -381,8 +381,8 @@ def _extra(result: RunResult, adset: AdSetResult) -> tuple[str, ...]:
     return tuple(map(line, (*planned, *adset.extra)))
 
 
-def _off_by(result: RunResult, campaign: SyncReport) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return the states that are wanted and not running, and vice versa, by the share of ad sets."""
+def _gaps(result: RunResult, campaign: SyncReport) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the wanted states that are not running, and the running ones that are not wanted, by share of ad sets."""
     adsets = [adset for adset in campaign.adsets if adset.result not in _NOT_RUNNING | UNCERTAIN]
     if not adsets:
         wanted, before = (frozenset(map(line, codes)) for codes in (campaign.active_states, campaign.states_before))
@@ -393,7 +393,7 @@ def _off_by(result: RunResult, campaign: SyncReport) -> tuple[dict[str, list[str
 
 
 def _by_share(codes: Iterable[str], total: int) -> dict[str, list[str]]:
-    """Return states by the share of ad sets in which they occur, as a text that is empty for all of them."""
+    """Return the states by the share of ad sets in which they occur, as a text; it is empty for all ad sets."""
     shares: dict[str, list[str]] = {}
     for code, count in sorted(Counter(codes).items()):
         shares.setdefault("" if count == total else f" (in {count} of {total} ad sets)", []).append(code)
@@ -408,7 +408,7 @@ def _demand(result: RunResult, campaign: SyncReport) -> Demand | None:
     """Return the demand for a map; None if there is little to show."""
     if not follows_demand(result, campaign) or not campaign.active_states or _running(result, campaign) is None:
         return None
-    missing, extra = (frozenset(chain.from_iterable(where.values())) for where in _off_by(result, campaign))
+    missing, extra = (frozenset(chain.from_iterable(where.values())) for where in _gaps(result, campaign))
     if len(missing | extra) < MIN_STATES_FOR_MAP:
         return None
     return Demand(frozenset(map(line, campaign.active_states)) - missing, missing, extra, has_map=True)

@@ -10,7 +10,7 @@ from closrads.domain.request import Action
 from closrads.domain.results import RunResult
 from closrads.domain.sync_report import SyncReport
 from closrads.redaction import one_line
-from closrads.report.boxes import QUIET, is_all_opted_out, is_empty, numbers, stopped_by_switch
+from closrads.report.boxes import QUIET, is_all_opted_out, is_empty, reported_counts, stopped_by_switch
 from closrads.report.content import Box, Item
 from closrads.report.wording.adsets import RESTORE_FAILED
 from closrads.report.wording.kinds import Who
@@ -96,7 +96,7 @@ def needs_you(boxes: Iterable[Box]) -> str:
     nouns = {item.noun for item in items}
     campaigns = [name for item in items for name in item.campaign.split(", ")]
     if len(nouns) > 1 or (nouns == {"campaign"} and len(set(campaigns)) < len(campaigns)):
-        nouns = {"thing"}  # even if all are of one campaign
+        nouns = {"thing"}  # also for several items about one campaign
     noun = "".join(nouns)
     return f"{several(count, noun)} need{'s' if count == 1 else ''} you" if count else ""
 
@@ -106,12 +106,12 @@ def _is_yours(box: Box) -> bool:
 
 
 def _counts(result: RunResult, boxes: Sequence[Box]) -> dict[str, int]:
-    """Return the counts of the whole run by label, without what is fine and what is counted as needing the reader."""
+    """Return the counts of the whole run by label, without ad sets that are fine or already counted as needing you."""
     counted = COUNTED_OF[result.action]
     elsewhere = _COUNTED_AS_NEEDS if needs_you(boxes) else frozenset[Result]()
     found: Counter[str] = Counter()
     for campaign in result.campaigns:
-        for each, count in numbers(result, campaign).items():
+        for each, count in reported_counts(result, campaign).items():
             if each not in _NOT_COUNTED | elsewhere:
                 found[counted[each]] += count
     return {would_be(result, word): found[word] for word in counted.values() if found[word]}
@@ -123,7 +123,7 @@ _COUNTED_AS_NEEDS = frozenset(
         Result.NOT_ACTIVE, Result.NEEDS_ATTENTION,
     }
 )  # fmt: skip
-"""Results that the subject counts only as needing the reader, if a box does."""
+"""Results that are not counted again if the subject says that something needs the reader."""
 
 
 def _asides(result: RunResult) -> Iterator[str]:
@@ -177,7 +177,7 @@ def _about(item: Item) -> str:
 
 
 def _first_of(box: Box, boxes: Sequence[Box]) -> str:
-    """Return the text of a box's first item; if there are more in all boxes, without details, but with their number."""
+    """Return the text of a box's first item; if there are others in these boxes, it is brief and gives their number."""
     first = box.items[0]
     rest = sum(item.count for each in boxes for item in each.items) - (1 if first.links else first.count)
     brief = replace(first, text=first.text.partition(": ")[0])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closrads.report.wording.kinds import Kind, Said
+from closrads.report.wording.kinds import Kind, Statement
 from tests.report.mails import mails
 from tests.report.reading import first_screen, grade
 from tests.report.scenarios import scenario_mails
@@ -22,8 +22,8 @@ NO_SENTENCES = {"long names", "hostile names"}
 def texts() -> Iterator[str]:
     """Yield every sentence of `wording` about things that need somebody, or that do not."""
 
-    def found_in(value: Any) -> Iterator[Kind | Said]:
-        if isinstance(value, Said):
+    def found_in(value: Any) -> Iterator[Kind | Statement]:
+        if isinstance(value, Statement):
             yield from (value, value.kind)
         elif isinstance(value, Kind):
             yield value
@@ -32,7 +32,7 @@ def texts() -> Iterator[str]:
                 yield from found_in(each)
 
     for found in dict.fromkeys(each for value in wording_values() for each in found_in(value)):
-        if isinstance(found, Said):
+        if isinstance(found, Statement):
             yield f"It {found.text}."
         else:
             for text in (*found.steps, found.note):

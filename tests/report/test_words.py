@@ -17,8 +17,8 @@ from closrads.domain.results import RunResult
 from closrads.report.render import build_report
 from closrads.report.wording.appendix import APPENDIX
 from closrads.report.wording.campaigns import _CAMPAIGN_ERRORS
-from closrads.report.wording.jargon import plain
-from closrads.report.wording.kinds import Kind, Said
+from closrads.report.wording.jargon import without_jargon
+from closrads.report.wording.kinds import Kind, Statement
 from tests.report.mails import NEW_YORK, RESULTS, STATES, campaign, run
 from tests.report.texts import wording_values
 
@@ -133,7 +133,7 @@ def test_every_remedy_of_metas_errors_is_known() -> None:
 )
 def test_what_passes_as_plain(text: str, shown: bool) -> None:  # noqa: FBT001 - a parameter
     """A raw text is shown as it is only if nothing in it is an engineer's."""
-    assert plain(text) == (text if shown else "")
+    assert without_jargon(text) == (text if shown else "")
 
 
 def test_no_text_points_to_what_no_mail_program_shows() -> None:
@@ -145,14 +145,14 @@ def test_no_text_points_to_what_no_mail_program_shows() -> None:
 
 def test_names_of_states_are_no_jargon() -> None:
     """They are listed on every day."""
-    assert all(plain(code) for code in STATES)
+    assert all(without_jargon(code) for code in STATES)
 
 
 def kinds_in(value: object) -> Iterator[Kind]:
     """Yield every kind in a value of `wording`."""
     if isinstance(value, Kind):
         yield value
-    elif isinstance(value, Said):
+    elif isinstance(value, Statement):
         yield value.kind
     elif isinstance(value, Mapping):
         yield from chain.from_iterable(map(kinds_in, value.values()))

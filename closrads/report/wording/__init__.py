@@ -1,4 +1,4 @@
-"""Every text that the mail's reader sees outside the appendix, and the translation of raw texts into plain ones.
+"""Every text of the mail outside its appendix, and the translation of raw texts into plain ones.
 
-The reader is a client who knows Ads Manager, and nothing of AWS or of Meta's API. What is raw stands in the appendix.
+The reader is a client who knows Ads Manager, but neither AWS nor Meta's API. Raw texts are in the appendix only.
 """

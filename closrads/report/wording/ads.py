@@ -1,10 +1,10 @@
-"""Boxes about an ad."""
+"""Texts of the boxes about ads."""
 
 import re
 from dataclasses import dataclass
 
-from closrads.report.wording.jargon import plain
-from closrads.report.wording.kinds import Kind, Said, Who
+from closrads.report.wording.jargon import without_jargon
+from closrads.report.wording.kinds import Kind, Statement, Who
 
 LOST_FORM = Kind(
     "orange",
@@ -65,15 +65,18 @@ UNPAID = Kind(
     ("In Ads Manager, open Billing & payments.", "Complete what Meta asks for there; the ads then run by themselves."),
 )
 _AD_REASONS = (
-    (re.compile(r"^PENDING_BILLING_INFO$"), Said(UNPAID, "does not run, because Meta waits for billing details")),
-    (re.compile(r"3390001|lead form", re.IGNORECASE), Said(LOST_FORM, "has lost its lead form")),
-    (re.compile(r"^DISAPPROVED\b|disapproved", re.IGNORECASE), Said(REJECTED, "was rejected by Meta")),
-    (re.compile(r"nobody can tell by whom"), Said(AD_OFF, "was switched off, and Meta does not say by whom")),
-    (re.compile(r"ran before, is PAUSED"), Said(AD_OFF, "was on before, and is off now")),
-    (re.compile(r"Meta has paused it|is PAUSED now"), Said(AD_PROBLEM, "was switched off by Meta")),
-    (re.compile(r"could not be re-published"), Said(AD_PROBLEM, "could not be published again")),
-    (re.compile(r"is not re-published yet"), Said(AD_PROBLEM, "has not been published again yet")),
-    (re.compile(r"a status that is not known|cannot be read|not be read"), Said(AD_UNKNOWN, "could not be checked")),
+    (re.compile(r"^PENDING_BILLING_INFO$"), Statement(UNPAID, "does not run, because Meta waits for billing details")),
+    (re.compile(r"3390001|lead form", re.IGNORECASE), Statement(LOST_FORM, "has lost its lead form")),
+    (re.compile(r"^DISAPPROVED\b|disapproved", re.IGNORECASE), Statement(REJECTED, "was rejected by Meta")),
+    (re.compile(r"nobody can tell by whom"), Statement(AD_OFF, "was switched off, and Meta does not say by whom")),
+    (re.compile(r"ran before, is PAUSED"), Statement(AD_OFF, "was on before, and is off now")),
+    (re.compile(r"Meta has paused it|is PAUSED now"), Statement(AD_PROBLEM, "was switched off by Meta")),
+    (re.compile(r"could not be re-published"), Statement(AD_PROBLEM, "could not be published again")),
+    (re.compile(r"is not re-published yet"), Statement(AD_PROBLEM, "has not been published again yet")),
+    (
+        re.compile(r"a status that is not known|cannot be read|not be read"),
+        Statement(AD_UNKNOWN, "could not be checked"),
+    ),
 )
 _AD_ISSUE = re.compile(r"Ad “(.*?)” \((\w*)\): (.*)", re.DOTALL)
 
@@ -84,16 +87,16 @@ class AdIssue:
 
     name: str
     id: str
-    said: Said
+    said: Statement
 
 
 def ad_issue(issue: str) -> AdIssue | None:
-    """Return what a raw issue says of an ad; None if it is about the ad set."""
+    """Return the statement about an ad that a raw issue contains; None if it is about the ad set."""
     if not (found := _AD_ISSUE.fullmatch(issue)):
         return None
     name, ad_id, reason = found.groups()
     for pattern, said in _AD_REASONS:
         if pattern.search(reason):
             return AdIssue(name, ad_id, said)
-    quoted = plain(re.sub(r"^[A-Z_]+: ", "", re.sub(r" ?\(#\d+\)", "", reason)))
-    return AdIssue(name, ad_id, Said(AD_PROBLEM, f"has a problem: {quoted}" if quoted else "has a problem"))
+    quoted = without_jargon(re.sub(r"^[A-Z_]+: ", "", re.sub(r" ?\(#\d+\)", "", reason)))
+    return AdIssue(name, ad_id, Statement(AD_PROBLEM, f"has a problem: {quoted}" if quoted else "has a problem"))

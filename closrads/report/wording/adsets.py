@@ -1,4 +1,4 @@
-"""Boxes about an ad set."""
+"""Texts of the boxes about ad sets."""
 
 import re
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from dataclasses import replace
 from closrads.domain.adset_results import Result
 from closrads.domain.request import Action
 from closrads.report.wording.ads import AD_OFF, AD_PROBLEM
-from closrads.report.wording.jargon import plain
-from closrads.report.wording.kinds import FORWARD, OPERATOR, RUNS_AS_BEFORE, TRIED_AGAIN, Kind, Said, Who
+from closrads.report.wording.jargon import without_jargon
+from closrads.report.wording.kinds import FORWARD, OPERATOR, RUNS_AS_BEFORE, TRIED_AGAIN, Kind, Statement, Who
 
 RESTORE_FAILED = Kind(
     "red",
@@ -118,25 +118,25 @@ BEYOND_STATES = Kind(
 BEYOND_STATES_TEXT = "may be shown to people outside its states"
 NOT_LOOKED_AT = Kind("grey", "Not looked at again", Who.NOBODY, (), "The ads were healthy after the update.")
 _RESULT_KINDS = {
-    Result.ROLLBACK_FAILED: Said(RESTORE_FAILED, "is not proven to be as it was"),
-    Result.UNVERIFIED: Said(NOT_CONFIRMED, "was changed, and its ads could not be checked afterwards"),
-    Result.SUPERSEDED: Said(NOT_CONFIRMED, "was changed by somebody else during the run, and was left like that"),
-    Result.FAILED: Said(NOT_UPDATED, "could not be updated"),
-    Result.REVERTED: Said(PUT_BACK, "could not keep its new states"),
-    Result.NEEDS_ATTENTION: Said(NEEDS_LOOK, "cannot be given today's states"),
-    Result.SKIPPED_PREFLIGHT: Said(AD_PROBLEM, "has an ad with a problem"),
-    Result.NOT_ACTIVE: Said(ADSET_PROBLEM, "does not run, because Meta reports a problem with it"),
-    Result.ENDED: Said(ENDED, "has ended"),
-    Result.OPTED_OUT: Said(OPTED_OUT, "is not changed, because its name is on the list of ad sets to leave alone"),
-    Result.DEFERRED: Said(LEFT_FOR_NEXT, "was not reached"),
-    Result.HELD: Said(NOT_STARTED, "was not started, because its campaign was stopped before its turn"),
-    Result.UPDATED: Said(NEEDS_LOOK, "has its states, but something is to be looked at"),
-    Result.UNCHANGED: Said(NEEDS_LOOK, "has its states, but something is to be looked at"),
+    Result.ROLLBACK_FAILED: Statement(RESTORE_FAILED, "is not proven to be as it was"),
+    Result.UNVERIFIED: Statement(NOT_CONFIRMED, "was changed, and its ads could not be checked afterwards"),
+    Result.SUPERSEDED: Statement(NOT_CONFIRMED, "was changed by somebody else during the run, and was left like that"),
+    Result.FAILED: Statement(NOT_UPDATED, "could not be updated"),
+    Result.REVERTED: Statement(PUT_BACK, "could not keep its new states"),
+    Result.NEEDS_ATTENTION: Statement(NEEDS_LOOK, "cannot be given today's states"),
+    Result.SKIPPED_PREFLIGHT: Statement(AD_PROBLEM, "has an ad with a problem"),
+    Result.NOT_ACTIVE: Statement(ADSET_PROBLEM, "does not run, because Meta reports a problem with it"),
+    Result.ENDED: Statement(ENDED, "has ended"),
+    Result.OPTED_OUT: Statement(OPTED_OUT, "is not changed, because its name is on the list of ad sets to leave alone"),
+    Result.DEFERRED: Statement(LEFT_FOR_NEXT, "was not reached"),
+    Result.HELD: Statement(NOT_STARTED, "was not started, because its campaign was stopped before its turn"),
+    Result.UPDATED: Statement(NEEDS_LOOK, "has its states, but something is to be looked at"),
+    Result.UNCHANGED: Statement(NEEDS_LOOK, "has its states, but something is to be looked at"),
 }
-_BY_ACTION: Mapping[Action, Mapping[Result, Said]] = {
+_BY_ACTION: Mapping[Action, Mapping[Result, Statement]] = {
     Action.SYNC: {},
     Action.RECHECK: {
-        Result.REVERTED: Said(
+        Result.REVERTED: Statement(
             replace(
                 PUT_BACK,
                 title="Broke after the update, put back as before",
@@ -144,14 +144,14 @@ _BY_ACTION: Mapping[Action, Mapping[Result, Said]] = {
             ),
             "broke after it was updated",
         ),
-        Result.UNVERIFIED: Said(NOT_CONFIRMED, "was changed before, and whether its ads still run is not known"),
-        Result.DEFERRED: Said(NOT_LOOKED_AT, "could not be looked at again"),
-        Result.HELD: Said(NOT_LOOKED_AT, "could not be looked at again"),
-        Result.UPDATED: Said(AD_OFF, "has an ad that no longer runs"),
-        Result.UNCHANGED: Said(AD_OFF, "has an ad that no longer runs"),
+        Result.UNVERIFIED: Statement(NOT_CONFIRMED, "was changed before, and whether its ads still run is not known"),
+        Result.DEFERRED: Statement(NOT_LOOKED_AT, "could not be looked at again"),
+        Result.HELD: Statement(NOT_LOOKED_AT, "could not be looked at again"),
+        Result.UPDATED: Statement(AD_OFF, "has an ad that no longer runs"),
+        Result.UNCHANGED: Statement(AD_OFF, "has an ad that no longer runs"),
     },
     Action.UNDO: {
-        Result.REVERTED: Said(
+        Result.REVERTED: Statement(
             replace(
                 PUT_BACK,
                 title="Not undone",
@@ -159,54 +159,57 @@ _BY_ACTION: Mapping[Action, Mapping[Result, Said]] = {
             ),
             "could not be undone",
         ),
-        Result.NEEDS_ATTENTION: Said(
+        Result.NEEDS_ATTENTION: Statement(
             Kind("orange", "Not undone", Who.NOBODY, (), "Nothing was changed there."), "stays as it is now"
         ),
-        Result.DEFERRED: Said(
+        Result.DEFERRED: Statement(
             Kind("grey", "Not undone yet", Who.OPERATOR, (f"Ask {OPERATOR} to start the undo again.",)),
             "was not reached",
         ),
-        Result.HELD: Said(
+        Result.HELD: Statement(
             Kind("grey", "Not undone yet", Who.OPERATOR, (f"Ask {OPERATOR} to start the undo again.",)),
             "was not started",
         ),
     },
 }
 _ADSET_ISSUES = (
-    (re.compile(r"Meta says IN_PROCESS"), Said(IN_PROCESS, "is still being processed by Meta")),
-    (re.compile(r"was put back on \d+ runs"), Said(PUT_BACK_OFTEN, "was put back on several runs in a row")),
-    (re.compile(r"^An earlier change of it is still open"), Said(NOT_STARTED, "waits for an earlier change of it")),
-    (re.compile(r"Unexpected|ledger", re.IGNORECASE), Said(NOT_UPDATED_OPERATOR, "could not be updated")),
+    (re.compile(r"Meta says IN_PROCESS"), Statement(IN_PROCESS, "is still being processed by Meta")),
+    (re.compile(r"was put back on \d+ runs"), Statement(PUT_BACK_OFTEN, "was put back on several runs in a row")),
+    (
+        re.compile(r"^An earlier change of it is still open"),
+        Statement(NOT_STARTED, "waits for an earlier change of it"),
+    ),
+    (re.compile(r"Unexpected|ledger", re.IGNORECASE), Statement(NOT_UPDATED_OPERATOR, "could not be updated")),
     (
         re.compile(r"table of regions|meta/access_token|newer CLOSRADS"),
-        Said(NOT_UPDATED_OPERATOR, "could not be updated"),
+        Statement(NOT_UPDATED_OPERATOR, "could not be updated"),
     ),
     (
         re.compile(r"Ask Meta for full access|access tier"),
-        Said(OPERATOR_ADSET, "has more ads than Meta allows at once"),
+        Statement(OPERATOR_ADSET, "has more ads than Meta allows at once"),
     ),
 )
-_TELLS_ALL = frozenset(
+_SELF_EXPLANATORY = frozenset(
     {
         Result.REVERTED, Result.ROLLBACK_FAILED, Result.SUPERSEDED, Result.DEFERRED, Result.ENDED, Result.OPTED_OUT,
     }
 )  # fmt: skip
-"""Results of which the reason adds nothing for the reader."""
+"""Results whose reason adds nothing for the reader."""
 
 
-def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Said:
-    """Return what the reader is told of an ad set with this result and these raw issues, none of them about an ad."""
+def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Statement:
+    """Return the statement about an ad set with this result and these raw issues, none of which is about an ad."""
     said = _BY_ACTION[action].get(result) or _RESULT_KINDS[result]
-    if result in _TELLS_ALL:
+    if result in _SELF_EXPLANATORY:
         return said
     for pattern, known in _ADSET_ISSUES:
         if any(map(pattern.search, issues)) and result not in {Result.UNVERIFIED, Result.UPDATED, Result.UNCHANGED}:
             return known
-    told = [text for issue in issues if (text := plain(issue))]
-    if result is Result.NEEDS_ATTENTION and told:
-        return Said(
+    readable = [text for issue in issues if (text := without_jargon(issue))]
+    if result is Result.NEEDS_ATTENTION and readable:
+        return Statement(
             said.kind if action is Action.UNDO else NEEDS_CHANGE,
             said.text,
-            f": {'; '.join(re.sub('^It', 'it', each) for each in told)}",
+            f": {'; '.join(re.sub('^It', 'it', each) for each in readable)}",
         )
     return said

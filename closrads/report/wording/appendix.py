@@ -1,12 +1,12 @@
-"""The appendix, for whoever runs CLOSRADS: nothing in it is translated."""
+"""Texts of the appendix, which is for whoever runs CLOSRADS and quotes raw texts as they are."""
 
 from closrads.domain.request import PUSH
 from closrads.report.wording.phrases import several
 
 APPENDIX = "Details for whoever runs CLOSRADS"
-"""Title of the appendix, below which nothing is translated."""
+"""Title of the appendix."""
 REASONS = {PUSH: "The second look was asked for by a notice from Meta"}
-"""Why a run began."""
+"""Why a run was started, by the reason in its event."""
 TOKEN_NOTICE_DAYS = 14
 """Days before the end of a token from which the report names it, as the alarm TokenEnds does."""
 API_NOTICE_DAYS = 120
@@ -14,7 +14,7 @@ API_NOTICE_DAYS = 120
 
 
 def token_notice(days_left: int | None) -> str:
-    """Return what whoever runs CLOSRADS has to do about a token that ends; empty while there is time."""
+    """Return what to do about a token that ends soon; empty if none does."""
     if days_left is None or days_left >= TOKEN_NOTICE_DAYS:
         return ""
     when = f"in {several(days_left, 'day')}" if days_left > 0 else "today, or has ended"
@@ -25,7 +25,7 @@ def token_notice(days_left: int | None) -> str:
 
 
 def api_notice(days_left: int | None) -> str:
-    """Return what whoever runs CLOSRADS has to do about the version of Meta's API; empty while there is time."""
+    """Return what to do about a version of Meta's API that ends soon; empty if it does not."""
     if days_left is None or days_left >= API_NOTICE_DAYS:
         return ""
     when = f"ends in about {several(days_left, 'day')}" if days_left > 0 else "has come to its end"

@@ -1,9 +1,9 @@
-"""Boxes about a campaign: why it was not updated, and that it has nothing to update."""
+"""Texts of the boxes about campaigns: why one was not updated, or has nothing to update."""
 
 import re
 from dataclasses import replace
 
-from closrads.report.wording.kinds import FORWARD, OPERATOR, RUNS_AS_BEFORE, TRIED_AGAIN, Kind, Said, Who
+from closrads.report.wording.kinds import FORWARD, OPERATOR, RUNS_AS_BEFORE, TRIED_AGAIN, Kind, Statement, Who
 
 
 def _operator(title: str, *steps: str, tone: str = "red") -> Kind:
@@ -22,9 +22,9 @@ NOT_BEGUN_AS_BEFORE = "What had not begun runs in the states from before."
 NO_RUN = "The daily run could not be done"
 NO_SYNC_BY_HAND = "A sync started by hand could not be done"
 NO_UNDO = "An undo could not be done"
-"""Beginnings of the error of a run that did not come as far as to its report."""
+"""Beginnings of the error of a run that failed before it had a report."""
 _CAMPAIGN_ERRORS = tuple(
-    (re.compile(pattern, re.IGNORECASE), Said(kind, text))
+    (re.compile(pattern, re.IGNORECASE), Statement(kind, text))
     for pattern, kind, text in (
         *(
             (
@@ -189,16 +189,16 @@ _CAMPAIGN_ERRORS = tuple(
         ),
     )
 )
-_OTHER_ERROR = Said(_operator("Could not be updated"), "was not updated")
+_OTHER_ERROR = Statement(_operator("Could not be updated"), "was not updated")
 
 
-def campaign_error(error: str) -> Said:
-    """Return what the reader is told of a raw error that concerns a whole campaign."""
+def campaign_error(error: str) -> Statement:
+    """Return the statement for a raw error that concerns a whole campaign."""
     return next((said for pattern, said in _CAMPAIGN_ERRORS if pattern.search(error)), _OTHER_ERROR)
 
 
-def midway(said: Said) -> Said:
-    """Return the same of a campaign of which something may have been changed before the error."""
+def midway(said: Statement) -> Statement:
+    """Return the statement for a campaign that may have been changed in part before the error."""
     note = said.kind.note.replace(RUNS_AS_BEFORE, NOT_BEGUN_AS_BEFORE)
     return replace(said, kind=replace(said.kind, note=note), text=re.sub("^was not updated", "was stopped", said.text))
 

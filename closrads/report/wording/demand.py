@@ -1,4 +1,4 @@
-"""What is said of the states of the demand: unknown, unreadable, too few leads, waiting."""
+"""Texts about the states in the demand: unknown, unreadable, with too few leads, waiting."""
 
 from collections.abc import Sequence
 
@@ -42,9 +42,9 @@ TOO_FEW_LEADS = "Too few leads to count as wanted"
 
 
 def waits(names: Sequence[str], waiting: WaitingState, result: RunResult) -> str:
-    """Return what is done with states that wait for the same reason as `waiting`, as a predicate of their campaign.
+    """Return what is done with states that wait like `waiting`, as a predicate about their campaign.
 
-    A dry run counts its day as if it were live, so it adds on which condition the date holds.
+    A dry run counts its day as if it were live, so its text adds the condition under which the date is right.
     """
     is_one = len(names) == 1
     who = names[0] if is_one else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -56,13 +56,13 @@ def waits(names: Sequence[str], waiting: WaitingState, result: RunResult) -> str
 
 
 def unreadable_states(entries: Sequence[str]) -> str:
-    """Return what is said of a campaign with entries of its demand that are no state's name."""
+    """Return the text about a campaign whose demand has entries that are no state's name."""
     what = "a name from CLOSRTECH that is no state" if len(entries) == 1 else "names from CLOSRTECH that are no states"
     return f"has {what}: {_quoted(entries)}"
 
 
 def unknown_states(codes: Sequence[str]) -> str:
-    """Return what is said of a campaign with demand in states that Meta has no region for."""
+    """Return the text about a campaign with demand in states that Meta has no region for."""
     what = "a state" if len(codes) == 1 else "states"
     return f"has {what} from CLOSRTECH that Meta does not know: {_quoted(codes)}"
 

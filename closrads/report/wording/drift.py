@@ -1,4 +1,4 @@
-"""What is said of states that somebody else has set."""
+"""Texts about states that somebody else has set."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,16 +8,16 @@ from closrads.domain.results import RunResult
 from closrads.report.wording.phrases import day_and_time, day_of
 
 DRIFT = "Changed by somebody else"
-"""Label of who set other states since the last update, and which."""
+"""Label of the fact that says who set other states since the last update, and which."""
 LEFT_BY = "was changed by {} on {}, and was left like that"
-"""What is said of an ad set that somebody else changed at a known time before its own change was done."""
+"""Text for an ad set that somebody else changed, at a known time, before its own change was complete."""
 _SOMEBODY = "Somebody"
 _DRIFT_ENDS: Mapping[Result | None, tuple[str, str]] = {
     Result.UPDATED: ("; it has today's states again", "; they have today's states again"),
     Result.REVERTED: ("; it was left like that", "; they were left like that"),
     Result.FAILED: ("; it was left like that", "; they were left like that"),
 }
-"""What became of the states that somebody else had set, of one ad set and of several."""
+"""What became of the states that somebody else had set, in the singular and in the plural."""
 
 
 def drift(result: RunResult, of: str, count: int, drifts: Sequence[Drift], ended: Result | None) -> str:
@@ -30,9 +30,9 @@ def drift(result: RunResult, of: str, count: int, drifts: Sequence[Drift], ended
     count
         Their number.
     drifts
-        What was done to each, by the same person or by nobody knows whom.
+        The drift of each, all with the same actor or with an unknown one.
     ended
-        The result of all of them; None of changes that an earlier run had begun.
+        The result of all of them; None for changes that an earlier run had started.
     """
     who = drifts[0].by or _SOMEBODY
     where = f"{of}" if count == 1 else f"{count} ad sets ({of})"

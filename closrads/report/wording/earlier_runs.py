@@ -1,4 +1,4 @@
-"""What is said of earlier runs: what they left open, and what they changed."""
+"""Texts about earlier runs: what they left open, and what they changed."""
 
 import re
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ CHANGED_BEFORE = Kind("grey", "Changed since the last daily report", Who.NOBODY)
 
 
 def recovery_text(state: ChangeState, issues: Sequence[str]) -> str:
-    """Return what has become of a change that an earlier run left open."""
+    """Return the text about what became of a change that an earlier run left open."""
     if any(map(_NEVER_TOOK_EFFECT.search, issues)):
         return "had not been changed, and has an ad with a problem that came from something else"
     return with_one_off(_RECOVERY_TEXTS.get(state, "could neither be finished nor undone yet"), issues)
 
 
 def with_one_off(text: str, issues: Sequence[str]) -> str:
-    """Return a text that calls ads healthy, but none that is off for a reason that nobody knows."""
+    """Return the text, changed from “its ads” to “its other ads are healthy” if one is off for an unknown reason."""
     is_off = any(map(_ONE_OFF.search, issues))
     return re.sub("(the|its) ads are healthy", _others, text) if is_off else text
 

@@ -1,4 +1,4 @@
-"""The end of the mail: the next run, and why the mail comes."""
+"""Texts at the end of the mail: the next run, and why the reader gets the mail."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -12,11 +12,11 @@ from closrads.report.wording.phrases import clock_time, day_of
 WHY_MAIL = f"You get this mail because CLOSRADS sets the states of your ads. To stop these mails, ask {OPERATOR}."
 NO_NEXT_RUN = "No next run: the daily schedule is off."
 CLOCKS_DIFFER = timedelta(minutes=1)
-"""Time after the end of a run within which a scheduled one counts as begun: it may be the one that has just ended."""
+"""Time after the end of a run within which a scheduled start may be its own, and so does not count as the next."""
 
 
 def next_run(result: RunResult, schedule: str, timezone: ZoneInfo) -> str:
-    """Return when the next daily run begins; empty if its schedule is not known, or is none."""
+    """Return when the next daily run starts; empty if the schedule is unknown or invalid."""
     if schedule == SCHEDULE_OFF:
         return NO_NEXT_RUN
     try:

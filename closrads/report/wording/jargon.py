@@ -1,4 +1,4 @@
-"""Which raw texts a client understands as they are."""
+"""Decides which raw texts a client understands as they are."""
 
 import re
 
@@ -8,9 +8,9 @@ JARGON = re.compile(
     r"pre-?flight|invocation|lease|webhook|max_\w+|force|Unexpected \w+)\b|America/",
     re.IGNORECASE,
 )
-"""What a client does not understand. No text that passes through `plain` contains it."""
+"""What a client does not understand; nothing that `without_jargon` returns matches it."""
 
 
-def plain(text: str) -> str:
-    """Return a raw text as one for the reader; empty if it contains what only an engineer understands."""
+def without_jargon(text: str) -> str:
+    """Return a raw text unchanged if the reader can understand it; empty if it contains jargon."""
     return "" if JARGON.search(text) else text

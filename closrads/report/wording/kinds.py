@@ -1,4 +1,4 @@
-"""What the boxes of the mail are made of, and what they all say alike."""
+"""The building blocks of the boxes, and the sentences that many of them share."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,20 +23,20 @@ class Kind:
     title: str
     who: Who
     steps: tuple[str, ...] = ()
-    """What to do, at most three; without any, nobody needs to do anything."""
+    """What to do, in at most three steps; empty if nobody needs to act."""
     note: str = ""
-    """What a reader should know beside the steps."""
+    """What a reader should know besides the steps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Statement:
     """What a raw text means to the reader."""
 
     kind: Kind
     text: str
-    """What is said of the thing, as a predicate such as “has lost its lead form”."""
+    """A predicate about the thing, such as “has lost its lead form”."""
     detail: str = ""
-    """What the first sentence of the mail leaves out, with the punctuation before it."""
+    """The end of the text, with its leading punctuation; the first sentence of the mail omits it."""
 
 
 FORWARD = f"Forward this mail to {OPERATOR}: the reason is at its end."

@@ -1,4 +1,4 @@
-"""Times, counts and the forms of a sentence, for all parts of the mail."""
+"""Times, counts and grammatical forms, for all parts of the mail and for the commands."""
 
 from datetime import date, datetime
 
@@ -31,7 +31,7 @@ def date_of(day: date, result: RunResult) -> str:
 
 
 def several(count: int, noun: str) -> str:
-    """Return a count with its noun."""
+    """Return a count with its noun, in the plural if needed."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
@@ -41,12 +41,12 @@ def times(count: int) -> str:
 
 
 def of_several(text: str) -> str:
-    """Return a predicate of one thing as that of several."""
+    """Return a predicate about one thing in its plural form."""
     verb, _, rest = text.partition(" ")
     return f"{ {'was': 'were', 'has': 'have', 'is': 'are', 'contains': 'contain'}.get(verb, verb) } {rest}"
 
 
 def in_the_past(text: str) -> str:
-    """Return a predicate as one of what is over."""
+    """Return a predicate in the past tense."""
     verb, _, rest = text.partition(" ")
     return f"{ {'has': 'had', 'is': 'was'}.get(verb, verb) } {rest}"

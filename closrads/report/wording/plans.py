@@ -1,4 +1,4 @@
-"""What is said of a plan: that it is no longer the approved one, and how it is approved."""
+"""Texts about a plan: that it is no longer the approved one, and how to approve one."""
 
 from closrads.report.wording.kinds import OPERATOR, Kind, Who
 
@@ -13,7 +13,7 @@ PLAN_STALE = Kind(
     "This run has made none of these changes; an earlier one may have. The daily run needs no approval: the next one "
     "sets the states of its day.",
 )
-"""Of a plan that has become another one, so that nothing of it was begun; nothing has failed."""
+"""For an approved plan that no longer applies, so that none of it was started; nothing has failed."""
 PLAN_PAUSED = "plan was not completed"
 PLAN_STALE_TEXT = "was not updated, for the changes are no longer those that were approved"
 PLAN_STALE_SUBJECT = "plan not carried out: things have changed since it was shown"
@@ -23,9 +23,9 @@ PLAN_STALE_HEADLINE = (
 
 
 def plan_notice(plan_id: str, stage: str) -> str:
-    """Return how whoever runs CLOSRADS has the plan of a dry run carried out; empty if it cannot be approved.
+    """Return how to have the plan of a dry run carried out; empty if it cannot be approved.
 
-    The command names its stage, for the shell of whoever copies it may work on another one.
+    The command names its stage, because the shell of whoever copies it may be set up for another one.
     """
     if not plan_id:
         return ""

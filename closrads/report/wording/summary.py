@@ -1,4 +1,4 @@
-"""The subject, the first sentence, the line of a campaign, and what stands between them."""
+"""Texts of the subject, of the first sentence, of the campaigns' lines, and of what stands between them."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ COUNTED: Mapping[Result, str] = {
     Result.DEFERRED: "left for the next run",
     Result.HELD: "not started",
 }
-"""Words after a count, the most important first; what is unchanged, has ended or is opted out is not counted."""
+"""Labels after a count, the most important first; unchanged, ended and opted-out ad sets are not counted."""
 LEFT_ALONE = "left alone, as you wish"
 COUNTED_OF = {
     Action.SYNC: COUNTED,
@@ -41,11 +41,11 @@ COUNTED_OF = {
     },
 }
 DONE = frozenset({"updated", "put back"})
-"""Words that a dry run prefixes with “would be”."""
+"""Labels that a dry run prefixes with “would be”."""
 
 
 def would_be(result: RunResult, word: str) -> str:
-    """Return a word for an outcome, as “would be …” if a dry run has not brought it about."""
+    """Return the label of an outcome, as “would be …” if a dry run only predicts it."""
     return f"would be {word}" if result.dry_run and word in DONE else word
 
 
@@ -69,19 +69,22 @@ LIFTED = {
     "add_after_days": "states are added that would have to wait",
     "remove_after_days": "states are taken away that would have to wait",
 }
-"""What a run may do, by the limit that was lifted."""
+"""What a run may do without a limit, by the name of that limit."""
 LIFTED_FOR_REMOVAL = frozenset({"max_removed_pct", "remove_after_days"})
-"""The limits that stand in the way of taking states away."""
+"""The limits on removing states."""
 
 
 def nothing_removed(of: str) -> str:
-    """Return that a run takes no state away although a limit was lifted, in the campaigns `of`; empty if in none."""
+    """Return that no state is removed although a limit was lifted; `of` names the campaigns, and is empty for all."""
     where = f"in {of}, " if of else ""
     return f"{where}no state is taken away all the same, because CLOSRTECH's list could not be read"
 
 
 def learning(result: RunResult, still: str) -> str:
-    """Return what the changes mean for Meta's learning phase; empty without any. `still` names who had not left it."""
+    """Return what the changes mean for Meta's learning phase; empty if there are none.
+
+    `still` names the ad sets that had not left it.
+    """
     if not (count := result.restarts_learning):
         return ""
     starts = "would start" if result.dry_run else "starts" if count == 1 else "start"

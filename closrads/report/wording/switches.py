@@ -1,4 +1,4 @@
-"""What is said of a pause, and of a campaign that is off."""
+"""Texts about a pause, and about campaigns that are off."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ OFF_LONG = Kind(
 )  # fmt: skip
 OFF_TEXT = "has been off {}"
 LONG_OFF = timedelta(days=7)
-"""Time after which a campaign that is off is told more visibly: it may have been forgotten."""
+"""Time after which a campaign that is off is shown more prominently, because it may have been forgotten."""
 STOPPED_BY_SWITCH = Kind(
     "grey",
     "Stopped before the end",
@@ -30,11 +30,11 @@ STOPPED_BY_SWITCH = Kind(
 PAUSED_MIDWAY = "was not finished, because CLOSRADS was paused by then"
 OFF_MIDWAY = "was switched off during the run"
 NOT_BEGUN = "Not begun: "
-"""Beginning of the reason why an ad set was deferred by a switch, and not to the next run."""
+"""Beginning of an issue that says that a switch kept the ad set from being started."""
 
 
 def is_long_off(switch: SwitchedOff, result: RunResult) -> bool:
-    """Return whether a campaign has been off for so long that somebody may have forgotten it."""
+    """Return whether a campaign has been off for so long that it may have been forgotten."""
     return bool(switch.slug) and result.started_at - switch.since > LONG_OFF
 
 
