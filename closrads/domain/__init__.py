@@ -1,1 +1,1 @@
-"""Pure values and rules: what is decided, without knowing any service."""
+"""Pure values and rules: they decide, and know no service."""

@@ -1,4 +1,4 @@
-"""The results of a run for single ad sets: what became of each, and of the changes that earlier runs left open."""
+"""The results of a run for single ad sets, and for the changes that earlier runs left open."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ class Result(StrEnum):
     ENDED = "ended"
     """Its end date, or that of its campaign, is past; left alone."""
     OPTED_OUT = "opted_out"
-    """A pattern of `skip_adsets` names it; left alone, whatever its state."""
+    """A pattern of `skip_adsets` matches its name; left alone, whatever its state."""
     DEFERRED = "deferred"
     """Not started, for lack of time or quota, or because of `max_adsets` or a pause; the next run processes it."""
     HELD = "held"
@@ -62,20 +62,20 @@ class AdSetResult:
     issues: tuple[str, ...] = ()
     meta_campaign_id: str = ""
     missing: tuple[str, ...] = ()
-    """Wanted states that it does not target at the end of the run; empty if there are none, or if that is unknown."""
+    """Wanted states that it does not target at the end of the run; empty if there are none, or if unknown."""
     extra: tuple[str, ...] = ()
-    """Unwanted states that it targets at the end of the run; empty if there are none, or if that is unknown.
+    """Unwanted states that it targets at the end of the run; empty if there are none, or if unknown.
 
     In a dry run, `added` are still missing, and `removed` are still targeted.
     """
     is_reported: bool = False
-    """Whether a recheck found it in the same state as an earlier one, which a report has named."""
+    """Whether a recheck found it in a state that a report of an earlier one has already named."""
     learning_since: str | None = None
     """As in `AdSetSnapshot`, if the ad set was to be changed."""
     reaches_beyond: bool = False
     """Whether one of its settings also lets Meta show its ads outside its states."""
     drift: Drift | None = None
-    """How somebody else changed its states since our last change; None if nobody is known to have done so."""
+    """How somebody else changed its states since our last change; None if nobody did, as far as known."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issues", _limited(self.issues))

@@ -41,7 +41,7 @@ class Ad:
     unreadable: str = ""
     """Why Meta's row of the ad is not usable; empty if it is."""
     adset_issues: str = ""
-    """What Meta has found wrong with the whole ad set; empty if nothing, or if it was not asked."""
+    """What Meta reports as wrong with the whole ad set; empty if nothing, or if that was not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class AdSetSnapshot:
     learning_since: str | None = None
     """Start of the learning phase that it has not left, in ISO 8601, empty if Meta does not say; None otherwise."""
     flaw: str = ""
-    """Why the targeting cannot be used, which is then empty here; empty if it can."""
+    """Why the targeting cannot be used, and is empty here; empty if it can."""
 
     @property
     def active_ads(self) -> tuple[Ad, ...]:

@@ -91,9 +91,9 @@ TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = MappingProxyType(
 
 
 RECHECKED_FOR = timedelta(days=1)
-"""Time after a change during which rechecks cover it; later ones do only if they name its run."""
+"""Time after a change during which rechecks cover it; later rechecks do so only if they name its run."""
 MAX_RECHECK_GAP = timedelta(days=3)
-"""Maximum time without a complete recheck that the next one makes up for; older changes are left to the daily runs."""
+"""Maximum gap without a complete recheck that the next one makes up for; daily runs handle older changes."""
 
 
 class RollbackReason(StrEnum):
@@ -158,7 +158,7 @@ class UnexplainedPause:
         }
 
     def joining(self, earlier: "UnexplainedPause | None") -> "UnexplainedPause":
-        """Return the pause together with an earlier one of the same ad set; it is reported if all of its ads are."""
+        """Return the pause merged with an earlier one of the same ad set, as reported if all of its ads have been."""
         if earlier is None:
             return self
         ads, since = {**earlier.ads, **self.ads}, min(earlier.since, self.since)
@@ -169,7 +169,7 @@ class UnexplainedPause:
 
 @dataclass(frozen=True, slots=True)
 class ReportedFailures:
-    """What has kept a campaign's rechecks from looking at everything, as far as a report has named it."""
+    """What has kept a campaign's rechecks from checking everything, and has been named by a report."""
 
     at: datetime
     """When a report last named it."""
@@ -185,14 +185,14 @@ class LastRecheck:
     token_ends: date | None = None
     """The last day of the campaign's token; None if it never ends, or if Meta does not say."""
     reported: ReportedFailures | None = None
-    """The failures of later rechecks, and those that this one has left; None if no report has named any."""
+    """The reported failures of this recheck and of later ones; None if there are none."""
 
 
 def recheck_since(last: LastRecheck | None, now: datetime) -> datetime:
     """Return the start of the period whose changes are rechecked: `RECHECKED_FOR` before the last complete recheck.
 
-    Every change is therefore rechecked when it is a day old, even after a gap between rechecks of up to
-    `MAX_RECHECK_GAP`, which is also assumed if there was no recheck.
+    So every change is rechecked once it is a day old, even after a gap between rechecks of up to `MAX_RECHECK_GAP`.
+    Without any recheck, that gap is assumed.
     """
     earliest = now - MAX_RECHECK_GAP
     return min(now, max(last.at if last else earliest, earliest)) - RECHECKED_FOR
@@ -239,8 +239,7 @@ class Change:
     reason: RollbackReason | None = None
     """Why the change was rolled back; None if it was not."""
     is_reported: bool = False
-    """Whether a sent report has named its failed rollback, or that ads broke after it; a recheck does so once.
-    """
+    """Whether a sent report has named its failed rollback, or a relapse after it; rechecks name either only once."""
 
     @property
     def old_regions(self) -> frozenset[str]:
@@ -265,7 +264,7 @@ class Change:
 
     @property
     def may_be_unwritten(self) -> bool:
-        """Whether the new regions were never written, or were gone when a recovery came: they explain no broken ad."""
+        """Whether the new regions may never have been written, so that they do not explain a broken ad."""
         return self.state is ChangeState.PREPARED or self.reason is RollbackReason.ALREADY_BACK
 
     def moved(self, state: ChangeState, at: datetime) -> "Change":

@@ -1,7 +1,7 @@
-"""PURE: damping. A state waits until it has been wanted, or unwanted, on several days, before it is added or removed.
+"""PURE: damping. A state is added, or removed, only after it has been wanted, or unwanted, on several days.
 
 Each change of locations restarts Meta's learning phase (Meta Business Help Center, "Significant edits and the learning
-phase"), so a feed that flaps costs more than a state that is added a day or two later.
+phase"), so a feed that flaps costs more than a state that is added a day or two late.
 
 A day is a calendar day in `CLOSRADS_TIMEZONE` on which a live sync has read the demand; further syncs of the same day
 do not count, and neither do days without a sync.
@@ -31,7 +31,7 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class DemandHistory:
-    """Which states a campaign's live syncs have found wanted, as far as needed to decide which have to wait."""
+    """Which states a campaign's live syncs have found wanted: as much as decides which states have to wait."""
 
     day: date
     """The day of the last sync."""
@@ -45,7 +45,7 @@ class DemandHistory:
         return other is not None and (self.wanted, self.waiting) == (other.wanted, other.waiting)
 
     def is_plausible(self, day: date) -> bool:
-        """Return whether it can have been stored by `day`: after a day in the future, no other would count."""
+        """Return whether it can have been stored by `day`: no day would count until a day in the future had come."""
         return self.day <= day + _MAX_AHEAD
 
 
@@ -81,7 +81,7 @@ class WaitingState:
 
 
 def lifted(limits: Limits, force: Collection[str]) -> Limits:
-    """Return the limits of a run with those in `force` lifted: no state waits for these."""
+    """Return the limits of a run without those in `force`, because of which no state waits then."""
     return replace(
         limits,
         add_after_days=0 if "add_after_days" in force else limits.add_after_days,
@@ -108,9 +108,9 @@ def observed(
         streaks = {state: Streak(today, int(state in seen)) for state in all_states()}
     else:
         today, found = max(day, history.day), frozenset(wanted) | (history.wanted - seen)
-        going_on = seen if today > history.day else frozenset[str]()
+        counted = seen if today > history.day else frozenset[str]()
         streaks = {
-            state: replace(streak, days=streak.days + (state in going_on)) for state, streak in history.waiting.items()
+            state: replace(streak, days=streak.days + (state in counted)) for state, streak in history.waiting.items()
         }
         streaks |= dict.fromkeys(found ^ history.wanted, Streak(today, 1))
     waiting = {
@@ -122,7 +122,7 @@ def observed(
 
 
 def damped(wanted: Collection[str], present: Collection[str], waiting: Collection[str]) -> frozenset[str]:
-    """Return what an ad set that targets `present` is to target; all are states in the same notation.
+    """Return the states that an ad set is to target which targets `present` now; all in the same notation.
 
     A waiting state is neither added nor removed. If no state would be left to target, nothing changes.
     """
@@ -134,7 +134,7 @@ def damped(wanted: Collection[str], present: Collection[str], waiting: Collectio
 def waiting_states(
     history: DemandHistory, limits: Limits, missing: Iterable[str], extra: Iterable[str]
 ) -> tuple[WaitingState, ...]:
-    """Return the waiting ones among the states to be added to ad sets (`missing`) and to be removed (`extra`)."""
+    """Return those states that wait, of the ones to be added to ad sets (`missing`) and to be removed (`extra`)."""
     asked = (set(missing) & history.wanted) | (set(extra) - history.wanted)
     return tuple(_waiting_state(history, limits, state) for state in sorted(asked & history.waiting.keys()))
 

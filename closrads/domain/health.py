@@ -46,9 +46,8 @@ class StatusChange:
 def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> StatusChange | None:
     """Return the log row of the pause that is in effect; None if the log has none since `since`.
 
-    Of rows of the same second the first counts: Meta lists the newest first, in whole seconds.
-
-    A missing row proves nothing: Meta omits some (facebook-python-business-sdk #296).
+    Meta lists the newest row first, in whole seconds, so of several rows of the same second the first counts. A missing
+    row proves nothing: Meta omits some (facebook-python-business-sdk #296).
     """
     rows = (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE)
     last = max(rows, key=lambda row: row.at, default=None)
@@ -65,9 +64,9 @@ def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
 
 
 def unpaid_ads(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
-    """Return the findings on ads that do not run until the billing of the ad account is in order.
+    """Return the findings on ads that do not run because Meta waits for billing details of the ad account.
 
-    They are not broken: a change of states has nothing to do with it.
+    They do not count as broken, because a change of states has nothing to do with it.
     """
     findings = (_examine(ad) for ad in adset.active_ads if ad.effective_status == _BILLING)
     return tuple(finding for finding in findings if finding.health is AdHealth.PENDING)
@@ -92,9 +91,9 @@ def compare_ads(
     """
     current = {ad.id: ad for ad in now}
     rows = tuple(log)
-    answered_for = {ad.id for ad in before}
+    known = {ad.id for ad in before}
     findings = [_compare(ad, current.get(ad.id), rows, since) for ad in before]
-    others = (_examine(ad) for ad in current.values() if ad.id not in answered_for and ad.status == "ACTIVE")
+    others = (_examine(ad) for ad in current.values() if ad.id not in known and ad.status == "ACTIVE")
     return (*findings, *(finding for finding in others if _has_lost_its_form(finding.ad)))
 
 
@@ -107,7 +106,7 @@ def pauses_to_explain(before: Iterable[Ad], now: Iterable[Ad]) -> frozenset[str]
 def broke_while_off(before: Iterable[Ad], now: Iterable[Ad]) -> frozenset[str]:
     """Return the ids of paused ads that did not run before and have lost their lead form since.
 
-    Somebody may have switched them on meanwhile, which only the activity log tells.
+    Somebody may have switched them on in between; only the activity log shows that.
     """
     then = {ad.id: ad for ad in before}
     return frozenset(
@@ -136,15 +135,15 @@ def switched_off_by_meta(
 def responsible_for(
     before: Sequence[Ad], now: Sequence[Ad], log: Iterable[StatusChange], since: datetime
 ) -> tuple[Ad, ...]:
-    """Return the ads that a change is responsible for: those that ran before it, and those that have run meanwhile.
+    """Return the ads that a change is responsible for: those that ran before it, and those that have run since.
 
-    An ad that was off before the change, and that Meta has paused since, must have been switched on by somebody.
+    If Meta has paused an ad that was off before the change, somebody must have switched it on in between.
     """
     ran = {ad.id for ad in before}
     rows = tuple(log)
     pauses = {ad.id: who_paused(ad.id, rows, since) for ad in now if ad.status == "PAUSED" and ad.id not in ran}
-    meanwhile = (ad for ad in now if (row := pauses.get(ad.id)) is not None and row.actor is Actor.META)
-    return (*before, *(replace(ad, status="ACTIVE") for ad in meanwhile))
+    ran_since = (ad for ad in now if (row := pauses.get(ad.id)) is not None and row.actor is Actor.META)
+    return (*before, *(replace(ad, status="ACTIVE") for ad in ran_since))
 
 
 def still_unexplained(
@@ -179,7 +178,7 @@ def explained_as_metas(pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable
 
 
 def is_in_process(finding: AdFinding) -> bool:
-    """Return whether Meta is still processing an ad, which takes seconds, unlike a review, which takes hours."""
+    """Return whether Meta is still processing an ad; that takes seconds, whereas a review takes hours."""
     return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS
 
 

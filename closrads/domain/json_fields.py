@@ -1,4 +1,4 @@
-"""How the fields of a value are read from a JSON object."""
+"""Reads the fields of a dataclass from a JSON object."""
 
 from collections.abc import Mapping
 from dataclasses import fields

@@ -30,7 +30,7 @@ Shorter than the delay of the queue (template.yaml), so that the message is deli
 MIN_GAP_SECONDS = 60
 """Minimum time between rechecks of a campaign that are caused by pushes."""
 LEFT_SECONDS = 300
-"""Delay of a message whose campaign another run holds; a run takes at most 15 minutes."""
+"""Delay of a message if another run holds its campaign; a run takes at most 15 minutes."""
 _STATUS = "effective_status"
 _CHANGED = "field_changed"
 """The field name under which changes of `effective_status` arrive."""
@@ -97,7 +97,7 @@ def _is_fresh(sent: Any, now: datetime) -> bool:
 
 
 def _fields(entry: Mapping[str, Any]) -> set[str]:
-    """Return the fields in an entry, which has only names unless the subscription includes values."""
+    """Return the fields in an entry, which has only their names unless the subscription includes values."""
     changes, names = entry.get("changes"), entry.get("changed_fields")
     found = {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
     for change in changes if isinstance(changes, list) else ():

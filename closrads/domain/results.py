@@ -72,7 +72,7 @@ class RunResult:
     force: frozenset[str] = frozenset()
     """Names of the limits that were lifted."""
     left_to: str = ""
-    """The run that everything was left to: it has the same scheduled time, or holds all campaigns; empty if none."""
+    """The run to which everything was left: it has the same scheduled time, or holds all campaigns; empty if none."""
     notices: tuple[str, ...] = ()
     """As in `Settings`."""
     api_days_left: int | None = None
@@ -131,7 +131,7 @@ class RunResult:
 
     @property
     def success(self) -> bool:
-        """Whether every campaign went without an error, and an approved plan was carried out."""
+        """Whether no campaign had an error and, if a plan was approved, it was carried out."""
         return not (self.has_failed or self.plan_refused or self.is_plan_paused)
 
     @property
@@ -143,14 +143,14 @@ class RunResult:
     def restarts_learning(self) -> int:
         """Number of ad sets whose learning phase restarts, as it does with each change of states.
 
-        Meta Business Help Center, "Significant edits and the learning phase". A recheck's ad sets are in it already.
+        See Meta Business Help Center, "Significant edits and the learning phase". Those of a recheck are already in it.
         """
         is_recheck = self.action is Action.RECHECK
         return 0 if is_recheck else sum(campaign.count(*_WRITTEN) for campaign in self.campaigns)
 
     @property
     def still_learning(self) -> tuple[AdSetResult, ...]:
-        """Those ad sets that had not left the learning phase before."""
+        """The ad sets among those of `restarts_learning` that had not left the learning phase."""
         written = (adset for campaign in self.campaigns for adset in campaign.with_result(*_WRITTEN))
         return tuple(adset for adset in written if adset.learning_since is not None)
 
@@ -164,8 +164,8 @@ class RunResult:
         """Whether a pause kept a live run from its work, so that it counts as neither a success nor a failure."""
         if not self.switched_off or self.dry_run or self.action is Action.RECHECK:
             return False
-        kept = [campaign.switched_off for campaign in self.campaigns]
-        return all(kept) or any(switch is not None and not switch.slug for switch in kept)
+        switches = [campaign.switched_off for campaign in self.campaigns]
+        return all(switches) or any(switch is not None and not switch.slug for switch in switches)
 
     @property
     def is_plan_paused(self) -> bool:
@@ -174,7 +174,7 @@ class RunResult:
 
     @property
     def is_news(self) -> bool:
-        """Whether to report it: not a recheck without news, and not what was left to another run."""
+        """Whether to report it; not a recheck without news, nor a run that left everything to another one."""
         is_quiet = self.action is Action.RECHECK and not self.dry_run and not any(map(_has_news, self.campaigns))
         return not self.left_to and not is_quiet
 
@@ -239,7 +239,7 @@ def _has_news(campaign: SyncReport) -> bool:
 
 
 def _is_news(recovery: Recovery) -> bool:
-    """Return whether a recovery is more than one more failed attempt at a rollback that a report has named."""
+    """Return whether a recovery is anything but another failed attempt at a rollback that a report has named."""
     return not (recovery.is_reported and recovery.found is recovery.state is ChangeState.ROLLBACK_FAILED)
 
 

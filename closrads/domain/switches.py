@@ -27,5 +27,5 @@ class SwitchedOff:
 
 
 def latest(switches: Iterable[SwitchedOff | None]) -> tuple[SwitchedOff, ...]:
-    """Return one switch for each campaign, and one for everything: the last of each in `switches`."""
+    """Return at most one switch for each campaign, and one for everything: the last of each in `switches`."""
     return tuple({switch.slug: switch for switch in switches if switch is not None}.values())

@@ -47,13 +47,13 @@ class SyncReport:
     waiting: tuple[WaitingState, ...] = ()
     """The states that are not added to or removed from ad sets yet."""
     counts_anew: bool = False
-    """Whether the count of the days that states have waited was unreadable, so that it starts again."""
+    """Whether the history of the demand was unreadable, so that states start to wait again."""
     states_before: tuple[str, ...] = ()
     """USPS codes of the states that any running ad set targeted when a sync read them; empty if none was read."""
     campaign_errors: tuple[str, ...] = ()
     """Why the campaign was aborted, refused or stopped."""
     refused: str = ""
-    """Why nothing of an approved plan was begun in it: the plan has become another one. That is no error."""
+    """Why none of an approved plan was started in it, because the plan has changed; empty otherwise. Not an error."""
     recovered: tuple[Recovery, ...] = ()
     unexplained: tuple[UnexplainedPause, ...] = ()
     """Ads that were paused since an earlier change by an unknown actor."""
@@ -112,7 +112,7 @@ class SyncReport:
 
     @property
     def adsets_processed(self) -> int:
-        """Ad sets that were active and not opted out, whatever became of them."""
+        """Ad sets that were active and not opted out, whatever their result."""
         return self.count(*Result) - self.adsets_not_active - self.adsets_ended - self.adsets_opted_out
 
     @property
@@ -184,7 +184,7 @@ class SyncReport:
     def drifts(self) -> tuple[tuple[AdSetResult | Recovery, Drift], ...]:
         """The ad sets and earlier changes with drift, each with its drift."""
         everything: tuple[AdSetResult | Recovery, ...] = (*self.adsets, *self.recovered)
-        return tuple((told, told.drift) for told in everything if told.drift)
+        return tuple((each, each.drift) for each in everything if each.drift)
 
     @property
     def unreadable_states(self) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ class SyncReport:
 
     @property
     def reaching_beyond(self) -> tuple[AdSetResult, ...]:
-        """Ad sets that Meta may also show outside their states; a recheck does not look for them."""
+        """Ad sets that Meta may also show outside their states; unknown in a recheck."""
         return tuple(adset for adset in self.adsets if adset.reaches_beyond)
 
     def counts(self) -> dict[str, int]:

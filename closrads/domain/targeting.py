@@ -41,9 +41,9 @@ def signed(added: Iterable[str], removed: Iterable[str]) -> str:
 
 
 def misnamed_regions(targeting: Targeting) -> tuple[str, ...]:
-    """Return a message for each targeted region that Meta shows under a name that contradicts our table.
+    """Return a message for each targeted region whose name at Meta contradicts our table.
 
-    Then its key does not mean what we assume. An entry without a name is not checked.
+    Such a region's key does not mean what we assume. An entry without a name is not checked.
     """
     return tuple(
         f"Meta shows region {region['key']}, which should be {states({str(region['key'])})[0]}, as “{region['name']}”"
@@ -57,8 +57,8 @@ def misnamed_regions(targeting: Targeting) -> tuple[str, ...]:
 def geo_conflicts(targeting: Targeting, wanted: Collection[str]) -> tuple[str, ...]:
     """Return why the regions of this targeting cannot be replaced by `wanted`, and what to change by hand.
 
-    Meta refuses a country together with one of its regions (100/1487756), and so it does a city or zip code with its
-    region; a person added these deliberately. Locations outside the US do not conflict. An unknown kind of location
+    Meta refuses a country together with one of its regions (100/1487756), and a city or zip code together with its
+    region; a person has added these deliberately. Locations outside the US do not conflict. An unknown kind of location
     counts as a conflict.
     """
     return tuple(_inclusion_conflicts(targeting)) + tuple(_exclusion_conflicts(targeting, wanted))
@@ -107,9 +107,9 @@ def category_conflicts(targeting: Targeting, categories: Collection[str]) -> tup
 
 
 def control_conflicts(controls: Mapping[str, Any], wanted: Collection[str]) -> tuple[str, ...]:
-    """Return why `audience_controls`, which bind all ad sets of an ad account, forbid some of the wanted regions.
+    """Return why `audience_controls`, which apply to all ad sets of an ad account, forbid some of the wanted regions.
 
-    Marketing API reference "Ad Account, Account Controls": their locations have the form of a targeting's.
+    Their locations have the same form as those of a targeting (Marketing API reference "Ad Account, Account Controls").
     """
     excluded = _keys(_entries(controls, "excluded_geo_locations", "regions")) & set(wanted)
     allowed = _group(controls, "geo_locations")

@@ -1,4 +1,4 @@
-"""PURE: an ad account's access tier at Meta."""
+"""An ad account's access tier at Meta."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,3 +11,4 @@ class KnownTier:
     points: int
     """The points that Meta allows in five minutes."""
     proven_at: datetime
+    """When a run last proved it."""

@@ -1,4 +1,4 @@
-"""PURE: which changes an undo takes back, and why one that names no run is refused."""
+"""PURE: which changes an undo may restore, and why an undo without a `run_id` is refused."""
 
 from closrads.domain.changes import Change, ChangeState
 
@@ -11,7 +11,7 @@ def may_be_undone(change: Change) -> bool:
 def why_not_undone(last: str, changed: Change | None, slug: str, stage: str) -> str:
     """Return why an undo without a `run_id` is refused, and what to do instead.
 
-    Nobody who asks for the last run to be undone expects an earlier one to be, so that one has to be named.
+    Who asks to undo the last run does not expect an earlier one to be undone, so an earlier run has to be named.
 
     Parameters
     ----------
