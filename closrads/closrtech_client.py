@@ -49,7 +49,7 @@ _REMEDIES: dict[int, str] = {
 def get_demand(campaign: str, *, login: ClosrtechLogin, clock: Clock = Clock()) -> dict[str, int]:  # noqa: B008 - a frozen value
     """Return the demand by state: USPS code in upper case → number of leads, always positive.
 
-    Makes up to three attempts, 4 and 8 seconds apart or as far as a `Retry-After` asks for, while the invocation's
+    Makes up to three attempts, 4 and 8 seconds apart or as long as a `Retry-After` asks, while the invocation's
     deadline allows it.
 
     Parameters
@@ -145,11 +145,11 @@ def _parse_demand(campaign: str, body: bytes) -> dict[str, int]:
 
 
 class _NoFeedError(ValueError):
-    """The response is something else than a list of states, so its own words are worth reading."""
+    """The response is not a list of states, so its own words are worth quoting."""
 
 
 def _quoted(body: bytes) -> str:
-    """Return a sentence that quotes the words of a response, redacted and in short; empty if it has none."""
+    """Return a sentence that quotes a response, redacted and shortened; empty if it has no words."""
     text = body.decode(errors="replace")
     words = one_line(_TAG.sub(" ", text) if _is_html(body) else text, MAX_QUOTED_CHARS)
     return f". CLOSRTECH says: “{words}”" if any(map(str.isalpha, words)) else ""

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from closrads.domain.settings import CampaignConfig, EmailConfig, Settings
 from closrads.errors import ConfigError, ConfigUnavailableError, PausedError
-from closrads.parameters import NO_TRUTH, PAUSED, parse_contact, parse_settings, trimmed, truth_of
+from closrads.parameters import NOT_BOOLEAN, PAUSED, parse_boolean, parse_contact, parse_settings, trimmed
 
 if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient
@@ -37,7 +37,7 @@ _SHARED_FOLDERS = ("closrtech/", "meta/", "email/", "limits/")
 
 
 def starts_in_lambda() -> bool:
-    """Return whether this process is an initializing Lambda function ("Defined runtime environment variables")."""
+    """Return whether this process is a Lambda function (Developer Guide, "Defined runtime environment variables")."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
@@ -63,7 +63,7 @@ class _Parameter:
 
 
 class _ParameterStore(SSMProvider):
-    """Powertools' cached reads, which also keep when each parameter was last changed."""
+    """Powertools' cached reads, which also return when each parameter was last changed."""
 
     client: "SSMClient"
 
@@ -78,7 +78,7 @@ class _ParameterStore(SSMProvider):
         }
 
     def read_now(self, path: str, *names: str) -> dict[str, _Parameter]:
-        """Return the existing ones of the named parameters, bypassing the cache.
+        """Return those of the named parameters that exist, bypassing the cache.
 
         Raises
         ------
@@ -109,8 +109,8 @@ def load_settings(only: Sequence[str] | None = None) -> Settings:
     Parameters
     ----------
     only
-        Slugs of the campaigns to read; None for all. A page holds ten parameters, so an invocation for one campaign
-        should not read those of hundreds.
+        Slugs of the campaigns to read; None for all. A page holds only ten parameters, so an invocation for one
+        campaign should not read those of hundreds.
 
     Raises
     ------
@@ -171,9 +171,9 @@ def refuse_if_switched_off(slug: str | None = None) -> None:
     for name, what, usual in ((PAUSED, "CLOSRADS is paused", False), (enabled, "the campaign is switched off", True)):
         if name not in found:
             continue
-        is_on = truth_of(trimmed(found[name].value))
+        is_on = parse_boolean(trimmed(found[name].value))
         if is_on is None:
-            raise ConfigError([f"{path}/{name}: {NO_TRUTH}; nothing new is begun until it is"])
+            raise ConfigError([f"{path}/{name}: {NOT_BOOLEAN}; nothing new is begun until it is"])
         if is_on is not usual:
             since = found[name].changed_at
             said = f"Not begun: {what}, since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,6 +1,6 @@
 """The steps of a change at Meta: list ad sets, check ads, update geo targeting, re-publish, verify, roll back.
 
-What they and others read stands in `meta`: ad sets read again, campaigns, the activity log, tokens.
+Other reads are in `meta/`: ad sets again, campaigns, the activity log, tokens.
 """
 
 import math
@@ -116,8 +116,8 @@ def get_active_adsets(api: GraphApi, campaign_id: str) -> tuple[AdSetSnapshot, .
     for row in ad_rows:
         ad = parse_listed_ad(row)
         ads.setdefault(text_of(row, "adset_id"), {})[ad.id] = ad
-    # Meta has listed no ads of a campaign that has some (facebook-python-business-sdk #112), so an ad set without any
-    # counts as unread: before a write, its own list is read.
+    # Meta has returned empty lists for campaigns with ads (facebook-python-business-sdk #112). So an ad set without ads
+    # counts as unread: its own list is read before a write.
     listed = ((row, ads.get(text_of(row, "id"), {})) for row in adset_rows)
     snapshots = (parse_adset(row, campaign_id, own, started if own else LONG_AGO) for row, own in listed)
     by_id = {snapshot.id: snapshot for snapshot in snapshots}
@@ -346,7 +346,7 @@ def _still_on(api: GraphApi, ads: Sequence[OwnedAd]) -> list[OwnedAd]:
         if isinstance(now, MetaError):
             raise now
         statuses |= {ad.id: ad.status for ad in now}
-    # An ad that Meta had paused is to be switched on, whether it is still paused or active again.
+    # An ad that Meta has paused is re-published whether it is still paused or active again.
     return [(owner, ad) for owner, ad in ads if statuses.get(ad.id) in {"ACTIVE", ad.status}]
 
 

@@ -1,4 +1,4 @@
-"""Sends the report through SES. A failure to send is a warning and never fails the run."""
+"""Sends the report through SES. A failure to send is a warning; it never fails the run."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=10, proxies={})
 _UTF8 = "UTF-8"
 FROM_NAME = "CLOSRADS"
 _REFUSALS = frozenset({"MessageRejected", "BadRequestException"})
-"""Error codes of a mail that no recipient gets because of one of them (SES API v2, "SendEmail")."""
+"""Error codes for a mail that nobody gets because SES refuses one of the recipients (SES API v2, "SendEmail")."""
 
 
 @cache

@@ -17,7 +17,6 @@ NAMESPACE = "CLOSRADS"
 _NOISY_LOGGERS = ("boto3", "botocore", "facebook_business", "requests", "urllib3")
 """At DEBUG these log requests and bodies, including the token and every decrypted parameter."""
 
-
 MAX_LINE_BYTES = 250_000
 """Maximum length of a log line; CloudWatch accepts events of 256 kB (CloudWatch Logs User Guide, "Quotas")."""
 
@@ -38,7 +37,7 @@ class _RedactingFormatter(LambdaPowertoolsFormatter):
 
 
 def _is_plain(text: str) -> bool:
-    """Return whether each string in JSON is written as it is, so that a search in the JSON searches all of them."""
+    """Return whether JSON text contains its strings verbatim, so that a search of the text covers all of them."""
     return text.isascii() and "\\" not in text and "\n" not in text  # line breaks: Powertools indents in development
 
 
@@ -76,7 +75,7 @@ def begin_invocation(**keys: Any) -> None:
     noisy = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _NOISY_LOGGERS]
     for name in (*_NOISY_LOGGERS, *noisy):
         other = logging.getLogger(name)
-        if other.level != logging.WARNING:  # each setLevel makes the logging module forget what it knows of all loggers
+        if other.level != logging.WARNING:  # each setLevel clears the logging module's cache for all loggers
             other.setLevel(logging.WARNING)
     for handler in (*logging.root.handlers, logging.lastResort):
         if handler and not any(isinstance(known, _RedactingFilter) for known in handler.filters):

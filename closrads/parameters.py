@@ -25,12 +25,12 @@ MAX_DAMPING_DAYS = 30
 """Maximum of `add_after_days` and `remove_after_days`; a larger number is probably a mistake."""
 PLAIN_HTTP_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
 """Hosts that may be accessed over http: a test server on this machine, or on the host of the function's container."""
-NO_TRUTH = "must be true, 1, yes, false, 0 or no"
-"""What is said of a switch that `truth_of` cannot read."""
+NOT_BOOLEAN = "must be true, 1, yes, false, 0 or no"
+"""The problem of a value that `parse_boolean` cannot read."""
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
-_UNSEEN_AT_THE_ENDS = re.compile(r"^[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+$")
-"""Blanks, zero-width characters and byte order marks, which editors and web pages leave around a pasted value."""
+_INVISIBLE_AT_ENDS = re.compile(r"^[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+$")
+"""Blanks, zero-width characters and byte order marks, which editors and web pages leave around pasted values."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SHARED_PARAMETERS = frozenset(
     {
@@ -46,7 +46,7 @@ _CAMPAIGN_PARAMETERS = frozenset(
 _NEEDED = ("closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids")
 """The required parameters of a campaign."""
 _SWITCHES = ("enabled",)
-"""Parameters that switch a campaign off; alone below a slug, they belong to no campaign."""
+"""Parameters that switch a campaign off; a slug with no other parameter is not a campaign."""
 
 
 def parse_settings(
@@ -101,27 +101,27 @@ def is_safe_address(url: str) -> bool:
 
 
 def trimmed(value: str) -> str:
-    """Return a value without what cannot be seen at its ends."""
-    return _UNSEEN_AT_THE_ENDS.sub("", value)
+    """Return a value without invisible characters at its ends."""
+    return _INVISIBLE_AT_ENDS.sub("", value)
 
 
-def _nothing_but(switches: Sequence[str], slug: str, known: Collection[str]) -> str:
+def _stray_switch_problem(switches: Sequence[str], slug: str, known: Collection[str]) -> str:
     names = " and ".join(f"`{switch}`" for switch in switches)
     near = get_close_matches(slug.lower(), sorted(known), 1)
     guess = f"did you mean {near[0]}?" if near else f"there is no campaign {slug}"
     return f"has nothing but {names}, which switches no campaign on or off: {guess}"
 
 
-def truth_of(value: str) -> bool | None:
+def parse_boolean(value: str) -> bool | None:
     """Return the value of a switch; None if it is neither true nor false."""
     word = value.strip().lower()
     return word in _TRUE if word in _TRUE | _FALSE else None
 
 
 def _guess(name: str, known: Collection[str]) -> str:
-    """Return a guess at which parameter an unknown name means.
+    """Return a guess at the parameter that an unknown name means.
 
-    If there is such a folder, it is one in it, or one of its limits, whose own folder is easily forgotten.
+    If the name's folder exists, the guess is in that folder or in its `limits/`, which is easily forgotten.
     """
     folder, _, key = name.rpartition("/")
     folders = {folder, f"{folder}/limits".lstrip("/")}
@@ -184,9 +184,9 @@ class _Reader:
         return below
 
     def _take_out_stray_switches(self) -> tuple[str, ...]:
-        """Remove the slugs that have nothing but a switch, and return a notice about each.
+        """Remove the slugs that have only a switch, and return a notice about each.
 
-        Such a slug is misspelt: it must not make every run fail.
+        Such a slug is misspelt, which must not make every run fail.
         """
         below = self._below_slugs()
         strays = sorted(slug for slug, names in below.items() if names <= {*_SWITCHES})
@@ -195,13 +195,14 @@ class _Reader:
                 del self._values[f"campaigns/{slug}/{switch}"]
         known = below.keys() - {*strays}
         return tuple(
-            f"{self._full(f'campaigns/{slug}')}: {_nothing_but(sorted(below[slug]), slug, known)}" for slug in strays
+            f"{self._full(f'campaigns/{slug}')}: {_stray_switch_problem(sorted(below[slug]), slug, known)}"
+            for slug in strays
         )
 
     def _without_misspelt(self, slugs: Sequence[str]) -> list[str]:
-        """Leave out the slugs that resemble a campaign's and lack all required parameters; each is a problem.
+        """Leave out the slugs that resemble another campaign's and have no required parameter; each is a problem.
 
-        Their parameters are meant for that campaign: asking for the missing ones would mislead.
+        Their parameters are meant for the other campaign, so a request for the missing ones would mislead.
         """
         below = self._below_slugs()
         real = [slug for slug in slugs if not below[slug].isdisjoint((*_NEEDED, *_SWITCHES))]
@@ -346,9 +347,9 @@ class _Reader:
         return self._switch(self._full(PAUSED), self._optional(PAUSED) or "false")
 
     def _switch(self, name: str, value: str) -> bool:
-        truth = truth_of(value)
+        truth = parse_boolean(value)
         if truth is None:
-            self._problems.append(f"{name}: {NO_TRUTH}")
+            self._problems.append(f"{name}: {NOT_BOOLEAN}")
         return truth is not False
 
     def _number(self, name: str, minimum: float, maximum: float, default: float) -> float:

@@ -1,4 +1,4 @@
-"""The queue between the receiver of Meta's pushes and the function that rechecks: SQS, first in, first out."""
+"""The queue between the receiver of Meta's pushes and the function that rechecks: an SQS FIFO queue."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -55,7 +55,7 @@ def send(accounts: Collection[str], now: datetime) -> None:
             raise QueueError(f"The queue of pushes refuses: {answer['Failed'][0].get('Code')}")
 
 
-def put_off(message: Message, seconds: int) -> None:
+def delay(message: Message, seconds: int) -> None:
     """Have a message delivered again after `seconds` instead of the queue's visibility timeout.
 
     Raises

@@ -11,11 +11,11 @@ from typing import Any
 
 HIDDEN = "***"
 MIN_SECRET_CHARS = 4
-"""Shorter secrets are not searched for: that would redact half of every text."""
+"""Shorter secrets are not searched for, or half of every text would be redacted."""
 MIN_PREFIX_CHARS = 12
-"""A prefix of this length is redacted too, for secrets at least twice as long: texts may arrive truncated.
+"""Length from which a prefix of a secret is redacted as well, because texts may arrive truncated.
 
-So is a suffix, if nothing in it is encoded.
+This applies to secrets at least twice as long, and to a suffix that is not encoded.
 """
 MIN_ENCODED_CHARS = 8
 """Shorter secrets are not searched for in hexadecimal and Base64: these would be as short as a word."""
@@ -201,7 +201,7 @@ def one_line(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
 
 
 def shorten(text: str, max_chars: int) -> str:
-    """Truncate a text to `max_chars`; redact it first, because a truncated secret may not be recognized."""
+    """Return a text truncated to `max_chars`; redact it first, because a truncated secret may go unrecognized."""
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 

@@ -14,7 +14,7 @@ from typing import TypedDict
 from closrads.observability import logger
 
 REGION_FILE = Path(__file__).resolve().parent.parent / "data" / "fb_region_keys.json"
-_NO_STATES = frozenset(
+_KNOWN_NON_STATES = frozenset(
     {
         *("AS", "GU", "MP", "PR", "VI", "FM", "MH", "PW", "AA", "AE", "AP"),
         *("AMERICANSAMOA", "GUAM", "NORTHERNMARIANAISLANDS", "PUERTORICO", "VIRGINISLANDS", "USVIRGINISLANDS"),
@@ -65,9 +65,9 @@ def is_state(code: str) -> bool:
 
 
 def is_unreadable(code: str) -> bool:
-    """Return whether `code` is not recognized, so that it may mean any state: no state, no territory, no total."""
+    """Return whether `code` may mean any state: it is not recognized as a state, a territory or a total."""
     plain = normalised(code)
-    return plain not in _regions() and plain.translate(_SEPARATORS) not in _NO_STATES
+    return plain not in _regions() and plain.translate(_SEPARATORS) not in _KNOWN_NON_STATES
 
 
 def all_states() -> frozenset[str]:

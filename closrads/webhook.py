@@ -36,9 +36,9 @@ _cached: tuple[float, dict[str, Secret]] | None = None
 
 
 class _RefusedError(Exception):
-    """A request is refused; the message is for the log alone.
+    """A request is refused; the message is for the log only.
 
-    `counts` is whether its signature was wrong: these requests are counted for the alarm.
+    `counts` is whether the signature was wrong; such requests are counted for the alarm.
     """
 
     def __init__(self, reason: str, status: HTTPStatus = HTTPStatus.FORBIDDEN, *, counts: bool = False) -> None:
@@ -85,7 +85,7 @@ def handle(event: Any, now: datetime) -> dict[str, Any]:
 
 
 def _respond(event: Any, now: datetime) -> str:
-    """Return the body of the answer to a request that is accepted."""
+    """Return the body of the response to a request; raise a `_RefusedError` if it is not accepted."""
     try:
         method = event["requestContext"]["http"]["method"]
     except (KeyError, TypeError):
@@ -116,7 +116,7 @@ def _challenge(query: Mapping[str, str]) -> str:
 
 
 def _signed_body(event: Mapping[str, Any]) -> bytes:
-    """Return the raw body of a push whose signature is right; it is not parsed before."""
+    """Return the raw body of a push after its signature was checked; nothing is parsed before that."""
     signature = (event.get("headers") or {}).get("x-hub-signature-256", "")
     if not signature_of(signature):
         raise _RefusedError("no signature")
@@ -146,7 +146,7 @@ def _secret(name: str) -> Secret:
     ConfigError
         It is missing, or cannot be read.
     """
-    global _cached  # noqa: PLW0603 - of the container, as the client is
+    global _cached  # noqa: PLW0603 - per container, like the client
     if _cached is None or time.monotonic() - _cached[0] > CACHE_SECONDS:
         _cached = time.monotonic(), _read()
     if name not in _cached[1]:
@@ -161,7 +161,7 @@ def _read() -> dict[str, Secret]:
         found = _ssm().get_parameters(Names=names, WithDecryption=True)["Parameters"]
     except (BotoCoreError, ClientError) as error:
         raise ConfigUnavailableError([f"{_path()}: the Parameter Store cannot be read: {error}"]) from None
-    # With an empty key, anybody could sign.
+    # Empty values count as missing: with an empty key, anybody could sign.
     values = {each["Name"].removeprefix(f"{_path()}/"): trimmed(each["Value"]) for each in found}
     return {name: Secret(value) for name, value in values.items() if value}
 

@@ -13,7 +13,7 @@ from closrads.cli.terminal import CommandError, UsageError, known_ones, say, std
 from closrads.domain.settings import Limits
 from closrads.errors import ConfigError, LedgerError
 from closrads.ledger.leases import Leases
-from closrads.parameters import PAUSED, parse_settings, truth_of
+from closrads.parameters import PAUSED, parse_boolean, parse_settings
 
 if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient
@@ -37,7 +37,7 @@ class _Switch(NamedTuple):
     def since(self, store: "SSMClient", path: str) -> str:
         """Return since when it has been off; empty if it is on."""
         found = store.get_parameters(Names=[f"{path}/{self.name}"])["Parameters"]
-        if not found or truth_of(found[0]["Value"]) is not self.stops:
+        if not found or parse_boolean(found[0]["Value"]) is not self.stops:
             return ""
         return f"since {found[0]['LastModifiedDate'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
@@ -85,7 +85,7 @@ def resume(slug: str | None, stage: str) -> None:
         out.print(f"But all of stage {stage} is paused, {still}: resume that too", style="yellow")
     elif slug is None:
         for off in (
-            each for each in _slugs(there) if truth_of(there.get(f"campaigns/{each}/enabled", "true")) is False
+            each for each in _slugs(there) if parse_boolean(there.get(f"campaigns/{each}/enabled", "true")) is False
         ):
             out.print(f"Still off: campaign {off}, {_Switch.of(off, stage).since(store, path)}", style="yellow")
 

@@ -8,7 +8,7 @@ from closrads.cli.doctor.findings import PUSH, Finding, failed, ok, warning
 from closrads.cli.environment import StageLocation
 from closrads.domain.settings import Settings
 from closrads.errors import ConfigError
-from closrads.parameters import PAUSED, parse_settings, truth_of
+from closrads.parameters import PAUSED, parse_boolean, parse_settings
 
 MISSING = "?"
 _PLACEHOLDERS = {
@@ -59,7 +59,7 @@ def check_parameters(
         said += f"; switched off: {', '.join(off)}"
     if not enabled:
         yield warning(name, f"{said}: a run does nothing", "set a campaign's `enabled` to true")
-    elif truth_of(values.get(PAUSED, "false")):
+    elif parse_boolean(values.get(PAUSED, "false")):
         yield warning(name, f"{said}; all of it is paused: no targeting is changed", "`resume`, unless that is wanted")
     else:
         yield ok(name, said)
