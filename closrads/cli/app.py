@@ -99,7 +99,7 @@ def common(
 
 @app.command("push-config", epilog=_examples("push-config old.env --stage prod", "push-config closrads.toml --dry-run"))
 def push_config(  # noqa: PLR0913 - its options
-    file: Annotated[Path, typer.Argument(help="A TOML file, or the .env of the old script.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file, or the .env of the old script.")],
     stage: Stage = completion.DEFAULT_STAGE,
     *,
     dry_run: Annotated[
@@ -129,7 +129,9 @@ def push_config(  # noqa: PLR0913 - its options
 
 @app.command("pull-config", epilog=_examples("pull-config", "pull-config closrads.toml --stage prod"))
 def pull_config(
-    file: Annotated[Path | None, typer.Argument(help="The file to write; without it, the text is printed.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The file to write; without it, the text is printed.")
+    ] = None,
     stage: Stage = completion.DEFAULT_STAGE,
     *,
     to_json: Json = False,
@@ -331,7 +333,9 @@ def webhook(
 
 @app.command("completion", epilog=_examples("completion bash"))
 def print_completion(
-    shell: Annotated[completion.Shell, typer.Argument(help="The shell to print it for.")] = completion.Shell.BASH,
+    shell: Annotated[
+        completion.Shell, typer.Argument(metavar="SHELL", help="The shell to print it for.")
+    ] = completion.Shell.BASH,
 ) -> None:
     """Print shell code that defines the short command closrads, with completion.
 

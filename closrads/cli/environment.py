@@ -21,7 +21,7 @@ from closrads.ledger.dynamodb import Table, use_long_timeouts
 
 AWS_CLIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
 CALL_SECONDS = 30.0
-"""Time limit of a single call of a check; calls are not retried."""
+"""Time limit of a check's calls to Meta and CLOSRTECH, too short for a retry."""
 ACCESS_DENIED_CODES = frozenset(
     {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 )

@@ -29,7 +29,7 @@ SKIP_ADSETS = "/skip_adsets"
 """End of the name of the only list whose entries may contain blanks and brackets."""
 
 DRY_RUN = "DRY_RUN"
-"""The only variable of the old script that is no parameter; every file of it has one."""
+"""The only variable of the old script that is not a parameter; each of its files has it."""
 _SHARED_VARIABLES = {
     "CLOSRTECH_BASE_URL": "closrtech/base_url",
     "CLOSRTECH_EMAIL": "closrtech/email",
@@ -63,7 +63,7 @@ _FREE_MAILBOXES = frozenset(
         "ymail.com",
     }
 )
-"""Domains of mail providers, which only their own servers may sign for."""
+"""Domains of mail providers; only the providers' own servers may sign mail from them."""
 
 
 class ParameterType(StrEnum):
@@ -212,7 +212,7 @@ def warnings_about(file: ParameterFile) -> list[str]:
 
 
 def _limit_meant_by(variable: str) -> str:
-    """Return the limit that a variable seems to name, which may be misspelt; empty if it seems to name none."""
+    """Return the limit that a variable, perhaps misspelt, seems to name; empty if it does not."""
     before, _, key = variable.rpartition("LIMITS_")
     near = get_close_matches(key.lower(), Limits.__dataclass_fields__, 1)
     slug = before.strip("_").lower().replace("_", "-")
@@ -226,7 +226,7 @@ def shown_values(values: Mapping[str, str]) -> dict[str, str]:
 
 def as_toml(values: Mapping[str, str]) -> str:
     """Return the parameters as TOML, with secrets hidden."""
-    tables: dict[str, list[str]] = {"": []}  # TOML has what is in no table first
+    tables: dict[str, list[str]] = {"": []}  # in TOML, values outside of tables come first
     for name, value in shown_values(values).items():
         table, _, key = name.rpartition("/")
         is_list = type_of(name) is ParameterType.STRING_LIST
@@ -265,7 +265,7 @@ def differences(
 ) -> list[Difference]:
     """Return the parameters that `wanted` adds or changes, sorted by name; it removes none.
 
-    With `rewrite_secrets`, its secrets are among them even if they are the same.
+    With `rewrite_secrets`, unchanged secrets are included.
     """
     return [
         Difference(name, existing.get(name), value)

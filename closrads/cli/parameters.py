@@ -100,7 +100,7 @@ def _settings(path: str, wanted: ParameterFile, there: Mapping[str, str]) -> Set
 
 
 def _refuse_stray_switches(path: str, wanted: ParameterFile, notices: Sequence[str]) -> None:
-    """Refuse a file that would switch a campaign which does not exist; only mention those that are there already."""
+    """Refuse a file that would switch a campaign that does not exist; only mention existing switches of this kind."""
     names = [f"{path}/{name}" for name in wanted.values]
     refused = [notice for notice in notices if any(name.startswith(f"{notice.partition(': ')[0]}/") for name in names)]
     if refused:

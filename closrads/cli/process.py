@@ -1,4 +1,4 @@
-"""What a command needs of its process before it starts: the Region, and output that any terminal can show."""
+"""Prepares the process of a command: the Region, and output that any terminal can show."""
 
 import codecs
 from collections.abc import MutableMapping
@@ -7,21 +7,21 @@ from io import TextIOWrapper
 SUBSTITUTES = {
     "−": "-", "…": "...", "“": '"', "”": '"', "→": "->", "✗": "x", "✓": "ok", "⚠": "!", "·": "-"
 }  # fmt: skip
-"""How the characters of our texts are written where the terminal's encoding has none; others become a question mark."""
+"""Replacements for characters that the terminal's encoding lacks; any other becomes a question mark."""
 _HANDLER = "closrads.substitute"
 
 
 def adopt_region(environment: MutableMapping[str, str]) -> None:
-    """Let `AWS_REGION` count, and count first, as it does for the AWS CLI, SAM and Lambda.
+    """Let `AWS_REGION` take precedence, as it does for the AWS CLI, SAM and Lambda.
 
-    boto3 alone reads `AWS_DEFAULT_REGION` only (AWS SDKs and Tools Reference Guide, "AWS Region").
+    boto3 reads only `AWS_DEFAULT_REGION` (AWS SDKs and Tools Reference Guide, "AWS Region").
     """
     if region := environment.get("AWS_REGION"):
         environment["AWS_DEFAULT_REGION"] = region
 
 
 def show_in_any_encoding(*streams: object) -> None:
-    """Make each stream substitute the characters that it cannot encode, where it would raise an error."""
+    """Make each stream replace the characters that it cannot encode, instead of raising an error."""
     codecs.register_error(_HANDLER, _substitute)
     for stream in streams:
         if isinstance(stream, TextIOWrapper):

@@ -85,7 +85,7 @@ def run(event: str, stage: str, options: RunOptions, *, plan_id: str | None = No
             settings = load_settings()
         request = _request(content, settings)
         if request.dry_run and not options.mail:
-            content = {"notify": False, **normalize_event(content)}  # unless the event itself asks for the mail
+            content = {"notify": False, **normalize_event(content)}  # the event itself may still ask for the mail
         _refuse_without_ledger(request, place)
         request = with_options_of_plan(request, settings, environment.clock())
         refuse_undo_while_paused(request)
@@ -106,7 +106,7 @@ def run(event: str, stage: str, options: RunOptions, *, plan_id: str | None = No
             result = _perform(content, request, place, options)
         if result is None:
             return FAILED
-        lacking = _what_a_live_run_would_lack(request, settings) if request.dry_run and result.success else []
+        lacking = _rights_missing_for_live_run(request, settings) if request.dry_run and result.success else []
     _show(result, place, options)
     for finding in lacking:
         say(f"A live run would fail: {finding.check}: {finding.said}\n→ {finding.remedy}", style="red")
@@ -139,7 +139,7 @@ def _perform_as_shown(
         say("The plan has changed since it was shown: this is the new one", style="yellow")
 
 
-def _what_a_live_run_would_lack(request: RunRequest, settings: Settings) -> list[Finding]:
+def _rights_missing_for_live_run(request: RunRequest, settings: Settings) -> list[Finding]:
     clock = replace(environment.clock(), remaining=lambda: CALL_SECONDS)
     with waiting("Checking the tokens' permissions"), logged_to(StringIO()):
         return missing_rights(settings.chosen(request.campaigns), settings, clock)

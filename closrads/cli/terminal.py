@@ -44,7 +44,7 @@ class UsageError(CommandError):
 
 
 def known_ones(word: str, known: Collection[str]) -> str:
-    """Return what there is in place of an unknown word, with the nearest one first."""
+    """Return a text that lists the known words instead of an unknown one, beginning with the nearest."""
     near = get_close_matches(word.lower(), sorted(known), 1)
     there_are = f"here are {', '.join(sorted(known)) or 'none'}"
     return f"did you mean {near[0]}? T{there_are}" if near else f"t{there_are}"

@@ -71,7 +71,7 @@ def run_checks(stage: str) -> list[Finding]:
 
 
 def _checks(place: StageLocation, state: ParameterState, clients: Clients, clock: Clock) -> Iterator[Check]:
-    """Yield the checks of what the parameters name; that of the parameters must have run before."""
+    """Yield the checks of everything that the parameters name; `check_parameters` must have run before."""
     settings = state.settings
     graph_url = os.environ.get(GRAPH_URL) or META_GRAPH_URL
     meta_is_known = is_safe_address(graph_url)

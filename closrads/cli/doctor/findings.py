@@ -115,7 +115,7 @@ def _next_step(error: ClosradsError) -> str:
 
 
 def merge_token_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Merge the findings of all checks that an invalid token prevented into one."""
+    """Merge into one the findings of all checks that an invalid token prevented."""
     behind = [finding for finding in findings if finding.said == BEHIND_TOKEN]
     if not behind:
         return list(findings)

@@ -32,7 +32,7 @@ def check_regions(api: GraphApi) -> Iterator[Finding]:
 def check_version(account: str, api: GraphApi, today: date) -> Iterator[Finding]:
     """Check whether the version of Meta's API has ended or may end soon.
 
-    Meta's header warns only after the end; before it, the announced end or the expected one counts.
+    Meta's header warns only after the end; until then, the announced or the expected end counts.
     """
     name = f"Graph API {API_VERSION}"
     remedy = "read Meta's changelog, update facebook-business and API_VERSION in closrads/meta/graph.py, test, deploy"

@@ -1,4 +1,4 @@
-"""The rights that a live run would lack: a dry run only reads, so a read-only token passes it."""
+"""The rights that a live run would lack: a dry run only reads, so it succeeds even with a read-only token."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,7 +16,7 @@ MAX_CONCURRENT_CHECKS = 10
 
 
 def missing_rights(campaigns: Sequence[CampaignConfig], settings: Settings, clock: Clock) -> list[Finding]:
-    """Return what keeps these campaigns' tokens from changing ads, as far as Meta tells."""
+    """Return the reasons why these campaigns' tokens may not change ads, as far as Meta says."""
     found = map_concurrently(run_check, list(_checks(campaigns, settings, clock)), MAX_CONCURRENT_CHECKS)
     return [finding for findings in found for finding in findings if finding.verdict is Verdict.FAILED]
 

@@ -1,4 +1,4 @@
-"""The checks of `doctor` on what is deployed: schedules, failed runs, alarms, and who gets those."""
+"""The checks of what is deployed: schedules, queues of failed runs, alarms, and who receives them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ def check_stack(place: StageLocation, clients: Clients, state: StackState) -> It
 
 
 def checks_of_stack(place: StageLocation, state: StackState, clients: Clients, now: datetime) -> Iterator[Check]:
-    """Yield the checks of what is deployed, except that of the stack, which must have run before."""
+    """Yield the checks of what is deployed; `check_stack` must have run before."""
     if state.resources is None:
         yield not_checked("schedules, queues, alarms", f"the stack {stack_name(place.stage)}")
         return

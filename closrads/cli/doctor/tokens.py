@@ -11,7 +11,7 @@ from closrads.meta.graph import GraphApi
 from closrads.redaction import Secret, one_line
 
 RENEW = "generate one that never expires, of a system user of the business, with ads_management, then `push-config`"
-CAN_ONLY_LOOK = "lacks the permission ads_management, so it can only read"
+CAN_ONLY_READ = "lacks the permission ads_management, so it can only read"
 
 
 def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Iterator[Finding]:
@@ -41,8 +41,8 @@ def check_token(name: str, token: Secret, api: GraphApi, now: datetime) -> Itera
 def check_permissions(name: str, token: Secret, api: GraphApi) -> Iterator[Finding]:
     """Check whether a token that can read may write, too; some apps do not let a token inspect itself."""
     with suppress(MetaError):
-        if _can_only_look(_debug_token(token, api)):
-            yield failed(name, CAN_ONLY_LOOK, RENEW)
+        if _can_only_read(_debug_token(token, api)):
+            yield failed(name, CAN_ONLY_READ, RENEW)
 
 
 def _debug_token(token: Secret, api: GraphApi) -> JsonObject:
@@ -53,7 +53,7 @@ def _debug_token(token: Secret, api: GraphApi) -> JsonObject:
     return data
 
 
-def _can_only_look(data: JsonObject) -> bool:
+def _can_only_read(data: JsonObject) -> bool:
     return "ads_management" not in data.get("scopes", ["ads_management"])
 
 
@@ -66,5 +66,5 @@ def _token_problems(data: JsonObject, now: datetime) -> Iterator[str]:
     if ends:
         end = datetime.fromtimestamp(min(ends), UTC)
         yield f"expires on {end:%Y-%m-%d}, in {(end - now).days} days: then none of its campaigns is updated any more"
-    if _can_only_look(data):
-        yield CAN_ONLY_LOOK
+    if _can_only_read(data):
+        yield CAN_ONLY_READ
