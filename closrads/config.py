@@ -1,4 +1,4 @@
-"""Environment and SSM Parameter Store → `Settings`. The only reader of `os.environ`."""
+"""Environment and SSM Parameter Store → `Settings`. Apart from `webhook`, the only reader of `os.environ`."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,7 @@
 """The documents name what there is, and all of it: alarms, results, states, parameters, event files, links."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from closrads.parameters import _CAMPAIGN_PARAMETERS, _SHARED_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 RUNBOOK, LIFECYCLE, PARAMETERS, EVENTS = (
     ROOT / "docs" / f"{name}.md" for name in ("runbook", "lifecycle", "parameters", "events")
 )
@@ -89,6 +91,29 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
 
     assert len(text.splitlines()) <= 150
     assert {str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")} - linked == {"docs/dependencies.md"}
+
+
+def test_the_map_of_the_code_shows_every_module() -> None:
+    """Somebody new finds what each file is for; those of `doctor` and of the email's wording are named by subject."""
+    shown = set(re.findall(r"\b\w+\.py\b", ARCHITECTURE.read_text()))
+    modules = {
+        path.name
+        for path in (ROOT / "closrads").rglob("*.py")
+        if path.parent.name not in {"doctor", "wording"} and not path.name.startswith("__")
+    }
+
+    assert modules <= shown
+
+
+def test_the_map_of_the_code_shows_its_layers() -> None:
+    """In the order that import-linter enforces."""
+    drawing = ARCHITECTURE.read_text().split("Imports may only point downward")[1].split("```")[1]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each["name"] == "Data flows one way")
+
+    assert [set(re.findall(r"\w+", layer)) for layer in drawing.split("▸")] == [
+        set(re.findall(r"closrads\.(\w+)", layer)) for layer in layers
+    ]
 
 
 def test_the_decisions_are_listed_with_their_status() -> None:
