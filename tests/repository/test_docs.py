@@ -1,5 +1,6 @@
 """The documents name what there is, and all of it: alarms, results, states, parameters, event files, links."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -114,6 +115,15 @@ def test_the_map_of_the_code_shows_its_layers() -> None:
     assert [set(re.findall(r"\w+", layer)) for layer in drawing.split("▸")] == [
         set(re.findall(r"closrads\.(\w+)", layer)) for layer in layers
     ]
+
+
+def test_the_breakpoint_of_the_example_is_where_an_ad_set_is_decided_on() -> None:
+    """Whoever tries the debugger stops there, with the ad set in sight."""
+    (line,) = re.findall(r"break closrads/domain/plan\.py:(\d+)", (ROOT / "CONTRIBUTING.md").read_text())
+    module = ast.parse((ROOT / "closrads/domain/plan.py").read_text())
+    (decide,) = (each for each in module.body if isinstance(each, ast.FunctionDef) and each.name == "decide")
+
+    assert int(line) == decide.body[1].lineno, "the first line after the docstring"
 
 
 def test_the_decisions_are_listed_with_their_status() -> None:
