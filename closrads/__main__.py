@@ -7,7 +7,7 @@ import sys
 def main() -> None:
     """Carry out the command of this process's arguments."""
     if os.environ.get("NO_COLOR"):
-        os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"  # typer's help would be bold all the same
+        os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"  # otherwise, typer's help would still be bold
     try:
         from closrads.cli.app import app  # noqa: PLC0415 - after the environment has been set
         from closrads.cli.completion import VARIABLE  # noqa: PLC0415

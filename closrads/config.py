@@ -98,7 +98,7 @@ class _ParameterStore(SSMProvider):
 
 @cache
 def _parameter_store() -> _ParameterStore:
-    # boto3's default session, which the other clients use too, loads its data only once. A wave waits for its read.
+    # boto3's default session, shared with the other clients, loads its data only once. Waves wait for these reads.
     config = Config(proxies={}, connect_timeout=1, read_timeout=3)
     return _ParameterStore(boto3_client=boto3.client("ssm", config=config))
 

@@ -226,7 +226,7 @@ def republish_ads(
     """Layer 2: set the given ads, by ad set id, to ACTIVE again; return the outcome by ad set id.
 
     Before every retry, and before each batch that comes more than `FRESH_SECONDS` after `read_at` (now if None), the
-    ads are read again: one that a person has paused or deleted meanwhile is left alone and does not count as a failure.
+    ads are read again: one that a person has paused or deleted since is left alone, and does not count as a failure.
     """
     confirmed: dict[str, set[str]] = {adset_id: set() for adset_id in ads}
     failed: dict[str, RepublishFailure] = {}

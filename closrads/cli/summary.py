@@ -142,7 +142,7 @@ def campaigns(result: RunResult) -> Iterator[CampaignSummary]:
             for change in campaign.recovered
         ]
         if off := campaign.switched_off:
-            notes.append("nothing new was begun" if off.slug else "paused")  # what a pause means stands above
+            notes.append("nothing new was begun" if off.slug else "paused")  # its meaning was printed before
         if not (campaign.count(*Result) or notes or campaign.errors or campaign.refused):
             notes.append(wording.no_adsets)
         refused = (campaign.refused,) if campaign.refused else ()

@@ -81,7 +81,7 @@ class WaitingState:
 
 
 def lifted(limits: Limits, force: Collection[str]) -> Limits:
-    """Return the limits of a run without those in `force`, because of which no state waits then."""
+    """Return the limits of a run without those in `force`, so that no state waits because of them."""
     return replace(
         limits,
         add_after_days=0 if "add_after_days" in force else limits.add_after_days,
@@ -134,7 +134,7 @@ def damped(wanted: Collection[str], present: Collection[str], waiting: Collectio
 def waiting_states(
     history: DemandHistory, limits: Limits, missing: Iterable[str], extra: Iterable[str]
 ) -> tuple[WaitingState, ...]:
-    """Return those states that wait, of the ones to be added to ad sets (`missing`) and to be removed (`extra`)."""
+    """Return the states that wait, among those to be added to ad sets (`missing`) and to be removed (`extra`)."""
     asked = (set(missing) & history.wanted) | (set(extra) - history.wanted)
     return tuple(_waiting_state(history, limits, state) for state in sorted(asked & history.waiting.keys()))
 

@@ -58,9 +58,9 @@ def lookback_start(scheduled: datetime, timezone: ZoneInfo) -> datetime:
 def plan_report(result: RunResult, scheduled: datetime, runs: Iterable[RunRecord], timezone: ZoneInfo) -> ReportPlan:
     """Return whether the report of a scheduled sync is due, and what it sums up.
 
-    The first report of a day, in local time, is always due: it sums up the syncs since the previous daily report. Later
-    ones are due if something was changed, by this run or by one since whose own mail could not be sent, or if there is
-    a problem that the last report did not name. A problem that was absent from a run in between counts as new.
+    The first report of a day, in local time, is always due: it sums up the syncs since the previous daily report. A
+    later one is due if this run has changed anything, or if an earlier run has whose report could not be sent. It is
+    also due if there is a problem that the last report did not name, or that was absent from a run in between.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ Meta refuses to re-publish the ads of an ended one (Marketing API "Error Codes",
 """
 _NOT_RUNNING = frozenset({Result.NOT_ACTIVE, Result.ENDED})
 _SETTINGS_IGNORED = frozenset({Result.ENDED, Result.OPTED_OUT})
-"""Results of ad sets whose settings are nobody's concern, so that nothing is reported about them."""
+"""Results of ad sets whose settings are not reported, because nobody needs to change them."""
 _KEEPS_STATES = frozenset(
     {
         Result.SKIPPED_PREFLIGHT, Result.NEEDS_ATTENTION, Result.DEFERRED, Result.HELD, Result.REVERTED, Result.FAILED,
@@ -216,7 +216,7 @@ def prioritize(
 
 
 def _priority(decision: Decision, deferred: Collection[str]) -> tuple[bool, bool, bool]:
-    """Return the sort key of a decision; smaller ones come first.
+    """Return the sort key of a decision; the smallest key comes first.
 
     Ad sets that the last run reverted come last, because they may break again. Of the others, those that it deferred
     come first, so that each has its turn sooner or later. Among equals, ad sets that lose states come first: a lead

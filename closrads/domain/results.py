@@ -174,7 +174,7 @@ class RunResult:
 
     @property
     def is_news(self) -> bool:
-        """Whether to report it; not a recheck without news, nor a run that left everything to another one."""
+        """Whether to report it; False for a recheck without news, and for a run that left everything to another one."""
         is_quiet = self.action is Action.RECHECK and not self.dry_run and not any(map(_has_news, self.campaigns))
         return not self.left_to and not is_quiet
 

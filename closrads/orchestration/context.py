@@ -53,7 +53,7 @@ class Run:
     planned: dict[str, tuple[PlannedChange, ...]] = field(default_factory=dict)
     """The changes that the sync of each campaign has planned, by slug; absent if it could not plan."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Why none of its planned changes may be begun, by slug."""
+    """Why none of the planned changes may be started, by slug of the campaign."""
     _quotas: dict[str, AccountQuota] = field(default_factory=dict)
 
     def quota(self, account: str) -> AccountQuota:
@@ -87,7 +87,7 @@ class Run:
         return Plan(tuple(changes), self.request.campaigns, self.request.force)
 
     def new_report(self, campaign: CampaignConfig) -> SyncReport:
-        """Return the report of a campaign of which nothing is known yet."""
+        """Return the empty report of a campaign."""
         account = campaign.fb_ad_account_id
         return SyncReport(campaign.slug, campaign.name, self.request.dry_run, fb_ad_account_id=account)
 

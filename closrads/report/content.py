@@ -115,7 +115,7 @@ class Content:
     learning: str
     """What the changes mean for Meta's learning phase; empty if there were none."""
     notes: tuple[Box, ...]
-    """What needs nobody."""
+    """What needs no action."""
     sections: tuple[Section, ...]
     quiet: tuple[Row, ...]
     """Lines of campaigns without problems, if these share one in `rows`."""

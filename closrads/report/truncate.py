@@ -15,7 +15,7 @@ class Truncation:
     entries: int
     """Items in a box that needs a person."""
     minor: int
-    """Items in a box that needs nobody."""
+    """Items in a box that needs no action."""
     rows: int
     """Campaigns with a row."""
     quiet: int

@@ -47,7 +47,7 @@ def points_needed(adsets: Sequence[AdSetSnapshot]) -> int:
 
 
 def adsets_per_window(points: int, adset: AdSetSnapshot) -> int:
-    """Return how many such ad sets are changed in one window of so many points, if none has to be rolled back.
+    """Return how many ad sets like this one can be changed with `points` in one window if none is rolled back.
 
     The last one must leave points for its rollback. Each costs two reads, the write, re-publishes and a verification.
     """

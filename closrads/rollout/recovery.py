@@ -205,9 +205,9 @@ def _look_up(
     known: Mapping[str, AdSetSnapshot] | None = None,
     reserve: float = RESERVED_SECONDS,
 ) -> dict[str, _Seen | MetaError]:
-    """Read the ad sets of changes with all their ads, and the activity log if an ad's pause has to be explained.
+    """Read the ad sets of changes with all their ads, and the activity log if it has to explain an ad's pause.
 
-    In an open change, every pause has to be: the run that died may have missed an ad that somebody switched on.
+    In an open change, every pause needs that: the run that died may have missed an ad that somebody switched on.
     """
     read: Mapping[str, AdSetSnapshot | MetaError] = known or read_adsets(job.api, [change.before for change in changes])
     paused = [

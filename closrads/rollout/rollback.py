@@ -71,7 +71,7 @@ def _restore_regions(job: Job, run: ChangeRun) -> ChangeRun:
     except MetaError as error:
         known = not isinstance(error, MetaOutcomeUnknownError) and run.reason is not RollbackReason.OUTCOME_UNKNOWN
         what = "Its states were NOT restored" if known else "It is NOT known whether its states are as before"
-        run = replace(run, confirmed=frozenset(), failures=())  # the links may be pending anew
+        run = replace(run, confirmed=frozenset(), failures=())  # the links to the forms may be pending again
         return run.refused(error).with_issues(f"{what}: {error}")
     return run.written(adset)
 
@@ -98,7 +98,7 @@ def assess_rollback(run: ChangeRun) -> ChangeRun:
 
 
 def _is_uncertain_of_others(run: ChangeRun) -> bool:
-    """Return whether ads other than the broken ones are uncertain; of those, Meta may refuse the re-publish."""
+    """Return whether any ad is uncertain besides the broken ones, whose re-publish Meta may refuse."""
     broken = {finding.ad.id for finding in run.with_health(AdHealth.BROKEN)}
     ads = (*(failure.ad for failure in run.failures), *run.unconfirmed)
     return bool(run.with_health(AdHealth.UNREADABLE)) or any(ad.id not in broken for ad in ads)
