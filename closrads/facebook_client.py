@@ -21,7 +21,7 @@ from closrads.domain.health import (
     pauses_to_explain,
     responsible_for,
 )
-from closrads.domain.targeting import _build_new_targeting, region_keys
+from closrads.domain.targeting import _build_new_targeting, region_keys, regions_of
 from closrads.errors import (
     MetaError,
     MetaInvalidError,
@@ -178,8 +178,7 @@ def rollback_geo(
     AdSetChangedError, MetaOutcomeUnknownError, MetaError
         As `TargetingWriter.run`.
     """
-    regions = (before.targeting.get("geo_locations") or {}).get("regions") or []
-    write = RegionWrite(regions, {*replaces, region_keys(before.targeting)}, repeats=repeats)
+    write = RegionWrite(regions_of(before.targeting), {*replaces, region_keys(before.targeting)}, repeats=repeats)
     retried = (MetaTransientError, MetaRateLimitError)
     return TargetingWriter(api, now, write, reader(api)).run(RESERVED_SECONDS, retried)
 

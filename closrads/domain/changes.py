@@ -252,6 +252,13 @@ class Change:
         return region_keys(self.after)
 
     @property
+    def next_reverts(self) -> RevertStreak:
+        """The ad set's revert streak after a rollback of this change."""
+        if self.reverts is None or self.reverts.wanted != self.new_regions:
+            return RevertStreak(self.new_regions, 1)
+        return replace(self.reverts, runs=self.reverts.runs + 1)
+
+    @property
     def was_never_seen(self) -> bool:
         """Whether the change was rolled back without its regions ever having been seen at Meta."""
         is_back = self.state is ChangeState.ROLLED_BACK

@@ -20,14 +20,19 @@ _DESCRIPTIONS = {
 }
 
 
+def regions_of(targeting: Targeting) -> list[Any]:
+    """Return the entries of the targeted regions, each unmodified."""
+    return _entries(targeting, "geo_locations", "regions")
+
+
 def region_keys(targeting: Targeting) -> frozenset[str]:
     """Return the keys of all targeted regions."""
-    return _keys(_entries(targeting, "geo_locations", "regions"))
+    return _keys(regions_of(targeting))
 
 
 def regions_besides(targeting: Targeting, keys: Collection[str]) -> tuple[Any, ...]:
     """Return the entries of the targeted regions whose keys are not among `keys`, each unmodified."""
-    return tuple(entry for entry in _entries(targeting, "geo_locations", "regions") if not _keys([entry]) <= set(keys))
+    return tuple(entry for entry in regions_of(targeting) if not _keys([entry]) <= set(keys))
 
 
 def states(keys: Collection[str]) -> tuple[str, ...]:
@@ -47,7 +52,7 @@ def misnamed_regions(targeting: Targeting) -> tuple[str, ...]:
     """
     return tuple(
         f"Meta shows region {region['key']}, which should be {states({str(region['key'])})[0]}, as “{region['name']}”"
-        for region in _entries(targeting, "geo_locations", "regions")
+        for region in regions_of(targeting)
         if isinstance(region, Mapping)
         and region.get("name")
         and not is_region_name(str(region.get("key")), str(region["name"]))
@@ -139,7 +144,7 @@ def with_regions_of(targeting: Targeting, other: Targeting) -> dict[str, Any]:
         **targeting,
         "geo_locations": {
             **(targeting.get("geo_locations") or {}),
-            "regions": _entries(other, "geo_locations", "regions"),
+            "regions": regions_of(other),
         },
     }
 

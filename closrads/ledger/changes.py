@@ -48,7 +48,6 @@ from closrads.ledger.records import (
     demand_of,
     expiry,
     max_bytes,
-    next_reverts,
     open_since,
     recheck_item,
     recheck_of,
@@ -268,7 +267,7 @@ class Ledger:
         operations = [self._table.update_operation(change_key(change), update, condition, values)]
         key = reverts_key(change)
         if change.action is Action.SYNC and state is ChangeState.ROLLED_BACK and change.reason in _COUNTED_REASONS:
-            reverts = {**reverts_item(next_reverts(change)), "expires_at": expiry(now)}
+            reverts = {**reverts_item(change.next_reverts), "expires_at": expiry(now)}
             operations.append(self._table.put_operation(key | reverts))
         elif change.action is Action.SYNC and state is ChangeState.VERIFIED and change.reverts is not None:
             operations.append(self._table.delete_operation(key))

@@ -210,13 +210,6 @@ def reverts_of(item: Item) -> RevertStreak:
     return RevertStreak(frozenset(item["wanted"]), int(item["times"]))
 
 
-def next_reverts(change: Change) -> RevertStreak:
-    """Return the revert streak after the rollback of a change."""
-    wanted = frozenset(str(region["key"]) for region in change.after["geo_locations"]["regions"])
-    again = change.reverts is not None and change.reverts.wanted == wanted
-    return RevertStreak(wanted, (change.reverts.runs if change.reverts is not None and again else 0) + 1)
-
-
 def unexplained_item(pause: UnexplainedPause) -> Item:
     """Return the item of an ad set's unexplained pauses."""
     ads = [{"id": ad_id, "name": name} for ad_id, name in pause.ads.items()]

@@ -11,6 +11,7 @@ from closrads.domain.health import check_ad_health
 from closrads.domain.plan import Decision, decide, hold, refuse_other_account, remaining
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.sync_report import SyncReport
+from closrads.domain.targeting import regions_of
 from closrads.domain.undo import may_be_undone, why_not_undone
 from closrads.errors import MetaError, PausedError, PlanRefusedError
 from closrads.meta.adsets import read_adsets
@@ -68,7 +69,7 @@ def undo(context: CampaignContext, report: SyncReport, done: Completed) -> Itera
 
 
 def _decision(change: Change, now: AdSetSnapshot | MetaError) -> Decision:
-    regions = (change.before.targeting.get("geo_locations") or {}).get("regions") or []
+    regions = regions_of(change.before.targeting)
     if isinstance(now, MetaError):
         return Decision(change.before, Result.FAILED, tuple(regions), (str(now),))
     return decide(now, regions, check_ad_health(now), replaces=change.new_regions)

@@ -7,7 +7,7 @@ from functools import partial
 from closrads.concurrency import in_background
 from closrads.domain.adsets import AdHealth
 from closrads.domain.changes import ChangeState, RollbackReason
-from closrads.domain.targeting import misnamed_regions
+from closrads.domain.targeting import misnamed_regions, regions_of
 from closrads.errors import AdSetChangedError, MetaError, MetaOutcomeUnknownError, MetaRegionNameError
 from closrads.facebook_client import update_adset_geo
 from closrads.rollout.change_run import ChangeRun
@@ -45,7 +45,7 @@ def _is_written(run: ChangeRun) -> bool:
 
 
 def _write(job: Job, run: ChangeRun, *, retries: bool) -> ChangeRun:
-    regions = run.change.after.get("geo_locations", {}).get("regions", [])
+    regions = regions_of(run.change.after)
     reserve = job.seconds_needed([run.now])
     may_be_sent = run.unknown is not None
     try:

@@ -15,6 +15,7 @@ from closrads.domain.changes import (
     Change,
     ChangeState,
     LastRecheck,
+    RevertStreak,
     RollbackReason,
     UnexplainedPause,
     recheck_since,
@@ -204,3 +205,18 @@ def test_a_recheck_goes_back_a_day_before_the_last_one(days_ago: int | None, day
     last = None if days_ago is None else LastRecheck(START - timedelta(days=days_ago))
 
     assert recheck_since(last, START) == START - timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, RevertStreak(frozenset({"3852"}), 1)),
+        (RevertStreak(frozenset({"3852"}), 4), RevertStreak(frozenset({"3852"}), 5)),
+        (RevertStreak(frozenset({"3853"}), 4), RevertStreak(frozenset({"3852"}), 1)),
+        (RevertStreak(frozenset({"3852", "3853"}), 4), RevertStreak(frozenset({"3852"}), 1)),
+    ],
+    ids=["first", "same regions", "other regions", "fewer regions"],
+)
+def test_a_streak_is_one_of_equal_regions(before: RevertStreak | None, after: RevertStreak) -> None:
+    """Other regions may well hold."""
+    assert a_change(reverts=before).next_reverts == after

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
-from closrads.domain.changes import Change, ChangeState, RevertStreak, RollbackReason, UnexplainedPause
+from closrads.domain.changes import Change, ChangeState, RollbackReason, UnexplainedPause
 from closrads.domain.damping import DemandHistory, Streak, WaitingState
 from closrads.ledger.records import (
     KEPT_FOR,
@@ -26,7 +26,6 @@ from closrads.ledger.records import (
     demand_of,
     expiry,
     max_bytes,
-    next_reverts,
     open_since,
     progress_item,
     progress_of,
@@ -41,7 +40,7 @@ from closrads.ledger.records import (
     unexplained_of,
 )
 from closrads.state_mapper import all_states
-from tests.ledger.conftest import FLORIDA, GEORGIA, ME, a_change, a_progress, a_shared_run
+from tests.ledger.conftest import GEORGIA, ME, a_change, a_progress, a_shared_run
 from tests.ledger.strategies import changes, histories, json_values, moments, names
 from tests.world import START
 
@@ -105,20 +104,6 @@ class TestChanges:
         prepared = [a_change(prepared_at=START + age) for age in ages]
 
         assert sorted(prepared, key=open_since) == sorted(prepared, key=lambda change: change.prepared_at)
-
-    @pytest.mark.parametrize(
-        ("before", "after"),
-        [
-            (None, RevertStreak(frozenset({"3852"}), 1)),
-            (RevertStreak(frozenset({"3852"}), 4), RevertStreak(frozenset({"3852"}), 5)),
-            (RevertStreak(frozenset({"3853"}), 4), RevertStreak(frozenset({"3852"}), 1)),
-            (RevertStreak(frozenset({"3852", "3853"}), 4), RevertStreak(frozenset({"3852"}), 1)),
-        ],
-        ids=["first", "same regions", "other regions", "fewer regions"],
-    )
-    def test_a_streak_is_one_of_equal_regions(self, before: RevertStreak | None, after: RevertStreak) -> None:
-        """Other regions may well hold."""
-        assert next_reverts(a_change(reverts=before, after={"geo_locations": {"regions": [FLORIDA]}})) == after
 
 
 class TestUnexplainedPauses:
