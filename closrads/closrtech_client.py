@@ -24,7 +24,7 @@ from closrads.errors import ClosrtechAccessError, ClosrtechDataError, ClosrtechE
 from closrads.http import AnswerTooLargeError, BoundedAdapter
 from closrads.observability import logger
 from closrads.redaction import one_line
-from closrads.state_mapper import is_state, normalised
+from closrads.state_mapper import is_state, normalized
 
 TIMEOUT_SECONDS = 30
 """Timeout of the connection, of each read, and of the whole response."""
@@ -170,7 +170,7 @@ def _leads_by_state(body: bytes) -> dict[str, int]:
         raise _NoFeedError("names no US state at all")
     demand: dict[str, int] = {}
     for key, value in answer:
-        code, number = normalised(key), _whole_number(value)
+        code, number = normalized(key), _whole_number(value)
         named = repr(one_line(key, MAX_CODE_CHARS))
         if len(code) > MAX_CODE_CHARS or not code.isprintable():
             raise ValueError(f"names {named}, which cannot be a state")

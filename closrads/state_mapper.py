@@ -53,7 +53,7 @@ def _codes() -> dict[str, str]:
     return {region["key"]: code for code, region in _regions().items()}
 
 
-def normalised(code: str) -> str:
+def normalized(code: str) -> str:
     """Return the USPS code of a state, given as a code or a full name in any case; upper case for anything else."""
     plain = code.strip().upper()
     return plain if plain in _regions() else _names().get(plain.translate(_SEPARATORS), plain)
@@ -61,12 +61,12 @@ def normalised(code: str) -> str:
 
 def is_state(code: str) -> bool:
     """Return whether `code`, or the full name in its place, is one of the 50 states or DC."""
-    return normalised(code) in _regions()
+    return normalized(code) in _regions()
 
 
 def is_unreadable(code: str) -> bool:
     """Return whether `code` may mean any state: it is not recognized as a state, a territory or a total."""
-    plain = normalised(code)
+    plain = normalized(code)
     return plain not in _regions() and plain.translate(_SEPARATORS) not in _KNOWN_NON_STATES
 
 
@@ -77,7 +77,7 @@ def all_states() -> frozenset[str]:
 
 def usps_to_fb_region(code: str) -> Region | None:
     """Return Meta's region for a USPS code or a full name; log a warning and return None if there is none."""
-    region = _regions().get(normalised(code))
+    region = _regions().get(normalized(code))
     if region is None:
         logger.warning("state.unmapped", extra={"code": code})
         return None

@@ -15,7 +15,7 @@ from closrads.state_mapper import (
     is_region_name,
     is_state,
     is_unreadable,
-    normalised,
+    normalized,
     usps_to_fb_region,
 )
 from sandbox.meta import faults
@@ -60,14 +60,14 @@ def test_a_full_name_is_as_good_as_a_code(code: str) -> None:
 
     assert region is not None
     for name in (region["name"], f"  {region['name'].lower()}\t", region["name"].upper().replace(" ", "  ")):
-        assert normalised(name) == code
+        assert normalized(name) == code
         assert usps_to_fb_region(name) == region
 
 
 @pytest.mark.parametrize("name", ["District of Columbia", "Washington, D.C.", "washington dc", "D.C."])
 def test_the_capital_has_several_names(name: str) -> None:
     """None of them is the state of Washington."""
-    assert normalised(name) == "DC"
+    assert normalized(name) == "DC"
 
 
 @pytest.mark.parametrize("code", ["PR", "gu", "Puerto Rico", "U.S. Virgin Islands", "AE", "Total", "TX", "Texas"])
