@@ -151,8 +151,8 @@ class _NoFeedError(ValueError):
 def _quoted(body: bytes) -> str:
     """Return a sentence that quotes a response, redacted and shortened; empty if it has no words."""
     text = body.decode(errors="replace")
-    words = one_line(_TAG.sub(" ", text) if _is_html(body) else text, MAX_QUOTED_CHARS)
-    return f". CLOSRTECH says: “{words}”" if any(map(str.isalpha, words)) else ""
+    quote = one_line(_TAG.sub(" ", text) if _is_html(body) else text, MAX_QUOTED_CHARS)
+    return f". CLOSRTECH says: “{quote}”" if any(map(str.isalpha, quote)) else ""
 
 
 def _is_html(body: bytes) -> bool:

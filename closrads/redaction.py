@@ -76,8 +76,8 @@ class _Forms:
     """The patterns by which one secret is found in a text; see docs/decisions/0007."""
 
     run: str
-    """Characters that a text must contain for `plain` to match; letters and digits, which need no escape."""
-    plain: re.Pattern[str]
+    """Characters that a text must contain for `encoded` to match; letters and digits, which need no escape."""
+    encoded: re.Pattern[str]
     """The secret verbatim, URL-encoded, HTML-escaped, in JSON, or in any mixture."""
     literals: tuple[str, ...]
     """The secret in hexadecimal and Base64."""
@@ -89,7 +89,7 @@ def _forms(secret: str) -> _Forms:
     literals = _literals(secret) if len(secret) >= MIN_ENCODED_CHARS else ()
     return _Forms(
         run=max(_RUN.findall(secret[: _required(secret)]), key=len, default=""),
-        plain=_pattern(secret, _encodings),
+        encoded=_pattern(secret, _encodings),
         literals=literals,
         tail=secret[-MIN_PREFIX_CHARS:] if _required(secret) < len(secret) else "",
     )
@@ -165,7 +165,7 @@ def _without_known(text: str, *, is_escaped: bool) -> str:
         if is_escaped:
             text = _escaped(secret).sub(HIDDEN, text)
         elif forms.run in text:
-            text = forms.plain.sub(HIDDEN, text)
+            text = forms.encoded.sub(HIDDEN, text)
         for literal in forms.literals:
             text = text.replace(literal, HIDDEN)
         if forms.tail and forms.tail in text:
@@ -175,8 +175,8 @@ def _without_known(text: str, *, is_escaped: bool) -> str:
 
 def _without_tail(text: str, secret: str, tail: str) -> str:
     """Return the text with each occurrence of a secret's tail hidden, extended to the left as far as it matches."""
-    *parts, left = text.split(tail)
-    shown = [f"{part[: len(part) - _common_end(part, secret[: -len(tail)])]}{HIDDEN}" for part in parts]
+    *heads, left = text.split(tail)
+    shown = [f"{head[: len(head) - _common_end(head, secret[: -len(tail)])]}{HIDDEN}" for head in heads]
     return "".join(shown) + left
 
 

@@ -55,8 +55,8 @@ def _codes() -> dict[str, str]:
 
 def normalized(code: str) -> str:
     """Return the USPS code of a state, given as a code or a full name in any case; upper case for anything else."""
-    plain = code.strip().upper()
-    return plain if plain in _regions() else _names().get(plain.translate(_SEPARATORS), plain)
+    upper = code.strip().upper()
+    return upper if upper in _regions() else _names().get(upper.translate(_SEPARATORS), upper)
 
 
 def is_state(code: str) -> bool:
@@ -66,8 +66,8 @@ def is_state(code: str) -> bool:
 
 def is_unreadable(code: str) -> bool:
     """Return whether `code` may mean any state: it is not recognized as a state, a territory or a total."""
-    plain = normalized(code)
-    return plain not in _regions() and plain.translate(_SEPARATORS) not in _KNOWN_NON_STATES
+    upper = normalized(code)
+    return upper not in _regions() and upper.translate(_SEPARATORS) not in _KNOWN_NON_STATES
 
 
 def all_states() -> frozenset[str]:

@@ -97,5 +97,5 @@ def campaigns(incomplete: str) -> list[str]:
     return _matching(incomplete, found)
 
 
-def _matching(incomplete: str, words: Iterable[str]) -> list[str]:
-    return sorted(word for word in words if word.startswith(incomplete))
+def _matching(incomplete: str, candidates: Iterable[str]) -> list[str]:
+    return sorted(candidate for candidate in candidates if candidate.startswith(incomplete))

@@ -63,8 +63,8 @@ def stderr_console() -> Console:
 def _console(*, error: bool) -> Console:
     # Markup and emoji codes are off: texts from outside must not be interpreted as such.
     # rich would take NO_COLOR to allow bold text and a moving cursor.
-    plain = False if os.environ.get("NO_COLOR") else None
-    console = Console(stderr=error, highlight=False, markup=False, emoji=False, force_terminal=plain)
+    force_terminal = False if os.environ.get("NO_COLOR") else None
+    console = Console(stderr=error, highlight=False, markup=False, emoji=False, force_terminal=force_terminal)
     if not console.file.isatty() and not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001 - rich's own view of the environment
         console.width = WIDTH_OF_A_PIPE
     return console

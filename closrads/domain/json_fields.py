@@ -7,5 +7,9 @@ from typing import Any
 
 def fields_of(kind: type, value: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values in a JSON object for the fields of a dataclass, with lists as tuples."""
-    known = {each.name: value[each.name] for each in fields(kind) if each.name in value}
-    return {name: tuple(part) if isinstance(part, list) else part for name, part in known.items()}
+    return with_tuples({each.name: value[each.name] for each in fields(kind) if each.name in value})
+
+
+def with_tuples(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with its lists as tuples."""
+    return {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}

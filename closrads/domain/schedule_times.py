@@ -103,8 +103,8 @@ def _number(text: str, low: int, high: int, names: Sequence[str]) -> int:
 def _days_of_month(field: str) -> Callable[[int, int], frozenset[int]]:
     items = field.split(",")
     nearest = [_number(item[:-1], 1, 31, ()) for item in items if item.endswith("W")]
-    plain = [item for item in items if item != "L" and not item.endswith("W")]
-    numbers = _numbers(",".join(plain), 1, 31) if plain else frozenset()
+    numbered = [item for item in items if item != "L" and not item.endswith("W")]
+    numbers = _numbers(",".join(numbered), 1, 31) if numbered else frozenset()
 
     def days(year: int, month: int) -> frozenset[int]:
         last = monthrange(year, month)[1]
@@ -127,8 +127,8 @@ def _days_of_week(field: str) -> Callable[[int, int], frozenset[int]]:
     special = [parts for item in items if (parts := re.fullmatch(r"(\w+)(?:#([1-5])|L)", item))]
     numbered = [(_number(parts[1], 1, 7, _WEEKDAYS), int(parts[2]) - 1 if parts[2] else -1) for parts in special]
     marked = {parts[0] for parts in special}
-    plain = [item for item in items if item not in {*marked, "L"}]
-    weekdays = _numbers(",".join(plain), 1, 7, _WEEKDAYS) if plain else frozenset()
+    ranges = [item for item in items if item not in {*marked, "L"}]
+    weekdays = _numbers(",".join(ranges), 1, 7, _WEEKDAYS) if ranges else frozenset()
     weekdays |= {_SATURDAY} if "L" in items else set()
 
     def days(year: int, month: int) -> frozenset[int]:

@@ -18,6 +18,7 @@ from closrads.domain.changes import (
     UnexplainedPause,
 )
 from closrads.domain.damping import DemandHistory, Streak
+from closrads.domain.json_fields import with_tuples
 from closrads.domain.plan_id import Plan, PlannedChange
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import GraphUsage, RunResult, without_details
@@ -141,8 +142,8 @@ def size_of(item: Item) -> int:
 
 def max_bytes(change: Change) -> int:
     """Return an upper bound of the size of a change's item: unpacked, but at most `MAX_ITEM_BYTES`."""
-    parts = (change.before.targeting, change.after, ads_item(change))
-    return min(sum(len(json.dumps(part)) for part in parts), MAX_ITEM_BYTES)
+    values = (change.before.targeting, change.after, ads_item(change))
+    return min(sum(len(json.dumps(value)) for value in values), MAX_ITEM_BYTES)
 
 
 # --- changes
@@ -372,7 +373,7 @@ def shared_run_of(item: Item) -> SharedRun | None:
     """Return the shared run in an item; None if it is the run of a single invocation."""
     if "request" not in item:
         return None
-    request = _tuples(_unpacked(item["request"]))
+    request = with_tuples(_unpacked(item["request"]))
     return SharedRun(
         run_id=item["sk"],
         request=RunRequest(
@@ -444,7 +445,3 @@ def _unpacked(packed: bytes) -> Any:
 
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _tuples(value: Item) -> Item:
-    return {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}

@@ -20,14 +20,14 @@ _CHANGED = (Result.UPDATED, Result.REVERTED, Result.ROLLBACK_FAILED, Result.UNVE
 
 def changes_before(earlier: Sequence[RunResult], timezone: ZoneInfo) -> Iterator[Box]:
     """Yield a box with a line for each campaign changed by the `earlier` runs, oldest first; none without changes."""
-    told: dict[str, tuple[str, list[str]]] = {}
+    by_campaign: dict[str, tuple[str, list[str]]] = {}
     for result in earlier:
         for campaign in result.campaigns:
             if changes := ", ".join(_changes(campaign)):
-                _, lines = told.setdefault(campaign.slug, (line(campaign.campaign_name), []))
+                _, lines = by_campaign.setdefault(campaign.slug, (line(campaign.campaign_name), []))
                 lines.append(f"{time_of(result.started_at.astimezone(timezone))}, {changes}")
-    if told:
-        items = tuple(Item(name, "campaign", _text(lines)) for name, lines in told.values())
+    if by_campaign:
+        items = tuple(Item(name, "campaign", _text(lines)) for name, lines in by_campaign.values())
         yield Box(CHANGED_BEFORE.tone, CHANGED_BEFORE.title, CHANGED_BEFORE.who, (), CHANGED_BEFORE.note, items)
 
 
@@ -39,10 +39,10 @@ def _text(lines: Sequence[str]) -> str:
 
 def _changes(campaign: SyncReport) -> Iterator[str]:
     """Yield counts of a campaign's ad sets, by outcome; a very large result may lack the details."""
-    words = Counter[str]()
+    counts = Counter[str]()
     for result in _CHANGED:
-        words[COUNTED[result]] += campaign.count(result)
-    for word, count in words.items():
+        counts[COUNTED[result]] += campaign.count(result)
+    for word, count in counts.items():
         if count:
             states = _states(campaign) if word == COUNTED[Result.UPDATED] else ""
             yield f"{several(count, 'ad set')} {word}{states}"

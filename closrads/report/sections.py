@@ -222,11 +222,11 @@ def _problems(result: RunResult, campaign: SyncReport) -> dict[str, int]:
     """Return the numbers of ad sets that are not as wanted, by label; unlisted ad sets include updated ones."""
     counted = COUNTED_OF[result.action]
     quiet = {Result.UNCHANGED, Result.ENDED, Result.OPTED_OUT} | ({Result.UPDATED} if campaign.adsets else set())
-    words = Counter[str]()
+    found = Counter[str]()
     for each, count in reported_counts(result, campaign).items():
         if each not in quiet:
-            words[would_be(result, counted[each])] += count
-    return {word: words[word] for word in (would_be(result, each) for each in counted.values()) if words[word]}
+            found[would_be(result, counted[each])] += count
+    return {word: found[word] for word in (would_be(result, each) for each in counted.values()) if found[word]}
 
 
 def _counted(problems: Mapping[str, int]) -> str:
