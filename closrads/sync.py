@@ -329,13 +329,14 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
             extra={"campaign": job.campaign, "entries": report.unreadable_states, "hint": "No state will be removed"},
         )
     refuse_no_states(report, campaign.limits)
-    adsets = sorted((adset for listed in reading.result() for adset in listed), key=lambda adset: adset.id)
+    found = (adset for listed in reading.result() for adset in listed)
+    adsets: Sequence[AdSetSnapshot] = sorted(found, key=lambda adset: adset.id)
     refuse_other_account(campaign, adsets)
     gone = _gone_campaigns(context, adsets)
 
     previous = context.previous_outcomes()
     last = last_recheck(context)
-    restored, previous = recheck_first(context, adsets, last, previous, done)
+    adsets, restored, previous = recheck_first(context, adsets, last, previous, done)
     done = replace(done, completed={**done.completed, **restored})
     token_ends = last.token_ends.isoformat() if last and last.token_ends else ""
     report = replace(report, token_ends=token_ends, adsets=tuple(done.completed.values()))

@@ -10,11 +10,13 @@ from closrads.domain.mail_policy import failures_of
 from closrads.domain.sync_report import SyncReport
 from closrads.domain.targeting import reaches_beyond_states
 from closrads.errors import LedgerError, PlanRefusedError
+from closrads.meta.adsets import read_adsets
 from closrads.meta.tokens import read_token_end
 from closrads.observability import logger
 from closrads.orchestration.context import CampaignContext, Completed, Run
 from closrads.orchestration.execution import with_next_try
 from closrads.rollout import recovery
+from closrads.rollout.job import Job
 
 
 def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> Iterator[SyncReport]:
@@ -86,15 +88,15 @@ def recheck_first(
     last: LastRecheck | None,
     previous: PreviousOutcomes,
     done: Completed,
-) -> tuple[dict[str, AdSetResult], PreviousOutcomes]:
+) -> tuple[Sequence[AdSetSnapshot], dict[str, AdSetResult], PreviousOutcomes]:
     """Recheck the latest changes before new ones cover them, including those of earlier invocations of this run.
 
-    Return the results of the ad sets that were rolled back, or would have been with more time or quota, by id; and the
-    previous outcomes as they are after that.
+    Return the ad sets as they are after that; the results of those that were rolled back, whose rollback has not ended,
+    or that would have been rolled back with more time or quota, by id; and the previous outcomes after that.
     """
     run, job = context.run, context.job
     if run.request.dry_run or not run.settings.ledger_table:
-        return {}, previous
+        return adsets, {}, previous
     now = {adset.id: adset for adset in adsets if not adset.flaw}
     since = recheck_since(last, run.clock.now())
     changes = [
@@ -105,16 +107,33 @@ def recheck_first(
         and (change.run_id != job.run_id or change.before.id in done.completed)
     ]
     if not changes:
-        return {}, previous
+        return adsets, {}, previous
     wave_size = context.campaign.limits.wave_size
     results = recovery.recheck(job, changes, wave_size, previous.reported_pauses, dry_run=False, now=now)
+    unfinished = _unfinished(job, results)
     restored = {
         each.id: replace(each, reaches_beyond=reaches_beyond_states(now[each.id].targeting))
         for each in results
-        if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED, Result.SKIPPED_PREFLIGHT}
+        if each.result in {Result.REVERTED, Result.ROLLBACK_FAILED, Result.SKIPPED_PREFLIGHT} or each.id in unfinished
     }
+    protected = [now[each.id] for each in results if each.result is Result.SUPERSEDED]
+    now |= {key: adset for key, adset in read_adsets(job.api, protected).items() if isinstance(adset, AdSetSnapshot)}
+    adsets = [now.get(adset.id, adset) for adset in adsets]
     try:
-        return restored, job.ledger.previous_outcomes(job.campaign)
+        return adsets, restored, job.ledger.previous_outcomes(job.campaign)
     except LedgerError as error:  # the rollbacks must be reported, and this run leaves their ad sets alone
         logger.warning("ledger.outcomes_unread", extra={"campaign": job.campaign, "error": str(error)})
-        return restored, previous
+        return adsets, restored, previous
+
+
+def _unfinished(job: Job, results: Sequence[AdSetResult]) -> frozenset[str]:
+    """Return the ids of the ad sets whose rollback is recorded as begun, but not as ended: it comes first.
+
+    Others are unverified because their ads could not be read, so that nothing was begun.
+    """
+    unverified = frozenset(each.id for each in results if each.result is Result.UNVERIFIED)
+    try:
+        return unverified and unverified & {change.before.id for change in job.ledger.open_changes(job.campaign)}
+    except LedgerError as error:
+        logger.warning("ledger.open_changes_unread", extra={"campaign": job.campaign, "error": str(error)})
+        return unverified

@@ -1,6 +1,6 @@
 """Undo: the regions from before a run are restored, with the same protection as in a sync."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from closrads.config import refuse_if_switched_off
@@ -56,10 +56,11 @@ def undo(context: CampaignContext, report: SyncReport, done: Completed) -> Itera
     changes = [change for change in found if change.state is ChangeState.VERIFIED]
     yield report
     read = read_adsets(job.api, [change.before for change in changes])
-    adsets = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
+    adsets: Sequence[AdSetSnapshot] = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
     refuse_other_account(context.campaign, adsets)
     previous = context.previous_outcomes()
-    restored, previous = recheck_first(context, adsets, last_recheck(context), previous, done)
+    adsets, restored, previous = recheck_first(context, adsets, last_recheck(context), previous, done)
+    read |= {adset.id: adset for adset in adsets}
     done = replace(done, completed={**done.completed, **restored})
     report = replace(report, unexplained=previous.unexplained)
     yield replace(report, adsets=tuple(done.completed.values()))

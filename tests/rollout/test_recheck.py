@@ -290,6 +290,51 @@ class TestBrokenSince:
         }  # fmt: skip
         assert (world.meta.states(broken), world.meta.states(well)) == ({"TX"}, {"FL", "OH"})
 
+    @pytest.mark.parametrize("wanted", ["FL", "FL GA"], ids=["the same demand", "another demand"])
+    def test_a_sync_changes_nothing_on_top_of_a_rollback_whose_end_is_not_recorded(
+        self, world: World, wanted: str
+    ) -> None:
+        """Nor does it say that the states from before the rollback run: that change is still open, and comes first."""
+        world.campaign(wanted)
+        adset = world.adset()
+        left_behind(world, adset, ChangeState.ROLLED_BACK)
+        later(world, HALF_AN_HOUR)
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, 1, skip=2)
+
+        result = result_of(world, LIVE)
+
+        assert (one_adset(result)["result"], result["success"]) == ("unverified", False)
+        assert (world.meta.states(adset), world.written_adsets()) == ({"TX"}, [adset])
+        assert [change.state for change in ledger(world).open_changes("veterans")] == [ChangeState.ROLLING_BACK]
+        assert "Wanted today and running now" not in world.sandbox.aws.mails[-1].text
+        world.time.next_day()
+        assert [each["state"] for each in result_of(world, LIVE)["recovered"]] == ["rolled_back"]
+        assert world.meta.states(adset) == {*wanted.split()}
+
+    def test_nor_if_the_ledger_does_not_tell_what_is_open(self, world: World) -> None:
+        """Whatever could not be verified may be."""
+        world.campaign("FL GA")
+        adset = world.adset()
+        left_behind(world, adset, ChangeState.ROLLED_BACK)
+        later(world, HALF_AN_HOUR)
+        world.sandbox.aws.fail("dynamodb", "TransactWriteItems", "InternalServerError", 500, 1, skip=2)
+        with patch.object(Ledger, "open_changes", side_effect=[(), LedgerError("throttled"), ()]):
+            result = result_of(world, LIVE)
+
+        assert (one_adset(result)["result"], world.meta.states(adset)) == ("unverified", {"TX"})
+
+    def test_a_sync_sees_an_ad_that_it_has_just_repaired_as_it_is_then(self, world: World) -> None:
+        """Where a person has set the states, the ads are republished: nobody is asked to mend them."""
+        _, (adset,) = updated(world, None)
+        world.meta.person_edits_targeting(adset, states="OH")
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+
+        result = result_of(world, LIVE)
+
+        assert (one_adset(result)["result"], world.meta.states(adset)) == ("updated", {"FL"})
+        assert statuses(world, adset) == ["ACTIVE"] * 2
+        assert "needs you" not in world.sandbox.aws.mails[-1].text
+
     def test_what_was_put_back_is_told_although_the_run_ends_right_after(self, world: World) -> None:
         """The ledger does not let it forget an old pause that is over."""
         world.campaign("FL")
