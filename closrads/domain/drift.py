@@ -17,7 +17,7 @@ class Drift:
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    """Both relative to the result of our last change; both empty if that change itself was superseded."""
+    """Both relative to the result of our last change; both empty if this or that change was superseded."""
     by: str = ""
     """The names in Meta's activity log, the last actor's last; empty if unknown."""
     at: datetime | None = None
@@ -94,6 +94,8 @@ def find_drift(changes: Sequence[Change], run_id: str | None) -> UnattributedDri
     if not earlier or any(found in _may_have_left(change) for change in earlier):
         return None
     left = earlier[0].new_regions if earlier[0].state is ChangeState.VERIFIED else earlier[0].old_regions
+    if earlier[0].state is ChangeState.SUPERSEDED:  # before or after its write: unknown what somebody else replaced
+        left = found
     drift = Drift(states(found - left), states(left - found))
     since, until = earlier[0].prepared_at - CLOCK_TOLERANCE, own.prepared_at + CLOCK_TOLERANCE
     return UnattributedDrift(own.before.id, drift, since, until, (own, *earlier))

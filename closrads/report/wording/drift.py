@@ -37,7 +37,8 @@ def drift(result: RunResult, of: str, count: int, drifts: Sequence[Drift], ended
     who = drifts[0].by or _SOMEBODY
     where = f"{of}" if count == 1 else f"{count} ad sets ({of})"
     did = {_done(each.added, each.removed) for each in drifts}
-    what = f"{did.pop()} in {where}" if len(did) == 1 else f"changed the states of {where}"
+    known = did.pop() if len(did) == 1 else ""
+    what = f"{known} in {where}" if known else f"changed the states of {where}"
     unknown = "" if drifts[0].by else ", and Meta does not say who"
     end = _DRIFT_ENDS.get(ended, ("", ""))[count > 1]
     return f"{who} {what} {_when(drifts, result)}{unknown}{end}"
