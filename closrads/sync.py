@@ -359,7 +359,7 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
         adsets=tuple(done.completed.values()),
         states_before=states_before(decisions),
         waiting=waiting_states(history, campaign.limits, *missing_and_extra(decisions)) if history else (),
-        unmatched_patterns=unmatched_patterns(job.skip_adsets, [adset.name for adset in adsets]),
+        unmatched_patterns=unmatched_patterns(job.skip_adsets, [adset.names for adset in adsets]),
     )
     yield report
     try:

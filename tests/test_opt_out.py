@@ -56,6 +56,28 @@ class TestASync:
         )
         assert mail.subject.removeprefix("[DRY RUN] ").startswith("✓ 1 ")
 
+    @pytest.mark.parametrize(
+        ("name", "pattern"),
+        [
+            ("Broad " * 50 + "[keep]", "*keep]"),
+            ("Broad " * 50 + "[keep]", ("Broad " * 50)[:199] + "…"),
+            ("\U0001f469\u200d\U0001f4bb Coders", "\U0001f469\u200d\U0001f4bb Coders"),
+            ("from ?pass=1 keep", "*pass=1 keep"),
+        ],
+        ids=["the end of a long name", "a long name as reports show it", "what reports leave out", "what they hide"],
+    )
+    def test_what_counts_is_the_name_at_meta(self, world: World, name: str, pattern: str) -> None:
+        """Reports show a part of it only; a pattern may be copied from either."""
+        world.campaign("FL")
+        alone, other = world.adset(name), world.adset("Other")
+        skip(world, pattern)
+
+        answer = world.run(LIVE)
+
+        assert (operations(world, alone), world.meta.states(alone)) == ([], {"TX"})
+        assert world.meta.states(other) == {"FL"}
+        assert answer["campaigns"][0]["unmatched_patterns"] == []
+
     def test_it_is_no_part_of_a_plan(self, world: World) -> None:
         """Who opts one out after the dry run has another plan."""
         world.campaign("FL")

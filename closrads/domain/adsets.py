@@ -65,6 +65,8 @@ class AdSetSnapshot:
     """The campaign's, such as `HOUSING`."""
     learning_since: str | None = None
     """Start of the learning phase that it has not left, in ISO 8601, empty if Meta does not say; None otherwise."""
+    full_name: str = ""
+    """The name as Meta returns it, for patterns only: `name`, which reports show, is redacted and may be cut."""
     flaw: str = ""
     """Why the targeting cannot be used, and is empty here; empty if it can."""
 
@@ -72,6 +74,11 @@ class AdSetSnapshot:
     def active_ads(self) -> tuple[Ad, ...]:
         """The ads whose configured status is ACTIVE."""
         return tuple(ad for ad in self.ads if ad.status == "ACTIVE")
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The name as reports show it, and as Meta returns it: a pattern may be copied from either."""
+        return self.name, self.full_name
 
     def is_ended(self, margin: timedelta = timedelta(0)) -> bool:
         """Return whether the ad set had ended when it was read, or would within `margin` from then."""

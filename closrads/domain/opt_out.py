@@ -1,8 +1,9 @@
 """PURE: which ad sets are left alone because a pattern of `skip_adsets` matches their name.
 
 Patterns are those of Python's `fnmatch`: `*` for any text, `?` for one character, `[ab]` for one of several. Case,
-repeated blanks and the encoding of accented letters do not matter (a name copied from a file on a Mac may have the
-letter and the accent apart): to change an ad set that should be left alone is worse than to leave one too many alone.
+repeated blanks, invisible characters and the encoding of accented letters do not matter (a name copied from a file on a
+Mac may have the letter and the accent apart): to change an ad set that should be left alone is worse than to leave one
+too many alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,14 +14,15 @@ _NEVER = "(?!)"
 """The regular expression that `translate` returns for an empty character set, such as `[b-a]`."""
 
 
-def matching_pattern(name: str, patterns: Iterable[str]) -> str:
-    """Return the first pattern that matches or equals an ad set's name; empty if there is none."""
-    return next((pattern for pattern in patterns if _matches(name, pattern)), "")
+def matching_pattern(names: Iterable[str], patterns: Iterable[str]) -> str:
+    """Return the first pattern that matches or equals one of an ad set's names; empty if there is none."""
+    known = tuple(names)
+    return next((pattern for pattern in patterns if any(_matches(name, pattern) for name in known)), "")
 
 
-def unmatched_patterns(patterns: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Return the patterns that match no name."""
-    return tuple(pattern for pattern in patterns if not any(_matches(name, pattern) for name in names))
+def unmatched_patterns(patterns: Iterable[str], names: Sequence[Iterable[str]]) -> tuple[str, ...]:
+    """Return the patterns that match none of the names of any ad set."""
+    return tuple(pattern for pattern in patterns if not any(matching_pattern(each, [pattern]) for each in names))
 
 
 def is_usable(pattern: str) -> bool:
@@ -34,7 +36,8 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    return normalize("NFC", " ".join(text.split()).casefold())
+    seen = "".join(char for char in text if char.isprintable() or char.isspace())
+    return normalize("NFC", " ".join(seen.split()).casefold())
 
 
 def _has_unclosed_set(pattern: str) -> bool:

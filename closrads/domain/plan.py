@@ -180,7 +180,7 @@ def leave_opted_out(decisions: Sequence[Decision], skip_adsets: Collection[str])
     """Leave alone every ad set whose name matches one of the patterns, whatever was decided."""
     return tuple(
         replace(decision, result=Result.OPTED_OUT, issues=(f"Its name matches “{pattern}” of skip_adsets",))
-        if (pattern := matching_pattern(decision.adset.name, skip_adsets))
+        if (pattern := matching_pattern(decision.adset.names, skip_adsets))
         else decision
         for decision in decisions
     )

@@ -41,6 +41,7 @@ def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_a
         account_id=str(account) if isinstance(account := row.get("account_id"), str | int) else "",
         special_ad_categories=_categories(row),
         learning_since=_learning_since(row),
+        full_name=str(row.get("name") or adset_id),
         flaw=flaw,
     )
 

@@ -48,7 +48,7 @@ class TestAdSets:
 
         found = parse_adset(ADSET_ROW, "900", {"11": ad}, START)
 
-        assert found == AdSetSnapshot("1", "A", "900", "ACTIVE", {"age_min": None}, (ad,), START)
+        assert found == AdSetSnapshot("1", "A", "900", "ACTIVE", {"age_min": None}, (ad,), START, full_name="A")
 
     @pytest.mark.parametrize(
         ("info", "since"),

@@ -72,9 +72,9 @@ def check_opt_outs(campaign: CampaignConfig, api: GraphApi) -> Iterator[Finding]
     names: list[str] = []
     for meta_id in campaign.fb_campaign_ids:
         names += (str(row.get("name")) for row in api.get_all(f"{meta_id}/adsets", {"fields": "name"}, ADSETS_PER_PAGE))
-    alone = [each for each in names if matching_pattern(each, campaign.skip_adsets)]
+    alone = [each for each in names if matching_pattern([each], campaign.skip_adsets)]
     said = one_line(f"{len(alone)} of {len(names)}: {', '.join(alone) or 'none'}")
-    if unmatched := unmatched_patterns(campaign.skip_adsets, names):
+    if unmatched := unmatched_patterns(campaign.skip_adsets, [names]):
         which = one_line(", ".join(f"“{pattern}”" for pattern in unmatched))
         yield warning(name, f"{said}; no ad set matches {which}", f"correct it in {parameter}, or take it out")
     elif len(alone) == len(names):
