@@ -316,6 +316,18 @@ class TestLeftAlone:
         assert "Lost form" in last_report(world)
         assert "3390001" in last_report(world)
 
+    def test_an_ad_that_meta_has_paused_before_the_run(self, world: World) -> None:
+        """It is on and does not run, so after a change it would count as broken by it, and be put back in vain."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.meta.ads_of(adset)[0].effective_status = "PAUSED"
+
+        answer = world.run(LIVE)
+
+        assert results(answer) == {"Broad": "skipped_preflight"}
+        assert world.meta.writes == []
+        assert "was switched off by Meta" in last_report(world)
+
     def test_contradictory_targeting(self, world: World) -> None:
         """It is never flattened."""
         world.campaign("FL")

@@ -185,11 +185,6 @@ def is_in_process(finding: AdFinding) -> bool:
 def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime) -> AdFinding:
     if now is None or now.status in GONE_STATUSES:
         return AdFinding(before, AdHealth.HEALTHY)
-    if now.status == "ACTIVE" and now.effective_status == "PAUSED":
-        # "Ads Webhooks", effective_status: the configured status distinguishes a user's pause from one by the system.
-        return AdFinding(
-            now, AdHealth.BROKEN, f"is switched on, and Meta has paused it: {_reasons(now.issues) or 'no reason given'}"
-        )
     return _examine_paused(now, log, since) if now.status == "PAUSED" else _examine(now)
 
 
@@ -212,6 +207,10 @@ def _has_lost_its_form(ad: Ad) -> bool:
 def _examine(ad: Ad) -> AdFinding:
     if ad.unreadable:
         return AdFinding(ad, AdHealth.UNREADABLE, ad.unreadable)
+    if ad.status == "ACTIVE" and ad.effective_status == "PAUSED":
+        # "Ads Webhooks", effective_status: the configured status distinguishes a user's pause from one by the system.
+        said = f"is switched on, and Meta has paused it: {_reasons(ad.issues) or 'no reason given'}"
+        return AdFinding(ad, AdHealth.BROKEN, said)
     serious = [issue for issue in ad.issues if issue.type == "HARD_ERROR" or issue.code == MISSING_LEAD_FORM]
     if serious or ad.effective_status in _BROKEN:
         reason = _reasons(serious or ad.issues) or ad.review_feedback or "Meta gives no reason"

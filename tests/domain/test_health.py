@@ -144,7 +144,7 @@ class TestPreflight:
                 *[
                     (status.lower(), replace(RAN, effective_status=status))
                     for status in (
-                        *("PAUSED", "ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"),
+                        *("ADSET_PAUSED", "CAMPAIGN_PAUSED", "ARCHIVED", "DELETED"),
                         *("PENDING_REVIEW", "IN_PROCESS", "PREAPPROVED", "PENDING_BILLING_INFO"),
                     )
                 ],
@@ -174,6 +174,11 @@ class TestPreflight:
             pytest.param(replace(RAN, effective_status="WITH_ISSUES"), "Meta gives no reason", id="no reason"),
             pytest.param(
                 replace(RAN, effective_status="WITH_ISSUES", issues=(SOFT,)), "Audience may be too", id="soft issues"
+            ),
+            pytest.param(
+                replace(RAN, effective_status="PAUSED"),
+                "is switched on, and Meta has paused it: no",
+                id="paused by Meta",
             ),
             pytest.param(replace(RAN, effective_status="DISAPPROVED"), "DISAPPROVED: Meta gives no", id="disapproved"),
             pytest.param(
