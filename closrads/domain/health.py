@@ -207,21 +207,28 @@ def _has_lost_its_form(ad: Ad) -> bool:
 def _examine(ad: Ad) -> AdFinding:
     if ad.unreadable:
         return AdFinding(ad, AdHealth.UNREADABLE, ad.unreadable)
-    if ad.status == "ACTIVE" and ad.effective_status == "PAUSED":
-        # "Ads Webhooks", effective_status: the configured status distinguishes a user's pause from one by the system.
-        said = f"is switched on, and Meta has paused it: {_reasons(ad.issues) or 'no reason given'}"
-        return AdFinding(ad, AdHealth.BROKEN, said)
-    serious = [issue for issue in ad.issues if issue.type == "HARD_ERROR" or issue.code == MISSING_LEAD_FORM]
-    if serious or ad.effective_status in _BROKEN:
-        reason = _reasons(serious or ad.issues) or ad.review_feedback or "Meta gives no reason"
-        return AdFinding(ad, AdHealth.BROKEN, f"{ad.effective_status}: {reason}")
-    if ad.adset_issues and ad.status == "ACTIVE":
-        return AdFinding(ad, AdHealth.BROKEN, f"WITH_ISSUES: its whole ad set has issues: {ad.adset_issues}")
+    if why := _why_broken(ad):
+        return AdFinding(ad, AdHealth.BROKEN, why)
     if ad.effective_status in _PENDING:
         return AdFinding(ad, AdHealth.PENDING, ad.effective_status)
     if ad.effective_status == "ACTIVE" or ad.effective_status in _OFF:
         return AdFinding(ad, AdHealth.HEALTHY)
     return AdFinding(ad, AdHealth.UNREADABLE, f"has a status that is not known here: {ad.effective_status}")
+
+
+def _why_broken(ad: Ad) -> str:
+    """Return what is wrong with an ad; empty if it is not broken."""
+    if ad.status == "ACTIVE" and ad.effective_status == "PAUSED":
+        # "Ads Webhooks", effective_status: the configured status distinguishes a user's pause from one by the system.
+        return f"is switched on, and Meta has paused it: {_reasons(ad.issues) or 'no reason given'}"
+    serious = [issue for issue in ad.issues if issue.type == "HARD_ERROR" or issue.code == MISSING_LEAD_FORM]
+    if serious or ad.effective_status in _BROKEN:
+        return (
+            f"{ad.effective_status}: {_reasons(serious or ad.issues) or ad.review_feedback or 'Meta gives no reason'}"
+        )
+    if ad.adset_issues and ad.status == "ACTIVE":
+        return f"WITH_ISSUES: its whole ad set has issues: {ad.adset_issues}"
+    return ""
 
 
 def _reasons(issues: Sequence[AdIssue]) -> str:
