@@ -1,7 +1,7 @@
 """Reads the activity log of an ad account: who switched ads on or off, and who edited locations."""
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import CLOCK_TOLERANCE, StatusChange
@@ -12,7 +12,9 @@ from closrads.observability import logger
 
 ACTIVITIES_PER_PAGE = 100
 MAX_ACTIVITY_PAGES = 5
-"""Maximum number of pages of the activity log that are read for the name of a person."""
+"""Maximum number of pages of the activity log that are read: the log of a busy ad account would use up the quota."""
+MAX_PAUSE_AGE = timedelta(days=30)
+"""Maximum period in which pauses are looked for; for a longer one, Meta may not answer for a busy ad account."""
 _ACTIVITY_FIELDS = "event_time,event_type,object_id,actor_name,extra_data"
 _EDIT_FIELDS = f"{_ACTIVITY_FIELDS},application_id"
 
@@ -22,11 +24,14 @@ def read_status_changes(
 ) -> tuple[StatusChange, ...]:
     """Return the ad status changes in the ad account's activity log since `since`, newest first.
 
-    Empty if the log cannot be read (Marketing API reference "Ad Account Activities").
+    What is older than `MAX_PAUSE_AGE`, or beyond `MAX_ACTIVITY_PAGES`, is left out: a row may always be missing. Empty
+    if the log cannot be read (Marketing API reference "Ad Account Activities").
     """
-    params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int((since - CLOCK_TOLERANCE).timestamp())}
+    first = max(since, api.clock.now() - MAX_PAUSE_AGE) - CLOCK_TOLERANCE
+    params = {"fields": _ACTIVITY_FIELDS, "category": "STATUS", "since": int(first.timestamp())}
+    path = f"{api.ad_account_id}/activities"
     try:
-        rows = api.get_all(f"{api.ad_account_id}/activities", params, ACTIVITIES_PER_PAGE, reserve=reserve)
+        rows = api.get_all(path, params, ACTIVITIES_PER_PAGE, reserve=reserve, max_pages=MAX_ACTIVITY_PAGES)
     except MetaError as error:
         logger.warning("meta.no_activity_log", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
         return ()

@@ -3,10 +3,11 @@
 import pytest
 
 from closrads.domain.health import Actor
-from closrads.meta.activity_log import read_status_changes, read_targeting_edits
+from closrads.meta.activity_log import MAX_ACTIVITY_PAGES, MAX_PAUSE_AGE, read_status_changes, read_targeting_edits
 from closrads.meta.tokens import read_app_id
 from closrads.redaction import Secret
 from sandbox.meta.activity_log import OTHER_APP, OWN, PERSON
+from tests.ledger_world import later
 from tests.world import World
 
 
@@ -30,6 +31,33 @@ def test_the_activity_log_is_read_from_a_time_on_to_its_end(world: World, adset:
     found = read_status_changes(world.api(), since)
 
     assert {(row.ad_id, row.switched_on, row.actor) for row in found} == {(second, False, Actor.ADVERTISER)}
+
+
+def test_of_a_long_log_only_the_newest_rows_are_read(world: World, adset: str) -> None:
+    """To its end it would use up the quota that the day's changes and their rollbacks need."""
+    first, second = (ad.id for ad in world.meta.ads_of(adset))
+    since = world.time.clock.now()
+    world.meta.person_pauses(first)
+    for _ in range(2 * MAX_ACTIVITY_PAGES):
+        world.meta.person_pauses(second)
+        world.meta.person_activates(second)
+    world.meta.page_size, world.meta.requests[:] = 1, []
+
+    found = read_status_changes(world.api(), since)
+
+    assert {row.ad_id for row in found} == {second}
+    assert len(world.meta.requests) == MAX_ACTIVITY_PAGES
+
+
+@pytest.mark.parametrize(("minutes", "is_read"), [(-1, True), (0, True), (2, False)])
+def test_nobody_is_looked_for_who_came_long_ago(world: World, adset: str, minutes: float, *, is_read: bool) -> None:
+    """Meta may not answer for so long a period, and then not for the last days either."""
+    since = world.time.clock.now()
+    (ad, _) = world.meta.ads_of(adset)
+    world.meta.person_pauses(ad.id)
+    later(world, MAX_PAUSE_AGE.total_seconds() + minutes * 60)
+
+    assert bool(read_status_changes(world.api(), since)) is is_read
 
 
 def test_edits_of_locations_are_read_from_the_log(world: World, adset: str) -> None:

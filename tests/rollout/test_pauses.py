@@ -6,7 +6,9 @@ import pytest
 
 from closrads.rollout.job import Job
 from sandbox.meta import Ad, faults
-from tests.ledger_world import entries, later, result_of
+from sandbox.meta.activity_log import AD_STATUS, OTHER_APP, Activity
+from sandbox.meta.quota import Quota
+from tests.ledger_world import entries, later, one_adset, result_of
 from tests.log_lines import logged
 from tests.world import LIVE, World
 
@@ -126,3 +128,20 @@ def test_what_a_person_has_paused_since_stays_off(world: World, off: str) -> Non
 
     assert result_of(world, LIVE)["unexplained"] == []
     assert world.meta.ads[off].status == "PAUSED"
+
+
+def test_a_long_log_does_not_cost_the_day_its_quota(world: World, off: str) -> None:
+    """A pause that nobody explains is looked for each day, and a small access tier allows few reads."""
+    world.meta.accounts["act_111"].quota = Quota("limited", world.time.seconds)
+    world.meta.accounts["act_111"].activities.missing = lambda row: row.object_id == off
+    now = world.time.seconds()
+    log = world.meta.accounts["act_111"].activities
+    log.rows = [Activity(now - 7_000 + row, AD_STATUS, OTHER_APP, "777", "Other", {}, ()) for row in range(7_000)]
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
+    world.time.waits.clear()
+
+    result = result_of(world, LIVE)
+
+    assert one_adset(result)["result"] == "updated"
+    assert [each["id"] for pause in result["unexplained"] for each in pause["ads"]] == [off]
+    assert world.time.waits == [3.0]
