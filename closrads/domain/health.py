@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 
 from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
@@ -31,6 +32,10 @@ class Actor(StrEnum):
     UNKNOWN = "unknown"
 
 
+_CLAIMS = (Actor.ADVERTISER, Actor.UNKNOWN, Actor.META)
+"""Whose pause it is, if several are named: no ad may be switched on that a person may have paused."""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusChange:
     """One row of Meta's activity log: an ad was switched on or off."""
@@ -46,12 +51,16 @@ class StatusChange:
 def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> StatusChange | None:
     """Return the log row of the pause that is in effect; None if the log has none since `since`.
 
-    Meta lists the newest row first, in whole seconds, so of several rows of the same second the first counts. A missing
-    row proves nothing: Meta omits some (facebook-python-business-sdk #296).
+    Meta logs one pause in several rows, and the end of a review, which may come hours after a person's pause of the ad,
+    as its own. A pause is therefore Meta's only if all of its rows are. Meta lists the newest row first, in whole
+    seconds, so of several rows of the same second the first counts.
+
+    A missing row proves nothing: Meta omits some (facebook-python-business-sdk #296).
     """
-    rows = (row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE)
-    last = max(rows, key=lambda row: row.at, default=None)
-    return None if last is None or last.switched_on else last
+    rows = [row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE]
+    newest_first = sorted(rows, key=lambda row: row.at, reverse=True)
+    of_pause = takewhile(lambda row: not row.switched_on, newest_first)
+    return min(of_pause, key=lambda row: _CLAIMS.index(row.actor), default=None)
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:

@@ -88,7 +88,14 @@ class TestWhoPaused:
             pytest.param([row(Actor.ADVERTISER, ad_id="12")], None, id="another ad"),
             pytest.param([row(Actor.ADVERTISER, switched_on=ON)], None, id="only switched on"),
             pytest.param([row(Actor.META, 10), row(Actor.ADVERTISER, 20)], Actor.ADVERTISER, id="a person came last"),
-            pytest.param([row(Actor.ADVERTISER, 10), row(Actor.META, 20)], Actor.META, id="Meta came last"),
+            pytest.param([row(Actor.ADVERTISER, 10), row(Actor.META, 9_000)], Actor.ADVERTISER, id="a review ended"),
+            pytest.param([row(Actor.UNKNOWN, 10), row(Actor.META, 20)], Actor.UNKNOWN, id="nobody known, then Meta"),
+            pytest.param([row(Actor.META, 10), row(Actor.META, 20)], Actor.META, id="two rows of Meta's"),
+            pytest.param(
+                [row(Actor.ADVERTISER, 10), row(Actor.ADVERTISER, 20, switched_on=ON), row(Actor.META, 30)],
+                Actor.META,
+                id="on again, and off again by Meta",
+            ),
             pytest.param(
                 [row(Actor.META, 20), row(Actor.ADVERTISER, 30, switched_on=ON), row(Actor.ADVERTISER, 40)],
                 Actor.ADVERTISER,
@@ -103,7 +110,7 @@ class TestWhoPaused:
             pytest.param([row(Actor.ADVERTISER, 86_400)], Actor.ADVERTISER, id="a day later"),
         ],
     )
-    def test_the_last_row_since_the_change_tells(self, log: list[StatusChange], actor: Actor | None) -> None:
+    def test_the_rows_since_it_was_last_on_tell(self, log: list[StatusChange], actor: Actor | None) -> None:
         """Meta lists the newest row first; neither its order nor rows of other ads count."""
         for rows_in_order in (log, log[::-1]):
             found = who_paused(RAN.id, rows_in_order, SINCE)
@@ -120,7 +127,9 @@ class TestWhoPaused:
             assert found in log
             assert (found.ad_id, found.switched_on) == ("11", OFF)
             assert found.at >= SINCE - CLOCK_TOLERANCE
-            assert not any(other.ad_id == "11" and other.at > found.at for other in log)
+            later = [other for other in log if other.ad_id == "11" and other.at > found.at]
+            assert not any(other.switched_on for other in later)
+            assert found.actor is not Actor.META or all(other.actor is Actor.META for other in later)
 
     def test_of_rows_of_one_second_the_first_in_the_log_is_the_newest(self) -> None:
         """Meta tells whole seconds, newest first: it may pause an ad in the second in which it was re-published."""

@@ -19,6 +19,7 @@ from closrads.ledger.leases import Leases
 from closrads.rollout.rollback import NEVER_TOOK_EFFECT
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, faults
+from sandbox.meta.activity_log import AD_STATUS, META, Activity
 from sandbox.meta.breakage import Cure, Effect
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
@@ -497,6 +498,22 @@ class TestQuiet:
 
         assert (one_adset(result)["result"], result["mail"], result["unexplained"]) == ("unchanged", "not_asked", [])
         assert (ad.status != "ACTIVE", world.meta.writes) == (True, [])
+
+    def test_an_ad_that_a_person_paused_while_meta_reviewed_it(self, world: World) -> None:
+        """The log shows the end of the review as Meta's own change; the pause is a person's all the same."""
+        _, (adset,) = updated(world, Breakage.long_review(2 * HOUR))
+        ad = world.meta.ads_of(adset)[0]
+        world.meta.person_pauses(ad.id)
+        later(world, HOUR)
+        text = {"old_value": "Pending Review", "new_value": "Inactive"}
+        ended = Activity(world.time.seconds(), AD_STATUS, META, ad.id, ad.name, text, (adset,))
+        world.meta.accounts["act_111"].activities.add(ended)
+        later(world, HALF_AN_HOUR)
+
+        result = one_adset(result_of(world, RECHECK))
+
+        assert (result["result"], ad.status, world.meta.states(adset)) == ("unchanged", "PAUSED", {"FL"})
+        assert world.meta.writes == []
 
     def test_an_ad_that_is_off_and_nobody_knows_why(self, world: World) -> None:
         """It stays off, nothing is put back, and one mail asks whether somebody wanted it, not one every half hour."""
