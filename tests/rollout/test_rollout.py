@@ -691,6 +691,8 @@ class TestMemory:
         business.adsets("ABC", bad="A")
         for _ in range(2):
             assert "A" in business.run()["reverted"]
+            told = business.world.sandbox.aws.mails[-1].text
+            assert "The next run tries again what was put back only once." in told
             business.world.time.next_day()
 
         assert business.run() == {"needs_attention": "A", "unchanged": "B C"}

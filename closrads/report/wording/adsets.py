@@ -49,7 +49,7 @@ PUT_BACK = Kind(
     "Updated, then put back as before",
     Who.NOBODY,
     (),
-    f"The states from before are back, and the ads are healthy. {TRIED_AGAIN}",
+    "The states from before are back, and the ads are healthy. The next run tries again what was put back only once.",
 )
 NEEDS_CHANGE = Kind(
     "orange",
@@ -137,11 +137,7 @@ _BY_ACTION: Mapping[Action, Mapping[Result, Statement]] = {
     Action.SYNC: {},
     Action.RECHECK: {
         Result.REVERTED: Statement(
-            replace(
-                PUT_BACK,
-                title="Broke after the update, put back as before",
-                note="The states from before are back and the ads are healthy. The next run tries again.",
-            ),
+            replace(PUT_BACK, title="Broke after the update, put back as before"),
             "broke after it was updated",
         ),
         Result.UNVERIFIED: Statement(NOT_CONFIRMED, "was changed before, and whether its ads still run is not known"),
