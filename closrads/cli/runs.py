@@ -16,7 +16,8 @@ from typer import get_app_dir
 import handler
 from closrads.cli import environment
 from closrads.cli.completion import EVENTS, ROOT, event_names
-from closrads.cli.doctor.findings import Finding
+from closrads.cli.doctor.clock import check_clock
+from closrads.cli.doctor.findings import Finding, Verdict
 from closrads.cli.doctor.live_rights import missing_rights
 from closrads.cli.environment import CALL_SECONDS, StageLocation
 from closrads.cli.log_capture import Entry, Listener, Tee, logged_to
@@ -87,6 +88,7 @@ def run(event: str, stage: str, options: RunOptions, *, plan_id: str | None = No
         if request.dry_run and not options.mail:
             content = {"notify": False, **normalize_event(content)}  # the event itself may still ask for the mail
         _refuse_without_ledger(request, place)
+        _refuse_wrong_clock(request, settings)
         request = with_options_of_plan(request, settings, environment.clock())
         refuse_undo_while_paused(request)
         if settings.paused_since:
@@ -152,7 +154,9 @@ def undo(run_id: str, slugs: Sequence[str], stage: str, options: RunOptions, *, 
         with waiting("Looking up the run", quiet=options.verbose):
             record = next(Runs(place.ledger_table()).newest(run_id, run_id), None)
             settings = load_settings()
-        refuse_undo_while_paused(RunRequest(Action.UNDO, dry_run))
+        asked_for = RunRequest(Action.UNDO, dry_run)
+        refuse_undo_while_paused(asked_for)
+        _refuse_wrong_clock(asked_for, settings)
         if record is None:
             raise CommandError(f"There is no live run {run_id} in the ledger of stage {stage}: {WHERE_IDS_ARE}")
         if foreign := [slug for slug in slugs if slug not in record.campaigns]:
@@ -217,6 +221,13 @@ def _refuse_without_ledger(request: RunRequest, place: StageLocation) -> None:
     if not (request.dry_run and request.action is Action.SYNC):
         raise CommandError(place.why_no_table)
     say(f"Running without the ledger, so without what earlier runs left open: {place.why_no_table}", style="yellow")
+
+
+def _refuse_wrong_clock(request: RunRequest, settings: Settings) -> None:
+    """Refuse a live run by a clock that would let it take campaigns from another run that is still at work on them."""
+    for finding in () if request.dry_run else check_clock(settings.graph_url, environment.clock()):
+        if finding.verdict is Verdict.FAILED:
+            raise CommandError(f"Nothing was begun: {finding.said}. First {finding.remedy}")
 
 
 def _intent(request: RunRequest, settings: Settings, place: StageLocation) -> str:

@@ -195,6 +195,23 @@ class TestRun:
         assert "Live run, sync: 7 updated, 1 unchanged" in result.stdout
         assert len(business.meta.writes) > 7
 
+    @pytest.mark.parametrize("seconds", [31, -31])
+    def test_a_clock_that_is_wrong(
+        self, call: Call, business: Sandbox, monkeypatch: pytest.MonkeyPatch, seconds: int
+    ) -> None:
+        """By it a lease of a run that is still at work would seem to be over, so nothing live is begun."""
+        run_id = live_run(call)
+        business.meta.requests.clear()
+        here = business.meta.now()
+        monkeypatch.setattr(business.meta._server, "now", lambda: here - seconds)
+
+        for event in (("run", LIVE), ("undo", run_id)):
+            result = call(*event, "--yes")
+            assert result.exit_code == 1
+            assert "Nothing was begun: this machine is 31 s" in result.stderr
+        assert business.meta.writes == []
+        assert call("run", "dry-run").exit_code == call("undo", run_id, "--dry-run").exit_code == 0
+
     def test_nobody_to_ask(self, call: Call, business: Sandbox) -> None:
         """A script says --yes."""
         result = call("run", LIVE)
