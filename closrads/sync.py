@@ -53,7 +53,7 @@ from closrads.orchestration.context import CAMPAIGNS_AT_ONCE, CampaignContext, C
 from closrads.orchestration.damping import damped, record_lifted
 from closrads.orchestration.execution import carried_out, delay, record_deferred, with_results
 from closrads.orchestration.leasing import acquire, lease_until, leave_to, left_to_holder, release
-from closrads.orchestration.recheck import last_recheck, recheck, recheck_first
+from closrads.orchestration.recheck import last_recheck, recheck, recheck_first, refuse_blocked_account
 from closrads.orchestration.undo import refuse_undo_while_paused, undo
 from closrads.redaction import Secret
 from closrads.rollout.drift import with_drift
@@ -341,6 +341,7 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     token_ends = last.token_ends.isoformat() if last and last.token_ends else ""
     report = replace(report, token_ends=token_ends, adsets=tuple(done.completed.values()))
     yield report
+    refuse_blocked_account(context, last)
     unexplained = follow_up_pauses(job, previous.unexplained, adsets, dry_run=run.request.dry_run)
     report = replace(report, unexplained=unexplained)
     yield report

@@ -322,7 +322,7 @@ class TestOtherActions:
         answer = world.run(RECHECK)
 
         assert (answer["success"], answer["mail"]) == (True, "not_asked")
-        assert [call.path for call in world.meta.operations] == ["debug_token"]
+        assert [call.path for call in world.meta.operations] == ["act_111", "debug_token"]
 
     def test_an_undo_before_any_run_is_refused(self, world: World) -> None:
         """Whoever asks for it expects something to happen."""

@@ -186,6 +186,8 @@ class LastRecheck:
     """The last day of the campaign's token; None if it never ends, or if Meta does not say."""
     reported: ReportedFailures | None = None
     """The reported failures of this recheck and of later ones; None if there are none."""
+    account_delivers: bool = True
+    """Whether the ad account delivered ads on that day, as far as Meta says."""
 
 
 def recheck_since(last: LastRecheck | None, now: datetime) -> datetime:

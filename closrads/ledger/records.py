@@ -262,7 +262,13 @@ def demand_of(item: Item) -> DemandHistory | None:
 def recheck_item(recheck: LastRecheck) -> Item:
     """Return the item of a campaign's last complete recheck."""
     ends = {"token_ends": recheck.token_ends.isoformat()} if recheck.token_ends else {}
-    return {"at": recheck.at.isoformat(), **ends, **_reported_item(recheck.reported), "expires_at": expiry(recheck.at)}
+    return {
+        "at": recheck.at.isoformat(),
+        **ends,
+        **_reported_item(recheck.reported),
+        **({} if recheck.account_delivers else {"account_delivers": False}),
+        "expires_at": expiry(recheck.at),
+    }
 
 
 def _reported_item(reported: ReportedFailures | None) -> Item:
@@ -280,7 +286,8 @@ def recheck_of(item: Item) -> LastRecheck:
         if "reported" in item
         else None
     )
-    return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None, reported)
+    delivers = item.get("account_delivers", True)
+    return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None, reported, delivers)
 
 
 def tier_item(tier: KnownTier) -> Item:

@@ -7,7 +7,17 @@ from closrads.domain.adsets import GONE_STATUSES
 from closrads.errors import MetaError
 from closrads.meta.error_codes import JsonObject
 from closrads.meta.graph import GraphApi, Operation, has_data, has_id
+from closrads.observability import logger
 from closrads.redaction import MAX_NAME_CHARS, one_line
+
+_NOT_DELIVERING = {
+    "2": "is disabled",
+    "3": "has unpaid bills",
+    "7": "is under review for risks",
+    "100": "is about to be closed",
+    "101": "is closed",
+}
+"""By `account_status`; 1 is active, and 9 is the time that Meta gives to pay."""
 
 
 def identify(api: GraphApi, object_id: str) -> str:
@@ -44,6 +54,20 @@ def find_gone_campaigns(api: GraphApi, campaign_ids: Sequence[str]) -> dict[str,
             name = one_line(str(answer.get("name") or campaign_id), MAX_NAME_CHARS)
             gone[campaign_id] = f"Meta campaign {campaign_id} ({name}) is {status.lower()}"
     return gone
+
+
+def why_not_delivering(api: GraphApi) -> str:
+    """Return why the ad account delivers no ads; empty if it does, or if Meta does not say.
+
+    No status of an ad or ad set shows that (Marketing API reference "Ad Account").
+    """
+    try:
+        account = api.get_once(api.ad_account_id, {"fields": "id,account_status"}, has_id)
+    except MetaError as error:
+        logger.warning("meta.no_account_status", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
+        return ""
+    status = _NOT_DELIVERING.get(str(account.get("account_status")))
+    return f"No ad of the ad account {api.ad_account_id} runs: Meta says that it {status}" if status else ""
 
 
 def read_audience_controls(api: GraphApi) -> JsonObject:

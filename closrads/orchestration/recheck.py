@@ -9,8 +9,9 @@ from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOu
 from closrads.domain.mail_policy import failures_of
 from closrads.domain.sync_report import SyncReport
 from closrads.domain.targeting import reaches_beyond_states
-from closrads.errors import LedgerError, PlanRefusedError
+from closrads.errors import LedgerError, MetaAccountError, PlanRefusedError
 from closrads.meta.adsets import read_adsets
+from closrads.meta.campaigns import why_not_delivering
 from closrads.meta.tokens import read_token_end
 from closrads.observability import logger
 from closrads.orchestration.context import CampaignContext, Completed, Run
@@ -40,13 +41,14 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
     report = replace(report, adsets=(*done.completed.values(), *results))
     report = with_next_try(job, report, {change.before.id: change.before for change in changes})
     is_recorded = not dry_run and not run.request.run_id
-    token_ends = last.token_ends if last else None
+    token_ends, delivers = (last.token_ends, last.account_delivers) if last else (None, True)
     if is_recorded and (last is None or last.at.date() < began.date()):  # once a day is enough
+        delivers = not why_not_delivering(job.api)
         token_ends = read_token_end(job.api, campaign.fb_access_token, token_ends)
     yield replace(report, token_ends=token_ends.isoformat() if token_ends else "")
     if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
         reported = last.reported if last and failures_of(report) else None
-        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported))
+        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported, delivers))
 
 
 def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequence[Change]:
@@ -80,6 +82,20 @@ def last_recheck(context: CampaignContext) -> LastRecheck | None:
     if context.run.request.dry_run or not context.run.settings.ledger_table:
         return None
     return context.job.ledger.last_recheck(context.job.campaign)
+
+
+def refuse_blocked_account(context: CampaignContext, last: LastRecheck | None) -> None:
+    """Refuse to call well, or to change, what does not run whatever its states: an ad account may be blocked.
+
+    Rechecks look for that once a day; only if they have found it, is Meta asked whether it still is so.
+
+    Raises
+    ------
+    MetaAccountError
+        Says why no ad of the ad account runs.
+    """
+    if last and not last.account_delivers and (why_not := why_not_delivering(context.job.api)):
+        raise MetaAccountError(why_not)
 
 
 def recheck_first(
