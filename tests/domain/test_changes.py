@@ -1,7 +1,7 @@
 """The machine of one change: which steps there are, and where they lead."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -188,6 +188,16 @@ class TestJoining:
         later = UnexplainedPause("501", "Broad", dict.fromkeys(ads, "?"), START, is_reported=reported)
 
         assert later.joining(replace(self.EARLIER, is_reported=reported)).is_reported is is_reported
+
+
+def test_a_pause_is_read_in_utc() -> None:
+    """And not in the zone of the machine."""
+    pause = UnexplainedPause.from_json(
+        {"adset_id": "501", "adset_name": "Broad", "ads": [], "since": "2026-05-04T12:30:00+02:00"}
+    )
+
+    assert pause.since == datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
+    assert pause.since.tzinfo is UTC
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,12 @@ class TestWaiting:
 
         assert with_gaps({"1": reverted}, []) == {"1": replace(reverted, missing=("FL",), extra=("TX",))}
 
+    def test_what_was_updated_and_paused_since_has_the_states_that_it_was_given(self) -> None:
+        """It lacks none of those that were added."""
+        updated = AdSetResult("1", "Broad", Result.UPDATED, added=("FL",), removed=("TX",))
+
+        assert with_gaps({"1": updated}, []) == {"1": updated}
+
     def test_only_ad_sets_that_can_be_changed_say_what_is_asked_for(self) -> None:
         """Another one gets no state on the day that would be told."""
         decisions = [

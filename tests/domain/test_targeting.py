@@ -168,6 +168,17 @@ class TestNewTargeting:
         """Whatever was there before."""
         assert region_keys(_build_new_targeting(old, regions)) == {region["key"] for region in regions}
 
+    @pytest.mark.parametrize(
+        ("geo", "left"),
+        [
+            pytest.param({}, {}, id="no other locations"),
+            pytest.param({"cities": [{"key": "1"}]}, {"geo_locations": {"cities": [{"key": "1"}]}}, id="others"),
+        ],
+    )
+    def test_without_regions_nothing_empty_is_sent(self, geo: dict[str, Any], left: dict[str, Any]) -> None:
+        """A rollback to the custom audience alone must not be refused for an empty list, or for empty locations."""
+        assert _build_new_targeting(targeting(["FL"], **geo), []) == {"age_min": 18, **left}
+
 
 def clear_all(value: Any) -> None:
     """Empty every list and object in a JSON value."""
