@@ -130,7 +130,7 @@ def carry_out(
             return _not_begun(results, queue, error)
         finally:
             job.api.quota.release(points_needed(adsets[: capacity.size]))
-        outcomes = {key: outcome for key, outcome in outcomes.items() if len(wave) == 1 or not outcome.transient_error}
+        outcomes = {key: outcome for key, outcome in outcomes.items() if not outcome.transient_error}
         queue = [change for change in wave if change.adset.id not in outcomes] + queue[capacity.size :]
         for outcome in outcomes.values():
             _log(job.campaign, outcome.result)

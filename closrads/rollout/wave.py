@@ -120,7 +120,7 @@ def apply_wave(job: Job, wave: Sequence[Decision]) -> dict[str, Outcome]:
 
     reserve = max(job.seconds_needed([planned.adset]), job.api.wait_reserve)
     try:
-        return job.api.retrying(attempt, reserve=reserve, errors=(MetaRateLimitError, MetaTransientError))
+        return job.api.retrying(attempt, reserve=reserve)
     except (MetaRateLimitError, MetaTransientError) as error:
         return {planned.adset.id: _not_done(planned, error)}
 

@@ -8,12 +8,14 @@ import pytest
 from closrads.domain.adsets import AdHealth
 from closrads.domain.changes import ChangeState, RollbackReason
 from closrads.errors import MetaInvalidError, MetaOutcomeUnknownError, MetaRegionNameError
+from closrads.ledger.changes import Ledger
 from closrads.rollout.forward import _assess_verification, _assess_write, _write, write
 from sandbox.meta import faults
 from tests.rollout.change_world import (
     FAILURE,
     FLORIDA,
     GEORGIA,
+    WAIT,
     assert_well,
     begun,
     come_at,
@@ -125,6 +127,31 @@ class TestPatience:
         _write(working, run, retries=True)
 
         assert working.api.clock.remaining() >= needed
+
+
+class TestRefusedRepublish:
+    """An ad that Meta does not take back."""
+
+    def test_the_change_goes_back_at_once_and_says_why(
+        self, world: World, adset: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The ledger never has it as re-published, and nothing is waited for before the way back."""
+        refused = world.meta.ads_of(adset)[0]
+        world.meta.fail(faults.PERMISSION_MISSING, on=lambda call: (call.method, call.path) == ("POST", refused.id))
+        recorded: list[ChangeState] = []
+        move = Ledger.move
+
+        def watch(book: Ledger, moves: Any) -> Any:
+            recorded.extend(to for _, to in moves)
+            return move(book, moves)
+
+        monkeypatch.setattr(Ledger, "move", watch)
+        (run,) = go(world, adset)
+
+        assert (run.state, run.reason, world.meta.states(adset)) == (S.ROLLED_BACK, R.NOT_CONFIRMED, {"TX"})
+        assert recorded == [S.WRITTEN, S.ROLLING_BACK, S.ROLLED_BACK]
+        assert world.time.waits == [WAIT]
+        assert run.issues[0].startswith(f"Ad “{refused.name}” ({refused.id}): could not be re-published: Meta refuses")
 
 
 class TestUnexplained:

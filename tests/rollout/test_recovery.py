@@ -477,6 +477,30 @@ def test_the_pause_of_an_ad_that_a_finished_change_did_not_touch_is_not_looked_u
     assert "activities" not in {call.kind for call in world.meta.operations}
 
 
+@pytest.mark.parametrize(
+    ("seconds", "result", "waits"),
+    [
+        pytest.param(900, Result.REVERTED, 5, id="time"),
+        pytest.param(30, Result.UNCHANGED, None, id="too little time"),
+    ],
+)
+def test_the_activity_log_is_waited_for_only_if_the_ad_set_can_be_put_back_then(
+    world: World, adset: str, seconds: float, result: Result, waits: float | None
+) -> None:
+    """It says that Meta has paused an ad; without time for a rollback, it can wait until the next recheck."""
+    change = left_behind(world, adset, ChangeState.VERIFIED)
+    world.meta.meta_pauses(world.meta.ads_of(adset)[0].id, with_issue=False)
+    now = {each.id: each for each in world.snapshots()}
+    working = Job("veterans", "later", Action.SYNC, world.api(), ledger(world), 10, lambda: None)
+    world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET activities")
+    world.time.deadline = world.time.seconds() + seconds
+
+    (found,) = recovery.recheck(working, [change], 5, {}, dry_run=False, now=now)
+
+    assert found.result is result
+    assert next(iter(world.time.waits), None) == waits
+
+
 SICK, OFF = replace(AD, effective_status="WITH_ISSUES"), replace(AD, status="PAUSED", effective_status="PAUSED")
 IS_SICK = "Ad “Video” (601): WITH_ISSUES: Meta gives no reason"
 W, P = ChangeState.WRITTEN, ChangeState.PREPARED

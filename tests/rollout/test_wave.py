@@ -25,7 +25,7 @@ from closrads.errors import (
 )
 from closrads.ledger.changes import Ledger
 from closrads.rollout import wave
-from closrads.rollout.change_run import begin
+from closrads.rollout.change_run import ChangeRun, begin
 from closrads.rollout.job import Job
 from closrads.rollout.wave import _not_begun, _not_done, _outcome, _Switches, apply_wave, common_reason
 from closrads.state_mapper import build_fb_regions
@@ -50,6 +50,12 @@ def wave_of(world: World, **more: Any) -> list[Decision]:
     decisions = [decide(replace(each, read_at=LONG_AGO), regions, ()) for each in world.snapshots()]
     world.meta.requests.clear()
     return [replace(each, **more) for each in decisions]
+
+
+def planned_now(world: World) -> list[Decision]:
+    """Return what was planned for the ad sets, on the basis of a read right before: Florida for Texas."""
+    read_at = world.time.clock.now()
+    return [replace(each, adset=replace(each.adset, read_at=read_at)) for each in wave_of(world)]
 
 
 class TestReadAgain:
@@ -112,6 +118,67 @@ class TestReadAgain:
         world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset")
 
         assert apply_wave(job(world), wave)[adset].result.result is Result.UPDATED
+
+    def test_and_no_longer_than_for_any_other_read(self, world: World) -> None:
+        """Three attempts have failed by then: the time is better spent on the next ad set."""
+        world.campaign("FL")
+        adset = world.adset()
+        wave = wave_of(world)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=None)
+
+        assert apply_wave(job(world), wave)[adset].result.result is Result.FAILED
+        assert world.time.waits == [5, 10]
+
+    @pytest.mark.parametrize(("seconds", "is_read"), [(5.0, False), (5.1, True)])
+    def test_what_was_just_read_is_written_at_once(self, world: World, seconds: float, *, is_read: bool) -> None:
+        """For five seconds: a person may have changed it since."""
+        world.campaign("FL")
+        adset = world.adset()
+        wave = planned_now(world)
+        world.time.pass_by(seconds)
+
+        assert apply_wave(job(world), wave)[adset].result.result is Result.UPDATED
+        assert (world.meta.operations[0].method == "GET") is is_read
+
+    def test_a_retry_reads_anew(self, world: World) -> None:
+        """However short the wait was that Meta asked for."""
+        world.campaign("FL")
+        adset = world.adset()
+        wave = planned_now(world)
+        world.meta.fail(faults.throttled_account(2), on="POST adset")
+
+        assert apply_wave(job(world), wave)[adset].result.result is Result.UPDATED
+        assert world.time.waits[0] == 2
+        calls = [call.method for call in world.meta.operations if call.path == adset]
+        assert calls[:3] == ["POST", "GET", "POST"]
+
+    @pytest.mark.parametrize(("seconds", "waits"), [(90, True), (60, False)])
+    def test_a_wait_spares_the_time_for_a_rollback(self, world: World, seconds: float, *, waits: bool) -> None:
+        """It is waited for nothing if too little time is left then."""
+        world.campaign("FL")
+        adset = world.adset()
+        wave = wave_of(world)
+        world.meta.fail(faults.throttled_account(45), on="POST adset")
+        world.time.deadline = world.time.seconds() + seconds
+
+        outcomes = apply_wave(job(world, wait_seconds=10), wave)
+
+        assert outcomes[adset].result.result is (Result.UPDATED if waits else Result.DEFERRED)
+        assert (45 in world.time.waits) is waits
+
+    @pytest.mark.parametrize(("seconds", "is_begun"), [(60.0, True), (59.9, False)])
+    def test_it_is_begun_if_there_is_just_time_enough(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, *, is_begun: bool
+    ) -> None:
+        """For the write, and for the way back."""
+        world.campaign("FL")
+        adset = world.adset()
+        wave = wave_of(world)
+        monkeypatch.setattr(Job, "seconds_needed", lambda *_: 60.0)
+        world.time.deadline = world.time.seconds() + seconds
+
+        assert (adset in apply_wave(job(world), wave)) is is_begun
+        assert (world.meta.states(adset) == {"FL"}) is is_begun
 
     def test_a_defect_of_the_look_is_told_of_each(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing was written."""
@@ -251,6 +318,37 @@ class TestSwitches:
         world.time.pass_by(6)
 
         assert [switches.allow_write(), switches.allow_write()] == [False, False]
+
+
+class TestSend:
+    """When a wave ends amid its writes."""
+
+    @pytest.mark.parametrize(
+        ("reasons", "sent"),
+        [
+            pytest.param("aaaaa", 3, id="three for the same reason"),
+            pytest.param("aabba", 5, id="two each"),
+            pytest.param("ababa", 5, id="three in the end"),
+            pytest.param("abaabb", 4, id="three, and another in between"),
+        ],
+    )
+    def test_the_third_equal_refusal_ends_it(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, reasons: str, sent: int
+    ) -> None:
+        """Not an earlier one, which may be about its ad set alone."""
+        change = Change("veterans", EARLIER, Action.SYNC, ADSET, ADSET.targeting, S.PREPARED, START, START)
+        answers = iter(reasons)
+
+        def refuse(_: Job, run: ChangeRun) -> ChangeRun:
+            return run.refused(MetaInvalidError(next(answers), code=100)).in_state(S.NOT_WRITTEN)
+
+        monkeypatch.setattr(wave, "write", refuse)
+        monkeypatch.setattr(wave, "WRITES_AT_ONCE", 1)
+
+        done = wave._send(job(world), [begin(change, ADSET)] * len(reasons), [], _Switches(job(world)))
+
+        assert [run.state for run in done] == [S.NOT_WRITTEN] * len(reasons)
+        assert [bool(run.refusals) for run in done] == [True] * sent + [False] * (len(reasons) - sent)
 
 
 class TestTrouble:
