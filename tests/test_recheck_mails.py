@@ -1,19 +1,13 @@
 """A recheck that fails every half hour: it is mailed when it begins, when its reason changes, and once a day."""
 
-from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from closrads import config
-from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.changes import ChangeState, LastRecheck, ReportedFailures
-from closrads.domain.mail_policy import MAX_FAILURES, failures_of, is_recheck_due, reported_with
-from closrads.domain.request import Action
-from closrads.domain.results import MailOutcome, RunResult
-from closrads.domain.sync_report import SyncReport
+from closrads.domain.results import MailOutcome
 from sandbox.meta import faults
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import RECHECK, entries, later, ledger, left_behind, result_of
@@ -231,37 +225,3 @@ class TestTheMemory:
 
         assert item.keys() == {"pk", "sk", "at", "expires_at"}
         assert memory(world) is None
-
-    def test_it_does_not_grow_for_ever(self) -> None:
-        """What one report has named is kept whole, as it may be the same the next time."""
-        many, others = (
-            campaign(AdSetResult(f"{kind}{number}", "A", Result.UNVERIFIED, issues=("Why",)) for number in range(1_500))
-            for kind in "ab"
-        )
-        first = reported_with(None, many, START)
-        second = reported_with(first, others, START)
-
-        assert len(first.failures) == 1_500
-        assert second.failures == failures_of(others)
-        assert len(reported_with(first, many, START).failures) == 1_500 <= MAX_FAILURES
-
-    def test_numbers_make_no_other_reason_but_ids_do(self) -> None:
-        """A message may have minutes in it."""
-        one, same, other = (
-            campaign([AdSetResult(adset, "A", Result.DEFERRED, issues=(f"Again in {minutes} min",))])
-            for adset, minutes in (("1", 5), ("1", 35), ("2", 5))
-        )
-        known = {"veterans": reported_with(None, one, START)}
-
-        assert [is_recheck_due(of(each), known, START) for each in (one, same, other)] == [False, False, True]
-
-
-def campaign(adsets: Iterable[AdSetResult]) -> SyncReport:
-    """Return the report of a campaign with these ad sets."""
-    return SyncReport("veterans", "Veterans", dry_run=False, adsets=tuple(adsets))
-
-
-def of(report: SyncReport) -> RunResult:
-    """Return the result of a recheck of one campaign."""
-    more: dict[str, Any] = {"dry_run": False, "started_at": START, "duration_ms": 0}
-    return RunResult("run", Action.RECHECK, campaigns=(report,), **more)

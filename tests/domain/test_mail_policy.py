@@ -10,8 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
-from closrads.domain.changes import ChangeState, UnexplainedPause
-from closrads.domain.mail_policy import LOOKBACK_DAYS, lookback_start, plan_report
+from closrads.domain.changes import ChangeState, ReportedFailures, UnexplainedPause
+from closrads.domain.mail_policy import (
+    LOOKBACK_DAYS,
+    MAX_FAILURES,
+    REPEATED_AFTER,
+    failures_of,
+    is_recheck_due,
+    lookback_start,
+    plan_report,
+    reported_with,
+)
 from closrads.domain.request import Action
 from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RunRecord
@@ -227,7 +236,7 @@ class TestTheFirstOfADay:
         assert summed_up(sync(6.5), told(6.5 - hours)) == []
 
     @given(st.integers(0, 60 * 24 * 400))
-    def test_it_looks_back_to_a_midnight(self, minutes: int) -> None:
+    def test_it_lookback_start_a_midnight(self, minutes: int) -> None:
         """In the schedule's time zone, also when the clocks change."""
         moment = MIDNIGHT + timedelta(minutes=minutes)
         asked = lookback_start(moment, NEW_YORK)
@@ -236,3 +245,99 @@ class TestTheFirstOfADay:
         assert asked.tzinfo is UTC  # as the ledger sorts runs
         assert (since.hour, since.minute) == (0, 0)
         assert (moment.date() - since.date()).days == LOOKBACK_DAYS
+
+
+def is_told(campaign: SyncReport, before: ReportedFailures | None, now: datetime = MIDNIGHT) -> bool:
+    """Tell whether the report of a recheck that found this is due, after reports that have named some failures."""
+    recheck = RunResult("run", Action.RECHECK, dry_run=False, started_at=now, duration_ms=1, campaigns=(campaign,))
+    return is_recheck_due(recheck, {"veterans": before} if before else {}, now)
+
+
+NOT_CHECKED = {
+    "the campaign's failure": replace(VETERANS, campaign_errors=("Meta does not answer",)),
+    "too little time": with_adset(Result.DEFERRED, "quota"),
+    "an answer that nobody understands": with_adset(Result.UNVERIFIED, "new word"),
+    "an open change that stays so": OPEN,
+}
+"""What keeps a recheck from looking at everything."""
+ROLLBACK_FAILED = ChangeState.ROLLBACK_FAILED
+
+
+class TestRechecks:
+    """Half an hour after half an hour, what fails may be the same."""
+
+    def test_all_well(self) -> None:
+        """Nobody is bothered."""
+        assert not is_told(VETERANS, None)
+
+    @pytest.mark.parametrize("name", NOT_CHECKED)
+    def test_what_lasts_is_told_once_a_day(self, name: str) -> None:
+        """It is news when it begins."""
+        failing, day = NOT_CHECKED[name], REPEATED_AFTER
+        told_of = reported_with(None, failing, MIDNIGHT)
+
+        assert is_told(failing, None)
+        assert not is_told(failing, told_of)
+        assert not is_told(failing, told_of, MIDNIGHT + day - timedelta(minutes=1))
+        assert is_told(failing, told_of, MIDNIGHT + day)
+
+    def test_it_hides_nothing_else(self) -> None:
+        """Nor another failure of another kind."""
+        before = reported_with(None, NOT_CHECKED["too little time"], MIDNIGHT)
+        deferred = NOT_CHECKED["too little time"].adsets
+        reverted = AdSetResult("2", "Narrow", Result.REVERTED)
+        finished = recovered(ChangeState.WRITTEN, ChangeState.VERIFIED).recovered
+
+        assert not is_told(replace(VETERANS, adsets=deferred), before)
+        assert is_told(replace(VETERANS, adsets=(*deferred, reverted)), before)
+        assert is_told(replace(VETERANS, adsets=deferred, recovered=finished), before)
+        for other in ("the campaign's failure", "an open change that stays so"):
+            assert is_told(replace(NOT_CHECKED[other], adsets=deferred), before)
+
+    @pytest.mark.parametrize(
+        ("found", "state", "is_failure"),
+        [
+            (ChangeState.WRITTEN, ChangeState.WRITTEN, True),
+            (ChangeState.WRITTEN, ChangeState.VERIFIED, False),
+            (ChangeState.WRITTEN, ROLLBACK_FAILED, False),
+            (ROLLBACK_FAILED, ROLLBACK_FAILED, False),
+        ],
+    )
+    def test_an_open_change_fails_if_it_comes_no_further(
+        self, found: ChangeState, state: ChangeState, *, is_failure: bool
+    ) -> None:
+        """That a rollback has failed is remembered with the change."""
+        assert bool(failures_of(recovered(found, state))) is is_failure
+
+    def test_two_failures_that_take_turns_are_known_both(self) -> None:
+        """They would be news each time."""
+        one, other = NOT_CHECKED["too little time"], NOT_CHECKED["an answer that nobody understands"]
+        first = reported_with(None, one, MIDNIGHT)
+        both = reported_with(first, other, MIDNIGHT + REPEATED_AFTER / 2)
+        a_day_later = reported_with(first, other, MIDNIGHT + REPEATED_AFTER)
+
+        assert both == ReportedFailures(MIDNIGHT + REPEATED_AFTER / 2, failures_of(one) | failures_of(other))
+        assert a_day_later.failures == failures_of(other)
+
+    @pytest.mark.parametrize(("number", "are_all_known"), [(MAX_FAILURES // 2, True), (MAX_FAILURES // 2 + 1, False)])
+    def test_the_memory_does_not_grow_for_ever(self, number: int, *, are_all_known: bool) -> None:
+        """What one report has named is kept whole, as it may be the same the next time."""
+        one, other = (
+            replace(
+                VETERANS,
+                adsets=tuple(AdSetResult(f"{kind}{each}", "A", Result.UNVERIFIED) for each in range(number)),
+            )
+            for kind in "ab"
+        )
+        first = reported_with(None, one, MIDNIGHT)
+        second = reported_with(first, other, MIDNIGHT)
+
+        assert len(first.failures) == number
+        assert second.failures == failures_of(other) | (first.failures if are_all_known else frozenset())
+
+    def test_numbers_make_no_other_reason_but_ids_do(self) -> None:
+        """A message may have minutes in it."""
+        known = reported_with(None, with_adset(Result.DEFERRED, "Again in 5 min"), MIDNIGHT)
+
+        assert not is_told(with_adset(Result.DEFERRED, "Again in 35 min"), known)
+        assert is_told(with_adset(Result.DEFERRED, "Again in 5 min", adset_id="2"), known)
