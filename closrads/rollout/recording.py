@@ -30,9 +30,9 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 
 
 def as_recorded(runs: Iterable[ChangeRun], recorded: Iterable[ChangeRun]) -> list[ChangeRun]:
-    """Return the runs with the recorded changes and ledger errors of their counterparts in `recorded`."""
-    by_id = {run.id: run for run in recorded}
-    return [replace(run, change=by_id[run.id].change, unrecorded=by_id[run.id].unrecorded) for run in runs]
+    """Return the runs with the recorded changes of their counterparts; what the ledger lacks is recorded later."""
+    changes = {run.id: run.change for run in recorded}
+    return [replace(run, change=changes[run.id]) for run in runs]
 
 
 def _move(job: Job, moves: Sequence[tuple[Change, ChangeState]]) -> list[Change | LedgerError]:

@@ -9,7 +9,7 @@ from closrads.domain.adsets import AdHealth
 from closrads.domain.changes import ChangeState, RollbackReason
 from closrads.errors import MetaInvalidError, MetaOutcomeUnknownError, MetaRegionNameError
 from closrads.ledger.changes import Ledger
-from closrads.rollout.forward import _assess_verification, _assess_write, _write, write
+from closrads.rollout.forward import _assess_verification, _assess_write, _write, carry_through, write
 from sandbox.meta import faults
 from tests.rollout.change_world import (
     FAILURE,
@@ -127,6 +127,20 @@ class TestPatience:
         _write(working, run, retries=True)
 
         assert working.api.clock.remaining() >= needed
+
+    @pytest.mark.parametrize(("seconds", "state"), [(24, S.VERIFIED), (21, S.REPUBLISHED)])
+    def test_a_verification_leaves_the_time_for_a_rollback(
+        self, world: World, adset: str, seconds: float, state: ChangeState
+    ) -> None:
+        """Ten seconds for the report, three to wait for its own verification; Meta does not answer at first."""
+        working = job(world)
+        written = [write(working, run) for run in begun(world, adset)]
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET ads")
+        world.time.deadline = world.time.seconds() + seconds
+
+        (run,) = carry_through(working, written)
+
+        assert (run.state, run.reason) == (state, None)
 
 
 class TestRefusedRepublish:
