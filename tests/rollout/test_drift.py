@@ -1,7 +1,9 @@
 """What somebody else did to the states of ad sets between two runs: what of it a run tells, and what that costs."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from typing import Any, cast
 
@@ -459,22 +461,50 @@ def test_of_an_earlier_change_drift_is_looked_for_once_it_is_at_its_end() -> Non
     assert drift._key(replace(ended, state=ChangeState.ROLLING_BACK), "today", Action.SYNC) is None
 
 
-def test_more_of_an_ad_sets_changes_may_come_than_are_needed() -> None:
-    """While those of another one are still missing."""
-    before = AdSetSnapshot("501", "Broad", "900", "ACTIVE", {})
-    own = Change("veterans", "today", Action.SYNC, before, {}, ChangeState.SUPERSEDED, START, START)
-    other = replace(own, before=replace(before, id="502"))
-    results = tuple(AdSetResult(each.before.id, "Broad", Result.SUPERSEDED) for each in (own, other))
+BEFORE = AdSetSnapshot("501", "Broad", "900", "ACTIVE", {})
+SUPERSEDED = Change("veterans", "today", Action.SYNC, BEFORE, {}, ChangeState.SUPERSEDED, START, START)
+
+
+def traces(changes: Iterable[Change], *adsets: AdSetResult, **more: Any) -> set[tuple[str, str | None]]:
+    """Return of what drift is found, if the ledger has these changes, from the newest to the oldest."""
 
     class Changes:
-        def newest_changes(self, *_: Any) -> list[Change]:
-            return [own, replace(own, run_id="earlier"), other]
+        def newest_changes(self, *_: Any) -> Iterable[Change]:
+            return changes
 
-    traces = drift._traces(
-        cast("Ledger", Changes()),
-        "today",
-        Action.SYNC,
-        SyncReport("veterans", "Veterans", dry_run=False, adsets=results),
+    report = SyncReport("veterans", "Veterans", dry_run=False, adsets=adsets, **more)
+    return set(drift._traces(cast("Ledger", Changes()), "today", Action.SYNC, report))
+
+
+def test_more_of_an_ad_sets_changes_may_come_than_are_needed() -> None:
+    """While those of another one are still missing."""
+    other = replace(SUPERSEDED, before=replace(BEFORE, id="502"))
+    results = (AdSetResult(adset_id, "Broad", Result.SUPERSEDED) for adset_id in ("501", "502"))
+
+    found = traces([SUPERSEDED, replace(SUPERSEDED, run_id="earlier"), other], *results)
+
+    assert found == {("501", "today"), ("502", "today")}
+
+
+def test_of_one_ad_set_the_changes_of_two_runs_may_be_looked_for() -> None:
+    """Of this one, and of one that died and whose change this one has brought to its end."""
+    earlier = Recovery("earlier", "501", "Broad", ChangeState.WRITTEN, ChangeState.SUPERSEDED)
+
+    found = traces(
+        [SUPERSEDED, replace(SUPERSEDED, run_id="earlier")],
+        AdSetResult("501", "Broad", Result.SUPERSEDED),
+        recovered=(earlier,),
     )
 
-    assert traces.keys() == {("501", "today"), ("502", "today")}
+    assert found == {("501", "today"), ("501", "earlier")}
+
+
+def test_no_more_changes_are_asked_for_than_are_needed() -> None:
+    """The ledger hands them out page by page."""
+
+    def changes() -> Iterator[Change]:
+        yield replace(SUPERSEDED, state=ChangeState.VERIFIED)
+        yield replace(SUPERSEDED, state=ChangeState.VERIFIED, run_id="earlier", prepared_at=START - timedelta(days=1))
+        pytest.fail("asked for more")
+
+    assert traces(changes(), AdSetResult("501", "Broad", Result.UPDATED, added=("FL",))) == set()
