@@ -453,6 +453,25 @@ def test_a_recheck_does_not_know_the_run_whose_change_was_superseded() -> None:
     assert drift._key(superseded, "today", Action.RECHECK) == ("501", None)
 
 
+@pytest.mark.parametrize(
+    ("result", "action", "added", "is_looked_for"),
+    [
+        pytest.param(Result.UPDATED, Action.SYNC, ("FL",), True, id="updated"),
+        pytest.param(Result.HELD, Action.SYNC, ("FL",), False, id="not begun"),
+        pytest.param(Result.FAILED, Action.SYNC, (), False, id="no change was planned"),
+        pytest.param(Result.UPDATED, Action.UNDO, ("FL",), False, id="undone"),
+        pytest.param(Result.REVERTED, Action.RECHECK, ("FL",), False, id="put back by a recheck"),
+    ],
+)
+def test_drift_is_looked_for_where_a_sync_has_begun_a_change(
+    result: Result, action: Action, added: tuple[str, ...], *, is_looked_for: bool
+) -> None:
+    """Only there it has met states that it was to replace."""
+    outcome = AdSetResult("501", "Broad", result, added=added)
+
+    assert drift._key(outcome, "today", action) == (("501", "today") if is_looked_for else None)
+
+
 def test_of_an_earlier_change_drift_is_looked_for_once_it_is_at_its_end() -> None:
     """The run that died has reported nothing."""
     ended = Recovery("earlier", "501", "Broad", ChangeState.WRITTEN, ChangeState.VERIFIED)
