@@ -23,7 +23,7 @@ pk                     sk                               item
 =====================  ===============================  =======================================================
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -166,12 +166,21 @@ class Ledger:
         unless the write of the last one takes effect late.
         """
         items = self._table.query(campaign_key(slug), "CHANGE#", since=f"{since - ROLLED_BACK_WITHIN:{RUN_ID_TIME}}")
-        by_adset: dict[str, list[Change]] = {}
-        for change in map(change_of, items):
-            if change.state is not ChangeState.NOT_WRITTEN:
-                by_adset.setdefault(change.before.id, []).append(change)
-        in_effect = map(_in_effect, by_adset.values())
+        in_effect = map(_in_effect, _by_adset(map(change_of, items)).values())
         return tuple(change for changes in in_effect if changes[0].changed_at >= since for change in changes)
+
+    def last_changes(self, slug: str, run_id: str) -> tuple[Change, ...]:
+        """Return the same of the ad sets that a run may have written, whenever that was.
+
+        What breaks after a later run's change is that one's to roll back: its regions are not somebody else's.
+        """
+        own = _by_adset(self.changes_of(slug, run_id))
+        if not own:
+            return ()
+        began = min(change.prepared_at for changes in own.values() for change in changes)
+        first = min(run_id, f"{began - STARTED_AGAIN_WITHIN:{RUN_ID_TIME}}")
+        found = _by_adset(self.changes_between(slug, first, LAST_KEY))
+        return tuple(change for adset_id in own for change in _in_effect(found[adset_id]))
 
     def last_recheck(self, slug: str) -> LastRecheck | None:
         """Return the campaign's last complete recheck; None if there was none."""
@@ -273,6 +282,15 @@ class Ledger:
             operations.append(self._table.delete_operation(key))
         refusal = f"The change of {change.before.id} is not {change.state} any more: another run has it"
         return AtomicWrite(operations, max_bytes(change), refusal)
+
+
+def _by_adset(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    """Return the changes that may have been written, by the id of their ad set."""
+    by_adset: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.state is not ChangeState.NOT_WRITTEN:
+            by_adset.setdefault(change.before.id, []).append(change)
+    return by_adset
 
 
 def _in_effect(changes: Sequence[Change]) -> Sequence[Change]:

@@ -21,7 +21,7 @@ from closrads.rollout.job import Job
 
 
 def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> Iterator[SyncReport]:
-    """Recheck the changes of the requested run, or those of the last day that are in effect."""
+    """Recheck the ad sets that the requested run changed, or all changes of the last day that are in effect."""
     campaign, run, job = context.campaign, context.run, context.job
     began = run.clock.now()
     last = run.ledger.last_recheck(job.campaign)
@@ -52,7 +52,7 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
 
 
 def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequence[Change]:
-    """Return the changes of the requested run, or those of the last day that are in effect.
+    """Return the last changes of the ad sets that the requested run changed, or those of the last day.
 
     Raises
     ------
@@ -60,21 +60,21 @@ def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequenc
         The requested live run does not exist.
     """
     if run.request.run_id:
-        return changes_of(run.request.run_id, run, slug)
+        refuse_unknown_run(run.request.run_id, run)
+        return run.ledger.last_changes(slug, run.request.run_id)
     return run.ledger.changes_in_effect(slug, recheck_since(last, run.clock.now()))
 
 
-def changes_of(run_id: str, run: Run, slug: str) -> Sequence[Change]:
-    """Return the changes of a live run of a campaign.
+def refuse_unknown_run(run_id: str, run: Run) -> None:
+    """Refuse to look at a run that does not exist.
 
     Raises
     ------
     PlanRefusedError
-        There was no such run.
+        There was no such live run.
     """
     if not run.runs.exists(run_id):
         raise PlanRefusedError(f"The ledger knows no live run {run_id}: take the id from the foot of a report")
-    return run.ledger.changes_of(slug, run_id)
 
 
 def last_recheck(context: CampaignContext) -> LastRecheck | None:

@@ -17,7 +17,7 @@ from closrads.errors import MetaError, PausedError, PlanRefusedError
 from closrads.meta.adsets import read_adsets
 from closrads.orchestration.context import CampaignContext, Completed
 from closrads.orchestration.execution import carried_out
-from closrads.orchestration.recheck import changes_of, last_recheck, recheck_first
+from closrads.orchestration.recheck import last_recheck, recheck_first, refuse_unknown_run
 
 
 def refuse_undo_while_paused(request: RunRequest) -> None:
@@ -49,7 +49,8 @@ def undo(context: CampaignContext, report: SyncReport, done: Completed) -> Itera
     if not run_id:
         raise PlanRefusedError(why_not_undone("", None, job.campaign, run.settings.stage))
     report = replace(report, about_run=run_id)
-    found = changes_of(run_id, run, job.campaign)
+    refuse_unknown_run(run_id, run)
+    found = run.ledger.changes_of(job.campaign, run_id)
     if not run.request.run_id and not any(map(may_be_undone, found)):
         changed = run.ledger.last_to_undo(job.campaign)
         raise PlanRefusedError(why_not_undone(run_id, changed, job.campaign, run.settings.stage))

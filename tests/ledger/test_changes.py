@@ -450,6 +450,21 @@ class TestReading:
         assert newest(-0.1) == {}
         assert ledger(world).changes_in_effect("truckers", START - timedelta(days=2)) == ()
 
+    def test_the_last_changes_of_the_ad_sets_of_a_run(self, world: World) -> None:
+        """By later runs too, and by a shared one whose id is older; not of ad sets that the run has not changed."""
+        for adset in ("501", "502", "503"):
+            recorded(world, a_change(id=adset), ChangeState.VERIFIED)
+        recorded(world, a_change(id="504"), ChangeState.NOT_WRITTEN)
+        older = f"{START - timedelta(hours=20):%Y%m%dT%H%M%SZ}-0000000a"
+        for number, (adset, run) in enumerate([("502", older), ("503", THIRD), ("504", THIRD), ("505", THIRD)], 1):
+            at = START + timedelta(seconds=number)
+            recorded(world, a_change(id=adset, run_id=run, prepared_at=at, changed_at=at), ChangeState.VERIFIED)
+
+        found = ledger(world).last_changes("veterans", ME)
+
+        assert {change.before.id: change.run_id for change in found} == {"501": ME, "502": older, "503": THIRD}
+        assert ledger(world).last_changes("truckers", ME) == ()
+
     def test_the_newest_changes_of_some_ad_sets(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """From the newest run to the oldest, and not of all times."""
         for number, adset in enumerate(["501", "502", "501", "503", "501"]):

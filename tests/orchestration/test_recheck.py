@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sandbox.meta import Breakage, faults
-from tests.ledger_world import RECHECK, becomes_of, later, one_adset
+from tests.ledger_world import RECHECK, becomes_of, later, one_adset, recorded_state
 from tests.world import LIVE, START, World
 
 HALF_AN_HOUR = 1800.0
@@ -89,6 +89,45 @@ class TestTheTokensEnd:
         calls = [(call.method, call.path) for call in world.meta.operations]
         assert calls[-1] == ("GET", "debug_token")
         assert ("POST", broken) in calls
+
+
+class TestOfACertainRun:
+    """A recheck that names a run looks at the ad sets that it changed, whoever has changed them since."""
+
+    @pytest.fixture
+    def first(self, world: World) -> str:
+        """Return the run that a later one is going to follow."""
+        world.campaign("FL")
+        world.adset("Broad", "TX")
+        first = str(world.run(LIVE)["run_id"])
+        later(world, HALF_AN_HOUR)
+        return first
+
+    def test_a_later_change_is_rolled_back_to_what_was_before_it(self, world: World, first: str) -> None:
+        """It is what the ads broke under, and nobody else's: later rechecks must not lose sight of it."""
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"GA": 5}
+        last = str(world.run(LIVE)["run_id"])
+        (adset,) = world.meta.adsets
+        later(world, HALF_AN_HOUR)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+
+        answer = world.run({**RECHECK, "run_id": first})
+
+        assert one_adset(answer)["result"] == "reverted"
+        assert "drift" not in one_adset(answer)
+        assert world.meta.states(adset) == {"FL"}
+        assert [recorded_state(world, run, adset) for run in (first, last)] == ["verified", "rolled_back"]
+
+    def test_states_that_a_later_run_has_set_again_are_no_late_write(self, world: World, first: str) -> None:
+        """They were rolled back once; now they are wanted, and their ads are well."""
+        (adset,) = world.meta.adsets
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        assert becomes_of(world, RECHECK)["Broad"] == "reverted"
+        later(world, HALF_AN_HOUR)
+        world.run(LIVE)
+
+        assert becomes_of(world, {**RECHECK, "run_id": first}) == {"Broad": "unchanged"}
+        assert world.meta.states(adset) == {"FL"}
 
 
 class TestBeforeASync:
