@@ -73,6 +73,8 @@ OPTED_OUT, APPROVED = 0.05, 0.08
 
 Both are drawn apart from everything else, so that the other stories stay as they are.
 """
+ASKED, MOST_ASKED = 0.1, 3
+"""Of the stories, in this share somebody undoes or rechecks certain runs by hand, makes dry runs or lifts a limit."""
 PUSHED, PUSHES = 0.08, 4
 """Of the stories, in this share Meta pushes; so many of the rechecks that this causes can go wrong."""
 CROWDED, CROWD = 0.02, 24
@@ -118,7 +120,30 @@ class _Author:
         self._world = self._with_opt_outs(self._world)
         approved, changes = self._approved_runs(days)
         runs, events = runs + approved, events + changes
-        return self._pushed(self._damped(Story(self._seed, self._world, tuple(runs), tuple(events), calm)))
+        return self._pushed(self._damped(self._asked(Story(self._seed, self._world, tuple(runs), tuple(events), calm))))
+
+    def _asked(self, story: Story) -> Story:
+        """Draw what somebody asks for by hand on bad days, apart from all else; an ad breaks late then."""
+        random = Random(f"{self._seed}-asked")
+        if random.random() >= ASKED:
+            return story
+        changing = [run for run in story.runs if run.at < story.calm and run.action != "recheck"]
+        asked: list[Run] = []
+        for number in range(1, 1 + random.randint(1, MOST_ASKED)):
+            about = random.choice(changing)
+            near = random.choice([run for run in changing if run.at >= about.at])
+            delay = random.choice([random.uniform(5, 90), random.uniform(90, 3 * HOUR), random.uniform(0, DAY)])
+            at = round(min(near.at + delay, story.calm - MINUTE), 1)
+            (action,) = random.choices(["recheck", "undo", "sync"], [4, 4, 3])
+            campaigns = (random.choice(list(self._demand)),) if random.random() < 0.3 else ()
+            run = Run(f"day {int(at // DAY) + 1} asked {number}", at, action, campaigns, cold=True)
+            if action == "sync":
+                (kind,) = random.choices([1, 2, 3])
+                run = replace(run, dry=kind < 3, validates=kind == 2, force=("reverted_before",) * (kind == 3))
+            elif random.random() < 0.9:
+                run = replace(run, about=about.name, dry=random.random() < 0.2)
+            asked.append(run)
+        return replace(story, world=_with_a_late_ad(story.world, random), runs=(*story.runs, *asked))
 
     def _damped(self, story: Story) -> Story:
         """Draw the days that states wait, apart from all else: without them, a seed has the story that it always had.

@@ -44,6 +44,7 @@ class Clause(StrEnum):
     HELD_BACK = "once Meta has refused a change for a reason of the whole ad account, the run begins no other there"
     LEFT_ALONE = "no change is begun of an ad set that is in process, or that its special ad category does not allow"
     OPTED_OUT = "nothing is written to an ad set that is to be left alone"
+    DRY = "a dry run changes nothing at Meta, and no change in the ledger"
     APPROVED = "a run with an approved plan begins a change of that plan, from its regions, and none if it is stale"
     LEDGER_TRUE = "a final state in the ledger is the truth at Meta"
 
@@ -413,6 +414,7 @@ class Judge:
 
     def targeting_repeated(self, adset: AdSet) -> None:
         """Note a targeting write that has set what was there: regions that a person chose just before are ours too."""
+        self._left_alone(self._call, self._files[adset.id])
         if regions_in(adset.targeting) == self._call.invocation.wanted.get(self._files[adset.id].campaign):
             self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
 
@@ -486,6 +488,8 @@ class Judge:
         self._violated(Clause.PAUSES_STAND, ad.name, f"{why}; its ads were last read {call.sent - seen:.1f} s before")
 
     def _left_alone(self, call: "Call", file: _AdSetFile) -> None:
+        if call.invocation.run.dry:
+            self._violated(Clause.DRY, file.name, f"{call.invocation.name} writes to it")
         if file.is_opted_out:
             self._violated(Clause.OPTED_OUT, file.name, f"{call.invocation.name} writes to it")
 
@@ -505,6 +509,8 @@ class Judge:
         before = file.changes.get(key, "")
         if state == before:
             return
+        if invocation.run.dry:
+            self._violated(Clause.DRY, file.name, f"{invocation.name} notes that its change is {state}")
         file.changes[key] = state
         file.begun.setdefault(key, self._now)
         self._simulation.note(invocation.name, f"  ledger: {file.name} {before or 'nothing'} → {state}")
@@ -588,9 +594,10 @@ class Judge:
         adsets = self._simulation.meta.adsets.values()
         self._at_begin[run.name] = self._now, {adset.id: self._ailments(adset) for adset in adsets}
 
-    def mail_sent(self, mail: Mail) -> None:
-        """Note a mail when it leaves: a run may die before it ends."""
-        self._mails.append((self._now, f"{mail.subject}\n{mail.text}"))
+    def mail_sent(self, invocation: "Invocation", mail: Mail) -> None:
+        """Note a mail when it leaves, for a run may die before it ends; that of a dry run says nothing of live ones."""
+        if not invocation.run.dry:
+            self._mails.append((self._now, f"{mail.subject}\n{mail.text}"))
 
     def call_ends(self, invocation: "Invocation", outcome: Outcome | None) -> None:
         """Judge how an invocation has ended; a run has one of them, or shares itself among several."""
@@ -611,7 +618,8 @@ class Judge:
             self._violated(Clause.NO_DEFECT, invocation.name, defects[start : start + 200])
         if result is None or result["left_to"]:
             return
-        if invocation.run.action == "sync" or not invocation.run.campaigns:  # a push has one ad account looked at
+        is_whole = not (invocation.run.campaigns or invocation.run.about)  # a push has one ad account looked at
+        if invocation.run.action == "sync" or is_whole:
             action = "sync" if invocation.run.action == "sync" else "recheck"
             self._last_looks[action] = max(self._last_looks[action], began)
         self._demands.ends(invocation.run, result)
@@ -840,7 +848,7 @@ class Judge:
         was_written = (
             file.written_at is not None and self._at_begin[invocation.name][0] - file.written_at < LOOKED_AT_FOR
         )
-        return invocation.run.action == "recheck" and was_written
+        return invocation.run.action == "recheck" and not invocation.run.about and was_written
 
     def _somebody_works_on(self, campaign: str) -> bool:
         live = (other for other in self._simulation.live if other.run.action != RECEIVE)

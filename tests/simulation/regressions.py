@@ -695,4 +695,34 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Operator(when=At(seconds=16982.2), change=Change.DEMAND, value="AL NY", campaign="veterans"),),
         calm=86400.0,
     ),
+    "a run by hand rechecks what a later run has changed again": Story(
+        seed=601251,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="FL GA NY",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder", states="GA TX", ads=(AdSpec(name="Alder 1", fate=Fate(stubborn=True)),)
+                        ),
+                    ),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 asked 2", at=128524.2, action="recheck", about="day 1 sync"),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(Operator(when=At(seconds=86400.0), change=Change.DEMAND, value="AL CA FL SC", campaign="veterans"),),
+        calm=172800.0,
+    ),
 }

@@ -76,6 +76,8 @@ def _simpler_runs(runs: tuple[Run, ...]) -> Iterator[tuple[Run, ...]]:
     for number, run in enumerate(runs):
         if run.plan_age is not None:
             yield _with(runs, number, replace(run, plan_age=None))
+        if run.about:
+            yield _with(runs, number, replace(run, about=""))
     if any(run.shared for run in runs):
         yield tuple(replace(run, shared=False) for run in runs)
     for number, run in enumerate(runs):

@@ -99,6 +99,8 @@ class Simulation:
         self._parameters_read_at = -1.0
         self._plan_ids: dict[str, str] = {}
         """By the name of the run that is to carry it out."""
+        self._run_ids: dict[str, str] = {}
+        """By the name of a run that has begun a change."""
         self._switched_off: dict[str, float] = {}
         """Since when each campaign is off; under the empty name since when everything is paused."""
         self._switched_at: dict[str, float] = {}
@@ -216,7 +218,7 @@ class Simulation:
         event: dict[str, Any] = {"action": run.action, "dry_run": True, "notify": False}
         if run.campaigns:
             event["campaigns"] = list(run.campaigns)
-        invocation = Invocation(Run(f"{run.name} plan", run.at), self)
+        invocation = Invocation(Run(f"{run.name} plan", run.at, dry=True), self)
 
         def end(outcome: Outcome | None) -> None:
             self.judge.call_ends(invocation, outcome)
@@ -234,7 +236,13 @@ class Simulation:
 
     def _begin(self, run: Run) -> None:
         self.perhaps_forget_parameters(run)
-        event: dict[str, Any] = {"action": run.action, "dry_run": False}
+        event: dict[str, Any] = {"action": run.action, "dry_run": run.dry}
+        if run.about:
+            if run.about not in self._run_ids:
+                return  # it has changed nothing
+            event["run_id"] = self._run_ids[run.about]
+        event |= {"validate": True} if run.validates else {}
+        event |= {"force": list(run.force)} if run.force else {}
         if run.plan_age is not None:
             if run.name not in self._plan_ids:
                 return  # there is nothing to approve
@@ -252,7 +260,7 @@ class Simulation:
 
     def _run_ends(self, invocation: Invocation, outcome: Outcome | None) -> None:
         self.judge.call_ends(invocation, outcome)
-        if outcome is not None:
+        if outcome is not None and not invocation.run.dry:
             self.judge.run_ends(invocation, outcome)
 
     def invoke(
@@ -412,7 +420,8 @@ class Simulation:
         body = (reply.body or b"").decode()
         with suppress(ValueError, AttributeError, TypeError):
             invocation.wanted[slug] = regions_of(self._wanted(json.loads(body)))
-            self.judge.demand_read(invocation, slug)
+            if not invocation.run.dry:
+                self.judge.demand_read(invocation, slug)
         self.note(invocation.name, f"← {slug} wants {body}")
         return reply
 
@@ -440,7 +449,7 @@ class Simulation:
             if fault is None or fault.applied:
                 mail: Mail = self.cloud.mails[-1]
                 invocation.mails.append(mail)
-                self.judge.mail_sent(mail)
+                self.judge.mail_sent(invocation, mail)
                 self.note(invocation.name, f"✉ {mail.subject}")
             else:
                 invocation.refused_mails.append(fault.answer)
@@ -458,6 +467,8 @@ class Simulation:
             key = item["sk"]["S"]
             if _is_of_change(key) and self._ledger.get(key) is not item:
                 self._ledger[key] = item
+                if item["state"]["S"] == "prepared":
+                    self._run_ids[invocation.name] = key.split("#")[1]
                 self.judge.change_noted(invocation, key, item["adset"]["S"], item["state"]["S"], _regions_of(item))
 
     def _taking_effect(self, call: Call) -> "_Acting":

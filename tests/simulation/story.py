@@ -171,6 +171,13 @@ class Run:
     """So many seconds before, a dry run makes the plan that this run is to carry out; None if there is none."""
     shared: bool = False
     """Whether several invocations share it (Fleet); events name the run, and count the calls of all of them."""
+    about: str = ""
+    """The name of the run that it is to undo or to recheck; empty for those that the product chooses."""
+    dry: bool = False
+    validates: bool = False
+    """Whether a dry run has Meta validate each change."""
+    force: tuple[str, ...] = ()
+    """The limits that are lifted."""
 
 
 # --- what happens beside them

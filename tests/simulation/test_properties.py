@@ -470,6 +470,17 @@ class TestWishes:
     def test_what_is_to_be_left_alone_is_not_written(self, skips: tuple[str, ...], is_forbidden: bool) -> None:  # noqa: FBT001 - a parameter
         assert violated(Product.change, skips=skips) == ({Clause.OPTED_OUT} if is_forbidden else set())
 
+    @pytest.mark.parametrize(
+        ("steps", "is_forbidden"),
+        [(Product.read, False), (Product.republish, True), (partial(Product.note, state="prepared"), True)],
+    )
+    def test_a_dry_run_changes_nothing(self, steps: Steps, is_forbidden: bool) -> None:  # noqa: FBT001 - a parameter
+        world = World((CampaignSpec("veterans", "act_111", "TX", (AdSetSpec("Alder", "TX", (AdSpec("Alder 1"),)),)),))
+        with player(product(steps, "unchanged", 1)) as play:
+            judge = play(Story(0, world, (Run("dry", BEGIN, dry=True),), (), DAY)).judge
+
+        assert (Clause.DRY in judge.clauses) == is_forbidden
+
     def test_what_is_left_alone_need_not_follow(self) -> None:
         assert violated(Product.read, skips=("Alder",), says="opted_out") == set()
 
