@@ -110,6 +110,8 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
 ) -> tuple[AdSetResult, ...]:
     """Check the ads of changed ad sets again, in whatever state the change ended; roll back where ads broke since.
 
+    Ad sets that were archived or deleted have no results.
+
     Parameters
     ----------
     changes
@@ -302,7 +304,10 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
     dry_run: bool,
     why_none: str,
 ) -> list[AdSetResult]:
-    """Check ad sets, each given by its changes; with `why_none`, there is no capacity to roll any of them back."""
+    """Check ad sets, each given by its changes, and return the results of those that still exist.
+
+    With `why_none`, there is no capacity to roll any of them back.
+    """
     looked_up = _look_up(job, [newest for newest, *_ in adsets], now, math.inf if why_none else RESERVED_SECONDS)
     results: dict[str, AdSetResult] = {}
     runs: list[ChangeRun] = []
@@ -312,6 +317,8 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         if isinstance(seen, MetaError):
             issue = f"Its ads could not be read: {seen}"
             results[change.before.id] = _result(change, Result.UNVERIFIED, (issue,))
+            continue
+        if seen.now.effective_status in GONE_STATUSES:  # nobody can mend anything in it, or needs to
             continue
         seen = seen.of_change_in_place(older)
         run = replace(seen.run, findings=seen.findings)
@@ -326,6 +333,7 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
             results[run.id] = _result(run.change, Result.SUPERSEDED if seen.is_foreign else Result.REVERTED, why)
         else:
             results[run.id] = _rechecked(run, known)
+    looked_at = [newest for newest, *_ in adsets if newest.before.id in results]
     if not dry_run:
         # A rollback starts only if it is recorded: otherwise no later run would finish it if this one is cut off.
         announced = announce_rollback(job, to_restore)
@@ -333,8 +341,8 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         done += [run for run in announced if run.unrecorded is not None]
         keep_unexplained_pauses(job, [run for run in (*done, *runs) if _new_pauses(run, known)])
         results |= {run.id: _restored(run) for run in done}
-        _clear_relapses(job, [newest for newest, *_ in adsets if results[newest.before.id].result is Result.UNCHANGED])
-    return [results[newest.before.id] for newest, *_ in adsets]
+        _clear_relapses(job, [newest for newest in looked_at if results[newest.before.id].result is Result.UNCHANGED])
+    return [results[newest.before.id] for newest in looked_at]
 
 
 def _clear_relapses(job: Job, well: Sequence[Change]) -> None:
@@ -357,7 +365,7 @@ def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
     if seen.now.is_ended():  # it does not deliver, and Meta refuses the re-publish after a rollback
         return ()
     is_protected = seen.is_foreign and seen.change.state is ChangeState.SUPERSEDED
-    if is_protected or seen.now.effective_status in GONE_STATUSES:
+    if is_protected:
         return ()
     if seen.change.state is ChangeState.ROLLED_BACK and present == seen.change.new_regions:
         return ("The states that had been rolled back are there again: Meta has done the write late", *broken)

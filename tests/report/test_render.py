@@ -917,6 +917,13 @@ class TestEarlierRuns:
         assert f"* Broad (Veterans) {words}\n" in mail.text
         assert f"Veterans · Broad (501): prepared by run {EARLIER}, now {state}: a reason" in mail.text
 
+    @pytest.mark.parametrize("status", ["ARCHIVED", "DELETED"])
+    def test_an_ad_set_that_is_gone(self, status: str) -> None:
+        """Nobody is said to have changed its states, or is asked to see to it."""
+        mail = report(recovered=(recovery(ChangeState.SUPERSEDED, f"The ad set is {status} now"),))
+
+        assert "* Broad (Veterans) was archived or deleted since, so nothing is left to do\n" in mail.text
+
     @pytest.mark.parametrize(
         "state", [ChangeState.PREPARED, ChangeState.WRITTEN, ChangeState.REPUBLISHED, ChangeState.ROLLING_BACK]
     )

@@ -42,7 +42,7 @@ from tests.ledger_world import (
     statuses,
 )
 from tests.log_lines import logged
-from tests.world import LIVE, START, World
+from tests.world import LIVE, START, VETERANS, World
 
 HALF_AN_HOUR, HOUR = 1800.0, 3600.0
 LATER = "20260504T113000Z-0000cccc"
@@ -513,6 +513,22 @@ class TestQuiet:
         result = one_adset(result_of(world, RECHECK))
 
         assert (result["result"], ad.status, world.meta.states(adset)) == ("unchanged", "PAUSED", {"FL"})
+        assert world.meta.writes == []
+
+    @pytest.mark.parametrize("hand", ["person_deletes", "person_archives"])
+    @pytest.mark.parametrize("of", ["ad set", "Meta campaign"])
+    def test_an_ad_set_that_is_gone(self, world: World, of: str, hand: str) -> None:
+        """Nobody can mend what was broken in it, or is asked whether an ad of it should run."""
+        _, (adset,) = updated(world, None)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        broken, off = world.meta.ads_of(adset)
+        world.meta.meta_breaks(broken.id)
+        world.meta.person_pauses(off.id)
+        getattr(world.meta, hand)(adset if of == "ad set" else VETERANS)
+
+        result = world.run(RECHECK)
+
+        assert (result["campaigns"][0]["adsets"], result["mail"], result["unexplained"]) == ([], "not_asked", [])
         assert world.meta.writes == []
 
     def test_an_ad_that_is_off_and_nobody_knows_why(self, world: World) -> None:

@@ -589,7 +589,6 @@ class TestWhyToRestore:
             (seen(V, "3853", SICK), 1),
             (seen(S, "3853", SICK), 0),
             (seen(S, FLORIDA, SICK), 1),
-            (seen(V, FLORIDA, SICK, effective_status="ARCHIVED"), 0),
             (seen(V, FLORIDA, SICK, end_time=START, read_at=START), 0),
         ],
     )

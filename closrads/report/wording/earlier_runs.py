@@ -24,6 +24,7 @@ _RECOVERY_TEXTS = {
     ChangeState.NOT_WRITTEN: "had not been changed",
 }
 _ONE_OFF = re.compile("nobody can tell by whom|all other ads are healthy")
+_IS_GONE = re.compile("The ad set is (ARCHIVED|DELETED) now")
 _NEVER_TOOK_EFFECT = re.compile("never took effect")
 OLD_RESTORE_FAILED = "could not be put back as before, since an earlier run"
 CHANGED_BEFORE = Kind("grey", "Changed since the last daily report", Who.NOBODY)
@@ -33,6 +34,8 @@ def recovery_text(state: ChangeState, issues: Sequence[str]) -> str:
     """Return the text about what became of a change that an earlier run left open."""
     if any(map(_NEVER_TOOK_EFFECT.search, issues)):
         return "had not been changed, and has an ad with a problem that came from something else"
+    if any(map(_IS_GONE.search, issues)):
+        return "was archived or deleted since, so nothing is left to do"
     return with_one_off(_RECOVERY_TEXTS.get(state, "could neither be finished nor undone yet"), issues)
 
 
