@@ -75,6 +75,22 @@ Both are drawn apart from everything else, so that the other stories stay as the
 """
 ASKED, MOST_ASKED = 0.1, 3
 """Of the stories, in this share somebody undoes or rechecks certain runs by hand, makes dry runs or lifts a limit."""
+DEEDS: Mapping[Deed, float] = {
+    Deed.PAUSE_AD: 6,
+    Deed.PAUSE_AD_BY_RULE: 1,
+    Deed.SWITCH_ON_AD: 3,
+    Deed.ADD_AD: 3,
+    Deed.DELETE_AD: 1,
+    Deed.ARCHIVE_AD: 1,
+    Deed.PAUSE_ADSET: 0.5,
+    Deed.SWITCH_ON_ADSET: 0.5,
+    Deed.EDIT_AGE: 4,
+    Deed.EDIT_REGIONS: 2,
+    Deed.MOVE_END: 0.7,
+}
+"""How often people do what."""
+REBUILT, MOST_REBUILT = 0.08, 3
+"""Of the stories, in this share people remove and copy ad sets, or switch Meta campaigns off, at most so often."""
 PUSHED, PUSHES = 0.08, 4
 """Of the stories, in this share Meta pushes; so many of the rechecks that this causes can go wrong."""
 CROWDED, CROWD = 0.02, 24
@@ -120,7 +136,22 @@ class _Author:
         self._world = self._with_opt_outs(self._world)
         approved, changes = self._approved_runs(days)
         runs, events = runs + approved, events + changes
-        return self._pushed(self._damped(self._asked(Story(self._seed, self._world, tuple(runs), tuple(events), calm))))
+        story = Story(self._seed, self._world, tuple(runs), tuple(events), calm)
+        return self._pushed(self._damped(self._asked(self._rebuilt(story))))
+
+    def _rebuilt(self, story: Story) -> Story:
+        """Draw what people do to whole ad sets and Meta campaigns, apart from all else."""
+        random = self._random = Random(f"{self._seed}-rebuilt")
+        events: list[Event] = []
+        for number in range(random.randint(1, MOST_REBUILT)) if random.random() < REBUILT else ():
+            adset, when = random.choice(story.world.adsets).name, self._when(story.calm)
+            kinds = (Deed.DELETE_ADSET, Deed.ARCHIVE_ADSET, Deed.COPY_ADSET, Deed.PAUSE_CAMPAIGN, Deed.DELETE_CAMPAIGN)
+            (deed,) = random.choices(kinds, [3, 2, 2, 4, 0.5])
+            events.append(Person(when, deed, adset, f"{adset} copy {number}" if deed is Deed.COPY_ADSET else ""))
+            if deed is Deed.PAUSE_CAMPAIGN and random.random() < 0.7:
+                back = min(story.calm - MINUTE, self._run().at + random.uniform(0, DAY))
+                events.append(Person(At(round(back, 1)), Deed.SWITCH_ON_CAMPAIGN, adset))
+        return replace(story, events=(*story.events, *events))
 
     def _asked(self, story: Story) -> Story:
         """Draw what somebody asks for by hand on bad days, apart from all else; an ad breaks late then."""
@@ -431,7 +462,7 @@ class _Author:
     def _person(self, calm: float) -> list[Event]:
         adset = self._pick(self._world.adsets)
         ad = self._pick(adset.ads).name
-        deed = self._pick(list(Deed), [6, 1, 3, 3, 1, 1, 0.5, 0.5, 4, 2, 0.7])
+        deed = self._pick(list(DEEDS), list(DEEDS.values()))
         when = self._when(calm)
         match deed:
             case Deed.EDIT_AGE:

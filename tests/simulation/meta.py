@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.meta import MISSING_LEAD_FORM, Ad, AdSet, MetaWorld, Operation, faults
 from sandbox.meta import targeting as rules
 from sandbox.meta.activity_log import META, PERSON, RULE, Activity, Actor
-from sandbox.meta.model import GONE, Account
+from sandbox.meta.model import GONE, Account, Campaign
 from sandbox.meta.recording import record_status
 from sandbox.meta.regions import KEY_BY_STATE, STATE_BY_KEY
 from sandbox.meta.service import Fault
@@ -196,6 +196,10 @@ class SimulatedMeta(MetaWorld):
         controls = {"audience_controls": {"geo_locations": {"regions": regions}}}
         self.accounts[account].controls = controls if states else None
 
+    def is_gone(self, adset: AdSet) -> bool:
+        """Tell whether an ad set has been deleted or archived."""
+        return _is_gone(adset)
+
     def is_forbidden(self, adset: AdSet) -> bool:
         """Tell whether the special ad category of its campaign forbids what an ad set's targeting has."""
         return bool(adset.campaign.special_ad_categories and adset.targeting.get("excluded_geo_locations"))
@@ -209,13 +213,11 @@ class SimulatedMeta(MetaWorld):
     def by_hand(self, deed: Deed, target: str, value: str) -> bool:
         """Do what a person does; return False if that is impossible by now."""
         match deed, self.named.get(target):
-            case _, None:
-                return False
-            case _, node if node.status in GONE:
+            case _, node if node is None or _is_gone(node):
                 return False
             case _, Ad() as ad:
                 return self._handle_ad(deed, ad)
-            case Deed.ADD_AD, _ if value in self.named:
+            case Deed.ADD_AD | Deed.COPY_ADSET, _ if value in self.named:
                 return False
             case _, AdSet() as adset:
                 return self._handle_adset(deed, adset, value)
@@ -241,8 +243,35 @@ class SimulatedMeta(MetaWorld):
                 return False
         return True
 
+    def _handle_campaign(self, deed: Deed, campaign: Campaign) -> bool:
+        match deed:
+            case Deed.PAUSE_CAMPAIGN:
+                self.person_pauses(campaign.id)
+            case Deed.SWITCH_ON_CAMPAIGN:
+                self.person_activates(campaign.id)
+            case Deed.DELETE_CAMPAIGN:
+                self.person_deletes(campaign.id)
+                for adset in campaign.adsets:
+                    self._removed(adset)
+            case _:
+                return False
+        return True
+
+    def _removed(self, adset: AdSet) -> None:
+        """Note that nobody wants anything any more of an ad set."""
+        self._processed(adset)
+        for ad in adset.ads:
+            self._processed(ad)
+            self.people.ads_on.pop(ad.id, None)
+
     def _handle_adset(self, deed: Deed, adset: AdSet, value: str) -> bool:
         match deed:
+            case Deed.DELETE_ADSET | Deed.ARCHIVE_ADSET:
+                (self.person_deletes if deed is Deed.DELETE_ADSET else self.person_archives)(adset.id)
+                self._removed(adset)
+            case Deed.COPY_ADSET:
+                self.build_adset(adset.campaign.id, AdSetSpec(value, states_of(regions_in(adset.targeting)), ()))
+                self.build_ad(value, AdSpec(f"{value} 1"), by=PERSON)
             case Deed.ADD_AD:
                 self.build_ad(adset.name, AdSpec(value), by=PERSON)
             case Deed.PAUSE_ADSET:
@@ -259,7 +288,7 @@ class SimulatedMeta(MetaWorld):
                 for ad in adset.ads:
                     self._published(self.links[ad.id], regions_of(value))
             case _:
-                return False
+                return self._handle_campaign(deed, adset.campaign)
         return True
 
     def _edit(self, adset: AdSet, setting: str, wanted: Any) -> None:
@@ -436,6 +465,12 @@ class SimulatedMeta(MetaWorld):
             case Echo.BARE:
                 content = {"success": True}
         return replace(reply, body=json.dumps(content).encode())
+
+
+def _is_gone(node: Ad | AdSet) -> bool:
+    """Tell whether an ad or ad set has been deleted or archived, or what it is in."""
+    adset = node.adset if isinstance(node, Ad) else node
+    return not GONE.isdisjoint({node.status, adset.status, adset.campaign.status})
 
 
 def _is_missing(random: Random, _: Activity) -> bool:

@@ -65,7 +65,7 @@ class Clause(StrEnum):
     NOTICES_BUNDLED = "notices have a campaign looked at once a minute at most"
     SIGNED = "the receiver takes what Meta has signed of late, and asks for nothing on account of anything else"
     EDIT_TOLD = "a mail says that somebody else had set regions over which its run wrote, and who, if the log shows it"
-    NOBODY_BLAMED = "no mail says that somebody else has set regions of an ad set, if nobody ever has"
+    NOBODY_BLAMED = "no mail says that somebody else has changed an ad set, if nobody has set its regions or removed it"
     NO_DEFECT = "no run ends with an unexpected error"
     IN_TIME = "no run is cut off at its deadline"
 
@@ -303,6 +303,10 @@ class Judge:
         """Get to know an ad set."""
         known = {regions_in(self._simulation.meta.adsets[adset_id].targeting)}
         self._files[adset_id] = _AdSetFile(name, campaign, known, is_opted_out=is_opted_out)
+
+    def campaign_of(self, adset_id: str) -> str:
+        """Return the campaign of an ad set."""
+        return self._files[adset_id].campaign
 
     def plan_shown(self, run: Run, result: dict[str, Any]) -> None:
         """Note the plan that a dry run has shown for another run to carry out."""
@@ -633,7 +637,7 @@ class Judge:
         self._judge_where_told(invocation, result)
         said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails), is_quiet=is_quiet)
         for adset_id, file in self._files.items():
-            self._judge_telling(invocation, said, adset_id, file, at_begin[adset_id])
+            self._judge_telling(invocation, said, adset_id, file, at_begin.get(adset_id, set()))
             self._judge_edit_told(invocation, said, adset_id, file)
 
     # --- of pushes
@@ -713,7 +717,8 @@ class Judge:
     def _judge_edit_told(self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile) -> None:
         """Judge what a run has said of the regions that a person had set before."""
         told, meta = said.changed_by(file.name), self._simulation.meta
-        if told and adset_id not in meta.people.have_set_regions and not file.had_late_write:
+        was_touched = adset_id in meta.people.have_set_regions or meta.is_gone(meta.adsets[adset_id])
+        if told and not was_touched and not file.had_late_write:
             self._violated(Clause.NOBODY_BLAMED, file.name, f"{invocation.name} says: {told}")
         edit = file.overwritten.get(invocation.name)
         if edit is None or not said.has_mail_about(adset_id) or invocation.has_ledger_trouble:
@@ -861,7 +866,8 @@ class Judge:
         meta = self._simulation.meta
         for adset_id, file in self._files.items():
             adset = meta.adsets[adset_id]
-            if file.is_open and self._delivers(adset) and not self._is_beyond_help(adset, file):
+            is_over = not self._delivers(adset) and not meta.is_gone(adset)
+            if file.is_open and not is_over and not self._is_beyond_help(adset, file):
                 self._violated(Clause.CLOSED, file.name, f"it has a change that is {sorted(file.changes.values())}")
             for ad in adset.ads:
                 self._judge_ad(ad, meta.links[ad.id], file)
@@ -921,7 +927,7 @@ class Judge:
         return file.told.ill_at is not None and any(self._was_never_sound(ad, file) for ad in adset.ads)
 
     def _delivers(self, adset: AdSet) -> bool:
-        return adset.status == "ACTIVE" and not adset.is_ended(self._now)
+        return adset.status == adset.campaign.status == "ACTIVE" and not adset.is_ended(self._now)
 
     def _judge_edits(self, adset: AdSet, file: _AdSetFile) -> None:
         for setting, edit in self._simulation.meta.people.edits.get(adset.id, {}).items():

@@ -39,6 +39,7 @@ from tests.simulation.story import (
     At,
     Change,
     Crash,
+    Deed,
     During,
     Notice,
     Operator,
@@ -178,8 +179,7 @@ class Simulation:
                 )
             for adset in campaign.adsets:
                 self.meta.build_adset(ids[adset.meta_campaign], adset)
-                is_opted_out = any(is_named(adset.name, pattern) for pattern in campaign.skips)
-                self.judge.belongs(self.meta.named[adset.name].id, adset.name, campaign.slug, is_opted_out=is_opted_out)
+                self._introduce(adset.name, campaign.slug)
                 for ad in adset.ads:
                     self.meta.build_ad(adset.name, ad)
         self.meta.keep_log(world.log, self.story.seed)
@@ -201,6 +201,12 @@ class Simulation:
             controls_read=self.judge.controls_read,
             scripted=self._scripted,
         )
+
+    def _introduce(self, adset: str, slug: str) -> None:
+        """Make an ad set known to the judge."""
+        (skips,) = (campaign.skips for campaign in self.story.world.campaigns if campaign.slug == slug)
+        is_opted_out = any(is_named(adset, pattern) for pattern in skips)
+        self.judge.belongs(self.meta.named[adset].id, adset, slug, is_opted_out=is_opted_out)
 
     def _link_broke(self, ad: Ad) -> None:
         self.note("Meta", f"breaks {ad.name}: {self.meta.links[ad.id].fate.effect}")
@@ -544,6 +550,8 @@ class Simulation:
         match deed:
             case Person():
                 if self.meta.by_hand(deed.deed, deed.target, deed.value):
+                    if deed.deed is Deed.COPY_ADSET:
+                        self._introduce(deed.value, self.judge.campaign_of(self.meta.named[deed.target].id))
                     self.note("a person", f"{deed.deed}: {deed.target} {deed.value}")
                     self._changed()
             case Operator(change=Change.DEMAND):

@@ -218,6 +218,12 @@ class Deed(_Word):
     EDIT_AGE = "edit age"
     EDIT_REGIONS = "edit regions"
     MOVE_END = "move end date"
+    DELETE_ADSET = "delete ad set"
+    ARCHIVE_ADSET = "archive ad set"
+    COPY_ADSET = "copy ad set"
+    PAUSE_CAMPAIGN = "pause Meta campaign"
+    SWITCH_ON_CAMPAIGN = "switch on Meta campaign"
+    DELETE_CAMPAIGN = "delete Meta campaign"
 
 
 @dataclass(frozen=True)
@@ -227,9 +233,9 @@ class Person:
     when: When
     deed: Deed
     target: str
-    """The name of the ad or ad set; for a new ad, its ad set."""
+    """The name of the ad or ad set; for a new ad, its ad set, and for a Meta campaign, one of its ad sets."""
     value: str = ""
-    """The lower age limit, the states, the name of the new ad, or the end in seconds from then."""
+    """The lower age limit, the states, the name of the new ad or ad set, or the end in seconds from then."""
 
 
 class Change(_Word):
