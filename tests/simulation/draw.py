@@ -91,6 +91,8 @@ DEEDS: Mapping[Deed, float] = {
 """How often people do what."""
 REBUILT, MOST_REBUILT = 0.08, 3
 """Of the stories, in this share people remove and copy ad sets, or switch Meta campaigns off, at most so often."""
+LIMITED, NARROWED = 0.06, 0.05
+"""Of the stories, in these shares other limits hold, and a campaign is told amid the days to leave ad sets alone."""
 PUSHED, PUSHES = 0.08, 4
 """Of the stories, in this share Meta pushes; so many of the rechecks that this causes can go wrong."""
 CROWDED, CROWD = 0.02, 24
@@ -137,7 +139,31 @@ class _Author:
         approved, changes = self._approved_runs(days)
         runs, events = runs + approved, events + changes
         story = Story(self._seed, self._world, tuple(runs), tuple(events), calm)
-        return self._pushed(self._damped(self._asked(self._rebuilt(story))))
+        return self._pushed(self._damped(self._limited(self._asked(self._rebuilt(self._narrowed(story))))))
+
+    def _limited(self, story: Story) -> Story:
+        """Draw other limits, apart from all else: how many ad sets a run changes, and when it looks at them again."""
+        random = Random(f"{self._seed}-limits")
+        if random.random() >= LIMITED or self._is_crowded:
+            return story
+        most, wait = random.choice([None, 1, 1, 2]), random.choice([0.0, 3.0, 20.0])
+        wait = max(wait, story.world.read_lag)  # who looks earlier sees nothing but how it was before
+        return _with_days_to_wait(replace(story, world=replace(story.world, max_adsets=most, verify_wait=wait)))
+
+    def _narrowed(self, story: Story) -> Story:
+        """Draw that a campaign has to leave some of its ad sets alone for a while, apart from all else."""
+        random = self._random = Random(f"{self._seed}-narrowed")
+        if random.random() >= NARROWED:
+            return story
+        campaign = random.choice(story.world.campaigns)
+        change, value = Change.SKIPS, random.choice(campaign.adsets).name
+        if campaign.meta_campaigns > 1 and random.random() < 0.6:
+            change, value = Change.FOLLOWED, str(random.randrange(campaign.meta_campaigns))
+        events: list[Event] = [Operator(self._when(story.calm), change, value, campaign.slug)]
+        if random.random() < 0.5:
+            end = At(round(min(story.calm, self._run().at + random.uniform(0, 2 * DAY)), 1))
+            events.append(Operator(end, change, "", campaign.slug))
+        return replace(story, events=(*story.events, *events))
 
     def _rebuilt(self, story: Story) -> Story:
         """Draw what people do to whole ad sets and Meta campaigns, apart from all else."""
@@ -188,9 +214,7 @@ class _Author:
             return story
         add, remove = random.choice([(1, 0), (0, 1), (1, 1), (2, 0), (1, 2), (2, 2)])
         world = replace(story.world, add_after_days=add, remove_after_days=remove)
-        last = [run for run in story.runs if run.name.startswith(f"day {int(story.calm // DAY) + 2} ")]
-        more = [_a_day_later(run, days) for days in range(1, world.damping_days + 1) for run in last]
-        return replace(story, world=world, runs=(*story.runs, *more))
+        return _with_days_to_wait(replace(story, world=world))
 
     def _pushed(self, story: Story) -> Story:
         """Draw whether Meta pushes, and what goes wrong with that, apart from all else; an ad breaks late then."""
@@ -526,6 +550,14 @@ def _with_a_late_ad(world: World, random: Random) -> World:
     adset = replace(adset, ads=(replace(adset.ads[0], status="ACTIVE", fate=fate), *adset.ads[1:]))
     campaign = replace(campaign, adsets=(*campaign.adsets[:place], adset, *campaign.adsets[place + 1 :]))
     return replace(world, campaigns=(*world.campaigns[:number], campaign, *world.campaigns[number + 1 :]))
+
+
+def _with_days_to_wait(story: Story) -> Story:
+    """Return the story with as many more quiet days, each like the last one, as it now takes to wait."""
+    there = {run.name for run in story.runs}
+    last = [run for run in story.runs if run.name.startswith(f"day {int(story.calm // DAY) + 2} ")]
+    more = (_a_day_later(run, days) for days in range(1, story.world.days_to_wait + 1) for run in last)
+    return replace(story, runs=(*story.runs, *(run for run in more if run.name not in there)))
 
 
 def _a_day_later(run: Run, days: int) -> Run:

@@ -5,7 +5,7 @@ product only what leaves it: its calls, its ledger items, its results and its ma
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -44,6 +44,8 @@ class Clause(StrEnum):
     HELD_BACK = "once Meta has refused a change for a reason of the whole ad account, the run begins no other there"
     LEFT_ALONE = "no change is begun of an ad set that is in process, or that its special ad category does not allow"
     OPTED_OUT = "nothing is written to an ad set that is to be left alone"
+    LEFT_OUT = "no sync begins a change of an ad set that an operator had it leave alone before"
+    FEW = "no sync changes more ad sets of a campaign than the limit allows"
     DRY = "a dry run changes nothing at Meta, and no change in the ledger"
     APPROVED = "a run with an approved plan begins a change of that plan, from its regions, and none if it is stale"
     LEDGER_TRUE = "a final state in the ledger is the truth at Meta"
@@ -222,6 +224,8 @@ class _AdSetFile:
     """Whether a write ever took effect when nobody waited for it any more."""
     is_opted_out: bool = False
     """Whether somebody wants it left alone, from the beginning on."""
+    left_out: dict[str, float] = field(default_factory=dict)
+    """By what they have changed, since when operators want it left alone that had been changed before."""
     is_held: bool = False
     """Whether a sync stopped before it, because ads of others of its campaign broke, and it has had no turn since."""
 
@@ -303,6 +307,14 @@ class Judge:
         """Get to know an ad set."""
         known = {regions_in(self._simulation.meta.adsets[adset_id].targeting)}
         self._files[adset_id] = _AdSetFile(name, campaign, known, is_opted_out=is_opted_out)
+
+    def left_out(self, campaign: str, is_left_out: Callable[[AdSet], bool], by: str) -> None:
+        """Note that ad sets of a campaign are to be left alone from now on, and no others, by a certain parameter."""
+        for adset_id, file in self._files.items():
+            if file.campaign == campaign and is_left_out(self._simulation.meta.adsets[adset_id]):
+                file.left_out.setdefault(by, self._now)
+            elif file.campaign == campaign:
+                file.left_out.pop(by, None)
 
     def campaign_of(self, adset_id: str) -> str:
         """Return the campaign of an ad set."""
@@ -521,8 +533,8 @@ class Judge:
         stopped_at = self._simulation.stopped_at(file.campaign)
         if not before and stopped_at is not None and self._now - stopped_at > UNDER_WAY_SECONDS:
             self._violated(Clause.STOP, file.name, f"begun {self._now - stopped_at:.0f} s after it was stopped")
-        if state == "prepared" and not before and (plan := self._plans.get(invocation.name)):
-            self._as_approved(invocation, adset_id, file, plan, regions)
+        if state == "prepared" and not before:
+            self._prepared(invocation, key, adset_id, file, regions)
         if state == "prepared":
             self._begun(invocation, self._simulation.meta.adsets[adset_id], file)
         others = (other for other_key, other in file.changes.items() if other_key != key)
@@ -539,6 +551,24 @@ class Judge:
             return  # what broke meanwhile broke after an earlier change, which is looked at again
         if state not in OPEN and state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
+
+    def _prepared(
+        self, invocation: "Invocation", key: str, adset_id: str, file: _AdSetFile, change: tuple[Regions, Regions]
+    ) -> None:
+        """Judge a change that has just been noted, by what the run was asked for."""
+        if plan := self._plans.get(invocation.name):
+            self._as_approved(invocation, adset_id, file, plan, change)
+        if invocation.run.action != "sync":
+            return
+        for since in file.left_out.values():
+            if invocation.started > since + MEMORY_SECONDS:
+                said = f"{invocation.name} begins it, {invocation.started - since:.0f} s after it was to be left alone"
+                self._violated(Clause.LEFT_OUT, file.name, said)
+        most, run_id = self._simulation.story.world.max_adsets, key.split("#")[1]
+        begun = [each for each in self._files.values() if each.campaign == file.campaign]
+        count = sum(other.startswith(f"CHANGE#{run_id}#") for each in begun for other in each.changes)
+        if most is not None and count > most:
+            self._violated(Clause.FEW, invocation.name, f"it begins {count} changes")
 
     def _as_approved(
         self, invocation: "Invocation", adset_id: str, file: _AdSetFile, plan: _Plan, change: tuple[Regions, Regions]
@@ -849,7 +879,7 @@ class Judge:
 
     def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
         if invocation.run.action == "sync":
-            return self._delivers(adset) and self._simulation.is_enabled(file.campaign)
+            return self._delivers(adset) and self._simulation.is_enabled(file.campaign) and not file.left_out
         was_written = (
             file.written_at is not None and self._at_begin[invocation.name][0] - file.written_at < LOOKED_AT_FOR
         )
@@ -949,7 +979,7 @@ class Judge:
             )
 
     def _nothing_stands_against(self, adset: AdSet, file: _AdSetFile) -> bool:
-        if file.is_opted_out:
+        if file.is_opted_out or file.left_out:
             return False
         is_easy = self._is_easy(adset)
         if file.is_held:

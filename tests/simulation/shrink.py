@@ -142,6 +142,8 @@ def _smaller_worlds(world: World) -> Iterator[World]:
         "min_demand",
         "add_after_days",
         "remove_after_days",
+        "max_adsets",
+        "verify_wait",
         "push_after",
     ):
         if getattr(world, field) != getattr(plain, field):

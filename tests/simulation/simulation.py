@@ -159,10 +159,13 @@ class Simulation:
             "limits/min_demand": str(world.min_demand),
             "limits/add_after_days": str(world.add_after_days),
             "limits/remove_after_days": str(world.remove_after_days),
+            "limits/verify_wait_seconds": f"{world.verify_wait:g}",
         }
-        for number, campaign in enumerate(world.campaigns):
+        if world.max_adsets is not None:
+            parameters["limits/max_adsets"] = str(world.max_adsets)
+        for campaign in world.campaigns:
             code = f"VND_{campaign.slug.upper()}_LEADS"
-            ids = [f"1202000000000{number}{index}900" for index in range(campaign.meta_campaigns)]
+            ids = self._meta_campaigns(campaign.slug)
             parameters |= {
                 f"campaigns/{campaign.slug}/closrtech_campaign": code,
                 f"campaigns/{campaign.slug}/fb_ad_account_id": campaign.account,
@@ -201,6 +204,13 @@ class Simulation:
             controls_read=self.judge.controls_read,
             scripted=self._scripted,
         )
+
+    def _meta_campaigns(self, slug: str) -> list[str]:
+        """Return the ids of the Meta campaigns of a campaign."""
+        for number, campaign in enumerate(self.story.world.campaigns):
+            if campaign.slug == slug:
+                return [f"1202000000000{number}{index}900" for index in range(campaign.meta_campaigns)]
+        return []
 
     def _introduce(self, adset: str, slug: str) -> None:
         """Make an ad set known to the judge."""
@@ -546,14 +556,17 @@ class Simulation:
         elif self._pushes is not None:
             self._pushes.notice(deed)
 
+    def _by_person(self, person: Person) -> None:
+        if self.meta.by_hand(person.deed, person.target, person.value):
+            if person.deed is Deed.COPY_ADSET:
+                self._introduce(person.value, self.judge.campaign_of(self.meta.named[person.target].id))
+            self.note("a person", f"{person.deed}: {person.target} {person.value}")
+            self._changed()
+
     def _do_by_hand(self, deed: Person | Operator) -> None:
         match deed:
             case Person():
-                if self.meta.by_hand(deed.deed, deed.target, deed.value):
-                    if deed.deed is Deed.COPY_ADSET:
-                        self._introduce(deed.value, self.judge.campaign_of(self.meta.named[deed.target].id))
-                    self.note("a person", f"{deed.deed}: {deed.target} {deed.value}")
-                    self._changed()
+                self._by_person(deed)
             case Operator(change=Change.DEMAND):
                 code = f"VND_{deed.campaign.upper()}_LEADS"
                 self.closrtech.demand[code] = self._leads(deed.value)
@@ -567,6 +580,8 @@ class Simulation:
             case Operator(change=Change.CONTROLS):
                 self.meta.control(self._account(deed.campaign), deed.value)
                 self.note("a person", f"allows in {self._account(deed.campaign)}: {deed.value or 'all states'}")
+            case Operator(change=Change.SKIPS | Change.FOLLOWED):
+                self._narrow(deed.change, deed.campaign, deed.value)
             case Operator(change=Change.ENABLED):
                 self.cloud.put_parameters({f"campaigns/{deed.campaign}/enabled": deed.value})
                 self._switch(deed.campaign, is_off=deed.value == "false")
@@ -575,6 +590,22 @@ class Simulation:
                 self.cloud.put_parameters({"paused": deed.value})
                 self._switch("", is_off=deed.value == "true")
                 self.note("an operator", f"paused={deed.value}")
+
+    def _narrow(self, change: Change, slug: str, value: str) -> None:
+        """Have a campaign leave some of its ad sets alone from now on, or none any more."""
+        (skips,) = (campaign.skips for campaign in self.story.world.campaigns if campaign.slug == slug)
+        ids, patterns = self._meta_campaigns(slug), list(dict.fromkeys([*skips, *filter(None, [value])]))
+        if change is Change.FOLLOWED:
+            ids = [ids[int(value)]] if value else ids
+            self.cloud.put_parameters({f"campaigns/{slug}/fb_campaign_ids": ids})
+            self.judge.left_out(slug, lambda adset: adset.campaign.id not in ids, change)
+        elif patterns:
+            self.cloud.put_parameters({f"campaigns/{slug}/skip_adsets": patterns})
+            self.judge.left_out(slug, lambda adset: value != "" and is_named(adset.name, value), change)
+        else:
+            self.cloud.delete_parameters(f"campaigns/{slug}/skip_adsets")
+            self.judge.left_out(slug, lambda _: False, change)
+        self.note("an operator", f"{slug} {change}: {value or 'all'}")
 
     def _account(self, slug: str) -> str:
         return next(campaign.account for campaign in self.story.world.campaigns if campaign.slug == slug)

@@ -135,6 +135,10 @@ class World:
     add_after_days: int = 0
     remove_after_days: int = 0
     """The limits of the same names: for so many days, a state waits before it is added or removed."""
+    max_adsets: int | None = None
+    """The limit of the same name."""
+    verify_wait: float = 3.0
+    """The limit `verify_wait_seconds`."""
     push_after: float | None = None
     """How many seconds after a change Meta pushes a notice of it; None if the webhook is off."""
 
@@ -142,6 +146,12 @@ class World:
     def damping_days(self) -> int:
         """For how many days a state may wait."""
         return max(self.add_after_days, self.remove_after_days)
+
+    @property
+    def days_to_wait(self) -> int:
+        """For how many days anything may wait: a state before it is changed, and an ad set before its turn comes."""
+        most = max((len(campaign.adsets) for campaign in self.campaigns), default=0)
+        return self.damping_days + (-(-most // self.max_adsets) if self.max_adsets else 0)
 
     @property
     def adsets(self) -> tuple[AdSetSpec, ...]:
@@ -253,6 +263,10 @@ class Change(_Word):
     """What Meta holds the campaign's ad account for (see `answers.HOLDS`), or "" once a person has settled it."""
     CONTROLS = "controls"
     """The only states that the campaign's ad account allows, or "" for all."""
+    SKIPS = "skips"
+    """A pattern of the names of ad sets that are to be left alone from now on, or "" for none."""
+    FOLLOWED = "followed"
+    """The number of the campaign's only Meta campaign that is to be followed from now on, or "" for all."""
 
 
 @dataclass(frozen=True)
@@ -361,12 +375,12 @@ class Story:
     runs: tuple[Run, ...]
     events: tuple[Event, ...]
     calm: float
-    """When the faults have stopped, and people are quiet; two whole days follow, after those that states may wait."""
+    """When the faults have stopped, and people are quiet; two whole days follow, after those that anything may wait."""
 
     @property
     def end(self) -> float:
         """When it is over."""
-        return self.calm + (2 + self.world.damping_days) * DAY
+        return self.calm + (2 + self.world.days_to_wait) * DAY
 
 
 def source(value: Any) -> str:

@@ -80,9 +80,9 @@ class Product:
     def _post(self, path: str, **form: str) -> None:
         requests.post(f"{META}/v26.0/{path}", params={"access_token": TOKEN}, data=form, timeout=30)
 
-    def note(self, state: str, change: int = 1, **states: str) -> None:
+    def note(self, state: str, change: str = "CHANGE#1", **states: str) -> None:
         """Write the state of a change into the ledger, perhaps with the states `before` and `after` it."""
-        item = {"pk": "CAMPAIGN#veterans", "sk": f"CHANGE#{change}", "adset": ADSET, "state": state}
+        item = {"pk": "CAMPAIGN#veterans", "sk": change, "adset": ADSET, "state": state}
         targetings = {
             name: {"geo_locations": {"regions": [{"key": KEY_BY_STATE[state]} for state in listed.split()]}}
             for name, listed in states.items()
@@ -361,14 +361,14 @@ class TestLedger:
             product.read()
             product.note("prepared")
             product.note(first)
-            product.note("prepared", change=2)
+            product.note("prepared", change="CHANGE#2")
 
         assert Clause.ONE_AT_A_TIME in violated(steps, says="failed")
 
     def test_a_change_may_follow_one_that_has_ended(self) -> None:
         def steps(product: Product) -> None:
             product.change("GA")
-            product.note("prepared", change=2)
+            product.note("prepared", change="CHANGE#2")
 
         assert Clause.ONE_AT_A_TIME not in violated(steps, says="failed")
 
@@ -469,6 +469,37 @@ class TestWishes:
     @pytest.mark.parametrize(("skips", "is_forbidden"), [(("al*",), True), (("Birch", "alde"), False)])
     def test_what_is_to_be_left_alone_is_not_written(self, skips: tuple[str, ...], is_forbidden: bool) -> None:  # noqa: FBT001 - a parameter
         assert violated(Product.change, skips=skips) == ({Clause.OPTED_OUT} if is_forbidden else set())
+
+    @pytest.mark.parametrize(("since", "is_forbidden"), [(BEGIN - 600, True), (BEGIN - 60, False)])
+    @pytest.mark.parametrize("parameter", [Change.SKIPS, Change.FOLLOWED])
+    def test_what_is_to_be_left_alone_from_now_on_is_not_begun(
+        self,
+        parameter: Change,
+        since: float,
+        is_forbidden: bool,  # noqa: FBT001 - a parameter
+    ) -> None:
+        """A warm container may know it minutes later."""
+        value = "Al*" if parameter is Change.SKIPS else "1"
+        adset = AdSetSpec("Alder", "TX", (AdSpec("Alder 1"),))
+        world = World((CampaignSpec("veterans", "act_111", "FL", (adset,), meta_campaigns=2),))
+        event = Operator(At(since), parameter, value, "veterans")
+        with player(product(partial(Product.note, state="prepared"), "", 1)) as play:
+            judge = play(Story(0, world, (Run("day 1", BEGIN),), (event,), DAY)).judge
+
+        assert (Clause.LEFT_OUT in judge.clauses) == is_forbidden
+
+    @pytest.mark.parametrize(("most", "is_forbidden"), [(None, False), (1, True), (2, False)])
+    def test_no_more_are_changed_than_the_limit_allows(self, most: int | None, is_forbidden: bool) -> None:  # noqa: FBT001 - a parameter
+        def steps(product: Product) -> None:
+            product.note("prepared", "CHANGE#run#1")
+            product.note("prepared", "CHANGE#run#2")
+
+        adset = AdSetSpec("Alder", "TX", (AdSpec("Alder 1"),))
+        world = World((CampaignSpec("veterans", "act_111", "FL", (adset,)),), max_adsets=most)
+        with player(product(steps, "", 1)) as play:
+            judge = play(Story(0, world, (Run("day 1", BEGIN),), (), DAY)).judge
+
+        assert (Clause.FEW in judge.clauses) == is_forbidden
 
     @pytest.mark.parametrize(
         ("steps", "is_forbidden"),
