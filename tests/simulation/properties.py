@@ -530,16 +530,12 @@ class Judge:
         file.changes[key] = state
         file.begun.setdefault(key, self._now)
         self._simulation.note(invocation.name, f"  ledger: {file.name} {before or 'nothing'} → {state}")
-        stopped_at = self._simulation.stopped_at(file.campaign)
-        if not before and stopped_at is not None and self._now - stopped_at > UNDER_WAY_SECONDS:
-            self._violated(Clause.STOP, file.name, f"begun {self._now - stopped_at:.0f} s after it was stopped")
+        if not before:
+            self._begun_first(key, file)
         if state == "prepared" and not before:
             self._prepared(invocation, key, adset_id, file, regions)
         if state == "prepared":
             self._begun(invocation, self._simulation.meta.adsets[adset_id], file)
-        others = (other for other_key, other in file.changes.items() if other_key != key)
-        if not before and not OPEN.isdisjoint(others):
-            self._violated(Clause.ONE_AT_A_TIME, file.name, f"{key} is begun, and another one is open")
         if state not in TRANSITIONS[before]:
             self._violated(Clause.TRANSITIONS, file.name, f"{before} → {state}")
         if state in {"verified", "rolled_back", "superseded"}:
@@ -551,6 +547,14 @@ class Judge:
             return  # what broke meanwhile broke after an earlier change, which is looked at again
         if state not in OPEN and state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
+
+    def _begun_first(self, key: str, file: _AdSetFile) -> None:
+        """Judge a change that the ledger has not had before, by what goes on otherwise."""
+        stopped_at = self._simulation.stopped_at(file.campaign)
+        if stopped_at is not None and self._now - stopped_at > UNDER_WAY_SECONDS:
+            self._violated(Clause.STOP, file.name, f"begun {self._now - stopped_at:.0f} s after it was stopped")
+        if not OPEN.isdisjoint(state for other, state in file.changes.items() if other != key):
+            self._violated(Clause.ONE_AT_A_TIME, file.name, f"{key} is begun, and another one is open")
 
     def _prepared(
         self, invocation: "Invocation", key: str, adset_id: str, file: _AdSetFile, change: tuple[Regions, Regions]
