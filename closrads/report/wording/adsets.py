@@ -49,7 +49,8 @@ PUT_BACK = Kind(
     "Updated, then put back as before",
     Who.NOBODY,
     (),
-    "The states from before are back, and the ads are healthy. The next run tries again what was put back only once.",
+    "The states from before are back, and the ads are healthy. "
+    "The next run tries again, unless this was the second time in a row.",
 )
 NEEDS_CHANGE = Kind(
     "orange",
