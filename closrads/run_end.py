@@ -1,7 +1,8 @@
 """The last steps of a run: decide whether to report its result, and record it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from closrads.clock import REPORT_SECONDS, Clock
 from closrads.domain.adset_results import Result
@@ -28,6 +29,9 @@ from closrads.observability import log_defect, logger
 from closrads.redaction import redact_all
 from closrads.rollout.recovery import report_open
 
+MAX_LOOKED_THROUGH = 100
+"""Maximum number of runs that are looked through for removed campaigns if there was no daily run the day before."""
+
 
 def planned_report(
     result: RunResult, request: RunRequest, settings: Settings, clock: Clock
@@ -38,18 +42,20 @@ def planned_report(
     been removed with open changes.
     """
     table = Table(settings.ledger_table, clock)
-    earlier: dict[str, SyncReport] = {}
+    read: list[RunRecord] = []
     try:
         if result.action is Action.RECHECK and not result.dry_run:
             return result, _planned_recheck(result, Ledger(table), clock)
         if request.scheduled is None or not request.follows_schedule:
             return result, ReportPlan()
-        since = lookback_start(request.scheduled, settings.timezone)
+        first = f"{lookback_start(request.scheduled, settings.timezone):{RUN_ID_TIME}}"
         recorded = RunResult.from_json(redact_all(result.to_json()))
-        runs = _with_campaigns(_in_time(Runs(table).newest(f"{since:{RUN_ID_TIME}}"), clock), earlier)
+        runs = _kept(_in_time(Runs(table).newest(first), clock), read)
         plan = plan_report(recorded, request.scheduled, runs, settings.timezone)
+        if not any(map(_names_all_removed, read)):
+            read += _up_to_the_last_daily_run(_in_time(Runs(table).newest(last=first), clock))
         known = {report.slug for report in result.campaigns} | {each.slug for each in settings.campaigns}
-        removed = [report for slug, report in sorted(earlier.items()) if slug not in known]
+        removed = [report for slug, report in sorted(_campaigns_of(read).items()) if slug not in known]
         left = [each for each in (_left_open(report, Ledger(table)) for report in removed) if each is not None]
         return replace(result, campaigns=(*result.campaigns, *left)), plan
     except ClosradsError as error:
@@ -59,12 +65,31 @@ def planned_report(
     return result, ReportPlan()
 
 
-def _with_campaigns(runs: Iterator[RunRecord], found: dict[str, SyncReport]) -> Iterator[RunRecord]:
-    """Yield the runs, and collect the newest report of each campaign."""
+def _kept(runs: Iterator[RunRecord], read: list[RunRecord]) -> Iterator[RunRecord]:
+    """Yield the runs, and keep those that have been read."""
     for run in runs:
-        for report in run.result.campaigns if run.result else ():
-            found.setdefault(report.slug, report)
+        read.append(run)
         yield run
+
+
+def _names_all_removed(run: RunRecord) -> bool:
+    """Return whether a run's result has the campaigns that had been removed before it with open changes."""
+    return run.scheduled is not None and run.result is not None and bool(run.result.campaigns)
+
+
+def _up_to_the_last_daily_run(runs: Iterator[RunRecord]) -> Iterator[RunRecord]:
+    """Yield the newest runs until one names the campaigns that had been removed before it."""
+    for run in islice(runs, MAX_LOOKED_THROUGH):
+        yield run
+        if _names_all_removed(run):
+            return
+
+
+def _campaigns_of(runs: Sequence[RunRecord]) -> dict[str, SyncReport]:
+    """Return the newest report of each campaign, by slug; an empty one if all runs with it have died."""
+    reports = [report for run in runs if run.result for report in run.result.campaigns]
+    reports += [SyncReport(slug, slug, dry_run=False) for run in runs for slug in run.campaigns]
+    return {report.slug: report for report in reversed(reports)}
 
 
 def _left_open(report: SyncReport, ledger: Ledger) -> SyncReport | None:

@@ -8,9 +8,11 @@ import boto3
 import pytest
 
 from closrads import config
+from closrads.domain.changes import ChangeState
+from closrads.domain.request import Action
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import faults
-from tests.ledger_world import ledger, result_of
+from tests.ledger_world import EARLIER, ledger, left_behind, result_of, runs
 from tests.world import LIVE, MORTGAGE_1, START, World
 
 NAMES = ("closrtech_campaign", "fb_ad_account_id", "fb_campaign_ids")
@@ -49,6 +51,38 @@ def test_it_stands_in_each_daily_report(world: World, adset: str) -> None:
         assert f"selected_adset_ids={adset}" in mail.text
         assert "its ads run as before" not in mail.text
         world.time.next_day()
+
+
+@pytest.mark.parametrize("days", [2, 5, 30])
+def test_after_days_without_a_run_too(world: World, adset: str, days: int) -> None:
+    """The schedule may have been off, and the last report is longer ago than others are compared with."""
+    for _ in range(1, days):
+        world.time.next_day()
+
+    result = result_of(world, day(days))
+
+    assert (result["success"], "NOT RESTORED" in world.sandbox.aws.mails[-1].subject) == (False, True)
+    assert f"selected_adset_ids={adset}" in world.sandbox.aws.mails[-1].text
+
+
+def test_also_if_no_run_with_it_has_ended(world: World) -> None:
+    """A run that died has left its change open, and no report; its record names its campaigns."""
+    world.campaign("FL", slug="truckers", meta_campaigns=(MORTGAGE_1,))
+    world.adset("Rig", "FL", campaign=MORTGAGE_1)
+    world.campaign("FL")
+    adset = world.adset("Broad")
+    runs(world).begin(EARLIER, Action.SYNC, ["truckers", "veterans"], START - timedelta(days=1))
+    left_behind(world, adset, ChangeState.WRITTEN)
+    world.sandbox.aws.delete_parameters(*(f"campaigns/veterans/{name}" for name in NAMES))
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+
+    result = result_of(world, day(0))
+
+    assert [(each["slug"], each["success"]) for each in result["campaigns"]] == [
+        ("truckers", True),
+        ("veterans", False),
+    ]
+    assert "removed from CLOSRADS with a change unfinished" in world.sandbox.aws.mails[-1].text
 
 
 def test_once_it_is_closed_no_more_is_said(world: World, adset: str) -> None:
