@@ -418,5 +418,6 @@ def _in_order(
     decisions = hold(remaining(decisions, done.completed), report.ids_still_open)
     decisions = prioritize(decisions, previous, request.force)
     changed = sum(bool(adset.added or adset.removed) for adset in done.completed.values())
+    changed += sum(change.run_id == context.run.run_id for change in report.still_open)
     decisions = defer_beyond(decisions, most and max(most - changed, 0))
     return pinned(decisions) if request.plan_id else decisions

@@ -16,13 +16,14 @@ from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError,
 from closrads.fleet import MAX_TRIES, NO_RESULT, QUOTA_PATIENCE_SECONDS, RESUMED_FOR
 from closrads.ledger.leases import Leases
 from sandbox.aws import DROPPED
-from sandbox.meta import Breakage, faults
+from sandbox.meta import Breakage, Operation, faults
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
     EARLIER,
     entries,
     later,
     leases,
+    ledger,
     left_behind,
     metric,
     only_reads,
@@ -360,6 +361,21 @@ class TestLeftOver:
         answer = Workflow(world).run(OPEN)
 
         assert (answer["adsets_updated"], answer["adsets_deferred"]) == (5, 3)
+
+    def test_also_a_change_of_it_that_is_still_open(self, world: World, many: list[str]) -> None:
+        """Whatever becomes of it, its ad set has been changed."""
+        world.put({"campaigns/veterans/limits/max_adsets": "5"})
+        unread = many[0]
+
+        def reads_it(call: Operation) -> bool:
+            return call.method == "GET" and unread in call.path and bool(world.written_adsets())
+
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on=reads_it, times=None)
+
+        answer = Workflow(world).run(OPEN)
+
+        assert {change.before.id for change in ledger(world).open_changes("veterans")} == {unread}
+        assert ("failed" in answer, len(set(world.written_adsets()))) == (True, 5)
 
     def test_what_breaks_while_the_run_waits_is_in_its_report(self, world: World) -> None:
         """The first invocation had nothing to change there, and a later one reads it again."""
