@@ -7,6 +7,7 @@ from dataclasses import replace
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
 from closrads.domain.health import StatusChange, explained_as_metas, still_unexplained
+from closrads.domain.opt_out import matching_pattern
 from closrads.errors import LedgerError, MetaError
 from closrads.facebook_client import Republished, republish_ads
 from closrads.meta.activity_log import read_status_changes
@@ -85,7 +86,11 @@ def _switch_on_again(
     The change that broke such an ad may have been followed by a later one, which is not responsible for it. The regions
     stay as they are: those from before the newest change may be the very ones that broke the ad.
     """
-    adsets = {each.id: each for each in now.values() if isinstance(each, AdSetSnapshot) and not each.is_ended()}
+    adsets = {
+        each.id: each
+        for each in now.values()
+        if isinstance(each, AdSetSnapshot) and not (each.is_ended() or matching_pattern(each.names, job.skip_adsets))
+    }
     found = {
         pause.adset_id: explained_as_metas(pause, adsets[pause.adset_id].ads, log)
         for pause in pauses

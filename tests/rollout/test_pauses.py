@@ -4,6 +4,7 @@ from io import StringIO
 
 import pytest
 
+from closrads import config
 from closrads.rollout.job import Job
 from sandbox.meta import Ad, faults
 from sandbox.meta.activity_log import AD_STATUS, OTHER_APP, Activity
@@ -117,6 +118,17 @@ def test_it_is_told_of_no_more_once_its_ad_set_is_gone(world: World, off: str, e
 
     assert result_of(world, LIVE)["unexplained"] == []
     assert entries(world, "MEMORY#") == []
+
+
+def test_in_an_ad_set_that_is_to_be_left_alone_nothing_is_switched_on(world: World, off: str) -> None:
+    """That its ad is off is told until it is on, or gone."""
+    world.put({"campaigns/veterans/skip_adsets": "broad*"})
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+
+    (pause,) = result_of(world, LIVE)["unexplained"]
+
+    assert ([each["id"] for each in pause["ads"]], pause["switched_on"], world.meta.writes) == ([off], [], [])
+    assert "SWITCHED OFF" in world.sandbox.aws.mails[-1].text
 
 
 def test_what_a_person_has_paused_since_stays_off(world: World, off: str) -> None:
