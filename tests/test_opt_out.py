@@ -158,7 +158,7 @@ class TestTold:
         assert mail.subject.startswith("⚠ nothing to change")
         assert "EVERY AD SET IS LEFT ALONE" in mail.text
         assert "⚠ Veterans: both ad sets left alone, as you wish" in mail.text
-        assert "all ads run in today's states" not in mail.text
+        assert "all ad sets have today's states" not in mail.text
 
     def test_on_a_quiet_day(self, world: World) -> None:
         """The sentence on top is true of the ad set that is left alone as well."""

@@ -316,6 +316,21 @@ class TestLeftAlone:
         assert "Lost form" in last_report(world)
         assert "3390001" in last_report(world)
 
+    @pytest.mark.parametrize("status", ["PAUSED", "PENDING_REVIEW"])
+    def test_ads_that_do_not_run_are_not_said_to(self, world: World, status: str) -> None:
+        """Somebody has paused them, or Meta reviews them: all that is known is that the states are right."""
+        world.campaign("FL")
+        adset = world.adset(states="FL")
+        for ad in world.meta.ads_of(adset):
+            if status == "PAUSED":
+                world.meta.person_pauses(ad.id)
+            else:
+                ad.effective_status = status
+
+        world.run(LIVE)
+
+        assert "Nothing to do: all ad sets have today's states." in last_report(world)
+
     def test_an_ad_that_meta_has_paused_before_the_run(self, world: World) -> None:
         """It is on and does not run, so after a change it would count as broken by it, and be put back in vain."""
         world.campaign("FL")

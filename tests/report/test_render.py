@@ -167,7 +167,7 @@ class TestQuietRun:
     def test_nothing_to_change(self) -> None:
         """A day without changes says so."""
         assert report(UNCHANGED).subject == "✓ nothing to change · Sun 3 May"
-        assert headline(report(UNCHANGED)) == "Nothing to do: all ads run in today's states."
+        assert headline(report(UNCHANGED)) == "Nothing to do: all ad sets have today's states."
 
     def test_a_dry_run_is_marked_everywhere(self) -> None:
         """Nobody takes it for the real thing."""

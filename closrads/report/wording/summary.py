@@ -57,7 +57,7 @@ ALL_LEFT_TO = "Nothing to do: everything was left to another run, which is at wo
 NOTHING_BEGUN = "nothing new was begun"
 NO_CAMPAIGN = "No campaign is switched on, so nothing was done."
 NO_CHANGE = "no states had to be changed"
-AS_DEMANDED = "all ads run in today's states"
+AS_DEMANDED = "all ad sets have today's states"
 ABOUT = {
     Action.SYNC: "",
     Action.RECHECK: "These ad sets were updated within the last day and were looked at again.",
