@@ -824,6 +824,39 @@ class TestWhatIsLookedAt:
 
         assert world.run(RECHECK)["campaigns"][0]["adsets"] == []
 
+    def test_a_run_whose_ad_set_a_later_one_has_changed(self, world: World) -> None:
+        """Even if it has the same states again: those from before the earlier run are not what was there last.
+
+        What broke there since is the later run's to roll back.
+        """
+        run_id, (covered, own) = updated(world, None, None)
+        world.meta.person_pauses(own)
+        for states in ("GA", "FL"):
+            world.time.next_day()
+            world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {states: 5}
+            world.run(LIVE)
+        world.meta.person_activates(own)
+        for adset in (covered, own):
+            world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+
+        result = result_of(world, {**RECHECK, "run_id": run_id})
+
+        found = {each["id"]: each["result"] for each in result["campaigns"][0]["adsets"]}
+        assert found == {covered: "reverted", own: "reverted"}
+        assert (world.meta.states(covered), world.meta.states(own)) == ({"GA"}, {"TX"})
+
+    def test_a_later_write_that_was_never_seen_covers_nothing(self, world: World) -> None:
+        """Nor does one that Meta has refused."""
+        run_id, (adset,) = updated(world, None)
+        left_behind(world, adset, ChangeState.NOT_WRITTEN, "as before", run_id=LATER, states="GA")
+        later(world, HOUR)
+        unseen = left_behind(world, adset, ChangeState.PREPARED, "as before", run_id=f"{LATER}d", states="GA")
+        for state in (ChangeState.ROLLING_BACK, ChangeState.ROLLED_BACK):
+            unseen = move(ledger(world), replace(unseen, reason=RollbackReason.OUTCOME_UNKNOWN), state)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+
+        assert one_adset(result_of(world, {**RECHECK, "run_id": run_id}))["result"] == "reverted"
+
     def test_an_unknown_run(self, world: World) -> None:
         """It is an error that says what to do, and nothing is looked at."""
         updated(world, Breakage.late(600))

@@ -60,7 +60,7 @@ NO_CHANGE = "no states had to be changed"
 AS_DEMANDED = "all ad sets have today's states"
 ABOUT = {
     Action.SYNC: "",
-    Action.RECHECK: "These ad sets were updated within the last day and were looked at again.",
+    Action.RECHECK: "These ad sets were updated by an earlier run and were looked at again.",
     Action.UNDO: "An undo gives ad sets the states from before an earlier run.",
 }
 LIFTED = {
