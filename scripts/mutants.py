@@ -181,6 +181,13 @@ def _function(name: str) -> str:
     return re.sub(r"\.x_|\.xǁ|ǁ", ".", name.partition("__mutmut_")[0])
 
 
+def remove_stale(copy: Path, root: Path) -> None:
+    """Remove the modules and tests from the last run's copy of the project that it no longer has."""
+    for path in [*copy.rglob("*.py")]:
+        if not (root / path.relative_to(copy)).exists():
+            path.unlink()
+
+
 def make_mutants() -> dict[str, Module]:
     """Make the mutants of all functions that have changed, and return the module of each mutant.
 
@@ -190,6 +197,7 @@ def make_mutants() -> dict[str, Module]:
     from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants  # noqa: PLC0415 - only the layer
     from mutmut.utils.file_utils import walk_mutatable_files  # noqa: PLC0415 - `mutants` has it
 
+    remove_stale(MUTANTS, ROOT)
     with redirect_stdout(StringIO()):
         copy_src_dir()
         copy_also_copy_files()

@@ -1,11 +1,12 @@
 """How `make mutants` chooses the tests of a mutant, and judges what they have found."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from scripts.mutant_tests import changed_lines
-from scripts.mutants import Mutation, judge
+from scripts.mutants import Mutation, judge, remove_stale
 
 ONE = Mutation("closrads.domain.plan.decide", "if a > b:", "if a >= b:")
 OTHER = Mutation("closrads.domain.plan.decide", 'return {"a b": 1}', 'return {"a b": 2}')
@@ -54,6 +55,19 @@ def test_too_few_were_killed(killed: int, survivors: list[Mutation]) -> None:
     (complaint,) = judge(killed, survivors, survivors)
 
     assert "less than 95 %" in complaint
+
+
+def test_a_renamed_module_leaves_neither_mutants_nor_tests_behind(tmp_path: Path) -> None:
+    """A later run that keeps the results would still have mypy check it, and still run its tests."""
+    root, copy = tmp_path, tmp_path / "mutants"
+    for kept in (root / "closrads" / "new.py", copy / "closrads" / "new.py", copy / "closrads" / "new.py.meta"):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.touch()
+    (copy / "closrads" / "old.py").touch()
+
+    remove_stale(copy, root)
+
+    assert {path.name for path in copy.rglob("*.*")} == {"new.py", "new.py.meta"}
 
 
 FUNCTION = """\
