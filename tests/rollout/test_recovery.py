@@ -439,6 +439,17 @@ def test_one_that_cannot_be_looked_up_keeps_no_other_from_its_end(world: World, 
     assert first.issues[0].startswith("Its ads could not be read: ")
 
 
+def test_one_that_is_gone_keeps_no_other_from_its_second_look(world: World, adset: str) -> None:
+    """It is passed over, and not told of."""
+    gone, there = [left_behind(world, each, V) for each in (adset, world.adset("Two"))]
+    working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
+    world.meta.adsets[adset].status = "ARCHIVED"
+
+    (found,) = recovery.recheck(working, [gone, there], 5, {}, dry_run=True)
+
+    assert (found.id, found.result) == (there.before.id, Result.UNCHANGED)
+
+
 @pytest.mark.parametrize("waits", [False, True])
 def test_only_a_recheck_that_nobody_asked_for_waits_with_a_failed_rollback(
     world: World, adset: str, *, waits: bool
