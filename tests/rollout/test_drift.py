@@ -25,7 +25,7 @@ from sandbox.meta.activity_log import OWN, Actor
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import RECHECK, UNDO, later, ledger, left_behind, one_adset, recorded_state, result_of
 from tests.log_lines import logged
-from tests.world import LIVE, START, VETERANS, World
+from tests.world import LIVE, MORTGAGE_1, START, VETERANS, World
 
 HOUR = 3600.0
 JANE = Actor("122100000000000009", "Jane Example", "900000000000001", "Ads Manager")
@@ -133,6 +133,20 @@ class TestDrift:
             "Jane Example took out OH in 3 ad sets (Other 0, Other 1, Other 2) on 4 May; they have today's states"
         )
         assert together in mail(world)
+
+    def test_it_is_told_although_another_ad_account_has_none(self, world: World) -> None:
+        """Of which no log is read."""
+        world.campaign("FL OH")
+        world.campaign("GA", "mortgage", [MORTGAGE_1], account="act_222")
+        broad = world.adset("Broad")
+        world.adset("Other", "GA", campaign=MORTGAGE_1)
+        world.run(LIVE)
+        edited(world, broad, "FL")
+
+        campaigns = tomorrow(world)["campaigns"]
+
+        found = {each["name"]: "drift" in each for campaign in campaigns for each in campaign["adsets"]}
+        assert found == {"Broad": True, "Other": False}
 
     def test_a_demand_that_has_changed_is_none(self, world: World, adset: str) -> None:
         """The ad set is as the last run left it: the ledger says so, and Meta is asked nothing."""
