@@ -93,6 +93,8 @@ REBUILT, MOST_REBUILT = 0.08, 3
 """Of the stories, in this share people remove and copy ad sets, or switch Meta campaigns off, at most so often."""
 LIMITED, NARROWED = 0.06, 0.05
 """Of the stories, in these shares other limits hold, and a campaign is told amid the days to leave ad sets alone."""
+OFTEN, OFTEN_TIMES = 0.04, (5, 12)
+"""Of the stories, in this share so many rechecks follow one another, and something keeps them from looking."""
 PUSHED, PUSHES = 0.08, 4
 """Of the stories, in this share Meta pushes; so many of the rechecks that this causes can go wrong."""
 CROWDED, CROWD = 0.02, 24
@@ -139,7 +141,30 @@ class _Author:
         approved, changes = self._approved_runs(days)
         runs, events = runs + approved, events + changes
         story = Story(self._seed, self._world, tuple(runs), tuple(events), calm)
-        return self._pushed(self._damped(self._limited(self._asked(self._rebuilt(self._narrowed(story))))))
+        return self._pushed(self._damped(self._limited(self._asked(self._rebuilt(self._narrowed(self._often(story)))))))
+
+    def _often(self, story: Story) -> Story:
+        """Draw a row of rechecks that fail for a while, apart from all else: what one has told, others need not."""
+        random = Random(f"{self._seed}-often")
+        if random.random() >= OFTEN:
+            return story
+        begin = random.randrange(int(story.calm // DAY)) * DAY + SYNC_AT + 0.25 * HOUR
+        gap, many = random.choice([0.5, 0.5, 3.0]) * HOUR, random.randint(*OFTEN_TIMES)
+        times = [at for number in range(many) if (at := begin + number * gap) < story.calm]
+        day = int(begin // DAY) + 1
+        runs = [Run(f"day {day} often {number}", at, "recheck", scheduled=at) for number, at in enumerate(times, 1)]
+        events: list[Event] = []
+        if random.random() < 0.5:
+            for _ in range(random.choice([1, 2])):
+                dead, alive = sorted(random.uniform(begin, begin + many * gap) for _ in range(2))
+                if dead < story.calm - MINUTE:
+                    events.append(Operator(At(round(dead, 1)), Change.TOKEN, "dead"))
+                events.append(Operator(At(round(min(alive, story.calm), 1)), Change.TOKEN, "alive"))
+        else:
+            on, names = random.choice(["GET adset", "GET ads"]), random.sample(["503", "permission missing"], 2)
+            failing = [run for run in runs if random.random() < 0.7]
+            events += [Answer(run.name, on, 0, 99, random.choices(names, [4, 1])[0]) for run in failing]
+        return replace(story, runs=(*story.runs, *runs), events=(*story.events, *events))
 
     def _limited(self, story: Story) -> Story:
         """Draw other limits, apart from all else: how many ad sets a run changes, and when it looks at them again."""

@@ -66,6 +66,7 @@ class Clause(StrEnum):
     )
     NOTICES_BUNDLED = "notices have a campaign looked at once a minute at most"
     SIGNED = "the receiver takes what Meta has signed of late, and asks for nothing on account of anything else"
+    FAILURE_TOLD = "a recheck that fails to look at something mails that, unless one has in the day before"
     EDIT_TOLD = "a mail says that somebody else had set regions over which its run wrote, and who, if the log shows it"
     NOBODY_BLAMED = "no mail says that somebody else has changed an ad set, if nobody has set its regions or removed it"
     NO_DEFECT = "no run ends with an unexpected error"
@@ -236,6 +237,15 @@ class _AdSetFile:
 
 
 @dataclass(frozen=True)
+class _Failures:
+    """What mails have named of what rechecks of a campaign have failed at, since the last one that did not."""
+
+    mailed_at: float
+    """When the last of them was sent."""
+    known: frozenset[str]
+
+
+@dataclass(frozen=True)
 class _Plan:
     """What a dry run has shown, and a run is to carry out."""
 
@@ -280,6 +290,8 @@ class Judge:
         """By ad account, when the last recheck of all its campaigns began that a notice caused."""
         self._pushed: dict[str, float] = {}
         """By campaign, the same, if all of it could be looked at."""
+        self._failures: dict[str, _Failures] = {}
+        """By campaign."""
         self._mails: list[tuple[float, str]] = []
         """The texts of all mails, and when they were sent."""
 
@@ -669,6 +681,7 @@ class Judge:
         self._judge_reach_told(invocation, outcome.mails, result)
         self._judge_learning_told(invocation, outcome.mails, result)
         self._judge_where_told(invocation, result)
+        self._judge_failures_told(invocation, result)
         said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails), is_quiet=is_quiet)
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin.get(adset_id, set()))
@@ -832,6 +845,24 @@ class Judge:
                 if adset["result"] == "reverted" and (targeted & {*adset["added"]} or {*adset["removed"]} - targeted):
                     why = f"{invocation.name} says that it runs in {' '.join(sorted(targeted))}"
                     self._violated(Clause.WHERE_TOLD, adset["name"], why)
+
+    def _judge_failures_told(self, invocation: "Invocation", result: dict[str, Any]) -> None:
+        """Judge whether a recheck tells of what it could not look at."""
+        for campaign in result["campaigns"] if invocation.run.action == "recheck" else ():
+            slug, failures = campaign["slug"], _failures_of(campaign, result)
+            known = self._told_failures(slug)
+            if failures and result["mail"] == "sent":
+                self._failures[slug] = _Failures(self._now, known | failures)
+            elif failures - known and result["mail"] == "not_asked" and not invocation.has_ledger_trouble:
+                said = ", ".join(sorted(failures - known))
+                self._violated(Clause.FAILURE_TOLD, slug, f"{invocation.name} does not say: {said}")
+            elif not failures and not invocation.run.about:
+                self._failures.pop(slug, None)
+
+    def _told_failures(self, slug: str) -> frozenset[str]:
+        """Return what mails have named of a campaign's failures, the last one within a day; each is kept known so."""
+        failures = self._failures.get(slug)
+        return failures.known if failures is not None and self._now - failures.mailed_at < DAY else frozenset()
 
     def _judge_telling(
         self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile, at_begin: set[Ailment]
@@ -1002,6 +1033,22 @@ class Judge:
 def _is_easy(fate: Fate) -> bool:
     """Tell whether an ad gives a run no reason to roll back."""
     return not fate.stubborn and not fate.relapses and fate.seconds >= SLOW_ENOUGH
+
+
+def _failures_of(campaign: Mapping[str, Any], result: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a recheck could not look at in a campaign, without numbers, which may differ each time."""
+    adsets = (each for each in campaign["adsets"] if each["result"] in {"deferred", "unverified"})
+    said = [f"{each['name']}: {each['result']} {each['issues']}" for each in adsets]
+    names = tuple(f"{each['name']} (" for each in (*campaign["adsets"], *result["recovered"]))
+    said += [error for error in campaign["errors"] if not error.startswith(names)]
+    stuck = (each for each in result["recovered"] if each["campaign"] == campaign["slug"] and _is_stuck(each))
+    said += [f"{each['name']}: {each['state']} {each['issues']}" for each in stuck]
+    return frozenset(re.sub(r"\d+", "#", text) for text in said)
+
+
+def _is_stuck(found: Mapping[str, Any]) -> bool:
+    """Tell whether a run could take an open change no further; one more vain repair is told of otherwise."""
+    return found["state"] in OPEN and found["state"] == found["found"] != "rollback_failed"
 
 
 def _texts(mails: tuple[Mail, ...]) -> tuple[str, ...]:

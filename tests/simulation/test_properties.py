@@ -677,6 +677,37 @@ class TestReports:
 
         assert Clause.EDIT_TOLD not in violated(steps, person(Deed.EDIT_REGIONS, 30, value="NY"))
 
+    @pytest.mark.parametrize(
+        ("hours", "rechecks", "is_forbidden"),
+        [
+            (1, [("7 failed", "sent"), ("8 failed", "not_asked")], False),
+            (1, [("failed", "not_asked")], True),
+            (1, [("failed", "sent"), ("failed otherwise", "not_asked")], True),
+            (1, [("failed", "sent"), ("", "not_asked"), ("failed", "not_asked")], True),
+            (25, [("failed", "sent"), ("failed", "not_asked")], True),
+        ],
+        ids=["again", "never", "another one", "after a good one", "a day later"],
+    )
+    def test_what_a_recheck_fails_at_is_told(
+        self,
+        hours: int,
+        rechecks: list[tuple[str, str]],
+        is_forbidden: bool,  # noqa: FBT001 - a parameter
+    ) -> None:
+        left = list(rechecks)
+
+        def handle(event: dict[str, Any], _: Clock) -> dict[str, Any]:
+            error, mail = left.pop(0)
+            campaign = {"slug": "veterans", "campaign_name": "Veterans", "left_to": "", "adsets": []}
+            campaigns = [campaign | {"errors": [error] if error else []}]
+            return {"action": event["action"], "left_to": "", "mail": mail, "campaigns": campaigns, "recovered": []}
+
+        adset = AdSetSpec("Alder", "TX", (AdSpec("Alder 1"),))
+        runs = [Run(f"recheck {number}", BEGIN + number * hours * HOUR, "recheck") for number in range(len(rechecks))]
+        story = Story(0, World((CampaignSpec("veterans", "act_111", "TX", (adset,)),)), tuple(runs), (), DAY)
+        with player(handle) as play:
+            assert (Clause.FAILURE_TOLD in play(story).judge.clauses) == is_forbidden
+
     def test_nobody_is_blamed_for_what_nobody_did(self) -> None:
         blamed = violated(Product.change, says="updated, was changed by Pat Example")
         assert blamed == {Clause.NOBODY_BLAMED}
