@@ -15,6 +15,8 @@ class _Read:
     run: str
     day: int
     wanted: Regions
+    is_whole: bool
+    """Whether no other state was meant: if not, nothing is known of the others."""
     is_certain: bool = False
     """Whether the sync has certainly counted it: it ended well, and nothing went wrong in it."""
 
@@ -26,9 +28,9 @@ class Demands:
     story: Story
     _reads: dict[str, list[_Read]] = field(default_factory=dict)
 
-    def read(self, run: Run, campaign: str, wanted: Regions) -> None:
+    def read(self, run: Run, campaign: str, wanted: Regions, *, is_whole: bool) -> None:
         """Note what a sync was told."""
-        self._reads.setdefault(campaign, []).append(_Read(run.name, _day_of(run), wanted))
+        self._reads.setdefault(campaign, []).append(_Read(run.name, _day_of(run), wanted, is_whole))
 
     def ends(self, run: Run, result: Mapping[str, Any]) -> None:
         """Note how a run has ended."""
@@ -38,7 +40,7 @@ class Demands:
         well = {report["slug"] for report in result["campaigns"] if not report["errors"]}
         for campaign in well & self._reads.keys():
             for each in self._reads[campaign]:
-                each.is_certain = each.is_certain or each.run == run.name
+                each.is_certain = each.is_certain or (each.is_whole and each.run == run.name)
 
     def days_before(self, run: Run, campaign: str, key: str, *, is_wanted: bool) -> int:
         """Return on how many days before that of the run a region may have been counted as wanted, or as unwanted.

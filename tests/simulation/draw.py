@@ -95,6 +95,8 @@ LIMITED, NARROWED = 0.06, 0.05
 """Of the stories, in these shares other limits hold, and a campaign is told amid the days to leave ad sets alone."""
 OFTEN, OFTEN_TIMES = 0.04, (5, 12)
 """Of the stories, in this share so many rechecks follow one another, and something keeps them from looking."""
+PUZZLED = 0.04
+"""Of the stories, in this share the partner names for a while a state that nobody knows."""
 PUSHED, PUSHES = 0.08, 4
 """Of the stories, in this share Meta pushes; so many of the rechecks that this causes can go wrong."""
 CROWDED, CROWD = 0.02, 24
@@ -141,7 +143,22 @@ class _Author:
         approved, changes = self._approved_runs(days)
         runs, events = runs + approved, events + changes
         story = Story(self._seed, self._world, tuple(runs), tuple(events), calm)
-        return self._pushed(self._damped(self._limited(self._asked(self._rebuilt(self._narrowed(self._often(story)))))))
+        return self._pushed(
+            self._damped(self._limited(self._asked(self._rebuilt(self._narrowed(self._often(self._puzzled(story)))))))
+        )
+
+    def _puzzled(self, story: Story) -> Story:
+        """Draw an entry of the partner's that nobody knows, apart from all else."""
+        random = Random(f"{self._seed}-puzzled")
+        if random.random() >= PUZZLED:
+            return story
+        slug, begin = random.choice(story.world.campaigns).slug, random.uniform(0, story.calm - MINUTE)
+        end = random.choice([story.calm, min(story.calm, begin + random.uniform(0, DAY))])
+        operators = (
+            Operator(At(round(begin, 1)), Change.PUZZLE, random.choice(["ZZ", "Flrida"]), slug),
+            Operator(At(round(end, 1)), Change.PUZZLE, "", slug),
+        )
+        return replace(story, events=(*story.events, *operators))
 
     def _often(self, story: Story) -> Story:
         """Draw a row of rechecks that fail for a while, apart from all else: what one has told, others need not."""

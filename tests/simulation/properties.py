@@ -34,6 +34,7 @@ class Clause(StrEnum):
     WRITTEN_DOWN = "no targeting write at Meta without an open ledger item of that ad set"
     KNOWN_REGIONS = "only regions are written that are wanted today or that the ad set had before"
     WAITED = "no state is added or removed before it was wanted or unwanted on as many days as the limits ask for"
+    KEPT = "no sync takes away a state if the partner has named one that nobody knows"
     ONLY_REGIONS = "a targeting write changes nothing but regions"
     EDITS_STAND = "no targeting write overwrites a person's edit that a fresh read would have shown"
     PAUSES_STAND = "no ad is switched on that a person had paused before the read on which that is based"
@@ -421,6 +422,8 @@ class Judge:
             self._violated(Clause.KNOWN_REGIONS, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         if self._is_planned(call, adset):
             self._judge_waited(call, adset, old, new)
+            if old - new and self._simulation.keeps(call.invocation, file.campaign):
+                self._violated(Clause.KEPT, adset.name, f"{call.invocation.name} takes away {states_of(old - new)}")
         for setting in self._overwritten(adset, before, is_forward=is_forward):
             edit = self._simulation.meta.people.edits.get(adset.id, {}).get(setting)
             if edit is None:
@@ -447,8 +450,9 @@ class Judge:
             self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
 
     def _is_towards(self, call: "Call", adset: AdSet, old: Regions, wanted: Regions | None) -> bool:
-        """Tell whether a write leads to the wanted regions as far as what waits allows."""
-        if wanted is None or not self._simulation.story.world.damping_days:
+        """Tell whether a write leads to the wanted regions as far as what waits or must be kept allows."""
+        is_whole = not self._simulation.keeps(call.invocation, self._files[adset.id].campaign)
+        if wanted is None or (is_whole and not self._simulation.story.world.damping_days):
             return False
         new = regions_in(adset.targeting)
         is_right = new - old <= wanted and not (old - new) & wanted
@@ -478,7 +482,8 @@ class Judge:
 
     def demand_read(self, invocation: "Invocation", campaign: str) -> None:
         """Note what a live sync was told to be wanted."""
-        self._demands.read(invocation.run, campaign, invocation.wanted[campaign])
+        is_whole = not self._simulation.keeps(invocation, campaign)
+        self._demands.read(invocation.run, campaign, invocation.wanted[campaign], is_whole=is_whole)
 
     def _is_drift(self, call: "Call", adset_id: str, edit: Hand, old: Regions) -> bool:
         """Tell whether a run could have seen that regions are a person's, and not what an earlier change had left."""
@@ -901,7 +906,8 @@ class Judge:
     def _is_forbidden_today(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
         wanted = invocation.wanted.get(file.campaign, regions_in(adset.targeting))
         is_looked_at = self._is_to_be_looked_at(invocation, adset, file) and invocation.run.action == "sync"
-        may_wait = self._simulation.story.world.damping_days > 0  # what need not be changed today is not told of
+        is_kept = self._simulation.keeps(invocation, file.campaign)  # what need not be changed today is not told of
+        may_wait = self._simulation.story.world.damping_days > 0 or is_kept
         is_off = wanted != regions_in(adset.targeting) and not may_wait
         return is_looked_at and is_off and self._simulation.meta.is_forbidden(adset)
 

@@ -21,6 +21,7 @@ from sandbox.closrtech import ClosrtechWorld
 from sandbox.memory_aws.errors import AwsError
 from sandbox.meta import Ad, Operation
 from sandbox.meta.front_door import FrontDoor
+from sandbox.meta.regions import KEY_BY_STATE
 from sandbox.meta.service import Fault
 from sandbox.server import Delivery, HttpRequest, Reply
 from tests.simulation import answers, border
@@ -92,6 +93,10 @@ class Simulation:
         self.live: list[Invocation] = []
         self._log_read_at = START
         self._demands: dict[str, dict[str, frozenset[str]]] = {}
+        self._puzzling: set[tuple[int, str]] = set()
+        """Each demand that was served with an entry that nobody knows, by the identity of a run's demands."""
+        self._puzzles: dict[str, str] = {}
+        """By campaign, such an entry that the partner names now."""
         self._ends: dict[Invocation, Callable[[Outcome | None], None]] = {}
         """Who is told when an invocation ends."""
         self.acting: Call | None = None
@@ -337,12 +342,16 @@ class Simulation:
         return self._wanted(self.closrtech.demand[f"VND_{slug.upper()}_LEADS"])
 
     def _wanted(self, leads: Mapping[str, int]) -> str:
-        return " ".join(state for state, number in leads.items() if number >= self.story.world.min_demand)
+        least = self.story.world.min_demand
+        return " ".join(state for state, number in leads.items() if number >= least and state in KEY_BY_STATE)
 
     def _leads(self, states: str) -> dict[str, int]:
         """Return what the partner says if it wants these states, and perhaps others with a lead too few."""
         wanted, few = dict.fromkeys(states.split(), 5), self.story.world.min_demand - 1
         return {**dict.fromkeys(STATES if few else (), few), **wanted}
+
+    def _puzzle(self, slug: str) -> dict[str, int]:
+        return dict.fromkeys(filter(None, [self._puzzles.get(slug)]), 5)
 
     def is_enabled(self, slug: str) -> bool:
         """Tell whether a campaign is switched on, and nothing is paused."""
@@ -427,6 +436,10 @@ class Simulation:
         is_joint = run.shared and run.scheduled is not None
         return self._demands.setdefault(f"{run.action} {run.scheduled}" if is_joint else run.name, {})
 
+    def keeps(self, invocation: Invocation, slug: str) -> bool:
+        """Tell whether a run was served a demand with an entry that nobody knows, so that it may take no state away."""
+        return (id(invocation.wanted), slug) in self._puzzling
+
     def _demand(self, call: Call, request: HttpRequest) -> Reply:
         invocation = call.invocation
         reply = self.closrtech._answer(request)
@@ -436,6 +449,8 @@ class Simulation:
         body = (reply.body or b"").decode()
         with suppress(ValueError, AttributeError, TypeError):
             invocation.wanted[slug] = regions_of(self._wanted(json.loads(body)))
+            if json.loads(body).keys() - KEY_BY_STATE.keys():
+                self._puzzling.add((id(invocation.wanted), slug))
             if not invocation.run.dry:
                 self.judge.demand_read(invocation, slug)
         self.note(invocation.name, f"← {slug} wants {body}")
@@ -569,8 +584,14 @@ class Simulation:
                 self._by_person(deed)
             case Operator(change=Change.DEMAND):
                 code = f"VND_{deed.campaign.upper()}_LEADS"
-                self.closrtech.demand[code] = self._leads(deed.value)
+                self.closrtech.demand[code] = self._leads(deed.value) | self._puzzle(deed.campaign)
                 self.note("the partner", f"{deed.campaign} wants {deed.value}")
+            case Operator(change=Change.PUZZLE):
+                states = self.demand(deed.campaign)
+                self._puzzles[deed.campaign] = deed.value
+                leads = self._leads(states) | self._puzzle(deed.campaign)
+                self.closrtech.demand[f"VND_{deed.campaign.upper()}_LEADS"] = leads
+                self.note("the partner", f"{deed.campaign} has an entry {deed.value}")
             case Operator(change=Change.TOKEN):
                 self.meta.tokens = {_TOKEN} if deed.value == "alive" else set()
                 self.note("an operator", f"the token is {deed.value}")

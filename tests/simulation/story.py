@@ -259,6 +259,8 @@ class Change(_Word):
     """ "dead" or "alive"."""
     DEMAND = "demand"
     """The states that the partner wants from now on."""
+    PUZZLE = "puzzle"
+    """An entry beside the states in what the partner says from now on that nobody knows, or "" for none."""
     HOLD = "hold"
     """What Meta holds the campaign's ad account for (see `answers.HOLDS`), or "" once a person has settled it."""
     CONTROLS = "controls"

@@ -512,6 +512,15 @@ class TestWishes:
 
         assert (Clause.DRY in judge.clauses) == is_forbidden
 
+    @pytest.mark.parametrize(("states", "is_forbidden"), [("FL", True), ("FL TX", False)])
+    def test_no_state_is_taken_away_if_the_demand_is_a_puzzle(self, states: str, is_forbidden: bool) -> None:  # noqa: FBT001 - a parameter
+        puzzle = Operator(At(0), Change.PUZZLE, "Flrida", "veterans")
+
+        found = violated(partial(Product.change, states=states), puzzle)
+
+        assert (Clause.KEPT in found) == is_forbidden
+        assert Clause.KNOWN_REGIONS not in found
+
     def test_what_is_left_alone_need_not_follow(self) -> None:
         assert violated(Product.read, skips=("Alder",), says="opted_out") == set()
 
