@@ -254,6 +254,8 @@ class _Plan:
     """When it was shown."""
     changes: Mapping[str, tuple[Regions, Regions]]
     """By ad set, the regions before and after."""
+    wanted: Mapping[str, Regions]
+    """By ad set, the demand."""
 
 
 class Judge:
@@ -335,14 +337,15 @@ class Judge:
 
     def plan_shown(self, run: Run, result: dict[str, Any]) -> None:
         """Note the plan that a dry run has shown for another run to carry out."""
-        changes = {}
+        changes, wanted = {}, {}
         for campaign in result["campaigns"]:
             for adset in campaign["adsets"]:
                 if adset["result"] == "updated":
                     before = regions_in(self._simulation.meta.adsets[adset["id"]].targeting)
                     added, removed = (regions_of(" ".join(adset[name])) for name in ("added", "removed"))
                     changes[adset["id"]] = before, (before | added) - removed
-        self._plans[run.name] = _Plan(self._now, changes)
+                    wanted[adset["id"]] = regions_of(" ".join(campaign["active_states"]))
+        self._plans[run.name] = _Plan(self._now, changes, wanted)
 
     def _ailments(self, adset: AdSet) -> set[Ailment]:
         """Return what is wrong with the ads that people want to run, as far as it shows or could be known."""
@@ -607,12 +610,13 @@ class Judge:
     def _stale(self, invocation: "Invocation", plan: _Plan) -> Iterator[str]:
         """Yield why a plan is another one by what the run has heard and what people had done before it began."""
         began, _ = self._at_begin[invocation.name]
+        may_wait = self._simulation.story.world.damping_days > 0
         for adset_id, (before, after) in plan.changes.items():
             file = self._files[adset_id]
-            may_wait = (
-                self._simulation.story.world.damping_days > 0
-            )  # so that another demand may ask for the same change
-            if after != invocation.wanted.get(file.campaign) and not may_wait:
+            # Another demand may ask for the same changes if a state has to wait, or may not be taken away.
+            wanted = plan.wanted[adset_id]
+            may_be_same = may_wait or wanted != after or self._simulation.keeps(invocation, file.campaign)
+            if wanted != invocation.wanted.get(file.campaign) and not may_be_same:
                 yield f"another demand is wanted for {file.name} than in the plan"
             edit = self._simulation.meta.people.edits.get(adset_id, {}).get("regions")
             if edit is not None and plan.at < edit.at < began - self._lag and edit.wanted != before:
