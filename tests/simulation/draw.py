@@ -73,7 +73,7 @@ OPTED_OUT, APPROVED = 0.05, 0.08
 
 Both are drawn apart from everything else, so that the other stories stay as they are.
 """
-ASKED, MOST_ASKED = 0.1, 3
+ASKED, MOST_ASKED = 0.08, 3
 """Of the stories, in this share somebody undoes or rechecks certain runs by hand, makes dry runs or lifts a limit."""
 DEEDS: Mapping[Deed, float] = {
     Deed.PAUSE_AD: 6,
@@ -91,9 +91,9 @@ DEEDS: Mapping[Deed, float] = {
 """How often people do what."""
 REBUILT, MOST_REBUILT = 0.08, 3
 """Of the stories, in this share people remove and copy ad sets, or switch Meta campaigns off, at most so often."""
-LIMITED, NARROWED = 0.06, 0.05
+LIMITED, NARROWED = 0.05, 0.05
 """Of the stories, in these shares other limits hold, and a campaign is told amid the days to leave ad sets alone."""
-OFTEN, OFTEN_TIMES = 0.04, (5, 12)
+OFTEN, OFTEN_TIMES = 0.03, (4, 8)
 """Of the stories, in this share so many rechecks follow one another, and something keeps them from looking."""
 PUZZLED = 0.04
 """Of the stories, in this share the partner names for a while a state that nobody knows."""
@@ -166,7 +166,7 @@ class _Author:
         if random.random() >= OFTEN:
             return story
         begin = random.randrange(int(story.calm // DAY)) * DAY + SYNC_AT + 0.25 * HOUR
-        gap, many = random.choice([0.5, 0.5, 3.0]) * HOUR, random.randint(*OFTEN_TIMES)
+        gap, many = random.choice([0.5, 0.5, 4.0]) * HOUR, random.randint(*OFTEN_TIMES)
         times = [at for number in range(many) if (at := begin + number * gap) < story.calm]
         day = int(begin // DAY) + 1
         runs = [Run(f"day {day} often {number}", at, "recheck", scheduled=at) for number, at in enumerate(times, 1)]
