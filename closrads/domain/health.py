@@ -38,11 +38,12 @@ _CLAIMS = (Actor.ADVERTISER, Actor.UNKNOWN, Actor.META)
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:
-    """One row of Meta's activity log: an ad was switched on or off."""
+    """One row of Meta's activity log: an ad was switched on or off, or somebody began to edit it."""
 
     ad_id: str
     at: datetime
-    switched_on: bool
+    ends_pause: bool
+    """Whether an earlier pause is over, or may be: the ad was switched on, or edited with an unknown result."""
     actor: Actor
     name: str = ""
     """The actor's name, as Meta shows it."""
@@ -59,7 +60,7 @@ def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> Stat
     """
     rows = [row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE]
     newest_first = sorted(rows, key=lambda row: row.at, reverse=True)
-    of_pause = takewhile(lambda row: not row.switched_on, newest_first)
+    of_pause = takewhile(lambda row: not row.ends_pause, newest_first)
     return min(of_pause, key=lambda row: _CLAIMS.index(row.actor), default=None)
 
 

@@ -18,6 +18,8 @@ _STATUS_EVENTS = frozenset({"update_ad_run_status", "update_ad_run_status_to_be_
 _TARGETING_EVENT = "update_ad_set_target_spec"
 _VALUES = ("old_value", "new_value")
 _SWITCHED_OFF, _SWITCHED_ON = frozenset({"inactive", "paused"}), frozenset({"active"})
+_IN_PROCESS = "pending process"
+"""Status after somebody's edit of an ad, until the next row shows its result."""
 _META = frozenset({"meta", "facebook"})
 _IN_LEARNING = frozenset({"LEARNING", "FAIL"})
 
@@ -184,16 +186,16 @@ def parse_status_change(row: JsonObject) -> StatusChange | None:
     at, ad_id = _time(row.get("event_time")), row.get("object_id")
     if str(row.get("event_type")) not in _STATUS_EVENTS or not isinstance(extra, dict) or at is None:
         return None
-    status = extra.get("new_value")
-    if not isinstance(status, str) or status.lower() not in _SWITCHED_OFF | _SWITCHED_ON:
-        return None
-    name = row.get("actor_name")
+    name, status = row.get("actor_name"), extra.get("new_value")
     actor = Actor.UNKNOWN if not isinstance(name, str) or not name else Actor.ADVERTISER
     if isinstance(name, str) and name.lower() in _META and not extra.get("rule_info"):
         actor = Actor.META
-    return StatusChange(
-        ad_id=str(ad_id), at=at, switched_on=status.lower() in _SWITCHED_ON, actor=actor, name=one_line(str(name or ""))
-    )
+    word = status.lower() if isinstance(status, str) else ""
+    # The row with the edit's result may be missing, and with it a person's pause, or that the ad was switched on.
+    ends_pause = word in _SWITCHED_ON or (word == _IN_PROCESS and actor is not Actor.META)
+    if not ends_pause and word not in _SWITCHED_OFF:
+        return None
+    return StatusChange(ad_id=str(ad_id), at=at, ends_pause=ends_pause, actor=actor, name=one_line(str(name or "")))
 
 
 def parse_targeting_edit(row: JsonObject) -> TargetingEdit | None:

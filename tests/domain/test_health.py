@@ -65,9 +65,9 @@ def paused(*found: AdIssue, effective_status: str = "PAUSED") -> Ad:
     return replace(RAN, status="PAUSED", effective_status=effective_status, issues=found)
 
 
-def row(actor: Actor, seconds: float = 30, *, switched_on: bool = OFF, ad_id: str = RAN.id) -> StatusChange:
+def row(actor: Actor, seconds: float = 30, *, ends_pause: bool = OFF, ad_id: str = RAN.id) -> StatusChange:
     """Return a row of the activity log, so many seconds after the change began."""
-    return StatusChange(ad_id, SINCE + timedelta(seconds=seconds), switched_on, actor)
+    return StatusChange(ad_id, SINCE + timedelta(seconds=seconds), ends_pause, actor)
 
 
 def health_of(now: Sequence[Ad], log: Iterable[StatusChange] = ()) -> list[AdHealth]:
@@ -86,23 +86,23 @@ class TestWhoPaused:
             pytest.param([row(Actor.META)], Actor.META, id="Meta"),
             pytest.param([row(Actor.UNKNOWN)], Actor.UNKNOWN, id="somebody without a name"),
             pytest.param([row(Actor.ADVERTISER, ad_id="12")], None, id="another ad"),
-            pytest.param([row(Actor.ADVERTISER, switched_on=ON)], None, id="only switched on"),
+            pytest.param([row(Actor.ADVERTISER, ends_pause=ON)], None, id="only switched on"),
             pytest.param([row(Actor.META, 10), row(Actor.ADVERTISER, 20)], Actor.ADVERTISER, id="a person came last"),
             pytest.param([row(Actor.ADVERTISER, 10), row(Actor.META, 9_000)], Actor.ADVERTISER, id="a review ended"),
             pytest.param([row(Actor.UNKNOWN, 10), row(Actor.META, 20)], Actor.UNKNOWN, id="nobody known, then Meta"),
             pytest.param([row(Actor.META, 10), row(Actor.META, 20)], Actor.META, id="two rows of Meta's"),
             pytest.param(
-                [row(Actor.ADVERTISER, 10), row(Actor.ADVERTISER, 20, switched_on=ON), row(Actor.META, 30)],
+                [row(Actor.ADVERTISER, 10), row(Actor.ADVERTISER, 20, ends_pause=ON), row(Actor.META, 30)],
                 Actor.META,
                 id="on again, and off again by Meta",
             ),
             pytest.param(
-                [row(Actor.META, 20), row(Actor.ADVERTISER, 30, switched_on=ON), row(Actor.ADVERTISER, 40)],
+                [row(Actor.META, 20), row(Actor.ADVERTISER, 30, ends_pause=ON), row(Actor.ADVERTISER, 40)],
                 Actor.ADVERTISER,
                 id="on again, and off again by a person",
             ),
             pytest.param(
-                [row(Actor.ADVERTISER, 20), row(Actor.META, 30, switched_on=ON)], None, id="last seen switched on"
+                [row(Actor.ADVERTISER, 20), row(Actor.META, 30, ends_pause=ON)], None, id="last seen switched on"
             ),
             pytest.param([row(Actor.ADVERTISER, -59)], Actor.ADVERTISER, id="as clocks differ"),
             pytest.param([row(Actor.ADVERTISER, -60)], Actor.ADVERTISER, id="as far as clocks may differ"),
@@ -125,15 +125,15 @@ class TestWhoPaused:
 
         if found is not None:
             assert found in log
-            assert (found.ad_id, found.switched_on) == ("11", OFF)
+            assert (found.ad_id, found.ends_pause) == ("11", OFF)
             assert found.at >= SINCE - CLOCK_TOLERANCE
             later = [other for other in log if other.ad_id == "11" and other.at > found.at]
-            assert not any(other.switched_on for other in later)
+            assert not any(other.ends_pause for other in later)
             assert found.actor is not Actor.META or all(other.actor is Actor.META for other in later)
 
     def test_of_rows_of_one_second_the_first_in_the_log_is_the_newest(self) -> None:
         """Meta tells whole seconds, newest first: it may pause an ad in the second in which it was re-published."""
-        log = [row(Actor.META, 30), row(Actor.ADVERTISER, 30, switched_on=ON)]
+        log = [row(Actor.META, 30), row(Actor.ADVERTISER, 30, ends_pause=ON)]
 
         found = who_paused(RAN.id, log, SINCE)
 
@@ -248,7 +248,7 @@ NO_WORD_OF_IT: list[Any] = ids(
         ("an older row", [row(Actor.META, -61)]),
         ("an older row of a person", [row(Actor.ADVERTISER, -61)]),
         ("a row without an actor", [row(Actor.UNKNOWN)]),
-        ("switched on since", [row(Actor.META, switched_on=ON)]),
+        ("switched on since", [row(Actor.META, ends_pause=ON)]),
     ]
 )
 

@@ -30,7 +30,7 @@ def test_the_activity_log_is_read_from_a_time_on_to_its_end(world: World, adset:
 
     found = read_status_changes(world.api(), since)
 
-    assert {(row.ad_id, row.switched_on, row.actor) for row in found} == {(second, False, Actor.ADVERTISER)}
+    assert {(row.ad_id, row.ends_pause, row.actor) for row in found} == {(second, False, Actor.ADVERTISER)}
 
 
 def test_of_a_long_log_only_the_newest_rows_are_read(world: World, adset: str) -> None:

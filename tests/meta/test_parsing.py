@@ -299,18 +299,25 @@ class TestStatusChanges:
         found = parse_status_change(row)
 
         assert found is not None
-        assert (found.ad_id, found.at, found.switched_on, found.actor) == ("11", AT, False, actor)
+        assert (found.ad_id, found.at, found.ends_pause, found.actor) == ("11", AT, False, actor)
 
     @pytest.mark.parametrize(
-        ("status", "switched_on"),
-        [("Inactive", False), ("inactive", False), ("Paused", False), ("Active", True), ("ACTIVE", True)],
+        ("status", "ends_pause"),
+        [
+            ("Inactive", False),
+            ("inactive", False),
+            ("Paused", False),
+            ("Active", True),
+            ("ACTIVE", True),
+            ("Pending Process", True),
+        ],
     )
     @pytest.mark.parametrize("kind", ["update_ad_run_status", "update_ad_run_status_to_be_set_after_review"])
-    def test_what_it_tells(self, kind: str, status: str, *, switched_on: bool) -> None:
-        """Statuses are words for people."""
+    def test_what_it_tells(self, kind: str, status: str, *, ends_pause: bool) -> None:
+        """Statuses are words for people. Of an edit in process, the result may be missing from the log."""
         found = parse_status_change(activity(status, event_type=kind))
 
-        assert found == StatusChange("11", AT, switched_on, Actor.ADVERTISER, "Pat Example")
+        assert found == StatusChange("11", AT, ends_pause, Actor.ADVERTISER, "Pat Example")
 
     @pytest.mark.parametrize(
         ("text", "at"),
@@ -338,7 +345,7 @@ class TestStatusChanges:
                 ("no event", activity(event_type=None)),
                 ("an event that is a list", activity(event_type=["update_ad_run_status"])),
                 ("an event that is an object", activity(event_type={})),
-                ("on its way", activity("Pending Process")),
+                ("Meta's own, on its way", activity("Pending Process", actor_name="Meta")),
                 ("in review", activity("Pending Review")),
                 ("a status in another language", activity("Inaktiv")),
                 ("a status that is none", activity(7)),

@@ -85,7 +85,7 @@ class TestMachine:
 
     def test_a_verification_that_shows_nothing_leaves_what_is_known(self) -> None:
         """Ads that cannot be read are still there, and who paused one is not forgotten."""
-        row = StatusChange("601", START, switched_on=False, actor=Actor.META)
+        row = StatusChange("601", START, ends_pause=False, actor=Actor.META)
         run = run_in(S.REPUBLISHED, FLORIDA, log=(row,))
 
         blind = run.verified(Verification(found(AdHealth.UNREADABLE)))
@@ -97,7 +97,7 @@ class TestMachine:
     def test_an_ad_that_ran_meanwhile_is_protected_from_then_on(self) -> None:
         """It was off before, and Meta has paused it since: a rollback has to switch it on again."""
         off = Ad("699", "New", "PAUSED", "PAUSED")
-        row = StatusChange(off.id, START, switched_on=False, actor=Actor.META)
+        row = StatusChange(off.id, START, ends_pause=False, actor=Actor.META)
         run = run_in(S.REPUBLISHED, FLORIDA)
 
         seen = run.verified(Verification((), (ONE, TWO, off), (row,)))

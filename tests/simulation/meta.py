@@ -428,6 +428,13 @@ class SimulatedMeta(MetaWorld):
             row.object_id == ad.id and row.actor is META for row in log.between(at, at, self.now())
         )
 
+    def blames_meta(self, ad: Ad) -> bool:
+        """Tell whether the last entry about an ad in an activity log with gaps is a pause by Meta."""
+        entries = (row for row in ad.account.activities.between(0, self.now(), self.now()) if row.object_id == ad.id)
+        last = next(entries, None)
+        is_metas = last is not None and last.actor is META and last.extra.get("new_value") == "Inactive"
+        return self.log is Log.GAPPY and is_metas
+
     def tells_of_edit(self, adset: AdSet, at: float, read_at: float) -> bool:
         """Tell whether the activity log showed at a time that a person had changed an ad set's targeting at another."""
         rows = adset.account.activities.between(at, at, read_at)

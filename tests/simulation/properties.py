@@ -19,7 +19,7 @@ from sandbox.meta.activity_log import PERSON
 from sandbox.meta.model import Account
 from tests.simulation.demands import Demands
 from tests.simulation.meta import CONTROLS, Hand, Link, Regions, apart_from_regions, regions_in, regions_of, states_of
-from tests.simulation.story import DAY, START, Effect, Fate, Run
+from tests.simulation.story import DAY, START, Effect, Fate, Log, Run
 from tests.simulation.unobservable import FRESH_SECONDS, REPUBLISH_SECONDS, Unobservable
 
 if TYPE_CHECKING:
@@ -512,16 +512,22 @@ class Judge:
         self._one_writer(call, file.campaign)
         if hand is None or hand.wanted or status == "ACTIVE" or hand.is_ambiguous:
             return  # Unobservable.PAUSED_WHILE_BROKEN, if that is why
-        pardon = (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at)
-        if pardon in file.pardons:
+        if self._is_pause_pardoned(ad, hand, file):
             return  # it has been running since, whoever paused it now
         seen = call.invocation.views.get(f"{ad.adset.id} ads", 0.0)
         age = call.sent - hand.at
         if call.is_late or (hand.at >= seen and age <= REPUBLISH_SECONDS + self._lag):
-            file.pardons.add(pardon)
+            file.pardons.add((Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at))
+            return
+        if self._simulation.meta.blames_meta(ad):
+            file.pardons.add((Unobservable.LOG_MISLEADS, ad.name, hand.at))
             return
         why = f"{call.invocation.name} switches it on, paused {age:.1f} s before that was sent"
         self._violated(Clause.PAUSES_STAND, ad.name, f"{why}; its ads were last read {call.sent - seen:.1f} s before")
+
+    def _is_pause_pardoned(self, ad: Ad, hand: Hand, file: _AdSetFile) -> bool:
+        reasons = (Unobservable.PAUSE_IN_FLIGHT, Unobservable.LOG_MISLEADS)
+        return not file.pardons.isdisjoint((reason, ad.name, hand.at) for reason in reasons)
 
     def _left_alone(self, call: "Call", file: _AdSetFile) -> None:
         if call.invocation.run.dry:
@@ -954,7 +960,7 @@ class Judge:
         if hand is None or not self._delivers(ad.adset) or (hand.wanted and file.is_opted_out):
             return
         if not hand.wanted:
-            is_pardoned = hand.is_ambiguous or (Unobservable.PAUSE_IN_FLIGHT, ad.name, hand.at) in file.pardons
+            is_pardoned = hand.is_ambiguous or self._is_pause_pardoned(ad, hand, file)
             if ad.status == "ACTIVE" and not is_pardoned:
                 self._violated(Clause.STAYS_OFF, ad.name, "a person paused it, and it runs")
             return
@@ -994,12 +1000,17 @@ class Judge:
     def _is_covered(self, ad: Ad, since: float, file: _AdSetFile) -> bool:
         link = self._simulation.meta.links[ad.id]
         was_written_since = file.written_at is not None and since < file.written_at
-        is_unsound = link.fate.stubborn and regions_in(ad.adset.targeting) not in link.sound
+        told_late = link.fate.stubborn or self._simulation.meta.log is not Log.COMPLETE
+        is_unsound = told_late and regions_in(ad.adset.targeting) not in link.sound
         was_tried = self._switched_on.get(ad.id, START) > since
         return was_written_since and was_tried and is_unsound and link.fate.effect is Effect.PAUSED_SILENTLY
 
     def _is_beyond_help(self, adset: AdSet, file: _AdSetFile) -> bool:
-        return file.told.ill_at is not None and any(self._was_never_sound(ad, file) for ad in adset.ads)
+        since = {ad.id: self._simulation.meta.links[ad.id].broken_since for ad in adset.ads}
+        return file.told.ill_at is not None and any(
+            self._was_never_sound(ad, file) or ((at := since[ad.id]) is not None and self._is_covered(ad, at, file))
+            for ad in adset.ads
+        )
 
     def _delivers(self, adset: AdSet) -> bool:
         return adset.status == adset.campaign.status == "ACTIVE" and not adset.is_ended(self._now)

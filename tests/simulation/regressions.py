@@ -725,4 +725,39 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Operator(when=At(seconds=86400.0), change=Change.DEMAND, value="AL CA FL SC", campaign="veterans"),),
         calm=172800.0,
     ),
+    "the activity log lacks the last row of a person's pause, and an earlier pause was Meta's": Story(
+        seed=1002244,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA GA SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="NY OH SC",
+                            ads=(AdSpec(name="Alder 1", fate=Fate(seconds=1.0, effect=Effect.PAUSED_WITH_ISSUE)),),
+                        ),
+                    ),
+                ),
+            ),
+            pace=1.0,
+            log=Log.GAPPY,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0),
+            Run(name="day 5 recheck 1", at=467640.0, action="recheck", scheduled=467640.0),
+        ),
+        events=(Person(when=During(run="day 2 sync", call="GET ads", nth=1), deed=Deed.PAUSE_AD, target="Alder 1"),),
+        calm=172800.0,
+    ),
 }

@@ -23,6 +23,9 @@ class Unobservable(StrEnum):
     )
     """Meta has no conditional write: `status=ACTIVE` cannot ask for "unless somebody paused it meanwhile"."""
 
+    LOG_MISLEADS = "the activity log lacks a person's pause, and its last one about the ad is a pause by Meta"
+    """Entries are missing now and then (facebook-python-business-sdk #296): also the one that the ad ran in between."""
+
     APPLIED_LATE = "Meta applied a write after it was last looked at"
     """A request whose answer was lost may wait at Meta for any time. Who has looked and found the old state has done
     all that one can do then."""
