@@ -502,7 +502,7 @@ class TestRollback:
         def people_come(operation: Operation) -> None:
             if (operation.method, operation.object_id) == ("POST", first):
                 world.meta.on_request = None
-                ad.status = "PAUSED"
+                world.meta.person_pauses(ad.id)
                 world.meta.change_by_hand(zips, {"geo_locations": {"zips": [{"key": "US:44101"}]}})
                 world.meta.ads_of(broken)[0].issues.append(dict(MISSING_LEAD_FORM))
                 world.meta.change_by_hand(done, {"age_max": 40, "geo_locations": {"regions": [{"key": "3852"}]}})
@@ -728,7 +728,7 @@ class TestTrouble:
         def person_comes(_: Operation) -> None:
             if 300 in world.time.waits:
                 world.meta.on_request = None
-                ad.status = "PAUSED"
+                world.meta.person_pauses(ad.id)
                 world.meta.change_by_hand(adset, {"age_min": 25})
 
         world.meta.on_request = person_comes

@@ -2,15 +2,16 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from closrads.clock import MAX_RUN_SECONDS
 from closrads.concurrency import map_concurrently
 from closrads.domain.adset_results import AdSetResult, Result
-from closrads.domain.adsets import LONG_AGO
+from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
-from closrads.domain.health import check_ad_health
+from closrads.domain.health import Actor, check_ad_health, pauses_to_explain, who_paused
 from closrads.domain.plan import Decision, decide, leave_opted_out
 from closrads.domain.targeting import _build_new_targeting
 from closrads.errors import (
@@ -27,6 +28,7 @@ from closrads.errors import (
     PausedError,
 )
 from closrads.facebook_client import validate_adset_geo
+from closrads.meta.activity_log import read_status_changes
 from closrads.meta.adsets import read_adsets
 from closrads.meta.graph import GraphApi
 from closrads.meta.targeting_write import FRESH_SECONDS
@@ -41,6 +43,7 @@ MAX_EQUAL_REFUSALS = 3
 """Consecutive ad sets refused for the same general reason after which no further one is tried."""
 _VARIABLE_PARTS = re.compile(r"\d+|“[^”]*”|\"[^\"]*\"")
 """The parts of a message from Meta that differ between ad sets: ids and quoted names."""
+_PAUSED_SINCE_PLANNED = "An ad was paused during the run, and it is not known that a person did that"
 Reason = tuple[int | None, str]
 """What equal refusals have in common: Meta's code, and its subcode or message."""
 FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
@@ -208,6 +211,7 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
     except Exception as error:  # noqa: BLE001 - nothing was written: a defect stops these ad sets only
         issue = log_defect(error)
         return [Outcome(planned.to_result(Result.FAILED, (issue,))) for planned in wave]
+    unclear = _with_unclear_pauses(job, wave, now, reserve)
     current: list[Decision | Outcome] = []
     for planned in wave:
         adset = now.get(planned.adset.id, planned.adset)
@@ -217,6 +221,9 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
             not_read = _not_begun if isinstance(adset, MetaRateLimitError) else _not_done
             current.append(not_read(planned, adset))
             continue
+        if adset.id in unclear:
+            current.append(Outcome(planned.to_result(Result.DEFERRED, (_PAUSED_SINCE_PLANNED,))))
+            continue
         decision = decide(
             adset, planned.regions, check_ad_health(adset), planned.replaces,
             adds_only=planned.adds_only, waiting=planned.waiting,
@@ -224,6 +231,33 @@ def _read_again(job: Job, wave: Sequence[Decision]) -> list[Decision | Outcome]:
         (decision,) = leave_opted_out([replace(decision, reverts=planned.reverts)], job.skip_adsets)
         current.append(decision if decision.is_change else Outcome(decision.to_result()))
     return current
+
+
+def _with_unclear_pauses(
+    job: Job, wave: Sequence[Decision], now: Mapping[str, AdSetSnapshot | MetaError], reserve: float
+) -> frozenset[str]:
+    """Return the ids of the ad sets with an ad that has been paused since the plan, as far as is known not by a person.
+
+    A new change would not be responsible for that ad, and would cover the change that may be.
+    """
+    oldest = job.api.clock.now() - timedelta(seconds=MAX_RUN_SECONDS)
+    paused = {
+        planned.adset.id: (max(planned.adset.read_at, oldest), ads)
+        for planned in wave
+        if isinstance(adset := now.get(planned.adset.id), AdSetSnapshot)
+        and (ads := pauses_to_explain(planned.adset.active_ads, adset.ads))
+    }
+    if not paused:
+        return frozenset()
+    log = read_status_changes(job.api, min(since for since, _ in paused.values()), reserve=reserve)
+
+    def is_persons(ad_id: str, since: datetime) -> bool:
+        row = who_paused(ad_id, log, since)
+        return row is not None and row.actor is Actor.ADVERTISER
+
+    return frozenset(
+        adset_id for adset_id, (since, ads) in paused.items() if not all(is_persons(ad_id, since) for ad_id in ads)
+    )
 
 
 def _prepare(job: Job, changes: Sequence[Decision], now: datetime) -> list[ChangeRun | Outcome]:

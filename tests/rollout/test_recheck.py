@@ -18,7 +18,7 @@ from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
 from closrads.rollout.rollback import NEVER_TOOK_EFFECT
 from sandbox.aws import LEDGER_TABLE
-from sandbox.meta import MISSING_LEAD_FORM, Breakage, faults
+from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
 from sandbox.meta.activity_log import AD_STATUS, META, Activity
 from sandbox.meta.breakage import Cure, Effect
 from tests.fleet_world import OPEN, Workflow
@@ -323,6 +323,31 @@ class TestBrokenSince:
             result = result_of(world, LIVE)
 
         assert (one_adset(result)["result"], world.meta.states(adset)) == ("unverified", {"TX"})
+
+    @pytest.mark.parametrize("undo", [False, True], ids=["sync", "undo"])
+    def test_an_ad_that_meta_pauses_after_the_plan_is_left_to_the_change_that_broke_it(
+        self, world: World, *, undo: bool
+    ) -> None:
+        """A new change would not be responsible for an ad that was off before, and nobody would look at it again."""
+        world.put({"limits/verify_wait_seconds": "6"})
+        run_id, (first, second) = updated(world, None, None)
+        broken = world.meta.ads_of(second)[0].id
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"GA": 5}
+
+        def meta_comes(operation: Operation) -> None:
+            if (operation.method, operation.object_id) == ("POST", first):
+                world.meta.on_request = None
+                world.meta.meta_pauses(broken, with_issue=False)
+
+        world.meta.on_request = meta_comes
+        result = result_of(world, {**LIVE, "action": "undo", "run_id": run_id} if undo else LIVE)
+
+        adsets = {adset["id"]: adset["result"] for adset in result["campaigns"][0]["adsets"]}
+        assert adsets == {first: "updated", second: "deferred"}
+        assert "not known that a person did that" in world.sandbox.aws.mails[-1].text
+        later(world, HALF_AN_HOUR)
+        world.run(RECHECK)
+        assert (world.meta.states(second), statuses(world, second)) == ({"TX"}, ["ACTIVE"] * 2)
 
     def test_a_sync_sees_an_ad_that_it_has_just_repaired_as_it_is_then(self, world: World) -> None:
         """Where a person has set the states, the ads are republished: nobody is asked to mend them."""

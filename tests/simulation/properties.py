@@ -918,6 +918,9 @@ class Judge:
         is_looked_at = self._is_to_be_looked_at(invocation, adset, file) and invocation.run.action == "sync"
         is_kept = self._simulation.keeps(invocation, file.campaign)  # what need not be changed today is not told of
         may_wait = self._simulation.story.world.damping_days > 0 or is_kept
+        edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
+        if edit is not None and edit.at > invocation.views.get(adset.id, START):
+            return False  # Unobservable.AFTER_LAST_LOOK
         is_off = wanted != regions_in(adset.targeting) and not may_wait
         return is_looked_at and is_off and self._simulation.meta.is_forbidden(adset)
 

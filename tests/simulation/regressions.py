@@ -760,4 +760,41 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Person(when=During(run="day 2 sync", call="GET ads", nth=1), deed=Deed.PAUSE_AD, target="Alder 1"),),
         calm=172800.0,
     ),
+    "Meta pauses an ad silently between the plan of an undo and its write": Story(
+        seed=1006832,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA GA NY TX",
+                    adsets=(
+                        AdSetSpec(name="Alder", states="AL OH SC", ads=(AdSpec(name="Alder 2"),)),
+                        AdSetSpec(
+                            name="Birch",
+                            states="AL CA FL OH TX",
+                            ads=(
+                                AdSpec(
+                                    name="Birch 1",
+                                    fate=Fate(seconds=30.0, effect=Effect.PAUSED_SILENTLY, stubborn=True),
+                                ),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+            pace=1.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 1 asked 1", at=37835.9, action="undo"),
+        ),
+        events=(),
+        calm=172800.0,
+    ),
 }
