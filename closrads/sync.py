@@ -234,7 +234,7 @@ def _stages(
         for stage in _stages_of_action(context, report, resume):
             report = stage
             yield report
-        yield _with_new_pauses(context, report)
+        yield from _with_new_pauses(context, report)
     finally:
         if not run.request.dry_run:
             context.job.keep_tier()
@@ -303,14 +303,16 @@ def _switched_off(context: CampaignContext) -> SwitchedOff | None:
     return next((each for each in applies if each.slug in {"", slug}), None)
 
 
-def _with_new_pauses(context: CampaignContext, report: SyncReport) -> SyncReport:
-    """Add the unexplained pauses that this run has found."""
+def _with_new_pauses(context: CampaignContext, report: SyncReport) -> Iterator[SyncReport]:
+    """Yield the report with the unexplained pauses that this run has found, also if the ledger cannot be read."""
     job = context.job
     if context.run.request.dry_run or not any(adset.added or adset.removed for adset in report.adsets):
-        return report
+        yield report
+        return
     known = {pause.adset_id: pause for pause in report.unexplained}
+    yield replace(report, unexplained=tuple((job.new_pauses | known).values()))
     kept = {pause.adset_id: pause for pause in job.ledger.previous_outcomes(job.campaign).unexplained}
-    return replace(report, unexplained=tuple((known | kept).values()))
+    yield replace(report, unexplained=tuple((known | kept).values()))
 
 
 # --- its sync

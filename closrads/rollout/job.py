@@ -1,9 +1,10 @@
 """What a run needs to change the ad sets of one campaign."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.changes import UnexplainedPause
 from closrads.domain.request import Action
 from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
@@ -30,6 +31,8 @@ class Job:
     """Patterns of the names of ad sets that must not be changed."""
     backs_off: bool = False
     """Whether failed attempts are repeated at growing intervals only, as in a recheck that no person has started."""
+    new_pauses: dict[str, UnexplainedPause] = field(default_factory=dict)
+    """The unexplained pauses that this run has found so far, by ad set id."""
 
     def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
         """Return the seconds that these ad sets may take in total, including their rollback and the mail."""

@@ -22,18 +22,19 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
 
     They are added to those of earlier changes, which a new change does not find: the ads were already off before it.
     """
-    found = [run for run in runs if run.unexplained]
+    found: dict[str, UnexplainedPause] = {}
+    for run in runs:
+        if ads := {finding.ad.id: finding.ad.name for finding in run.unexplained}:
+            found[run.id] = UnexplainedPause(run.id, run.change.before.name, ads, run.change.prepared_at)
     if not found:
         return
+    job.new_pauses.update(found)
     try:
         earlier = {each.adset_id: each for each in job.ledger.previous_outcomes(job.campaign).unexplained}
-        for run in found:
-            ads = {finding.ad.id: finding.ad.name for finding in run.unexplained}
-            pause = UnexplainedPause(run.id, run.change.before.name, ads, run.change.prepared_at)
-            job.ledger.keep_unexplained(job.campaign, pause.joining(earlier.get(run.id)))
+        for adset_id, pause in found.items():
+            job.ledger.keep_unexplained(job.campaign, pause.joining(earlier.get(adset_id)))
     except LedgerError as error:
-        adsets = [run.id for run in found]
-        logger.error("ledger.unexplained_not_kept", extra={"adsets": adsets, "error": str(error)})
+        logger.error("ledger.unexplained_not_kept", extra={"adsets": [*found], "error": str(error)})
 
 
 def follow_up_pauses(

@@ -1,12 +1,16 @@
 """An ad is off, a newer change covers the one that broke it, and only then the activity log tells that it was Meta."""
 
 from io import StringIO
+from unittest.mock import patch
 
 import pytest
 
 from closrads import config
+from closrads.domain.changes import PreviousOutcomes
+from closrads.errors import LedgerError
+from closrads.ledger.changes import Ledger
 from closrads.rollout.job import Job
-from sandbox.meta import Ad, faults
+from sandbox.meta import Ad, Breakage, Effect, faults
 from sandbox.meta.activity_log import AD_STATUS, OTHER_APP, Activity
 from sandbox.meta.quota import Quota
 from tests.ledger_world import entries, later, one_adset, result_of
@@ -157,3 +161,24 @@ def test_a_long_log_does_not_cost_the_day_its_quota(world: World, off: str) -> N
     assert one_adset(result)["result"] == "updated"
     assert [each["id"] for pause in result["unexplained"] for each in pause["ads"]] == [off]
     assert world.time.waits == [3.0]
+
+
+def test_it_is_told_although_the_ledger_can_be_neither_written_nor_read_any_more(world: World) -> None:
+    """Nobody else would know that an ad is off in an ad set that was put back."""
+    world.campaign("FL")
+    adset = world.adset(breakage=Breakage.stubborn(Effect.PAUSED, seconds=1))
+    world.meta.accounts["act_111"].activities.missing = lambda _: True
+    read = Ledger.previous_outcomes
+
+    def fail_after_the_change(ledger: Ledger, slug: str) -> PreviousOutcomes:
+        if world.written_adsets():
+            raise LedgerError("The ledger cannot be read")
+        return read(ledger, slug)
+
+    with patch.object(Ledger, "previous_outcomes", fail_after_the_change):
+        result = result_of(world, LIVE)
+
+    (pause,) = result["unexplained"]
+    assert (pause["adset_id"], result["success"]) == (adset, False)
+    assert [each["id"] for each in pause["ads"]] == [ad.id for ad in world.meta.ads_of(adset) if ad.status == "PAUSED"]
+    assert entries(world, "MEMORY#UNEXPLAINED") == []
