@@ -49,7 +49,7 @@ def verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRu
         seen = verify_ads_after_republish(job.api, before, job.wait_seconds, since=since, reserve=reserve)
         done |= {run.id: run.verified(seen[run.id]) for run in pending}
         late = [done[run.id] for run in pending if done[run.id].overlooked and not done[run.id].failures]
-        pending = republish(job, late, reserve) if late else []
+        pending = republish(job, late, reserve)
         done |= {run.id: run for run in pending}
     return [done[run.id] for run in runs]
 

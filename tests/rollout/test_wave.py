@@ -33,7 +33,7 @@ from sandbox.aws import DROPPED
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.server import Reply
 from tests.business import Business
-from tests.ledger_world import EARLIER, entries, ledger, recorded_state
+from tests.ledger_world import EARLIER, entries, later, ledger, recorded_state
 from tests.world import START, World
 
 TEXAS, GEORGIA = "3886", "3853"
@@ -109,6 +109,59 @@ class TestReadAgain:
         expected = {one: first, two: Result.UPDATED, three: Result.UPDATED}
         assert {each: outcomes[each].result.result if each in outcomes else None for each in adsets} == expected
         assert world.time.waits == [3]
+
+    @pytest.mark.parametrize("is_old", [False, True], ids=["a known plan", "a retry, whose plan has no time"])
+    @pytest.mark.parametrize(
+        ("who", "result"),
+        [("a person", Result.UPDATED), ("Meta", Result.DEFERRED), ("nobody knows", Result.DEFERRED)],
+    )
+    def test_an_ad_that_is_paused_since_the_plan(self, world: World, who: str, result: Result, *, is_old: bool) -> None:
+        """Unless a person did that, its ad set has to wait, and no other with it."""
+        world.campaign("FL")
+        one, two = world.adset("One"), world.adset("Two")
+        plan = wave_of(world) if is_old else planned_now(world)
+        ad = world.meta.ads_of(one)[0]
+        world.time.sleep(60)
+        world.meta.accounts["act_111"].activities.missing = lambda _: who == "nobody knows"
+        if who == "Meta":
+            world.meta.meta_pauses(ad.id, with_issue=False)
+        else:
+            world.meta.person_pauses(ad.id)
+        world.time.sleep(60)
+
+        outcomes = apply_wave(job(world), plan)
+
+        assert (outcomes[one].result.result, outcomes[two].result.result) == (result, Result.UPDATED)
+        assert (ad.status, world.meta.states(one)) == ("PAUSED", {"FL"} if result is Result.UPDATED else {"TX"})
+
+    def test_a_pause_from_long_before_the_plan_explains_nothing(self, world: World) -> None:
+        """The ad ran when it was planned, whatever the log lacks."""
+        world.campaign("FL")
+        one, _ = world.adset("One"), world.adset("Two")
+        ad = world.meta.ads_of(one)[0]
+        world.meta.person_pauses(ad.id)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        later(world, 3600)
+        world.meta.person_activates(ad.id)
+        plan = planned_now(world)
+        world.time.sleep(60)
+        world.meta.person_pauses(ad.id)
+
+        assert apply_wave(job(world), plan)[one].result.result is Result.DEFERRED
+
+    def test_nor_does_a_wave_wait_for_the_log(self, world: World) -> None:
+        """What has just been read would get old."""
+        world.campaign("FL")
+        one, _ = world.adset("One"), world.adset("Two")
+        plan = planned_now(world)
+        world.time.sleep(60)
+        world.meta.person_pauses(world.meta.ads_of(one)[0].id)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="activities", times=None)
+        world.time.waits.clear()
+
+        outcomes = apply_wave(job(world), plan)
+
+        assert (outcomes[one].result.result, sum(world.time.waits)) == (Result.DEFERRED, 0)
 
     def test_a_single_one_is_waited_for(self, world: World) -> None:
         """And read once more after the wait."""
