@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 
-from closrads.clock import REPORT_SECONDS, Clock
+from closrads.clock import MAX_RUN_SECONDS, REPORT_SECONDS, Clock
 from closrads.domain.adset_results import Result
 from closrads.domain.changes import MAX_RECHECK_GAP, ChangeState, LastRecheck, recheck_since
 from closrads.domain.mail_policy import (
@@ -14,6 +15,7 @@ from closrads.domain.mail_policy import (
     lookback_start,
     plan_report,
     reported_with,
+    without_later_reports,
 )
 from closrads.domain.request import Action, RunRequest
 from closrads.domain.results import MailOutcome, RunResult
@@ -45,7 +47,7 @@ def planned_report(
     read: list[RunRecord] = []
     try:
         if result.action is Action.RECHECK and not result.dry_run:
-            return result, _planned_recheck(result, Ledger(table), clock)
+            return result, _planned_recheck(result, table, clock)
         if request.scheduled is None or not request.follows_schedule:
             return result, ReportPlan()
         first = f"{lookback_start(request.scheduled, settings.timezone):{RUN_ID_TIME}}"
@@ -111,11 +113,15 @@ def _left_open(report: SyncReport, ledger: Ledger) -> SyncReport | None:
     )
 
 
-def _planned_recheck(result: RunResult, ledger: Ledger, clock: Clock) -> ReportPlan:
+def _planned_recheck(result: RunResult, table: Table, clock: Clock) -> ReportPlan:
     """Return whether the report of a recheck is due; the ledger is read only if the recheck has failed somewhere."""
     failed = (campaign.slug for campaign in result.campaigns if failures_of(campaign))
-    last = {slug: ledger.last_recheck(slug) for slug in failed}
+    last = {slug: Ledger(table).last_recheck(slug) for slug in failed}
     reported = {slug: each.reported for slug, each in last.items() if each and each.reported}
+    if reported:
+        first = min(each.at for each in reported.values()) - timedelta(seconds=MAX_RUN_SECONDS)
+        runs = _in_time(Runs(table).newest(f"{first:{RUN_ID_TIME}}"), clock)
+        reported = without_later_reports(reported, [run.result for run in runs if run.result])
     return ReportPlan(is_due=is_recheck_due(result, reported, clock.now()))
 
 

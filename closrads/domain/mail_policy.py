@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import ChangeState, ReportedFailures
+from closrads.domain.request import Action
 from closrads.domain.results import MailOutcome, RunResult
 from closrads.domain.runs import RunRecord
 from closrads.domain.sync_report import SyncReport
@@ -209,6 +210,22 @@ def reported_with(before: ReportedFailures | None, campaign: SyncReport, now: da
     failures = failures_of(campaign)
     known = failures | (_known(before, now) if before else frozenset())
     return ReportedFailures(now, known if len(known) <= MAX_FAILURES else failures)
+
+
+def without_later_reports(
+    reported: Mapping[str, ReportedFailures], results: Iterable[RunResult]
+) -> dict[str, ReportedFailures]:
+    """Return what reports have named of each campaign, without campaigns that a sync or undo has reported on since.
+
+    After a later report, a failure that persists would look as if it were over, so it is news again.
+    """
+    last: dict[str, datetime] = {}
+    for result in results:
+        if result.action is not Action.RECHECK and _was_sent(result):
+            ended_at = result.started_at + timedelta(milliseconds=result.duration_ms)
+            for campaign in result.campaigns:
+                last[campaign.slug] = max(last.get(campaign.slug, ended_at), ended_at)
+    return {slug: each for slug, each in reported.items() if slug not in last or last[slug] < each.at}
 
 
 def _known(reported: ReportedFailures, now: datetime) -> frozenset[str]:

@@ -20,6 +20,7 @@ from closrads.domain.mail_policy import (
     lookback_start,
     plan_report,
     reported_with,
+    without_later_reports,
 )
 from closrads.domain.request import Action
 from closrads.domain.results import MailOutcome, RunResult
@@ -280,6 +281,26 @@ class TestRechecks:
         assert not is_told(failing, told_of)
         assert not is_told(failing, told_of, MIDNIGHT + day - timedelta(minutes=1))
         assert is_told(failing, told_of, MIDNIGHT + day)
+
+    @pytest.mark.parametrize(
+        ("report", "is_known"),
+        [
+            pytest.param(sync(1, mail=MailOutcome.SENT), False, id="a sync has said that all is well"),
+            pytest.param(sync(1, mail=MailOutcome.NOT_CONFIGURED), False, id="or written so into the log"),
+            pytest.param(sync(-1, mail=MailOutcome.SENT), True, id="it had said so before"),
+            pytest.param(sync(1), True, id="it said nothing"),
+            pytest.param(sync(1, mail=MailOutcome.FAILED), True, id="nobody heard it"),
+            pytest.param(sync(1, replace(VETERANS, slug="truckers"), MailOutcome.SENT), True, id="of others"),
+        ],
+    )
+    def test_after_another_report_it_is_news_again(self, report: RunRecord, *, is_known: bool) -> None:
+        """Otherwise what lasts would look as if it were over."""
+        named = {"veterans": reported_with(None, NOT_CHECKED["too little time"], MIDNIGHT)}
+
+        assert report.result is not None
+        assert bool(without_later_reports(named, [report.result])) is is_known
+        recheck = replace(report.result, action=Action.RECHECK)
+        assert without_later_reports(named, [recheck]) == named
 
     def test_it_hides_nothing_else(self) -> None:
         """Nor another failure of another kind."""

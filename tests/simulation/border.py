@@ -58,6 +58,8 @@ class Call:
     sent: float
     is_late: bool = False
     """It takes effect when the client no longer waits for the answer."""
+    is_unheard: bool = False
+    """It takes effect, and is answered with something else."""
 
 
 class Invocation(Process):

@@ -211,6 +211,8 @@ class _AdSetFile:
     """By ledger key, when it was first noted."""
     written_at: float | None = None
     """When the product last wrote its targeting."""
+    written_by: str = ""
+    """The run that did."""
     pardons: set[tuple[Unobservable, str, float]] = field(default_factory=set)
     """What is not held against the product: what became of which ad or setting, as a person wanted it since when."""
     went_back: bool = False
@@ -377,8 +379,10 @@ class Judge:
         """Note that Meta has refused a change for a reason of the whole ad account; rollbacks are tried regardless."""
         file = self._files[adset.id]
         key = self._call.invocation.name, file.campaign
-        if "prepared" in file.changes.values() and not self._call.is_late:
-            self._refused.setdefault(key, _Refusal(why, why != CONTROLS, self._call.invocation))
+        earlier = self._refused.get(key)
+        is_first = earlier is None or earlier.heard_by.was_crashed
+        if is_first and "prepared" in file.changes.values() and not self._call.is_late:
+            self._refused[key] = _Refusal(why, why != CONTROLS, self._call.invocation)
 
     def controls_read(self, account: Account) -> None:
         """Note that a run knows the audience controls, which a refusal may be for: its words do not tell them all."""
@@ -389,12 +393,12 @@ class Judge:
 
     def adset_read(self, adset: AdSet) -> None:
         """Note of when what is that an invocation has last seen of an ad set's targeting."""
-        if not self._call.is_late:
+        if not (self._call.is_late or self._call.is_unheard):
             self._call.invocation.views[adset.id] = self._now - self._lag
 
     def ads_read(self, adset: AdSet) -> None:
         """Note of when what is that an invocation has last seen of an ad set's ads, and what was wrong with them."""
-        if self._call.is_late:
+        if self._call.is_late or self._call.is_unheard:
             return
         invocation, seen = self._call.invocation, self._now - self._lag
         invocation.views[f"{adset.id} ads"] = seen
@@ -442,7 +446,7 @@ class Judge:
                 file.overwritten[call.invocation.name] = edit
         file.has_late_write, file.went_back = call.is_late, not is_forward
         file.had_late_write = file.had_late_write or call.is_late
-        file.written_at = self._now
+        file.written_at, file.written_by = self._now, call.invocation.name
         self._written.add((call.invocation.name, adset.id))
         self._one_writer(call, file.campaign)
 
@@ -819,7 +823,8 @@ class Judge:
         if result["mail"] == "failed" or (invocation.run.action == "recheck" and not mails):
             return  # Unobservable.MAIL_REFUSED; or another try to put back what was told of before
         is_quiet = not mails and result["mail"] == "not_asked"
-        for why in sorted({each.why for (name, _), each in self._refused.items() if name == invocation.name}):
+        heard = {each.why: each.heard_by for (name, _), each in self._refused.items() if name == invocation.name}
+        for why in sorted(why for why, by in heard.items() if not by.was_crashed):
             if why not in (self._mails_of_today if is_quiet else text):
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"no mail of it says: {why}")
             times = len(re.findall(f"Stopped: .*{re.escape(why)}", text))
@@ -887,7 +892,7 @@ class Judge:
             file.told.ill_at = self._now
         elif is_good:
             file.told.ill_at = None
-        if not said.concerns(file.campaign, invocation.run.campaigns) or self._somebody_works_on(file.campaign):
+        if not said.concerns(file.campaign, invocation.run.campaigns) or self._is_in_other_hands(invocation, file):
             return
         if invocation.run.action == "sync":
             result = said.result(adset_id)
@@ -938,6 +943,12 @@ class Judge:
             file.written_at is not None and self._at_begin[invocation.name][0] - file.written_at < LOOKED_AT_FOR
         )
         return invocation.run.action == "recheck" and not invocation.run.about and was_written
+
+    def _is_in_other_hands(self, invocation: "Invocation", file: _AdSetFile) -> bool:
+        """Tell whether another run is at work, or was after this one's turn: Unobservable.AFTER_LAST_LOOK."""
+        began = self._at_begin[invocation.name][0]
+        was = file.written_at is not None and file.written_at > began and file.written_by != invocation.name
+        return was or self._somebody_works_on(file.campaign)
 
     def _somebody_works_on(self, campaign: str) -> bool:
         live = (other for other in self._simulation.live if other.run.action != RECEIVE)

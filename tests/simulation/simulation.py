@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -551,6 +551,8 @@ class Simulation:
         if answer is None:
             return None
         what = "is done, and answered" if answer.applied else "is answered"
+        if answer.applied and not operation.path:  # a whole batch
+            self.acting = replace(self.acting, is_unheard=True)
         called = self._call_text(operation.method, operation.path, {}) if operation.path else "the batch"
         self.note(invocation.name, f"  {called} {what} with {answer.answer}")
         return Fault(answers.META[answer.answer], answer.on, 1, 0, answer.applied)
