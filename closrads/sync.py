@@ -311,8 +311,10 @@ def _with_new_pauses(context: CampaignContext, report: SyncReport) -> Iterator[S
         return
     known = {pause.adset_id: pause for pause in report.unexplained}
     yield replace(report, unexplained=tuple((job.new_pauses | known).values()))
-    kept = {pause.adset_id: pause for pause in job.ledger.previous_outcomes(job.campaign).unexplained}
-    yield replace(report, unexplained=tuple((known | kept).values()))
+    for pause in job.ledger.previous_outcomes(job.campaign).unexplained:
+        switched_on = known[pause.adset_id].switched_on if pause.adset_id in known else frozenset[str]()
+        known[pause.adset_id] = replace(pause, switched_on=switched_on)
+    yield replace(report, unexplained=tuple(known.values()))
 
 
 # --- its sync

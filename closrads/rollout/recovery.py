@@ -177,7 +177,13 @@ class _Seen:
     @property
     def findings(self) -> tuple[AdFinding, ...]:
         """The health of the ads."""
-        return compare_ads(self.protected, self.now.ads, self.log, self.change.prepared_at)
+        found = compare_ads(self.protected, self.now.ads, self.log, self.change.prepared_at)
+        return tuple(map(_left_to_follow_up, found)) if self.is_protected else found
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether the current regions are somebody else's, and a rollback has already stopped at them."""
+        return self.is_foreign and self.change.state is ChangeState.SUPERSEDED
 
     @property
     def is_foreign(self) -> bool:
@@ -199,6 +205,12 @@ class _Seen:
     def run(self) -> ChangeRun:
         """The run of the change, to be resumed."""
         return replace(begin(self.change, self.now), protected=self.protected, log=self.log)
+
+
+def _left_to_follow_up(finding: AdFinding) -> AdFinding:
+    """Return a paused ad that Meta has broken as unexplained: the next sync then switches it on, and reports it."""
+    is_off = finding.health is AdHealth.BROKEN and finding.ad.status == "PAUSED"
+    return replace(finding, health=AdHealth.UNEXPLAINED) if is_off else finding
 
 
 def _look_up(
@@ -364,8 +376,7 @@ def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
     broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
     if seen.now.is_ended():  # it does not deliver, and Meta refuses the re-publish after a rollback
         return ()
-    is_protected = seen.is_foreign and seen.change.state is ChangeState.SUPERSEDED
-    if is_protected:
+    if seen.is_protected:
         return ()
     if seen.change.state is ChangeState.ROLLED_BACK and present == seen.change.new_regions:
         return ("The states that had been rolled back are there again: Meta has done the write late", *broken)

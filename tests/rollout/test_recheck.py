@@ -349,6 +349,29 @@ class TestBrokenSince:
         world.run(RECHECK)
         assert (world.meta.states(second), statuses(world, second)) == ({"TX"}, ["ACTIVE"] * 2)
 
+    @pytest.mark.parametrize("between", [None, RECHECK], ids=["at once", "after a recheck"])
+    def test_an_ad_that_meta_pauses_under_a_persons_states_is_switched_on_by_the_next_sync(
+        self, world: World, between: dict[str, Any] | None
+    ) -> None:
+        """The states are not ours to take back, and a new change would not be responsible for an ad that was off."""
+        _, (adset,) = updated(world, None)
+        world.meta.person_edits_targeting(adset, states="OH")
+        ad = world.meta.ads_of(adset)[0]
+        world.meta.meta_breaks(ad.id)
+        assert one_adset(result_of(world, RECHECK))["result"] == "superseded"
+        later(world, HALF_AN_HOUR)
+        world.meta.meta_pauses(ad.id, with_issue=False)
+        later(world, HALF_AN_HOUR)
+        if between:
+            world.run(between)
+            assert ad.name in world.sandbox.aws.mails[-1].text
+
+        result = result_of(world, LIVE)
+
+        (pause,) = result["unexplained"]
+        assert (pause["switched_on"], ad.status) == ([ad.id], "ACTIVE")
+        assert (one_adset(result)["result"], world.meta.states(adset)) == ("updated", {"FL"})
+
     def test_a_sync_sees_an_ad_that_it_has_just_repaired_as_it_is_then(self, world: World) -> None:
         """Where a person has set the states, the ads are republished: nobody is asked to mend them."""
         _, (adset,) = updated(world, None)
