@@ -403,7 +403,7 @@ class Judge:
         invocation, seen = self._call.invocation, self._now - self._lag
         invocation.views[f"{adset.id} ads"] = seen
         running = [ad.id for ad in adset.ads if ad.status == "ACTIVE"]
-        self._seen_running.update(dict.fromkeys(running, self._now))
+        self._seen_running.update(dict.fromkeys(running, seen))
         ailments = {ailment for ailment in self._ailments(adset) if ailment.since <= seen}
         self._seen[invocation.name, adset.id] = ailments
 
