@@ -50,6 +50,8 @@ from closrads.state_mapper import Region
 ADSETS_PER_PAGE = 100
 FURTHER_LOOKS = 2
 """Maximum number of further verifications of ads that are in process; a review takes hours and is not awaited."""
+MAX_READS = 2
+"""Maximum number of reads before a batch is re-published: one more if the first took so long that it is outdated."""
 _READ_STATUSES = ("ACTIVE", "IN_PROCESS", "WITH_ISSUES")
 """Only active ad sets are changed; the others are read so that the report lists them."""
 OwnedAd = tuple[str, Ad]
@@ -265,7 +267,10 @@ def _republish_batch(
     api: GraphApi, ads: Sequence[OwnedAd], seen_at: datetime, reserve: float
 ) -> list[tuple[OwnedAd, JsonObject | MetaError]]:
     """Set the ads of one batch to ACTIVE, if nobody has paused them since `seen_at`; return the outcome of each."""
-    if (api.clock.now() - seen_at).total_seconds() > FRESH_SECONDS:
+    for _ in range(MAX_READS):
+        if (api.clock.now() - seen_at).total_seconds() <= FRESH_SECONDS:
+            break
+        seen_at = api.clock.now()
         try:
             ads = _still_on(api, ads)
         except MetaError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from closrads.domain.adsets import AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.health import check_ad_health
 from closrads.domain.targeting import _build_new_targeting, region_keys
 from closrads.errors import (
@@ -30,6 +30,7 @@ from closrads.facebook_client import (
 from closrads.meta.adsets import read_adsets
 from closrads.state_mapper import Region, build_fb_regions
 from sandbox import Breakage, faults
+from sandbox.meta import Operation
 from sandbox.meta.activity_log import OTHER_APP
 from sandbox.meta.breakage import MISSING_LEAD_FORM
 from sandbox.server import Reply
@@ -850,6 +851,27 @@ def test_nothing_asked_is_nothing_done(world: World) -> None:
     assert republish_ads(world.api(), {}) == {}
     assert verify_ads_after_republish(world.api(), []) == {}
     assert (world.meta.requests, world.time.waits) == ([], [])
+
+
+@pytest.mark.parametrize("slow", [1, 2], ids=["once", "each time"])
+def test_a_read_that_takes_long_is_repeated_before_the_re_publish(world: World, adset: str, *, slow: int) -> None:
+    """Since Meta read the ads, a person may have paused one; but the others must not wait for ever."""
+    ads = snapshot(world).ads
+    paused = world.meta.ads_of(adset)[0]
+    reads = 0
+
+    def take_long(operation: Operation) -> None:
+        nonlocal reads
+        if operation.path == f"{adset}/ads":
+            reads += 1
+            paused.status = "ACTIVE" if reads == 1 else "PAUSED"
+            world.time.sleep(20 if reads <= slow else 0)
+
+    world.meta.on_request = take_long
+
+    (outcome,) = republish_ads(world.api(), {adset: ads}, read_at=LONG_AGO).values()
+
+    assert (reads, paused.status, len(outcome.confirmed)) == (2, "PAUSED", len(ads) - 1)
 
 
 # --- the update, and its rollback: the rest is in `tests/meta/test_targeting_write.py`

@@ -296,6 +296,7 @@ class Simulation:
         `product` is the function that is invoked, unless it is the one that runs.
         """
         self.note(invocation.name, f"begins: {json.dumps(event)}")
+        self.perhaps_forget_parameters(replace(invocation.run, cold=False))
         self.live.append(invocation)
         self._ends[invocation] = end
         self.kernel.spawn(invocation, lambda: self._handle(invocation, event, product or self._product))
