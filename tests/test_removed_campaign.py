@@ -53,9 +53,12 @@ def test_it_stands_in_each_daily_report(world: World, adset: str) -> None:
         world.time.next_day()
 
 
+@pytest.mark.parametrize("by_hand", [False, True], ids=["none at all", "one by hand"])
 @pytest.mark.parametrize("days", [2, 5, 30])
-def test_after_days_without_a_run_too(world: World, adset: str, days: int) -> None:
+def test_after_days_without_a_scheduled_run_too(world: World, adset: str, days: int, *, by_hand: bool) -> None:
     """The schedule may have been off, and the last report is longer ago than others are compared with."""
+    if by_hand:
+        world.run(LIVE)
     for _ in range(1, days):
         world.time.next_day()
 
