@@ -49,8 +49,7 @@ PUT_BACK = Kind(
     "Updated, then put back as before",
     Who.NOBODY,
     (),
-    "The states from before are back, and the ads are healthy. "
-    "The next run tries again, unless this was the second time in a row.",
+    "The states from before are back, and the ads are healthy. An update is tried twice.",
 )
 NEEDS_CHANGE = Kind(
     "orange",

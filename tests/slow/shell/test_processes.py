@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sandbox import SCENARIOS, Sandbox
 from tests.cli.test_completion import BASH
 from tests.cli.test_parameters import puts
 from tests.cli.test_runs import LIVE
+from tests.fake_time import FakeTime
 
 FISH = shutil.which("fish")
 ROOT = Path(__file__).resolve().parents[3]
@@ -209,8 +211,9 @@ def test_help_is_quick() -> None:
     assert {"boto3", "botocore", "requests", "facebook_business", "handler"}.isdisjoint(modules)
 
 
-def test_stopped_means_that_nothing_more_is_written(business: Sandbox, tmp_path: Path) -> None:
+def test_stopped_means_that_nothing_more_is_written(business: Sandbox, fake_time: FakeTime, tmp_path: Path) -> None:
     """Ctrl-C while Meta is slow with a write: the process is gone before Meta answers, and says little."""
+    fake_time.reach(time.time())  # a process of its own has the real clock, which must agree with Meta's
     held, gone = threading.Event(), threading.Event()
 
     def hold(moment: str) -> None:
