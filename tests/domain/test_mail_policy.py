@@ -302,6 +302,18 @@ class TestRechecks:
         recheck = replace(report.result, action=Action.RECHECK)
         assert without_later_reports(named, [recheck]) == named
 
+    def test_a_report_counts_from_when_its_run_ended(self) -> None:
+        """What was named at that very moment may have been named before."""
+        named = {"veterans": reported_with(None, NOT_CHECKED["too little time"], MIDNIGHT)}
+        began = MIDNIGHT - timedelta(minutes=5)
+        report = RunResult(
+            "1", Action.SYNC, dry_run=False, started_at=began, duration_ms=300_000, campaigns=(VETERANS,)
+        )
+        report = replace(report, mail=MailOutcome.SENT)
+
+        assert without_later_reports(named, [report]) == {}
+        assert without_later_reports(named, [replace(report, duration_ms=299_999)]) == named
+
     def test_it_hides_nothing_else(self) -> None:
         """Nor another failure of another kind."""
         before = reported_with(None, NOT_CHECKED["too little time"], MIDNIGHT)

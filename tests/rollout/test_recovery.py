@@ -20,7 +20,7 @@ from closrads.ledger.changes import Ledger
 from closrads.rollout import recovery
 from closrads.rollout.budget import Capacity
 from closrads.rollout.job import Job
-from closrads.rollout.recovery import Course, course_of, is_due, outcome_of
+from closrads.rollout.recovery import Course, _left_to_follow_up, course_of, is_due, outcome_of
 from closrads.rollout.rollback import REAPPLIED
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
@@ -1547,3 +1547,21 @@ def test_the_log_tells_of_each_open_change_what_became_of_it(world: World, log: 
 
     told = ("501", EARLIER, "written", "written", ["Too little time was left to do it safely"])
     assert logged(log, "change.recovered", "adset", "run", "found", "state", "issues") == [told]
+
+
+@pytest.mark.parametrize(
+    ("health", "status", "expected"),
+    [
+        (AdHealth.BROKEN, "PAUSED", AdHealth.UNEXPLAINED),
+        (AdHealth.BROKEN, "ACTIVE", AdHealth.BROKEN),
+        (AdHealth.HEALTHY, "PAUSED", AdHealth.HEALTHY),
+        (AdHealth.HEALTHY, "ACTIVE", AdHealth.HEALTHY),
+    ],
+)
+def test_only_a_paused_ad_that_is_broken_is_left_to_the_next_sync(
+    health: AdHealth, status: str, expected: AdHealth
+) -> None:
+    """That sync switches it on; what is on and broken needs a person, and a person's pause stands."""
+    ad = Ad("601", "One", status, status)
+
+    assert _left_to_follow_up(AdFinding(ad, health)).health is expected
