@@ -31,8 +31,8 @@ from closrads.observability import log_defect, logger
 from closrads.redaction import redact_all
 from closrads.rollout.recovery import report_open
 
-MAX_LOOKED_THROUGH = 100
-"""Maximum number of runs that are looked through for removed campaigns if there was no daily run the day before."""
+MAX_RUNS_SCANNED = 100
+"""Maximum number of runs that are read to find removed campaigns if there was no daily run the day before."""
 
 
 def planned_report(
@@ -81,7 +81,7 @@ def _names_all_removed(run: RunRecord) -> bool:
 
 def _up_to_the_last_daily_run(runs: Iterator[RunRecord]) -> Iterator[RunRecord]:
     """Yield the newest runs until one names the campaigns that had been removed before it."""
-    for run in islice(runs, MAX_LOOKED_THROUGH):
+    for run in islice(runs, MAX_RUNS_SCANNED):
         yield run
         if _names_all_removed(run):
             return

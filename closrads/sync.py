@@ -4,7 +4,7 @@ Read it from top to bottom: a run, then one of its campaigns, then the sync of t
 `orchestration/`: leasing, approval, damping, execution, recheck, undo.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from closrads.concurrency import in_background, map_concurrently
 from closrads.config import refuse_if_switched_off
 from closrads.domain.adset_results import Recovery
 from closrads.domain.adsets import AdSetSnapshot
-from closrads.domain.changes import PreviousOutcomes, recheck_since
+from closrads.domain.changes import PreviousOutcomes, UnexplainedPause, recheck_since
 from closrads.domain.damping import waiting_states
 from closrads.domain.health import check_ad_health
 from closrads.domain.opt_out import unmatched_patterns
@@ -310,11 +310,18 @@ def _with_new_pauses(context: CampaignContext, report: SyncReport) -> Iterator[S
         yield report
         return
     known = {pause.adset_id: pause for pause in report.unexplained}
-    yield replace(report, unexplained=tuple((job.new_pauses | known).values()))
-    for pause in job.ledger.previous_outcomes(job.campaign).unexplained:
-        switched_on = known[pause.adset_id].switched_on if pause.adset_id in known else frozenset[str]()
-        known[pause.adset_id] = replace(pause, switched_on=switched_on)
-    yield replace(report, unexplained=tuple(known.values()))
+
+    def merged(found: Iterable[UnexplainedPause]) -> SyncReport:
+        by_adset = {
+            each.adset_id: replace(each, switched_on=known[each.adset_id].switched_on)
+            if each.adset_id in known
+            else each
+            for each in found
+        }
+        return replace(report, unexplained=tuple((known | by_adset).values()))
+
+    yield merged(pause.joining(known.get(pause.adset_id)) for pause in job.new_pauses.values())
+    yield merged(job.ledger.previous_outcomes(job.campaign).unexplained)
 
 
 # --- its sync

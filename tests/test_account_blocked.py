@@ -55,10 +55,14 @@ def test_once_it_is_settled_the_next_run_goes_on(world: World, status: int) -> N
     assert "account" not in {call.kind for call in world.meta.operations}
 
 
-@pytest.mark.parametrize(
-    "trouble",
-    [faults.PERMISSION_MISSING, faults.answer({"id": "act_111"}), faults.answer({"id": "1", "account_status": {}})],
-)
+NO_WORD = [
+    faults.PERMISSION_MISSING,
+    faults.answer({"id": "act_111"}),
+    faults.answer({"id": "1", "account_status": {}}),
+]
+
+
+@pytest.mark.parametrize("trouble", NO_WORD)
 @pytest.mark.usefixtures("adset")
 def test_what_meta_does_not_say_keeps_nobody_from_anything(world: World, trouble: Any) -> None:
     """The run goes on as on any other day."""
@@ -75,4 +79,15 @@ def test_it_is_looked_for_once_a_day(world: World) -> None:
     result_of(world, RECHECK)
 
     assert world.meta.operations == []
+    assert BILLS in result_of(world, LIVE)["campaigns"][0]["errors"][0]
+
+
+@pytest.mark.parametrize("trouble", NO_WORD)
+@pytest.mark.usefixtures("adset")
+def test_a_recheck_that_gets_no_word_forgets_nothing(world: World, trouble: Any) -> None:
+    """The next run asks for itself."""
+    world.time.next_day()
+    world.meta.fail(trouble, on="GET account")
+    result_of(world, RECHECK)
+
     assert BILLS in result_of(world, LIVE)["campaigns"][0]["errors"][0]

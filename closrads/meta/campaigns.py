@@ -56,8 +56,8 @@ def find_gone_campaigns(api: GraphApi, campaign_ids: Sequence[str]) -> dict[str,
     return gone
 
 
-def why_not_delivering(api: GraphApi) -> str:
-    """Return why the ad account delivers no ads; empty if it does, or if Meta does not say.
+def why_not_delivering(api: GraphApi) -> str | None:
+    """Return why the ad account delivers no ads; empty if it does, None if Meta does not say.
 
     No status of an ad or ad set shows that (Marketing API reference "Ad Account").
     """
@@ -65,9 +65,11 @@ def why_not_delivering(api: GraphApi) -> str:
         account = api.get_once(api.ad_account_id, {"fields": "id,account_status"}, has_id)
     except MetaError as error:
         logger.warning("meta.no_account_status", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
-        return ""
-    status = _NOT_DELIVERING.get(str(account.get("account_status")))
-    return f"No ad of the ad account {api.ad_account_id} runs: Meta says that it {status}" if status else ""
+        return None
+    status = str(account.get("account_status"))
+    if status in _NOT_DELIVERING:
+        return f"No ad of the ad account {api.ad_account_id} runs: Meta says that it {_NOT_DELIVERING[status]}"
+    return "" if status.isdigit() else None
 
 
 def read_audience_controls(api: GraphApi) -> JsonObject:

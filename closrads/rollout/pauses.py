@@ -62,6 +62,7 @@ def follow_up_pauses(
     still = {pause.adset_id: _still_unexplained(pause, now[pause.adset_id], log) for pause in pauses}
     for adset_id, pause in still.items():
         if pause is None and not dry_run:
+            job.new_pauses.pop(adset_id, None)
             job.ledger.forget_unexplained(job.campaign, adset_id)
     left = tuple(pause for pause in still.values() if pause is not None)
     return left if dry_run else _switch_on_again(job, left, now, log)

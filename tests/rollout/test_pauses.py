@@ -10,7 +10,7 @@ from closrads.domain.changes import PreviousOutcomes
 from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
 from closrads.rollout.job import Job
-from sandbox.meta import Ad, Breakage, Effect, faults
+from sandbox.meta import Ad, Breakage, Effect, Operation, faults
 from sandbox.meta.activity_log import AD_STATUS, OTHER_APP, Activity
 from sandbox.meta.quota import Quota
 from tests.ledger_world import entries, later, one_adset, result_of
@@ -182,3 +182,29 @@ def test_it_is_told_although_the_ledger_can_be_neither_written_nor_read_any_more
     assert (pause["adset_id"], result["success"]) == (adset, False)
     assert [each["id"] for each in pause["ads"]] == [ad.id for ad in world.meta.ads_of(adset) if ad.status == "PAUSED"]
     assert entries(world, "MEMORY#UNEXPLAINED") == []
+
+
+def test_what_is_told_then_joins_what_was_known(world: World, off: str) -> None:
+    """Of two ads of one ad set, the newer pause does not hide the older one, nor the older one the newer."""
+    adset = world.meta.ads[off].adset
+    (other,) = (ad.id for ad in adset.ads if ad.id != off)
+    world.meta.accounts["act_111"].activities.missing = lambda _: True
+    world.meta.accounts["act_111"].activities.rows.clear()
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
+    read = Ledger.previous_outcomes
+
+    def person_comes(operation: Operation) -> None:
+        if operation.path == f"{adset.id}/ads" and world.written_adsets():
+            world.meta.on_request = None
+            world.meta.person_pauses(other)
+
+    def fail_after_the_change(ledger: Ledger, slug: str) -> PreviousOutcomes:
+        if world.written_adsets():
+            raise LedgerError("The ledger cannot be read")
+        return read(ledger, slug)
+
+    world.meta.on_request = person_comes
+    with patch.object(Ledger, "previous_outcomes", fail_after_the_change):
+        (pause,) = result_of(world, LIVE)["unexplained"]
+
+    assert {each["id"] for each in pause["ads"]} == {off, other}

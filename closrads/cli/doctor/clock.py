@@ -24,7 +24,7 @@ def check_clock(url: str, clock: Clock) -> Iterator[Finding]:
     off = round((clock.now() - date_there).total_seconds())
     if abs(off) > LEASE_MARGIN.total_seconds():
         way = "ahead of" if off > 0 else "behind"
-        remedy = "let this machine keep its time by NTP, and run nothing from it before"
+        remedy = "let this machine keep its time by NTP, and run nothing from it until it does"
         yield failed("clock", f"this machine is {abs(off)} s {way} Meta", remedy)
     else:
         yield ok("clock", f"within {abs(off)} s of Meta's")
