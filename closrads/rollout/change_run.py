@@ -52,7 +52,7 @@ class ChangeRun:
     is_foreign: bool = False
     """Whether somebody else has set the current regions: they are left alone, but the ads are still protected."""
     unknown: MetaOutcomeUnknownError | None = None
-    """Why the outcome of the write is unknown; None if it is known."""
+    """Why the outcome of the last write is unknown, and so the regions are; None if they are known."""
     reason: RollbackReason | None = None
     """Why the change is to be rolled back; None if it is not."""
     issues: tuple[str, ...] = ()

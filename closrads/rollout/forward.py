@@ -53,10 +53,8 @@ def _write(job: Job, run: ChangeRun, *, retries: bool) -> ChangeRun:
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaOutcomeUnknownError as error:
-        if not retries:
-            return replace(run, unknown=error)
-        run = replace(run, unknown=None).refused(error.cause)
-        return run.failed(RollbackReason.OUTCOME_UNKNOWN, str(error))
+        run = replace(run, unknown=error)
+        return run.refused(error.cause).failed(RollbackReason.OUTCOME_UNKNOWN, str(error)) if retries else run
     except MetaError as error:
         return run.refused(error).in_state(ChangeState.NOT_WRITTEN).with_issues(str(error))
     return _assess_write(run.written(adset).in_state(ChangeState.WRITTEN))

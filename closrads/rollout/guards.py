@@ -1,7 +1,6 @@
 """Guards around each step: a defect affects only the change in which it occurs, which is then rolled back."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from closrads.concurrency import map_concurrently
@@ -56,7 +55,7 @@ def _defective(run: ChangeRun, defect: str) -> ChangeRun:
     """Return a change after an unexpected exception: to be rolled back or, in a rollback, with that as failed."""
     if run.state is ChangeState.ROLLING_BACK:
         return run.with_issues(f"Its rollback did not end: {defect}").in_state(ChangeState.ROLLBACK_FAILED)
-    return replace(run, unknown=None).failed(RollbackReason.DEFECT, defect)
+    return run.failed(RollbackReason.DEFECT, defect)
 
 
 def merged(runs: Iterable[ChangeRun], done: Iterable[ChangeRun]) -> list[ChangeRun]:

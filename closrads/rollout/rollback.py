@@ -69,8 +69,9 @@ def _restore_regions(job: Job, run: ChangeRun) -> ChangeRun:
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaError as error:
-        known = not isinstance(error, MetaOutcomeUnknownError) and run.reason is not RollbackReason.OUTCOME_UNKNOWN
-        what = "Its states were NOT restored" if known else "It is NOT known whether its states are as before"
+        if isinstance(error, MetaOutcomeUnknownError):
+            run = replace(run, unknown=error)
+        what = "It is NOT known whether its states are as before" if run.unknown else "Its states were NOT restored"
         run = replace(run, confirmed=frozenset(), failures=())  # the links to the forms may be pending again
         return run.refused(error).with_issues(f"{what}: {error}")
     return run.written(adset)
@@ -84,15 +85,14 @@ def _prove_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
 def assess_rollback(run: ChangeRun) -> ChangeRun:
     """Decide on a rollback: only what Meta has confirmed and a later read has shown counts as restored."""
     broken, uncertain = run.with_health(AdHealth.BROKEN), (*run.with_health(AdHealth.UNREADABLE), *run.failures)
-    is_restored = region_keys(run.now.targeting) == run.change.old_regions
+    is_restored = run.unknown is None and region_keys(run.now.targeting) == run.change.old_regions
     if is_restored and broken and run.never_took_effect and not _is_uncertain_of_others(run):
         # The change before this one explains the broken ads, and its own recheck rolls it back.
         return run.with_issues(NEVER_TOOK_EFFECT, *map(str, broken)).in_state(ChangeState.ROLLED_BACK)
     if broken or uncertain or run.unconfirmed or not is_restored:
-        lead = ("Its targeting was restored, but not all ads are well",)
-        if not is_restored:
-            lead = ("Its states were NOT restored",)
-        return run.with_issues(*lead, *map(str, (*broken, *uncertain))).in_state(ChangeState.ROLLBACK_FAILED)
+        lead = "Its targeting was restored, but not all ads are well" if is_restored else "Its states were NOT restored"
+        leads = () if run.unknown else (lead,)  # why nobody knows has been said
+        return run.with_issues(*leads, *map(str, (*broken, *uncertain))).in_state(ChangeState.ROLLBACK_FAILED)
     ads = "its ads are healthy" if not run.unexplained else "all other ads are healthy"
     return run.with_issues(f"Its targeting was restored and {ads}").in_state(ChangeState.ROLLED_BACK)
 

@@ -28,6 +28,7 @@ from tests.rollout.change_world import (
 from tests.world import World
 
 S, R = ChangeState, RollbackReason
+LOST = MetaOutcomeUnknownError("Lost", MetaInvalidError("Meta does not answer"))
 
 
 class TestJudgedBack:
@@ -50,6 +51,7 @@ class TestJudgedBack:
             ((TEXAS,), {"confirmed": frozenset({"602"})}),
             ((TEXAS,), {"findings": found(AdHealth.BROKEN)}),
             ((TEXAS,), {"findings": found(AdHealth.UNREADABLE)}),
+            ((TEXAS,), {"unknown": LOST}),
         ],
     )
     def test_not_proven(self, keys: tuple[str, ...], more: dict[str, Any]) -> None:
@@ -134,6 +136,17 @@ class TestBack:
         assert run.state is S.ROLLED_BACK
         assert_well(world, adset)
 
+    def test_what_nobody_could_take_back_is_not_called_restored(self, world: World, adset: str) -> None:
+        """The last read shows the old states, and is older than the write: later ones of the ads alone do not count."""
+        world.meta.fail(faults.DROPPED, on="POST adset", applied=True)
+        world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET adset", times=10)
+
+        (run,) = go(world, adset)
+
+        assert (run.state, world.meta.states(adset)) == (S.ROLLBACK_FAILED, {"FL"})
+        assert run.issues[1].startswith("It is NOT known whether its states are as before")
+        assert not any("was restored" in issue for issue in run.issues)
+
     def test_what_has_to_be_put_back_is_recorded_before_it_is(self, world: World, adset: str) -> None:
         """With its reason: whoever finds it half done goes on from there."""
         world.meta.ads_of(adset)[0].breakage = Breakage.stubborn()
@@ -148,9 +161,6 @@ class TestBack:
         go(world, adset)
 
         assert seen == [(S.ROLLING_BACK, R.ADS_BROKEN)]
-
-
-LOST = MetaOutcomeUnknownError("Lost", MetaInvalidError("Meta does not answer"))
 
 
 class TestRefusedBack:
@@ -168,25 +178,27 @@ class TestRefusedBack:
         return calls
 
     @pytest.mark.parametrize(
-        ("error", "reason", "said"),
+        ("error", "unknown", "said"),
         [
-            (MetaInvalidError("Refused"), R.ADS_BROKEN, "Its states were NOT restored: Refused"),
-            (
-                MetaInvalidError("Refused"),
-                R.OUTCOME_UNKNOWN,
-                "It is NOT known whether its states are as before: Refused",
-            ),
-            (LOST, R.ADS_BROKEN, "It is NOT known whether its states are as before: Lost"),
-            (LOST, R.OUTCOME_UNKNOWN, "It is NOT known whether its states are as before: Lost"),
+            (MetaInvalidError("Refused"), None, "Its states were NOT restored: Refused"),
+            (MetaInvalidError("Refused"), LOST, "It is NOT known whether its states are as before: Refused"),
+            (LOST, None, "It is NOT known whether its states are as before: Lost"),
+            (LOST, LOST, "It is NOT known whether its states are as before: Lost"),
         ],
     )
     def test_whether_its_states_are_known(
-        self, world: World, error: MetaError, reason: RollbackReason, said: str, monkeypatch: pytest.MonkeyPatch
+        self,
+        world: World,
+        error: MetaError,
+        unknown: MetaOutcomeUnknownError | None,
+        said: str,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """The links of its ads may be pending anew, so what was known of them counts no more."""
         calls = self.stumble(monkeypatch, error)
+        going_back = run_in(S.ROLLING_BACK, FLORIDA, reason=R.ADS_BROKEN, unknown=unknown, failures=(FAILURE,))
 
-        run = rollback._restore_regions(job(world), run_in(S.ROLLING_BACK, FLORIDA, reason=reason, failures=(FAILURE,)))
+        run = rollback._restore_regions(job(world), going_back)
 
         over = {frozenset({FLORIDA}), frozenset()}
         assert calls == [(run.change.before, over, True)]
