@@ -15,7 +15,6 @@ from typing import Any
 
 from closrads.clock import Clock
 from closrads.domain.adset_results import AdSetResult, Result
-from closrads.domain.adsets import LONG_AGO
 from closrads.domain.changes import Change, ChangeState
 from closrads.domain.metrics import API_DAYS_LEFT, new_failed_rollbacks
 from closrads.domain.request import Action, RunRequest
@@ -99,7 +98,7 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
         raise EventError([f"campaigns: {slug!r} is none of run {run_id}"])
     if opened.has_ended:
         return _answer(run_id, slug, None)
-    run = Run(run_id, opened.request, settings, clock, table, QUOTA_PATIENCE_SECONDS, opened.started_at)
+    run = Run(run_id, opened.request, settings, clock, table, opened.started_at, QUOTA_PATIENCE_SECONDS)
     if opened.request.dry_run:
         return _work_on(slug, opened, run)
     invocation = _invocation()
@@ -132,7 +131,7 @@ def close_run(
     """
     table = _table(settings, clock)
     opened = _opened(run_id, Runs(table))
-    run = Run(run_id, opened.request, settings, clock, table)
+    run = Run(run_id, opened.request, settings, clock, table, opened.started_at)
     by_slug = run.runs.progress(run_id)
     unknown = [slug for slug in opened.campaigns if slug not in by_slug or not by_slug[slug].is_over]
     if unknown and not opened.has_ended:
@@ -248,9 +247,8 @@ def _changes_before(slug: str, run: Run) -> Sequence[Change]:
     """Return the changes that earlier invocations of the run have made or, in a recheck, rolled back."""
     if run.request.action is not Action.RECHECK:
         return run.ledger.changes_of(slug, run.run_id)
-    began = run.opened_at or LONG_AGO
     changes = changes_to_recheck(run, slug, run.ledger.last_recheck(slug))
-    return [each for each in changes if each.changed_at >= began and each.state is not ChangeState.VERIFIED]
+    return [each for each in changes if each.changed_at >= run.started_at and each.state is not ChangeState.VERIFIED]
 
 
 def _is_in_time(opened: SharedRun, run: Run, seconds: float) -> bool:

@@ -83,7 +83,7 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
     if not settings.ledger_table and not (request.dry_run and request.action is Action.SYNC):
         raise ConfigError(["CLOSRADS_LEDGER_TABLE: must be set: only a dry run of a sync can do without the ledger"])
     started = clock.now()
-    run = Run(run_id, request, settings, clock, Table(settings.ledger_table, clock))
+    run = Run(run_id, request, settings, clock, Table(settings.ledger_table, clock), started)
     campaigns = chosen_campaigns(request, settings, run.table)
     result = RunResult(
         run_id, request.action, request.dry_run, started, 0, (), force=request.force, notices=settings.notices,

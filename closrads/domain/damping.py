@@ -3,8 +3,8 @@
 Each change of locations restarts Meta's learning phase (Meta Business Help Center, "Significant edits and the learning
 phase"), so a feed that flaps costs more than a state that is added a day or two late.
 
-A day is a calendar day in `CLOSRADS_TIMEZONE` on which a live sync has read the demand; further syncs of the same day
-do not count, and neither do days without a sync.
+A day is a calendar day in `CLOSRADS_TIMEZONE` on which a live sync started that read the demand. Further syncs of that
+day do not count, and neither do days without a sync.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -45,10 +45,10 @@ class Run:
     clock: Clock
     table: Table
     """The ledger's table."""
+    started_at: datetime
+    """When the run started, in the first of the invocations that share it."""
     max_quota_wait_seconds: float = math.inf
     """Maximum time to wait for Meta's quota."""
-    opened_at: datetime | None = None
-    """When the run was opened; None unless several invocations share it."""
     meter: UsageMeter = field(default_factory=UsageMeter)
     planned: dict[str, tuple[PlannedChange, ...]] = field(default_factory=dict)
     """The changes that the sync of each campaign has planned, by slug; absent if it could not plan."""

@@ -28,7 +28,7 @@ def damped(
         if previous.has_demand_item and not run.request.dry_run:
             _keep_history(job, partial(job.ledger.forget_demand, job.campaign))
         return report, None
-    day = (run.opened_at or run.clock.now()).astimezone(run.settings.timezone).date()
+    day = run.started_at.astimezone(run.settings.timezone).date()
     if stored is not None and not stored.is_plausible(day):
         stored = None
     if previous.has_demand_item and stored is None:

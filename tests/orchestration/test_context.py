@@ -27,7 +27,7 @@ SETTINGS = Settings(
 def run() -> Run:
     """Return a dry run without a ledger."""
     clock = Clock()
-    return Run("run", RunRequest(Action.SYNC, dry_run=True), SETTINGS, clock, Table("", clock))
+    return Run("run", RunRequest(Action.SYNC, dry_run=True), SETTINGS, clock, Table("", clock), clock.now())
 
 
 def test_campaigns_of_one_ad_account_share_its_quota(run: Run) -> None:

@@ -1,5 +1,6 @@
 """Damping from the demand to the report: a state waits until it has been wanted, or unwanted, for long enough."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -238,6 +239,19 @@ class TestDays:
         days = ("FL OH", "FL Ohoi", "FL OH", "FL OH")
 
         assert after(world, *days, start="FL") == ["FL", "FL", "FL", "FL OH"]
+
+    def test_a_run_past_midnight_is_of_the_day_on_which_it_started(self, world: World) -> None:
+        """The second run of a day is none of the next day because Meta was slow."""
+        world.put({"limits/add_after_days": "1"})
+        world.campaign("FL OH")
+        adset = world.adset("Broad", "FL")
+        later(world, 17.45 * 3600)  # 23:57 in New York
+        result_of(world, LIVE)
+        world.meta.on_request = lambda _: world.time.pass_by(100)
+
+        assert waiting(result_of(world, LIVE)) == {"+OH": ("05-04", "05-05")}
+        assert world.time.clock.now() > datetime(2026, 5, 5, 4, tzinfo=UTC)
+        assert world.meta.states(adset) == {"FL"}
 
     def test_the_steps_of_a_shared_run_are_one_day(self, world: World) -> None:
         """A campaign that is gone on with after midnight has asked for its demand once."""
