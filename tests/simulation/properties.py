@@ -224,6 +224,10 @@ class _AdSetFile:
     """What may be there after its last change has ended, without anybody else; empty if there was none."""
     overwritten: dict[str, Hand] = field(default_factory=dict)
     """By run, the regions of a person that it has replaced by the wanted ones, and could have seen before."""
+    to_be_told: Hand | None = None
+    """Such regions of which the run that finishes the change has to tell: it was open when its own had ended."""
+    closed_by: str = ""
+    """The run that last finished or undid a change."""
     had_late_write: bool = False
     """Whether a write ever took effect when nobody waited for it any more."""
     is_opted_out: bool = False
@@ -273,6 +277,8 @@ class Judge:
         """By invocation and ad set, what was wrong when it last read the ads."""
         self._seen_running: dict[str, float] = {}
         """By ad, of when what is that a run has last seen it switched on."""
+        self._seen_off: dict[str, float] = {}
+        """By ad that runs have seen off and not on since, of when what is that they first saw."""
         self._switched_on: dict[str, float] = {}
         """By ad, when a run last did so."""
         self._refused: dict[tuple[str, str], _Refusal] = {}
@@ -404,6 +410,8 @@ class Judge:
         invocation.views[f"{adset.id} ads"] = seen
         running = [ad.id for ad in adset.ads if ad.status == "ACTIVE"]
         self._seen_running.update(dict.fromkeys(running, seen))
+        off = {ad.id: self._seen_off.get(ad.id, seen) for ad in adset.ads if ad.status != "ACTIVE"}
+        self._seen_off = {each: at for each, at in self._seen_off.items() if each not in running} | off
         ailments = {ailment for ailment in self._ailments(adset) if ailment.since <= seen}
         self._seen[invocation.name, adset.id] = ailments
 
@@ -526,11 +534,16 @@ class Judge:
         if self._simulation.meta.blames_meta(ad):
             file.pardons.add((Unobservable.LOG_MISLEADS, ad.name, hand.at))
             return
+        log_at = call.invocation.log_told_at
+        was_off = self._seen_off.get(ad.id, call.sent) <= log_at
+        if was_off and call.sent - REPUBLISH_SECONDS - self._lag <= log_at < hand.at:
+            file.pardons.add((Unobservable.PAUSED_AGAIN, ad.name, hand.at))
+            return
         why = f"{call.invocation.name} switches it on, paused {age:.1f} s before that was sent"
         self._violated(Clause.PAUSES_STAND, ad.name, f"{why}; its ads were last read {call.sent - seen:.1f} s before")
 
     def _is_pause_pardoned(self, ad: Ad, hand: Hand, file: _AdSetFile) -> bool:
-        reasons = (Unobservable.PAUSE_IN_FLIGHT, Unobservable.LOG_MISLEADS)
+        reasons = (Unobservable.PAUSE_IN_FLIGHT, Unobservable.LOG_MISLEADS, Unobservable.PAUSED_AGAIN)
         return not file.pardons.isdisjoint((reason, ad.name, hand.at) for reason in reasons)
 
     def _left_alone(self, call: "Call", file: _AdSetFile) -> None:
@@ -568,14 +581,24 @@ class Judge:
             self._begun(invocation, self._simulation.meta.adsets[adset_id], file)
         if state not in TRANSITIONS[before]:
             self._violated(Clause.TRANSITIONS, file.name, f"{before} → {state}")
-        if state in {"verified", "rolled_back", "superseded"}:
-            before_it, after_it = regions
+        if state not in OPEN:
+            self._ended(invocation, key, adset_id, state, regions)
+
+    def _ended(
+        self, invocation: "Invocation", key: str, adset_id: str, state: str, regions: tuple[Regions, Regions]
+    ) -> None:
+        """Judge the final state of a change."""
+        file, (before, after) = self._files[adset_id], regions
+        file.closed_by = invocation.name
+        if state in {"verified", "rolled_back"}:
+            self._regions_true(adset_id, state, file.begun[key], after if state == "verified" else before)
+        if state != "not_written":
             # Unobservable.APPLIED_LATE: what was put back may come again, and so may what was there before.
-            file.left = frozenset({after_it}) if state == "verified" else file.left | {before_it, after_it}
+            file.left = frozenset({after}) if state == "verified" else file.left | {before, after}
         was_never_written = file.written_at is None or file.written_at < file.begun[key]
         if state == "rolled_back" and was_never_written:
             return  # what broke meanwhile broke after an earlier change, which is looked at again
-        if state not in OPEN and state != "superseded":
+        if state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
 
     def _begun_first(self, key: str, file: _AdSetFile) -> None:
@@ -642,13 +665,23 @@ class Judge:
         if self._simulation.meta.is_forbidden(adset):
             self._violated(Clause.LEFT_ALONE, file.name, "begun, although it excludes locations")
 
+    def _regions_true(self, adset_id: str, state: str, begun: float, expected: Regions) -> None:
+        """Judge whether an ad set has the regions that the state of its change tells of, unless somebody set others."""
+        file, present = self._files[adset_id], regions_in(self._simulation.meta.adsets[adset_id].targeting)
+        edit = self._simulation.meta.people.edits.get(adset_id, {}).get("regions")
+        if present == expected or file.has_late_write or (edit is not None and edit.at >= begun):
+            return
+        self._violated(Clause.LEDGER_TRUE, file.name, f"{state}, but it has {states_of(present)}")
+
     def _ledger_true(self, invocation: "Invocation", adset_id: str, state: str, begun: float) -> None:
         file, adset = self._files[adset_id], self._simulation.meta.adsets[adset_id]
         if file.has_late_write:
             return
         seen = self._seen.get((invocation.name, adset_id), set())
+        delay = adset.account.activities.delay
         for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad):
-            is_untold = ailment.is_silent and invocation.log_told_at < ailment.since <= invocation.log_asked_at
+            was_asked = ailment.is_silent and ailment.since <= invocation.log_asked_at
+            is_untold = was_asked and invocation.log_told_at < ailment.since + delay
             if ailment.is_unexplained or is_untold:
                 continue  # Unobservable.PAUSED_WITHOUT_REASON: it has to be told of, and holds nothing up
             if ailment.since >= begun and (ailment.what == "pending" or ailment in seen):
@@ -787,7 +820,12 @@ class Judge:
         if told and not was_touched and not file.had_late_write:
             self._violated(Clause.NOBODY_BLAMED, file.name, f"{invocation.name} says: {told}")
         edit = file.overwritten.get(invocation.name)
-        if edit is None or not said.has_mail_about(adset_id) or invocation.has_ledger_trouble:
+        if edit is None and file.closed_by == invocation.name:
+            edit = file.to_be_told
+        if edit is None:
+            return
+        file.to_be_told = edit if file.is_open and not told else None
+        if file.to_be_told or not said.has_mail_about(adset_id) or invocation.has_ledger_trouble:
             return
         adset = meta.adsets[adset_id]
         read_at = min(invocation.logs_read.get(each, 0.0) for each in ("", adset.account.id))
@@ -1113,7 +1151,7 @@ class _Said:
 
     def has_mail_about(self, adset_id: str) -> bool:
         """Tell whether a mail has left that knows what became of an ad set."""
-        return bool(self._text) and adset_id in self._adsets
+        return bool(self._text) and (adset_id in self._adsets or adset_id in self._recovered)
 
     def changed_by(self, name: str) -> str:
         """Return the lines of the mails that tell of a change of an ad set by somebody else."""

@@ -797,4 +797,123 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(),
         calm=172800.0,
     ),
+    "an ad that Meta paused is switched on and paused again between two reads": Story(
+        seed=4010656,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA FL TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="CA GA NY SC",
+                            ads=(
+                                AdSpec(
+                                    name="Alder 1", fate=Fate(seconds=2.5, effect=Effect.PAUSED_SILENTLY, stubborn=True)
+                                ),
+                            ),
+                        ),
+                    ),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Person(when=During(run="day 2 sync", call="GET ads", nth=3), deed=Deed.SWITCH_ON_AD, target="Alder 1"),
+            Person(when=During(run="day 2 sync", call="GET adset", nth=1), deed=Deed.PAUSE_AD, target="Alder 1"),
+        ),
+        calm=172800.0,
+    ),
+    "the log explains a pause after it was last read, and before the ledger is told": Story(
+        seed=4009230,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="FL NY SC TX",
+                    adsets=(
+                        AdSetSpec(name="Alder", states="AL SC", ads=(AdSpec(name="Alder 1"),)),
+                        AdSetSpec(
+                            name="Birch",
+                            states="AL GA OH SC TX",
+                            ads=(
+                                AdSpec(name="Birch 2", fate=Fate(stubborn=True)),
+                                AdSpec(
+                                    name="Birch 3",
+                                    fate=Fate(seconds=1200.0, effect=Effect.PAUSED_SILENTLY, stubborn=True),
+                                ),
+                            ),
+                            reaches_beyond=True,
+                            learning="FAIL",
+                        ),
+                    ),
+                ),
+            ),
+            pace=3.0,
+            log=Log.DELAYED,
+        ),
+        runs=(
+            Run(name="day 1 again", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=39600.0, action="recheck", scheduled=39600.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0),
+            Run(name="day 5 recheck 1", at=467640.0, action="recheck", scheduled=467640.0),
+        ),
+        events=(),
+        calm=259200.0,
+    ),
+    "an edit that a run replaced is told by the run that finishes its change": Story(
+        seed=4004066,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="CA OH TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Dogwood",
+                            states="AL CA NY",
+                            ads=(AdSpec(name="Dogwood 2", fate=Fate(seconds=1.0)),),
+                            echo=Echo.BARE,
+                        ),
+                    ),
+                ),
+            ),
+            pace=1.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0, seconds=120.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Answer(run="day 2 sync", on="GET adset", skip=0, times=99, answer="time-out"),
+            Person(
+                when=During(run="day 1 sync", call="GET adset", nth=3),
+                deed=Deed.EDIT_REGIONS,
+                target="Dogwood",
+                value="FL GA OH",
+            ),
+        ),
+        calm=172800.0,
+    ),
 }

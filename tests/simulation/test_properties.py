@@ -20,6 +20,7 @@ from closrads.errors import ClosradsError
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta.regions import KEY_BY_STATE
 from tests.simulation.border import CLOSRTECH, META
+from tests.simulation.meta import regions_in, states_of
 from tests.simulation.play import player
 from tests.simulation.properties import Clause
 from tests.simulation.simulation import Handle
@@ -34,6 +35,7 @@ from tests.simulation.story import (
     CampaignSpec,
     Change,
     Deed,
+    During,
     Event,
     Fate,
     Operator,
@@ -55,6 +57,7 @@ class Product:
     def __init__(self, clock: Clock) -> None:
         self.wait = clock.sleep
         self._targeting: dict[str, Any] = {}
+        self._states: dict[str, str] = {}
 
     def read(self) -> None:
         """Read the demand, the ad set and its ads."""
@@ -64,6 +67,7 @@ class Product:
             f"{META}/v26.0/{ADSET}", params={"access_token": TOKEN, "fields": "targeting"}, timeout=30
         )
         self._targeting = answer.json()["targeting"]
+        self._states.setdefault("before", states_of(regions_in(self._targeting)))
         requests.get(f"{META}/v26.0/{ADSET}/ads", params={"access_token": TOKEN, "fields": "id,status"}, timeout=30)
 
     def write(self, states: str = "FL", **changes: Any) -> None:
@@ -71,6 +75,7 @@ class Product:
         rest = {name: value for name, value in self._targeting.items() if not name.startswith("effective_")}
         regions = [{"key": KEY_BY_STATE[state]} for state in states.split()]
         geo = {**rest["geo_locations"], "regions": regions}
+        self._states.setdefault("after", states)
         self._post(ADSET, targeting=json.dumps({**rest, "geo_locations": geo, **changes}))
 
     def republish(self) -> None:
@@ -81,11 +86,11 @@ class Product:
         requests.post(f"{META}/v26.0/{path}", params={"access_token": TOKEN}, data=form, timeout=30)
 
     def note(self, state: str, change: str = "CHANGE#1", **states: str) -> None:
-        """Write the state of a change into the ledger, perhaps with the states `before` and `after` it."""
+        """Write the state of a change into the ledger, with the states `before` and `after` it as soon as known."""
         item = {"pk": "CAMPAIGN#veterans", "sk": change, "adset": ADSET, "state": state}
         targetings = {
             name: {"geo_locations": {"regions": [{"key": KEY_BY_STATE[state]} for state in listed.split()]}}
-            for name, listed in states.items()
+            for name, listed in (self._states | states).items()
         }
         boto3.client("dynamodb").put_item(
             TableName=LEDGER_TABLE,
@@ -353,7 +358,7 @@ class TestLedger:
     """What may stand in it."""
 
     def test_a_change_takes_only_steps_that_there_are(self) -> None:
-        assert violated(lambda product: product.note("verified"), states="FL") == {Clause.TRANSITIONS}
+        assert violated(lambda product: product.note("verified", after="FL"), states="FL") == {Clause.TRANSITIONS}
 
     @pytest.mark.parametrize("first", ["written", "rolling_back"])
     def test_a_change_waits_for_the_one_before_it(self, first: str) -> None:
@@ -381,6 +386,26 @@ class TestLedger:
                 product.note(state)
 
         assert violated(steps, fate=NEVER, says="failed") == {Clause.LEDGER_TRUE, Clause.RUNS}
+
+    @pytest.mark.parametrize("ended", [("verified",), ("rolling_back", "rolled_back")])
+    def test_the_regions_are_those_that_a_final_state_tells_of(self, ended: tuple[str, ...]) -> None:
+        def steps(product: Product) -> None:
+            product.note("prepared")
+            product.read()
+            product.write()
+            product.republish()
+            if ended == ("verified",):
+                product.write("TX")
+                product.republish()
+            for state in ("written", "republished", *ended):
+                product.note(state)
+
+        assert Clause.LEDGER_TRUE in violated(steps, says="failed")
+
+    def test_regions_that_a_person_has_set_meanwhile_are_not_held_against_it(self) -> None:
+        edit = Person(During("day 1", "POST ad", 1, after=True), Deed.EDIT_REGIONS, "Alder", "GA")
+
+        assert Clause.LEDGER_TRUE not in violated(Product.change, edit, says="failed")
 
     def test_nothing_stays_open(self) -> None:
         assert violated(lambda product: product.note("prepared"), states="FL", says="failed") == {Clause.CLOSED}

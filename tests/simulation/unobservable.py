@@ -26,6 +26,12 @@ class Unobservable(StrEnum):
     LOG_MISLEADS = "the activity log lacks a person's pause, and its last one about the ad is a pause by Meta"
     """Entries are missing now and then (facebook-python-business-sdk #296): also the one that the ad ran in between."""
 
+    PAUSED_AGAIN = (
+        "a person switched on an ad that Meta had paused, and paused it again, between two reads and seconds after the "
+        "activity log was read"
+    )
+    """It is off in both reads, and by the log it was Meta."""
+
     APPLIED_LATE = "Meta applied a write after it was last looked at"
     """A request whose answer was lost may wait at Meta for any time. Who has looked and found the old state has done
     all that one can do then."""
