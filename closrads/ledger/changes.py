@@ -67,7 +67,7 @@ from closrads.observability import logger
 
 STARTED_AGAIN_WITHIN = timedelta(days=1)
 """Maximum time between the scheduled time in the id of a shared run and a change in that run."""
-ROLLED_BACK_WITHIN = timedelta(days=3)
+ROLLED_BACK_WITHIN = timedelta(days=7)
 """Maximum time between a run and a rollback of its change, for the rollback to be rechecked."""
 MAX_CHANGES_SCANNED = 3_000
 """Maximum number of a campaign's changes that are read to find the newest ones of an ad set: about 5 MB."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sandbox.meta import Breakage, faults
-from tests.ledger_world import RECHECK, becomes_of, later, one_adset, recorded_state
+from tests.ledger_world import RECHECK, becomes_of, later, one_adset, recorded_state, result_of
 from tests.world import LIVE, START, World
 
 HALF_AN_HOUR = 1800.0
@@ -89,6 +89,29 @@ class TestTheTokensEnd:
         calls = [(call.method, call.path) for call in world.meta.operations]
         assert calls[-1] == ("GET", "debug_token")
         assert ("POST", broken) in calls
+
+
+class TestAfterALateRollback:
+    """A rollback is a write, which may break ads: it is looked at again, however late it came."""
+
+    def test_one_that_failed_for_days(self, world: World) -> None:
+        """Meta refuses it for most of a week, and takes it in the end."""
+        world.campaign("FL")
+        adset = world.adset("Broad", "TX")
+        world.run(LIVE)
+        (ad, *_) = world.meta.ads_of(adset)
+        later(world, HALF_AN_HOUR)
+        world.meta.meta_breaks(ad.id)
+        world.meta.fail(faults.INTEREST_RETIRED, on="POST adset", times=None)
+        assert becomes_of(world, RECHECK)["Broad"] == "rollback_failed"
+        later(world, 6 * 86_400)
+        world.meta.clear_faults()
+        (recovered,) = result_of(world, RECHECK)["recovered"]
+        assert (recovered["state"], world.meta.states(adset)) == ("rolled_back", {"TX"})
+        later(world, HALF_AN_HOUR)
+        world.meta.meta_breaks(ad.id)
+
+        assert becomes_of(world, RECHECK) == {"Broad": "reverted"}
 
 
 class TestOfACertainRun:
