@@ -353,7 +353,9 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     report = replace(report, token_ends=token_ends, adsets=tuple(done.completed.values()))
     yield report
     refuse_blocked_account(context, last)
-    unexplained = follow_up_pauses(job, previous.unexplained, adsets, dry_run=run.request.dry_run)
+    # Those of a rollback were read before it, and its ads may have been paused since: they are read again.
+    current = [adset for adset in adsets if adset.id not in restored]
+    unexplained = follow_up_pauses(job, previous.unexplained, current, dry_run=run.request.dry_run)
     report = replace(report, unexplained=unexplained)
     yield report
 

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.meta import Breakage, faults
 from tests.ledger_world import RECHECK, becomes_of, later, one_adset, recorded_state, result_of
+from tests.rollout.change_world import come_at
 from tests.world import LIVE, START, World
 
 HALF_AN_HOUR = 1800.0
@@ -175,3 +176,20 @@ class TestBeforeASync:
         assert one_adset(answer)["result"] == ("skipped_preflight" if can_read_log else "unchanged")
         assert bool(answer["unexplained"]) is not can_read_log
         assert "1 ad needs you: Broad: ad 1" in world.sandbox.aws.mails[-1].text
+
+    def test_an_ad_that_went_off_during_a_rollback_is_told(self, world: World) -> None:
+        """It was on when the sync listed the ad sets, so that list must not end the pause that the rollback has met."""
+        world.campaign("FL")
+        adset = world.adset()
+        world.run(LIVE)
+        later(world, 3_600)
+        one, two = world.meta.ads_of(adset)
+        world.meta.meta_breaks(one.id)
+        world.meta.fail(faults.PERMISSION_MISSING, on="GET activities", times=None)
+        come_at(world, "GET ads", lambda: world.meta.meta_pauses(two.id, with_issue=False), number=2)
+
+        answer = world.run(LIVE)
+
+        assert (one_adset(answer)["result"], world.meta.states(adset)) == ("reverted", {"TX"})
+        assert [ad["name"] for pause in answer["unexplained"] for ad in pause["ads"]] == [two.name]
+        assert "1 ad needs you: Broad: ad 2" in world.sandbox.aws.mails[-1].text

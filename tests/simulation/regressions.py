@@ -916,4 +916,40 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=172800.0,
     ),
+    "Meta pauses an ad during the rollback with which a sync begins": Story(
+        seed=6001175,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL CA NY OH SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL GA OH SC TX",
+                            ads=(
+                                AdSpec(name="Alder 1", fate=Fate(effect=Effect.PAUSED_SILENTLY, stubborn=True)),
+                                AdSpec(name="Alder 2", fate=Fate(seconds=1.0, effect=Effect.PAUSED_SILENTLY)),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+            log=Log.DELAYED,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 by hand", at=40527.81528450968),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(Answer(run="day 1 by hand", on="POST ad", skip=0, times=1, answer="unknown error"),),
+        calm=86400.0,
+    ),
 }
