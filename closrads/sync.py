@@ -147,7 +147,10 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
         if busy and not mine and not request.plan_id:
             if request.scheduled:
                 leases.release_time(request.time_key, run.run_id)
-            return leave_to(min(busy.values()), result)
+            if not (
+                request.scheduled and request.action is Action.SYNC
+            ):  # this one is expected, and has waited in vain
+                return leave_to(min(busy.values()), result)
         run.runs.begin(run.run_id, request.action, mine, request.scheduled if request.follows_schedule else None)
         if request.plan_id:
             before = [left_to_holder(campaign, busy.get(campaign.slug, ""), run) for campaign in campaigns]

@@ -18,6 +18,7 @@ from closrads.report.wording.phrases import day_of, of_several, several
 from closrads.report.wording.plans import PLAN_PAUSED, PLAN_STALE_HEADLINE, PLAN_STALE_SUBJECT
 from closrads.report.wording.summary import (
     ACTIONS,
+    ALL_BUSY,
     ALL_LEFT_TO,
     AS_DEMANDED,
     COUNTED_OF,
@@ -26,6 +27,7 @@ from closrads.report.wording.summary import (
     NO_CHANGE,
     NOTHING,
     NOTHING_BEGUN,
+    NOTHING_DONE,
     NOTHING_TO_DO,
     NOTHING_TODAY,
     TELL_OPERATOR,
@@ -67,7 +69,8 @@ def outcome(result: RunResult, boxes: Sequence[Box]) -> str:
     if needs := needs_you(boxes):
         counts = [needs, *counts]
     sign = "✓" if is_fine(result) else "⚠"
-    return f"{sign} {prefix}{_short(counts or [NOTHING[result.action]], list(_asides(result)))}"
+    nothing = NOTHING_DONE if _is_all_left(result) else NOTHING[result.action]
+    return f"{sign} {prefix}{_short(counts or [nothing], list(_asides(result)))}"
 
 
 def _short(counts: Sequence[str], asides: Sequence[str]) -> str:
@@ -198,7 +201,15 @@ def _nothing_to_do(result: RunResult) -> str:
         return f"{names([*off.values()])} {OFF_MIDWAY if len(off) == 1 else of_several(OFF_MIDWAY)}: {said}."
     if not result.campaigns:
         return NO_CAMPAIGN
+    if _is_all_left(result):
+        return ALL_BUSY
     return NOTHING_TO_DO.format(said if counts else _quiet(result))
+
+
+def _is_all_left(result: RunResult) -> bool:
+    """Return whether every campaign that is switched on was left to another run."""
+    on = [campaign for campaign in result.campaigns if not campaign.switched_off]
+    return bool(on) and all(campaign.left_to for campaign in on)
 
 
 def _quiet(result: RunResult) -> str:
@@ -222,7 +233,7 @@ def preview(result: RunResult, boxes: Sequence[Box], rows: Iterable[tuple[str, s
 
 def is_fine(result: RunResult) -> bool:
     """Return whether everything runs as it should: only then is the report green."""
-    if result.notices or result.switched_off or not result.success:
+    if result.notices or result.switched_off or not result.success or _is_all_left(result):
         return False
     return (result.dry_run or not _only_deferred(result)) and all(
         campaign_is_fine(result, campaign) for campaign in result.campaigns

@@ -14,7 +14,7 @@ from closrads.errors import SyncFailed
 from sandbox.meta import Breakage, Operation
 from tests.business import Business
 from tests.fake_time import Pool
-from tests.ledger_world import entries, later, leases, only_reads
+from tests.ledger_world import entries, later, leases, metric, only_reads
 from tests.world import LIVE, MORTGAGE_1
 
 SCHEDULED = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
@@ -272,10 +272,26 @@ class TestScheduledTime:
         business.adsets("A")
         until = business.world.time.clock.now() + timedelta(seconds=500)
         leases(business.world).acquire(["veterans"], OTHER, until, Action.SYNC)
-        assert business.world.run(SCHEDULED)["left_to"] == OTHER
+        (campaign,) = business.world.run(SCHEDULED)["campaigns"]
+        assert campaign["left_to"] == OTHER
 
         later(business.world, 101)
         assert business.run(SCHEDULED) == {"updated": "A"}
+
+    def test_a_daily_run_that_waited_in_vain_says_so(
+        self, business: Business, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Its mail is expected: without one, nobody would know that the day's update has not come."""
+        business.adsets("A")
+        leases(business.world).acquire(
+            ["veterans"], OTHER, business.world.time.clock.now() + timedelta(days=1), Action.SYNC
+        )
+
+        answer = business.world.run(SCHEDULED)
+
+        assert (answer["left_to"], answer["mail"], business.world.meta.requests) == ("", "sent", [])
+        assert business.world.sandbox.aws.mails[-1].subject.startswith("⚠ nothing done; left to another run: Veterans")
+        assert metric(capsys.readouterr().out, "RunSucceeded") == 0
 
     @pytest.mark.parametrize(("remaining", "waits"), [(900, 30), (40, 1), (30, 1), (29, 0)])
     def test_it_waits_for_a_campaign_only_while_time_allows(
@@ -287,7 +303,8 @@ class TestScheduledTime:
         began = world.time.seconds()
         world.time.deadline = began + remaining
 
-        assert world.run(SCHEDULED)["left_to"] == OTHER
+        (campaign,) = world.run(SCHEDULED)["campaigns"]
+        assert campaign["left_to"] == OTHER
         assert (world.time.seconds() - began) // 15 == waits
 
     def test_a_recheck_that_waits_for_quota_does_not_cost_the_day(self, business: Business) -> None:

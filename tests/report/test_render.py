@@ -974,6 +974,16 @@ class TestLeftToAnotherRun:
         assert "· Truckers: left to another run\n" in mail.text
         assert "Truckers: left to run run-7" in mail.text.partition(APPENDIX)[2]
 
+    @pytest.mark.parametrize(
+        "off", [(), (replace(SyncReport("x", "X", dry_run=False), switched_off=SwitchedOff(RUN.started_at, "x", "X")),)]
+    )
+    def test_every_campaign(self, off: tuple[SyncReport, ...]) -> None:
+        """Today's update has not come: no green sign, and nothing is said of states that nobody has looked at."""
+        mail = report_of(SyncReport("truckers", "Truckers", dry_run=False, left_to="run-7"), *off)
+
+        assert mail.subject.startswith("⚠ nothing done; left to another run: Truckers")
+        assert headline(mail).startswith("No ad set was looked at: another run was at work")
+
     def test_the_whole_run(self) -> None:
         """Nothing of it may sound as if it had run."""
         mail = report_of(left_to="run-7")

@@ -54,6 +54,11 @@ TELL_OPERATOR = f"Please tell {OPERATOR}: {{}}."
 NOTHING_TODAY = "Nothing to do today: {}."
 NOTHING_TO_DO = "Nothing to do: {}."
 ALL_LEFT_TO = "Nothing to do: everything was left to another run, which is at work on it or has done it."
+ALL_BUSY = (
+    "No ad set was looked at: another run was at work there for as long as this one could wait, or had died there just "
+    "before. The next run sets today's states."
+)
+NOTHING_DONE = "nothing done"
 NOTHING_BEGUN = "nothing new was begun"
 NO_CAMPAIGN = "No campaign is switched on, so nothing was done."
 NO_CHANGE = "no states had to be changed"
