@@ -345,13 +345,20 @@ def _still_on(api: GraphApi, ads: Sequence[OwnedAd]) -> list[OwnedAd]:
     for adset_id, ad in ads:
         ran.setdefault(adset_id, []).append(ad)
     read = read_ads(api, ran, math.inf)
-    statuses: dict[str, str] = {}
+    current: dict[str, Ad] = {}
     for now in read.values():
         if isinstance(now, MetaError):
             raise now
-        statuses |= {ad.id: ad.status for ad in now}
-    # An ad that Meta has paused is re-published whether it is still paused or active again.
-    return [(owner, ad) for owner, ad in ads if statuses.get(ad.id) in {"ACTIVE", ad.status}]
+        current |= {ad.id: ad for ad in now}
+    return [(owner, ad) for owner, ad in ads if ad.id in current and _is_left_on(ad, current[ad.id])]
+
+
+def _is_left_on(ad: Ad, now: Ad) -> bool:
+    """Return whether an ad is on or still off as Meta has paused it.
+
+    If its issue is gone and it is off, a re-publish whose response was lost took effect, and somebody has paused it.
+    """
+    return now.status == "ACTIVE" or (now.status == ad.status and (bool(now.issues) or not ad.issues))
 
 
 def _verify_once(

@@ -52,7 +52,7 @@ from closrads.orchestration.approval import keep_plan, sync_as_approved
 from closrads.orchestration.context import CAMPAIGNS_AT_ONCE, CampaignContext, Completed, Run
 from closrads.orchestration.damping import damped, record_lifted
 from closrads.orchestration.execution import carried_out, delay, record_deferred, with_results
-from closrads.orchestration.leasing import acquire, lease_until, leave_to, left_to_holder, release
+from closrads.orchestration.leasing import acquire, lease_until, leave_to, left_to_holder, release, release_time
 from closrads.orchestration.recheck import last_recheck, recheck, recheck_first, refuse_blocked_account
 from closrads.orchestration.undo import refuse_undo_while_paused, undo
 from closrads.redaction import Secret
@@ -145,11 +145,8 @@ def _run_live(result: RunResult, campaigns: Sequence[CampaignConfig], run: Run) 
         busy = acquire(slugs, run, until)
         mine = [slug for slug in slugs if slug not in busy]
         if busy and not mine and not request.plan_id:
-            if request.scheduled:
-                leases.release_time(request.time_key, run.run_id)
-            if not (
-                request.scheduled and request.action is Action.SYNC
-            ):  # this one is expected, and has waited in vain
+            release_time(run)
+            if not (request.scheduled and request.action is Action.SYNC):  # this one's report is expected
                 return leave_to(min(busy.values()), result)
         run.runs.begin(run.run_id, request.action, mine, request.scheduled if request.follows_schedule else None)
         if request.plan_id:

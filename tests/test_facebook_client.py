@@ -425,6 +425,21 @@ def test_an_ad_that_meta_has_switched_off_is_switched_on(world: World, adset: st
     assert world.meta.ads[before.ads[0].id].status == "ACTIVE"
 
 
+def test_an_ad_that_a_person_has_paused_after_a_lost_answer_stays_off(world: World, adset: str) -> None:
+    """Meta had paused it with an issue. The issue is gone, so the re-publish was done, and the pause is a person's."""
+    assert adset
+    world.meta.meta_pauses(world.meta.ads_of(adset)[0].id, with_issue=True)
+    before = snapshot(world)
+    (ad, *_) = before.ads
+    world.meta.fail(faults.SERVER_ERROR_HTML, on=lambda operation: operation.object_id == ad.id, applied=True)
+    world.meta.on_request = once(lambda: world.meta.person_pauses(ad.id), on="GET ads", world=world)
+
+    outcome = republish_ads(world.api(), {before.id: before.ads})[before.id]
+
+    assert outcome == Republished(frozenset(other.id for other in before.ads if other != ad))
+    assert world.meta.ads[ad.id].status == "PAUSED"
+
+
 def test_failures_stand_where_it_cannot_be_seen_whether_a_person_came(world: World, adset: str) -> None:
     """Without a read nothing is sent again, and nothing is called done."""
     assert adset

@@ -50,6 +50,12 @@ def release(slugs: Sequence[str], run: Run, invocation: str = "") -> None:
         logger.error("ledger.lease_kept", extra={"campaigns": slugs, "error": str(error)})  # until it expires
 
 
+def release_time(run: Run) -> None:
+    """Release the run's claim of its scheduled time, if it has one: a later delivery may do what this run could not."""
+    if run.request.scheduled:
+        run.leases.release_time(run.request.time_key, run.run_id)
+
+
 def left_to_holder(campaign: CampaignConfig, holder: str, run: Run) -> SyncReport:
     """Return the report of a campaign that another run holds, and that is left to that run."""
     return replace(run.new_report(campaign), left_to=holder)

@@ -930,7 +930,7 @@ class Judge:
             file.told.ill_at = self._now
         elif is_good:
             file.told.ill_at = None
-        if not said.concerns(file.campaign, invocation.run.campaigns) or self._is_in_other_hands(invocation, file):
+        if not self._concerns(invocation, said, file):
             return
         if invocation.run.action == "sync":
             result = said.result(adset_id)
@@ -973,6 +973,14 @@ class Judge:
         if ailment.what == "pending":
             return not file.has_late_write
         return ailment in known
+
+    def _concerns(self, invocation: "Invocation", said: "_Said", file: _AdSetFile) -> bool:
+        """Tell whether a run had to do with an ad set; of the campaigns that it was asked for, with those that are on."""
+        off_since = self._simulation.switched_off_at(file.campaign)
+        was_off = off_since is not None and off_since < self._at_begin[invocation.name][0]
+        is_asked_for = said.concerns(file.campaign, invocation.run.campaigns)
+        is_its_own = is_asked_for and not (invocation.run.campaigns and was_off)
+        return is_its_own and not self._is_in_other_hands(invocation, file)
 
     def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
         if invocation.run.action == "sync":

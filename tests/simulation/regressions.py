@@ -952,4 +952,52 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Answer(run="day 1 by hand", on="POST ad", skip=0, times=1, answer="unknown error"),),
         calm=86400.0,
     ),
+    "a person pauses an ad that a re-publish with a lost answer has switched on": Story(
+        seed=6003438,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="AL GA NY SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Dogwood",
+                            states="AL FL GA",
+                            ads=(
+                                AdSpec(name="Dogwood 1"),
+                                AdSpec(name="Dogwood 2", fate=Fate(seconds=1.0, effect=Effect.PAUSED_WITH_ISSUE)),
+                            ),
+                        ),
+                    ),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 by hand", at=37797.28488297735, campaigns=("truckers",)),
+            Run(name="day 2 hour 15", at=178200.0, scheduled=178200.0),
+            Run(name="day 2 hour 21", at=199800.0, scheduled=199800.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 hour 7", at=235800.0, scheduled=235800.0),
+            Run(name="day 3 hour 15", at=264600.0, scheduled=264600.0),
+            Run(name="day 3 hour 16", at=268200.0, scheduled=268200.0),
+            Run(name="day 3 hour 21", at=286200.0, scheduled=286200.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 hour 13", at=343800.0, scheduled=343800.0),
+            Run(name="day 4 hour 15", at=351000.0, scheduled=351000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Answer(run="day 1 by hand", on="batch", skip=0, times=2, answer="unknown error 99"),
+            Answer(run="day 1 by hand", on="POST ad", skip=0, times=99, answer="HTML 500", applied=True),
+            Person(
+                when=During(run="day 1 by hand", call="POST ad", nth=3, after=True),
+                deed=Deed.PAUSE_AD,
+                target="Dogwood 2",
+            ),
+        ),
+        calm=172800.0,
+    ),
 }
