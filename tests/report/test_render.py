@@ -232,6 +232,12 @@ class TestWhatToDo:
         [
             (Result.FAILED, "x", "Not updated", "could not be updated"),
             (Result.UNVERIFIED, "x", "Could not be confirmed", "was changed, and its ads could not be checked after"),
+            (
+                Result.UNVERIFIED,
+                "The ledger does not know how it ended: x",
+                "Could not be confirmed",
+                "was changed, but how that ended could not be recorded",
+            ),
             (Result.SUPERSEDED, "x", "Could not be confirmed", "was changed by somebody else during the run"),
             (
                 Result.NEEDS_ATTENTION,

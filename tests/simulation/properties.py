@@ -975,7 +975,7 @@ class Judge:
         return ailment in known
 
     def _concerns(self, invocation: "Invocation", said: "_Said", file: _AdSetFile) -> bool:
-        """Tell whether a run had to do with an ad set; it leaves out what is off of the campaigns that it was asked for."""
+        """Tell whether a run had to do with an ad set: not if it was asked for a campaign that is off."""
         off_since = self._simulation.switched_off_at(file.campaign)
         was_off = off_since is not None and off_since < self._at_begin[invocation.name][0]
         is_asked_for = said.concerns(file.campaign, invocation.run.campaigns)

@@ -185,6 +185,7 @@ _ADSET_ISSUES = (
         Statement(OPERATOR_ADSET, "has more ads than Meta allows at once"),
     ),
 )
+_UNRECORDED = Statement(NOT_CONFIRMED, "was changed, but how that ended could not be recorded")
 _SELF_EXPLANATORY = frozenset(
     {
         Result.REVERTED, Result.ROLLBACK_FAILED, Result.SUPERSEDED, Result.DEFERRED, Result.ENDED, Result.OPTED_OUT,
@@ -198,6 +199,8 @@ def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Stat
     said = _BY_ACTION[action].get(result) or _RESULT_KINDS[result]
     if result in _SELF_EXPLANATORY:
         return said
+    if result is Result.UNVERIFIED and any(issue.startswith("The ledger") for issue in issues):
+        return _UNRECORDED
     for pattern, known in _ADSET_ISSUES:
         if any(map(pattern.search, issues)) and result not in {Result.UNVERIFIED, Result.UPDATED, Result.UNCHANGED}:
             return known
