@@ -224,10 +224,10 @@ class _AdSetFile:
     """What may be there after its last change has ended, without anybody else; empty if there was none."""
     overwritten: dict[str, Hand] = field(default_factory=dict)
     """By run, the regions of a person that it has replaced by the wanted ones, and could have seen before."""
-    to_be_told: Hand | None = None
-    """Such regions of which the run that finishes the change has to tell: it was open when its own had ended."""
-    closed_by: str = ""
-    """The run that last finished or undid a change."""
+    to_be_told: dict[str, Hand] = field(default_factory=dict)
+    """By change that was open when its run had ended, such regions: the run that finishes it has to tell of them."""
+    closed_by: dict[str, str] = field(default_factory=dict)
+    """By change, the run that last finished or undid it."""
     had_late_write: bool = False
     """Whether a write ever took effect when nobody waited for it any more."""
     is_opted_out: bool = False
@@ -452,7 +452,8 @@ class Judge:
             edit = self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
             if edit is not None and self._is_drift(call, adset.id, edit, old):
                 file.overwritten[call.invocation.name] = edit
-        file.has_late_write, file.went_back = call.is_late, not is_forward
+        is_rollback = "rolling_back" in file.changes.values()  # to regions that may be wanted again by now
+        file.has_late_write, file.went_back = call.is_late, is_rollback or not is_forward
         file.had_late_write = file.had_late_write or call.is_late
         file.written_at, file.written_by = self._now, call.invocation.name
         self._written.add((call.invocation.name, adset.id))
@@ -460,8 +461,10 @@ class Judge:
 
     def targeting_repeated(self, adset: AdSet) -> None:
         """Note a targeting write that has set what was there: regions that a person chose just before are ours too."""
-        self._left_alone(self._call, self._files[adset.id])
-        if regions_in(adset.targeting) == self._call.invocation.wanted.get(self._files[adset.id].campaign):
+        file = self._files[adset.id]
+        self._left_alone(self._call, file)
+        file.went_back = file.went_back or "rolling_back" in file.changes.values()
+        if regions_in(adset.targeting) == self._call.invocation.wanted.get(file.campaign):
             self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
 
     def _is_towards(self, call: "Call", adset: AdSet, old: Regions, wanted: Regions | None) -> bool:
@@ -589,7 +592,7 @@ class Judge:
     ) -> None:
         """Judge the final state of a change."""
         file, (before, after) = self._files[adset_id], regions
-        file.closed_by = invocation.name
+        file.closed_by[key] = invocation.name
         if state in {"verified", "rolled_back"}:
             self._regions_true(adset_id, state, file.begun[key], after if state == "verified" else before)
         if state != "not_written":
@@ -820,12 +823,14 @@ class Judge:
         if told and not was_touched and not file.had_late_write:
             self._violated(Clause.NOBODY_BLAMED, file.name, f"{invocation.name} says: {told}")
         edit = file.overwritten.get(invocation.name)
-        if edit is None and file.closed_by == invocation.name:
-            edit = file.to_be_told
-        if edit is None:
+        for key, left in tuple(file.to_be_told.items()):
+            if file.changes[key] not in OPEN:
+                del file.to_be_told[key]
+                edit = left if edit is None and file.closed_by.get(key) == invocation.name else edit
+        if edit is not None and not told and file.is_open:
+            file.to_be_told |= {key: edit for key, state in file.changes.items() if state in OPEN}
             return
-        file.to_be_told = edit if file.is_open and not told else None
-        if file.to_be_told or not said.has_mail_about(adset_id) or invocation.has_ledger_trouble:
+        if edit is None or not said.has_mail_about(adset_id) or invocation.has_ledger_trouble:
             return
         adset = meta.adsets[adset_id]
         read_at = min(invocation.logs_read.get(each, 0.0) for each in ("", adset.account.id))
@@ -865,7 +870,7 @@ class Judge:
         for why in sorted(why for why, by in heard.items() if not by.was_crashed):
             if why not in (self._mails_of_today if is_quiet else text):
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"no mail of it says: {why}")
-            times = len(re.findall(f"Stopped: .*{re.escape(why)}", text))
+            times = max((len(re.findall(f"Stopped: .*{re.escape(why)}", mail.text)) for mail in mails), default=0)
             if times > sum(any(why in error for error in each["errors"]) for each in result["campaigns"]):
                 self._violated(Clause.ACCOUNT_TOLD, invocation.name, f"its mail says {times} times: {why}")
 
@@ -1008,6 +1013,9 @@ class Judge:
         for adset_id, file in self._files.items():
             adset = meta.adsets[adset_id]
             is_over = not self._delivers(adset) and not meta.is_gone(adset)
+            begun = (file.begun[key] for key, state in file.changes.items() if state in OPEN)
+            # Unobservable.AFTER_LAST_LOOK: a change of the last run, which ran out of time or quota.
+            is_over = is_over or min(begun, default=0.0) > max(self._last_looks.values())
             if file.is_open and not is_over and not self._is_beyond_help(adset, file):
                 self._violated(Clause.CLOSED, file.name, f"it has a change that is {sorted(file.changes.values())}")
             for ad in adset.ads:
