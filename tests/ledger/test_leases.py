@@ -238,7 +238,7 @@ class TestScheduledTime:
         world.adset()
         event = {**LIVE, "scheduled": "2026-05-04T10:30:00Z"}
         leases(world).acquire(["veterans"], OTHER, SOON, Action.SYNC)
-        assert world.run(event)["left_to"] == OTHER
+        assert world.run(event)["campaigns"][0]["left_to"] == OTHER
         leases(world).release(["veterans"], OTHER)
 
         assert world.run(event)["campaigns"][0]["adsets_updated"] == 1
