@@ -354,11 +354,12 @@ def _still_on(api: GraphApi, ads: Sequence[OwnedAd]) -> list[OwnedAd]:
 
 
 def _is_left_on(ad: Ad, now: Ad) -> bool:
-    """Return whether an ad is on or still off as Meta has paused it.
+    """Return whether an ad is on, or still off as Meta has paused it.
 
-    If its issue is gone and it is off, a re-publish whose response was lost took effect, and somebody has paused it.
+    If an issue is gone and it is off, a re-publish whose response was lost took effect, and somebody has paused it.
     """
-    return now.status == "ACTIVE" or (now.status == ad.status and (bool(now.issues) or not ad.issues))
+    issues, left = ({issue.code for issue in each.issues} for each in (ad, now))
+    return now.status == "ACTIVE" or (now.status == ad.status and issues <= left)
 
 
 def _verify_once(

@@ -32,7 +32,7 @@ from closrads.state_mapper import Region, build_fb_regions
 from sandbox import Breakage, faults
 from sandbox.meta import Operation
 from sandbox.meta.activity_log import OTHER_APP
-from sandbox.meta.breakage import MISSING_LEAD_FORM
+from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING
 from sandbox.server import Reply
 from tests.world import MORTGAGE_1, START, VETERANS, World, ids
 
@@ -425,10 +425,14 @@ def test_an_ad_that_meta_has_switched_off_is_switched_on(world: World, adset: st
     assert world.meta.ads[before.ads[0].id].status == "ACTIVE"
 
 
-def test_an_ad_that_a_person_has_paused_after_a_lost_answer_stays_off(world: World, adset: str) -> None:
+@pytest.mark.parametrize("others", [(), (SOFT_WARNING,)], ids=["without another issue", "with a warning that stays"])
+def test_an_ad_that_a_person_has_paused_after_a_lost_answer_stays_off(
+    world: World, adset: str, others: Sequence[dict[str, Any]]
+) -> None:
     """Meta had paused it with an issue. The issue is gone, so the re-publish was done, and the pause is a person's."""
     assert adset
     world.meta.meta_pauses(world.meta.ads_of(adset)[0].id, with_issue=True)
+    world.meta.ads_of(adset)[0].issues += others
     before = snapshot(world)
     (ad, *_) = before.ads
     world.meta.fail(faults.SERVER_ERROR_HTML, on=lambda operation: operation.object_id == ad.id, applied=True)

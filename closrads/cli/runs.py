@@ -253,9 +253,11 @@ def _perform(event: Any, request: RunRequest, place: StageLocation, options: Run
     clock = environment.clock()
     failures: list[str] = []
     handlers = dict.fromkeys(MAIL_FAILURES, lambda entry: failures.append(_why(entry)))
-    with path.open("a", encoding="utf-8") as file:
+    # The log is redirected to the very end: once it is stopped, a run's other threads may still write to it.
+    with path.open("a", encoding="utf-8") as file, logged_to(_streams(file, handlers, options)):
         try:
-            with _shown(what, request, options) as more, logged_to(_streams(file, {**handlers, **more}, options)):
+            with _shown(what, request, options) as more:
+                handlers |= more
                 return RunResult.from_json(handler.handle(event, clock))
         except SyncFailed as failure:
             return RunResult.from_json(failure.result)

@@ -143,8 +143,9 @@ class ChangeRun:
         return replace(self.with_issues(issue), is_foreign=True, unknown=None)
 
     def refused(self, *errors: MetaError) -> "ChangeRun":
-        """Return the run with further errors of Meta."""
-        return replace(self, refusals=self.refusals + errors)
+        """Return the run with further errors of Meta, one of which may leave the outcome of a write unknown."""
+        unknown = next((error for error in errors if isinstance(error, MetaOutcomeUnknownError)), self.unknown)
+        return replace(self, refusals=self.refusals + errors, unknown=unknown)
 
     def written(self, adset: AdSetSnapshot) -> "ChangeRun":
         """Return the run after a write that returned `adset`; no re-publish is confirmed any more."""

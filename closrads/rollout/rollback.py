@@ -7,7 +7,7 @@ from functools import partial
 from closrads.domain.adsets import LONG_AGO, AdHealth
 from closrads.domain.changes import ChangeState, RollbackReason
 from closrads.domain.targeting import region_keys
-from closrads.errors import AdSetChangedError, MetaError, MetaOutcomeUnknownError
+from closrads.errors import AdSetChangedError, MetaError
 from closrads.facebook_client import rollback_geo
 from closrads.meta.graph import RESERVED_SECONDS
 from closrads.observability import logger
@@ -69,11 +69,10 @@ def _restore_regions(job: Job, run: ChangeRun) -> ChangeRun:
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaError as error:
-        if isinstance(error, MetaOutcomeUnknownError):
-            run = replace(run, unknown=error)
+        # Its re-publishes no longer count: the links to the forms may be pending again.
+        run = replace(run.refused(error), confirmed=frozenset(), failures=())
         what = "It is NOT known whether its states are as before" if run.unknown else "Its states were NOT restored"
-        run = replace(run, confirmed=frozenset(), failures=())  # the links to the forms may be pending again
-        return run.refused(error).with_issues(f"{what}: {error}")
+        return run.with_issues(f"{what}: {error}")
     return run.written(adset)
 
 

@@ -17,6 +17,7 @@ from closrads.errors import LedgerError
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.leases import Leases
 from closrads.ledger.plans import Plans
+from closrads.observability import logger
 from sandbox import Sandbox, faults
 from sandbox.aws import LEDGER_TABLE
 from tests.cli.conftest import Call
@@ -291,12 +292,13 @@ class TestRun:
         assert any(item["pk"] == "RUN" for item in business.aws.ledger())
 
     def test_stopped_by_hand(self, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-        """No traceback; who stops a live run hears what becomes of the rest."""
+        """No traceback; who stops a live run hears what becomes of the rest; what its threads still log is filed."""
 
         def stopped(*_: object) -> None:
             raise KeyboardInterrupt
 
         def ended(status: int) -> NoReturn:
+            logger.info("wave.start")
             raise SystemExit(status)
 
         monkeypatch.setattr("handler.handle", stopped)
@@ -308,6 +310,7 @@ class TestRun:
         assert at in {f"{now + timedelta(seconds=900 + 90 - passed):%H:%M}" for passed in range(60)}
         assert "finishes or rolls back" not in (dry := call("run", "dry-run")).stderr
         assert (live.exit_code, dry.exit_code) == (130, 130)
+        assert ["wave.start" in path.read_text() for path in runs.LOGS.iterdir()] == [True, True]
         assert "Stopped" in live.stderr
         assert "Stopped" in dry.stderr
 

@@ -205,7 +205,7 @@ class TestRefusedBack:
         assert run.issues == (said,)
         assert (run.refusals, run.confirmed, run.failures) == ((error,), frozenset(), ())
 
-    @pytest.mark.parametrize("error", [AdSetChangedError("Somebody was here"), MetaInvalidError("Refused")])
+    @pytest.mark.parametrize("error", [AdSetChangedError("Somebody was here"), MetaInvalidError("Refused"), LOST])
     def test_the_way_there_and_back_once_more(
         self, world: World, error: ClosradsError, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -220,3 +220,4 @@ class TestRefusedBack:
         assert tried.reason is R.ADS_BROKEN
         assert tried.is_foreign is isinstance(error, AdSetChangedError)
         assert tried.refusals == (() if tried.is_foreign else (error,))
+        assert tried.unknown is (error if error is LOST else None)

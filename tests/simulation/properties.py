@@ -1014,8 +1014,11 @@ class Judge:
             adset = meta.adsets[adset_id]
             is_over = not self._delivers(adset) and not meta.is_gone(adset)
             begun = (file.begun[key] for key, state in file.changes.items() if state in OPEN)
-            # Unobservable.AFTER_LAST_LOOK: a change of the last run, which ran out of time or quota.
-            is_over = is_over or min(begun, default=0.0) > max(self._last_looks.values())
+            # Unobservable.AFTER_LAST_LOOK: a change of the last run, which has told that it ran out of quota.
+            is_last = min(begun, default=0.0) > max(self._last_looks.values())
+            is_over = is_over or (
+                is_last and file.told.ill_at is not None and self._simulation.story.world.tier is not None
+            )
             if file.is_open and not is_over and not self._is_beyond_help(adset, file):
                 self._violated(Clause.CLOSED, file.name, f"it has a change that is {sorted(file.changes.values())}")
             for ad in adset.ads:
