@@ -55,7 +55,6 @@ from closrads.orchestration.execution import carried_out, delay, record_deferred
 from closrads.orchestration.leasing import acquire, lease_until, leave_to, left_to_holder, release, release_time
 from closrads.orchestration.recheck import last_recheck, recheck, recheck_first, refuse_blocked_account
 from closrads.orchestration.undo import refuse_undo_while_paused, undo
-from closrads.redaction import Secret
 from closrads.rollout.drift import with_drift
 from closrads.rollout.job import Job
 from closrads.rollout.pauses import follow_up_pauses
@@ -177,9 +176,8 @@ def reports_with_drift(run: Run, reports: Sequence[SyncReport]) -> tuple[SyncRep
     if run.clock.remaining() < REPORT_SECONDS:
         return tuple(reports)
 
-    def api_of(slug: str) -> tuple[GraphApi, Secret]:
-        campaign = next(campaign for campaign in run.settings.campaigns if campaign.slug == slug)
-        return _job(campaign, run).api, campaign.fb_access_token
+    def api_of(slug: str) -> GraphApi:
+        return _job(next(campaign for campaign in run.settings.campaigns if campaign.slug == slug), run).api
 
     return with_drift(run.ledger, run.run_id, run.request.action, reports, api_of)
 

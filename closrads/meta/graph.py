@@ -148,6 +148,7 @@ class GraphApi:
         session.requests.hooks["response"].append(self._record_response)
         self._session = session
         self._api = FacebookAdsApi(session, api_version=API_VERSION)
+        self.access_token = access_token
         self.ad_account_id = ad_account_id
         self.clock = clock
         self.quota = quota

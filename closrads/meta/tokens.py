@@ -6,15 +6,14 @@ from closrads.errors import MetaError
 from closrads.meta.error_codes import TOKEN_DEAD, JsonObject
 from closrads.meta.graph import GraphApi
 from closrads.observability import logger
-from closrads.redaction import Secret
 
 _END_OF_CALENDAR = datetime.max.replace(tzinfo=UTC).timestamp()
 
 
-def read_app_id(api: GraphApi, token: Secret) -> str:
-    """Return the id of the app that a token belongs to (Graph API "debug_token"); empty if Meta does not say."""
+def read_app_id(api: GraphApi) -> str:
+    """Return the id of the app that our token belongs to (Graph API "debug_token"); empty if Meta does not say."""
     try:
-        answer = api.get_once("debug_token", {"input_token": token.reveal()}, _has_data)
+        answer = api.get_once("debug_token", {"input_token": api.access_token.reveal()}, _has_data)
     except MetaError as error:
         logger.warning("meta.token_not_inspected", extra={"error": str(error)})
         return ""
@@ -22,14 +21,14 @@ def read_app_id(api: GraphApi, token: Secret) -> str:
     return str(app_id) if isinstance(app_id, str | int) else ""
 
 
-def read_token_end(api: GraphApi, token: Secret, known: date | None) -> date | None:
-    """Return the last day on which Meta accepts a token, None if it never ends; `known` if Meta does not say.
+def read_token_end(api: GraphApi, known: date | None) -> date | None:
+    """Return the last day on which Meta accepts our token, None if it never ends; `known` if Meta does not say.
 
     A time of 0, or one beyond the calendar, means never (Graph API "debug_token"). Some apps do not let a token inspect
     itself.
     """
     try:
-        answer = api.get_once("debug_token", {"input_token": token.reveal()}, _has_data)
+        answer = api.get_once("debug_token", {"input_token": api.access_token.reveal()}, _has_data)
     except MetaError as error:
         if error.code == TOKEN_DEAD:
             return api.clock.now().date()

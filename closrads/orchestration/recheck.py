@@ -45,7 +45,7 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
     if is_recorded and (last is None or last.at.date() < began.date()):  # once a day is enough
         why_not = why_not_delivering(job.api)
         delivers = delivers if why_not is None else not why_not
-        token_ends = read_token_end(job.api, campaign.fb_access_token, token_ends)
+        token_ends = read_token_end(job.api, token_ends)
     yield replace(report, token_ends=token_ends.isoformat() if token_ends else "")
     if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
         reported = last.reported if last and failures_of(report) else None

@@ -19,7 +19,6 @@ from closrads.meta.activity_log import read_targeting_edits
 from closrads.meta.graph import READ_POINTS, RESERVED_SECONDS, GraphApi
 from closrads.meta.tokens import read_app_id
 from closrads.observability import log_defect, logger
-from closrads.redaction import Secret
 
 AT_ONCE = 10
 """Maximum number of concurrent reads, one for each campaign or ad account."""
@@ -41,7 +40,7 @@ def with_drift(
     run_id: str,
     action: Action,
     reports: Sequence[SyncReport],
-    api_of: Callable[[str], tuple[GraphApi, Secret]],
+    api_of: Callable[[str], GraphApi],
 ) -> tuple[SyncReport, ...]:
     """Return the reports of a live run with the drift that it encountered, and its actors.
 
@@ -50,7 +49,7 @@ def with_drift(
     Parameters
     ----------
     api_of
-        Returns the API object and the token of a campaign, given by its slug.
+        Returns the API object of a campaign, given by its slug.
     """
     try:
         found = map_concurrently(lambda report: _traces(ledger, run_id, action, report), reports, AT_ONCE)
@@ -101,7 +100,7 @@ def _key(outcome: AdSetResult | Recovery, run_id: str, action: Action) -> Key | 
 def _read_logs(
     reports: Sequence[SyncReport],
     found: Sequence[Mapping[Key, UnattributedDrift]],
-    api_of: Callable[[str], tuple[GraphApi, Secret]],
+    api_of: Callable[[str], GraphApi],
 ) -> dict[str, Log]:
     """Return the activity log of each ad account with drift, as far as time and quota allow to read it."""
     slugs: dict[str, str] = {}
@@ -110,17 +109,17 @@ def _read_logs(
         if of_campaign:
             slugs.setdefault(report.fb_ad_account_id, report.slug)
             traces.setdefault(report.fb_ad_account_id, []).extend(of_campaign.values())
-    logs = map_concurrently(lambda account: _read_log(*api_of(slugs[account]), traces[account]), [*traces], AT_ONCE)
+    logs = map_concurrently(lambda account: _read_log(api_of(slugs[account]), traces[account]), [*traces], AT_ONCE)
     return dict(zip(traces, logs, strict=True))
 
 
-def _read_log(api: GraphApi, token: Secret, traces: Sequence[UnattributedDrift]) -> Log:
+def _read_log(api: GraphApi, traces: Sequence[UnattributedDrift]) -> Log:
     if api.clock.remaining() < SPARED_SECONDS or api.quota.seconds_until(READ_POINTS):
         return (), ""
     since = max(min(each.since for each in traces), api.clock.now() - LOG_REACHES)
     adsets = {each.adset_id for each in traces}
     edits = [edit for edit in read_targeting_edits(api, since) if edit.adset_id in adsets]
-    return edits, read_app_id(api, token) if edits else ""
+    return edits, read_app_id(api) if edits else ""
 
 
 def _attributed(

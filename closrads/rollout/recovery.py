@@ -9,12 +9,14 @@ from enum import Enum, auto
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
+from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain, responsible_for
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import LedgerError, MetaError
-from closrads.meta.activity_log import read_status_changes
+from closrads.meta.activity_log import read_status_changes, read_targeting_edits
 from closrads.meta.adsets import read_adsets
-from closrads.meta.graph import RESERVED_SECONDS
+from closrads.meta.graph import RESERVED_SECONDS, GraphApi
+from closrads.meta.tokens import read_app_id
 from closrads.observability import log_defect, logger
 from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import RESULTS, ChangeRun, begin
@@ -26,6 +28,8 @@ from closrads.rollout.rollback import announce_rollback, roll_back
 LONGEST_INTERVAL = timedelta(hours=4)
 """Maximum time after which ads that broke again, although a rollback had been proven, are repaired once more."""
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
+_TAKEN_AWAY = _ROLLING_BACK | {ChangeState.ROLLED_BACK, ChangeState.SUPERSEDED}
+"""States in which the new regions are not to be in place any more."""
 
 
 class Course(Enum):
@@ -43,12 +47,19 @@ class Course(Enum):
     """The ad set is archived or deleted."""
 
 
-def course_of(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding]) -> Course:
-    """Return the course of a change: region keys alone decide who set the regions, ad health whether they stay."""
+def course_of(
+    change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding], *, is_set_by_others: bool = False
+) -> Course:
+    """Return the course of a change: the regions decide who has set them, ad health decides whether ours stay.
+
+    `is_set_by_others` says that somebody else has set the very regions that this change had set before.
+    """
     present = region_keys(now.targeting)
     is_broken = any(finding.health is AdHealth.BROKEN for finding in findings)
     if now.effective_status in GONE_STATUSES:
         return Course.CLOSE
+    if is_set_by_others:
+        return Course.LEAVE
     if present == change.new_regions:
         cannot_stay = is_broken or change.state in _ROLLING_BACK or misnamed_regions(now.targeting)
         return Course.RESTORE if cannot_stay else Course.FINISH
@@ -167,7 +178,25 @@ class _Seen:
 
     change: Change
     now: AdSetSnapshot
-    log: tuple[StatusChange, ...]
+    log: tuple[StatusChange, ...] = ()
+    is_set_by_others: bool = False
+    """Whether the new regions, which had been taken away, are there again because somebody else has set them."""
+
+    @property
+    def id(self) -> str:
+        """The ad set's id."""
+        return self.change.before.id
+
+    @property
+    def has_pauses_to_explain(self) -> bool:
+        """Whether the activity log has to explain who paused an ad."""
+        before = self.now.ads if self.change.state.is_open else self.change.before.active_ads
+        return bool(pauses_to_explain(before, self.now.ads))
+
+    @property
+    def is_new_again(self) -> bool:
+        """Whether the new regions are there although they had been taken away, or were to be."""
+        return self.change.state in _TAKEN_AWAY and region_keys(self.now.targeting) == self.change.new_regions
 
     @property
     def protected(self) -> tuple[Ad, ...]:
@@ -188,18 +217,13 @@ class _Seen:
     @property
     def is_foreign(self) -> bool:
         """Whether somebody else has set the current regions."""
-        return region_keys(self.now.targeting) not in {self.change.new_regions, self.change.old_regions}
+        present = region_keys(self.now.targeting)
+        return self.is_set_by_others or present not in {self.change.new_regions, self.change.old_regions}
 
     @property
     def is_back(self) -> bool:
         """Whether the original regions are in place."""
         return region_keys(self.now.targeting) == self.change.old_regions
-
-    def of_change_in_place(self, older: Sequence[Change]) -> "_Seen":
-        """Return this value for the newest of the changes whose regions are in place; unchanged if there is none."""
-        present = region_keys(self.now.targeting)
-        in_place = (change for change in (self.change, *older) if change.new_regions == present)
-        return replace(self, change=next(in_place, self.change))
 
     @property
     def run(self) -> ChangeRun:
@@ -215,31 +239,53 @@ def _left_to_follow_up(finding: AdFinding) -> AdFinding:
 
 def _look_up(
     job: Job,
-    changes: Sequence[Change],
+    adsets: Sequence[Sequence[Change]],
     known: Mapping[str, AdSetSnapshot] | None = None,
     reserve: float = RESERVED_SECONDS,
 ) -> dict[str, _Seen | MetaError]:
-    """Read the ad sets of changes with all their ads, and the activity log if it has to explain an ad's pause.
+    """Read ad sets with all their ads, each given by its changes, newest first; return the change that is in place.
 
-    In an open change, every pause needs that: the run that died may have missed an ad that somebody switched on.
+    The activity log is read if it has to explain an ad's pause or tell who has set regions. In an open change, every
+    pause needs that: the run that died may have missed an ad that somebody switched on.
     """
-    read: Mapping[str, AdSetSnapshot | MetaError] = known or read_adsets(job.api, [change.before for change in changes])
-    paused = [
-        change
-        for change in changes
-        if isinstance(now := read[change.before.id], AdSetSnapshot)
-        and pauses_to_explain(now.ads if change.state.is_open else change.before.active_ads, now.ads)
+    newest = [first.before for first, *_ in adsets]
+    read: Mapping[str, AdSetSnapshot | MetaError] = known or read_adsets(job.api, newest)
+    seen = [
+        _Seen(_in_place(changes, now), now)
+        for before, changes in zip(newest, adsets, strict=True)
+        if isinstance(now := read[before.id], AdSetSnapshot)
     ]
+    paused = [each.change for each in seen if each.has_pauses_to_explain]
     since = min((change.prepared_at for change in paused), default=None)
     log = read_status_changes(job.api, since, reserve=reserve) if since else ()
-    return {
-        change.before.id: now if isinstance(now := read[change.before.id], MetaError) else _Seen(change, now, log)
-        for change in changes
-    }
+    set_by_others = _set_by_others(job.api, [each.change for each in seen if each.is_new_again])
+    found = {each.id: replace(each, log=log, is_set_by_others=each.id in set_by_others) for each in seen}
+    unread = {before.id: error for before in newest if isinstance(error := read[before.id], MetaError)}
+    return {**found, **unread}
+
+
+def _in_place(changes: Sequence[Change], now: AdSetSnapshot) -> Change:
+    """Return the newest of an ad set's changes whose new regions are in place; the newest of all if there is none."""
+    present = region_keys(now.targeting)
+    return next((change for change in changes if change.new_regions == present), changes[0])
+
+
+def _set_by_others(api: GraphApi, changes: Sequence[Change]) -> frozenset[str]:
+    """Return the ids of the ad sets whose locations were last edited by somebody else, as far as Meta tells."""
+    # A rollback that has ended is in the log itself. One that has not may never have been written.
+    since = {each.before.id: each.changed_at if each.state.is_open else each.prepared_at for each in changes}
+    if not since:
+        return frozenset()
+    last: dict[str, TargetingEdit] = {}
+    for edit in read_targeting_edits(api, min(since.values())):
+        last.setdefault(edit.adset_id, edit)
+    known = [last[adset_id] for adset_id, at in since.items() if adset_id in last and last[adset_id].at >= at]
+    app_id = read_app_id(api) if known else ""
+    return frozenset(edit.adset_id for edit in known if app_id and edit.app_id != app_id)
 
 
 def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
-    looked_up = _look_up(job, changes)
+    looked_up = _look_up(job, [[change] for change in changes])
     runs: list[ChangeRun] = []
     unseen: dict[str, str] = {}
     for change in changes:
@@ -264,7 +310,8 @@ def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
 
 def _resume(seen: _Seen) -> ChangeRun:
     """Return the run of an open change, in the state from which it resumes."""
-    run, course = seen.run, course_of(seen.change, seen.now, seen.findings)
+    course = course_of(seen.change, seen.now, seen.findings, is_set_by_others=seen.is_set_by_others)
+    run = seen.run
     broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
     if run.state is ChangeState.ROLLBACK_FAILED:
         run = run.in_state(ChangeState.ROLLING_BACK)
@@ -320,11 +367,11 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
 
     With `why_none`, there is no capacity to roll any of them back.
     """
-    looked_up = _look_up(job, [newest for newest, *_ in adsets], now, math.inf if why_none else RESERVED_SECONDS)
+    looked_up = _look_up(job, adsets, now, math.inf if why_none else RESERVED_SECONDS)
     results: dict[str, AdSetResult] = {}
     runs: list[ChangeRun] = []
     to_restore: list[ChangeRun] = []
-    for change, *older in adsets:
+    for change, *_ in adsets:
         seen = looked_up[change.before.id]
         if isinstance(seen, MetaError):
             issue = f"Its ads could not be read: {seen}"
@@ -332,7 +379,6 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
             continue
         if seen.now.effective_status in GONE_STATUSES:  # nobody can mend anything in it, or needs to
             continue
-        seen = seen.of_change_in_place(older)
         run = replace(seen.run, findings=seen.findings)
         runs.append(run)
         why = _why_to_restore(seen)
@@ -341,7 +387,7 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
             left = _result(run.change, Result.SKIPPED_PREFLIGHT, (*why, why_none) if why_none else why)
             results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)
         elif why:
-            to_restore.append(run.failed(RollbackReason.ADS_BROKEN, *why))
+            to_restore.append(replace(run.failed(RollbackReason.ADS_BROKEN, *why), is_foreign=seen.is_set_by_others))
             results[run.id] = _result(run.change, Result.SUPERSEDED if seen.is_foreign else Result.REVERTED, why)
         else:
             results[run.id] = _rechecked(run, known)
@@ -372,13 +418,12 @@ def _why_to_restore(seen: _Seen) -> tuple[str, ...]:
 
     If somebody else has set the regions since, the rollback leaves them alone and re-publishes the ads, once.
     """
-    present = region_keys(seen.now.targeting)
     broken = [str(finding) for finding in seen.findings if finding.health is AdHealth.BROKEN]
     if seen.now.is_ended():  # it does not deliver, and Meta refuses the re-publish after a rollback
         return ()
     if seen.is_protected:
         return ()
-    if seen.change.state is ChangeState.ROLLED_BACK and present == seen.change.new_regions:
+    if seen.is_new_again and not seen.is_foreign and seen.change.state is ChangeState.ROLLED_BACK:
         return ("The states that had been rolled back are there again: Meta has done the write late", *broken)
     return tuple(broken)
 

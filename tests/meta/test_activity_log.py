@@ -5,7 +5,6 @@ import pytest
 from closrads.domain.health import Actor
 from closrads.meta.activity_log import MAX_ACTIVITY_PAGES, MAX_PAUSE_AGE, read_status_changes, read_targeting_edits
 from closrads.meta.tokens import read_app_id
-from closrads.redaction import Secret
 from sandbox.meta.activity_log import OTHER_APP, OWN, PERSON
 from tests.ledger_world import later
 from tests.world import World
@@ -77,7 +76,7 @@ def test_edits_of_locations_are_read_from_the_log(world: World, adset: str) -> N
     assert [(row.adset_id, row.name, row.app_id) for row in found] == [
         (adset, actor.name, actor.application_id) for actor in (OWN, OTHER_APP)
     ]
-    assert {OWN.application_id} == {read_app_id(world.api(), Secret(world.meta.token))}
+    assert {OWN.application_id} == {read_app_id(world.api())}
     world.meta.page_size, world.meta.requests[:] = 1, []
     for states in ("TX", "GA", "OH", "FL"):
         world.meta.person_edits_targeting(adset, states=states)

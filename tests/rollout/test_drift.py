@@ -17,7 +17,6 @@ from closrads.domain.request import Action
 from closrads.domain.sync_report import SyncReport
 from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
-from closrads.redaction import Secret
 from closrads.rollout import drift
 from closrads.rollout.drift import with_drift
 from sandbox.meta import Breakage, Operation, faults
@@ -455,7 +454,7 @@ def test_it_is_only_looked_for_with_time_and_quota_to_spare(
     world.time.deadline = world.time.seconds() + drift.SPARED_SECONDS + spare
     found = UnattributedDrift("501", Drift(), START, None, ())
 
-    assert drift._read_log(api, Secret("token"), [found]) == ([] if is_read else (), "")
+    assert drift._read_log(api, [found]) == ([] if is_read else (), "")
     assert [call.kind for call in world.meta.operations] == ["activities"] * is_read
 
 

@@ -19,7 +19,7 @@ from closrads.ledger.leases import Leases
 from closrads.rollout.rollback import NEVER_TOOK_EFFECT
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
-from sandbox.meta.activity_log import AD_STATUS, META, Activity
+from sandbox.meta.activity_log import AD_STATUS, META, OWN, Activity
 from sandbox.meta.breakage import Cure, Effect
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
@@ -1080,3 +1080,59 @@ class TestFailedRollbacks:
 
         assert result_of(world, RECHECK)["mail"] == "not_asked"
         assert failing in world.sandbox.aws.mails[-1].text
+
+
+class TestStatesThatWereRolledBack:
+    """They are there again: Meta has applied the write late, or a person has set them."""
+
+    @pytest.fixture
+    def adset(self, world: World) -> str:
+        """Return an ad set whose update was rolled back, because an ad broke."""
+        _, (adset,) = updated(world, None)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+        later(world, HOUR)
+        return adset
+
+    def test_a_person_who_has_set_them_keeps_them(self, world: World, adset: str) -> None:
+        """After a look at the form, say; a re-publish was part of it, and a rollback might break the ads again."""
+        world.meta.person_edits_targeting(adset, states="FL", published=True)
+        later(world, HALF_AN_HOUR)
+
+        assert one_adset(world.run(RECHECK))["result"] == "unchanged"
+        assert world.meta.states(adset) == {"FL"}
+
+    def test_of_a_persons_states_only_the_ads_are_repaired(self, world: World, adset: str) -> None:
+        """Its ads broke again, and the states are not ours to take away."""
+        world.meta.person_edits_targeting(adset, states="FL", published=True)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        later(world, HALF_AN_HOUR)
+
+        assert one_adset(result_of(world, RECHECK))["result"] == "superseded"
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"FL"}, ["ACTIVE"] * 2)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        later(world, HALF_AN_HOUR)
+        assert one_adset(result_of(world, RECHECK))["result"] == "unchanged"
+        assert world.meta.states(adset) == {"FL"}
+
+    @pytest.mark.parametrize("unknown", ["GET activities", "GET debug_token"])
+    def test_where_nobody_knows_who_has_set_them_they_are_rolled_back(
+        self, world: World, adset: str, unknown: str
+    ) -> None:
+        """Meta may have applied our write late, so that the links of the ads are pending."""
+        world.meta.person_edits_targeting(adset, states="FL", published=True)
+        world.meta.fail(faults.PERMISSION_MISSING, on=unknown, times=None)
+        later(world, HALF_AN_HOUR)
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+        assert world.meta.states(adset) == {"TX"}
+
+    def test_a_write_that_meta_has_applied_late_is_rolled_back(self, world: World, adset: str) -> None:
+        """The log names our own app."""
+        world.meta.person_edits_targeting(adset, states="GA", published=True)
+        later(world, HALF_AN_HOUR)
+        world.meta.person_edits_targeting(adset, states="FL", by=OWN)
+        later(world, HALF_AN_HOUR)
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+        assert world.meta.states(adset) == {"TX"}

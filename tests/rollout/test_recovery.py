@@ -522,7 +522,7 @@ def seen(state: ChangeState, key: str, ad: Ad = AD, name: str = "", **more: Any)
     """Return a change from Texas to Florida in a state, and what its ad set shows now."""
     targeting = {"geo_locations": {"regions": [{"key": key, "name": name}]}}
     now = AdSetSnapshot("501", "Broad", "900", "ACTIVE", targeting, (ad,))
-    return recovery._Seen(change_in(state), replace(now, **more), ())
+    return recovery._Seen(change_in(state), replace(now, **more))
 
 
 class TestTakeOver:
@@ -615,10 +615,10 @@ class TestWhyToRestore:
         older, newest = replace(change_in(V), run_id="older"), replace(change_in(B), after=region("3853"))
         oldest = replace(older, run_id="oldest")
 
-        there = replace(seen(V, FLORIDA), change=newest).of_change_in_place([older, oldest])
-        gone = replace(seen(V, "3861"), change=newest).of_change_in_place([older, oldest])
+        changes = [newest, older, oldest]
+        there, gone = (recovery._in_place(changes, seen(V, key).now) for key in (FLORIDA, "3861"))
 
-        assert (there.change, gone.change) == (older, newest)
+        assert (there, gone) == (older, newest)
 
 
 class TestRecheck:

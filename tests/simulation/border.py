@@ -83,6 +83,8 @@ class Invocation(Process):
         """By campaign, the region keys of the demand that was last served to the run, by whichever invocation."""
         self.log_asked_at = self.log_told_at = 0.0
         """When it last asked for the activity log, and of when what is that it last heard from it."""
+        self.logs_asked: dict[str, float] = {}
+        """By ad account, when it last asked for its log of edits."""
         self.logs_read: dict[str, float] = earlier.logs_read if earlier else {}
         """By ad account, when the run last got its log of edits; under the empty name when it got its own app."""
         self.has_ledger_trouble: bool = earlier.has_ledger_trouble if earlier else False

@@ -207,6 +207,8 @@ class _AdSetFile:
     """All regions that it ever had rightly."""
     changes: dict[str, str] = field(default_factory=dict)
     """By ledger key, the state of each change."""
+    to_set: set[Regions] = field(default_factory=set)
+    """The regions that one of its changes has set, or was to."""
     begun: dict[str, float] = field(default_factory=dict)
     """By ledger key, when it was first noted."""
     written_at: float | None = None
@@ -440,14 +442,7 @@ class Judge:
             if old - new and self._simulation.keeps(call.invocation, file.campaign):
                 self._violated(Clause.KEPT, adset.name, f"{call.invocation.name} takes away {states_of(old - new)}")
         for setting in self._overwritten(adset, before, is_forward=is_forward):
-            edit = self._simulation.meta.people.edits.get(adset.id, {}).get(setting)
-            if edit is None:
-                self._violated(Clause.ONLY_REGIONS, adset.name, f"{call.invocation.name} changes {setting}")
-            elif edit.at > call.sent - FRESH_SECONDS - self._lag:
-                file.pardons.add((Unobservable.EDIT_IN_FLIGHT, setting, edit.at))
-            else:
-                age = f"edited {call.sent - edit.at:.1f} s before the write was sent"
-                self._violated(Clause.EDITS_STAND, adset.name, f"{call.invocation.name} overwrites {setting}, {age}")
+            self._judge_overwritten(call, adset, file, setting)
         if is_forward:  # rightly in place of a person's: what they had set is history from now on
             edit = self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
             if edit is not None and self._is_drift(call, adset.id, edit, old):
@@ -458,6 +453,18 @@ class Judge:
         file.written_at, file.written_by = self._now, call.invocation.name
         self._written.add((call.invocation.name, adset.id))
         self._one_writer(call, file.campaign)
+
+    def _judge_overwritten(self, call: "Call", adset: AdSet, file: _AdSetFile, setting: str) -> None:
+        edit = self._simulation.meta.people.edits.get(adset.id, {}).get(setting)
+        if edit is None:
+            self._violated(Clause.ONLY_REGIONS, adset.name, f"{call.invocation.name} changes {setting}")
+        elif edit.at > call.sent - FRESH_SECONDS - self._lag:
+            file.pardons.add((Unobservable.EDIT_IN_FLIGHT, setting, edit.at))
+        elif setting == "regions" and self._looks_like_ours(call.invocation, adset, edit, file):
+            file.pardons.add((Unobservable.SET_AGAIN, setting, edit.at))
+        else:
+            age = f"edited {call.sent - edit.at:.1f} s before the write was sent"
+            self._violated(Clause.EDITS_STAND, adset.name, f"{call.invocation.name} overwrites {setting}, {age}")
 
     def targeting_repeated(self, adset: AdSet) -> None:
         """Note a targeting write that has set what was there: regions that a person chose just before are ours too."""
@@ -507,6 +514,16 @@ class Judge:
         """Tell whether a run could have seen that regions are a person's, and not what an earlier change had left."""
         file, seen = self._files[adset_id], call.invocation.views.get(adset_id, START)
         return not call.is_late and edit.wanted == old and edit.at < seen and bool(file.left) and old not in file.left
+
+    def _looks_like_ours(self, invocation: "Invocation", adset: AdSet, edit: Hand, file: _AdSetFile) -> bool:
+        """Tell whether a run has asked in vain who had set regions that one of our own changes was to set."""
+        has_asked = invocation.logs_asked.get(adset.account.id, START) > edit.at
+        return edit.wanted in file.to_set and has_asked and not self._is_shown(invocation, adset, edit)
+
+    def _is_shown(self, invocation: "Invocation", adset: AdSet, edit: Hand) -> bool:
+        """Tell whether the activity log, as a run has read it, shows that it was a person who set regions."""
+        read_at = min(invocation.logs_read.get(each, START) for each in ("", adset.account.id))
+        return read_at > edit.at and self._simulation.meta.tells_of_edit(adset, edit.at, read_at)
 
     def _overwritten(self, adset: AdSet, before: dict[str, Any], *, is_forward: bool) -> Iterator[str]:
         """Yield the settings that a write takes away from a person, or that it should not touch."""
@@ -574,6 +591,7 @@ class Judge:
         if invocation.run.dry:
             self._violated(Clause.DRY, file.name, f"{invocation.name} notes that its change is {state}")
         file.changes[key] = state
+        file.to_set.add(regions[1])
         file.begun.setdefault(key, self._now)
         self._simulation.note(invocation.name, f"  ledger: {file.name} {before or 'nothing'} → {state}")
         if not before:
@@ -832,9 +850,7 @@ class Judge:
             return
         if edit is None or not said.has_mail_about(adset_id) or invocation.has_ledger_trouble:
             return
-        adset = meta.adsets[adset_id]
-        read_at = min(invocation.logs_read.get(each, 0.0) for each in ("", adset.account.id))
-        is_shown = read_at > edit.at and meta.tells_of_edit(adset, edit.at, read_at)
+        is_shown = self._is_shown(invocation, meta.adsets[adset_id], edit)
         if not told or (is_shown and PERSON.name not in told):
             who = f", and that it was {PERSON.name}" if is_shown else ""
             why = f"no mail of {invocation.name} says that somebody had set {states_of(edit.wanted)}{who}"

@@ -389,12 +389,15 @@ class Simulation:
         )
 
     def _note_log_read(self, invocation: Invocation, request: HttpRequest, reply: Reply) -> None:
-        if reply.status == HTTPStatus.OK and reply.delivery is Delivery.WHOLE:
-            path = request.path.partition("/v")[2].partition("/")[2].strip("/")
-            if path == "debug_token":
-                invocation.logs_read[""] = self.kernel.now
-            elif path.endswith("/activities") and request.query.get("category") == "TARGETING":
-                invocation.logs_read[path.partition("/")[0]] = self.kernel.now
+        path = request.path.partition("/v")[2].partition("/")[2].strip("/")
+        is_heard = reply.status == HTTPStatus.OK and reply.delivery is Delivery.WHOLE
+        if path == "debug_token" and is_heard:
+            invocation.logs_read[""] = self.kernel.now
+        elif path.endswith("/activities") and request.query.get("category") == "TARGETING":
+            account = path.partition("/")[0]
+            invocation.logs_asked[account] = self.kernel.now
+            if is_heard:
+                invocation.logs_read[account] = self.kernel.now
 
     def _described(self, request: HttpRequest) -> tuple[list[str], str]:
         form = request.form

@@ -38,6 +38,7 @@ from tests.simulation.story import (
     During,
     Event,
     Fate,
+    Log,
     Operator,
     Person,
     Run,
@@ -77,6 +78,12 @@ class Product:
         geo = {**rest["geo_locations"], "regions": regions}
         self._states.setdefault("after", states)
         self._post(ADSET, targeting=json.dumps({**rest, "geo_locations": geo, **changes}))
+
+    def ask_who(self) -> None:
+        """Ask who has edited targetings, and which app is ours."""
+        account = {"access_token": TOKEN, "category": "TARGETING", "fields": "event_time,object_id"}
+        requests.get(f"{META}/v26.0/act_111/activities", params=account, timeout=30)
+        requests.get(f"{META}/v26.0/debug_token", params={"access_token": TOKEN, "input_token": TOKEN}, timeout=30)
 
     def republish(self) -> None:
         """Switch the ad on."""
@@ -167,6 +174,7 @@ def violated(  # noqa: PLR0913 - the parts of a story
     hours: Iterable[int] = (),
     silent: Collection[int] = (),
     skips: tuple[str, ...] = (),
+    log: Log = Log.COMPLETE,
 ) -> set[Clause]:
     """Let such a product run once a day, and so many hours after its first run; return what the judge has against it.
 
@@ -176,7 +184,7 @@ def violated(  # noqa: PLR0913 - the parts of a story
     adset = AdSetSpec("Alder", states, ads, excludes=excludes, reaches_beyond=reaches_beyond)
     category = "HOUSING" if excludes else ""
     campaign = CampaignSpec("veterans", "act_111", "FL", (adset,), category=category, skips=skips)
-    world = World((campaign,), processing=processing)
+    world = World((campaign,), processing=processing, log=log)
     runs = [Run(f"day {day + 1}", day * DAY + BEGIN) for day in range(3)]
     runs += [Run(f"writer {number}", BEGIN + 0.5 * number) for number in range(1, writers)]
     runs += [Run(f"hour {hour}", BEGIN + hour * HOUR) for hour in hours]
@@ -293,6 +301,35 @@ class TestWrites:
 
         regions = person(Deed.EDIT_REGIONS, 10, value="NY")
         assert violated(steps, regions, says="failed") == {Clause.EDITS_STAND}
+
+    @pytest.mark.parametrize(
+        ("asks", "log", "expected"),
+        [
+            (False, "forbidden", {Clause.EDITS_STAND}),
+            (True, "forbidden", set()),
+            (True, "complete", {Clause.EDITS_STAND}),
+        ],
+    )
+    def test_old_regions_not_over_the_new_ones_that_a_person_has_set(
+        self,
+        asks: bool,  # noqa: FBT001 - a parameter
+        log: str,
+        expected: set[Clause],
+    ) -> None:
+        def steps(product: Product) -> None:
+            product.change()
+            product.note("rolling_back")
+            product.write("TX")
+            product.wait(20)
+            if asks:
+                product.ask_who()
+            product.read()
+            product.write("TX")
+            product.republish()
+            product.note("rolled_back")
+
+        regions = person(Deed.EDIT_REGIONS, 10, value="FL")
+        assert violated(steps, regions, says="reverted", log=Log(log)) == expected
 
     def test_by_one_invocation_at_a_time(self) -> None:
         def steps(product: Product) -> None:

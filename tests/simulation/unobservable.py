@@ -18,6 +18,9 @@ class Unobservable(StrEnum):
     EDIT_IN_FLIGHT = "a person edited the ad set after the read on which a write was based, seconds before it was sent"
     """Meta has no conditional write: whoever writes the whole targeting last wins. What was overwritten is gone."""
 
+    SET_AGAIN = "a person set the very regions that a change of ours had set, and Meta did not tell who it was"
+    """It looks exactly like our own write, applied late."""
+
     PAUSE_IN_FLIGHT = (
         "a person paused the ad after the read on which a re-publish was based, seconds before it was sent"
     )
