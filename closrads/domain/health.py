@@ -187,6 +187,13 @@ def explained_as_metas(pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable
     )
 
 
+def running(ads: Iterable[Ad]) -> tuple[Ad, ...]:
+    """Return the ads that run, and have nothing wrong with them."""
+    return tuple(
+        ad for ad in ads if ad.status == ad.effective_status == "ACTIVE" and _examine(ad).health is AdHealth.HEALTHY
+    )
+
+
 def is_in_process(finding: AdFinding) -> bool:
     """Return whether Meta is still processing an ad; that takes seconds, whereas a review takes hours."""
     return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS

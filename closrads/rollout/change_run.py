@@ -4,12 +4,13 @@ Only `forward.py` and `rollback.py` write a targeting: they write the regions on
 `steps.py`. Each step returns the value in its next state, and `recording.py` records that in the ledger.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from closrads.domain.adset_results import Result
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason
-from closrads.domain.health import StatusChange, responsible_for, switched_off_by_meta
+from closrads.domain.health import StatusChange, responsible_for, running, switched_off_by_meta
 from closrads.domain.targeting import region_keys
 from closrads.errors import ClosradsError, LedgerError, MetaError, MetaOutcomeUnknownError, most_severe
 from closrads.facebook_client import Republished, RepublishFailure, Verification
@@ -34,7 +35,7 @@ class ChangeRun:
     now: AdSetSnapshot
     """The ad set as last read, with all its ads."""
     protected: tuple[Ad, ...]
-    """The ads that the change is responsible for: those that ran before, and those that it has re-published since."""
+    """The ads that the change is responsible for: those that ran before, and those that it has seen run since."""
     resumes_rollback: bool = False
     """Whether an earlier run was cut off during the rollback, perhaps between its write and its re-publish."""
     never_took_effect: bool = False
@@ -150,23 +151,27 @@ class ChangeRun:
     def written(self, adset: AdSetSnapshot) -> "ChangeRun":
         """Return the run after a write that returned `adset`; no re-publish is confirmed any more."""
         stored = region_keys(adset.targeting)
-        return replace(self, now=adset, stored=stored, unknown=None, confirmed=frozenset(), failures=(), findings=())
+        run = self.seeing(adset)
+        return replace(run, stored=stored, unknown=None, confirmed=frozenset(), failures=(), findings=())
 
     def republished(self, outcome: Republished) -> "ChangeRun":
         """Return the run after a re-publish."""
         run = self.refused(*(failure.error for failure in outcome.failures))
+        on = (replace(ad, status="ACTIVE") for ad in self.now.ads if ad.id in outcome.confirmed)
+        return replace(run, confirmed=self.confirmed | outcome.confirmed, failures=outcome.failures).protecting(on)
+
+    def protecting(self, ads: Iterable[Ad]) -> "ChangeRun":
+        """Return the run as responsible for further ads."""
         known = {ad.id for ad in self.protected}
-        added = (ad for ad in self.now.ads if ad.id in outcome.confirmed and ad.id not in known)
-        return replace(
-            run,
-            confirmed=self.confirmed | outcome.confirmed,
-            failures=outcome.failures,
-            protected=(*self.protected, *(replace(ad, status="ACTIVE") for ad in added)),
-        )
+        return replace(self, protected=(*self.protected, *(ad for ad in ads if ad.id not in known)))
+
+    def seeing(self, adset: AdSetSnapshot) -> "ChangeRun":
+        """Return the run after a read of its ad set: it is responsible for the ads that run by now as well."""
+        return replace(self, now=adset).protecting(running(adset.ads))
 
     def reread(self, adset: AdSetSnapshot) -> "ChangeRun":
         """Return the run with the ads of a new read; the targeting is still the written one."""
-        return replace(self, now=replace(self.now, ads=adset.ads, read_at=adset.read_at))
+        return self.seeing(replace(self.now, ads=adset.ads, read_at=adset.read_at))
 
     def unread(self, error: MetaError) -> "ChangeRun":
         """Return the run after a failed read of its ads: without it, no ad may be re-published."""
@@ -183,7 +188,9 @@ class ChangeRun:
         return replace(self, now=now, protected=protected, findings=findings, log=verification.log or self.log)
 
 
-def begin(change: Change, now: AdSetSnapshot) -> ChangeRun:
+def begin(change: Change, now: AdSetSnapshot, log: tuple[StatusChange, ...] = ()) -> ChangeRun:
     """Return the run of a recorded change, to be resumed from its state."""
+    protected = responsible_for(change.before.active_ads, now.ads, log, change.prepared_at)
     is_rolling_back = change.state is ChangeState.ROLLING_BACK
-    return ChangeRun(change, change.state, now, change.before.active_ads, resumes_rollback=is_rolling_back)
+    run = ChangeRun(change, change.state, now, protected, resumes_rollback=is_rolling_back, log=log)
+    return run.seeing(now)

@@ -10,7 +10,7 @@ from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.drift import TargetingEdit
-from closrads.domain.health import StatusChange, compare_ads, pauses_to_explain, responsible_for
+from closrads.domain.health import StatusChange, broke_while_off, compare_ads, pauses_to_explain, responsible_for
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import LedgerError, MetaError
 from closrads.meta.activity_log import read_status_changes, read_targeting_edits
@@ -190,8 +190,9 @@ class _Seen:
     @property
     def has_pauses_to_explain(self) -> bool:
         """Whether the activity log has to explain who paused an ad."""
-        before = self.now.ads if self.change.state.is_open else self.change.before.active_ads
-        return bool(pauses_to_explain(before, self.now.ads))
+        before, now = self.change.before, self.now.ads
+        ran = now if self.change.state.is_open else before.active_ads
+        return bool(pauses_to_explain(ran, now) or broke_while_off(before.ads, now))
 
     @property
     def is_new_again(self) -> bool:
@@ -228,7 +229,7 @@ class _Seen:
     @property
     def run(self) -> ChangeRun:
         """The run of the change, to be resumed."""
-        return replace(begin(self.change, self.now), protected=self.protected, log=self.log)
+        return begin(self.change, self.now, self.log)
 
 
 def _left_to_follow_up(finding: AdFinding) -> AdFinding:

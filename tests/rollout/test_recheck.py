@@ -1082,6 +1082,21 @@ class TestFailedRollbacks:
         assert failing in world.sandbox.aws.mails[-1].text
 
 
+def test_an_ad_that_ran_since_its_update_is_repaired(world: World) -> None:
+    """It was off before, and is off again without its form: only the log shows that it ran in between."""
+    world.campaign("FL")
+    adset = world.adset("Broad", ads=0)
+    late = world.meta.add_ad(adset, "Late", status="PAUSED")
+    world.run(LIVE)
+    world.meta.person_activates(late)
+    world.time.pass_by(60)
+    world.meta.meta_pauses(late, with_issue=True)
+    later(world, HALF_AN_HOUR)
+
+    assert one_adset(world.run(RECHECK))["result"] == "reverted"
+    assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE"])
+
+
 class TestStatesThatWereRolledBack:
     """They are there again: Meta has applied the write late, or a person has set them."""
 
@@ -1114,6 +1129,19 @@ class TestStatesThatWereRolledBack:
         later(world, HALF_AN_HOUR)
         assert one_adset(result_of(world, RECHECK))["result"] == "unchanged"
         assert world.meta.states(adset) == {"FL"}
+
+    def test_also_after_a_rollback_that_failed(self, world: World) -> None:
+        """The regions are back, but an ad is broken, and somebody mends it and sets the new ones again."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        later(world, HALF_AN_HOUR)
+        world.meta.fail(faults.PERMISSION_MISSING, on="POST ad")
+        assert one_adset(result_of(world, RECHECK))["result"] == "rollback_failed"
+        world.meta.person_edits_targeting(adset, states="FL", published=True)
+        later(world, 5 * HOUR)
+
+        (found,) = result_of(world, RECHECK)["recovered"]
+
+        assert (found["state"], world.meta.states(adset)) == ("superseded", {"FL"})
 
     @pytest.mark.parametrize("unknown", ["GET activities", "GET debug_token"])
     def test_where_nobody_knows_who_has_set_them_they_are_rolled_back(

@@ -360,6 +360,15 @@ class TestCourse:
         for others in ((), (TEXAS, FLORIDA), ("3853",)):
             assert course(state, *others) is course(state, *others, is_broken=True) is Course.LEAVE
 
+    @pytest.mark.parametrize("state", SINCE_A_ROLLBACK)
+    def test_new_regions_that_somebody_else_has_set_stay(self, state: ChangeState) -> None:
+        """They look like ours; with broken ads as well."""
+        now = AdSetSnapshot("501", "Broad", "900", "ACTIVE", region(FLORIDA), (AD,))
+
+        for health in AdHealth:
+            found = (AdFinding(AD, health),)
+            assert course_of(change_in(state), now, found, is_set_by_others=True) is Course.LEAVE
+
     @pytest.mark.parametrize("state", OPEN)
     @pytest.mark.parametrize("status", ["ARCHIVED", "DELETED"])
     def test_what_is_gone_is_gone(self, state: ChangeState, status: str) -> None:
@@ -1354,6 +1363,33 @@ class TestWhosePause:
         expected = ("rolled_back", OLD, "ACTIVE") if shown else ("verified", WANTED, "PAUSED")
         assert (recovered(result)["state"], world.meta.states(adset), status) == expected
 
+    @pytest.mark.parametrize("shown", [True, False], ids=["in the log", "without a trace"])
+    def test_an_ad_that_ran_when_the_next_run_came(self, world: World, adset: str, *, shown: bool) -> None:
+        """The write of the rollback breaks it, and Meta pauses it silently: it runs again, or is told."""
+        world.meta.accounts["act_111"].activities.missing = lambda _: not shown
+        late = world.meta.add_ad(adset, "Late", status="PAUSED")
+        left_behind(world, adset, ChangeState.ROLLING_BACK)
+        world.meta.person_activates(late)
+        later(world, HOUR)
+        world.meta.echo_oddity = lambda _: {
+            "id": adset
+        }  # so that the ads are read between the write and the re-publish
+
+        def meta_comes(operation: Operation) -> None:
+            if operation.method == "GET" and world.meta.writes:
+                world.meta.on_request = None
+                world.meta.meta_pauses(late, with_issue=False)
+
+        world.meta.on_request = meta_comes
+        world.meta.requests.clear()
+
+        result = result_of(world, RECHECK)
+
+        told = [pause["adset_id"] for pause in result["unexplained"]]
+        expected: tuple[str, list[str]] = ("ACTIVE", []) if shown else ("PAUSED", [adset])
+        assert recovered(result)["state"] == "rolled_back"
+        assert (world.meta.ads[late].status, told) == expected
+
     def test_what_nobody_can_explain_is_told_until_it_is_on_again(self, world: World, adset: str) -> None:
         """In each run's result and mail, and in no revert streak; then not a word more."""
         left_behind(world, adset, ChangeState.WRITTEN)
@@ -1500,10 +1536,10 @@ class TestLedgerTrouble:
         for adset in adsets:
             left_behind(world, adset, ChangeState.WRITTEN)
 
-        def stumble(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding]) -> Course:
+        def stumble(change: Change, now: AdSetSnapshot, findings: Sequence[AdFinding], **more: bool) -> Course:
             if change.before.id == adsets[0]:
                 raise ZeroDivisionError("a defect")
-            return course_of(change, now, findings)
+            return course_of(change, now, findings, **more)
 
         monkeypatch.setattr("closrads.rollout.recovery.course_of", stumble)
 

@@ -1000,4 +1000,138 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=172800.0,
     ),
+    "a_person_sets_again_what_a_failed_rollback_had_taken_away": Story(
+        seed=5016019,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL NY OH",
+                    adsets=(AdSetSpec(name="Alder", states="CA SC", ads=()),),
+                    category="HOUSING",
+                ),
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="AL GA",
+                    adsets=(
+                        AdSetSpec(
+                            name="Birch", states="CA GA SC", ads=(AdSpec(name="Birch 1", fate=Fate(relapses=2)),)
+                        ),
+                    ),
+                ),
+                CampaignSpec(
+                    slug="mortgage",
+                    account="act_222",
+                    demand="AL FL NY",
+                    adsets=(AdSetSpec(name="Elder", states="AL GA OH TX", ads=(), learning="LEARNING"),),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0),
+            Run(name="day 5 recheck 1", at=467640.0, action="recheck", scheduled=467640.0),
+        ),
+        events=(
+            Person(
+                when=During(run="day 2 recheck 1", call="meta", nth=1, after=True),
+                deed=Deed.EDIT_REGIONS,
+                target="Birch",
+                value="AL GA",
+            ),
+            Answer(run="day 2 sync", on="GET ads", skip=4, times=1, answer="token invalid"),
+        ),
+        calm=259200.0,
+    ),
+    "switched_on_amid_the_write_and_paused_before_the_log_told": Story(
+        seed=5019764,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="GA NY SC TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="FL NY OH TX",
+                            ads=(
+                                AdSpec(
+                                    name="Alder 1",
+                                    status="PAUSED",
+                                    fate=Fate(seconds=1.0, effect=Effect.PAUSED_WITH_ISSUE),
+                                ),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+            log=Log.DELAYED,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0),
+            Run(name="day 5 recheck 1", at=467640.0, action="recheck", scheduled=467640.0),
+        ),
+        events=(
+            Person(when=During(run="day 1 sync", call="POST adset", nth=1), deed=Deed.SWITCH_ON_AD, target="Alder 1"),
+        ),
+        calm=86400.0,
+    ),
+    "paused_between_the_write_of_a_recovery_and_its_next_read": Story(
+        seed=6023260,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="FL GA NY SC TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL CA NY OH TX",
+                            ads=(
+                                AdSpec(
+                                    name="Alder 1",
+                                    status="PAUSED",
+                                    fate=Fate(seconds=1.0, effect=Effect.PAUSED_SILENTLY),
+                                ),
+                            ),
+                            echo=Echo.BARE,
+                        ),
+                    ),
+                ),
+            ),
+            pace=1.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Crash(run="day 1 sync", call="any", nth=26, after=True),
+            Person(when=At(seconds=45148.7), deed=Deed.SWITCH_ON_AD, target="Alder 1"),
+            Answer(run="day 1 sync", on="batch", skip=0, times=99, answer="null body"),
+        ),
+        calm=86400.0,
+    ),
 }
