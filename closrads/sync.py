@@ -245,10 +245,11 @@ def _stages_of_action(
     action = context.run.request.action
     report = replace(report, recovered=_recovered(context, report))
     yield report
-    if action is not Action.RECHECK and (off := _switched_off(context)):
-        yield replace(report, switched_off=off)
-        return
     done = resume()
+    if action is not Action.RECHECK and (off := _switched_off(context)):
+        others = (adset for adset in report.adsets if adset.id not in done.completed)
+        yield replace(report, switched_off=off, adsets=(*done.completed.values(), *others))
+        return
     match action:
         case Action.RECHECK:
             yield from recheck(context, report, done)

@@ -611,6 +611,26 @@ class TestTrouble:
         assert answer["adsets_updated"] == 2
         assert [world.meta.states(adset) for adset in (done, begun)] == [{"FL", "GA"}] * 2
 
+    @pytest.mark.parametrize("switch", [{"paused": "true"}, {"campaigns/veterans/enabled": "false"}])
+    def test_also_if_everything_or_the_campaign_is_off_by_then(
+        self, world: World, adsets: dict[str, list[str]], switch: dict[str, str]
+    ) -> None:
+        """What one of its ads suffered is told as well."""
+        run_id = world.run(OPEN)["run_id"]
+        done, begun = adsets["veterans"]
+        runs(world).begin_campaign(run_id, "veterans")
+        cut_off(world, run_id, done, "verified")
+        cut_off(world, run_id, begun, "written")
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        world.meta.meta_pauses(world.meta.ads_of(begun)[0].id, with_issue=False)
+        world.put(switch)
+
+        answer = world.run(part(run_id))
+        world.run({"step": "close", "run_id": run_id})
+
+        assert answer["adsets_updated"] == 2
+        assert "1 ad needs you" in world.sandbox.aws.mails[-1].subject
+
     def test_what_meta_had_refused_is_tried_again(self, world: World, adsets: dict[str, list[str]]) -> None:
         """Nothing was changed then, so there is nothing to tell, and it may go well now."""
         run_id = world.run(OPEN)["run_id"]
