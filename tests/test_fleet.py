@@ -626,6 +626,8 @@ class TestTrouble:
         world.put(switch)
 
         answer = world.run(part(run_id))
+        for slug in ("truckers", "mortgage"):
+            world.run(part(run_id, slug))
         world.run({"step": "close", "run_id": run_id})
 
         assert answer["adsets_updated"] == 2

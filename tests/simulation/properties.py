@@ -287,6 +287,8 @@ class Judge:
         """By invocation and campaign, the refusal that concerns the whole ad account."""
         self._at_begin: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
         """By run, when it began, and what was wrong with each ad set then."""
+        self._begun_as: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
+        """The same, by what the events of one shared run have in common."""
         self._plans: dict[str, _Plan] = {}
         """By the run that is to carry it out."""
         self._last_looks = {"sync": 0.0, "recheck": 0.0}
@@ -714,8 +716,10 @@ class Judge:
 
     def run_begins(self, run: Run) -> None:
         """Note how things stand when a run begins."""
-        adsets = self._simulation.meta.adsets.values()
-        self._at_begin[run.name] = self._now, {adset.id: self._ailments(adset) for adset in adsets}
+        ailments = {adset.id: self._ailments(adset) for adset in self._simulation.meta.adsets.values()}
+        # A double delivery of a shared run joins it, and may tell what that has found before.
+        key = f"{run.action} {run.scheduled}" if run.shared and run.scheduled is not None else run.name
+        self._at_begin[run.name] = self._begun_as.setdefault(key, (self._now, ailments))
 
     def mail_sent(self, invocation: "Invocation", mail: Mail) -> None:
         """Note a mail when it leaves, for a run may die before it ends; that of a dry run says nothing of live ones."""
@@ -749,7 +753,8 @@ class Judge:
         is_quiet = invocation.run.action == "sync" and not outcome.mails and result["mail"] == "not_asked"
         if is_quiet and not self._mails_of_today:
             self._violated(Clause.TOLD, invocation.name, "it sends no mail, and today there was none")
-        self._judge_stop_told(invocation, (self._mails_of_today,) if is_quiet else _texts(outcome.mails))
+        reports = tuple(mail for mail in outcome.mails if "CLOSRADS failed" not in mail.subject)
+        self._judge_stop_told(invocation, (self._mails_of_today,) if is_quiet else _texts(reports))
         self._judge_account_told(invocation, outcome.mails, result)
         self._judge_reach_told(invocation, outcome.mails, result)
         self._judge_learning_told(invocation, outcome.mails, result)
@@ -784,6 +789,7 @@ class Judge:
             due = max(self._due.get(account, START), at + QUEUE_SECONDS, self._deliverable_at)
             if self._now > due + DUE_TOLERANCE:
                 self._violated(Clause.PROMPT, account, f"{invocation.name} begins {self._now - due:.0f} s too late")
+            self._due[account] = max(due, self._now + GAP)  # it may put off one of several at once, and go on
 
     def messages_failed(self, accounts: Iterable[str]) -> None:
         """Note that a recheck has failed: its messages come again once the queue no longer hides them."""
@@ -1088,9 +1094,9 @@ class Judge:
         link = self._simulation.meta.links[ad.id]
         was_written_since = file.written_at is not None and since < file.written_at
         told_late = link.fate.stubborn or self._simulation.meta.log is not Log.COMPLETE
-        is_unsound = told_late and regions_in(ad.adset.targeting) not in link.sound
-        was_tried = self._switched_on.get(ad.id, START) > since
-        return was_written_since and was_tried and is_unsound and link.fate.effect is Effect.PAUSED_SILENTLY
+        was_tried = self._switched_on.get(ad.id, START) > since and regions_in(ad.adset.targeting) not in link.sound
+        is_over = was_tried or not self._simulation.is_enabled(file.campaign)
+        return was_written_since and told_late and is_over and link.fate.effect is Effect.PAUSED_SILENTLY
 
     def _is_beyond_help(self, adset: AdSet, file: _AdSetFile) -> bool:
         since = {ad.id: self._simulation.meta.links[ad.id].broken_since for ad in adset.ads}

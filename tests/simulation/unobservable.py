@@ -51,7 +51,8 @@ class Unobservable(StrEnum):
 
     COVERED = "Meta paused the ad without an issue, and its log said so only when a later change had covered the first"
     """It is switched on again under the regions that are there; if it is not sound with these, nobody knows by then
-    which ones it was sound with. It has to be told of until it is over."""
+    which ones it was sound with; in a campaign that is off by then, nobody does. It has to be told of until it is
+    over."""
 
     UNDER_REGIONS_OF_A_PERSON = "the ad broke, and a person has set other regions since the write that broke it"
     """What mends it is the regions from before and a re-publish, and a person's regions are not to be touched. It has
