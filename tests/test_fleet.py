@@ -613,7 +613,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("switch", [{"paused": "true"}, {"campaigns/veterans/enabled": "false"}])
     def test_also_if_everything_or_the_campaign_is_off_by_then(
-        self, world: World, adsets: dict[str, list[str]], switch: dict[str, str]
+        self, world: World, adsets: dict[str, list[str]], switch: dict[str, Any]
     ) -> None:
         """What one of its ads suffered is told as well."""
         run_id = world.run(OPEN)["run_id"]

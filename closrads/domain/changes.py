@@ -214,11 +214,6 @@ class PreviousOutcomes:
     has_demand_item: bool = False
     """Whether anything is recorded of the demand."""
 
-    @property
-    def reported_pauses(self) -> dict[str, frozenset[str]]:
-        """Ids of the ads whose unexplained pause has been reported, by ad set id."""
-        return {pause.adset_id: frozenset(pause.ads) for pause in self.unexplained if pause.is_reported}
-
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -14,6 +14,8 @@ MISSING_LEAD_FORM = 3390001
 """Meta has lost the link between an ad and its lead form: the error that this system guards against."""
 CLOCK_TOLERANCE = timedelta(minutes=1)
 """Tolerated difference between Meta's clock and ours."""
+OBSERVED_WITHIN = timedelta(seconds=5)
+"""A final state is recorded within this time of the read that proved it; a pause that this read saw ended is older."""
 
 # Ad.effective_status, Marketing API reference "Ad".
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
@@ -62,6 +64,15 @@ def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> Stat
     newest_first = sorted(rows, key=lambda row: row.at, reverse=True)
     of_pause = takewhile(lambda row: not row.ends_pause, newest_first)
     return min(of_pause, key=lambda row: _CLAIMS.index(row.actor), default=None)
+
+
+def without_overcome_pauses(log: Iterable[StatusChange], on: Collection[str], at: datetime) -> tuple[StatusChange, ...]:
+    """Return the log without the pauses by Meta that the ads in `on` cannot be in, as they were on at a time of ours.
+
+    Meta's log may lack that they were switched on again, and that a person has paused them since.
+    """
+    last = at - OBSERVED_WITHIN
+    return tuple(row for row in log if row.actor is not Actor.META or row.ad_id not in on or row.at >= last)
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:

@@ -37,7 +37,7 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
     previous = job.ledger.previous_outcomes(job.campaign) if changes else PreviousOutcomes({})
     report = replace(report, unexplained=previous.unexplained)
     wave_size, dry_run = campaign.limits.wave_size, run.request.dry_run
-    results = recovery.recheck(job, changes, wave_size, previous.reported_pauses, dry_run=dry_run)
+    results = recovery.recheck(job, changes, wave_size, previous.unexplained, dry_run=dry_run)
     report = replace(report, adsets=(*done.completed.values(), *results))
     report = with_next_try(job, report, {change.before.id: change.before for change in changes})
     is_recorded = not dry_run and not run.request.run_id
@@ -126,7 +126,7 @@ def recheck_first(
     if not changes:
         return adsets, {}, previous
     wave_size = context.campaign.limits.wave_size
-    results = recovery.recheck(job, changes, wave_size, previous.reported_pauses, dry_run=False, now=now)
+    results = recovery.recheck(job, changes, wave_size, previous.unexplained, dry_run=False, now=now)
     unfinished = _unfinished(job, results)
     restored = {
         each.id: replace(each, reaches_beyond=reaches_beyond_states(now[each.id].targeting))

@@ -8,9 +8,16 @@ from enum import Enum, auto
 
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, RollbackReason
+from closrads.domain.changes import Change, ChangeState, RollbackReason, UnexplainedPause
 from closrads.domain.drift import TargetingEdit
-from closrads.domain.health import StatusChange, broke_while_off, compare_ads, pauses_to_explain, responsible_for
+from closrads.domain.health import (
+    StatusChange,
+    broke_while_off,
+    compare_ads,
+    pauses_to_explain,
+    responsible_for,
+    without_overcome_pauses,
+)
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import LedgerError, MetaError
 from closrads.meta.activity_log import read_status_changes, read_targeting_edits
@@ -30,6 +37,9 @@ LONGEST_INTERVAL = timedelta(hours=4)
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
 _TAKEN_AWAY = _ROLLING_BACK | {ChangeState.ROLLED_BACK, ChangeState.SUPERSEDED}
 """States in which the new regions are not to be in place any more."""
+
+_PROVEN = frozenset({ChangeState.VERIFIED, ChangeState.ROLLED_BACK})
+"""Final states in which every ad that the change is responsible for was on, or recorded as an unexplained pause."""
 
 
 class Course(Enum):
@@ -114,7 +124,7 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
     job: Job,
     changes: Sequence[Change],
     wave_size: int,
-    known: Mapping[str, frozenset[str]],
+    pauses: Sequence[UnexplainedPause],
     *,
     dry_run: bool,
     now: Mapping[str, AdSetSnapshot] | None = None,
@@ -127,8 +137,8 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
     ----------
     changes
         Several changes of one ad set come newest first; the one whose regions are in place is checked.
-    known
-        Ids of ads whose unexplained pause has already been reported, by ad set id.
+    pauses
+        The recorded unexplained pauses; those that have been reported already are no news.
     now
         The ad sets by id, if they have just been read; None to read them.
     """
@@ -141,7 +151,7 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
             results += (_result(change, Result.DEFERRED, (why_none,)) for change in batch)
         else:
             adsets = [by_adset[change.before.id] for change in batch]
-            results += _recheck_batch(job, adsets, known, now, dry_run=dry_run, why_none=why_none)
+            results += _recheck_batch(job, adsets, pauses, now, dry_run=dry_run, why_none=why_none)
     return tuple(results)
 
 
@@ -225,6 +235,14 @@ class _Seen:
     def is_back(self) -> bool:
         """Whether the original regions are in place."""
         return region_keys(self.now.targeting) == self.change.old_regions
+
+    def since_its_end(self, off: frozenset[str]) -> "_Seen":
+        """Return this value without pauses that were over when the change ended, of all ads but those in `off`."""
+        change = self.change
+        if change.state not in _PROVEN or change.was_found_unwritten:
+            return self
+        on = {ad.id for ad in change.before.active_ads} - off
+        return replace(self, log=without_overcome_pauses(self.log, on, change.changed_at))
 
     @property
     def run(self) -> ChangeRun:
@@ -358,7 +376,7 @@ def _recovery(change: Change, state: ChangeState, issues: tuple[str, ...]) -> Re
 def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known about it
     job: Job,
     adsets: Sequence[Sequence[Change]],
-    known: Mapping[str, frozenset[str]],
+    pauses: Sequence[UnexplainedPause],
     now: Mapping[str, AdSetSnapshot] | None,
     *,
     dry_run: bool,
@@ -369,6 +387,8 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
     With `why_none`, there is no capacity to roll any of them back.
     """
     looked_up = _look_up(job, adsets, now, math.inf if why_none else RESERVED_SECONDS)
+    known = {pause.adset_id: frozenset(pause.ads) for pause in pauses if pause.is_reported}
+    off = {pause.adset_id: frozenset(pause.ads) for pause in pauses}
     results: dict[str, AdSetResult] = {}
     runs: list[ChangeRun] = []
     to_restore: list[ChangeRun] = []
@@ -380,6 +400,7 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
             continue
         if seen.now.effective_status in GONE_STATUSES:  # nobody can mend anything in it, or needs to
             continue
+        seen = seen.since_its_end(off.get(change.before.id, frozenset()))
         run = replace(seen.run, findings=seen.findings)
         runs.append(run)
         why = _why_to_restore(seen)

@@ -26,6 +26,7 @@ from closrads.domain.health import (
     switched_off_by_meta,
     unpaid_ads,
     who_paused,
+    without_overcome_pauses,
 )
 from tests.world import START, ids
 
@@ -483,6 +484,26 @@ class TestRanMeanwhile:
     ) -> None:
         """The change answers for all others elsewhere."""
         assert responsible_for([RAN], [now], log, SINCE) == ((RAN, replace(now, status="ACTIVE")) if ran else (RAN,))
+
+
+class TestOvercomePauses:
+    """Meta's pauses that an ad cannot be in, as it was seen on since."""
+
+    @pytest.mark.parametrize(
+        ("ad_id", "actor", "seconds", "stays"),
+        [
+            pytest.param("11", Actor.META, -6, False, id="it was on since"),
+            pytest.param("11", Actor.META, -5, True, id="perhaps after the last look"),
+            pytest.param("12", Actor.META, -60, True, id="another ad, which was off"),
+            pytest.param("11", Actor.ADVERTISER, -60, True, id="a person's, which stands"),
+            pytest.param("11", Actor.UNKNOWN, -60, True, id="whoever that was"),
+        ],
+    )
+    def test_only_what_was_seen_to_be_over(self, ad_id: str, actor: Actor, seconds: float, *, stays: bool) -> None:
+        """The log may lag behind, so its last row need not be the last thing that happened."""
+        row = StatusChange(ad_id, SINCE + timedelta(seconds=seconds), ends_pause=False, actor=actor)
+
+        assert without_overcome_pauses([row], {"11"}, SINCE) == ((row,) if stays else ())
 
 
 class TestBrokeWhileOff:

@@ -1097,6 +1097,24 @@ def test_an_ad_that_ran_since_its_update_is_repaired(world: World) -> None:
     assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE"])
 
 
+def test_a_persons_pause_that_the_log_does_not_show_yet(world: World) -> None:
+    """Its last row is then Meta's pause of before, which the run had ended: the ad stays off, and that is told."""
+    world.campaign("FL")
+    log = world.meta.accounts["act_111"].activities
+    log.missing = lambda row: (row.actor, row.extra.get("new_value")) != (META, "Inactive")
+    adset = world.adset(breakage=Breakage.cured_by_rollback(Effect.PAUSED_WITH_ISSUES))
+    assert one_adset(result_of(world, LIVE))["result"] == "reverted"
+    ad = world.meta.ads_of(adset)[0]
+    assert ad.status == "ACTIVE"
+    world.meta.person_pauses(ad.id)
+    later(world, HALF_AN_HOUR)
+
+    result = result_of(world, RECHECK)
+
+    assert (one_adset(result)["result"], ad.status) == ("unchanged", "PAUSED")
+    assert [pause["adset_id"] for pause in result["unexplained"]] == [adset]
+
+
 class TestStatesThatWereRolledBack:
     """They are there again: Meta has applied the write late, or a person has set them."""
 

@@ -1000,7 +1000,7 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=172800.0,
     ),
-    "a_person_sets_again_what_a_failed_rollback_had_taken_away": Story(
+    "a person sets again what a failed rollback had taken away": Story(
         seed=5016019,
         world=World(
             campaigns=(
@@ -1051,7 +1051,7 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=259200.0,
     ),
-    "switched_on_amid_the_write_and_paused_before_the_log_told": Story(
+    "an ad is switched on amid the write, and paused before the log tells": Story(
         seed=5019764,
         world=World(
             campaigns=(
@@ -1093,7 +1093,7 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
-    "paused_between_the_write_of_a_recovery_and_its_next_read": Story(
+    "an ad is paused between the write of a recovery and its next read": Story(
         seed=6023260,
         world=World(
             campaigns=(
@@ -1131,6 +1131,91 @@ REGRESSIONS: Mapping[str, Story] = {
             Crash(run="day 1 sync", call="any", nth=26, after=True),
             Person(when=At(seconds=45148.7), deed=Deed.SWITCH_ON_AD, target="Alder 1"),
             Answer(run="day 1 sync", on="batch", skip=0, times=99, answer="null body"),
+        ),
+        calm=86400.0,
+    ),
+    "a person pauses an ad minutes after its rollback, and the log lags behind": Story(
+        seed=5022383,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL FL",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL FL GA NY",
+                            ads=(AdSpec(name="Alder 2", fate=Fate(seconds=1.0, effect=Effect.PAUSED_WITH_ISSUE)),),
+                            learning="",
+                        ),
+                        AdSetSpec(
+                            name="Birch",
+                            states="AL CA",
+                            ads=(
+                                AdSpec(name="Birch 1"),
+                                AdSpec(name="Birch 2"),
+                                AdSpec(name="Birch 3"),
+                                AdSpec(name="Birch 4"),
+                            ),
+                            meta_campaign=1,
+                            learning="FAIL",
+                        ),
+                    ),
+                    meta_campaigns=2,
+                ),
+            ),
+            tier="limited",
+            pace=3.0,
+            log=Log.DELAYED,
+            push_after=1.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Person(when=During(run="day 1 sync", call="any", nth=40, after=True), deed=Deed.PAUSE_AD, target="Alder 2"),
+        ),
+        calm=86400.0,
+    ),
+    "a shared run is switched off before it could tell of an ad that it broke": Story(
+        seed=5018649,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL FL NY OH SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="FL GA OH SC",
+                            ads=(AdSpec(name="Alder 4", fate=Fate(seconds=1.0, effect=Effect.PAUSED_SILENTLY)),),
+                        ),
+                    ),
+                    meta_campaigns=2,
+                ),
+            ),
+            pace=3.0,
+            log=Log.FORBIDDEN,
+            read_lag=2.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0, shared=True),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0, shared=True),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0, shared=True),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0, shared=True),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0, shared=True),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0, shared=True),
+        ),
+        events=(
+            Crash(run="day 1 sync", call="POST ad", nth=1, after=True),
+            Operator(when=At(seconds=38768.4), change=Change.PAUSED, value="true"),
         ),
         calm=86400.0,
     ),
