@@ -305,22 +305,25 @@ def _switched_off(context: CampaignContext) -> SwitchedOff | None:
 def _with_new_pauses(context: CampaignContext, report: SyncReport) -> Iterator[SyncReport]:
     """Yield the report with the unexplained pauses that this run has found, also if the ledger cannot be read."""
     job = context.job
-    if context.run.request.dry_run or not any(adset.added or adset.removed for adset in report.adsets):
+    may_have_new = job.new_pauses or any(adset.added or adset.removed for adset in report.adsets)
+    if context.run.request.dry_run or not may_have_new:
         yield report
         return
     known = {pause.adset_id: pause for pause in report.unexplained}
+    new = {adset_id: pause.joining(known.get(adset_id)) for adset_id, pause in job.new_pauses.items()}
+    report = _with_pauses(report, new.values())
+    yield report
+    recorded = job.ledger.previous_outcomes(job.campaign).unexplained  # perhaps without the new ones
+    yield _with_pauses(report, (pause.joining(new.get(pause.adset_id)) for pause in recorded))
 
-    def merged(found: Iterable[UnexplainedPause]) -> SyncReport:
-        by_adset = {
-            each.adset_id: replace(each, switched_on=known[each.adset_id].switched_on)
-            if each.adset_id in known
-            else each
-            for each in found
-        }
-        return replace(report, unexplained=tuple((known | by_adset).values()))
 
-    yield merged(pause.joining(known.get(pause.adset_id)) for pause in job.new_pauses.values())
-    yield merged(job.ledger.previous_outcomes(job.campaign).unexplained)
+def _with_pauses(report: SyncReport, found: Iterable[UnexplainedPause]) -> SyncReport:
+    """Return the report with further or newer pauses; which ads were switched on again, it knows already."""
+    pauses = {pause.adset_id: pause for pause in report.unexplained}
+    for pause in found:
+        known = pauses.get(pause.adset_id)
+        pauses[pause.adset_id] = replace(pause, switched_on=known.switched_on) if known else pause
+    return replace(report, unexplained=tuple(pauses.values()))
 
 
 # --- its sync

@@ -1010,6 +1010,24 @@ class TestLedgerTrouble:
         assert world.run(RECHECK)["mail"] == "sent"
         assert [pause.adset_id for pause in ledger(world).previous_outcomes("veterans").unexplained] == [adset]
 
+    def test_a_sync_that_changes_nothing_tells_of_it_as_well(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It begins with a recheck, and has no other news."""
+        _, (adset,) = updated(world, None)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        world.meta.person_pauses(world.meta.ads_of(adset)[0].id)
+
+        def fail(*_: Any) -> None:
+            raise LedgerError("The ledger cannot be written")
+
+        monkeypatch.setattr(Ledger, "keep_unexplained", fail)
+        result = result_of(world, LIVE)
+
+        assert one_adset(result)["result"] == "unchanged"
+        assert [pause["adset_id"] for pause in result["unexplained"]] == [adset]
+        assert "1 ad needs you" in world.sandbox.aws.mails[-1].subject
+
     def test_an_end_that_cannot_be_written_down_is_told(self, world: World) -> None:
         """It was put back; that the ledger does not know of it is an error, and has its end later."""
         run_id, (adset,) = updated(world, Breakage.late(600))
