@@ -217,6 +217,8 @@ class _AdSetFile:
     """The run that did."""
     pardons: set[tuple[Unobservable, str, float]] = field(default_factory=set)
     """What is not held against the product: what became of which ad or setting, as a person wanted it since when."""
+    replaced: tuple[str, Regions] = "", frozenset()
+    """The run that last wrote its targeting, and the regions that were there before."""
     went_back: bool = False
     """Whether the last write put regions back."""
     has_late_write: bool = False
@@ -439,7 +441,9 @@ class Judge:
             file.known.add(new)
         else:
             self._violated(Clause.KNOWN_REGIONS, adset.name, f"{call.invocation.name} writes {states_of(new)}")
-        if self._is_planned(call, adset):
+        goes_back = file.replaced == (call.invocation.name, new)  # if the ledger could not be told that it does
+        file.replaced = call.invocation.name, old
+        if self._is_planned(call, adset) and not goes_back:
             self._judge_waited(call, adset, old, new)
             if old - new and self._simulation.keeps(call.invocation, file.campaign):
                 self._violated(Clause.KEPT, adset.name, f"{call.invocation.name} takes away {states_of(old - new)}")
