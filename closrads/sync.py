@@ -13,7 +13,7 @@ from closrads.closrtech_client import get_demand
 from closrads.concurrency import in_background, map_concurrently
 from closrads.config import refuse_if_switched_off
 from closrads.domain.adset_results import Recovery
-from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
 from closrads.domain.changes import PreviousOutcomes, UnexplainedPause, recheck_since
 from closrads.domain.damping import waiting_states
 from closrads.domain.health import check_ad_health
@@ -360,6 +360,8 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     unexplained = follow_up_pauses(job, previous.unexplained, current, dry_run=run.request.dry_run)
     report = replace(report, unexplained=unexplained)
     yield report
+    on_again = {pause.adset_id for pause in unexplained if pause.switched_on}  # read anew before their change
+    adsets = [replace(adset, read_at=LONG_AGO) if adset.id in on_again else adset for adset in adsets]
 
     report, history = damped(context, report, previous)
     regions = build_fb_regions(report.active_states)

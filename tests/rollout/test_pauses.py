@@ -64,6 +64,19 @@ def test_it_is_switched_on_and_told_of(world: World, off: str, log: StringIO) ->
     assert entries(world, "MEMORY#") == []
 
 
+def test_a_change_of_its_ad_set_republishes_it_as_well(world: World, off: str) -> None:
+    """At once: it was off when the change was planned, and is on when that is written."""
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
+    adset = world.meta.ads[off].adset
+
+    assert switched_on(world) == [off]
+
+    calls = [(call.method, call.object_id) for call in world.meta.operations]
+    since = calls[calls.index(("POST", adset.id)) + 1 :]
+    assert since.index(("POST", off)) < since.index(("GET", adset.id))
+    assert world.meta.states(adset.id) == {"OH"}
+
+
 def test_one_that_meta_refuses_is_told_of_as_before(world: World, off: str) -> None:
     """And tried again by the next daily run."""
     world.meta.fail(faults.MISSING_LEAD_FORM, on="POST ad", times=None)

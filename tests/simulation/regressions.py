@@ -1219,4 +1219,43 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "an ad is switched on again just before a change of its ad set": Story(
+        seed=7100021,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="FL GA NY OH TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="FL OH TX",
+                            ads=(
+                                AdSpec(name="Alder 1", fate=Fate(stubborn=True)),
+                                AdSpec(
+                                    name="Alder 3", fate=Fate(seconds=2.5, effect=Effect.PAUSED_SILENTLY, stubborn=True)
+                                ),
+                            ),
+                            meta_campaign=1,
+                            reaches_beyond=True,
+                        ),
+                    ),
+                    meta_campaigns=2,
+                ),
+            ),
+            log=Log.DELAYED,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 by hand", at=37809.93987926264, campaigns=("veterans",)),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(Operator(when=At(seconds=86400.0), change=Change.DEMAND, value="AL TX", campaign="veterans"),),
+        calm=172800.0,
+    ),
 }
