@@ -318,11 +318,11 @@ def _with_new_pauses(context: CampaignContext, report: SyncReport) -> Iterator[S
 
 
 def _with_pauses(report: SyncReport, found: Iterable[UnexplainedPause]) -> SyncReport:
-    """Return the report with further or newer pauses; which ads were switched on again, it knows already."""
+    """Return the report with further or newer pauses; since when, and whether ended, it knows of those that it has."""
     pauses = {pause.adset_id: pause for pause in report.unexplained}
     for pause in found:
-        known = pauses.get(pause.adset_id)
-        pauses[pause.adset_id] = replace(pause, switched_on=known.switched_on) if known else pause
+        known = pauses.get(pause.adset_id, pause)
+        pauses[pause.adset_id] = replace(pause, since=known.since, switched_on=known.switched_on)
     return replace(report, unexplained=tuple(pauses.values()))
 
 

@@ -31,10 +31,19 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
     job.new_pauses.update(found)
     try:
         earlier = {each.adset_id: each for each in job.ledger.previous_outcomes(job.campaign).unexplained}
-        for adset_id, pause in found.items():
-            job.ledger.keep_unexplained(job.campaign, pause.joining(earlier.get(adset_id)))
     except LedgerError as error:
         logger.error("ledger.unexplained_not_kept", extra={"adsets": [*found], "error": str(error)})
+        return
+    _keep(job, [pause.joining(earlier.get(adset_id)) for adset_id, pause in found.items()])
+
+
+def _keep(job: Job, pauses: Sequence[UnexplainedPause]) -> None:
+    try:
+        for pause in pauses:
+            job.ledger.keep_unexplained(job.campaign, pause)
+    except LedgerError as error:
+        adsets = [pause.adset_id for pause in pauses]
+        logger.error("ledger.unexplained_not_kept", extra={"adsets": adsets, "error": str(error)})
 
 
 def follow_up_pauses(
@@ -105,4 +114,6 @@ def _switch_on_again(
     on = {adset_id: outcome.confirmed for adset_id, outcome in done.items()}
     for adset_id, each in on.items():
         logger.warning("ads.switched_on", extra={"adset": adset_id, "ads": sorted(each)})
+    ended = [pause for pause in pauses if on.get(pause.adset_id, frozenset()) == pause.ads.keys()]
+    _keep(job, [replace(pause, since=job.api.clock.now()) for pause in ended])  # they do not explain a later pause
     return tuple(replace(pause, switched_on=on.get(pause.adset_id, frozenset())) for pause in pauses)

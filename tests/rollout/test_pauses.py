@@ -11,7 +11,7 @@ from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
 from closrads.rollout.job import Job
 from sandbox.meta import Ad, Breakage, Effect, Operation, faults
-from sandbox.meta.activity_log import AD_STATUS, OTHER_APP, Activity
+from sandbox.meta.activity_log import AD_STATUS, META, OTHER_APP, Activity
 from sandbox.meta.quota import Quota
 from tests.ledger_world import entries, later, one_adset, result_of
 from tests.log_lines import logged
@@ -157,6 +157,21 @@ def test_what_a_person_has_paused_since_stays_off(world: World, off: str) -> Non
 
     assert result_of(world, LIVE)["unexplained"] == []
     assert world.meta.ads[off].status == "PAUSED"
+
+
+def test_a_persons_pause_that_the_log_does_not_show_yet(world: World, off: str) -> None:
+    """Its last row is then Meta's pause, which the last sync has ended: the ad stays off, and that is told."""
+    assert switched_on(world) == [off]
+    world.meta.accounts["act_111"].activities.missing = lambda _: True
+    log = world.meta.accounts["act_111"].activities
+    log.rows = [row for row in log.rows if row.actor is META]
+    later(world, 5 * MINUTE)
+    world.meta.person_pauses(off)
+    later(world, MINUTE)
+
+    (pause,) = result_of(world, LIVE)["unexplained"]
+
+    assert (pause["switched_on"], world.meta.ads[off].status) == ([], "PAUSED")
 
 
 def test_a_long_log_does_not_cost_the_day_its_quota(world: World, off: str) -> None:
