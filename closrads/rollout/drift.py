@@ -12,9 +12,10 @@ from closrads.domain.adset_results import AdSetResult, Recovery, Result
 from closrads.domain.changes import Change
 from closrads.domain.drift import Drift, TargetingEdit, UnattributedDrift, attributed, find_drift, reaches_back
 from closrads.domain.request import Action
+from closrads.domain.runs import RUN_ID_TIME
 from closrads.domain.sync_report import SyncReport
 from closrads.errors import LedgerError
-from closrads.ledger.changes import Ledger
+from closrads.ledger.changes import STARTED_AGAIN_WITHIN, Ledger
 from closrads.meta.activity_log import read_targeting_edits
 from closrads.meta.graph import READ_POINTS, RESERVED_SECONDS, GraphApi
 from closrads.meta.tokens import read_app_id
@@ -71,18 +72,29 @@ def _traces(ledger: Ledger, run_id: str, action: Action, report: SyncReport) -> 
     for adset_id, of_run in keys:
         missing.setdefault(adset_id, set()).add(of_run)
     changes: dict[str, list[Change]] = {adset_id: [] for adset_id in missing}
+
+    def find() -> dict[Key, UnattributedDrift]:
+        return {key: found for key in keys if (found := find_drift(changes[key[0]], key[1]))}
+
+    oldest_run = ""
     try:
         for change in ledger.newest_changes(report.slug, changes) if keys else ():
+            if change.run_id < oldest_run:
+                break
             adset_id = change.before.id
             changes[adset_id].append(change)
             if all(reaches_back(changes[adset_id], of_run) for of_run in missing.get(adset_id, ())):
                 missing.pop(adset_id, None)
-            if not missing:
+            if missing or oldest_run:
+                continue
+            if not (since := [drift.since for drift in find().values() if drift.until]):
                 break
+            # Not of somebody else if a run that was opened before the last change has made another one after it.
+            oldest_run = f"{min(since) - STARTED_AGAIN_WITHIN:{RUN_ID_TIME}}"
     except LedgerError as error:
         logger.warning("ledger.drift_unread", extra={"campaign": report.slug, "error": str(error)})
         return {}
-    return {key: found for key in keys if (found := find_drift(changes[key[0]], key[1]))}
+    return find()
 
 
 def _key(outcome: AdSetResult | Recovery, run_id: str, action: Action) -> Key | None:

@@ -21,6 +21,7 @@ from closrads.rollout import drift
 from closrads.rollout.drift import with_drift
 from sandbox.meta import Breakage, Operation, faults
 from sandbox.meta.activity_log import OWN, Actor
+from sandbox.meta.regions import KEY_BY_STATE
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import RECHECK, UNDO, later, ledger, left_behind, one_adset, recorded_state, result_of
 from tests.log_lines import logged
@@ -497,7 +498,9 @@ BEFORE = AdSetSnapshot("501", "Broad", "900", "ACTIVE", {})
 SUPERSEDED = Change("veterans", "today", Action.SYNC, BEFORE, {}, ChangeState.SUPERSEDED, START, START)
 
 
-def traces(changes: Iterable[Change], *adsets: AdSetResult, **more: Any) -> set[tuple[str, str | None]]:
+def traces(
+    changes: Iterable[Change], *adsets: AdSetResult, run_id: str = "today", **more: Any
+) -> set[tuple[str, str | None]]:
     """Return of what drift is found, if the ledger has these changes, from the newest to the oldest."""
 
     class Changes:
@@ -505,7 +508,7 @@ def traces(changes: Iterable[Change], *adsets: AdSetResult, **more: Any) -> set[
             return changes
 
     report = SyncReport("veterans", "Veterans", dry_run=False, adsets=adsets, **more)
-    return set(drift._traces(cast("Ledger", Changes()), "today", Action.SYNC, report))
+    return set(drift._traces(cast("Ledger", Changes()), run_id, Action.SYNC, report))
 
 
 def test_more_of_an_ad_sets_changes_may_come_than_are_needed() -> None:
@@ -529,6 +532,23 @@ def test_of_one_ad_set_the_changes_of_two_runs_may_be_looked_for() -> None:
     )
 
     assert found == {("501", "today"), ("501", "earlier")}
+
+
+def test_a_run_that_was_opened_before_may_have_changed_it_after() -> None:
+    """A shared run waited for another one: its change is the last, and nobody else has set what it left."""
+
+    def change(run_id: str, before: str, after: str, hours: float) -> Change:
+        of, to = ({"geo_locations": {"regions": [{"key": KEY_BY_STATE[state]}]}} for state in (before, after))
+        adset, at = replace(BEFORE, targeting=of), START - timedelta(hours=hours)
+        return Change("veterans", run_id, Action.SYNC, adset, to, ChangeState.VERIFIED, at, at)
+
+    own = change("20260504T103000Z-b", "OH", "FL", 0)
+    undo, last = change("20260503T103040Z-u", "OH", "TX", 24), change("20260503T103000Z-a", "TX", "OH", 23.9)
+    older = change("20260501T103000Z-o", "GA", "TX", 72)
+    updated = AdSetResult("501", "Broad", Result.UPDATED, added=("FL",))
+
+    assert traces([own, undo, last, older], updated, run_id=own.run_id) == set()
+    assert traces([own, undo, older], updated, run_id=own.run_id) == {("501", own.run_id)}
 
 
 def test_no_more_changes_are_asked_for_than_are_needed() -> None:

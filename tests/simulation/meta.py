@@ -124,8 +124,8 @@ class People:
     """By ad: whether it shall run; an ad that was deleted or archived is not in here."""
     edits: dict[str, dict[str, Hand]] = field(default_factory=dict)
     """By ad set and name of the setting: what a person gave it."""
-    have_set_regions: set[str] = field(default_factory=set)
-    """The ad sets whose regions a person has ever set."""
+    have_set_regions: dict[str, set[Regions]] = field(default_factory=dict)
+    """By ad set, the regions that a person ever gave it."""
 
 
 class SimulatedMeta(MetaWorld):
@@ -297,7 +297,7 @@ class SimulatedMeta(MetaWorld):
             self.person_edits_targeting(adset.id, states=states_of(wanted), published=True)
             if is_there:
                 return  # whose they were before, they are
-            self.people.have_set_regions.add(adset.id)
+            self.people.have_set_regions.setdefault(adset.id, set()).add(wanted)
         else:
             self.person_edits_targeting(adset.id, {setting: wanted}, published=True)
         self.people.edits.setdefault(adset.id, {})[setting] = Hand(wanted, self.now())

@@ -436,7 +436,7 @@ class Judge:
             self._violated(Clause.WRITTEN_DOWN, adset.name, f"{call.invocation.name} writes {states_of(new)}")
         wanted = call.invocation.wanted.get(file.campaign)
         is_forward = new == wanted or self._is_towards(call, adset, old, wanted)
-        file.known.add(old)
+        file.known |= {old} | self._simulation.meta.people.have_set_regions.get(adset.id, set())
         if is_forward or new in file.known:
             file.known.add(new)
         else:

@@ -1258,4 +1258,37 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Operator(when=At(seconds=86400.0), change=Change.DEMAND, value="AL TX", campaign="veterans"),),
         calm=172800.0,
     ),
+    "a run that was opened before another one changes an ad set after it": Story(
+        seed=7110258,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA FL NY SC",
+                    adsets=(
+                        AdSetSpec(name="Cedar", states="CA FL NY SC", ads=(AdSpec(name="Cedar 2", status="PAUSED"),)),
+                    ),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0, shared=True),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0, shared=True),
+            Run(name="day 3 by hand", at=210596.38602134757, campaigns=("veterans",)),
+            Run(name="day 3 recheck 2", at=294840.0, action="recheck", scheduled=294840.0, shared=True),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0, shared=True),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0, shared=True),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0, shared=True),
+            Run(name="day 5 recheck 1", at=467640.0, action="recheck", scheduled=467640.0, shared=True),
+            Run(name="day 3 asked 3", at=210650.7, action="undo", campaigns=("veterans",)),
+        ),
+        events=(
+            Operator(when=At(seconds=172800.0), change=Change.DEMAND, value="OH TX", campaign="veterans"),
+            Operator(
+                when=At(seconds=259200.0), change=Change.DEMAND, value="CA FL GA NY OH SC TX", campaign="veterans"
+            ),
+        ),
+        calm=259200.0,
+    ),
 }
