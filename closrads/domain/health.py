@@ -67,9 +67,9 @@ def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> Stat
 
 
 def without_overcome_pauses(log: Iterable[StatusChange], on: Collection[str], at: datetime) -> tuple[StatusChange, ...]:
-    """Return the log without the pauses by Meta that the ads in `on` cannot be in, as they were on at a time of ours.
+    """Return the log without Meta's pauses of the ads in `on` from before `at`, when these ads were seen on.
 
-    Meta's log may lack that they were switched on again, and that a person has paused them since.
+    The log may lack that such a pause was ended and that a person has paused the ad since, or show it only later.
     """
     last = at - OBSERVED_WITHIN
     return tuple(row for row in log if row.actor is not Actor.META or row.ad_id not in on or row.at >= last)

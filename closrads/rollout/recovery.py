@@ -37,7 +37,6 @@ LONGEST_INTERVAL = timedelta(hours=4)
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
 _TAKEN_AWAY = _ROLLING_BACK | {ChangeState.ROLLED_BACK, ChangeState.SUPERSEDED}
 """States in which the new regions are not to be in place any more."""
-
 _PROVEN = frozenset({ChangeState.VERIFIED, ChangeState.ROLLED_BACK})
 """Final states in which every ad that the change is responsible for was on, or recorded as an unexplained pause."""
 

@@ -727,8 +727,12 @@ class Judge:
 
     def mail_sent(self, invocation: "Invocation", mail: Mail) -> None:
         """Note a mail when it leaves, for a run may die before it ends; that of a dry run says nothing of live ones."""
-        if not invocation.run.dry:
-            self._mails.append((self._now, f"{mail.subject}\n{mail.text}"))
+        if invocation.run.dry:
+            return
+        self._mails.append((self._now, f"{mail.subject}\n{mail.text}"))
+        for file in self._files.values() if "NOT RESTORED" in mail.subject else ():
+            if "rollback_failed" in file.changes.values() and file.name in mail.text:
+                file.told.ill_at = self._now
 
     def call_ends(self, invocation: "Invocation", outcome: Outcome | None) -> None:
         """Judge how an invocation has ended; a run has one of them, or shares itself among several."""
