@@ -6,7 +6,7 @@ Other reads are in `meta/`: ad sets again, campaigns, the activity log, tokens.
 import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from closrads.clock import Clock
@@ -291,6 +291,8 @@ class Verification:
     """Status changes from the activity log; empty if it was not needed or could not be read."""
     error: str = ""
     """Why the ads could not be read; empty if they could."""
+    read_at: datetime = LONG_AGO
+    """When the read started."""
 
 
 def verify_ads_after_republish(
@@ -365,6 +367,7 @@ def _is_left_on(ad: Ad, now: Ad) -> bool:
 def _verify_once(
     api: GraphApi, adsets: Sequence[AdSetSnapshot], since: datetime, reserve: float
 ) -> dict[str, Verification]:
+    read_at = api.clock.now()
     ads = read_ads(api, {adset.id: adset.active_ads for adset in adsets}, reserve)
     needs_log = any(
         not isinstance(now := ads[adset.id], MetaError)
@@ -372,7 +375,8 @@ def _verify_once(
         for adset in adsets
     )
     log = read_status_changes(api, since, reserve=math.inf) if needs_log else ()
-    return {adset.id: _verification(adset, ads[adset.id], log, since) for adset in adsets}
+    found = ((adset.id, _verification(adset, ads[adset.id], log, since)) for adset in adsets)
+    return {adset_id: replace(verification, read_at=read_at) for adset_id, verification in found}
 
 
 def _verification(

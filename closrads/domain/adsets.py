@@ -1,7 +1,7 @@
 """Ad sets and ads as Meta returns them, and the health of ads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -42,6 +42,13 @@ class Ad:
     """Why Meta's row of the ad is not usable; empty if it is."""
     adset_issues: str = ""
     """What Meta reports as wrong with the whole ad set; empty if nothing, or if that was not read."""
+    seen_on: datetime | None = field(default=None, compare=False)
+    """When a change last saw it on, of which it is one of the ads; None if it never did."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it is neither paused nor gone, however well it is."""
+        return self.status == "ACTIVE" and self.effective_status != "PAUSED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ MISSING_LEAD_FORM = 3390001
 """Meta has lost the link between an ad and its lead form: the error that this system guards against."""
 CLOCK_TOLERANCE = timedelta(minutes=1)
 """Tolerated difference between Meta's clock and ours."""
-OBSERVED_WITHIN = timedelta(seconds=5)
-"""A final state is recorded within this time of the read that proved it; a pause that this read saw ended is older."""
+LOG_PRECISION = timedelta(seconds=2)
+"""Tolerated difference between a time in the activity log, which has whole seconds, and that of a read."""
 
 # Ad.effective_status, Marketing API reference "Ad".
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
@@ -51,28 +51,25 @@ class StatusChange:
     """The actor's name, as Meta shows it."""
 
 
-def who_paused(ad_id: str, log: Iterable[StatusChange], since: datetime) -> StatusChange | None:
+def who_paused(
+    ad_id: str, log: Iterable[StatusChange], since: datetime, seen_on: datetime | None = None
+) -> StatusChange | None:
     """Return the log row of the pause that is in effect; None if the log has none since `since`.
 
     Meta logs one pause in several rows, and the end of a review, which may come hours after a person's pause of the ad,
     as its own. A pause is therefore Meta's only if all of its rows are. Meta lists the newest row first, in whole
     seconds, so of several rows of the same second the first counts.
 
-    A missing row proves nothing: Meta omits some (facebook-python-business-sdk #296).
+    A missing row proves nothing: Meta omits some (facebook-python-business-sdk #296), and shows others minutes late. So
+    a pause by Meta from before the ad was seen on does not count, even if it is the last row.
     """
     rows = [row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE]
     newest_first = sorted(rows, key=lambda row: row.at, reverse=True)
     of_pause = takewhile(lambda row: not row.ends_pause, newest_first)
-    return min(of_pause, key=lambda row: _CLAIMS.index(row.actor), default=None)
-
-
-def without_overcome_pauses(log: Iterable[StatusChange], on: Collection[str], at: datetime) -> tuple[StatusChange, ...]:
-    """Return the log without Meta's pauses of the ads in `on` from before `at`, when these ads were seen on.
-
-    The log may lack that such a pause was ended and that a person has paused the ad since, or show it only later.
-    """
-    last = at - OBSERVED_WITHIN
-    return tuple(row for row in log if row.actor is not Actor.META or row.ad_id not in on or row.at >= last)
+    in_effect = (
+        row for row in of_pause if not (row.actor is Actor.META and seen_on and row.at + LOG_PRECISION < seen_on)
+    )
+    return min(in_effect, key=lambda row: _CLAIMS.index(row.actor), default=None)
 
 
 def check_ad_health(adset: AdSetSnapshot) -> tuple[AdFinding, ...]:
@@ -213,12 +210,12 @@ def is_in_process(finding: AdFinding) -> bool:
 def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: datetime) -> AdFinding:
     if now is None or now.status in GONE_STATUSES:
         return AdFinding(before, AdHealth.HEALTHY)
-    return _examine_paused(now, log, since) if now.status == "PAUSED" else _examine(now)
+    return _examine_paused(before, now, log, since) if now.status == "PAUSED" else _examine(now)
 
 
-def _examine_paused(now: Ad, log: Sequence[StatusChange], since: datetime) -> AdFinding:
+def _examine_paused(before: Ad, now: Ad, log: Sequence[StatusChange], since: datetime) -> AdFinding:
     """Return the health of a paused ad, by who paused it."""
-    row = who_paused(now.id, log, since)
+    row = who_paused(now.id, log, since, before.seen_on)
     if row is not None and row.actor is Actor.ADVERTISER:
         return AdFinding(now, AdHealth.HEALTHY)
     if _examine(now).health is AdHealth.BROKEN:

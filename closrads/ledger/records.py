@@ -184,7 +184,7 @@ def change_of(item: Item) -> Change:
             meta_campaign_id=item["meta_campaign"],
             effective_status=item["effective_status"],
             targeting=_unpacked(item["before"]),
-            ads=tuple(Ad(ad["id"], ad["name"], "ACTIVE", "ACTIVE") for ad in item["ads"]),
+            ads=tuple(map(_ad_of, item["ads"])),
         ),
         after=_unpacked(item["after"]),
         state=ChangeState(item["state"]),
@@ -198,7 +198,15 @@ def change_of(item: Item) -> Change:
 
 def ads_item(change: Change) -> list[dict[str, str]]:
     """Return the ads that a change is responsible for."""
-    return [{"id": ad.id, "name": ad.name} for ad in change.before.active_ads]
+    return [
+        {"id": ad.id, "name": ad.name} | ({"seen_on": ad.seen_on.isoformat()} if ad.seen_on else {})
+        for ad in change.before.active_ads
+    ]
+
+
+def _ad_of(item: Item) -> Ad:
+    seen_on = _time(item["seen_on"]) if "seen_on" in item else None  # older items lack it
+    return Ad(item["id"], item["name"], "ACTIVE", "ACTIVE", seen_on=seen_on)
 
 
 def reverts_item(reverts: RevertStreak) -> Item:

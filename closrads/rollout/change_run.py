@@ -167,7 +167,10 @@ class ChangeRun:
 
     def seeing(self, adset: AdSetSnapshot) -> "ChangeRun":
         """Return the run after a read of its ad set: it is responsible for the ads that run by now as well."""
-        return replace(self, now=adset).protecting(running(adset.ads))
+        run = replace(self, now=adset).protecting(running(adset.ads))
+        on = {ad.id for ad in adset.ads if ad.is_on}
+        protected = (replace(ad, seen_on=adset.read_at) if ad.id in on else ad for ad in run.protected)
+        return replace(run, protected=tuple(protected))
 
     def reread(self, adset: AdSetSnapshot) -> "ChangeRun":
         """Return the run with the ads of a new read; the targeting is still the written one."""
@@ -180,12 +183,14 @@ class ChangeRun:
 
     def verified(self, verification: Verification) -> "ChangeRun":
         """Return the run after a verification."""
-        now = replace(self.now, ads=verification.ads) if verification.ads else self.now
-        protected = responsible_for(self.protected, now.ads, verification.log, self.change.prepared_at)
+        run = self
+        if verification.ads:
+            run = self.seeing(replace(self.now, ads=verification.ads, read_at=verification.read_at))
+        protected = responsible_for(run.protected, run.now.ads, verification.log, self.change.prepared_at)
         findings = verification.findings
         if verification.error and not findings:  # none ran, but somebody may have switched one on, or added one
             findings = tuple(AdFinding(ad, AdHealth.UNREADABLE, verification.error) for ad in self.now.ads)
-        return replace(self, now=now, protected=protected, findings=findings, log=verification.log or self.log)
+        return replace(run, protected=protected, findings=findings, log=verification.log or self.log)
 
 
 def begin(change: Change, now: AdSetSnapshot, log: tuple[StatusChange, ...] = ()) -> ChangeRun:

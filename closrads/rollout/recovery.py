@@ -16,7 +16,6 @@ from closrads.domain.health import (
     compare_ads,
     pauses_to_explain,
     responsible_for,
-    without_overcome_pauses,
 )
 from closrads.domain.targeting import misnamed_regions, reaches_beyond_states, region_keys, states
 from closrads.errors import LedgerError, MetaError
@@ -37,8 +36,6 @@ LONGEST_INTERVAL = timedelta(hours=4)
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
 _TAKEN_AWAY = _ROLLING_BACK | {ChangeState.ROLLED_BACK, ChangeState.SUPERSEDED}
 """States in which the new regions are not to be in place any more."""
-_PROVEN = frozenset({ChangeState.VERIFIED, ChangeState.ROLLED_BACK})
-"""Final states in which every ad that the change is responsible for was on, or recorded as an unexplained pause."""
 
 
 class Course(Enum):
@@ -235,14 +232,6 @@ class _Seen:
         """Whether the original regions are in place."""
         return region_keys(self.now.targeting) == self.change.old_regions
 
-    def since_its_end(self, off: frozenset[str]) -> "_Seen":
-        """Return this value without pauses that were over when the change ended, of all ads but those in `off`."""
-        change = self.change
-        if change.state not in _PROVEN or change.was_found_unwritten:
-            return self
-        on = {ad.id for ad in change.before.active_ads} - off
-        return replace(self, log=without_overcome_pauses(self.log, on, change.changed_at))
-
     @property
     def run(self) -> ChangeRun:
         """The run of the change, to be resumed."""
@@ -387,7 +376,6 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
     """
     looked_up = _look_up(job, adsets, now, math.inf if why_none else RESERVED_SECONDS)
     known = {pause.adset_id: frozenset(pause.ads) for pause in pauses if pause.is_reported}
-    off = {pause.adset_id: frozenset(pause.ads) for pause in pauses}
     results: dict[str, AdSetResult] = {}
     runs: list[ChangeRun] = []
     to_restore: list[ChangeRun] = []
@@ -399,7 +387,6 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
             continue
         if seen.now.effective_status in GONE_STATUSES:  # nobody can mend anything in it, or needs to
             continue
-        seen = seen.since_its_end(off.get(change.before.id, frozenset()))
         run = replace(seen.run, findings=seen.findings)
         runs.append(run)
         why = _why_to_restore(seen)

@@ -26,7 +26,6 @@ from closrads.domain.health import (
     switched_off_by_meta,
     unpaid_ads,
     who_paused,
-    without_overcome_pauses,
 )
 from tests.world import START, ids
 
@@ -486,24 +485,33 @@ class TestRanMeanwhile:
         assert responsible_for([RAN], [now], log, SINCE) == ((RAN, replace(now, status="ACTIVE")) if ran else (RAN,))
 
 
-class TestOvercomePauses:
-    """Meta's pauses that an ad cannot be in, as it was seen on since."""
+class TestSeenOn:
+    """A pause by Meta that an ad cannot be in, as it was seen on since."""
 
     @pytest.mark.parametrize(
-        ("ad_id", "actor", "seconds", "stays"),
+        ("actor", "seconds", "counts"),
         [
-            pytest.param("11", Actor.META, -6, False, id="it was on since"),
-            pytest.param("11", Actor.META, -5, True, id="perhaps after the last look"),
-            pytest.param("12", Actor.META, -60, True, id="another ad, which was off"),
-            pytest.param("11", Actor.ADVERTISER, -60, True, id="a person's, which stands"),
-            pytest.param("11", Actor.UNKNOWN, -60, True, id="whoever that was"),
+            pytest.param(Actor.META, -3, False, id="it was on since"),
+            pytest.param(Actor.META, -2, True, id="in the same second, perhaps"),
+            pytest.param(Actor.ADVERTISER, -30, True, id="a person's, which stands"),
+            pytest.param(Actor.UNKNOWN, -30, True, id="whoever that was"),
         ],
     )
-    def test_only_what_was_seen_to_be_over(self, ad_id: str, actor: Actor, seconds: float, *, stays: bool) -> None:
+    def test_only_what_was_seen_to_be_over_does_not_count(self, actor: Actor, seconds: float, *, counts: bool) -> None:
         """The log may lag behind, so its last row need not be the last thing that happened."""
-        row = StatusChange(ad_id, SINCE + timedelta(seconds=seconds), ends_pause=False, actor=actor)
+        row = StatusChange("11", SINCE + timedelta(seconds=seconds), ends_pause=False, actor=actor)
 
-        assert without_overcome_pauses([row], {"11"}, SINCE) == ((row,) if stays else ())
+        assert who_paused("11", [row], SINCE, SINCE) == (row if counts else None)
+        assert who_paused("11", [row], SINCE) == row
+
+    def test_what_ended_an_earlier_pause_still_does(self) -> None:
+        """Meta logs the end of a review as its own, and the pause before it was a person's."""
+        person, review = (
+            StatusChange("11", SINCE - timedelta(seconds=30 - number), ends_pause=bool(number), actor=actor)
+            for number, actor in enumerate([Actor.ADVERTISER, Actor.META])
+        )
+
+        assert who_paused("11", [review, person], SINCE, SINCE) is None
 
 
 class TestBrokeWhileOff:
