@@ -360,8 +360,6 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     unexplained = follow_up_pauses(job, previous.unexplained, current, dry_run=run.request.dry_run)
     report = replace(report, unexplained=unexplained)
     yield report
-    on_again = {pause.adset_id for pause in unexplained if pause.switched_on}  # read anew before their change
-    adsets = [replace(adset, read_at=LONG_AGO) if adset.id in on_again else adset for adset in adsets]
 
     report, history = damped(context, report, previous)
     regions = build_fb_regions(report.active_states)
@@ -370,6 +368,8 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     decisions: Sequence[Decision] = [
         decide(adset, regions, check_ad_health(adset), adds_only=adds_only, waiting=waiting) for adset in adsets
     ]
+    on_again = {pause.adset_id for pause in unexplained if pause.switched_on}
+    decisions = [_to_be_read_again(decision) if decision.adset.id in on_again else decision for decision in decisions]
     decisions = leave_opted_out(decisions, job.skip_adsets)
     done = replace(done, completed=with_gaps(done.completed, decisions))
     report = replace(
@@ -395,6 +395,11 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     report = carried_out(context, report, done, decisions)
     record_deferred(context, report, previous)
     yield replace(report, campaign_errors=report.campaign_errors + gone)
+
+
+def _to_be_read_again(decision: Decision) -> Decision:
+    """Return a decision that needs a new read before its change, because this run has switched on ads meanwhile."""
+    return replace(decision, adset=replace(decision.adset, read_at=LONG_AGO))
 
 
 def _with_demand(context: CampaignContext, report: SyncReport) -> SyncReport:

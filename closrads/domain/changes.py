@@ -34,7 +34,7 @@ class ChangeState(StrEnum):
     ROLLBACK_FAILED = "rollback_failed"
     """At least one condition of `ROLLED_BACK` could not be confirmed."""
     SUPERSEDED = "superseded"
-    """The regions are neither the original ones nor those of the change: somebody else has set them."""
+    """Somebody else has set the regions since, perhaps to those of the change once more."""
     NOT_WRITTEN = "not_written"
     """Meta refused the write; nothing was changed."""
 
@@ -110,6 +110,8 @@ class RollbackReason(StrEnum):
     """Meta stored different regions than were sent, or shows them under the names of other places."""
     ALREADY_BACK = "already_back"
     """The original regions are already restored; only the ads must be re-published."""
+    SET_BY_OTHERS = "set_by_others"
+    """Somebody else has set the new regions again: only the ads are protected."""
     DEFECT = "defect"
     """An unexpected exception was raised in this package."""
 

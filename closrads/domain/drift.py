@@ -48,6 +48,8 @@ class TargetingEdit:
     """The actor's name, as Meta shows it."""
     app_id: str
     """The app that was used; empty if Meta does not say."""
+    is_certain: bool = True
+    """Whether the row shows that locations differ, and not only that it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

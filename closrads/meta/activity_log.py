@@ -15,6 +15,8 @@ MAX_ACTIVITY_PAGES = 5
 """Maximum number of pages of the activity log that are read: the log of a busy ad account would use up the quota."""
 MAX_PAUSE_AGE = timedelta(days=30)
 """Maximum period in which pauses are looked for; for a longer one, Meta may not answer for a busy ad account."""
+MAX_EDIT_AGE = timedelta(days=7)
+"""Period in which edits are looked for, because the last one counts; for a longer one, Meta may not answer."""
 _ACTIVITY_FIELDS = "event_time,event_type,object_id,actor_name,extra_data"
 _EDIT_FIELDS = f"{_ACTIVITY_FIELDS},application_id"
 
@@ -41,9 +43,11 @@ def read_status_changes(
 def read_targeting_edits(api: GraphApi, since: datetime) -> tuple[TargetingEdit, ...]:
     """Return the edits of locations in the ad account's activity log since `since`, newest first, without retries.
 
-    Empty if the log cannot be read, which takes `ads_read` (Marketing API reference "Ad Account Activities").
+    What is older than `MAX_EDIT_AGE`, or beyond `MAX_ACTIVITY_PAGES`, is left out. Empty if the log cannot be read,
+    which takes `ads_read` (Marketing API reference "Ad Account Activities").
     """
-    params = {"fields": _EDIT_FIELDS, "category": "TARGETING", "since": int(since.timestamp())}
+    first = max(since, api.clock.now() - MAX_EDIT_AGE)
+    params = {"fields": _EDIT_FIELDS, "category": "TARGETING", "since": int(first.timestamp())}
     path = f"{api.ad_account_id}/activities"
     try:
         rows = api.get_all(path, params, ACTIVITIES_PER_PAGE, reserve=math.inf, max_pages=MAX_ACTIVITY_PAGES)

@@ -218,6 +218,7 @@ def parse_targeting_edit(row: JsonObject) -> TargetingEdit | None:
         at=at,
         name=one_line(name, MAX_NAME_CHARS) if isinstance(name, str) else "",
         app_id=str(app_id) if isinstance(app_id, str | int) else "",
+        is_certain=before is not None and after is not None,
     )
 
 

@@ -107,8 +107,8 @@ class ChangeRun:
     def unconfirmed(self) -> tuple[Ad, ...]:
         """The running ads whose re-publish Meta has not confirmed since the last write."""
         # A disapproved ad does not run, and Meta refuses its re-publish (Marketing API "Error Codes", 2490427).
-        running = (ad for ad in self.now.active_ads if ad.effective_status != "DISAPPROVED")
-        return tuple(ad for ad in running if ad.id not in self.confirmed)
+        eligible = (ad for ad in self.now.active_ads if ad.effective_status != "DISAPPROVED")
+        return tuple(ad for ad in eligible if ad.id not in self.confirmed)
 
     @property
     def unexplained(self) -> tuple[AdFinding, ...]:

@@ -5,7 +5,6 @@ It is determined after all changes and affects nothing else: what cannot be read
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from closrads.concurrency import map_concurrently
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
@@ -23,8 +22,6 @@ from closrads.observability import log_defect, logger
 
 AT_ONCE = 10
 """Maximum number of concurrent reads, one for each campaign or ad account."""
-LOG_REACHES = timedelta(days=7)
-"""Period of the activity log that is read; for a busy ad account, Meta does not answer for much longer ones."""
 SPARED_SECONDS = 2 * RESERVED_SECONDS
 """Last seconds of an invocation, in which the activity log is no longer read."""
 _BEGUN = frozenset({Result.UPDATED, Result.REVERTED, Result.FAILED, Result.UNVERIFIED, Result.ROLLBACK_FAILED})
@@ -128,9 +125,9 @@ def _read_logs(
 def _read_log(api: GraphApi, traces: Sequence[UnattributedDrift]) -> Log:
     if api.clock.remaining() < SPARED_SECONDS or api.quota.seconds_until(READ_POINTS):
         return (), ""
-    since = max(min(each.since for each in traces), api.clock.now() - LOG_REACHES)
     adsets = {each.adset_id for each in traces}
-    edits = [edit for edit in read_targeting_edits(api, since) if edit.adset_id in adsets]
+    found = read_targeting_edits(api, min(each.since for each in traces))
+    edits = [edit for edit in found if edit.adset_id in adsets]
     return edits, read_app_id(api) if edits else ""
 
 

@@ -278,17 +278,23 @@ def _in_place(changes: Sequence[Change], now: AdSetSnapshot) -> Change:
 
 
 def _set_by_others(api: GraphApi, changes: Sequence[Change]) -> frozenset[str]:
-    """Return the ids of the ad sets whose locations were last edited by somebody else, as far as Meta tells."""
+    """Return the ids of the ad sets whose locations were last edited by somebody else, as far as is known."""
+    known = {each.before.id for each in changes if each.reason is RollbackReason.SET_BY_OTHERS}
     # A rollback that has ended is in the log itself. One that has not may never have been written.
-    since = {each.before.id: each.changed_at if each.state.is_open else each.prepared_at for each in changes}
+    since = {
+        each.before.id: each.changed_at if each.state.is_open else each.prepared_at
+        for each in changes
+        if each.before.id not in known
+    }
     if not since:
-        return frozenset()
+        return frozenset(known)
     last: dict[str, TargetingEdit] = {}
     for edit in read_targeting_edits(api, min(since.values())):
         last.setdefault(edit.adset_id, edit)
-    known = [last[adset_id] for adset_id, at in since.items() if adset_id in last and last[adset_id].at >= at]
-    app_id = read_app_id(api) if known else ""
-    return frozenset(edit.adset_id for edit in known if app_id and edit.app_id != app_id)
+    edits = [last[adset_id] for adset_id, at in since.items() if adset_id in last and last[adset_id].at >= at]
+    app_id = read_app_id(api) if edits else ""
+    others = {edit.adset_id for edit in edits if app_id and edit.app_id != app_id and edit.is_certain}
+    return frozenset(known | others)
 
 
 def _recover_batch(job: Job, changes: Sequence[Change]) -> list[Recovery]:
@@ -326,6 +332,7 @@ def _resume(seen: _Seen) -> ChangeRun:
         run = run.with_issues(f"The ad set is {seen.now.effective_status} now").in_state(ChangeState.SUPERSEDED)
     elif course is Course.LEAVE:
         run = run.foreign("Somebody changed its states meanwhile: they stay as they are now")
+        run = replace(run, reason=RollbackReason.SET_BY_OTHERS if seen.is_set_by_others else run.reason)
     elif course is Course.RESTORE:
         misnamed = misnamed_regions(seen.now.targeting)
         otherwise = RollbackReason.STORED_DIFFERENTLY if misnamed and not broken else RollbackReason.ADS_BROKEN
@@ -395,7 +402,8 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
             left = _result(run.change, Result.SKIPPED_PREFLIGHT, (*why, why_none) if why_none else why)
             results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)
         elif why:
-            to_restore.append(replace(run.failed(RollbackReason.ADS_BROKEN, *why), is_foreign=seen.is_set_by_others))
+            reason = RollbackReason.SET_BY_OTHERS if seen.is_set_by_others else RollbackReason.ADS_BROKEN
+            to_restore.append(replace(run.failed(reason, *why), is_foreign=seen.is_set_by_others))
             results[run.id] = _result(run.change, Result.SUPERSEDED if seen.is_foreign else Result.REVERTED, why)
         else:
             results[run.id] = _rechecked(run, known)

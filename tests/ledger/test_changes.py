@@ -376,6 +376,7 @@ class TestRevertStreak:
             (RollbackReason.OUTCOME_UNKNOWN, False),
             (RollbackReason.STORED_DIFFERENTLY, False),
             (RollbackReason.ALREADY_BACK, False),
+            (RollbackReason.SET_BY_OTHERS, False),
             (RollbackReason.DEFECT, False),
         ],
     )
@@ -395,7 +396,7 @@ class TestRevertStreak:
 
     def test_every_reason_is_decided_about(self) -> None:
         """A new reason must be put into one of both groups above."""
-        assert len(RollbackReason) == 7
+        assert len(RollbackReason) == 8
 
     def test_it_is_of_one_ad_set_of_one_campaign(self, world: World) -> None:
         """Others are not burdened with it, and it expires in the end."""

@@ -408,17 +408,29 @@ class TestTargetingEdits:
                 ("no name", (targeting_row(OHIO, TEXAS, actor_name=None), "", "90")),
                 ("a name in two lines", (targeting_row(OHIO, TEXAS, actor_name="Pat\nExample"), "Pat Example", "90")),
                 ("a name that is a number", (targeting_row(OHIO, TEXAS, actor_name=7), "", "90")),
-                ("no details", (targeting_row(OHIO, TEXAS, extra_data=None), "Pat Example", "90")),
-                ("details that are a list", (targeting_row(OHIO, TEXAS, extra_data="[]"), "Pat Example", "90")),
-                ("a text before", (targeting_row("Ohio", OHIO), "Pat Example", "90")),
-                ("texts", (targeting_row(["Ohio"], ["Ohio"]), "Pat Example", "90")),
             ]
         ),
     )  # fmt: skip
     def test_who_it_was(self, case: tuple[dict[str, Any], str, str]) -> None:
-        """What cannot be read may be the edit that is looked for, so it counts."""
+        """And with which app."""
         row, name, app_id = case
         assert parse_targeting_edit(row) == TargetingEdit("11", AT, name, app_id)
+
+    @pytest.mark.parametrize(
+        "row",
+        ids(
+            [
+                ("no details", targeting_row(OHIO, TEXAS, extra_data=None)),
+                ("details that are a list", targeting_row(OHIO, TEXAS, extra_data="[]")),
+                ("a text before", targeting_row("Ohio", OHIO)),
+                ("a text after", targeting_row(OHIO, "Ohio")),
+                ("texts", targeting_row(["Ohio"], ["Ohio"])),
+            ]
+        ),
+    )
+    def test_what_cannot_be_read_counts_but_is_not_certain(self, row: dict[str, Any]) -> None:
+        """It may be the edit that is looked for."""
+        assert parse_targeting_edit(row) == TargetingEdit("11", AT, "Pat Example", "90", is_certain=False)
 
     @pytest.mark.parametrize(
         "row",

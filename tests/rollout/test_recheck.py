@@ -19,7 +19,7 @@ from closrads.ledger.leases import Leases
 from closrads.rollout.rollback import NEVER_TOOK_EFFECT
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
-from sandbox.meta.activity_log import AD_STATUS, META, OWN, Activity
+from sandbox.meta.activity_log import AD_STATUS, META, OWN, PERSON, Activity
 from sandbox.meta.breakage import Cure, Effect
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
@@ -1133,6 +1133,22 @@ def test_a_persons_pause_that_the_log_does_not_show_yet(world: World) -> None:
     assert [pause["adset_id"] for pause in result["unexplained"]] == [adset]
 
 
+def test_also_if_another_ad_breaks_meanwhile(world: World) -> None:
+    """The rollback looks at the log as well, and must not find the old pause either."""
+    world.campaign("FL")
+    log = world.meta.accounts["act_111"].activities
+    log.missing = lambda row: (row.actor, row.extra.get("new_value")) != (META, "Inactive")
+    adset = world.adset(breakage=Breakage.cured_by_rollback(Effect.PAUSED_WITH_ISSUES))
+    assert one_adset(result_of(world, LIVE))["result"] == "reverted"
+    ad, other = world.meta.ads_of(adset)
+    world.meta.person_pauses(ad.id)
+    world.meta.meta_breaks(other.id)
+    later(world, HALF_AN_HOUR)
+
+    assert one_adset(result_of(world, RECHECK))["result"] == "reverted"
+    assert statuses(world, adset) == ["PAUSED", "ACTIVE"]
+
+
 class TestStatesThatWereRolledBack:
     """They are there again: Meta has applied the write late, or a person has set them."""
 
@@ -1178,6 +1194,51 @@ class TestStatesThatWereRolledBack:
         (found,) = result_of(world, RECHECK)["recovered"]
 
         assert (found["state"], world.meta.states(adset)) == ("superseded", {"FL"})
+
+    @pytest.mark.parametrize("fails", [True, False], ids=["a failed rollback", "a rollback"])
+    def test_also_if_the_ads_cannot_be_protected_at_once(self, world: World, *, fails: bool) -> None:
+        """Later runs know whose regions they are, also when our own record is newer than the edit."""
+        _, (adset,) = updated(world, None)
+        ad = world.meta.ads_of(adset)[0].id
+        world.meta.meta_breaks(ad)
+        if fails:
+            world.meta.fail(faults.PERMISSION_MISSING, on="POST ad", times=2)
+        result_of(world, RECHECK)
+        later(world, HALF_AN_HOUR)
+        world.meta.person_edits_targeting(adset, states="FL", published=True)
+        world.meta.meta_breaks(ad)
+        later(world, 5 * HOUR)
+        world.meta.fail(faults.PERMISSION_MISSING, on="POST ad", times=None)
+        result_of(world, RECHECK)
+        world.meta.clear_faults()
+        later(world, 5 * HOUR)
+
+        (found,) = result_of(world, RECHECK)["recovered"]
+
+        assert (found["state"], world.meta.states(adset)) == ("superseded", {"FL"})
+        assert statuses(world, adset) == ["ACTIVE"] * 2
+
+    def test_once_known_nobody_has_to_be_asked_again(self, world: World, adset: str) -> None:
+        """The ledger says whose they are, and Meta may not answer at the next break."""
+        world.meta.person_edits_targeting(adset, states="FL", published=True)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        later(world, HALF_AN_HOUR)
+        assert one_adset(result_of(world, RECHECK))["result"] == "superseded"
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        world.meta.fail(faults.PERMISSION_MISSING, on="GET debug_token", times=None)
+        later(world, HALF_AN_HOUR)
+
+        assert one_adset(result_of(world, RECHECK))["result"] == "unchanged"
+        assert world.meta.states(adset) == {"FL"}
+
+    def test_an_entry_that_cannot_be_read_proves_nothing(self, world: World, adset: str) -> None:
+        """It may be of an edit of something else."""
+        world.meta.person_edits_targeting(adset, states="FL", published=True)
+        (row, *_) = (row for row in reversed(world.meta.accounts["act_111"].activities.rows) if row.actor is PERSON)
+        row.extra.clear()
+        later(world, HALF_AN_HOUR)
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
 
     @pytest.mark.parametrize("unknown", ["GET activities", "GET debug_token"])
     def test_where_nobody_knows_who_has_set_them_they_are_rolled_back(

@@ -1103,6 +1103,7 @@ class TestAround:
         [
             (reason, reason in {RollbackReason.ADS_BROKEN, RollbackReason.PAUSE_UNEXPLAINED})
             for reason in RollbackReason
+            if reason is not RollbackReason.SET_BY_OTHERS  # these regions stay
         ],
     )
     def test_why_it_was_to_be_rolled_back_stands(
