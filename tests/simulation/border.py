@@ -90,6 +90,7 @@ class Invocation(Process):
         self.has_ledger_trouble: bool = earlier.has_ledger_trouble if earlier else False
         """Whether the ledger once refused the run, or did not answer in time."""
         self.was_crashed = False
+        self.crashed_at: float | None = None
         self.mails: list[Mail] = earlier.mails if earlier else []
         self.refused_mails: list[str] = earlier.refused_mails if earlier else []
         """Why SES did not take a mail, at each such attempt."""
@@ -143,7 +144,7 @@ class Invocation(Process):
 
     def _perhaps_crash(self, numbers: dict[str, int], *, after: bool) -> None:
         if self.simulation.crashes(self, numbers, after=after):
-            self.was_crashed = True
+            self.was_crashed, self.crashed_at = True, self.simulation.kernel.now
             self.simulation.note(self.name, "✗ crashes")
             self.kill()
             self.simulation.end_dead(self)

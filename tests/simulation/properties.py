@@ -279,7 +279,7 @@ class Judge:
         """By campaign, the invocations that wrote to it, each time one followed another."""
         self._seen: dict[tuple[str, str], set[Ailment]] = {}
         """By invocation and ad set, what was wrong when it last read the ads."""
-        self._seen_running: dict[str, float] = {}
+        self._seen_running: dict[str, tuple[float, Invocation]] = {}
         """By ad, of when what is that a run has last seen it switched on."""
         self._seen_off: dict[str, float] = {}
         """By ad that runs have seen off and not on since, of when what is that they first saw."""
@@ -379,7 +379,9 @@ class Judge:
 
     def _ran_unseen(self, ad: Ad, hand: Hand) -> bool:
         """Unobservable.RAN_UNSEEN."""
-        if self._seen_running.get(ad.id, START) >= hand.at or ad.status != "PAUSED":
+        seen, by = self._seen_running.get(ad.id, (START, None))
+        died_at_once = by is not None and by.crashed_at is not None and by.crashed_at < seen + FRESH_SECONDS
+        if (seen >= hand.at and not died_at_once) or ad.status != "PAUSED":
             return False
         link = self._simulation.meta.links[ad.id]
         ran_for_seconds = 0 <= link.broke_at - hand.at < FRESH_SECONDS and link.fate.effect is Effect.PAUSED_SILENTLY
@@ -415,7 +417,7 @@ class Judge:
         invocation, seen = self._call.invocation, self._now - self._lag
         invocation.views[f"{adset.id} ads"] = seen
         running = [ad.id for ad in adset.ads if ad.status == "ACTIVE"]
-        self._seen_running.update(dict.fromkeys(running, seen))
+        self._seen_running.update(dict.fromkeys(running, (seen, invocation)))
         off = {ad.id: self._seen_off.get(ad.id, seen) for ad in adset.ads if ad.status != "ACTIVE"}
         self._seen_off = {each: at for each, at in self._seen_off.items() if each not in running} | off
         ailments = {ailment for ailment in self._ailments(adset) if ailment.since <= seen}
@@ -730,8 +732,8 @@ class Judge:
         if invocation.run.dry:
             return
         self._mails.append((self._now, f"{mail.subject}\n{mail.text}"))
-        for file in self._files.values() if "NOT RESTORED" in mail.subject else ():
-            if "rollback_failed" in file.changes.values() and file.name in mail.text:
+        for adset_id, file in self._files.items():  # a mail names an ad only if something is wrong with it
+            if any(ailment.ad in mail.text for ailment in self._ailments(self._simulation.meta.adsets[adset_id])):
                 file.told.ill_at = self._now
 
     def call_ends(self, invocation: "Invocation", outcome: Outcome | None) -> None:

@@ -66,8 +66,8 @@ class Unobservable(StrEnum):
     """It looks exactly like a person's pause, which must stand. It has to be told of until it is over."""
 
     RAN_UNSEEN = (
-        "a person switched the ad on, no run saw it run before Meta paused it, and the activity log does not tell, "
-        "or it ran for seconds only, between two reads of one run"
+        "a person switched the ad on, no run that lived on saw it run before Meta paused it, and the activity log does "
+        "not tell, or it ran for seconds only, between two reads of one run"
     )
     """The ad was off before and is off now, so nothing says that it ever ran; the activity log is read only if
     something does, or if the run that might have seen it died after its write."""
