@@ -106,6 +106,15 @@ class TestChanges:
         assert sorted(prepared, key=open_since) == sorted(prepared, key=lambda change: change.prepared_at)
 
 
+def test_when_each_ad_was_seen_on_is_kept() -> None:
+    """An item of before it was stored does not say, and neither does an ad that was never seen."""
+    change = a_change()
+    (one, two), at = change.before.ads, START + timedelta(seconds=1.5)
+    known = replace(change, before=replace(change.before, ads=(replace(one, seen_on=at), two)))
+
+    assert [ad.seen_on for ad in change_of(change_item(known)).before.ads] == [at, None]
+
+
 class TestUnexplainedPauses:
     """Ads that are off, and nobody can tell by whom."""
 

@@ -3,7 +3,13 @@
 import pytest
 
 from closrads.domain.health import Actor
-from closrads.meta.activity_log import MAX_ACTIVITY_PAGES, MAX_PAUSE_AGE, read_status_changes, read_targeting_edits
+from closrads.meta.activity_log import (
+    MAX_ACTIVITY_PAGES,
+    MAX_EDIT_AGE,
+    MAX_PAUSE_AGE,
+    read_status_changes,
+    read_targeting_edits,
+)
 from closrads.meta.tokens import read_app_id
 from sandbox.meta.activity_log import OTHER_APP, OWN, PERSON
 from tests.ledger_world import later
@@ -59,6 +65,18 @@ def test_nobody_is_looked_for_who_came_long_ago(world: World, adset: str, minute
     later(world, MAX_PAUSE_AGE.total_seconds() + minutes * 60)
 
     assert bool(read_status_changes(world.api(), since)) is is_read
+
+
+@pytest.mark.parametrize(("minutes", "is_read"), [(0, True), (1, False)])
+def test_no_edit_is_looked_for_that_is_older_than_a_week(
+    world: World, adset: str, minutes: float, *, is_read: bool
+) -> None:
+    """The last one counts, and Meta may not answer for so long a period."""
+    since = world.time.clock.now()
+    world.meta.person_edits_targeting(adset, states="GA")
+    later(world, MAX_EDIT_AGE.total_seconds() + minutes * 60)
+
+    assert bool(read_targeting_edits(world.api(), since)) is is_read
 
 
 def test_edits_of_locations_are_read_from_the_log(world: World, adset: str) -> None:

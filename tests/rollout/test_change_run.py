@@ -1,6 +1,7 @@
 """One ad set's change as a value: which states follow which, and what each step leaves known of it."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -75,6 +76,22 @@ class TestMachine:
 
         assert after.protected == (ONE, TWO, replace(LATE, status="ACTIVE"))
         assert (after.confirmed, after.failures) == (frozenset({"601", "602", "603"}), ())
+
+    def test_an_ad_that_it_sees_run_is_its_own_as_well(self) -> None:
+        """Without anything wrong with it; and of each ad it knows when it last saw it on."""
+        run = run_in(S.WRITTEN, FLORIDA)
+        odd = (replace(LATE, status="ACTIVE", effective_status=status) for status in ("PENDING_REVIEW", "PAUSED"))
+        on, paused = replace(LATE, status="ACTIVE", effective_status="ACTIVE"), replace(TWO, status="PAUSED")
+        at = START + timedelta(minutes=1)
+
+        for others in odd:
+            assert run.seeing(replace(run.now, ads=(ONE, others))).protected == (ONE, TWO)
+        seen = run.seeing(replace(run.now, ads=(ONE, paused, on, OFF), read_at=at))
+
+        assert seen.protected == (ONE, TWO, on)
+        assert [ad.seen_on for ad in seen.protected] == [at, run.now.read_at, at]
+        later = seen.verified(Verification((), (paused, on), read_at=at + timedelta(seconds=3)))
+        assert [ad.seen_on for ad in later.protected] == [at, run.now.read_at, at + timedelta(seconds=3)]
 
     def test_a_new_read_of_the_ads_leaves_the_written_targeting(self) -> None:
         """Meta may show an older one for a while, and what was sent is what has to be put back."""
