@@ -965,8 +965,8 @@ class Judge:
         is_ill, is_named, is_good = said.of(adset_id, file)
         if is_ill and is_named:
             file.told.ill_at = self._now
-        elif is_good:
-            file.told.ill_at = None
+        elif is_good and (file.told.ill_at or START) <= self._at_begin[invocation.name][0]:
+            file.told.ill_at = None  # what another run has told since this one began still stands
         if not self._concerns(invocation, said, file):
             return
         if invocation.run.action == "sync":
