@@ -13,7 +13,7 @@ from closrads.meta.targeting_write import FRESH_SECONDS
 ADS_PER_PAGE = 200
 ADSET_FIELDS = (
     "id,name,account_id,effective_status,targeting,end_time,learning_stage_info,"
-    "campaign{stop_time,special_ad_categories}"
+    "campaign{effective_status,stop_time,special_ad_categories}"
 )
 AD_FIELDS = "id,adset_id,name,status,effective_status,issues_info,ad_review_feedback"
 _FIELDS_AFTER_A_WRITE = f"{AD_FIELDS},adset{{effective_status,issues_info}}"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from closrads.domain.adsets import Ad, AdIssue, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, Ad, AdIssue, AdSetSnapshot
 from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import Actor, StatusChange
 from closrads.errors import MetaInvalidError
@@ -35,7 +35,7 @@ def parse_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], read_a
         id=adset_id,
         name=_name(row, adset_id),
         meta_campaign_id=campaign_id,
-        effective_status=text_of(row, "effective_status"),
+        effective_status=_adset_status(row),
         targeting={} if flaw else row["targeting"],
         ads=tuple(ads.values()),
         read_at=read_at,
@@ -54,6 +54,13 @@ def parse_whole_adset(row: JsonObject, campaign_id: str, ads: Mapping[str, Ad], 
     if adset.flaw:
         raise MetaInvalidError(adset.flaw)
     return adset
+
+
+def _adset_status(row: JsonObject) -> str:
+    """Return an ad set's effective status; that of a paused one need not show that its Meta campaign is gone."""
+    own, campaign = text_of(row, "effective_status"), row.get("campaign")
+    of_campaign = str(campaign.get("effective_status")) if isinstance(campaign, dict) else ""
+    return of_campaign if of_campaign in GONE_STATUSES and own not in GONE_STATUSES else own
 
 
 def _flaw(row: JsonObject) -> str:

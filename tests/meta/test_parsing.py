@@ -145,6 +145,25 @@ class TestAdSets:
         """What is no list of words is as if it were not there."""
         assert parse_adset({**ADSET_ROW, "campaign": campaign}, "900", {}, START).special_ad_categories == found
 
+    @pytest.mark.parametrize(
+        ("own", "campaign", "status"),
+        [
+            ("PAUSED", {"effective_status": "DELETED"}, "DELETED"),
+            ("ACTIVE", {"effective_status": "ARCHIVED"}, "ARCHIVED"),
+            ("ARCHIVED", {"effective_status": "DELETED"}, "ARCHIVED"),
+            ("PAUSED", {"effective_status": "PAUSED"}, "PAUSED"),
+            ("PAUSED", {"effective_status": None}, "PAUSED"),
+            ("PAUSED", {"effective_status": []}, "PAUSED"),
+            ("PAUSED", None, "PAUSED"),
+            ("PAUSED", "900", "PAUSED"),
+        ],
+    )
+    def test_it_is_gone_with_its_campaign(self, own: str, campaign: Any, status: str) -> None:
+        """One that a person had paused before need not show it."""
+        row = {**ADSET_ROW, "effective_status": own, "campaign": campaign}
+
+        assert parse_adset(row, "900", {}, START).effective_status == status
+
     @given(hostile(ADSET_ROW))
     def test_whatever_a_row_holds_it_is_used_or_refused(self, row: dict[str, Any]) -> None:
         """No row ends a campaign as a defect of this package."""

@@ -1291,4 +1291,41 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=259200.0,
     ),
+    "a person pauses an ad set and deletes its Meta campaign": Story(
+        seed=7504735,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL FL OH SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="CA NY",
+                            ads=(AdSpec(name="Alder 1", fate=Fate(effect=Effect.PAUSED_WITH_ISSUE)),),
+                        ),
+                    ),
+                ),
+            ),
+            pace=3.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Person(when=During(run="day 1 sync", call="meta", nth=3), deed=Deed.PAUSE_ADSET, target="Alder"),
+            Person(
+                when=During(run="day 1 sync", call="GET adset", nth=1, after=True),
+                deed=Deed.DELETE_CAMPAIGN,
+                target="Alder",
+            ),
+        ),
+        calm=86400.0,
+    ),
 }
