@@ -140,6 +140,8 @@ class UnexplainedPause:
     """Whether a sent report has named these ads; a recheck names them only once."""
     switched_on: frozenset[str] = frozenset()
     """Ids of those that this run has switched on again, as the activity log now shows that Meta paused them."""
+    seen_on: datetime | None = None
+    """When all of them were last seen on; None if that is not known."""
 
     @classmethod
     def from_json(cls, pause: Mapping[str, Any]) -> Self:
@@ -163,9 +165,12 @@ class UnexplainedPause:
         """Return the pause merged with an earlier one of the same ad set, as reported if all of its ads have been."""
         if earlier is None:
             return self
-        ads, since = {**earlier.ads, **self.ads}, min(earlier.since, self.since)
         return replace(
-            self, ads=ads, since=since, is_reported=earlier.is_reported and self.ads.keys() <= earlier.ads.keys()
+            self,
+            ads={**earlier.ads, **self.ads},
+            since=min(earlier.since, self.since),
+            is_reported=earlier.is_reported and self.ads.keys() <= earlier.ads.keys(),
+            seen_on=min(earlier.seen_on, self.seen_on) if earlier.seen_on and self.seen_on else None,
         )
 
 

@@ -14,8 +14,8 @@ MISSING_LEAD_FORM = 3390001
 """Meta has lost the link between an ad and its lead form: the error that this system guards against."""
 CLOCK_TOLERANCE = timedelta(minutes=1)
 """Tolerated difference between Meta's clock and ours."""
-LOG_PRECISION = timedelta(seconds=2)
-"""Tolerated difference between a time in the activity log, which has whole seconds, and that of a read."""
+LOG_PRECISION = timedelta(seconds=3)
+"""Tolerated difference between a time in the activity log, in whole seconds, and that of a read, which may lag."""
 
 # Ad.effective_status, Marketing API reference "Ad".
 _BROKEN = frozenset({"WITH_ISSUES", "DISAPPROVED"})
@@ -175,7 +175,7 @@ def still_unexplained(
     rows = tuple(log)
 
     def is_explained(ad_id: str) -> bool:
-        row = who_paused(ad_id, rows, pause.since)
+        row = who_paused(ad_id, rows, pause.since, pause.seen_on)
         return row is not None and row.actor is Actor.ADVERTISER
 
     left = {ad_id: name for ad_id, name in pause.ads.items() if ad_id in off and not is_explained(ad_id)}
@@ -190,7 +190,7 @@ def explained_as_metas(pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable
         for ad in ads
         if ad.id in pause.ads
         and ad.status == "PAUSED"
-        and (row := who_paused(ad.id, rows, pause.since)) is not None
+        and (row := who_paused(ad.id, rows, pause.since, pause.seen_on)) is not None
         and row.actor is Actor.META
     )
 

@@ -229,6 +229,7 @@ def unexplained_item(pause: UnexplainedPause) -> Item:
         "since": pause.since.isoformat(),
         "is_reported": pause.is_reported,
         "switched_on": sorted(pause.switched_on),
+        **({"seen_on": pause.seen_on.isoformat()} if pause.seen_on else {}),
     }
 
 
@@ -237,7 +238,8 @@ def unexplained_of(item: Item) -> UnexplainedPause:
     ads = {ad["id"]: ad["name"] for ad in item["ads"]}
     is_reported = item.get("is_reported", False)  # older items lack it, and are reported once more
     switched_on = frozenset(item.get("switched_on", ()))
-    return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported, switched_on)
+    since, seen_on = _time(item["since"]), _time(item["seen_on"]) if "seen_on" in item else None
+    return UnexplainedPause(item["adset"], item["name"], ads, since, is_reported, switched_on, seen_on)
 
 
 def demand_item(history: DemandHistory) -> Item:

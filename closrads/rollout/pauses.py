@@ -25,7 +25,10 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
     found: dict[str, UnexplainedPause] = {}
     for run in runs:
         if ads := {finding.ad.id: finding.ad.name for finding in run.unexplained}:
-            found[run.id] = UnexplainedPause(run.id, run.change.before.name, ads, run.change.prepared_at)
+            seen_on = [ad.seen_on for ad in run.protected if ad.id in ads]
+            known = min(filter(None, seen_on), default=None) if all(seen_on) else None
+            name, since = run.change.before.name, run.change.prepared_at
+            found[run.id] = UnexplainedPause(run.id, name, ads, since, seen_on=known)
     if not found:
         return
     job.new_pauses.update(found)
@@ -115,5 +118,6 @@ def _switch_on_again(
     for adset_id, each in on.items():
         logger.warning("ads.switched_on", extra={"adset": adset_id, "ads": sorted(each)})
     ended = [pause for pause in pauses if on.get(pause.adset_id, frozenset()) == pause.ads.keys()]
-    _keep(job, [replace(pause, since=job.api.clock.now()) for pause in ended])  # they do not explain a later pause
+    at = job.api.clock.now()  # what was before does not explain a later pause
+    _keep(job, [replace(pause, since=at, seen_on=at) for pause in ended])
     return tuple(replace(pause, switched_on=on.get(pause.adset_id, frozenset())) for pause in pauses)

@@ -174,6 +174,14 @@ class TestJoining:
         assert self.EARLIER.joining(later).since == START
         assert later.joining(None) is later
 
+    @pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 0), (None, 0), (0, None), (None, None)])
+    def test_all_were_seen_on_when_the_first_was(self, one: int | None, other: int | None) -> None:
+        """If that is known of both."""
+        at = {None: None, 0: START, 1: START + timedelta(days=1)}
+        joined = replace(self.EARLIER, seen_on=at[one]).joining(replace(self.EARLIER, seen_on=at[other]))
+
+        assert joined.seen_on == (None if None in {one, other} else START)
+
     @pytest.mark.parametrize(
         ("ads", "reported", "is_reported"),
         [

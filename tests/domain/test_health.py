@@ -491,8 +491,8 @@ class TestSeenOn:
     @pytest.mark.parametrize(
         ("actor", "seconds", "counts"),
         [
-            pytest.param(Actor.META, -3, False, id="it was on since"),
-            pytest.param(Actor.META, -2, True, id="in the same second, perhaps"),
+            pytest.param(Actor.META, -4, False, id="it was on since"),
+            pytest.param(Actor.META, -3, True, id="perhaps before what was seen"),
             pytest.param(Actor.ADVERTISER, -30, True, id="a person's, which stands"),
             pytest.param(Actor.UNKNOWN, -30, True, id="whoever that was"),
         ],

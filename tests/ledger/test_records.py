@@ -52,6 +52,7 @@ pauses = st.builds(
     moments,
     st.booleans(),
     st.frozensets(names, max_size=2),
+    st.none() | moments,
 )
 
 

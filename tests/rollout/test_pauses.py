@@ -174,6 +174,23 @@ def test_a_persons_pause_that_the_log_does_not_show_yet(world: World, off: str) 
     assert (pause["switched_on"], world.meta.ads[off].status) == ([], "PAUSED")
 
 
+def test_a_persons_pause_that_the_recheck_of_a_sync_finds_first(world: World) -> None:
+    """It records the pause, and the sync then follows that up: neither may take Meta's earlier pause for it."""
+    world.campaign("FL")
+    log = world.meta.accounts["act_111"].activities
+    log.missing = lambda row: (row.actor, row.extra.get("new_value")) != (META, "Inactive")
+    adset = world.adset(breakage=Breakage.cured_by_rollback(Effect.PAUSED_WITH_ISSUES))
+    assert one_adset(result_of(world, LIVE))["result"] == "reverted"
+    ad = world.meta.ads_of(adset)[0]
+    later(world, MINUTE)
+    world.meta.person_pauses(ad.id)
+    later(world, MINUTE)
+
+    (pause,) = result_of(world, LIVE)["unexplained"]
+
+    assert (pause["adset_id"], pause["switched_on"], ad.status) == (adset, [], "PAUSED")
+
+
 def test_a_long_log_does_not_cost_the_day_its_quota(world: World, off: str) -> None:
     """A pause that nobody explains is looked for each day, and a small access tier allows few reads."""
     world.meta.accounts["act_111"].quota = Quota("limited", world.time.seconds)

@@ -1328,4 +1328,45 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "a person pauses an ad that a rollback has just switched on, before a sync": Story(
+        seed=7601245,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="GA NY OH",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL FL GA OH TX",
+                            ads=(AdSpec(name="Alder 1", fate=Fate(effect=Effect.PAUSED_SILENTLY, stubborn=True)),),
+                            learning="",
+                        ),
+                    ),
+                ),
+            ),
+            log=Log.DELAYED,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 by hand", at=37808.6583845039, cold=True),
+            Run(name="day 1 recheck 1", at=39600.0, action="recheck", scheduled=39600.0),
+            Run(name="day 1 recheck 2", at=41400.0, action="recheck", scheduled=41400.0),
+            Run(name="day 2 recheck 3", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 1 approved", at=32813.77418347646, campaigns=("veterans",), plan_age=32753.77418347646),
+        ),
+        events=(
+            Person(
+                when=During(run="day 1 by hand", call="meta", nth=2, after=True), deed=Deed.PAUSE_AD, target="Alder 1"
+            ),
+            Operator(when=At(seconds=172800.0), change=Change.TOKEN, value="alive"),
+            Operator(when=At(seconds=103351.6), change=Change.DEMAND, value="OH SC TX", campaign="veterans"),
+        ),
+        calm=172800.0,
+    ),
 }
