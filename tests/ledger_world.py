@@ -16,6 +16,8 @@ from closrads.ledger.leases import Leases
 from closrads.ledger.runs import Runs
 from closrads.state_mapper import build_fb_regions
 from sandbox.aws import LEDGER_TABLE
+from sandbox.meta import Breakage, Effect
+from sandbox.meta.activity_log import META
 from sandbox.meta.targeting import codes
 from tests.world import VETERANS, World
 
@@ -181,3 +183,13 @@ def only_reads(world: World) -> Iterator[None]:
     calls = {call.operation for call in world.sandbox.aws.requests[calls_before:] if call.service == "dynamodb"}
     assert calls <= {"GetItem", "Query", "PutItem"}
     assert kept() == ledger_before
+
+
+def rolled_back_with_lagging_log(world: World) -> str:
+    """Return an ad set whose ads a rollback has switched on again; the log shows only Meta's pauses before that."""
+    world.campaign("FL")
+    log = world.meta.accounts["act_111"].activities
+    log.missing = lambda row: (row.actor, row.extra.get("new_value")) != (META, "Inactive")
+    adset = world.adset(breakage=Breakage.cured_by_rollback(Effect.PAUSED_WITH_ISSUES))
+    assert one_adset(result_of(world, {"action": "sync", "dry_run": False}))["result"] == "reverted"
+    return adset

@@ -13,7 +13,7 @@ from closrads.rollout.job import Job
 from sandbox.meta import Ad, Breakage, Effect, Operation, faults
 from sandbox.meta.activity_log import AD_STATUS, META, OTHER_APP, Activity
 from sandbox.meta.quota import Quota
-from tests.ledger_world import entries, later, one_adset, result_of
+from tests.ledger_world import entries, later, one_adset, result_of, rolled_back_with_lagging_log
 from tests.log_lines import logged
 from tests.world import LIVE, World
 
@@ -176,11 +176,7 @@ def test_a_persons_pause_that_the_log_does_not_show_yet(world: World, off: str) 
 
 def test_a_persons_pause_that_the_recheck_of_a_sync_finds_first(world: World) -> None:
     """It records the pause, and the sync then follows that up: neither may take Meta's earlier pause for it."""
-    world.campaign("FL")
-    log = world.meta.accounts["act_111"].activities
-    log.missing = lambda row: (row.actor, row.extra.get("new_value")) != (META, "Inactive")
-    adset = world.adset(breakage=Breakage.cured_by_rollback(Effect.PAUSED_WITH_ISSUES))
-    assert one_adset(result_of(world, LIVE))["result"] == "reverted"
+    adset = rolled_back_with_lagging_log(world)
     ad = world.meta.ads_of(adset)[0]
     later(world, MINUTE)
     world.meta.person_pauses(ad.id)

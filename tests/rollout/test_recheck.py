@@ -39,6 +39,7 @@ from tests.ledger_world import (
     only_reads,
     recorded_state,
     result_of,
+    rolled_back_with_lagging_log,
     statuses,
 )
 from tests.log_lines import logged
@@ -1117,11 +1118,7 @@ def test_an_ad_that_ran_since_its_update_is_repaired(world: World) -> None:
 
 def test_a_persons_pause_that_the_log_does_not_show_yet(world: World) -> None:
     """Its last row is then Meta's pause of before, which the run had ended: the ad stays off, and that is told."""
-    world.campaign("FL")
-    log = world.meta.accounts["act_111"].activities
-    log.missing = lambda row: (row.actor, row.extra.get("new_value")) != (META, "Inactive")
-    adset = world.adset(breakage=Breakage.cured_by_rollback(Effect.PAUSED_WITH_ISSUES))
-    assert one_adset(result_of(world, LIVE))["result"] == "reverted"
+    adset = rolled_back_with_lagging_log(world)
     ad = world.meta.ads_of(adset)[0]
     assert ad.status == "ACTIVE"
     world.meta.person_pauses(ad.id)
@@ -1135,11 +1132,7 @@ def test_a_persons_pause_that_the_log_does_not_show_yet(world: World) -> None:
 
 def test_also_if_another_ad_breaks_meanwhile(world: World) -> None:
     """The rollback looks at the log as well, and must not find the old pause either."""
-    world.campaign("FL")
-    log = world.meta.accounts["act_111"].activities
-    log.missing = lambda row: (row.actor, row.extra.get("new_value")) != (META, "Inactive")
-    adset = world.adset(breakage=Breakage.cured_by_rollback(Effect.PAUSED_WITH_ISSUES))
-    assert one_adset(result_of(world, LIVE))["result"] == "reverted"
+    adset = rolled_back_with_lagging_log(world)
     ad, other = world.meta.ads_of(adset)
     world.meta.person_pauses(ad.id)
     world.meta.meta_breaks(other.id)

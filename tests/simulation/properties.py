@@ -729,21 +729,26 @@ class Judge:
 
     def mail_sent(self, invocation: "Invocation", mail: Mail) -> None:
         """Note a mail when it leaves, for a run may die before it ends; that of a dry run says nothing of live ones."""
-        if invocation.run.dry:
-            return
-        self._mails.append((self._now, f"{mail.subject}\n{mail.text}"))
-        for adset_id, file in self._files.items():  # a mail names an ad only if something is wrong with it
-            if any(ailment.ad in mail.text for ailment in self._ailments(self._simulation.meta.adsets[adset_id])):
-                file.told.ill_at = self._now
+        if not invocation.run.dry:
+            self._mails.append((self._now, f"{mail.subject}\n{mail.text}"))
 
     def call_ends(self, invocation: "Invocation", outcome: Outcome | None) -> None:
         """Judge how an invocation has ended; a run has one of them, or shares itself among several."""
+        if invocation.was_crashed and not invocation.run.dry:
+            self._told_before_it_died(invocation)
         if outcome is None and not invocation.was_crashed:
             self._violated(Clause.IN_TIME, invocation.name, f"{invocation.run.seconds:g} s were not enough")
         defects = str((outcome and outcome.error) or "")
         if "Unexpected " in defects:
             start = defects.index("Unexpected ")
             self._violated(Clause.NO_DEFECT, invocation.name, defects[start : start + 200])
+
+    def _told_before_it_died(self, invocation: "Invocation") -> None:
+        """Note of which ad sets the mails of a run have told that has died since: they name an ad if it is not well."""
+        text = "".join(mail.text for mail in invocation.mails)
+        for adset_id, file in self._files.items():
+            if any(ailment.ad in text for ailment in self._ailments(self._simulation.meta.adsets[adset_id])):
+                file.told.ill_at = self._now
 
     def run_ends(self, invocation: "Invocation", outcome: Outcome) -> None:
         """Judge what a run has said; `invocation` is its last one."""
@@ -799,7 +804,8 @@ class Judge:
             due = max(self._due.get(account, START), at + QUEUE_SECONDS, self._deliverable_at)
             if self._now > due + DUE_TOLERANCE:
                 self._violated(Clause.PROMPT, account, f"{invocation.name} begins {self._now - due:.0f} s too late")
-            self._due[account] = max(due, self._now + GAP)  # it may put off one of several at once, and go on
+            if len(sent) > 1:  # it may put off one of them at once, and go on with the others
+                self._due[account] = max(due, self._now + GAP)
 
     def messages_failed(self, accounts: Iterable[str]) -> None:
         """Note that a recheck has failed: its messages come again once the queue no longer hides them."""
