@@ -42,8 +42,8 @@ class Ad:
     """Why Meta's row of the ad is not usable; empty if it is."""
     adset_issues: str = ""
     """What Meta reports as wrong with the whole ad set; empty if nothing, or if that was not read."""
-    seen_on: datetime | None = field(default=None, compare=False)
-    """When a change last saw it on, of which it is one of the ads; None if it never did."""
+    seen_on: datetime = field(default=LONG_AGO, compare=False)
+    """When a change last saw it on, of which it is one of the ads; `LONG_AGO` if that is not known."""
 
     @property
     def is_on(self) -> bool:

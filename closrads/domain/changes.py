@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
-from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
 from closrads.domain.damping import DemandHistory
 from closrads.domain.request import Action
 from closrads.domain.targeting import region_keys
@@ -140,8 +140,8 @@ class UnexplainedPause:
     """Whether a sent report has named these ads; a recheck names them only once."""
     switched_on: frozenset[str] = frozenset()
     """Ids of those that this run has switched on again, as the activity log now shows that Meta paused them."""
-    seen_on: datetime | None = None
-    """When all of them were last seen on; None if that is not known."""
+    seen_on: datetime = LONG_AGO
+    """When all of them were last seen on; `LONG_AGO` if that is not known."""
 
     @classmethod
     def from_json(cls, pause: Mapping[str, Any]) -> Self:
@@ -170,7 +170,7 @@ class UnexplainedPause:
             ads={**earlier.ads, **self.ads},
             since=min(earlier.since, self.since),
             is_reported=earlier.is_reported and self.ads.keys() <= earlier.ads.keys(),
-            seen_on=min(earlier.seen_on, self.seen_on) if earlier.seen_on and self.seen_on else None,
+            seen_on=min(earlier.seen_on, self.seen_on),
         )
 
 

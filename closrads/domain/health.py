@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import takewhile
 
-from closrads.domain.adsets import GONE_STATUSES, Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, LONG_AGO, Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
 from closrads.redaction import one_line
 
@@ -52,7 +52,7 @@ class StatusChange:
 
 
 def who_paused(
-    ad_id: str, log: Iterable[StatusChange], since: datetime, seen_on: datetime | None = None
+    ad_id: str, log: Iterable[StatusChange], since: datetime, seen_on: datetime = LONG_AGO
 ) -> StatusChange | None:
     """Return the log row of the pause that is in effect; None if the log has none since `since`.
 
@@ -66,9 +66,7 @@ def who_paused(
     rows = [row for row in log if row.ad_id == ad_id and row.at >= since - CLOCK_TOLERANCE]
     newest_first = sorted(rows, key=lambda row: row.at, reverse=True)
     of_pause = takewhile(lambda row: not row.ends_pause, newest_first)
-    in_effect = (
-        row for row in of_pause if not (row.actor is Actor.META and seen_on and row.at + LOG_PRECISION < seen_on)
-    )
+    in_effect = (row for row in of_pause if not (row.actor is Actor.META and row.at + LOG_PRECISION < seen_on))
     return min(in_effect, key=lambda row: _CLAIMS.index(row.actor), default=None)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from closrads.domain.adsets import Ad, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdSetSnapshot
 from closrads.domain.changes import (
     Change,
     ChangeState,
@@ -198,15 +198,11 @@ def change_of(item: Item) -> Change:
 
 def ads_item(change: Change) -> list[dict[str, str]]:
     """Return the ads that a change is responsible for."""
-    return [
-        {"id": ad.id, "name": ad.name} | ({"seen_on": ad.seen_on.isoformat()} if ad.seen_on else {})
-        for ad in change.before.active_ads
-    ]
+    return [{"id": ad.id, "name": ad.name, "seen_on": ad.seen_on.isoformat()} for ad in change.before.active_ads]
 
 
 def _ad_of(item: Item) -> Ad:
-    seen_on = _time(item["seen_on"]) if "seen_on" in item else None  # older items lack it
-    return Ad(item["id"], item["name"], "ACTIVE", "ACTIVE", seen_on=seen_on)
+    return Ad(item["id"], item["name"], "ACTIVE", "ACTIVE", seen_on=_seen_on(item))
 
 
 def reverts_item(reverts: RevertStreak) -> Item:
@@ -229,7 +225,7 @@ def unexplained_item(pause: UnexplainedPause) -> Item:
         "since": pause.since.isoformat(),
         "is_reported": pause.is_reported,
         "switched_on": sorted(pause.switched_on),
-        **({"seen_on": pause.seen_on.isoformat()} if pause.seen_on else {}),
+        "seen_on": pause.seen_on.isoformat(),
     }
 
 
@@ -238,8 +234,12 @@ def unexplained_of(item: Item) -> UnexplainedPause:
     ads = {ad["id"]: ad["name"] for ad in item["ads"]}
     is_reported = item.get("is_reported", False)  # older items lack it, and are reported once more
     switched_on = frozenset(item.get("switched_on", ()))
-    since, seen_on = _time(item["since"]), _time(item["seen_on"]) if "seen_on" in item else None
+    since, seen_on = _time(item["since"]), _seen_on(item)
     return UnexplainedPause(item["adset"], item["name"], ads, since, is_reported, switched_on, seen_on)
+
+
+def _seen_on(item: Item) -> datetime:
+    return _time(item["seen_on"]) if "seen_on" in item else LONG_AGO  # older items lack it
 
 
 def demand_item(history: DemandHistory) -> Item:

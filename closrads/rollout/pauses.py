@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, LONG_AGO, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
 from closrads.domain.health import StatusChange, explained_as_metas, still_unexplained
 from closrads.domain.opt_out import matching_pattern
@@ -25,10 +25,9 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
     found: dict[str, UnexplainedPause] = {}
     for run in runs:
         if ads := {finding.ad.id: finding.ad.name for finding in run.unexplained}:
-            seen_on = [ad.seen_on for ad in run.protected if ad.id in ads]
-            known = min(filter(None, seen_on), default=None) if all(seen_on) else None
+            seen_on = min((ad.seen_on for ad in run.protected if ad.id in ads), default=LONG_AGO)
             name, since = run.change.before.name, run.change.prepared_at
-            found[run.id] = UnexplainedPause(run.id, name, ads, since, seen_on=known)
+            found[run.id] = UnexplainedPause(run.id, name, ads, since, seen_on=seen_on)
     if not found:
         return
     job.new_pauses.update(found)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.adset_results import AdSetResult, Recovery, Result
+from closrads.domain.adsets import LONG_AGO
 from closrads.domain.changes import Change, ChangeState, RollbackReason, UnexplainedPause
 from closrads.domain.damping import DemandHistory, Streak, WaitingState
 from closrads.ledger.records import (
@@ -52,7 +53,7 @@ pauses = st.builds(
     moments,
     st.booleans(),
     st.frozensets(names, max_size=2),
-    st.none() | moments,
+    st.just(LONG_AGO) | moments,
 )
 
 
@@ -108,12 +109,14 @@ class TestChanges:
 
 
 def test_when_each_ad_was_seen_on_is_kept() -> None:
-    """An item of before it was stored does not say, and neither does an ad that was never seen."""
+    """In an older item it is not."""
     change = a_change()
     (one, two), at = change.before.ads, START + timedelta(seconds=1.5)
-    known = replace(change, before=replace(change.before, ads=(replace(one, seen_on=at), two)))
+    item = change_item(replace(change, before=replace(change.before, ads=(replace(one, seen_on=at), two))))
 
-    assert [ad.seen_on for ad in change_of(change_item(known)).before.ads] == [at, None]
+    assert [ad.seen_on for ad in change_of(item).before.ads] == [at, LONG_AGO]
+    older = item | {"ads": [{key: ad[key] for key in ("id", "name")} for ad in item["ads"]]}
+    assert [ad.seen_on for ad in change_of(older).before.ads] == [LONG_AGO, LONG_AGO]
 
 
 class TestUnexplainedPauses:
@@ -125,6 +128,12 @@ class TestUnexplainedPauses:
         item = unexplained_key("veterans", pause.adset_id) | unexplained_item(pause)
 
         assert unexplained_of(item) == pause
+
+    def test_of_an_older_item_nobody_knows_when_the_ads_were_seen_on(self) -> None:
+        pause = UnexplainedPause("501", "Broad", {"601": "One"}, START, seen_on=START)
+        older = {name: value for name, value in unexplained_item(pause).items() if name != "seen_on"}
+
+        assert unexplained_of(older) == replace(pause, seen_on=LONG_AGO)
 
 
 class TestRuns:

@@ -384,7 +384,9 @@ class Judge:
         if (seen >= hand.at and not died_at_once) or ad.status != "PAUSED":
             return False
         link = self._simulation.meta.links[ad.id]
-        ran_for_seconds = 0 <= link.broke_at - hand.at < FRESH_SECONDS and link.fate.effect is Effect.PAUSED_SILENTLY
+        ran_for_seconds = (
+            0 <= link.broke_at - hand.at < REPUBLISH_SECONDS and link.fate.effect is Effect.PAUSED_SILENTLY
+        )
         return ran_for_seconds or not self._simulation.meta.tells_of_pause(ad)
 
     # --- at every step
