@@ -293,6 +293,8 @@ class Judge:
         """The same, by what the events of one shared run have in common."""
         self._plans: dict[str, _Plan] = {}
         """By the run that is to carry it out."""
+        self._left_out: dict[tuple[str, str], Callable[[AdSet], bool]] = {}
+        """By campaign and parameter, which ad sets are to be left alone by now."""
         self._last_looks = {"sync": 0.0, "recheck": 0.0}
         self._written: set[tuple[str, str]] = set()
         """Each invocation with each ad set whose targeting it wrote."""
@@ -334,11 +336,15 @@ class Judge:
 
     def belongs(self, adset_id: str, name: str, campaign: str, *, is_opted_out: bool = False) -> None:
         """Get to know an ad set."""
-        known = {regions_in(self._simulation.meta.adsets[adset_id].targeting)}
-        self._files[adset_id] = _AdSetFile(name, campaign, known, is_opted_out=is_opted_out)
+        adset = self._simulation.meta.adsets[adset_id]
+        file = _AdSetFile(name, campaign, {regions_in(adset.targeting)}, is_opted_out=is_opted_out)
+        of_campaign = ((by, is_left_out) for (slug, by), is_left_out in self._left_out.items() if slug == campaign)
+        file.left_out = {by: self._now for by, is_left_out in of_campaign if is_left_out(adset)}
+        self._files[adset_id] = file
 
     def left_out(self, campaign: str, is_left_out: Callable[[AdSet], bool], by: str) -> None:
         """Note that ad sets of a campaign are to be left alone from now on, and no others, by a certain parameter."""
+        self._left_out[campaign, by] = is_left_out
         for adset_id, file in self._files.items():
             if file.campaign == campaign and is_left_out(self._simulation.meta.adsets[adset_id]):
                 file.left_out.setdefault(by, self._now)

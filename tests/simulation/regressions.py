@@ -1369,4 +1369,95 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=172800.0,
     ),
+    "An ad that ran for seconds only, from just after the plan's read on": Story(
+        seed=8002178,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="FL GA TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder", states="CA FL GA NY TX", ads=(AdSpec(name="Alder 2"),), learning="LEARNING"
+                        ),
+                        AdSetSpec(
+                            name="Birch",
+                            states="CA NY OH SC",
+                            ads=(
+                                AdSpec(
+                                    name="Birch 1",
+                                    status="PAUSED",
+                                    fate=Fate(seconds=1.0, effect=Effect.PAUSED_SILENTLY),
+                                ),
+                            ),
+                        ),
+                    ),
+                ),
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="AL FL SC",
+                    adsets=(AdSetSpec(name="Elder", states="FL SC TX", ads=(), learning="FAIL"),),
+                ),
+            ),
+            pace=0.1,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 hour 6", at=59400.0, scheduled=59400.0),
+            Run(name="day 1 hour 15", at=91800.0, scheduled=91800.0),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 hour 4", at=138600.0, scheduled=138600.0),
+            Run(name="day 2 hour 12", at=167400.0, scheduled=167400.0),
+            Run(name="day 2 hour 15", at=178200.0, scheduled=178200.0),
+            Run(name="day 2 hour 16", at=181800.0, scheduled=181800.0),
+            Run(name="day 2 hour 20", at=196200.0, scheduled=196200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 hour 2", at=217800.0, scheduled=217800.0),
+            Run(name="day 3 hour 4", at=225000.0, scheduled=225000.0),
+            Run(name="day 3 hour 5", at=228600.0, scheduled=228600.0),
+            Run(name="day 3 hour 11", at=250200.0, scheduled=250200.0),
+            Run(name="day 3 hour 17", at=271800.0, scheduled=271800.0),
+            Run(name="day 3 hour 20", at=282600.0, scheduled=282600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Person(
+                when=During(run="day 1 sync", call="GET ads", nth=2, after=True),
+                deed=Deed.SWITCH_ON_AD,
+                target="Birch 1",
+            ),
+            Operator(when=At(seconds=86400.0), change=Change.TOKEN, value="alive"),
+        ),
+        calm=86400.0,
+    ),
+    "An ad set copied in a Meta campaign that is no longer followed": Story(
+        seed=8005300,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL NY TX",
+                    adsets=(AdSetSpec(name="Alder", states="AL CA FL SC TX", ads=(), learning="FAIL"),),
+                    meta_campaigns=2,
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Operator(when=At(seconds=37868.1), change=Change.FOLLOWED, value="1", campaign="veterans"),
+            Person(when=At(seconds=49188.6), deed=Deed.COPY_ADSET, target="Alder", value="Alder copy 1"),
+        ),
+        calm=86400.0,
+    ),
 }

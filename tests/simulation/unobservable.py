@@ -9,7 +9,7 @@ from enum import StrEnum
 FRESH_SECONDS = 5.0
 """A read may be so old when the targeting write that is based on it is sent."""
 REPUBLISH_SECONDS = 10.0
-"""A read may be so old when the re-publish that is based on it is sent: the write lies in between."""
+"""A read may be so old when the re-publish that is based on it is sent, or the next read: a write lies in between."""
 
 
 class Unobservable(StrEnum):
