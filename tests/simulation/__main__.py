@@ -8,9 +8,9 @@ import os
 import sys
 import time
 
+from tests.simulation.clauses import Clause
 from tests.simulation.draw import draw
 from tests.simulation.play import player
-from tests.simulation.properties import Clause
 from tests.simulation.shrink import shrink
 from tests.simulation.simulation import Simulation
 from tests.simulation.story import Story, source

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from closrads.errors import ConfigError, EventError, PausedError, SyncFailed
 from sandbox.aws import LEDGER_TABLE
 from tests.simulation.border import Invocation
+from tests.simulation.judge_state import Outcome
 from tests.simulation.kernel import Pool, Process, current_task, sleep
-from tests.simulation.properties import Outcome
 from tests.simulation.story import Run
 
 if TYPE_CHECKING:

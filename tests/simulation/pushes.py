@@ -18,8 +18,9 @@ from sandbox.memory_aws.fifo import FifoQueue
 from sandbox.meta.webhooks import OK, Change, Webhooks, notification, signed
 from sandbox.server import HttpRequest
 from tests.simulation.border import Invocation
+from tests.simulation.judge import RECEIVE
+from tests.simulation.judge_state import Outcome
 from tests.simulation.kernel import Process, current_task
-from tests.simulation.properties import RECEIVE, Outcome
 from tests.simulation.story import HOUR, MINUTE, START, Hint, Notice, Push, Run, Transit
 
 if TYPE_CHECKING:
@@ -144,11 +145,11 @@ class Pushes:
         accounts = {
             f"act_{entry['id']}" for entry in entries if any(each["field"] != UNRELATED for each in entry["changes"])
         }
-        simulation.judge.push_received(
+        simulation.judge.pushes.push_received(
             invocation, status, accounts if is_genuine and is_fresh else set(), is_taken=is_genuine and is_fresh
         )
         if status == OK:
-            simulation.judge.notices_heeded(self._queue)
+            simulation.judge.pushes.notices_heeded(self._queue)
         return status
 
     # --- the queue
@@ -168,7 +169,7 @@ class Pushes:
         with suppress(_FailedError):
             self._queue.deliver(self._recheck)
         self._busy -= 1
-        self._simulation.judge.notices_heeded(self._queue)
+        self._simulation.judge.pushes.notices_heeded(self._queue)
         self.attend()
 
     def _recheck(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -186,11 +187,13 @@ class Pushes:
         simulation.perhaps_forget_parameters(run)
         simulation.judge.run_begins(run)
         invocation = Invocation(run, simulation)
-        simulation.judge.messages_come(invocation, {_account(record): _sent_at(record) for record in event["Records"]})
+        simulation.judge.pushes.messages_come(
+            invocation, {_account(record): _sent_at(record) for record in event["Records"]}
+        )
         outcome = self._invoked(invocation, event)
         simulation.judge.call_ends(invocation, outcome)
         if outcome is None or outcome.error is not None:
-            simulation.judge.messages_failed(_account(record) for record in event["Records"])
+            simulation.judge.pushes.messages_failed(_account(record) for record in event["Records"])
             self._told(invocation, outcome.result if outcome else None, outcome)
             raise _FailedError
         assert outcome.result is not None
@@ -198,7 +201,7 @@ class Pushes:
         put_off = {_account(each) for each in event["Records"] if each["messageId"] in again}
         done = {_account(each) for each in event["Records"]} - put_off
         result = invocation.results[-1] if invocation.results else None
-        simulation.judge.messages_done(invocation, done, put_off, result)
+        simulation.judge.pushes.messages_done(invocation, done, put_off, result)
         self._told(invocation, result, outcome)
         return outcome.result
 

@@ -28,9 +28,10 @@ from tests.simulation import answers, border
 from tests.simulation.border import AWS_TIMEOUT, CLOSRTECH, Call, Invocation, SimulatedAws
 from tests.simulation.draw import STATES
 from tests.simulation.fleet import Workflow
+from tests.simulation.judge import Judge
+from tests.simulation.judge_state import Outcome
 from tests.simulation.kernel import Kernel, Killed, sleep
 from tests.simulation.meta import Observer, Regions, SimulatedMeta, regions_in, regions_of, states_of
-from tests.simulation.properties import Judge, Outcome
 from tests.simulation.pushes import SECRET, VERIFY_TOKEN, Pushes
 from tests.simulation.story import (
     DAY,

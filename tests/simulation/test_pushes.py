@@ -13,10 +13,10 @@ from closrads.clock import Clock
 from closrads.config import push_queue_url
 from closrads.errors import ClosradsError
 from tests.simulation.border import current_invocation
+from tests.simulation.clauses import Clause
 from tests.simulation.draw import PUSHED, draw
 from tests.simulation.kernel import sleep
 from tests.simulation.play import player
-from tests.simulation.properties import Clause
 from tests.simulation.simulation import Simulation
 from tests.simulation.story import (
     DAY,
@@ -38,7 +38,7 @@ from tests.simulation.story import (
     Transit,
     World,
 )
-from tests.simulation.test_properties import BEGIN, Product, product
+from tests.simulation.test_judge import BEGIN, Product, product
 
 Recheck = Callable[[dict[str, Any]], dict[str, Any]]
 

@@ -1,6 +1,6 @@
 """What no client of Meta's can see in time, or say, and is therefore no violation when it happens.
 
-Each is named here with its reason and nowhere else; `properties.py` asks for it by name. What can be healed later must
+Each is named here with its reason and nowhere else; `judge.py` asks for it by name. What can be healed later must
 be, and what cannot must be told of: the properties at a story's end demand it.
 """
 

@@ -1,24 +1,23 @@
-"""What must hold, clause by clause; the judge checks the safety clauses at every step and the others at the end.
+"""Holds a story against the clauses: the safety clauses at every step, the others at the end of a run or of the story.
 
 The judge sees the truth (what is at Meta, what people want, what is in the ledger, which mails went out) and from the
 product only what leaves it: its calls, its ledger items, its results and its mails.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from http import HTTPStatus
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from closrads.errors import ClosradsError
 from sandbox.aws import Mail
-from sandbox.memory_aws.fifo import FifoQueue
 from sandbox.meta import Ad, AdSet
 from sandbox.meta.activity_log import PERSON
 from sandbox.meta.model import Account
+from tests.simulation.clauses import OPEN, TRANSITIONS, Clause, Violation
 from tests.simulation.demands import Demands
+from tests.simulation.judge_state import AdSetFile, Ailment, Failures, Outcome, Plan, Refusal
 from tests.simulation.meta import CONTROLS, Hand, Link, Regions, apart_from_regions, regions_in, regions_of, states_of
+from tests.simulation.push_judge import PushJudge
+from tests.simulation.said import Said, failures_of, texts
 from tests.simulation.story import DAY, START, Effect, Fate, Log, Run
 from tests.simulation.unobservable import FRESH_SECONDS, REPUBLISH_SECONDS, Unobservable
 
@@ -27,79 +26,6 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 
-class Clause(StrEnum):
-    """What must hold."""
-
-    # at every step
-    WRITTEN_DOWN = "no targeting write at Meta without an open ledger item of that ad set"
-    KNOWN_REGIONS = "only regions are written that are wanted today or that the ad set had before"
-    WAITED = "no state is added or removed before it was wanted or unwanted on as many days as the limits ask for"
-    KEPT = "no sync takes away a state if the partner has named one that nobody knows"
-    ONLY_REGIONS = "a targeting write changes nothing but regions"
-    EDITS_STAND = "no targeting write overwrites a person's edit that a fresh read would have shown"
-    PAUSES_STAND = "no ad is switched on that a person had paused before the read on which that is based"
-    ONE_WRITER = "never two invocations write the same campaign at once"
-    TRANSITIONS = "a change goes from state to state only as the table says"
-    ONE_AT_A_TIME = "no change of an ad set is begun while another one is open"
-    STOP = "once everything is paused, or a campaign is off, no ad set's change is begun"
-    HELD_BACK = "once Meta has refused a change for a reason of the whole ad account, the run begins no other there"
-    LEFT_ALONE = "no change is begun of an ad set that is in process, or that its special ad category does not allow"
-    OPTED_OUT = "nothing is written to an ad set that is to be left alone"
-    LEFT_OUT = "no sync begins a change of an ad set that an operator had it leave alone before"
-    FEW = "no sync changes more ad sets of a campaign than the limit allows"
-    DRY = "a dry run changes nothing at Meta, and no change in the ledger"
-    APPROVED = "a run with an approved plan begins a change of that plan, from its regions, and none if it is stale"
-    LEDGER_TRUE = "a final state in the ledger is the truth at Meta"
-
-    # at the end of each run
-    TOLD = "what is not as it should be is named in the run's mail, or was named before and nothing else was said since"
-    TRUTHFUL = "no mail calls an ad set updated, unchanged or restored whose state is otherwise"
-    WHERE_TOLD = "of an ad set that was put back, a sync's result tells that it targets its states from before"
-    STOP_TOLD = "a mail says that everything is paused, and which campaigns are off"
-    ACCOUNT_TOLD = "a mail says, once of each campaign, for what reason Meta refuses the writes of an ad account"
-    LEARNING_TOLD = "the mail of a sync or an undo says, once, how many ad sets start Meta's learning phase anew"
-    REACH_TOLD = (
-        "the mail of a sync or an undo names each ad set that Meta may show outside its states, and is not green"
-    )
-    HEEDED = "after a notice that was taken, its ad account is looked at, or its message waits or is known to be lost"
-    PROMPT = (
-        "a message waits ten seconds, or for the minute between two rechecks, or five for a run that has the campaign"
-    )
-    NOTICES_BUNDLED = "notices have a campaign looked at once a minute at most"
-    SIGNED = "the receiver takes what Meta has signed of late, and asks for nothing on account of anything else"
-    FAILURE_TOLD = "a recheck that fails to look at something mails that, unless one has in the day before"
-    EDIT_TOLD = "a mail says that somebody else had set regions over which its run wrote, and who, if the log shows it"
-    NOBODY_BLAMED = "no mail says that somebody else has changed an ad set, if nobody has set its regions or removed it"
-    NO_DEFECT = "no run ends with an unexpected error"
-    IN_TIME = "no run is cut off at its deadline"
-
-    # at the end of the story, two days after the last fault
-    RUNS = "every ad that ran, and that nobody paused, runs and has a sound link"
-    STAYS_OFF = "no ad runs that a person paused"
-    EDITS_KEPT = "no edit of a person is lost"
-    REGIONS = "each ad set has wanted regions, its original ones, or a person's"
-    FOLLOWS = "an ad set that nothing stands against has today's wanted regions"
-    CLOSED = "nothing stays open in the ledger"
-
-
-TRANSITIONS: Mapping[str, frozenset[str]] = {
-    "": frozenset({"prepared"}),
-    "prepared": frozenset({"written", "rolling_back", "superseded", "not_written"}),
-    "written": frozenset({"republished", "rolling_back", "superseded"}),
-    "republished": frozenset({"verified", "rolling_back", "superseded"}),
-    "verified": frozenset({"rolling_back"}),
-    "rolling_back": frozenset({"rolled_back", "rollback_failed", "superseded"}),
-    "rolled_back": frozenset({"rolling_back"}),
-    "rollback_failed": frozenset({"rolling_back"}),
-    "superseded": frozenset({"rolling_back"}),
-    "not_written": frozenset({"prepared"}),
-}
-"""From which state a change may go to which; staying in one is always allowed. Final states are left by a recheck that
-finds broken ads, and `not_written` by the same run, which tries again."""
-
-OPEN = frozenset({"prepared", "written", "republished", "rolling_back", "rollback_failed"})
-GOOD = frozenset({"updated", "unchanged", "reverted"})
-"""Results that say of an ad set that all is well with it."""
 SLOW_ENOUGH = 600.0
 """Who re-publishes within so many seconds of a write is in time."""
 UNDER_WAY_SECONDS = 12.0
@@ -108,164 +34,10 @@ REPAIRED_AFTER = 4 * 3600.0
 """An ad that breaks again after a repair is repaired once more so long after it at the latest."""
 MEMORY_SECONDS = 300.0
 """How long a warm container remembers parameters."""
-RETAINED = 4 * 3600.0
-"""How long the queue of pushes keeps a message."""
-QUEUE_SECONDS, HIDDEN_SECONDS = 10.0, 1800.0
-"""The delay of the queue, and for how long it hides a message that is delivered."""
-HELD_SECONDS = 300.0
-"""When a message comes again whose campaign another run holds."""
-GAP, GAP_TOLERANCE = 60.0, 10.0
-"""Least seconds between the beginnings of two rechecks of a campaign that pushes cause: the time of the first is noted,
-and that of the second compared, some calls later."""
-DUE_TOLERANCE = 5.0
 RECEIVE = "receive"
 """The action of an invocation that takes a push."""
 LOOKED_AT_FOR = DAY
 """How long rechecks look at what was written."""
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A clause that did not hold."""
-
-    clause: Clause
-    at: float
-    """Seconds since the story's first midnight."""
-    about: str
-    """The ad set, ad or run."""
-    why: str
-
-    def __str__(self) -> str:
-        return f"VIOLATED: {self.clause}\n  {self.about}: {self.why}"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an invocation ended that was not killed."""
-
-    result: dict[str, Any] | None
-    error: ClosradsError | None
-    mails: tuple[Mail, ...]
-
-    def __str__(self) -> str:
-        if self.result is None:
-            return f"{type(self.error).__name__}: {self.error}"
-        if "left_to" not in self.result:  # of one step of a run that several invocations share
-            return ", ".join(f"{name} {value}" for name, value in self.result.items() if value)
-        if self.result["left_to"]:
-            return f"left to {self.result['left_to']}"
-        found = [f"{change['name']} {change['state']}" for change in self.result["recovered"]]
-        done = [f"{adset['name']} {adset['result']}" for each in self.result["campaigns"] for adset in each["adsets"]]
-        failed = [str(self.error)] if self.error is not None else []
-        return ", ".join([*(f"recovered {each}" for each in found), *done, *failed]) or "nothing"
-
-
-@dataclass(frozen=True)
-class Ailment:
-    """Something wrong with an ad that is to run."""
-
-    ad: str
-    what: str
-    since: float
-    is_unexplained: bool = field(default=False, compare=False)
-    """Meta has paused it, and shows no reason."""
-    is_silent: bool = field(default=False, compare=False)
-    """Meta has paused it, and shows the reason in the activity log at most."""
-
-
-@dataclass
-class _Refusal:
-    """A change that Meta refused for a reason of the whole ad account."""
-
-    why: str
-    """Words of the reason."""
-    is_understood: bool
-    """Whether the run can know that by now."""
-    heard_by: "Invocation"
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the run knows of it, and not only an invocation that died before it could tell the next one."""
-        return self.is_understood and not self.heard_by.was_crashed
-
-
-@dataclass
-class _Told:
-    """What the mails have said of an ad set's state."""
-
-    ill_at: float | None = None
-    """When a mail last said that it is not as it should be, unless a later one said that it is."""
-
-
-@dataclass
-class _AdSetFile:
-    """What the judge knows of an ad set."""
-
-    name: str
-    campaign: str
-    known: set[Regions] = field(default_factory=set)
-    """All regions that it ever had rightly."""
-    changes: dict[str, str] = field(default_factory=dict)
-    """By ledger key, the state of each change."""
-    to_set: set[Regions] = field(default_factory=set)
-    """The regions that one of its changes has set, or was to."""
-    begun: dict[str, float] = field(default_factory=dict)
-    """By ledger key, when it was first noted."""
-    written_at: float | None = None
-    """When the product last wrote its targeting."""
-    written_by: str = ""
-    """The run that did."""
-    pardons: set[tuple[Unobservable, str, float]] = field(default_factory=set)
-    """What is not held against the product: what became of which ad or setting, as a person wanted it since when."""
-    replaced: tuple[str, Regions] = "", frozenset()
-    """The run that last wrote its targeting, and the regions that were there before."""
-    went_back: bool = False
-    """Whether the last write put regions back."""
-    has_late_write: bool = False
-    """Unobservable.APPLIED_LATE: the last write took effect when nobody waited for it any more."""
-    told: _Told = field(default_factory=_Told)
-    left: frozenset[Regions] = frozenset()
-    """What may be there after its last change has ended, without anybody else; empty if there was none."""
-    overwritten: dict[str, Hand] = field(default_factory=dict)
-    """By run, the regions of a person that it has replaced by the wanted ones, and could have seen before."""
-    to_be_told: dict[str, Hand] = field(default_factory=dict)
-    """By change that was open when its run had ended, such regions: the run that finishes it has to tell of them."""
-    closed_by: dict[str, str] = field(default_factory=dict)
-    """By change, the run that last finished or undid it."""
-    had_late_write: bool = False
-    """Whether a write ever took effect when nobody waited for it any more."""
-    is_opted_out: bool = False
-    """Whether somebody wants it left alone, from the beginning on."""
-    left_out: dict[str, float] = field(default_factory=dict)
-    """By what they have changed, since when operators want it left alone that had been changed before."""
-    is_held: bool = False
-    """Whether a sync stopped before it, because ads of others of its campaign broke, and it has had no turn since."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether one of its changes is neither finished nor undone."""
-        return not OPEN.isdisjoint(self.changes.values())
-
-
-@dataclass(frozen=True)
-class _Failures:
-    """What mails have named of what rechecks of a campaign have failed at, since the last one that did not."""
-
-    mailed_at: float
-    """When the last of them was sent."""
-    known: frozenset[str]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What a dry run has shown, and a run is to carry out."""
-
-    at: float
-    """When it was shown."""
-    changes: Mapping[str, tuple[Regions, Regions]]
-    """By ad set, the regions before and after."""
-    wanted: Mapping[str, Regions]
-    """By ad set, the demand."""
 
 
 class Judge:
@@ -274,7 +46,7 @@ class Judge:
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         self.violations: list[Violation] = []
-        self._files: dict[str, _AdSetFile] = {}
+        self._files: dict[str, AdSetFile] = {}
         self._posts: dict[str, list[Invocation]] = {}
         """By campaign, the invocations that wrote to it, each time one followed another."""
         self._seen: dict[tuple[str, str], set[Ailment]] = {}
@@ -285,13 +57,13 @@ class Judge:
         """By ad that runs have seen off and not on since, of when what is that they first saw."""
         self._switched_on: dict[str, float] = {}
         """By ad, when a run last did so."""
-        self._refused: dict[tuple[str, str], _Refusal] = {}
+        self._refused: dict[tuple[str, str], Refusal] = {}
         """By invocation and campaign, the refusal that concerns the whole ad account."""
         self._at_begin: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
         """By run, when it began, and what was wrong with each ad set then."""
         self._begun_as: dict[str, tuple[float, dict[str, set[Ailment]]]] = {}
         """The same, by what the events of one shared run have in common."""
-        self._plans: dict[str, _Plan] = {}
+        self._plans: dict[str, Plan] = {}
         """By the run that is to carry it out."""
         self._left_out: dict[tuple[str, str], Callable[[AdSet], bool]] = {}
         """By campaign and parameter, which ad sets are to be left alone by now."""
@@ -299,17 +71,8 @@ class Judge:
         self._written: set[tuple[str, str]] = set()
         """Each invocation with each ad set whose targeting it wrote."""
         self._demands = Demands(simulation.story)
-        self._due: dict[str, float] = {}
-        """By ad account, when a message that was put off has to come again."""
-        self._deliverable_at = START
-        """When an invocation last ended that the queue had caused: until then, its messages may have had to wait."""
-        self._noticed: dict[str, float] = {}
-        """By ad account, when the last notice arrived that was taken, and that no recheck has followed yet."""
-        self._heeded: dict[str, float] = {}
-        """By ad account, when the last recheck of all its campaigns began that a notice caused."""
-        self._pushed: dict[str, float] = {}
-        """By campaign, the same, if all of it could be looked at."""
-        self._failures: dict[str, _Failures] = {}
+        self.pushes = PushJudge(simulation, self._violated)
+        self._failures: dict[str, Failures] = {}
         """By campaign."""
         self._mails: list[tuple[float, str]] = []
         """The texts of all mails, and when they were sent."""
@@ -337,7 +100,7 @@ class Judge:
     def belongs(self, adset_id: str, name: str, campaign: str, *, is_opted_out: bool = False) -> None:
         """Get to know an ad set."""
         adset = self._simulation.meta.adsets[adset_id]
-        file = _AdSetFile(name, campaign, {regions_in(adset.targeting)}, is_opted_out=is_opted_out)
+        file = AdSetFile(name, campaign, {regions_in(adset.targeting)}, is_opted_out=is_opted_out)
         of_campaign = ((by, is_left_out) for (slug, by), is_left_out in self._left_out.items() if slug == campaign)
         file.left_out = {by: self._now for by, is_left_out in of_campaign if is_left_out(adset)}
         self._files[adset_id] = file
@@ -365,7 +128,7 @@ class Judge:
                     added, removed = (regions_of(" ".join(adset[name])) for name in ("added", "removed"))
                     changes[adset["id"]] = before, (before | added) - removed
                     wanted[adset["id"]] = regions_of(" ".join(campaign["active_states"]))
-        self._plans[run.name] = _Plan(self._now, changes, wanted)
+        self._plans[run.name] = Plan(self._now, changes, wanted)
 
     def _ailments(self, adset: AdSet) -> set[Ailment]:
         """Return what is wrong with the ads that people want to run, as far as it shows or could be known."""
@@ -404,7 +167,7 @@ class Judge:
         earlier = self._refused.get(key)
         is_first = earlier is None or earlier.heard_by.was_crashed
         if is_first and "prepared" in file.changes.values() and not self._call.is_late:
-            self._refused[key] = _Refusal(why, why != CONTROLS, self._call.invocation)
+            self._refused[key] = Refusal(why, why != CONTROLS, self._call.invocation)
 
     def controls_read(self, account: Account) -> None:
         """Note that a run knows the audience controls, which a refusal may be for: its words do not tell them all."""
@@ -470,7 +233,7 @@ class Judge:
         self._written.add((call.invocation.name, adset.id))
         self._one_writer(call, file.campaign)
 
-    def _judge_overwritten(self, call: "Call", adset: AdSet, file: _AdSetFile, setting: str) -> None:
+    def _judge_overwritten(self, call: "Call", adset: AdSet, file: AdSetFile, setting: str) -> None:
         edit = self._simulation.meta.people.edits.get(adset.id, {}).get(setting)
         if edit is None:
             self._violated(Clause.ONLY_REGIONS, adset.name, f"{call.invocation.name} changes {setting}")
@@ -531,7 +294,7 @@ class Judge:
         file, seen = self._files[adset_id], call.invocation.views.get(adset_id, START)
         return not call.is_late and edit.wanted == old and edit.at < seen and bool(file.left) and old not in file.left
 
-    def _looks_like_ours(self, invocation: "Invocation", adset: AdSet, edit: Hand, file: _AdSetFile) -> bool:
+    def _looks_like_ours(self, invocation: "Invocation", adset: AdSet, edit: Hand, file: AdSetFile) -> bool:
         """Tell whether a run has asked in vain who had set regions that one of our own changes was to set."""
         has_asked = invocation.logs_asked.get(adset.account.id, START) > edit.at
         return edit.wanted in file.to_set and has_asked and not self._is_shown(invocation, adset, edit)
@@ -578,11 +341,11 @@ class Judge:
         why = f"{call.invocation.name} switches it on, paused {age:.1f} s before that was sent"
         self._violated(Clause.PAUSES_STAND, ad.name, f"{why}; its ads were last read {call.sent - seen:.1f} s before")
 
-    def _is_pause_pardoned(self, ad: Ad, hand: Hand, file: _AdSetFile) -> bool:
+    def _is_pause_pardoned(self, ad: Ad, hand: Hand, file: AdSetFile) -> bool:
         reasons = (Unobservable.PAUSE_IN_FLIGHT, Unobservable.LOG_MISLEADS, Unobservable.PAUSED_AGAIN)
         return not file.pardons.isdisjoint((reason, ad.name, hand.at) for reason in reasons)
 
-    def _left_alone(self, call: "Call", file: _AdSetFile) -> None:
+    def _left_alone(self, call: "Call", file: AdSetFile) -> None:
         if call.invocation.run.dry:
             self._violated(Clause.DRY, file.name, f"{call.invocation.name} writes to it")
         if file.is_opted_out:
@@ -638,7 +401,7 @@ class Judge:
         if state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])
 
-    def _begun_first(self, key: str, file: _AdSetFile) -> None:
+    def _begun_first(self, key: str, file: AdSetFile) -> None:
         """Judge a change that the ledger has not had before, by what goes on otherwise."""
         stopped_at = self._simulation.stopped_at(file.campaign)
         if stopped_at is not None and self._now - stopped_at > UNDER_WAY_SECONDS:
@@ -647,7 +410,7 @@ class Judge:
             self._violated(Clause.ONE_AT_A_TIME, file.name, f"{key} is begun, and another one is open")
 
     def _prepared(
-        self, invocation: "Invocation", key: str, adset_id: str, file: _AdSetFile, change: tuple[Regions, Regions]
+        self, invocation: "Invocation", key: str, adset_id: str, file: AdSetFile, change: tuple[Regions, Regions]
     ) -> None:
         """Judge a change that has just been noted, by what the run was asked for."""
         if plan := self._plans.get(invocation.name):
@@ -665,7 +428,7 @@ class Judge:
             self._violated(Clause.FEW, invocation.name, f"it begins {count} changes")
 
     def _as_approved(
-        self, invocation: "Invocation", adset_id: str, file: _AdSetFile, plan: _Plan, change: tuple[Regions, Regions]
+        self, invocation: "Invocation", adset_id: str, file: AdSetFile, plan: Plan, change: tuple[Regions, Regions]
     ) -> None:
         """Judge a change that a run with an approved plan has begun."""
         for stale in self._stale(invocation, plan):
@@ -677,7 +440,7 @@ class Judge:
             if edit is None or edit.at < self._now - UNDER_WAY_SECONDS - self._lag:
                 self._violated(Clause.APPROVED, file.name, "begun, although it has other regions than in the plan")
 
-    def _stale(self, invocation: "Invocation", plan: _Plan) -> Iterator[str]:
+    def _stale(self, invocation: "Invocation", plan: Plan) -> Iterator[str]:
         """Yield why a plan is another one by what the run has heard and what people had done before it began."""
         began, _ = self._at_begin[invocation.name]
         may_wait = self._simulation.story.world.damping_days > 0
@@ -692,7 +455,7 @@ class Judge:
             if edit is not None and plan.at < edit.at < began - self._lag and edit.wanted != before:
                 yield f"a person has given {file.name} other regions than in the plan"
 
-    def _begun(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> None:
+    def _begun(self, invocation: "Invocation", adset: AdSet, file: AdSetFile) -> None:
         refusal = self._refused.get((invocation.name, file.campaign))
         if refusal is not None and refusal.is_known:
             self._violated(Clause.HELD_BACK, file.name, f"begun, although Meta said: {refusal.why}")
@@ -777,94 +540,18 @@ class Judge:
         if is_quiet and not self._mails_of_today:
             self._violated(Clause.TOLD, invocation.name, "it sends no mail, and today there was none")
         reports = tuple(mail for mail in outcome.mails if "CLOSRADS failed" not in mail.subject)
-        self._judge_stop_told(invocation, (self._mails_of_today,) if is_quiet else _texts(reports))
+        self._judge_stop_told(invocation, (self._mails_of_today,) if is_quiet else texts(reports))
         self._judge_account_told(invocation, outcome.mails, result)
         self._judge_reach_told(invocation, outcome.mails, result)
         self._judge_learning_told(invocation, outcome.mails, result)
         self._judge_where_told(invocation, result)
         self._judge_failures_told(invocation, result)
-        said = _Said(result, outcome.mails, was_refused=bool(invocation.refused_mails), is_quiet=is_quiet)
+        said = Said(result, outcome.mails, was_refused=bool(invocation.refused_mails), is_quiet=is_quiet)
         for adset_id, file in self._files.items():
             self._judge_telling(invocation, said, adset_id, file, at_begin.get(adset_id, set()))
             self._judge_edit_told(invocation, said, adset_id, file)
 
-    # --- of pushes
-
-    def push_received(self, invocation: "Invocation", status: int, accounts: set[str], *, is_taken: bool) -> None:
-        """Judge how the receiver has answered a push; `is_taken` says whether it may take it, 0 that it has died.
-
-        Parameters
-        ----------
-        accounts
-            The ad accounts of which it tells something that matters.
-        """
-        may_fail = {0, 503} if self._simulation.has_trouble(invocation.name) else set()
-        if status not in ({200} if is_taken else {400, 403}) | may_fail:
-            self._violated(Clause.SIGNED, invocation.name, f"it answers {status}")
-        if not accounts and invocation.calls["sqs"]:
-            self._violated(Clause.SIGNED, invocation.name, "it asks for a recheck")
-        if status == HTTPStatus.OK:
-            self._noticed.update(dict.fromkeys(accounts, invocation.started))
-
-    def messages_come(self, invocation: "Invocation", sent: Mapping[str, float]) -> None:
-        """Judge when the queue delivers messages, by ad account when they were sent."""
-        for account, at in sent.items():
-            due = max(self._due.get(account, START), at + QUEUE_SECONDS, self._deliverable_at)
-            if self._now > due + DUE_TOLERANCE:
-                self._violated(Clause.PROMPT, account, f"{invocation.name} begins {self._now - due:.0f} s too late")
-            if len(sent) > 1:  # it may put off one of them at once, and go on with the others
-                self._due[account] = max(due, self._now + GAP)
-
-    def messages_failed(self, accounts: Iterable[str]) -> None:
-        """Note that a recheck has failed: its messages come again once the queue no longer hides them."""
-        self._deliverable_at = self._now
-        self._due.update(dict.fromkeys(accounts, self._now + HIDDEN_SECONDS))
-
-    def messages_done(
-        self, invocation: "Invocation", accounts: set[str], put_off: set[str], result: dict[str, Any] | None
-    ) -> None:
-        """Judge that messages about ad accounts have been worked off or put off.
-
-        Parameters
-        ----------
-        result
-            That of the recheck, if there was one.
-        """
-        began, self._deliverable_at = invocation.started, self._now
-        reports = {each["slug"]: each for each in (result["campaigns"] if result else ())}
-        is_held = result is not None and bool(result["left_to"])
-        held = {slug for slug, each in reports.items() if is_held or each["left_to"]}
-        for campaign in self._simulation.story.world.campaigns:
-            if campaign.account in put_off:
-                wait = HELD_SECONDS if is_held or campaign.slug in held else GAP
-                wait = HIDDEN_SECONDS if self._simulation.has_trouble(invocation.name) else wait
-                self._due[campaign.account] = max(self._due.get(campaign.account, START), self._now + wait)
-        looked_at = {slug for slug, each in reports.items() if not (each["left_to"] or each["errors"])}
-        for campaign in self._simulation.story.world.campaigns:
-            if campaign.account not in accounts or campaign.slug in looked_at:
-                continue
-            if self._simulation.is_surely_enabled(campaign.slug, began):
-                self._violated(Clause.HEEDED, campaign.slug, f"{invocation.name} does not look at it")
-        self._heeded.update(dict.fromkeys(accounts, began))
-        for slug in sorted(looked_at):
-            before = self._pushed.pop(slug, START)
-            if began - before < GAP - GAP_TOLERANCE:
-                self._violated(Clause.NOTICES_BUNDLED, slug, f"{invocation.name} looks after {began - before:.0f} s")
-            if all(each["result"] not in {"deferred", "unverified"} for each in reports[slug]["adsets"]):
-                self._pushed[slug] = began
-
-    def notices_heeded(self, queue: FifoQueue) -> None:
-        """Judge whether a recheck has followed the notices of each ad account, or is going to."""
-        waiting = {message.group for message in queue.messages if self._now - message.sent < RETAINED}
-        lost = {message.group for message in queue.dead}
-        for account, arrived in tuple(self._noticed.items()):
-            if self._heeded.get(account, 0.0) >= arrived or account in lost:
-                del self._noticed[account]
-            elif account not in waiting:
-                del self._noticed[account]
-                self._violated(Clause.HEEDED, account, f"no recheck follows the notice {self._now - arrived:.0f} s ago")
-
-    def _judge_edit_told(self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile) -> None:
+    def _judge_edit_told(self, invocation: "Invocation", said: "Said", adset_id: str, file: AdSetFile) -> None:
         """Judge what a run has said of the regions that a person had set before."""
         told, meta = said.changed_by(file.name), self._simulation.meta
         was_touched = adset_id in meta.people.have_set_regions or meta.is_gone(meta.adsets[adset_id])
@@ -958,10 +645,10 @@ class Judge:
     def _judge_failures_told(self, invocation: "Invocation", result: dict[str, Any]) -> None:
         """Judge whether a recheck tells of what it could not look at."""
         for campaign in result["campaigns"] if invocation.run.action == "recheck" else ():
-            slug, failures = campaign["slug"], _failures_of(campaign, result)
+            slug, failures = campaign["slug"], failures_of(campaign, result)
             known = self._told_failures(slug)
             if failures and result["mail"] == "sent":
-                self._failures[slug] = _Failures(self._now, known | failures)
+                self._failures[slug] = Failures(self._now, known | failures)
             elif failures - known and result["mail"] == "not_asked" and not invocation.has_ledger_trouble:
                 said = ", ".join(sorted(failures - known))
                 self._violated(Clause.FAILURE_TOLD, slug, f"{invocation.name} does not say: {said}")
@@ -974,7 +661,7 @@ class Judge:
         return failures.known if failures is not None and self._now - failures.mailed_at < DAY else frozenset()
 
     def _judge_telling(
-        self, invocation: "Invocation", said: "_Said", adset_id: str, file: _AdSetFile, at_begin: set[Ailment]
+        self, invocation: "Invocation", said: "Said", adset_id: str, file: AdSetFile, at_begin: set[Ailment]
     ) -> None:
         is_ill, is_named, is_good = said.of(adset_id, file)
         if is_ill and is_named:
@@ -1007,7 +694,7 @@ class Judge:
                 clause, file.name, f"{invocation.name} says “{said.result(adset_id)}”, but {'; '.join(facts)}"
             )
 
-    def _is_forbidden_today(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
+    def _is_forbidden_today(self, invocation: "Invocation", adset: AdSet, file: AdSetFile) -> bool:
         wanted = invocation.wanted.get(file.campaign, regions_in(adset.targeting))
         is_looked_at = self._is_to_be_looked_at(invocation, adset, file) and invocation.run.action == "sync"
         is_kept = self._simulation.keeps(invocation, file.campaign)  # what need not be changed today is not told of
@@ -1018,14 +705,14 @@ class Judge:
         is_off = wanted != regions_in(adset.targeting) and not may_wait
         return is_looked_at and is_off and self._simulation.meta.is_forbidden(adset)
 
-    def _must_be_told(self, ailment: Ailment, file: _AdSetFile, known: set[Ailment]) -> bool:
+    def _must_be_told(self, ailment: Ailment, file: AdSetFile, known: set[Ailment]) -> bool:
         if file.told.ill_at is not None and file.told.ill_at >= ailment.since:
             return False
         if ailment.what == "pending":
             return not file.has_late_write
         return ailment in known
 
-    def _concerns(self, invocation: "Invocation", said: "_Said", file: _AdSetFile) -> bool:
+    def _concerns(self, invocation: "Invocation", said: "Said", file: AdSetFile) -> bool:
         """Tell whether a run had to do with an ad set: not if it was asked for a campaign that is off."""
         off_since = self._simulation.switched_off_at(file.campaign)
         was_off = off_since is not None and off_since < self._at_begin[invocation.name][0]
@@ -1033,7 +720,7 @@ class Judge:
         is_its_own = is_asked_for and not (invocation.run.campaigns and was_off)
         return is_its_own and not self._is_in_other_hands(invocation, file)
 
-    def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: _AdSetFile) -> bool:
+    def _is_to_be_looked_at(self, invocation: "Invocation", adset: AdSet, file: AdSetFile) -> bool:
         if invocation.run.action == "sync":
             return self._delivers(adset) and self._simulation.is_enabled(file.campaign) and not file.left_out
         was_written = (
@@ -1041,7 +728,7 @@ class Judge:
         )
         return invocation.run.action == "recheck" and not invocation.run.about and was_written
 
-    def _is_in_other_hands(self, invocation: "Invocation", file: _AdSetFile) -> bool:
+    def _is_in_other_hands(self, invocation: "Invocation", file: AdSetFile) -> bool:
         """Tell whether another run is at work, or was after this one's turn: Unobservable.AFTER_LAST_LOOK."""
         began = self._at_begin[invocation.name][0]
         was = file.written_at is not None and file.written_at > began and file.written_by != invocation.name
@@ -1072,7 +759,7 @@ class Judge:
             self._judge_edits(adset, file)
             self._judge_regions(adset, file)
 
-    def _judge_ad(self, ad: Ad, link: Link, file: _AdSetFile) -> None:
+    def _judge_ad(self, ad: Ad, link: Link, file: AdSetFile) -> None:
         hand = self._simulation.meta.people.ads_on.get(ad.id)
         if hand is None or not self._delivers(ad.adset) or (hand.wanted and file.is_opted_out):
             return
@@ -1088,7 +775,7 @@ class Judge:
         what = "broken" if link.broken_since is not None else "pending"
         self._violated(Clause.RUNS, ad.name, f"its link is {what}")
 
-    def _is_excused(self, ad: Ad, link: Link, since: float, file: _AdSetFile) -> bool:
+    def _is_excused(self, ad: Ad, link: Link, since: float, file: AdSetFile) -> bool:
         meta = self._simulation.meta
         delay = ad.account.activities.delay if link.fate.effect is Effect.PAUSED_SILENTLY else 0.0
         is_followed = self._simulation.is_enabled(file.campaign)  # else only rechecks look at it
@@ -1110,11 +797,11 @@ class Judge:
         looks_well = ad.status == "ACTIVE" and not ad.issues and (link.breaks_at or 0.0) > self._now
         return (is_beyond_help and file.told.ill_at is not None) or (looks_well and self._was_never_sound(ad, file))
 
-    def _was_never_sound(self, ad: Ad, file: _AdSetFile) -> bool:
+    def _was_never_sound(self, ad: Ad, file: AdSetFile) -> bool:
         link = self._simulation.meta.links[ad.id]
         return file.went_back and link.fate.stubborn and regions_in(ad.adset.targeting) not in link.sound
 
-    def _is_covered(self, ad: Ad, since: float, file: _AdSetFile) -> bool:
+    def _is_covered(self, ad: Ad, since: float, file: AdSetFile) -> bool:
         link = self._simulation.meta.links[ad.id]
         was_written_since = file.written_at is not None and since < file.written_at
         told_late = link.fate.stubborn or self._simulation.meta.log is not Log.COMPLETE
@@ -1122,7 +809,7 @@ class Judge:
         is_over = was_tried or not self._simulation.is_enabled(file.campaign)
         return was_written_since and told_late and is_over and link.fate.effect is Effect.PAUSED_SILENTLY
 
-    def _is_beyond_help(self, adset: AdSet, file: _AdSetFile) -> bool:
+    def _is_beyond_help(self, adset: AdSet, file: AdSetFile) -> bool:
         since = {ad.id: self._simulation.meta.links[ad.id].broken_since for ad in adset.ads}
         return file.told.ill_at is not None and any(
             self._was_never_sound(ad, file) or ((at := since[ad.id]) is not None and self._is_covered(ad, at, file))
@@ -1132,14 +819,14 @@ class Judge:
     def _delivers(self, adset: AdSet) -> bool:
         return adset.status == adset.campaign.status == "ACTIVE" and not adset.is_ended(self._now)
 
-    def _judge_edits(self, adset: AdSet, file: _AdSetFile) -> None:
+    def _judge_edits(self, adset: AdSet, file: AdSetFile) -> None:
         for setting, edit in self._simulation.meta.people.edits.get(adset.id, {}).items():
             if setting == "regions" or (Unobservable.EDIT_IN_FLIGHT, setting, edit.at) in file.pardons:
                 continue
             if adset.targeting.get(setting) != edit.wanted:
                 self._violated(Clause.EDITS_KEPT, file.name, f"{setting} is {adset.targeting.get(setting)}")
 
-    def _judge_regions(self, adset: AdSet, file: _AdSetFile) -> None:
+    def _judge_regions(self, adset: AdSet, file: AdSetFile) -> None:
         regions = regions_in(adset.targeting)
         edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
         fit = file.known | ({edit.wanted} if edit is not None else set())
@@ -1151,7 +838,7 @@ class Judge:
                 Clause.FOLLOWS, file.name, f"it has {states_of(regions)}, and {states_of(wanted)} are wanted"
             )
 
-    def _nothing_stands_against(self, adset: AdSet, file: _AdSetFile) -> bool:
+    def _nothing_stands_against(self, adset: AdSet, file: AdSetFile) -> bool:
         if file.is_opted_out or file.left_out:
             return False
         is_easy = self._is_easy(adset)
@@ -1171,78 +858,3 @@ class Judge:
 def _is_easy(fate: Fate) -> bool:
     """Tell whether an ad gives a run no reason to roll back."""
     return not fate.stubborn and not fate.relapses and fate.seconds >= SLOW_ENOUGH
-
-
-def _failures_of(campaign: Mapping[str, Any], result: Mapping[str, Any]) -> frozenset[str]:
-    """Return what a recheck could not look at in a campaign, without numbers, which may differ each time."""
-    adsets = (each for each in campaign["adsets"] if each["result"] in {"deferred", "unverified"})
-    said = [f"{each['name']}: {each['result']} {each['issues']}" for each in adsets]
-    names = tuple(f"{each['name']} (" for each in (*campaign["adsets"], *result["recovered"]))
-    said += [error for error in campaign["errors"] if not error.startswith(names)]
-    stuck = (each for each in result["recovered"] if each["campaign"] == campaign["slug"] and _is_stuck(each))
-    said += [f"{each['name']}: {each['state']} {each['issues']}" for each in stuck]
-    return frozenset(re.sub(r"\d+", "#", text) for text in said)
-
-
-def _is_stuck(found: Mapping[str, Any]) -> bool:
-    """Tell whether a run could take an open change no further; one more vain repair is told of otherwise."""
-    return found["state"] in OPEN and found["state"] == found["found"] != "rollback_failed"
-
-
-def _texts(mails: tuple[Mail, ...]) -> tuple[str, ...]:
-    return tuple(mail.text for mail in mails)
-
-
-class _Said:
-    """What a run said, in its result and its mails."""
-
-    def __init__(self, result: dict[str, Any], mails: tuple[Mail, ...], *, was_refused: bool, is_quiet: bool) -> None:
-        self._campaigns: dict[str, Any] = {campaign["slug"]: campaign for campaign in result["campaigns"]}
-        self._adsets = {adset["id"]: adset for each in result["campaigns"] for adset in each["adsets"]}
-        self._recovered: dict[str, list[dict[str, Any]]] = {}
-        for found in result["recovered"]:
-            self._recovered.setdefault(found["id"], []).append(found)
-        self._unexplained = {pause["adset_id"] for pause in result.get("unexplained", ())}
-        self._text = "\n".join(f"{mail.subject}\n{mail.text}" for mail in mails)
-        self.is_quiet = is_quiet
-        """Whether it is a sync that had no news."""
-        self.is_unmailed = was_refused and not mails and result["mail"] == "failed"
-        """Unobservable.MAIL_REFUSED."""
-
-    def concerns(self, campaign: str, asked_for: tuple[str, ...]) -> bool:
-        """Tell whether the run had to do with a campaign, even if that is switched off."""
-        report = self._campaigns.get(campaign)
-        return (not asked_for or campaign in asked_for) and not (report is not None and report["left_to"])
-
-    def has_mail_about(self, adset_id: str) -> bool:
-        """Tell whether a mail has left that knows what became of an ad set."""
-        return bool(self._text) and (adset_id in self._adsets or adset_id in self._recovered)
-
-    def changed_by(self, name: str) -> str:
-        """Return the lines of the mails that tell of a change of an ad set by somebody else."""
-        words = ("changed by somebody else", "was changed by", ": drift ")
-        lines = (line for line in self._text.splitlines() if name in line)
-        return "\n".join(line for line in lines if any(word in line.lower() for word in words))
-
-    def result(self, adset_id: str) -> str:
-        """Return the word for what became of an ad set."""
-        words = [found["state"] for found in self._recovered.get(adset_id, ())]
-        if adset_id in self._adsets:
-            words.append(self._adsets[adset_id]["result"])
-        return ", ".join(words) or "nothing"
-
-    def of(self, adset_id: str, file: _AdSetFile) -> tuple[bool, bool, bool]:
-        """Return whether the result calls an ad set ill, whether a mail names it, and whether it is called well."""
-        adset = self._adsets.get(adset_id)
-        found = self._recovered.get(adset_id, [])
-        is_named = file.name in self._text
-        is_ill = adset_id in self._unexplained or any(each["state"] in OPEN or each["issues"] for each in found)
-        if adset is not None:
-            is_ill = is_ill or adset["result"] not in GOOD or bool(adset["issues"] and adset["result"] != "reverted")
-        elif not found:
-            campaign = self._campaigns.get(file.campaign)
-            if campaign is None or not campaign["errors"]:
-                return False, False, False
-            return True, campaign["campaign_name"] in self._text, False
-        is_good = not is_ill and (adset is not None or bool(found))
-        return is_ill, is_named, is_good

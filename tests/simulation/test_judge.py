@@ -20,9 +20,9 @@ from closrads.errors import ClosradsError
 from sandbox.aws import LEDGER_TABLE
 from sandbox.meta.regions import KEY_BY_STATE
 from tests.simulation.border import CLOSRTECH, META
+from tests.simulation.clauses import Clause
 from tests.simulation.meta import regions_in, states_of
 from tests.simulation.play import player
-from tests.simulation.properties import Clause
 from tests.simulation.simulation import Handle
 from tests.simulation.story import (
     DAY,
