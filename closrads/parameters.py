@@ -128,7 +128,7 @@ def _guess(name: str, known: Collection[str]) -> str:
     beside = {each.rpartition("/")[2]: each for each in sorted(known) if each.rpartition("/")[0] in folders}
     others = beside or {each: each for each in sorted(known)}
     near = get_close_matches((key if beside else name).lower(), others, 1)
-    return f"did you mean {others[near[0]]}" if near else "misspelt"
+    return f"did you mean {others[near[0]]}" if near else "misspelled"
 
 
 class _Reader:
@@ -147,7 +147,7 @@ class _Reader:
         notices = self._take_out_stray_switches()
         slugs = sorted(self._below_slugs())
         self._refuse_unknown_names(slugs)
-        slugs = self._without_misspelt(slugs)
+        slugs = self._without_misspelled(slugs)
         shared_limits = self._limits("limits", Limits())
         settings = Settings(
             stage=self._environment.get("CLOSRADS_STAGE", "") or self._path.rsplit("/", 1)[-1],
@@ -186,7 +186,7 @@ class _Reader:
     def _take_out_stray_switches(self) -> tuple[str, ...]:
         """Remove the slugs that have only a switch, and return a notice about each.
 
-        Such a slug is misspelt, which must not make every run fail.
+        Such a slug is misspelled, which must not make every run fail.
         """
         below = self._below_slugs()
         strays = sorted(slug for slug, names in below.items() if names <= {*_SWITCHES})
@@ -199,7 +199,7 @@ class _Reader:
             for slug in strays
         )
 
-    def _without_misspelt(self, slugs: Sequence[str]) -> list[str]:
+    def _without_misspelled(self, slugs: Sequence[str]) -> list[str]:
         """Leave out the slugs that resemble another campaign's and have no required parameter; each is a problem.
 
         Their parameters are meant for the other campaign, so a request for the missing ones would mislead.

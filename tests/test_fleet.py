@@ -113,7 +113,7 @@ class TestWholeRun:
         assert world.run(OPEN)["accounts"] == [["mortgage"], ["veterans"]]
         assert world.run({**OPEN, "campaigns": ["mortgage"]})["accounts"] == [["mortgage"]]
 
-    def test_a_switch_below_a_misspelt_slug_is_told_of(self, world: World) -> None:
+    def test_a_switch_below_a_misspelled_slug_is_told_of(self, world: World) -> None:
         """The invocation that writes the report does not read it, so that which opens the run hands it on."""
         world.put({"campaigns/vetrans/enabled": "false"})
 
@@ -288,7 +288,7 @@ class TestOnce:
         assert world.run(part(run_id))["again_in_seconds"] == 60
 
     def test_only_one_closes_it(self, world: World) -> None:
-        """The other is told when to look whether the first has come to its end, and takes over if it has not."""
+        """The other is told when to look whether the first has been retired, and takes over if it has not."""
         workflow = Workflow(world)
         run_id = workflow.call(OPEN)["run_id"]
         for slug in CAMPAIGNS:
@@ -654,7 +654,7 @@ class TestTrouble:
         assert world.meta.requests == []
         Workflow(world).run(OPEN)
         (mail,) = world.sandbox.aws.mails
-        assert "Veterans has been off since 4 May" in mail.text
+        assert "Veterans has been off in CLOSRADS since 4 May" in mail.text
 
     def test_a_campaign_that_was_taken_away_meanwhile_is_an_error(self, world: World) -> None:
         """Nobody can tell whether that was meant."""

@@ -389,7 +389,7 @@ class TestMail:
 
         assert world.sandbox.aws.mails[-1].sender == "Our Ads <reports@example.test>"
 
-    def test_a_switch_below_a_misspelt_slug_is_told_of(self, world: World, log: StringIO) -> None:
+    def test_a_switch_below_a_misspelled_slug_is_told_of(self, world: World, log: StringIO) -> None:
         """Somebody believes that the campaign is off; it runs, and the others do."""
         world.campaign("FL")
         adset = world.adset("Broad", "TX")
@@ -400,7 +400,7 @@ class TestMail:
         assert (result["success"], world.meta.states(adset)) == (True, {"FL"})
         (mail,) = world.sandbox.aws.mails
         assert mail.subject.startswith("⚠ 1 updated")
-        assert "A SETTING THAT DOES NOTHING" in mail.text
+        assert "A SETTING UNDER A MISSPELLED NAME" in mail.text
         assert "/closrads/sandbox/campaigns/vetrans: has nothing but `enabled`" in mail.text
         assert "did you mean veterans?" in mail.text
         assert [line["notice"] for line in lines(log) if line["message"] == "settings.notice"] == result["notices"]
@@ -566,7 +566,7 @@ class TestMetrics:
         world.run(LIVE)
 
         assert metrics(capsys.readouterr().out)["DaysUntilApiVersionEnds"] == [0.0]
-        assert "The version of Meta's API that CLOSRADS uses has come to its end" in world.sandbox.aws.mails[0].text
+        assert "The version of Meta's API that CLOSRADS uses has been retired" in world.sandbox.aws.mails[0].text
 
     def test_a_failed_run_counts_too(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
         """The metrics are out before SyncFailed is raised."""

@@ -130,7 +130,7 @@ class TestTold:
     """What whoever runs CLOSRADS has to know of the patterns."""
 
     def test_a_pattern_that_matches_nothing(self, world: World) -> None:
-        """It may be misspelt; the run is as good as ever, for the ad set that is meant may be off."""
+        """It may be misspelled; the run is as good as ever, for the ad set that is meant may be off."""
         world.campaign("FL")
         world.adset("Broad")
         skip(world, "Evergren*", "Other")
@@ -139,8 +139,8 @@ class TestTold:
 
         assert answer["campaigns"][0]["unmatched_patterns"] == ["Evergren*", "Other"]
         (mail,) = world.sandbox.aws.mails
-        assert "A NAME TO LEAVE ALONE THAT NO AD SET HAS" in mail.text
-        assert "* Veterans has a name to leave alone that no active ad set has\n" in mail.text
+        assert "A NAME ON THE LEAVE-ALONE LIST MATCHES NO AD SET" in mail.text
+        assert "* Veterans has a name on its leave-alone list that matches no active ad set\n" in mail.text
         assert f"{SKIP}: no ad set that is on now matches “Evergren*”" in mail.text
         assert mail.subject.startswith("✓ 1 updated")
 
@@ -169,7 +169,7 @@ class TestTold:
         world.run(LIVE)
 
         (mail,) = world.sandbox.aws.mails
-        assert "Nothing to do: no states had to be changed." in mail.text
+        assert "No action needed: no states had to be changed." in mail.text
         assert "✓ Veterans: its ad set: no change, 1 state; 1 more ad set left alone, as you wish" in mail.text
 
 

@@ -65,7 +65,7 @@ def test_the_address_of_the_page_itself_means_the_same(end: str) -> None:
 @pytest.mark.parametrize(
     ("name", "guess"),
     [
-        ("campaigns/veterans/color", "misspelt?"),
+        ("campaigns/veterans/color", "misspelled?"),
         ("campaigns/veterans/fb_campain_id", "did you mean campaigns/veterans/fb_campaign_ids?"),
         ("closertech/password", "did you mean closrtech/password?"),
         ("limit/wave_size", "did you mean limits/wave_size?"),
@@ -74,7 +74,7 @@ def test_the_address_of_the_page_itself_means_the_same(end: str) -> None:
         ("min_demand", "did you mean limits/min_demand?"),
         ("campaigns/veterans/limits/min_demnd", "did you mean campaigns/veterans/limits/min_demand?"),
         ("campaigns/veterans/max_adset", "did you mean campaigns/veterans/limits/max_adsets?"),
-        ("wholly-different", "misspelt?"),
+        ("wholly-different", "misspelled?"),
     ],
 )
 def test_a_name_that_is_like_another(name: str, guess: str) -> None:
@@ -249,7 +249,7 @@ def test_a_campaign_that_is_switched_off_may_be_incomplete() -> None:
         ("zzz", "false", "there is no campaign zzz"),
     ],
 )
-def test_a_switch_below_a_misspelt_slug_stops_nobody(slug: str, value: str, guess: str) -> None:
+def test_a_switch_below_a_misspelled_slug_stops_nobody(slug: str, value: str, guess: str) -> None:
     """Neither the other campaigns, nor, as somebody believes, one that it was meant for: so it is named."""
     loaded = settings({f"campaigns/{slug}/enabled": value})
 
@@ -261,7 +261,7 @@ def test_a_switch_below_a_misspelt_slug_stops_nobody(slug: str, value: str, gues
 
 
 @pytest.mark.parametrize("name", ["skip_adsets", "limits/min_demand"])
-def test_what_is_set_below_a_misspelt_slug_is_not_a_campaign_to_complete(name: str) -> None:
+def test_what_is_set_below_a_misspelled_slug_is_not_a_campaign_to_complete(name: str) -> None:
     """It is meant for a campaign that there is; a slug that is like none is one that is being set up."""
     said = "/closrads/sandbox/campaigns/vetrans: is no campaign: did you mean campaigns/veterans?"
     assert problems({f"campaigns/vetrans/{name}": "5"}) == said
@@ -282,7 +282,7 @@ def test_a_campaign_that_is_off_and_has_more_than_its_switch_is_no_mistake() -> 
     assert {campaign.slug: campaign.enabled for campaign in loaded.campaigns}["soon"] is False
 
 
-def test_a_misspelt_slug_alone_is_no_campaign() -> None:
+def test_a_misspelled_slug_alone_is_no_campaign() -> None:
     """A stage that has nothing else has nothing to run."""
     changes: dict[str, Any] = {name: None for name in FULL if name.startswith("campaigns/")}
 
@@ -357,5 +357,5 @@ def test_any_other_word_in_dry_run_is_an_error(value: str) -> None:
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "New York"])
 def test_a_time_zone_must_exist(name: str) -> None:
-    """A misspelt time zone is named, not replaced."""
+    """A misspelled time zone is named, not replaced."""
     assert problems(environment={"CLOSRADS_TIMEZONE": name}).startswith("CLOSRADS_TIMEZONE: is not a time zone")

@@ -110,7 +110,8 @@ class TestAmidARun:
         assert (counts["RunFailed"], counts["AdSetsUpdated"], business.result["success"]) == (0, 1, True)
         (mail,) = business.world.sandbox.aws.mails
         assert "✓" not in mail.subject
-        said = "CLOSRADS has been paused since 4 May: " if switch is PAUSE else "Veterans has been off since 4 May"
+        paused, off = "CLOSRADS has been paused since 4 May: ", "Veterans has been off in CLOSRADS since 4 May"
+        said = paused if switch is PAUSE else off
         assert said in mail.text
         assert "without issues" not in mail.text
         why = "was not finished, because CLOSRADS was paused by then" if switch is PAUSE else "was switched off during"
@@ -319,7 +320,7 @@ class TestPaused:
         config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
 
         assert business.run(RECHECK) == {"reverted": "A", "unchanged": "B"}
-        assert "CLOSRADS has been paused since 4 May: no states are changed" in last_mail(world).text
+        assert "CLOSRADS has been paused since 4 May: no new changes are made" in last_mail(world).text
         assert "; paused since 4 May" in last_mail(world).subject
 
     def test_a_dry_run_looks_as_ever(self, business: Business) -> None:
@@ -380,7 +381,7 @@ class TestTold:
 
         mail = last_mail(world)
         assert mail.subject.startswith(f"⚠ 1 updated; {fact}")
-        assert f"* Truckers has been off {fact.rpartition(', ')[2]}\n" in mail.text
+        assert f"* Truckers has been off in CLOSRADS {fact.rpartition(', ')[2]}\n" in mail.text
         assert f'<td class="{tone}"' in mail.html
 
     def test_many_that_are_off(self, business: Business) -> None:
@@ -395,7 +396,8 @@ class TestTold:
         business.run()
 
         assert "off: More 0, More 1 and 3 more" in last_mail(world).subject
-        assert "* More 0, More 1, More 2, More 3, More 4 have been off since 4 May" in last_mail(world).text
+        off = "* More 0, More 1, More 2, More 3, More 4 have been off in CLOSRADS since 4 May"
+        assert off in last_mail(world).text
 
     def test_of_last_year(self, business: Business) -> None:
         """The day has its year."""

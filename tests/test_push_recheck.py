@@ -76,8 +76,8 @@ class TestSeconds:
         assert all(world.meta.states(other) == {"FL"} for other in others)
         assert took <= 30
         mail = world.sandbox.aws.mails[-1]
-        assert "asked for by a notice from Meta" in mail.text
-        assert "asked for by a notice from Meta" in mail.html
+        assert "triggered by a notice from Meta" in mail.text
+        assert "triggered by a notice from Meta" in mail.html
 
     def test_meta_repeats_what_could_not_be_taken(self, receiver: Receiver) -> None:
         """The queue cannot be reached at first: the notice is not lost, and a repetition of it costs nothing."""

@@ -329,7 +329,7 @@ class TestLeftAlone:
 
         world.run(LIVE)
 
-        assert "Nothing to do: all ad sets have today's states." in last_report(world)
+        assert "No action needed: all ad sets have today's states." in last_report(world)
 
     def test_an_ad_that_meta_has_paused_before_the_run(self, world: World) -> None:
         """It is on and does not run, so after a change it would count as broken by it, and be put back in vain."""
@@ -1078,7 +1078,7 @@ class TestEnded:
         assert (campaign["adsets_processed"], campaign["adsets_ended"]) == (4, 2)
         mail = world.sandbox.aws.mails[-1]
         assert mail.subject.startswith("✓ 4 updated ·")
-        assert "Nothing to do: 4 ad sets updated." in mail.html
+        assert "No action needed: 4 ad sets updated." in mail.html
         assert "* 2 ad sets (Veterans), each has ended:" in mail.text
 
     def test_their_campaign_may_have_ended_instead(self, world: World) -> None:
@@ -1202,8 +1202,8 @@ class TestUnusableTargeting:
 class TestLearning:
     """Each change of states starts Meta's learning phase anew."""
 
-    @pytest.mark.parametrize(("event", "starts"), [(LIVE, "start"), ({}, "would start")], ids=["live", "dry run"])
-    def test_the_mail_says_so_in_one_line(self, world: World, event: Any, starts: str) -> None:
+    @pytest.mark.parametrize(("event", "restart"), [(LIVE, "restart"), ({}, "would restart")], ids=["live", "dry run"])
+    def test_the_mail_says_so_in_one_line(self, world: World, event: Any, restart: str) -> None:
         """And names who had not left it, and since when; the result and the ledger keep that of each."""
         world.campaign("FL")
         world.adset("Steady")
@@ -1215,7 +1215,7 @@ class TestLearning:
 
         (mail,) = world.sandbox.aws.mails
         (told,) = [each for each in mail.text.splitlines() if "learning phase" in each]
-        assert told.startswith(f"2 ad sets {starts} Meta's learning phase again")
+        assert told.startswith(f"2 ad sets {restart} Meta's learning phase")
         assert told.endswith(" 1 had not left it yet: Young (since 3 May).")
         assert result["restarts_learning"] == 2
         found = {adset["name"]: adset["learning_since"] for adset in result["campaigns"][0]["adsets"]}

@@ -212,7 +212,7 @@ def warnings_about(file: ParameterFile) -> list[str]:
 
 
 def _limit_meant_by(variable: str) -> str:
-    """Return the limit that a variable, perhaps misspelt, seems to name; empty if it does not."""
+    """Return the limit that a variable, perhaps misspelled, seems to name; empty if it does not."""
     before, _, key = variable.rpartition("LIMITS_")
     near = get_close_matches(key.lower(), Limits.__dataclass_fields__, 1)
     slug = before.strip("_").lower().replace("_", "-")

@@ -136,7 +136,9 @@ class TestPush:
             assert said in result.stderr
 
     @pytest.mark.parametrize("stray", ["VETERANS_CLOSRTECH_CAMPAGIN", "VETERANS_CLOSRTEC_CAMPAIGN"])
-    def test_a_misspelt_line_is_named_beside_what_is_missing(self, legacy: Path, sandbox: Sandbox, stray: str) -> None:
+    def test_a_misspelled_line_is_named_beside_what_is_missing(
+        self, legacy: Path, sandbox: Sandbox, stray: str
+    ) -> None:
         """Whoever has written it believes that it is there."""
         legacy.write_text(LEGACY.replace("VETERANS_CLOSRTECH_CAMPAIGN", stray))
 
@@ -160,7 +162,7 @@ class TestPush:
         assert "campaigns/vetrans: has nothing but `enabled`" in result.stderr
         assert "did you mean veterans?\nNothing was stored" in result.stderr
 
-    def test_a_switch_that_is_misspelt_already_is_mentioned(
+    def test_a_switch_that_is_misspelled_already_is_mentioned(
         self, legacy: Path, tmp_path: Path, sandbox: Sandbox
     ) -> None:
         """It does not keep a file about something else from being put."""

@@ -88,7 +88,7 @@ class TestRun:
 
         assert "2 would be updated, 1 unchanged" in call("run", file).stdout
 
-    def test_a_switch_below_a_misspelt_slug_is_told_of(self, call: Call, business: Sandbox) -> None:
+    def test_a_switch_below_a_misspelled_slug_is_told_of(self, call: Call, business: Sandbox) -> None:
         """Whoever looks before the leap sees that a campaign goes on."""
         business.aws.put_parameters({"campaigns/vetrans/enabled": "false"})
 

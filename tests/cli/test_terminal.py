@@ -188,7 +188,7 @@ def test_no_color_means_no_escape_code_at_all(monkeypatch: pytest.MonkeyPatch, v
         (("webhook", "staus"), "'status'"),
     ],
 )
-def test_a_misspelt_command_or_option_is_told_what_is_near(words: tuple[str, ...], near: str) -> None:
+def test_a_misspelled_command_or_option_is_told_what_is_near(words: tuple[str, ...], near: str) -> None:
     """By typer itself; the exit status says that the call makes no sense."""
     result = CliRunner().invoke(app, list(words))
 

@@ -37,7 +37,7 @@ class TestTheTokensEnd:
         (campaign,) = world.run(LIVE)["campaigns"]
         assert self.asked(world) == 1
         assert campaign["token_ends"] == "2026-05-17"
-        assert "An access token of Meta ends in 13 days" in world.sandbox.aws.mails[-1].text
+        assert "A Meta access token expires in 13 days" in world.sandbox.aws.mails[-1].text
         world.time.next_day()
         setattr(world.meta, field, 0)
         world.run(RECHECK)

@@ -125,7 +125,7 @@ class TestQuietRun:
         mail = report()
 
         assert mail.subject == "✓ 1 updated · Sun 3 May"
-        assert headline(mail) == "Nothing to do: 1 ad set updated."
+        assert headline(mail) == "No action needed: 1 ad set updated."
         assert (tone(mail), boxes(mail)) == ("green", {})
 
     def test_the_date_is_that_of_the_configured_time_zone(self) -> None:
@@ -167,7 +167,7 @@ class TestQuietRun:
     def test_nothing_to_change(self) -> None:
         """A day without changes says so."""
         assert report(UNCHANGED).subject == "✓ nothing to change · Sun 3 May"
-        assert headline(report(UNCHANGED)) == "Nothing to do: all ad sets have today's states."
+        assert headline(report(UNCHANGED)) == "No action needed: all ad sets have today's states."
 
     def test_a_dry_run_is_marked_everywhere(self) -> None:
         """Nobody takes it for the real thing."""
@@ -238,7 +238,7 @@ class TestWhatToDo:
                 "Could not be confirmed",
                 "was changed, but how that ended could not be recorded",
             ),
-            (Result.SUPERSEDED, "x", "Could not be confirmed", "was changed by somebody else during the run"),
+            (Result.SUPERSEDED, "x", "Changed by somebody else during the run", "was changed by somebody else"),
             (
                 Result.NEEDS_ATTENTION,
                 "It excludes FL: take the exclusion out in Ads Manager",
@@ -249,7 +249,7 @@ class TestWhatToDo:
             (
                 Result.NEEDS_ATTENTION,
                 'It was put back on 2 runs in a row. See to its ads, then run it with "force": ["reverted_before"]',
-                "Put back day after day",
+                "Put back on two runs in a row",
                 "was put back on several runs in a row",
             ),
             (
@@ -309,7 +309,7 @@ class TestWhatToDo:
 
         assert boxes(mail) == {title: box_tone}
         assert "What to do" not in mail.text
-        assert headline(mail).startswith("Nothing to do: ")
+        assert headline(mail).startswith("No action needed: ")
 
     @pytest.mark.parametrize("result", sorted(set(Result) - {Result.ENDED}))
     def test_an_ad_set_that_is_shown_outside_its_states(self, result: Result) -> None:
@@ -325,9 +325,9 @@ class TestWhatToDo:
     @pytest.mark.parametrize(
         ("since", "dry_run", "line"),
         [
-            ((None,), False, "1 ad set starts Meta's learning phase again, so leads may cost more for some days"),
-            ((None, None), False, "2 ad sets start Meta's learning phase again"),
-            ((None,), True, "1 ad set would start Meta's learning phase again"),
+            ((None,), False, "1 ad set restarts Meta's learning phase, so leads may cost more for some days"),
+            ((None, None), False, "2 ad sets restart Meta's learning phase"),
+            ((None,), True, "1 ad set would restart Meta's learning phase"),
             (("",), False, "for some days. 1 had not left it yet: Broad 0.\n"),
             (("2026-05-02T03:00:00+00:00", ""), False, "2 had not left it yet: Broad 0 (since 1 May), Broad 1.\n"),
             (
@@ -429,7 +429,7 @@ class TestWhatToDo:
 
         assert mail.subject == "✗ NOT RESTORED in Veterans · Sun 3 May"
         assert headline(mail) == (
-            "Look at this now: Broad (Veterans) has its old states back, but not all of its ads are well: "
+            "Look at this now: Broad (Veterans) has its old states back, but not all of its ads are healthy: "
             "its ad Video has lost its lead form."
         )
         assert "\n1. Open the ad set.\n2. Check that its ads are on" in mail.text
@@ -448,7 +448,7 @@ class TestWhatToDo:
         stuck = replace(ended(Result.ROLLBACK_FAILED, "Its states were NOT restored"), removed=("TX",))
 
         for mail in (report(stuck), later(Action.UNDO, stuck), later(Action.RECHECK, stuck)):
-            assert "may not have its old states back. The states that were tried: +FL −TX" in mail.text
+            assert "may not have its old states back. The update that failed was +FL −TX" in mail.text
         assert "tried:" not in report(replace(stuck, added=(), removed=())).text
 
     def test_an_ad_that_is_off_since_a_change(self) -> None:
@@ -473,7 +473,7 @@ class TestWhatToDo:
 
         for part in (seen(mail.html), mail.text):
             assert "Veterans has a state from CLOSRTECH that Meta does not know: “GU”" in part
-            assert "Veterans has a name from CLOSRTECH that is no state: “T?”" in part
+            assert "Veterans has a name from CLOSRTECH that is not a state: “T?”" in part
             assert "Limits lifted for this run: states are added that would have to wait; more of the states " in part
             assert not any(limit in part for limit in LIFTABLE_LIMITS)
 
@@ -521,7 +521,7 @@ class TestWhatToDo:
         ):
             assert told_of in mail.text
             assert told_of in seen(mail.html)
-        assert boxes(mail) == {"Waiting to see whether it lasts": "grey"}
+        assert boxes(mail) == {"Waiting to see whether demand lasts": "grey"}
         assert (tone(mail), mail.subject[:20]) == ("green", "✓ nothing to change ")
         assert "its ad set: no change; waiting: +FL +GA +OH −TX −<b>" in mail.text
 
@@ -538,10 +538,10 @@ class TestWhatToDo:
             replace(RUN, notices=("/closrads/prod/campaigns/vetrans: did you mean veterans?",)), NEW_YORK
         )
 
-        assert boxes(mail) == {"A setting that does nothing": "orange"}
+        assert boxes(mail) == {"A setting under a misspelled name": "orange"}
         assert "vetrans" not in told(mail)
         assert "vetrans: did you mean veterans?" in mail.text
-        assert headline(mail) == "Nothing to do: 1 ad set updated."
+        assert headline(mail) == "No action needed: 1 ad set updated."
 
 
 class TestCampaignErrors:
@@ -552,13 +552,13 @@ class TestCampaignErrors:
         [
             ("Meta refuses 1/ads: Expired [Meta 190]. Check", "CLOSRADS cannot sign in to Meta", "Please tell whoever"),
             ("Meta refuses 1/ads: [Meta 190/463]", "CLOSRADS cannot sign in to Meta", "Please tell whoever runs CLOSR"),
-            (NO_RESULT, "Cut off while at work", "Please tell whoever runs CLOSRADS: Veterans was cut off"),
+            (NO_RESULT, "Interrupted", "Please tell whoever runs CLOSRADS: Veterans was interrupted"),
             (
                 "Too many calls [Meta 80004/2446079]",
                 "Meta allowed no more for now",
-                "Nothing to do today: Veterans was not up",
+                "No action needed today: Veterans was not up",
             ),
-            ("Too many calls [Meta 17]", "Meta allowed no more for now", "Nothing to do today: Veterans was not up"),
+            ("Too many calls [Meta 17]", "Meta allowed no more for now", "No action needed today: Veterans was not up"),
             ("No [Meta 10]. Check meta/access_token", "CLOSRADS may not change these ads", "Please tell whoever"),
             (
                 "Pay. Nothing in this ad account can be changed until a person has settled that",
@@ -810,7 +810,8 @@ class TestGreen:
         assert "* Late (Veterans) was not reached\n" in mail.text
 
     @pytest.mark.parametrize(
-        ("day", "title", "how_long"), [(1, "Off", "since 1 May"), (-9, "Off for a long time", "for 12 days")]
+        ("day", "title", "how_long"),
+        [(1, "Updates off", "since 1 May"), (-9, "Updates off for a long time", "for 12 days")],
     )
     def test_a_campaign_that_is_off(self, day: int, title: str, how_long: str) -> None:
         """More visible the longer it lasts."""
@@ -822,16 +823,16 @@ class TestGreen:
         assert list(boxes(mail)) == [title]
         assert f"· Truckers: off {how_long}\n" in mail.text
         assert mail.subject == f"⚠ 1 updated; off: Truckers, {how_long} · Sun 3 May"
-        assert headline(mail) == "Nothing to do: 1 ad set updated."
+        assert headline(mail) == "No action needed: 1 ad set updated."
         assert headline(report_of(replace(VETERANS, adsets=(UNCHANGED,)), truckers, switched_off=(off,))) == (
-            "Nothing to do: no states had to be changed."
+            "No action needed: no states had to be changed."
         )
 
     def test_no_campaign_at_all(self) -> None:
         """A run in which every campaign is switched off claims no success."""
         mail = report_of()
 
-        assert headline(mail) == "No campaign is switched on, so nothing was done."
+        assert headline(mail) == "Updates are off for every campaign, so nothing was done."
         assert tone(mail) == "grey"
 
 
@@ -988,14 +989,14 @@ class TestLeftToAnotherRun:
         mail = report_of(SyncReport("truckers", "Truckers", dry_run=False, left_to="run-7"), *off)
 
         assert mail.subject.startswith("⚠ nothing done; left to another run: Truckers")
-        assert headline(mail).startswith("No ad set was looked at: another run was at work")
+        assert headline(mail).startswith("No ad set was looked at: another run was still working")
 
     def test_the_whole_run(self) -> None:
         """Nothing of it may sound as if it had run."""
         mail = report_of(left_to="run-7")
 
         assert mail.subject == "✓ Left to another run · Sun 3 May"
-        assert headline(mail).startswith("Nothing to do: everything was left to another run")
+        assert headline(mail).startswith("No action needed: everything was left to another run")
         assert "Left to run run-7" in mail.text
 
 
@@ -1037,7 +1038,7 @@ class TestRecheck:
         mail = later(Action.RECHECK, HEALTHY, dry_run=True)
 
         assert mail.subject == "[DRY RUN] ✓ second look: nothing to put back · Sun 3 May"
-        assert headline(mail) == "Nothing to do: there was nothing to put back."
+        assert headline(mail) == "No action needed: there was nothing to put back."
 
     def test_an_ad_that_no_longer_runs(self) -> None:
         """Its ad set stays, and a person is told: it may have been Meta."""
@@ -1181,8 +1182,8 @@ def test_a_plan_can_be_approved_at_the_end() -> None:
     [
         (119, "ends in about 119 days"),
         (1, "ends in about 1 day."),
-        (0, "has come to its end"),
-        (-3, "has come to its end"),
+        (0, "has been retired"),
+        (-3, "has been retired"),
         (120, ""),
         (None, ""),
     ],

@@ -39,7 +39,7 @@ def test_two_things_of_one_campaign_are_no_two_campaigns() -> None:
     assert "\n2 campaigns need you: Veterans has a state from CLOSRTECH that Meta does not know, and 1 more" in text
     assert "\n* Truckers has states from CLOSRTECH that Meta does not know: “PR”, “VI”\n" in text
     unreadable = text_of(run(replace(odd, unmapped_states=("Nord", "Süd"))))
-    assert "\n* Veterans has names from CLOSRTECH that are no states: “Nord”, “Süd”\n" in unreadable
+    assert "\n* Veterans has names from CLOSRTECH that are not states: “Nord”, “Süd”\n" in unreadable
 
 
 def test_a_run_that_never_began_has_no_line_of_a_campaign() -> None:

@@ -258,7 +258,7 @@ class TestFirstWords:
 
     def test_there_is_always_a_preview(self) -> None:
         """Or the body would be shown in its place."""
-        assert preview(mail(replace(run(), left_to="run-7"))).startswith("Nothing to do: everything was left to")
+        assert preview(mail(replace(run(), left_to="run-7"))).startswith("No action needed: everything was left to")
 
     def test_the_preview_is_short_and_nothing_stands_behind_it(self) -> None:
         """What follows it in a list is blank for as long as any list is wide."""

@@ -16,7 +16,7 @@ def test_only_what_had_not_begun_runs_as_before(business: Business) -> None:
     text = business.world.sandbox.aws.mails[-1].text
     (said,) = (box for box in text.split("\n\n") if "CLOSRADS MAY NOT CHANGE THESE ADS" in box)
     assert "Veterans was stopped, because Meta denies CLOSRADS access" in said
-    assert "What had not begun runs in the states from before." in said
+    assert "Ad sets that were not started keep the states from before." in said
     assert AS_BEFORE not in said
 
 

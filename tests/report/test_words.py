@@ -166,7 +166,7 @@ def test_no_note_says_it_of_what_may_be_several() -> None:
     shared = {said.text for _, said in _CAMPAIGN_ERRORS}
 
     assert min(len(notes), len(shared)) >= 20
-    of_another = ("its activity log", "its day", "it has lasted", "CLOSRTECH refuses to tell its", "did not tell its")
+    of_another = ("its activity log", "its day", "CLOSRTECH refused to send its", "did not send its")
     wrong = {
         text
         for text in notes | shared

@@ -35,7 +35,7 @@ class Clause(StrEnum):
     WHERE_TOLD = "of an ad set that was put back, a sync's result tells that it targets its states from before"
     STOP_TOLD = "a mail says that everything is paused, and which campaigns are off"
     ACCOUNT_TOLD = "a mail says, once of each campaign, for what reason Meta refuses the writes of an ad account"
-    LEARNING_TOLD = "the mail of a sync or an undo says, once, how many ad sets start Meta's learning phase anew"
+    LEARNING_TOLD = "the mail of a sync or an undo says, once, how many ad sets restart Meta's learning phase anew"
     REACH_TOLD = (
         "the mail of a sync or an undo names each ad set that Meta may show outside its states, and is not green"
     )

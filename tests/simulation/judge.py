@@ -627,7 +627,7 @@ class Judge:
         }
         written = {adset_id for name, adset_id in self._written if name == invocation.name} & updated
         for mail in mails[-1:]:
-            told = re.findall(r"(\d+) ad sets? starts? Meta's learning phase", mail.text)
+            told = re.findall(r"(\d+) ad sets? restarts? Meta's learning phase", mail.text)
             if written and (len(told) != 1 or int(told[0]) < len(written)):
                 said = f"{len(written)} ad sets have been written, and its mail says {' and '.join(told) or 'nothing'}"
                 self._violated(Clause.LEARNING_TOLD, invocation.name, said)

@@ -130,7 +130,7 @@ Steps = Callable[[Product], None]
 
 
 says_of_a_refused_mail = "failed"
-says_of_learning = "\n1 ad set starts Meta's learning phase"
+says_of_learning = "\n1 ad set restarts Meta's learning phase"
 says_of_the_ad_set: dict[str, Any] = {}
 says_of_the_campaign: dict[str, Any] = {}
 

@@ -175,10 +175,10 @@ class Alarm:
 
     def promise(self) -> tuple[float, float]:
         """Return the seconds after a trouble, or after the last sign of life, between which its text says it rings."""
-        if found := re.search(r"this rings within (\d+) minutes", self.text):
+        if found := re.search(r"this fires within (\d+) minutes", self.text):
             return 0, int(found[1]) * MINUTE
         found = re.match(r"For (\d+)(?: to (\d+))? hours,", self.text)
-        assert found, f"it does not say when it rings: {self.text}"
+        assert found, f"it does not say when it fires: {self.text}"
         least = int(found[1]) * HOUR
         return least, int(found[2]) * HOUR if found[2] else least + 10 * MINUTE
 

@@ -21,7 +21,7 @@ def checks_of_sender_right(
     """Yield the check if there is a stack and a sender; without either, other checks say so."""
     sender = parseaddr(parameters.values.get("email/sender", ""))[1]
     if stack.resources is not None and sender:
-        yield Check("SES right", partial(check_sender_right, place, sender, clients), _RIGHTS)
+        yield Check("SES permission", partial(check_sender_right, place, sender, clients), _RIGHTS)
 
 
 def check_sender_right(place: StageLocation, sender: str, clients: Clients) -> Iterator[Finding]:
@@ -30,7 +30,7 @@ def check_sender_right(place: StageLocation, sender: str, clients: Clients) -> I
     In its sandbox, SES also checks the right to the recipients' identities, so all must be allowed (Amazon SES
     Developer Guide, "Request production access"). A stack of an older template, without the parameter, yields nothing.
     """
-    name = "SES right"
+    name = "SES permission"
     found = clients["cloudformation"].describe_stacks(StackName=stack_name(place.stage))["Stacks"][0]
     given = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", ())}
     allowed = given.get("SenderIdentity")

@@ -47,8 +47,8 @@ AD_ON_AGAIN = Kind(
     "Switched on again",
     Who.NOBODY,
     (),
-    "Meta had paused these ads after a change, and its activity log told so only later. If Meta pauses them again, "
-    "select the lead form of the ad anew in Ads Manager.",
+    "Meta had paused these ads after a change, and its activity log showed this only later. If Meta pauses them "
+    "again, choose the ad's lead form again in Ads Manager.",
 )
 ON_AGAIN_TEXT = "was switched on again"
 OFF_ADS_TEXT = "has been off since a change of its ad set on {}, and Meta does not say by whom"
@@ -56,7 +56,7 @@ AD_UNKNOWN = Kind(
     "orange",
     "Could not be checked",
     Who.YOU,
-    ("Open the ad, and look whether it is on and shows no problem.",),
+    ("Open the ad, and check whether it is on and shows no problem.",),
 )
 UNPAID = Kind(
     "orange",

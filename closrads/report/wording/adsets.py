@@ -17,24 +17,25 @@ RESTORE_FAILED = Kind(
     (
         "Open the ad set.",
         "Check that its ads are on and show no problem; if a lead form is missing, choose it again and publish.",
-        "Check that its states are right.",
+        "Check that its states are those from before the failed update; if not, set them back.",
     ),
-    "Each live run tries again, but do not wait for that.",
+    "Each daily run tries again, but do not wait for that.",
 )
-RESTORED_TEXT = "has its old states back, but not all of its ads are well"
+RESTORED_TEXT = "has its old states back, but not all of its ads are healthy"
 NOT_RESTORED_TEXT = "may not have its old states back"
-TRIED_STATES = ". The states that were tried: {}"
+TRIED_STATES = ". The update that failed was {}"
 NOT_CONFIRMED = Kind(
     "red",
     "Could not be confirmed",
     Who.YOU,
     ("Open the ad set.", "Check that its ads are on and show no problem, and that its states are right."),
 )
+CHANGED_BY_OTHERS = replace(NOT_CONFIRMED, title="Changed by somebody else during the run")
 NOT_UPDATED = Kind(
     "red",
     "Not updated",
     Who.YOU,
-    ("Open the ad set: Meta says at the top what is wrong. If it says nothing, wait.",),
+    ("Open the ad set: Meta says at the top what is wrong. If it shows nothing, wait for the next run.",),
     f"{RUNS_AS_BEFORE} {TRIED_AGAIN}",
 )
 NOT_UPDATED_OPERATOR = Kind(
@@ -49,23 +50,24 @@ PUT_BACK = Kind(
     "Updated, then put back as before",
     Who.NOBODY,
     (),
-    "The states from before are back, and the ads are healthy. An update is tried twice.",
+    "The states from before are back, and the ads are healthy. If this happens on two runs in a row, "
+    "these states are not tried again until the demand changes.",
 )
 NEEDS_CHANGE = Kind(
     "orange",
     "Cannot follow the demand as it is set up",
     Who.YOU,
-    ("Open the ad set and press Edit.", "Under Locations, do what is said here.", "Press Publish."),
+    ("Open the ad set and press Edit.", "Under Locations, make the change described above.", "Press Publish."),
     f"{RUNS_AS_BEFORE} The next run then sets today's states.",
 )
 NEEDS_LOOK = replace(
     NEEDS_CHANGE,
     title="Needs a look",
-    steps=("Open the ad set: look whether its ads and its locations are as you want them.",),
+    steps=("Open the ad set: check whether its ads and its locations are as you want them.",),
 )
 PUT_BACK_OFTEN = Kind(
     "orange",
-    "Put back day after day",
+    "Put back on two runs in a row",
     Who.YOU,
     ("Open the ad set and correct its ads.", f"Ask {OPERATOR} to try these states once more."),
     "Nothing is tried again until the demand changes.",
@@ -86,7 +88,12 @@ ADSET_PROBLEM = Kind(
 )
 IN_PROCESS = Kind("grey", "Still being processed by Meta", Who.NOBODY, (), TRIED_AGAIN)
 ENDED = Kind(
-    "grey", "Ended", Who.NOBODY, (), "The end date is past. To run again, an ad set needs a later one, in Ads Manager."
+    "grey",
+    "Ended",
+    Who.NOBODY,
+    (),
+    "The end date of the ad set or Meta campaign has passed or is minutes away. To run again, an ad set needs a later "
+    "one, in Ads Manager.",
 )
 OPTED_OUT = Kind(
     "grey",
@@ -112,7 +119,7 @@ BEYOND_STATES = Kind(
         "Switch off “Reach more people likely to respond”. Its name may also begin with “Reach people interested in”.",
         "Press Publish.",
     ),
-    "With this setting, Meta also shows the ads to people in other states. Nobody buys their leads. "
+    "With this setting, Meta also shows the ads to people in other states, whose leads cannot be sold. "
     "CLOSRADS leaves the setting to you.",
 )
 BEYOND_STATES_TEXT = "may be shown to people outside its states"
@@ -120,7 +127,7 @@ NOT_LOOKED_AT = Kind("grey", "Not looked at again", Who.NOBODY, (), "The ads wer
 _RESULT_KINDS = {
     Result.ROLLBACK_FAILED: Statement(RESTORE_FAILED, "is not proven to be as it was"),
     Result.UNVERIFIED: Statement(NOT_CONFIRMED, "was changed, and its ads could not be checked afterwards"),
-    Result.SUPERSEDED: Statement(NOT_CONFIRMED, "was changed by somebody else during the run, and was left like that"),
+    Result.SUPERSEDED: Statement(CHANGED_BY_OTHERS, "was changed by somebody else, and was left like that"),
     Result.FAILED: Statement(NOT_UPDATED, "could not be updated"),
     Result.REVERTED: Statement(PUT_BACK, "could not keep its new states"),
     Result.NEEDS_ATTENTION: Statement(NEEDS_LOOK, "cannot be given today's states"),
@@ -130,8 +137,8 @@ _RESULT_KINDS = {
     Result.OPTED_OUT: Statement(OPTED_OUT, "is not changed, because its name is on the list of ad sets to leave alone"),
     Result.DEFERRED: Statement(LEFT_FOR_NEXT, "was not reached"),
     Result.HELD: Statement(NOT_STARTED, "was not started, because its campaign was stopped before its turn"),
-    Result.UPDATED: Statement(NEEDS_LOOK, "has its states, but something is to be looked at"),
-    Result.UNCHANGED: Statement(NEEDS_LOOK, "has its states, but something is to be looked at"),
+    Result.UPDATED: Statement(NEEDS_LOOK, "has its states, but something needs checking"),
+    Result.UNCHANGED: Statement(NEEDS_LOOK, "has its states, but something needs checking"),
 }
 _BY_ACTION: Mapping[Action, Mapping[Result, Statement]] = {
     Action.SYNC: {},

@@ -18,7 +18,7 @@ def _partner(title: str) -> Kind:
     return _you(title, "If it happens again tomorrow, ask CLOSRTECH.")
 
 
-NOT_BEGUN_AS_BEFORE = "What had not begun runs in the states from before."
+NOT_BEGUN_AS_BEFORE = "Ad sets that were not started keep the states from before."
 NO_RUN = "The daily run could not be done"
 NO_SYNC_BY_HAND = "A sync started by hand could not be done"
 NO_UNDO = "An undo could not be done"
@@ -53,12 +53,12 @@ _CAMPAIGN_ERRORS = tuple(
             "^Nothing is known",
             Kind(
                 "red",
-                "Cut off while at work",
+                "Interrupted",
                 Who.OPERATOR,
                 (FORWARD,),
                 "The next run first finishes or undoes what is half done.",
             ),
-            "was cut off, and nobody knows how much was done by then",
+            "was interrupted, and nobody knows how much was done",
         ),
         (
             r"\[Meta (?:4|17|32|341|800\d\d)[]/]",
@@ -67,7 +67,7 @@ _CAMPAIGN_ERRORS = tuple(
                 "Meta allowed no more for now",
                 Who.NOBODY,
                 (),
-                f"{RUNS_AS_BEFORE} Meta limits how much may be done in an hour. {TRIED_AGAIN}",
+                f"{RUNS_AS_BEFORE} Meta limits how many calls are allowed in a given time. {TRIED_AGAIN}",
             ),
             "was not updated, because Meta allowed no more calls for now",
         ),
@@ -133,7 +133,7 @@ _CAMPAIGN_ERRORS = tuple(
                 "Ask CLOSRTECH whether that is right.",
                 f"If it is, ask {OPERATOR} to count states with fewer leads.",
             ),
-            "was not updated, for no state has enough leads to count as wanted",
+            "was not updated, because no state has enough leads to count as wanted",
         ),
         (
             r"no demand in any state|no region for any state|empty",
@@ -143,12 +143,12 @@ _CAMPAIGN_ERRORS = tuple(
         (
             r"CLOSRTECH refuses",
             _operator("CLOSRTECH refuses CLOSRADS"),
-            "was not updated, because CLOSRTECH refuses to tell its demand",
+            "was not updated, because CLOSRTECH refused to send its demand",
         ),
         (
             r"CLOSRTECH (?:gave no answer|is in trouble)",
             _partner("CLOSRTECH did not answer"),
-            "was not updated, because CLOSRTECH did not tell its demand",
+            "was not updated, because CLOSRTECH did not send its demand",
         ),
         (
             r"CLOSRTECH's answer",
@@ -203,25 +203,25 @@ def midway(said: Statement) -> Statement:
     return replace(said, kind=replace(said.kind, note=note), text=re.sub("^was not updated", "was stopped", said.text))
 
 
-LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is at work there, or was just now.")
+LEFT_TO = Kind("grey", "Left to another run", Who.NOBODY, (), "Another run is working there, or was until just now.")
 LEFT_TO_TEXT = "was left to another run"
 EMPTY = Kind(
     "orange",
     "No active ad set",
     Who.YOU,
-    ("To have a campaign run, switch on its ad sets or their Meta campaign in Ads Manager.",),
+    ("If it should run, switch on its ad sets or their Meta campaign in Ads Manager.",),
     "Nothing follows the demand there.",
 )
 EMPTY_TEXT = "has no active ad set"
 NOBODY_LEFT = Kind(
     "grey",
-    "A name to leave alone that no ad set has",
+    "A name on the leave-alone list matches no ad set",
     Who.OPERATOR,
     (f"Forward this mail to {OPERATOR}: the name is at its end.",),
-    "If such an ad set is only switched off, there is nothing to do. If a name is misspelt, the ad set that was meant "
-    "is changed like the others.",
+    "If such an ad set is only switched off, there is nothing to do. If a name is misspelled, the ad set that was "
+    "meant is changed like the others.",
 )
-NOBODY_LEFT_TEXT = "has a name to leave alone that no active ad set has"
+NOBODY_LEFT_TEXT = "has a name on its leave-alone list that matches no active ad set"
 ALL_OPTED_OUT = Kind(
     "orange",
     "Every ad set is left alone",
@@ -230,5 +230,11 @@ ALL_OPTED_OUT = Kind(
     "Nothing follows the demand there.",
 )
 ALL_OPTED_OUT_TEXT = "has only ad sets that are left alone"
-NO_EFFECT = Kind("orange", "A setting that does nothing", Who.OPERATOR, (FORWARD,), "The campaigns ran all the same.")
+NO_EFFECT = Kind(
+    "orange",
+    "A setting under a misspelled name",
+    Who.OPERATOR,
+    (FORWARD,),
+    "Such a setting is ignored. If a campaign was meant to be turned off, that campaign is still being updated.",
+)
 NO_EFFECT_TEXT = "has no effect"

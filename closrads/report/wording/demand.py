@@ -23,18 +23,18 @@ UNREADABLE_STATES = Kind(
 )
 WAITING = Kind(
     "grey",
-    "Waiting to see whether it lasts",
+    "Waiting to see whether demand lasts",
     Who.NOBODY,
     (),
-    "Each change of states makes Meta learn again, so a change is made once it has lasted. Days without a live run "
-    "do not count.",
+    "Each change of states makes Meta learn again, so states are added or removed only once that has lasted. Days "
+    "without a live run do not count.",
 )
 COUNTS_ANEW = Kind(
     "grey",
     "The wait starts over",
     Who.NOBODY,
     (),
-    "What CLOSRADS had noted of the days before could not be read. The ads keep the states they have until the days "
+    "What CLOSRADS had recorded of the days before could not be read. The ads keep the states they have until the days "
     "have passed.",
 )
 COUNTS_ANEW_TEXT = "has started counting again for how long each state has been wanted"
@@ -57,7 +57,9 @@ def waits(names: Sequence[str], waiting: WaitingState, result: RunResult) -> str
 
 def unreadable_states(entries: Sequence[str]) -> str:
     """Return the text about a campaign whose demand has entries that are no state's name."""
-    what = "a name from CLOSRTECH that is no state" if len(entries) == 1 else "names from CLOSRTECH that are no states"
+    what = (
+        "a name from CLOSRTECH that is not a state" if len(entries) == 1 else "names from CLOSRTECH that are not states"
+    )
     return f"has {what}: {_quoted(entries)}"
 
 

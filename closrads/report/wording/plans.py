@@ -15,7 +15,7 @@ PLAN_STALE = Kind(
 )
 """For an approved plan that no longer applies, so that none of it was started; nothing has failed."""
 PLAN_PAUSED = "plan was not completed"
-PLAN_STALE_TEXT = "was not updated, for the changes are no longer those that were approved"
+PLAN_STALE_TEXT = "was not updated, because today's changes are not the ones that were approved"
 PLAN_STALE_SUBJECT = "plan not carried out: things have changed since it was shown"
 PLAN_STALE_HEADLINE = (
     "No planned change was made, because things have changed since the plan was shown: make a new plan."
@@ -33,6 +33,6 @@ def plan_notice(plan_id: str, stage: str) -> str:
     of_stage = f" --stage {stage}" if stage else ""
     return (
         f"Plan {plan_id}: to carry out exactly these changes, run "
-        f"`python -m closrads run live --plan {plan_id}{of_stage}`, or hand the function {event}. "
-        "If they have become others by then, nothing is changed."
+        f"`python -m closrads run live --plan {plan_id}{of_stage}`, or invoke the function with {event}. "
+        "If the changes are different by then, nothing is changed."
     )

@@ -51,16 +51,16 @@ def would_be(result: RunResult, word: str) -> str:
 
 LOOK_NOW = "Look at this now: {}."
 TELL_OPERATOR = f"Please tell {OPERATOR}: {{}}."
-NOTHING_TODAY = "Nothing to do today: {}."
-NOTHING_TO_DO = "Nothing to do: {}."
-ALL_LEFT_TO = "Nothing to do: everything was left to another run, which is at work on it or has done it."
+NOTHING_TODAY = "No action needed today: {}."
+NOTHING_TO_DO = "No action needed: {}."
+ALL_LEFT_TO = "No action needed: everything was left to another run, which is working on all of this or has done so."
 ALL_BUSY = (
-    "No ad set was looked at: another run was at work there for as long as this one could wait, or had died there just "
-    "before. The next run sets today's states."
+    "No ad set was looked at: another run was still working on every campaign, or had just crashed there. The next run "
+    "sets today's states."
 )
 NOTHING_DONE = "nothing done"
 NOTHING_BEGUN = "nothing new was begun"
-NO_CAMPAIGN = "No campaign is switched on, so nothing was done."
+NO_CAMPAIGN = "Updates are off for every campaign, so nothing was done."
 NO_CHANGE = "no states had to be changed"
 AS_DEMANDED = "all ad sets have today's states"
 ABOUT = {
@@ -92,6 +92,6 @@ def learning(result: RunResult, still: str) -> str:
     """
     if not (count := result.restarts_learning):
         return ""
-    starts = "would start" if result.dry_run else "starts" if count == 1 else "start"
-    said = f"{several(count, 'ad set')} {starts} Meta's learning phase again, so leads may cost more for some days."
+    restarts = "would restart" if result.dry_run else "restarts" if count == 1 else "restart"
+    said = f"{several(count, 'ad set')} {restarts} Meta's learning phase, so leads may cost more for some days."
     return f"{said} {len(result.still_learning)} had not left it yet: {still}." if still else said

@@ -11,13 +11,22 @@ PAUSED = "paused since {}"
 PAUSED_KIND = Kind(
     "orange", "Paused", Who.OPERATOR, (f"To go on, ask {OPERATOR} to resume it.",), "The ads keep the states they have."
 )
-PAUSED_TEXT = f"has been {PAUSED}: no states are changed"
-OFF = Kind("grey", "Off", Who.NOBODY, (), f"The ads keep their states until {OPERATOR} switches the campaign on.")
+PAUSED_TEXT = f"has been {PAUSED}: no new changes are made"
+OFF = Kind(
+    "grey",
+    "Updates off",
+    Who.NOBODY,
+    (),
+    f"The ads keep running in the states they have until {OPERATOR} turns updates on again.",
+)
 OFF_LONG = Kind(
-    "orange", "Off for a long time", Who.OPERATOR, (f"To have a campaign run, ask {OPERATOR} to switch it on.",),
-    "The ads keep the states they have, whatever the demand.",
-)  # fmt: skip
-OFF_TEXT = "has been off {}"
+    "orange",
+    "Updates off for a long time",
+    Who.OPERATOR,
+    (f"To have its states follow the demand, ask {OPERATOR} to turn it on.",),
+    "The ads keep running in the states they have, whatever the demand.",
+)
+OFF_TEXT = "has been off in CLOSRADS {}"
 LONG_OFF = timedelta(days=7)
 """Time after which a campaign that is off is shown more prominently, because it may have been forgotten."""
 STOPPED_BY_SWITCH = Kind(
@@ -25,7 +34,7 @@ STOPPED_BY_SWITCH = Kind(
     "Stopped before the end",
     Who.NOBODY,
     (),
-    f"What was not begun runs in the states from before, and waits until {OPERATOR} lets CLOSRADS go on.",
+    f"Ad sets that were not started keep the states from before until {OPERATOR} turns updates on again.",
 )
 PAUSED_MIDWAY = "was not finished, because CLOSRADS was paused by then"
 OFF_MIDWAY = "was switched off during the run"

@@ -45,7 +45,7 @@ def test_all_is_well(call: Call) -> None:
     ("name", "checked"),
     [
         ("a parameter is missing", {"CLOSRTECH: truckers", "Meta campaign 120210000000002100", "clock", "SES account"}),
-        ("a parameter is misspelt", {"token meta/access_token", "regions", "CLOSRTECH: veterans"}),
+        ("a parameter is misspelled", {"token meta/access_token", "regions", "CLOSRTECH: veterans"}),
         ("the token has expired", {"CLOSRTECH: veterans", "SES sender", f"ledger {LEDGER_TABLE}"}),
         ("nothing is there", {"SES account", f"ledger {LEDGER_TABLE}", "ledger backup", "clock"}),
         ("the right to see SES is missing", {"SES sender", "regions"}),

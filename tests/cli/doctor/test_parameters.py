@@ -32,21 +32,21 @@ BROKEN: dict[str, Case] = {
         "is missing",
         "push-config",
     ),
-    "a parameter is misspelt": (
+    "a parameter is misspelled": (
         put(meta__acces_token="x"),
         "meta/acces_token",
         Verdict.FAILED,
         "did you mean meta/access_token?",
         "aws ssm delete-parameter --name /closrads/sandbox/meta/acces_token",
     ),
-    "a switch is below a misspelt slug": (
+    "a switch is below a misspelled slug": (
         put(campaigns__vetrans__enabled="false"),
         "campaigns/vetrans",
         Verdict.FAILED,
         "did you mean veterans?",
         "aws ssm delete-parameters --names /closrads/sandbox/campaigns/vetrans/enabled",
     ),
-    "a switch is below a misspelt slug, and more is wrong": (
+    "a switch is below a misspelled slug, and more is wrong": (
         put(campaigns__vetrans__enabled="false", meta__acces_token="x"),
         "campaigns/vetrans",
         Verdict.FAILED,

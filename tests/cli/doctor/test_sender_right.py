@@ -36,7 +36,7 @@ def test_out_of_the_sandbox(  # noqa: PLR0913, PLR0917 - fixtures and the case
     deploy(prod, sender_identity=allowed)
     prod.aws.ses.identities = identities
 
-    finding = found(call)[1]["SES right"]
+    finding = found(call)[1]["SES permission"]
 
     assert (finding["verdict"], finding["remedy"].endswith(remedy)) == (verdict, True)
     assert said in finding["said"]
@@ -51,21 +51,21 @@ def test_in_the_sandbox(call: Call, prod: Sandbox, allowed: str, verdict: str, r
     deploy(prod, sender_identity=allowed)
     prod.aws.ses.production_access = False
 
-    finding = found(call)[1]["SES right"]
+    finding = found(call)[1]["SES permission"]
 
     assert (finding["verdict"], finding["remedy"]) == (verdict, remedy)
 
 
 def test_what_other_checks_say(call: Call, prod: Sandbox) -> None:
     """Without a stack, with one of an older template, and without a sender there is nothing to compare."""
-    assert "SES right" not in found(call)[1]
+    assert "SES permission" not in found(call)[1]
     deploy(prod, sender_identity=None)
-    assert "SES right" not in found(call)[1]
+    assert "SES permission" not in found(call)[1]
     deploy(prod)
     prod.aws.client("ssm").delete_parameters(
         Names=[f"/closrads/sandbox/email/{name}" for name in ("sender", "recipients")]
     )
-    assert "SES right" not in found(call)[1]
+    assert "SES permission" not in found(call)[1]
 
 
 def test_without_the_right_to_look(call: Call, prod: Sandbox) -> None:
@@ -73,4 +73,4 @@ def test_without_the_right_to_look(call: Call, prod: Sandbox) -> None:
     deploy(prod)
     prod.aws.fail("cloudformation", "DescribeStacks", "AccessDenied", 403, times=None)
 
-    assert "cloudformation:DescribeStacks" in str(found(call)[1]["SES right"])
+    assert "cloudformation:DescribeStacks" in str(found(call)[1]["SES permission"])

@@ -57,7 +57,7 @@ def test_all_is_well(call: Call, deployed: Sandbox) -> None:
         said.items()
         >= {
             "stack closrads-prod": "9 resources",
-            "SES right": "the function may send as example.test only",
+            "SES permission": "the function may send as example.test only",
             "schedule daily run": "next on Tue 5 May 2026, 06:30 (America/New_York)",
             "schedule recheck": "next on Mon 4 May 2026, 06:45 (America/New_York)",
             "queue MissedRuns": "empty",
