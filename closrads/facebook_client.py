@@ -300,7 +300,7 @@ def verify_ads_after_republish(
     adsets: Sequence[AdSetSnapshot],
     wait_seconds: float = 3,
     *,
-    since: datetime | None = None,
+    since: Mapping[str, datetime] | None = None,
     reserve: float = RESERVED_SECONDS,
 ) -> dict[str, Verification]:
     """Layer 3: wait as long as time allows, read the ads again, and return their health by ad set id.
@@ -316,13 +316,13 @@ def verify_ads_after_republish(
     wait_seconds
         Seconds to wait before each read.
     since
-        Start of the change, from which the activity log is read; now if None.
+        Start of each change, from which the activity log counts, by ad set id; now if None.
     reserve
         Last seconds of the invocation, which further reads must spare.
     """
     if not adsets:
         return {}
-    began = since or api.clock.now()
+    began = since or {adset.id: api.clock.now() for adset in adsets}
     api.clock.sleep(min(wait_seconds, max(api.clock.remaining() - RESERVED_SECONDS, 0)))
     seen = _verify_once(api, adsets, began, reserve)
     for _ in range(FURTHER_LOOKS):
@@ -356,16 +356,17 @@ def _still_on(api: GraphApi, ads: Sequence[OwnedAd]) -> list[OwnedAd]:
 
 
 def _is_left_on(ad: Ad, now: Ad) -> bool:
-    """Return whether an ad is on, or still off as Meta has paused it.
+    """Return whether an ad is on, or still off as Meta has paused it, which its issues show.
 
-    If an issue is gone and it is off, a re-publish whose response was lost took effect, and somebody has paused it.
+    If one is gone, a re-publish whose response was lost took effect, and somebody has paused the ad. Without any,
+    nothing shows that nobody has: the verification decides, by the activity log.
     """
     issues, left = ({issue.code for issue in each.issues} for each in (ad, now))
-    return now.status == "ACTIVE" or (now.status == ad.status and issues <= left)
+    return now.status == "ACTIVE" or (now.status == ad.status and bool(issues) and issues <= left)
 
 
 def _verify_once(
-    api: GraphApi, adsets: Sequence[AdSetSnapshot], since: datetime, reserve: float
+    api: GraphApi, adsets: Sequence[AdSetSnapshot], since: Mapping[str, datetime], reserve: float
 ) -> dict[str, Verification]:
     read_at = api.clock.now()
     ads = read_ads(api, {adset.id: adset.active_ads for adset in adsets}, reserve)
@@ -374,8 +375,9 @@ def _verify_once(
         and (pauses_to_explain(adset.active_ads, now) or broke_while_off(adset.ads, now))
         for adset in adsets
     )
-    log = read_status_changes(api, since, reserve=math.inf) if needs_log else ()
-    found = ((adset.id, _verification(adset, ads[adset.id], log, since)) for adset in adsets)
+    first = min(since[adset.id] for adset in adsets)
+    log = read_status_changes(api, first, reserve=math.inf) if needs_log else ()
+    found = ((adset.id, _verification(adset, ads[adset.id], log, since[adset.id])) for adset in adsets)
     return {adset_id: replace(verification, read_at=read_at) for adset_id, verification in found}
 
 

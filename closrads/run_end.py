@@ -169,11 +169,13 @@ def _mark_reported(result: RunResult, ledger: Ledger) -> None:
         for change in ledger.open_changes(campaign.slug) if failed else ():
             if change.state is ChangeState.ROLLBACK_FAILED and change.before.id in failed and not change.is_reported:
                 ledger.mark_reported(change)
-        relapsed = {each.id for each in campaign.with_result(Result.SKIPPED_PREFLIGHT) if not each.is_reported}
+        left = campaign.with_result(Result.SKIPPED_PREFLIGHT, Result.UNCHANGED)
+        relapsed = {each.id for each in left if each.issues and not each.is_reported}
+        relapsed -= {pause.adset_id for pause in campaign.unexplained}  # those keep it themselves
         if result.action is Action.RECHECK and relapsed:
             since = recheck_since(ledger.last_recheck(campaign.slug), result.started_at)
             for change in ledger.changes_in_effect(campaign.slug, since):
-                if change.state is ChangeState.ROLLED_BACK and change.before.id in relapsed:
+                if change.before.id in relapsed and not change.state.is_open:
                     ledger.mark_reported(change)
         for pause in campaign.unexplained:
             if not pause.is_reported:

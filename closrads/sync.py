@@ -248,7 +248,11 @@ def _stages_of_action(
     done = resume()
     if action is not Action.RECHECK and (off := _switched_off(context)):
         others = (adset for adset in report.adsets if adset.id not in done.completed)
-        yield replace(report, switched_off=off, adsets=(*done.completed.values(), *others))
+        report = replace(report, switched_off=off, adsets=(*done.completed.values(), *others))
+        yield report
+        pauses = context.previous_outcomes().unexplained
+        followed = follow_up_pauses(context.job, pauses, (), dry_run=context.run.request.dry_run)
+        yield replace(report, unexplained=followed)
         return
     match action:
         case Action.RECHECK:
@@ -334,20 +338,17 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     campaign, run, job = context.campaign, context.run, context.job
     read = partial(get_active_adsets, job.api)
     with in_background(partial(map_concurrently, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as reading:
+        previous = context.previous_outcomes()
+        report = replace(report, unexplained=previous.unexplained)
+        yield report
         report = _with_demand(context, report)
     yield report
-    if report.unreadable_states:
-        logger.warning(
-            "demand.unreadable",
-            extra={"campaign": job.campaign, "entries": report.unreadable_states, "hint": "No state will be removed"},
-        )
     refuse_no_states(report, campaign.limits)
     found = (adset for listed in reading.result() for adset in listed)
     adsets: Sequence[AdSetSnapshot] = sorted(found, key=lambda adset: adset.id)
     refuse_other_account(campaign, adsets)
     gone = _gone_campaigns(context, adsets)
 
-    previous = context.previous_outcomes()
     last = last_recheck(context)
     adsets, restored, previous = recheck_first(context, adsets, last, previous, done)
     done = replace(done, completed={**done.completed, **restored})
@@ -410,12 +411,18 @@ def _with_demand(context: CampaignContext, report: SyncReport) -> SyncReport:
     demand = get_demand(campaign.closrtech_campaign, login=run.settings.closrtech, clock=run.clock)
     found = {code for code in demand if is_state(code)}
     wanted = {code for code in found if demand[code] >= campaign.limits.min_demand}
-    return replace(
+    report = replace(
         report,
         active_states=tuple(sorted(wanted)),
         unmapped_states=tuple(sorted(demand.keys() - found)),
         below_min_demand=tuple(sorted(found - wanted)),
     )
+    if report.unreadable_states:
+        logger.warning(
+            "demand.unreadable",
+            extra={"campaign": campaign.slug, "entries": report.unreadable_states, "hint": "No state will be removed"},
+        )
+    return report
 
 
 def _gone_campaigns(context: CampaignContext, adsets: Sequence[AdSetSnapshot]) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
 """The change of one ad set: its state machine, and what is stored about it between runs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
-from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
+from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.damping import DemandHistory
 from closrads.domain.request import Action
 from closrads.domain.targeting import region_keys
@@ -140,8 +140,8 @@ class UnexplainedPause:
     """Whether a sent report has named these ads; a recheck names them only once."""
     switched_on: frozenset[str] = frozenset()
     """Ids of those that this run has switched on again, as the activity log now shows that Meta paused them."""
-    seen_on: datetime = LONG_AGO
-    """When all of them were last seen on; `LONG_AGO` if that is not known."""
+    seen_on: Mapping[str, datetime] = field(default_factory=dict)
+    """When each was last seen on, by ad id, as far as is known."""
 
     @classmethod
     def from_json(cls, pause: Mapping[str, Any]) -> Self:
@@ -170,8 +170,13 @@ class UnexplainedPause:
             ads={**earlier.ads, **self.ads},
             since=min(earlier.since, self.since),
             is_reported=earlier.is_reported and self.ads.keys() <= earlier.ads.keys(),
-            seen_on=min(earlier.seen_on, self.seen_on),
+            seen_on={**earlier.seen_on, **self.seen_on},
         )
+
+    def without(self, ads: Collection[str]) -> "UnexplainedPause | None":
+        """Return the pause without some ads, given by id; None if none is left."""
+        left = {ad_id: name for ad_id, name in self.ads.items() if ad_id not in ads}
+        return replace(self, ads=left) if left else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,8 @@ class LastRecheck:
     """The reported failures of this recheck and of later ones; None if there are none."""
     account_delivers: bool = True
     """Whether the ad account delivered ads on that day, as far as Meta says."""
+    paused: frozenset[str] | None = None
+    """Ids of the ads that were off, of those that the rechecked changes are responsible for; None if not known."""
 
 
 def recheck_since(last: LastRecheck | None, now: datetime) -> datetime:
@@ -243,7 +250,9 @@ class Change:
     reason: RollbackReason | None = None
     """Why the change was rolled back; None if it was not."""
     is_reported: bool = False
-    """Whether a sent report has named its failed rollback, or a relapse after it; rechecks name either only once."""
+    """Whether a sent report has named its failed rollback, or ads that broke and are left; rechecks do so only once."""
+    stored: frozenset[str] = frozenset()
+    """The keys of the regions that Meta stored at our last write; empty if it stored what was sent, or if not known."""
 
     @property
     def old_regions(self) -> frozenset[str]:
@@ -254,6 +263,11 @@ class Change:
     def new_regions(self) -> frozenset[str]:
         """The keys of the regions that are sent."""
         return region_keys(self.after)
+
+    @property
+    def our_regions(self) -> frozenset[frozenset[str]]:
+        """The keys of the regions that the change has set, or that Meta has stored instead."""
+        return frozenset({self.new_regions, self.stored or self.new_regions})
 
     @property
     def next_reverts(self) -> RevertStreak:
@@ -289,3 +303,12 @@ class Change:
         if state not in TRANSITIONS[self.state]:
             raise ValueError(f"A change cannot go from {self.state} to {state}")
         return replace(self, state=state, changed_at=at)
+
+
+def seen_by(change: Change, last: LastRecheck | None) -> Change:
+    """Return a change with what the last recheck has seen of its ads: those that it has not found off were on."""
+    if last is None or last.paused is None or change.state.is_open or change.changed_at > last.at:
+        return change
+    off, at = last.paused, last.at
+    ads = (ad if ad.id in off else replace(ad, seen_on=max(ad.seen_on, at)) for ad in change.before.ads)
+    return replace(change, before=replace(change.before, ads=tuple(ads)))

@@ -173,11 +173,10 @@ def still_unexplained(
     rows = tuple(log)
 
     def is_explained(ad_id: str) -> bool:
-        row = who_paused(ad_id, rows, pause.since, pause.seen_on)
+        row = who_paused(ad_id, rows, pause.since, pause.seen_on.get(ad_id, LONG_AGO))
         return row is not None and row.actor is Actor.ADVERTISER
 
-    left = {ad_id: name for ad_id, name in pause.ads.items() if ad_id in off and not is_explained(ad_id)}
-    return replace(pause, ads=left) if left else None
+    return pause.without({ad_id for ad_id in pause.ads if ad_id not in off or is_explained(ad_id)})
 
 
 def explained_as_metas(pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange]) -> tuple[Ad, ...]:
@@ -188,7 +187,7 @@ def explained_as_metas(pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable
         for ad in ads
         if ad.id in pause.ads
         and ad.status == "PAUSED"
-        and (row := who_paused(ad.id, rows, pause.since, pause.seen_on)) is not None
+        and (row := who_paused(ad.id, rows, pause.since, pause.seen_on.get(ad.id, LONG_AGO))) is not None
         and row.actor is Actor.META
     )
 

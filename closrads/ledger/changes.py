@@ -133,6 +133,10 @@ class Ledger:
         values = {":is_reported": is_reported}
         self._table.update_if(change_key(change), "SET is_reported = :is_reported", "attribute_exists(pk)", values)
 
+    def keep_ads(self, change: Change) -> None:
+        """Record the ads that a change is responsible for by now, and when each was last seen on."""
+        self._table.update_if(change_key(change), "SET ads = :ads", "attribute_exists(pk)", {":ads": ads_item(change)})
+
     def open_changes(self, slug: str) -> tuple[Change, ...]:
         """Return the campaign's open changes, oldest first."""
         keys = self._table.query(campaign_key(slug), index="open")
@@ -260,6 +264,8 @@ class Ledger:
         }
         if state is ChangeState.ROLLING_BACK and change.reason is not None:
             update, values[":reason"] = f"{update}, reason = :reason", change.reason.value
+        if change.stored:
+            update, values[":stored"] = f"{update}, stored_regions = :stored", sorted(change.stored)
         if not state.is_open:
             update, values[":expires_at"] = (
                 f"{update}, expires_at = :expires_at REMOVE open_since, is_reported",

@@ -193,6 +193,7 @@ def change_of(item: Item) -> Change:
         reverts=reverts_of(item["memory"]) if "memory" in item else None,
         reason=RollbackReason(item["reason"]) if "reason" in item else None,
         is_reported=item.get("is_reported", False),
+        stored=frozenset(item.get("stored_regions", ())),
     )
 
 
@@ -202,7 +203,8 @@ def ads_item(change: Change) -> list[dict[str, str]]:
 
 
 def _ad_of(item: Item) -> Ad:
-    return Ad(item["id"], item["name"], "ACTIVE", "ACTIVE", seen_on=_seen_on(item))
+    seen_on = _time(item["seen_on"]) if "seen_on" in item else LONG_AGO  # older items lack it
+    return Ad(item["id"], item["name"], "ACTIVE", "ACTIVE", seen_on=seen_on)
 
 
 def reverts_item(reverts: RevertStreak) -> Item:
@@ -225,7 +227,7 @@ def unexplained_item(pause: UnexplainedPause) -> Item:
         "since": pause.since.isoformat(),
         "is_reported": pause.is_reported,
         "switched_on": sorted(pause.switched_on),
-        "seen_on": pause.seen_on.isoformat(),
+        "seen_on": {ad_id: at.isoformat() for ad_id, at in pause.seen_on.items()},
     }
 
 
@@ -234,12 +236,8 @@ def unexplained_of(item: Item) -> UnexplainedPause:
     ads = {ad["id"]: ad["name"] for ad in item["ads"]}
     is_reported = item.get("is_reported", False)  # older items lack it, and are reported once more
     switched_on = frozenset(item.get("switched_on", ()))
-    since, seen_on = _time(item["since"]), _seen_on(item)
-    return UnexplainedPause(item["adset"], item["name"], ads, since, is_reported, switched_on, seen_on)
-
-
-def _seen_on(item: Item) -> datetime:
-    return _time(item["seen_on"]) if "seen_on" in item else LONG_AGO  # older items lack it
+    seen_on = {ad_id: _time(at) for ad_id, at in item.get("seen_on", {}).items()}  # older items lack it
+    return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported, switched_on, seen_on)
 
 
 def demand_item(history: DemandHistory) -> Item:
@@ -277,6 +275,7 @@ def recheck_item(recheck: LastRecheck) -> Item:
         **ends,
         **_reported_item(recheck.reported),
         **({} if recheck.account_delivers else {"account_delivers": False}),
+        **({} if recheck.paused is None else {"paused": sorted(recheck.paused)}),
         "expires_at": expiry(recheck.at),
     }
 
@@ -297,7 +296,8 @@ def recheck_of(item: Item) -> LastRecheck:
         else None
     )
     delivers = item.get("account_delivers", True)
-    return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None, reported, delivers)
+    paused = frozenset(item["paused"]) if "paused" in item else None
+    return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None, reported, delivers, paused)
 
 
 def tier_item(tier: KnownTier) -> Item:

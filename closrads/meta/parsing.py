@@ -20,6 +20,7 @@ _VALUES = ("old_value", "new_value")
 _SWITCHED_OFF, _SWITCHED_ON = frozenset({"inactive", "paused"}), frozenset({"active"})
 _IN_PROCESS = "pending process"
 """Status after somebody's edit of an ad, until the next row shows its result."""
+_IN_REVIEW = "pending review"
 _META = frozenset({"meta", "facebook"})
 _IN_LEARNING = frozenset({"LEARNING", "FAIL"})
 
@@ -187,7 +188,8 @@ def parse_status_change(row: JsonObject) -> StatusChange | None:
     """Return the status change in a row of the activity log; None if the row is of another kind.
 
     Marketing API reference "Ad Activity". Statuses are display texts, `extra_data` is a JSON string, and for an
-    advertiser's automated rule the actor is Meta, but the row names the rule.
+    advertiser's automated rule the actor is Meta, but the row names the rule. When Meta ends the review of an ad that
+    is off, it logs a change to off as its own, but that pauses nothing: it was off before.
     """
     extra = parse_json(row.get("extra_data"))
     at, ad_id = _time(row.get("event_time")), row.get("object_id")
@@ -200,7 +202,8 @@ def parse_status_change(row: JsonObject) -> StatusChange | None:
     word = status.lower() if isinstance(status, str) else ""
     # The row with the edit's result may be missing, and with it a person's pause, or that the ad was switched on.
     ends_pause = word in _SWITCHED_ON or (word == _IN_PROCESS and actor is not Actor.META)
-    if not ends_pause and word not in _SWITCHED_OFF:
+    ends_review = actor is Actor.META and str(extra.get("old_value")).lower() == _IN_REVIEW
+    if not ends_pause and (word not in _SWITCHED_OFF or ends_review):
         return None
     return StatusChange(ad_id=str(ad_id), at=at, ends_pause=ends_pause, actor=actor, name=one_line(str(name or "")))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, recheck_since
+from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, recheck_since, seen_by
 from closrads.domain.mail_policy import failures_of
 from closrads.domain.sync_report import SyncReport
 from closrads.domain.targeting import reaches_beyond_states
@@ -19,6 +19,9 @@ from closrads.orchestration.execution import with_next_try
 from closrads.rollout import recovery
 from closrads.rollout.job import Job
 
+MAX_PAUSED = 2_000
+"""Maximum number of ads that were off by a recheck for which that is recorded: about 40 kB."""
+
 
 def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> Iterator[SyncReport]:
     """Recheck the ad sets that the requested run changed, or all changes of the last day that are in effect."""
@@ -29,16 +32,18 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
     report = replace(report, about_run=run.request.run_id or max((change.run_id for change in found), default=""))
     yield report
     skipped = {*report.ids_still_open, *done.completed}
+    known = None if run.request.run_id else last
     changes = [
-        change
+        seen_by(change, known)
         for change in found
         if not (change.state.is_open or change.state is ChangeState.NOT_WRITTEN) and change.before.id not in skipped
     ]
     previous = job.ledger.previous_outcomes(job.campaign) if changes else PreviousOutcomes({})
     report = replace(report, unexplained=previous.unexplained)
     wave_size, dry_run = campaign.limits.wave_size, run.request.dry_run
-    results = recovery.recheck(job, changes, wave_size, previous.unexplained, dry_run=dry_run)
-    report = replace(report, adsets=(*done.completed.values(), *results))
+    rechecked = recovery.recheck(job, changes, wave_size, previous.unexplained, dry_run=dry_run)
+    results = (*done.completed.values(), *rechecked.results)
+    report = replace(report, adsets=results, unexplained=rechecked.pauses)
     report = with_next_try(job, report, {change.before.id: change.before for change in changes})
     is_recorded = not dry_run and not run.request.run_id
     token_ends, delivers = (last.token_ends, last.account_delivers) if last else (None, True)
@@ -49,7 +54,8 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
     yield replace(report, token_ends=token_ends.isoformat() if token_ends else "")
     if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
         reported = last.reported if last and failures_of(report) else None
-        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported, delivers))
+        paused = None if done.completed or len(rechecked.paused) > MAX_PAUSED else rechecked.paused
+        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported, delivers, paused))
 
 
 def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequence[Change]:
@@ -117,7 +123,7 @@ def recheck_first(
     now = {adset.id: adset for adset in adsets if not adset.flaw}
     since = recheck_since(last, run.clock.now())
     changes = [
-        change
+        seen_by(change, last)
         for change in job.ledger.changes_in_effect(job.campaign, since)
         if change.before.id in now
         and not change.state.is_open
@@ -126,7 +132,7 @@ def recheck_first(
     if not changes:
         return adsets, {}, previous
     wave_size = context.campaign.limits.wave_size
-    results = recovery.recheck(job, changes, wave_size, previous.unexplained, dry_run=False, now=now)
+    results = recovery.recheck(job, changes, wave_size, previous.unexplained, dry_run=False, now=now).results
     unfinished = _unfinished(job, results)
     restored = {
         each.id: replace(each, reaches_beyond=reaches_beyond_states(now[each.id].targeting))

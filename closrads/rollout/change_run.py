@@ -6,9 +6,10 @@ Only `forward.py` and `rollback.py` write a targeting: they write the regions on
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from closrads.domain.adset_results import Result
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason
 from closrads.domain.health import StatusChange, responsible_for, running, switched_off_by_meta
 from closrads.domain.targeting import region_keys
@@ -48,8 +49,10 @@ class ChangeRun:
     """Health of the ads at the last verification."""
     log: tuple[StatusChange, ...] = ()
     """Status changes from the activity log, as last read."""
+    log_read_at: datetime = LONG_AGO
+    """When the activity log was read, or shortly before that."""
     stored: frozenset[str] = frozenset()
-    """The region keys that Meta returned for our last write, even if others were sent."""
+    """The region keys that our last write has set, as far as is known, even if others were sent."""
     is_foreign: bool = False
     """Whether somebody else has set the current regions: they are left alone, but the ads are still protected."""
     unknown: MetaOutcomeUnknownError | None = None
@@ -73,7 +76,9 @@ class ChangeRun:
         """The change with everything that the ledger has yet to record, except for the state."""
         before = replace(self.change.before, ads=self.protected)
         is_known = self.reason is RollbackReason.ALREADY_BACK and self.change.reason
-        return replace(self.change, before=before, reason=self.change.reason if is_known else self.reason)
+        reason = self.change.reason if is_known else self.reason
+        is_as_sent = self.stored in {self.change.new_regions, self.change.old_regions}
+        return replace(self.change, before=before, reason=reason, stored=frozenset() if is_as_sent else self.stored)
 
     @property
     def error(self) -> ClosradsError | None:
@@ -140,8 +145,8 @@ class ChangeRun:
         return replace(self.with_issues(*issues), reason=self.reason or reason)
 
     def foreign(self, issue: str) -> "ChangeRun":
-        """Return the run as one whose regions somebody else has set."""
-        return replace(self.with_issues(issue), is_foreign=True, unknown=None)
+        """Return the run as one whose regions somebody else has set: its ads are now examined under these."""
+        return replace(self, issues=(issue,), is_foreign=True, unknown=None)
 
     def refused(self, *errors: MetaError) -> "ChangeRun":
         """Return the run with further errors of Meta, one of which may leave the outcome of a write unknown."""
@@ -149,8 +154,8 @@ class ChangeRun:
         return replace(self, refusals=self.refusals + errors, unknown=unknown)
 
     def written(self, adset: AdSetSnapshot) -> "ChangeRun":
-        """Return the run after a write that returned `adset`; no re-publish is confirmed any more."""
-        stored = region_keys(adset.targeting)
+        """Return the run after a write, ours or another one, that left `adset`; no re-publish counts any more."""
+        stored = self.stored if self.is_foreign else region_keys(adset.targeting)
         run = self.seeing(adset)
         return replace(run, stored=stored, unknown=None, confirmed=frozenset(), failures=(), findings=())
 
@@ -172,9 +177,13 @@ class ChangeRun:
         protected = (replace(ad, seen_on=adset.read_at) if ad.id in on else ad for ad in run.protected)
         return replace(run, protected=tuple(protected))
 
-    def reread(self, adset: AdSetSnapshot) -> "ChangeRun":
+    def reread(self, ads: tuple[Ad, ...], read_at: datetime) -> "ChangeRun":
         """Return the run with the ads of a new read; the targeting is still the written one."""
-        return self.seeing(replace(self.now, ads=adset.ads, read_at=adset.read_at))
+        return self.seeing(replace(self.now, ads=ads, read_at=read_at))
+
+    def reading_log(self, log: tuple[StatusChange, ...], read_at: datetime) -> "ChangeRun":
+        """Return the run with a newly read activity log."""
+        return replace(self, log=log, log_read_at=read_at)
 
     def unread(self, error: MetaError) -> "ChangeRun":
         """Return the run after a failed read of its ads: without it, no ad may be re-published."""
@@ -183,19 +192,26 @@ class ChangeRun:
 
     def verified(self, verification: Verification) -> "ChangeRun":
         """Return the run after a verification."""
-        run = self
-        if verification.ads:
-            run = self.seeing(replace(self.now, ads=verification.ads, read_at=verification.read_at))
+        run = self.reread(verification.ads, verification.read_at) if verification.ads else self
         protected = responsible_for(run.protected, run.now.ads, verification.log, self.change.prepared_at)
         findings = verification.findings
         if verification.error and not findings:  # none ran, but somebody may have switched one on, or added one
             findings = tuple(AdFinding(ad, AdHealth.UNREADABLE, verification.error) for ad in self.now.ads)
-        return replace(run, protected=protected, findings=findings, log=verification.log or self.log)
+        if verification.log:
+            run = run.reading_log(verification.log, verification.read_at)
+        return replace(run, protected=protected, findings=findings)
 
 
 def begin(change: Change, now: AdSetSnapshot, log: tuple[StatusChange, ...] = ()) -> ChangeRun:
     """Return the run of a recorded change, to be resumed from its state."""
     protected = responsible_for(change.before.active_ads, now.ads, log, change.prepared_at)
     is_rolling_back = change.state is ChangeState.ROLLING_BACK
-    run = ChangeRun(change, change.state, now, protected, resumes_rollback=is_rolling_back, log=log)
-    return run.seeing(now)
+    run = ChangeRun(
+        change,
+        change.state,
+        now,
+        protected,
+        resumes_rollback=is_rolling_back,
+        stored=change.stored or change.new_regions,
+    )
+    return run.reading_log(log, now.read_at).seeing(now)

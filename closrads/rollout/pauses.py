@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from closrads.domain.adsets import GONE_STATUSES, LONG_AGO, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
 from closrads.domain.health import StatusChange, explained_as_metas, still_unexplained
 from closrads.domain.opt_out import matching_pattern
@@ -25,7 +25,7 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
     found: dict[str, UnexplainedPause] = {}
     for run in runs:
         if ads := {finding.ad.id: finding.ad.name for finding in run.unexplained}:
-            seen_on = min((ad.seen_on for ad in run.protected if ad.id in ads), default=LONG_AGO)
+            seen_on = {ad.id: ad.seen_on for ad in run.protected if ad.id in ads}
             name, since = run.change.before.name, run.change.prepared_at
             found[run.id] = UnexplainedPause(run.id, name, ads, since, seen_on=seen_on)
     if not found:
@@ -46,6 +46,35 @@ def _keep(job: Job, pauses: Sequence[UnexplainedPause]) -> None:
     except LedgerError as error:
         adsets = [pause.adset_id for pause in pauses]
         logger.error("ledger.unexplained_not_kept", extra={"adsets": adsets, "error": str(error)})
+
+
+def end_pauses(
+    job: Job, pauses: Sequence[UnexplainedPause], runs: Iterable[ChangeRun], *, dry_run: bool
+) -> tuple[UnexplainedPause, ...]:
+    """Return the pauses without the ads that are on by now; update the ledger, unless it is a dry run.
+
+    Parameters
+    ----------
+    pauses
+        Those that earlier runs have recorded.
+    runs
+        The changes of the ad sets that have just been read.
+    """
+    on = {run.id: {ad.id for ad in run.now.ads if ad.is_on} for run in runs}
+    left = {pause.adset_id: pause.without(on.get(pause.adset_id, ())) for pause in pauses}
+    if not dry_run:
+        changed = [pause for pause in pauses if left[pause.adset_id] != pause]
+        _keep(job, [rest for pause in changed if (rest := left[pause.adset_id]) is not None])
+        _forget(job, [pause.adset_id for pause in changed if left[pause.adset_id] is None])
+    return tuple(pause for pause in left.values() if pause is not None)
+
+
+def _forget(job: Job, adsets: Sequence[str]) -> None:
+    try:
+        for adset_id in adsets:
+            job.ledger.forget_unexplained(job.campaign, adset_id)
+    except LedgerError as error:
+        logger.error("ledger.unexplained_not_forgotten", extra={"adsets": adsets, "error": str(error)})
 
 
 def follow_up_pauses(
@@ -116,7 +145,7 @@ def _switch_on_again(
     on = {adset_id: outcome.confirmed for adset_id, outcome in done.items()}
     for adset_id, each in on.items():
         logger.warning("ads.switched_on", extra={"adset": adset_id, "ads": sorted(each)})
-    ended = [pause for pause in pauses if on.get(pause.adset_id, frozenset()) == pause.ads.keys()]
     at = job.api.clock.now()  # what was before does not explain a later pause
-    _keep(job, [replace(pause, since=at, seen_on=at) for pause in ended])
+    ended = [(pause, dict.fromkeys(on[pause.adset_id], at)) for pause in pauses if on.get(pause.adset_id)]
+    _keep(job, [replace(pause, seen_on={**pause.seen_on, **each}) for pause, each in ended])
     return tuple(replace(pause, switched_on=on.get(pause.adset_id, frozenset())) for pause in pauses)

@@ -27,12 +27,13 @@ from closrads.observability import log_defect, logger
 from closrads.rollout.budget import points_needed, reserve_capacity
 from closrads.rollout.change_run import RESULTS, ChangeRun, begin
 from closrads.rollout.forward import carry_through
+from closrads.rollout.guards import merged
 from closrads.rollout.job import Job
-from closrads.rollout.pauses import keep_unexplained_pauses
+from closrads.rollout.pauses import end_pauses, keep_unexplained_pauses
 from closrads.rollout.rollback import announce_rollback, roll_back
 
 LONGEST_INTERVAL = timedelta(hours=4)
-"""Maximum time after which ads that broke again, although a rollback had been proven, are repaired once more."""
+"""Maximum time after which a failed rollback is tried again, or ads that broke again after one are repaired."""
 _ROLLING_BACK = frozenset({ChangeState.ROLLING_BACK, ChangeState.ROLLBACK_FAILED})
 _TAKEN_AWAY = _ROLLING_BACK | {ChangeState.ROLLED_BACK, ChangeState.SUPERSEDED}
 """States in which the new regions are not to be in place any more."""
@@ -66,8 +67,9 @@ def course_of(
         return Course.CLOSE
     if is_set_by_others:
         return Course.LEAVE
-    if present == change.new_regions:
-        cannot_stay = is_broken or change.state in _ROLLING_BACK or misnamed_regions(now.targeting)
+    if present in change.our_regions:
+        is_as_sent = present == change.new_regions and not misnamed_regions(now.targeting)
+        cannot_stay = is_broken or change.state in _ROLLING_BACK or not is_as_sent
         return Course.RESTORE if cannot_stay else Course.FINISH
     if present == change.old_regions:
         return Course.RESTORE if is_broken and not change.may_be_unwritten else Course.CONFIRM
@@ -77,14 +79,12 @@ def course_of(
 def is_due(change: Change, now: datetime) -> bool:
     """Return whether a recheck should retry a rollback that failed, or after which ads broke again.
 
-    The interval doubles with each attempt: every attempt is a write, which may break ads again. If ads were well after
-    one, it is `LONGEST_INTERVAL` at most.
+    The interval doubles with each attempt, up to `LONGEST_INTERVAL`: every attempt is a write, which may break ads
+    again.
     """
     if change.state not in {ChangeState.ROLLBACK_FAILED, ChangeState.ROLLED_BACK}:
         return True
-    interval = change.changed_at - change.prepared_at
-    if change.state is ChangeState.ROLLED_BACK:
-        interval = min(interval, LONGEST_INTERVAL)
+    interval = min(change.changed_at - change.prepared_at, LONGEST_INTERVAL)
     return now - change.changed_at >= interval
 
 
@@ -116,6 +116,17 @@ def recover(job: Job, changes: Sequence[Change], wave_size: int) -> tuple[Recove
     return tuple(recoveries)
 
 
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """What a recheck has found, and left."""
+
+    results: tuple[AdSetResult, ...]
+    paused: frozenset[str]
+    """Ids of the ads that are off, of those that the changes are responsible for."""
+    pauses: tuple[UnexplainedPause, ...]
+    """The recorded pauses without the ads that are on again."""
+
+
 def recheck(  # noqa: PLR0913 - what to check, and what is already known about it
     job: Job,
     changes: Sequence[Change],
@@ -124,7 +135,7 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
     *,
     dry_run: bool,
     now: Mapping[str, AdSetSnapshot] | None = None,
-) -> tuple[AdSetResult, ...]:
+) -> Rechecked:
     """Check the ads of changed ad sets again, in whatever state the change ended; roll back where ads broke since.
 
     Ad sets that were archived or deleted have no results.
@@ -139,6 +150,7 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
         The ad sets by id, if they have just been read; None to read them.
     """
     results: list[AdSetResult] = []
+    runs: list[ChangeRun] = []
     by_adset: dict[str, list[Change]] = {}
     for change in changes:
         by_adset.setdefault(change.before.id, []).append(change)
@@ -147,8 +159,11 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
             results += (_result(change, Result.DEFERRED, (why_none,)) for change in batch)
         else:
             adsets = [by_adset[change.before.id] for change in batch]
-            results += _recheck_batch(job, adsets, pauses, now, dry_run=dry_run, why_none=why_none)
-    return tuple(results)
+            looked_at, seen = _recheck_batch(job, adsets, pauses, now, dry_run=dry_run, why_none=why_none)
+            results += looked_at
+            runs += seen
+    off = (ad.id for run in runs for ad in run.now.ads if not ad.is_on and ad.id in {each.id for each in run.protected})
+    return Rechecked(tuple(results), frozenset(off), end_pauses(job, pauses, runs, dry_run=dry_run))
 
 
 def outcome_of(change: Change) -> AdSetResult | None:
@@ -225,7 +240,7 @@ class _Seen:
     def is_foreign(self) -> bool:
         """Whether somebody else has set the current regions."""
         present = region_keys(self.now.targeting)
-        return self.is_set_by_others or present not in {self.change.new_regions, self.change.old_regions}
+        return self.is_set_by_others or present not in {*self.change.our_regions, self.change.old_regions}
 
     @property
     def is_back(self) -> bool:
@@ -376,8 +391,8 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
     *,
     dry_run: bool,
     why_none: str,
-) -> list[AdSetResult]:
-    """Check ad sets, each given by its changes, and return the results of those that still exist.
+) -> tuple[list[AdSetResult], list[ChangeRun]]:
+    """Check ad sets, each given by its changes, and return the results and the changes of those that still exist.
 
     With `why_none`, there is no capacity to roll any of them back.
     """
@@ -415,14 +430,35 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         done += [run for run in announced if run.unrecorded is not None]
         keep_unexplained_pauses(job, [run for run in (*done, *runs) if _new_pauses(run, known)])
         results |= {run.id: _restored(run) for run in done}
-        _clear_relapses(job, [newest for newest in looked_at if results[newest.before.id].result is Result.UNCHANGED])
-    return [results[newest.before.id] for newest in looked_at]
+        runs = merged(runs, done)
+        as_found = [run for run in runs if run.state is run.change.state and not run.state.is_open]
+        _record_seen(job, [run for run in as_found if _has_new_ads(run) or _new_pauses(run, known)])
+        _clear_relapses(job, [newest for newest in looked_at if _is_well(results[newest.before.id])])
+    return [results[newest.before.id] for newest in looked_at], runs
+
+
+def _has_new_ads(run: ChangeRun) -> bool:
+    """Return whether an ad runs by now that did not before: the change is responsible for it from now on."""
+    return {ad.id for ad in run.protected} != {ad.id for ad in run.change.before.ads}
+
+
+def _record_seen(job: Job, runs: Sequence[ChangeRun]) -> None:
+    """Record which ads changes are responsible for, and when each was last seen on."""
+    for run in runs:
+        try:
+            job.ledger.keep_ads(run.to_record)
+        except LedgerError as error:
+            logger.warning("ledger.ads_not_kept", extra={"adset": run.id, "error": str(error)})
+
+
+def _is_well(result: AdSetResult) -> bool:
+    return result.result is Result.UNCHANGED and not result.issues
 
 
 def _clear_relapses(job: Job, well: Sequence[Change]) -> None:
     """Record that a relapse is over, for changes whose ads are healthy again: the next one will be reported."""
     for change in well:
-        if change.state is ChangeState.ROLLED_BACK and change.is_reported:
+        if change.is_reported and not change.state.is_open:
             try:
                 job.ledger.mark_reported(change, is_reported=False)
             except LedgerError as error:
@@ -452,10 +488,10 @@ def _new_pauses(run: ChangeRun, known: Mapping[str, frozenset[str]]) -> tuple[Ad
 
 def _rechecked(run: ChangeRun, known: Mapping[str, frozenset[str]]) -> AdSetResult:
     """Return the result of an ad set that a recheck leaves unchanged."""
-    issues = run.with_health(AdHealth.BROKEN) + _new_pauses(run, known)
-    unreadable = run.with_health(AdHealth.UNREADABLE)
-    result = Result.UNVERIFIED if unreadable else Result.UNCHANGED
-    return _result(run.change, result, tuple(map(str, (*issues, *unreadable))))
+    new, unreadable = _new_pauses(run, known), run.with_health(AdHealth.UNREADABLE)
+    issues = (*run.with_health(AdHealth.BROKEN), *new, *unreadable)
+    result = _result(run.change, Result.UNVERIFIED if unreadable else Result.UNCHANGED, tuple(map(str, issues)))
+    return replace(result, is_reported=bool(issues) and not new and not unreadable and run.change.is_reported)
 
 
 def _restored(run: ChangeRun) -> AdSetResult:

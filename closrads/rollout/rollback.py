@@ -69,8 +69,8 @@ def _restore_regions(job: Job, run: ChangeRun) -> ChangeRun:
     except AdSetChangedError as error:
         return run.foreign(str(error))
     except MetaError as error:
-        # Its re-publishes no longer count: the links to the forms may be pending again.
-        run = replace(run.refused(error), confirmed=frozenset(), failures=())
+        # Its re-publishes no longer count: the links to the forms may be pending again. Nor does the last read.
+        run = replace(run.refused(error), now=now, confirmed=frozenset(), failures=())
         what = "It is NOT known whether its states are as before" if run.unknown else "Its states were NOT restored"
         return run.with_issues(f"{what}: {error}")
     return run.written(adset)

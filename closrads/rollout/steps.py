@@ -11,7 +11,8 @@ from closrads.domain.adsets import LONG_AGO, AdHealth, AdSetSnapshot
 from closrads.domain.changes import ChangeState
 from closrads.errors import MetaError
 from closrads.facebook_client import republish_ads, verify_ads_after_republish
-from closrads.meta.adsets import read_adsets
+from closrads.meta.activity_log import read_status_changes
+from closrads.meta.adsets import read_ads, read_adsets
 from closrads.meta.graph import RESERVED_SECONDS
 from closrads.meta.targeting_write import FRESH_SECONDS
 from closrads.rollout.change_run import ChangeRun
@@ -23,18 +24,32 @@ VERIFY_ROUNDS = 2
 
 
 def republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
-    """Re-publish the ads that run according to a fresh read, and those that Meta has paused."""
-    oldest = job.api.clock.now() - timedelta(seconds=FRESH_SECONDS)
-    read = read_adsets(job.api, [run.now for run in runs if run.now.read_at < oldest], reserve=reserve)
+    """Re-publish the ads that run according to a fresh read, and those that Meta has paused by a fresh activity log."""
+    read_at = job.api.clock.now()
+    oldest = read_at - timedelta(seconds=FRESH_SECONDS)
+    stale = {run.id: run.now.active_ads for run in runs if run.now.read_at < oldest}
+    read = read_ads(job.api, stale, reserve) if stale else {}
     unread = [run.unread(error) for run in runs if isinstance(error := read.get(run.id), MetaError)]
     fresh = [
-        run if adset is None else run.reread(adset)
+        run if ads is None else run.reread(ads, read_at)
         for run in runs
-        if not isinstance(adset := read.get(run.id), MetaError)
+        if not isinstance(ads := read.get(run.id), MetaError)
     ]
+    fresh = _with_fresh_log(job, fresh, reserve)
     read_at = min((run.now.read_at for run in fresh), default=LONG_AGO)
     outcomes = republish_ads(job.api, {run.id: run.to_republish for run in fresh}, read_at=read_at, reserve=reserve)
     return merged(runs, [*unread, *(run.republished(outcomes[run.id]) for run in fresh)])
+
+
+def _with_fresh_log(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
+    """Read the activity log again if an old one says that Meta has paused an ad which would now be switched on."""
+    read_at = job.api.clock.now()
+    oldest = read_at - timedelta(seconds=FRESH_SECONDS)
+    stale = [run for run in runs if run.log_read_at < oldest and any(not ad.is_on for ad in run.to_republish)]
+    if not stale:
+        return list(runs)
+    log = read_status_changes(job.api, min(run.change.prepared_at for run in stale), reserve=reserve)
+    return merged(runs, [run.reading_log(log, read_at) for run in stale])
 
 
 def verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
@@ -44,7 +59,7 @@ def verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRu
     for _ in range(VERIFY_ROUNDS):
         if not pending:
             break
-        since = min(run.change.prepared_at for run in pending)
+        since = {run.id: run.change.prepared_at for run in pending}
         before = [run.before for run in pending]
         seen = verify_ads_after_republish(job.api, before, job.wait_seconds, since=since, reserve=reserve)
         done |= {run.id: run.verified(seen[run.id]) for run in pending}

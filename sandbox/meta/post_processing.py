@@ -137,7 +137,7 @@ def _mend(ad: Ad, now: float) -> None:
         record_status(ad, "PAUSED", "ACTIVE", META, now)
         ad.status = "ACTIVE"
     if damage.breakage.effect is Effect.PENDING_REVIEW:
-        record_status(ad, "PENDING_REVIEW", "ACTIVE", META, now)
+        record_status(ad, "PENDING_REVIEW", ad.status, META, now)
         ad.overruled = None
 
 

@@ -174,11 +174,12 @@ class TestJoining:
         assert self.EARLIER.joining(later).since == START
         assert later.joining(None) is later
 
-    @given(st.datetimes(), st.datetimes())
-    def test_all_were_seen_on_when_the_first_was(self, one: datetime, other: datetime) -> None:
-        joined = replace(self.EARLIER, seen_on=one).joining(replace(self.EARLIER, seen_on=other))
+    def test_each_ad_was_seen_on_when_the_later_pause_says(self) -> None:
+        """It may have been switched on again since the earlier one."""
+        noon = START + timedelta(hours=2)
+        earlier = replace(self.EARLIER, seen_on={"11": START, "12": START})
 
-        assert joined.seen_on == min(one, other)
+        assert replace(self.EARLIER, seen_on={"12": noon}).joining(earlier).seen_on == {"11": START, "12": noon}
 
     @pytest.mark.parametrize(
         ("ads", "reported", "is_reported"),

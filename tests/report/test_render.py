@@ -238,7 +238,7 @@ class TestWhatToDo:
                 "Could not be confirmed",
                 "was changed, but how that ended could not be recorded",
             ),
-            (Result.SUPERSEDED, "x", "Changed by somebody else during the run", "was changed by somebody else"),
+            (Result.SUPERSEDED, "x", "Changed by somebody else", "was changed by somebody else"),
             (
                 Result.NEEDS_ATTENTION,
                 "It excludes FL: take the exclusion out in Ads Manager",
@@ -429,7 +429,7 @@ class TestWhatToDo:
 
         assert mail.subject == "✗ NOT RESTORED in Veterans · Sun 3 May"
         assert headline(mail) == (
-            "Look at this now: Broad (Veterans) has its old states back, but not all of its ads are healthy: "
+            "Look at this now: Broad (Veterans) has its old states back, but some of its ads have a problem: "
             "its ad Video has lost its lead form."
         )
         assert "\n1. Open the ad set.\n2. Check that its ads are on" in mail.text

@@ -98,7 +98,7 @@ class TestMachine:
         run = run_in(S.WRITTEN, FLORIDA)
         read = replace(run.now, targeting=targeting(TEXAS), ads=(ONE,), read_at=START)
 
-        assert run.reread(read).now == replace(run.now, ads=(ONE,), read_at=START)
+        assert run.reread(read.ads, read.read_at).now == replace(run.now, ads=(ONE,), read_at=START)
 
     def test_a_verification_that_shows_nothing_leaves_what_is_known(self) -> None:
         """Ads that cannot be read are still there, and who paused one is not forgotten."""

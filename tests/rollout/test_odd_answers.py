@@ -161,7 +161,7 @@ class TestIssuesOfAWholeAdSet:
         result = result_of(world, LIVE)
 
         assert (one_adset(result)["result"], world.meta.states(adset)) == ("rollback_failed", {"TX"})
-        assert "not all of its ads are healthy" in world.sandbox.aws.mails[-1].text
+        assert "some of its ads have a problem" in world.sandbox.aws.mails[-1].text
 
 
 class TestAnAdSetWithoutAnyLocation:

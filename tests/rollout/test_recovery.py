@@ -440,7 +440,7 @@ def test_one_that_cannot_be_looked_up_keeps_no_other_from_its_end(world: World, 
 
     one, two = recovery.recover(working, begun, 5)
     ended = [replace(change, state=V) for change in begun]
-    first, second = recovery.recheck(working, ended, 5, (), dry_run=True)
+    first, second = recovery.recheck(working, ended, 5, (), dry_run=True).results
 
     assert (one.state, two.state) == (ChangeState.WRITTEN, V)
     assert one.issues[0].startswith("It could not be looked up at Meta: ")
@@ -454,7 +454,7 @@ def test_one_that_is_gone_keeps_no_other_from_its_second_look(world: World, adse
     working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
     world.meta.adsets[adset].status = "ARCHIVED"
 
-    (found,) = recovery.recheck(working, [gone, there], 5, (), dry_run=True)
+    (found,) = recovery.recheck(working, [gone, there], 5, (), dry_run=True).results
 
     assert (found.id, found.result) == (there.before.id, Result.UNCHANGED)
 
@@ -480,7 +480,7 @@ def test_what_has_just_been_read_is_not_read_again(world: World, adset: str) -> 
     working = Job("veterans", "later", Action.SYNC, world.api(), ledger(world), 0, lambda: None)
     world.meta.requests.clear()
 
-    (found,) = recovery.recheck(working, [change], 5, (), dry_run=False, now=now)
+    (found,) = recovery.recheck(working, [change], 5, (), dry_run=False, now=now).results
 
     assert (found.result, world.meta.operations) == (Result.UNCHANGED, [])
 
@@ -491,7 +491,7 @@ def test_the_pause_of_an_ad_that_a_finished_change_did_not_touch_is_not_looked_u
     world.meta.add_ad(adset, "Draft", status="PAUSED")
     working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
 
-    (found,) = recovery.recheck(working, [change], 5, (), dry_run=False)
+    (found,) = recovery.recheck(working, [change], 5, (), dry_run=False).results
 
     assert found.result is Result.UNCHANGED
     assert "activities" not in {call.kind for call in world.meta.operations}
@@ -515,7 +515,7 @@ def test_the_activity_log_is_waited_for_only_if_the_ad_set_can_be_put_back_then(
     world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET activities")
     world.time.deadline = world.time.seconds() + seconds
 
-    (found,) = recovery.recheck(working, [change], 5, (), dry_run=False, now=now)
+    (found,) = recovery.recheck(working, [change], 5, (), dry_run=False, now=now).results
 
     assert found.result is result
     assert next(iter(world.time.waits), None) == waits
@@ -660,7 +660,7 @@ class TestRecheck:
         working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
         working = replace(working, backs_off=spaced)
 
-        (told,) = recovery.recheck(working, [change], 5, (), dry_run=True, now={"501": found.now})
+        (told,) = recovery.recheck(working, [change], 5, (), dry_run=True, now={"501": found.now}).results
 
         assert told.result is result
         assert len(told.issues) == len(issues)
@@ -673,7 +673,7 @@ class TestRecheck:
         working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
         world.time.deadline = world.time.seconds() + 1
 
-        (told,) = recovery.recheck(working, [found.change], 5, (), dry_run=False, now={"501": found.now})
+        (told,) = recovery.recheck(working, [found.change], 5, (), dry_run=False, now={"501": found.now}).results
 
         assert told.result is Result.SKIPPED_PREFLIGHT
         sick, no_time = told.issues
@@ -681,7 +681,7 @@ class TestRecheck:
         assert no_time == "Too little time was left to do it safely"
 
     @pytest.mark.parametrize(
-        ("state", "is_reported", "marked"), [(B, True, [False]), (B, False, []), (V, True, []), (V, False, [])]
+        ("state", "is_reported", "marked"), [(B, True, [False]), (B, False, []), (V, True, [False]), (V, False, [])]
     )
     def test_what_is_well_again_may_be_told_anew(
         self,

@@ -692,7 +692,7 @@ class TestMemory:
         for _ in range(2):
             assert "A" in business.run()["reverted"]
             told = business.world.sandbox.aws.mails[-1].text
-            assert "An update is tried twice." in told
+            assert "If this happens on two runs in a row, these states are not tried again" in told
             business.world.time.next_day()
 
         assert business.run() == {"needs_attention": "A", "unchanged": "B C"}

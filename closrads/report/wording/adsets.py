@@ -21,7 +21,7 @@ RESTORE_FAILED = Kind(
     ),
     "Each daily run tries again, but do not wait for that.",
 )
-RESTORED_TEXT = "has its old states back, but not all of its ads are healthy"
+RESTORED_TEXT = "has its old states back, but some of its ads have a problem"
 NOT_RESTORED_TEXT = "may not have its old states back"
 TRIED_STATES = ". The update that failed was {}"
 NOT_CONFIRMED = Kind(
@@ -30,7 +30,7 @@ NOT_CONFIRMED = Kind(
     Who.YOU,
     ("Open the ad set.", "Check that its ads are on and show no problem, and that its states are right."),
 )
-CHANGED_BY_OTHERS = replace(NOT_CONFIRMED, title="Changed by somebody else during the run")
+CHANGED_BY_OTHERS = replace(NOT_CONFIRMED, title="Changed by somebody else")
 NOT_UPDATED = Kind(
     "red",
     "Not updated",
