@@ -106,9 +106,10 @@ def run_sync(run_id: str, request: RunRequest, settings: Settings, clock: Clock)
 
 
 def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> list[CampaignConfig]:
-    """Return the campaigns of a run: the requested ones, and disabled ones with open changes or changes to recheck.
+    """Return the campaigns of a run: the requested ones, and disabled ones with unfinished work.
 
-    A disabled campaign no longer follows demand, but its open changes are completed and its latest changes rechecked.
+    A disabled campaign no longer follows demand, but its open changes are completed, its latest changes rechecked, and
+    its unexplained pauses followed up.
     """
     chosen = settings.chosen(request.campaigns)
     if request.campaigns is not None or not settings.ledger_table:
@@ -119,6 +120,8 @@ def chosen_campaigns(request: RunRequest, settings: Settings, table: Table) -> l
         try:
             if ledger.open_changes(campaign.slug):
                 return True
+            if request.action is Action.SYNC:
+                return bool(ledger.previous_outcomes(campaign.slug).unexplained)
             since = recheck_since(ledger.last_recheck(campaign.slug), table.clock.now())
             return request.action is Action.RECHECK and bool(ledger.changes_in_effect(campaign.slug, since))
         except LedgerError as error:  # included, so that the campaign reports the error

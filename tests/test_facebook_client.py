@@ -654,6 +654,22 @@ def test_without_the_activity_log_a_pause_is_unexplained(world: World, adset: st
     assert world.time.waits == [3]
 
 
+def test_each_change_is_judged_by_its_own_beginning(world: World, adset: str) -> None:
+    """What Meta paused before one of two was prepared is none of its doing, though the log is read for both."""
+    assert adset
+    world.adset("Other")
+    one, other = world.snapshots()
+    for before in (one, other):
+        world.meta.meta_pauses(before.ads[0].id, with_issue=False)
+    world.time.pass_by(600)
+    since = {one.id: START, other.id: world.time.clock.now()}
+
+    found = verify_ads_after_republish(world.api(), [one, other], since=since)
+
+    assert healths(found[one.id].findings) == [AdHealth.BROKEN, AdHealth.HEALTHY]
+    assert healths(found[other.id].findings) == [AdHealth.UNEXPLAINED, AdHealth.HEALTHY]
+
+
 def test_a_pause_that_metas_clock_dates_before_the_change_is_read_too(world: World, adset: str) -> None:
     """The clocks may differ by a minute, and the row is what tells that it was a person."""
     before = snapshot(world)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.adsets import Ad, AdSetSnapshot
 from closrads.domain.changes import (
     FINAL_STATES,
     TRANSITIONS,
@@ -19,6 +19,7 @@ from closrads.domain.changes import (
     RollbackReason,
     UnexplainedPause,
     recheck_since,
+    seen_by,
 )
 from closrads.domain.request import Action
 from closrads.state_mapper import build_fb_regions
@@ -222,6 +223,48 @@ def test_a_recheck_goes_back_a_day_before_the_last_one(days_ago: int | None, day
     last = None if days_ago is None else LastRecheck(START - timedelta(days=days_ago))
 
     assert recheck_since(last, START) == START - timedelta(days=days)
+
+
+class TestSeenByARecheck:
+    """A recheck looked at two ads, one of which was off by then."""
+
+    LAST = LastRecheck(START + timedelta(hours=1), paused=frozenset({"602"}))
+
+    @pytest.mark.parametrize(
+        ("last", "state", "changed_after", "hours"),
+        [
+            pytest.param(LAST, ChangeState.VERIFIED, 0.5, (1, 0), id="before it"),
+            pytest.param(LAST, ChangeState.VERIFIED, 1.5, (0, 0), id="changed since"),
+            pytest.param(LAST, ChangeState.ROLLBACK_FAILED, 0.5, (0, 0), id="open, and so not rechecked"),
+            pytest.param(replace(LAST, paused=None), ChangeState.VERIFIED, 0.5, (0, 0), id="not known what was off"),
+            pytest.param(replace(LAST, at=START), ChangeState.VERIFIED, 0, (0, 0), id="at the time of the change"),
+            pytest.param(None, ChangeState.VERIFIED, 0.5, (0, 0), id="none yet"),
+        ],
+    )
+    def test_what_was_not_off_was_on(
+        self, last: LastRecheck | None, state: ChangeState, changed_after: float, hours: tuple[int, int]
+    ) -> None:
+        """At the time of the recheck at least."""
+        change = replace(self.change(START), state=state, changed_at=START + timedelta(hours=changed_after))
+
+        seen = seen_by(change, last).before.ads
+
+        assert {ad.id: ad.seen_on - START for ad in seen} == {
+            "601": timedelta(hours=hours[0]),
+            "602": timedelta(hours=hours[1]),
+        }
+
+    def test_a_later_look_counts(self) -> None:
+        """Such as that of a rollback."""
+        late = START + timedelta(hours=2)
+
+        assert [ad.seen_on for ad in seen_by(self.change(late), self.LAST).before.ads] == [late, late]
+
+    def change(self, seen_on: datetime) -> Change:
+        """Return a change that is responsible for two ads, which it last saw on at a certain time."""
+        change = a_change(ChangeState.VERIFIED)
+        ads = tuple(Ad(ad_id, "Ad", "ACTIVE", "ACTIVE", seen_on=seen_on) for ad_id in ("601", "602"))
+        return replace(change, before=replace(change.before, ads=ads))
 
 
 @pytest.mark.parametrize(

@@ -366,6 +366,7 @@ class TestStatusChanges:
                 ("an event that is an object", activity(event_type={})),
                 ("Meta's own, on its way", activity("Pending Process", actor_name="Meta")),
                 ("in review", activity("Pending Review")),
+                ("the end of a review", activity(actor_name="Meta", extra={"old_value": "Pending Review"})),
                 ("a status in another language", activity("Inaktiv")),
                 ("a status that is none", activity(7)),
                 ("no status", activity(None)),

@@ -13,7 +13,7 @@ from closrads.rollout.job import Job
 from sandbox.meta import Ad, Breakage, Effect, Operation, faults
 from sandbox.meta.activity_log import AD_STATUS, META, OTHER_APP, Activity
 from sandbox.meta.quota import Quota
-from tests.ledger_world import entries, later, one_adset, result_of, rolled_back_with_lagging_log
+from tests.ledger_world import RECHECK, entries, later, ledger, one_adset, result_of, rolled_back_with_lagging_log
 from tests.log_lines import logged
 from tests.world import LIVE, World
 
@@ -249,3 +249,97 @@ def test_what_is_told_then_joins_what_was_known(world: World, off: str) -> None:
         (pause,) = result_of(world, LIVE)["unexplained"]
 
     assert {each["id"] for each in pause["ads"]} == {off, other}
+
+
+@pytest.fixture
+def two_off(world: World) -> list[str]:
+    """Return the ids of two ads of one ad set that are off; a recheck has told of it, and nobody knows by whom."""
+    world.campaign("FL")
+    adset = world.adset(ads=3)
+    world.run(LIVE)
+    world.meta.accounts["act_111"].activities.missing = lambda _: True
+    off = [ad.id for ad in world.meta.ads_of(adset)[:2]]
+    for ad_id in off:
+        world.meta.person_pauses(ad_id)
+    later(world, MINUTE)
+    (pause,) = world.run(RECHECK)["unexplained"]
+    assert [each["id"] for each in pause["ads"]] == off
+    later(world, MINUTE)
+    world.sandbox.aws.mails.clear()
+    return off
+
+
+def recorded(world: World) -> list[str]:
+    """Return the ids of the ads that the ledger says are off."""
+    return [ad_id for pause in ledger(world).previous_outcomes("veterans").unexplained for ad_id in pause.ads]
+
+
+def test_a_recheck_tells_no_more_of_an_ad_that_is_on_again(world: World, two_off: list[str]) -> None:
+    """Somebody has done what the mail asked for; only what is still off stays recorded."""
+    first, second = two_off
+    world.meta.person_activates(first)
+
+    assert [each["ads"][0]["id"] for each in world.run(RECHECK)["unexplained"]] == [second]
+    assert recorded(world) == [second]
+    later(world, MINUTE)
+    world.meta.person_activates(second)
+    assert world.run(RECHECK)["unexplained"] == []
+    assert (recorded(world), world.sandbox.aws.mails) == ([], [])
+
+
+def test_that_it_is_off_once_more_is_news(world: World, two_off: list[str]) -> None:
+    """The recheck in between has seen it on."""
+    world.meta.person_activates(two_off[0])
+    world.run(RECHECK)
+    later(world, MINUTE)
+    world.meta.person_pauses(two_off[0])
+
+    result = world.run(RECHECK)
+
+    assert (result["mail"], recorded(world)) == ("sent", two_off[1:] + two_off[:1])
+
+
+def test_a_dry_recheck_leaves_what_is_recorded(world: World, two_off: list[str]) -> None:
+    """It only says what is so."""
+    world.meta.person_activates(two_off[0])
+
+    result = world.run({**RECHECK, "dry_run": True})
+
+    assert [each["ads"][0]["id"] for each in result["unexplained"]] == two_off[1:]
+    assert recorded(world) == two_off
+
+
+@pytest.mark.parametrize("method", ["forget_unexplained", "keep_unexplained"])
+def test_a_recheck_goes_on_if_the_ledger_cannot_be_told(
+    world: World, two_off: list[str], method: str, log: StringIO
+) -> None:
+    """The next one tries again."""
+    for ad_id in two_off if method == "forget_unexplained" else two_off[:1]:
+        world.meta.person_activates(ad_id)
+
+    with patch.object(Ledger, method, side_effect=LedgerError("The ledger cannot be written")):
+        result = world.run(RECHECK)
+
+    assert (result["success"], recorded(world)) == (True, two_off)
+    event = "ledger.unexplained_not_forgotten" if method == "forget_unexplained" else "ledger.unexplained_not_kept"
+    assert len(logged(log, event, "adsets")) >= 1
+
+
+@pytest.mark.parametrize("why", ["paused", "off", "no demand"])
+def test_it_is_told_and_followed_up_although_nothing_new_may_begin(world: World, off: str, why: str) -> None:
+    """In a campaign that is off as well: only the following of the demand is."""
+    if why == "no demand":
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": -1}
+    else:
+        world.put({"paused": "true"} if why == "paused" else {"campaigns/veterans/enabled": "false"})
+        world.campaign("GA", slug="truckers", meta_campaigns=("120200000000000905",), account="act_222")
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+    world.sandbox.aws.mails.clear()
+
+    result = result_of(world, LIVE)
+
+    (pause,) = result["unexplained"]
+    is_followed = why != "no demand"
+    assert pause["switched_on"] == ([off] if is_followed else [])
+    assert world.meta.ads[off].status == ("ACTIVE" if is_followed else "PAUSED")
+    assert ("SWITCHED ON AGAIN" if is_followed else "SWITCHED OFF") in world.sandbox.aws.mails[-1].text

@@ -158,6 +158,54 @@ class TestBrokenSince:
         assert (results, recorded_state(world, run_id, adset)) == (["superseded", "unchanged"], "superseded")
         assert "3390001" in world.sandbox.aws.mails[0].text
 
+    @pytest.mark.parametrize(
+        "locations", [{"countries": ["CA"]}, {"countries": ["US"]}, {"cities": [{"key": "2418779"}]}], ids=str
+    )
+    def test_so_does_what_is_no_state_at_all(self, world: World, locations: dict[str, Any]) -> None:
+        """A person has taken all of them away: that is not what Meta has stored of ours."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        world.meta.change_by_hand(adset, {"geo_locations": locations})
+
+        assert one_adset(result_of(world, RECHECK))["result"] == "superseded"
+
+        assert (world.meta.targeting(adset)["geo_locations"], world.written_adsets()) == (locations, [])
+        assert recorded_state(world, run_id, adset) == "superseded"
+
+    def test_an_ad_that_stays_broken_there_is_told_of_once(self, world: World) -> None:
+        """And once more if it breaks again after it was well."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3853"}]}})
+
+        def mailed() -> str:
+            later(world, HALF_AN_HOUR)
+            return str(result_of(world, scheduled(world))["mail"])
+
+        assert [mailed() for _ in range(4)] == ["sent", "sent", "not_asked", "not_asked"]
+        for ad in world.meta.ads_of(adset):
+            world.meta.person_repairs_ad(ad.id)
+        assert mailed() == "not_asked"
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        assert mailed() == "sent"
+
+    def test_the_end_of_a_review_is_nobodys_pause(self, world: World) -> None:
+        """A person had paused the ad before the change; that the log is read because of another one changes nothing."""
+        world.campaign("FL")
+        adset = world.adset()
+        mine, other = world.meta.ads_of(adset)
+        world.meta.person_pauses(mine.id)
+        later(world, HOUR)
+        world.run(LIVE)
+        later(world, HALF_AN_HOUR)
+        row = {"old_value": "Pending Review", "new_value": "Inactive", "type": "run_status"}
+        at = world.time.seconds() - 60
+        world.meta.accounts["act_111"].activities.add(
+            Activity(at, AD_STATUS, META, mine.id, mine.name, row, (adset, VETERANS))
+        )
+        world.meta.person_pauses(other.id)
+
+        assert one_adset(world.run(RECHECK))["result"] == "unchanged"
+        assert statuses(world, adset) == ["PAUSED", "PAUSED"]
+
     def test_an_ad_that_meta_paused_is_switched_on_where_a_person_has_set_the_states(self, world: World) -> None:
         """Tomorrow nobody would know any more that it was Meta."""
         _, (adset,) = updated(world, None)

@@ -765,9 +765,18 @@ class TestDue:
     """When a recheck tries a failed rollback again."""
 
     @pytest.mark.parametrize(
-        ("failed_after", "now", "due"), [(1, 1, False), (1, 1.99, False), (1, 2, True), (3, 5.9, False), (3, 6, True)]
+        ("failed_after", "now", "due"),
+        [
+            (1, 1, False),
+            (1, 1.99, False),
+            (1, 2, True),
+            (3, 5.9, False),
+            (3, 6, True),
+            (11.5, 15.4, False),
+            (11.5, 15.5, True),
+        ],
     )
-    def test_each_time_after_twice_as_long(self, failed_after: float, now: float, *, due: bool) -> None:
+    def test_each_time_after_twice_as_long_or_four_hours(self, failed_after: float, now: float, *, due: bool) -> None:
         """Hours since the change was prepared: every try is a write, which may break again what it mends."""
         change = change_in(ChangeState.ROLLBACK_FAILED, failed_after)
 

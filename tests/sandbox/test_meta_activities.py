@@ -126,6 +126,20 @@ class TestRows:
         ]
         assert {row["actor_name"] for row in log(client, category="STATUS")} == {"Meta"}
 
+    def test_the_end_of_a_review_of_an_ad_that_is_off(
+        self, quiet_meta: MetaWorld, client: InProcess, clock: Clock
+    ) -> None:
+        """Meta logs it as its own, though a person has paused the ad before."""
+        adset = quiet_meta.add_adset(CAMPAIGN, "Broad", "FL", ads=0)
+        ad = quiet_meta.add_ad(adset, "Reviewed", breakage=Breakage.long_review(lasts=60))
+        client.set_states(adset, "OH")
+        client.get(f"{adset}/ads")
+        quiet_meta.person_pauses(ad)
+        clock.advance(60)
+        client.get(f"{adset}/ads")
+        assert changes(log(client, category="STATUS"))[0] == ("update_ad_run_status", "Pending Review", "Inactive")
+        assert log(client, category="STATUS")[0]["actor_name"] == "Meta"
+
     def test_fields(self, client: InProcess, adset: str) -> None:
         """All that Meta's SDK knows can be asked for; without a wish all are there, and an unknown one is refused."""
         client.set_states(adset, "OH")
