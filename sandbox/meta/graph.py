@@ -1,5 +1,6 @@
 """The operations of the Graph API: nodes, edges, writes, search, token inspection."""
 
+import copy
 import json
 from typing import Any
 
@@ -72,7 +73,9 @@ def _post_adset(state: State, operation: Operation, reader: Reader, now: float) 
     if _validate_only(operation.params):
         return faults.SUCCESS
     if "targeting" in changes:
-        edits.write_targeting(adset, changes.pop("targeting"), OWN, now)
+        sent = changes.pop("targeting")
+        stored = sent if state.store_oddity is None else state.store_oddity(copy.deepcopy(sent))
+        edits.write_targeting(adset, stored, OWN, now)
     return _apply(operation, adset, changes, reader, now)
 
 

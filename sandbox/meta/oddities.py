@@ -1,4 +1,4 @@
-"""Deviations of read objects, for `MetaWorld.read_oddity` and `MetaWorld.echo_oddity`.
+"""Deviations of read objects, for `MetaWorld.read_oddity` and `MetaWorld.echo_oddity`, and of stored targetings.
 
 Users of the API have published that reads differ from what was written: computed keys, differently spelled values, and
 region keys with a different name (kai-cmo-harness #48). A missing or mistyped field in a single row of a list is our
@@ -40,6 +40,17 @@ def wrong_region_name(state: str, name: str) -> Oddity:
         return shown
 
     return renamed
+
+
+def without_state(state: str) -> Oddity:
+    """Return an oddity that leaves a state ("OH") out of a targeting."""
+
+    def lacking(targeting: dict[str, Any]) -> dict[str, Any]:
+        regions = targeting["geo_locations"]["regions"]
+        regions[:] = [region for region in regions if str(region["key"]) != KEY_BY_STATE[state]]
+        return targeting
+
+    return lacking
 
 
 def replaced(object_id: str, field: str, value: Any = None) -> Oddity:

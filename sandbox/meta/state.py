@@ -86,6 +86,8 @@ class State:
         """Transforms a copy of each object in reads."""
         self.echo_oddity: Oddity | None = None
         """Transforms a copy of the object in the response to a write with `fields`."""
+        self.store_oddity: Oddity | None = None
+        """Transforms a copy of each targeting that the owner of the token writes, before it is stored."""
         self.version_warning: str | None = None
         """Value of the header by which Meta announces the end of a version."""
 

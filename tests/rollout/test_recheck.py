@@ -187,6 +187,53 @@ class TestBrokenSince:
         world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
         assert mailed() == "sent"
 
+    def test_an_ad_that_a_recheck_has_seen_run_is_looked_after(self, world: World) -> None:
+        """It was off when the change was made, and nothing else would tell that it ever ran."""
+        world.campaign("FL")
+        adset = world.adset()
+        ad = world.meta.ads_of(adset)[0]
+        world.meta.person_pauses(ad.id)
+        later(world, HOUR)
+        world.run(LIVE)
+        world.meta.person_activates(ad.id)
+        later(world, HALF_AN_HOUR)
+        assert one_adset(world.run(RECHECK))["result"] == "unchanged"
+        later(world, HALF_AN_HOUR)
+        world.meta.meta_pauses(ad.id, with_issue=False)
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+        assert (world.meta.states(adset), statuses(world, adset)) == ({"TX"}, ["ACTIVE", "ACTIVE"])
+
+    def test_it_goes_on_if_the_ledger_cannot_be_told_of_it(self, world: World, log: StringIO) -> None:
+        """The next one tries again."""
+        _, (adset,) = updated(world, None)
+        world.meta.person_adds_ad(adset, "New")
+
+        with patch.object(Ledger, "keep_ads", side_effect=LedgerError("The ledger cannot be written")):
+            assert one_adset(world.run(RECHECK))["result"] == "unchanged"
+
+        assert logged(log, "ledger.ads_not_kept", "adset") == [(adset,)]
+
+    def test_a_persons_pause_minutes_after_a_recheck_has_seen_the_ad_on(self, world: World) -> None:
+        """Meta had paused it before, as the log says; that a person has since, it says only later."""
+        _, (adset,) = updated(world, None)
+        ad = world.meta.ads_of(adset)[0]
+        world.meta.meta_pauses(ad.id, with_issue=False)
+        later(world, 60)
+        world.meta.person_repairs_ad(ad.id)
+        later(world, 60)
+        activities = world.meta.accounts["act_111"].activities
+        activities.rows = [row for row in activities.rows if row.actor is META]
+        activities.missing = lambda _: True
+        assert one_adset(world.run(RECHECK))["result"] == "unchanged"
+        later(world, 60)
+        world.meta.person_pauses(ad.id)
+
+        for _ in range(2):
+            later(world, 60)
+            assert one_adset(world.run(RECHECK))["result"] == "unchanged"
+        assert ad.status == "PAUSED"
+
     def test_the_end_of_a_review_is_nobodys_pause(self, world: World) -> None:
         """A person had paused the ad before the change; that the log is read because of another one changes nothing."""
         world.campaign("FL")

@@ -7,6 +7,8 @@ import pytest
 
 from closrads.domain.adsets import AdHealth
 from closrads.domain.changes import ChangeState, RollbackReason
+from closrads.meta.activity_log import read_status_changes
+from closrads.rollout.change_run import begin
 from closrads.rollout.forward import carry_through, write
 from closrads.rollout.steps import _assess_foreign, republish, verify
 from sandbox.meta import Breakage, Operation, faults
@@ -78,6 +80,28 @@ class TestRepublish:
         assert theirs.status == ("PAUSED" if is_read else "ACTIVE")
         reads = [call.kind for call in world.meta.operations if call.method == "GET"]
         assert (reads.count("ads"), reads.count("adset")) == (2 if is_read else 1, 0)
+
+    @pytest.mark.parametrize(("seconds", "is_read"), [(5.0, False), (5.1, True)])
+    def test_an_ad_that_is_off_is_switched_on_by_a_fresh_log_only(
+        self, world: World, adset: str, seconds: float, *, is_read: bool
+    ) -> None:
+        """A person may have switched it on and off again since the log said that Meta had paused it."""
+        (run,) = begun(world, adset)
+        ad = world.meta.ads_of(adset)[0]
+        world.meta.meta_pauses(ad.id, with_issue=False)
+        working = job(world)
+        (now,) = world.snapshots()
+        run = begin(run.change, now, read_status_changes(working.api, START))
+        world.meta.requests.clear()
+        world.time.pass_by(seconds)
+        if is_read:
+            world.meta.person_repairs_ad(ad.id)
+            world.meta.person_pauses(ad.id)
+
+        republish(working, [run], 0)
+
+        assert ad.status == ("PAUSED" if is_read else "ACTIVE")
+        assert [call.kind for call in world.meta.operations].count("activities") == is_read
 
     def test_without_that_read_nothing_is_switched_on(self, world: World, adset: str) -> None:
         """It cannot be known what a person has paused: the regions go back as far as they can, and it stays open."""
