@@ -35,7 +35,7 @@ from closrads.orchestration.execution import DEFAULT_DELAY_SECONDS
 from closrads.orchestration.leasing import lease_until, release
 from closrads.orchestration.recheck import changes_to_recheck
 from closrads.orchestration.undo import refuse_undo_while_paused
-from closrads.rollout.recovery import outcome_of
+from closrads.rollout.rechecks import outcome_of
 from closrads.sync import _sync_campaign, chosen_campaigns, reports_with_drift
 
 RESUMED_FOR = timedelta(hours=4)

@@ -16,7 +16,7 @@ from closrads.meta.tokens import read_token_end
 from closrads.observability import logger
 from closrads.orchestration.context import CampaignContext, Completed, Run
 from closrads.orchestration.execution import with_next_try
-from closrads.rollout import recovery
+from closrads.rollout import rechecks
 from closrads.rollout.job import Job
 
 MAX_PAUSED = 2_000
@@ -41,7 +41,7 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
     previous = job.ledger.previous_outcomes(job.campaign) if changes else PreviousOutcomes({})
     report = replace(report, unexplained=previous.unexplained)
     wave_size, dry_run = campaign.limits.wave_size, run.request.dry_run
-    rechecked = recovery.recheck(job, changes, wave_size, previous.unexplained, dry_run=dry_run)
+    rechecked = rechecks.recheck(job, changes, wave_size, previous.unexplained, dry_run=dry_run)
     results = (*done.completed.values(), *rechecked.results)
     report = replace(report, adsets=results, unexplained=rechecked.pauses)
     report = with_next_try(job, report, {change.before.id: change.before for change in changes})
@@ -132,7 +132,7 @@ def recheck_first(
     if not changes:
         return adsets, {}, previous
     wave_size = context.campaign.limits.wave_size
-    results = recovery.recheck(job, changes, wave_size, previous.unexplained, dry_run=False, now=now).results
+    results = rechecks.recheck(job, changes, wave_size, previous.unexplained, dry_run=False, now=now).results
     unfinished = _unfinished(job, results)
     restored = {
         each.id: replace(each, reaches_beyond=reaches_beyond_states(now[each.id].targeting))

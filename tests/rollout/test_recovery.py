@@ -17,10 +17,12 @@ from closrads.domain.targeting import without_computed
 from closrads.errors import LedgerError, SyncFailed
 from closrads.facebook_client import republish_ads
 from closrads.ledger.changes import Ledger
-from closrads.rollout import recovery
+from closrads.rollout import lookup, rechecks, recovery
 from closrads.rollout.budget import Capacity
 from closrads.rollout.job import Job
-from closrads.rollout.recovery import Course, _left_to_follow_up, course_of, is_due, outcome_of
+from closrads.rollout.lookup import Seen, _left_to_follow_up
+from closrads.rollout.rechecks import outcome_of
+from closrads.rollout.recovery import Course, course_of, is_due
 from closrads.rollout.rollback import REAPPLIED
 from sandbox import closrtech
 from sandbox.meta import MISSING_LEAD_FORM, Breakage, Operation, faults
@@ -419,7 +421,7 @@ def test_what_can_never_be_written_back_keeps_no_other_ad_set_from_it(
             return Capacity(0, why, never=True)
         return Capacity(0, late) if queue[0].id == others[1] else Capacity(1)
 
-    monkeypatch.setattr(recovery, "reserve_capacity", capacity)
+    monkeypatch.setattr(lookup, "reserve_capacity", capacity)
 
     found = recovery.recover(working, [*changes, changes[2]], wave_size=2)
 
@@ -440,7 +442,7 @@ def test_one_that_cannot_be_looked_up_keeps_no_other_from_its_end(world: World, 
 
     one, two = recovery.recover(working, begun, 5)
     ended = [replace(change, state=V) for change in begun]
-    first, second = recovery.recheck(working, ended, 5, (), dry_run=True).results
+    first, second = rechecks.recheck(working, ended, 5, (), dry_run=True).results
 
     assert (one.state, two.state) == (ChangeState.WRITTEN, V)
     assert one.issues[0].startswith("It could not be looked up at Meta: ")
@@ -454,7 +456,7 @@ def test_one_that_is_gone_keeps_no_other_from_its_second_look(world: World, adse
     working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
     world.meta.adsets[adset].status = "ARCHIVED"
 
-    (found,) = recovery.recheck(working, [gone, there], 5, (), dry_run=True).results
+    (found,) = rechecks.recheck(working, [gone, there], 5, (), dry_run=True).results
 
     assert (found.id, found.result) == (there.before.id, Result.UNCHANGED)
 
@@ -480,7 +482,7 @@ def test_what_has_just_been_read_is_not_read_again(world: World, adset: str) -> 
     working = Job("veterans", "later", Action.SYNC, world.api(), ledger(world), 0, lambda: None)
     world.meta.requests.clear()
 
-    (found,) = recovery.recheck(working, [change], 5, (), dry_run=False, now=now).results
+    (found,) = rechecks.recheck(working, [change], 5, (), dry_run=False, now=now).results
 
     assert (found.result, world.meta.operations) == (Result.UNCHANGED, [])
 
@@ -491,7 +493,7 @@ def test_the_pause_of_an_ad_that_a_finished_change_did_not_touch_is_not_looked_u
     world.meta.add_ad(adset, "Draft", status="PAUSED")
     working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
 
-    (found,) = recovery.recheck(working, [change], 5, (), dry_run=False).results
+    (found,) = rechecks.recheck(working, [change], 5, (), dry_run=False).results
 
     assert found.result is Result.UNCHANGED
     assert "activities" not in {call.kind for call in world.meta.operations}
@@ -515,7 +517,7 @@ def test_the_activity_log_is_waited_for_only_if_the_ad_set_can_be_put_back_then(
     world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET activities")
     world.time.deadline = world.time.seconds() + seconds
 
-    (found,) = recovery.recheck(working, [change], 5, (), dry_run=False, now=now).results
+    (found,) = rechecks.recheck(working, [change], 5, (), dry_run=False, now=now).results
 
     assert found.result is result
     assert next(iter(world.time.waits), None) == waits
@@ -527,11 +529,11 @@ W, P = ChangeState.WRITTEN, ChangeState.PREPARED
 ADS_BROKEN, DIFFERENT = RollbackReason.ADS_BROKEN, RollbackReason.STORED_DIFFERENTLY
 
 
-def seen(state: ChangeState, key: str, ad: Ad = AD, name: str = "", **more: Any) -> recovery._Seen:
+def seen(state: ChangeState, key: str, ad: Ad = AD, name: str = "", **more: Any) -> Seen:
     """Return a change from Texas to Florida in a state, and what its ad set shows now."""
     targeting = {"geo_locations": {"regions": [{"key": key, "name": name}]}}
     now = AdSetSnapshot("501", "Broad", "900", "ACTIVE", targeting, (ad,))
-    return recovery._Seen(change_in(state), replace(now, **more))
+    return Seen(change_in(state), replace(now, **more))
 
 
 class TestTakeOver:
@@ -552,7 +554,7 @@ class TestTakeOver:
         ],
     )
     def test_each_course(
-        self, found: recovery._Seen, state: ChangeState, reason: RollbackReason | None, issues: tuple[str, ...]
+        self, found: Seen, state: ChangeState, reason: RollbackReason | None, issues: tuple[str, ...]
     ) -> None:
         """Each with what the report says of it."""
         run = recovery._resume(found)
@@ -612,12 +614,12 @@ class TestWhyToRestore:
             (seen(V, FLORIDA, SICK, end_time=START, read_at=START), 0),
         ],
     )
-    def test_only_for_a_broken_ad_or_a_late_write(self, found: recovery._Seen, why: int) -> None:
+    def test_only_for_a_broken_ad_or_a_late_write(self, found: Seen, why: int) -> None:
         """Where somebody else has set the regions, the ads are protected once; what has ended is left alone."""
         late = "The states that had been rolled back are there again: Meta has done the write late"
         expected: list[list[tuple[str, ...]]] = [[()], [(IS_SICK,), (late,)], [(late, IS_SICK)]]
 
-        assert recovery._why_to_restore(found) in expected[why]
+        assert rechecks._why_to_restore(found) in expected[why]
 
     def test_the_newest_change_whose_regions_are_in_place_is_looked_at(self) -> None:
         """A later one that was put back has not broken its ads; without any in place, it is the newest."""
@@ -625,7 +627,7 @@ class TestWhyToRestore:
         oldest = replace(older, run_id="oldest")
 
         changes = [newest, older, oldest]
-        there, gone = (recovery._in_place(changes, seen(V, key).now) for key in (FLORIDA, "3861"))
+        there, gone = (lookup._in_place(changes, seen(V, key).now) for key in (FLORIDA, "3861"))
 
         assert (there, gone) == (older, newest)
 
@@ -648,7 +650,7 @@ class TestRecheck:
     def test_in_a_dry_run(  # noqa: PLR0913 - a row of the table
         self,
         world: World,
-        found: recovery._Seen,
+        found: Seen,
         hours: float,
         result: Result,
         issues: tuple[str, ...],
@@ -660,7 +662,7 @@ class TestRecheck:
         working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
         working = replace(working, backs_off=spaced)
 
-        (told,) = recovery.recheck(working, [change], 5, (), dry_run=True, now={"501": found.now}).results
+        (told,) = rechecks.recheck(working, [change], 5, (), dry_run=True, now={"501": found.now}).results
 
         assert told.result is result
         assert len(told.issues) == len(issues)
@@ -673,7 +675,7 @@ class TestRecheck:
         working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
         world.time.deadline = world.time.seconds() + 1
 
-        (told,) = recovery.recheck(working, [found.change], 5, (), dry_run=False, now={"501": found.now}).results
+        (told,) = rechecks.recheck(working, [found.change], 5, (), dry_run=False, now={"501": found.now}).results
 
         assert told.result is Result.SKIPPED_PREFLIGHT
         sick, no_time = told.issues
@@ -699,7 +701,7 @@ class TestRecheck:
         working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
         change = replace(found.change, is_reported=is_reported)
 
-        recovery.recheck(working, [change], 5, (), dry_run=False, now={"501": found.now})
+        rechecks.recheck(working, [change], 5, (), dry_run=False, now={"501": found.now})
 
         assert written == marked
 
@@ -729,7 +731,7 @@ class TestTold:
         """A pause that nobody can explain is told once."""
         found = seen(V, FLORIDA, ad)
 
-        told = recovery._rechecked(replace(found.run, findings=found.findings), known)
+        told = rechecks._rechecked(replace(found.run, findings=found.findings), known)
 
         assert (told.result, len(told.issues)) == (result, issues)
         assert all("601" in issue for issue in told.issues)
@@ -753,7 +755,7 @@ class TestTold:
         run = seen(ChangeState.ROLLING_BACK, TEXAS).run.with_issues("said", "said")
         run = replace(run, state=state, unrecorded=None if is_recorded else LedgerError("The ledger is gone"))
 
-        told, (recorded, issues) = recovery._restored(run), recovery._state_and_issues(run)
+        told, (recorded, issues) = rechecks._restored(run), recovery._state_and_issues(run)
 
         assert (told.result, recorded) == (restored, recovered)
         assert told.issues == (("said",) if is_recorded else ("said", "The ledger is gone"))
