@@ -54,7 +54,8 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
     yield replace(report, token_ends=token_ends.isoformat() if token_ends else "")
     if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
         reported = last.reported if last and failures_of(report) else None
-        paused = None if done.completed or len(rechecked.paused) > MAX_PAUSED else rechecked.paused
+        is_whole = not skipped and len(rechecked.paused) <= MAX_PAUSED
+        paused = rechecked.paused if is_whole else None
         job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported, delivers, paused))
 
 

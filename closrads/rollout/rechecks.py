@@ -66,8 +66,8 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
             looked_at, seen = _recheck_batch(job, adsets, pauses, now, dry_run=dry_run, why_none=why_none)
             results += looked_at
             runs += seen
-    off = (ad.id for run in runs for ad in run.now.ads if not ad.is_on and ad.id in {each.id for each in run.protected})
-    return Rechecked(tuple(results), frozenset(off), end_pauses(job, pauses, runs, dry_run=dry_run))
+    paused = frozenset[str]().union(*(run.paused for run in runs))
+    return Rechecked(tuple(results), paused, end_pauses(job, pauses, runs, dry_run=dry_run))
 
 
 def outcome_of(change: Change) -> AdSetResult | None:
