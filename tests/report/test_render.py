@@ -768,7 +768,7 @@ class TestGreen:
 
         assert mail.subject == "⚠ paused since 30 Apr · Sun 3 May"
         assert headline(mail) == "CLOSRADS has been paused since 30 Apr: nothing new was begun."
-        assert "To go on, ask whoever runs CLOSRADS to resume it." in mail.text
+        assert "To resume updates, ask whoever runs CLOSRADS." in mail.text
         assert "· Veterans: paused\n" in mail.text
         amid = report_of(replace(VETERANS, switched_off=switch), switched_off=(switch,))
         assert headline(amid) == "CLOSRADS has been paused since 30 Apr: 1 ad set updated."

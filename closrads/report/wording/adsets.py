@@ -50,8 +50,8 @@ PUT_BACK = Kind(
     "Updated, then put back as before",
     Who.NOBODY,
     (),
-    "The states from before are back, and the ads are healthy. If this happens on two runs in a row, "
-    "these states are not tried again until the demand changes.",
+    "The states from before are back, and the ads are healthy. The next run tries again; if that does not work "
+    "either, CLOSRADS waits until the demand changes.",
 )
 NEEDS_CHANGE = Kind(
     "orange",

@@ -9,7 +9,11 @@ from closrads.report.wording.phrases import day_of
 
 PAUSED = "paused since {}"
 PAUSED_KIND = Kind(
-    "orange", "Paused", Who.OPERATOR, (f"To go on, ask {OPERATOR} to resume it.",), "The ads keep the states they have."
+    "orange",
+    "Updates paused",
+    Who.OPERATOR,
+    (f"To resume updates, ask {OPERATOR}.",),
+    "The ads keep running in the states they have.",
 )
 PAUSED_TEXT = f"has been {PAUSED}: no new changes are made"
 OFF = Kind(
