@@ -55,7 +55,7 @@ def _with_fresh_log(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list
 def verify(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:
     """Verify the ads; if some turn out to lack a re-publish, re-publish and verify these once more."""
     done = {run.id: run for run in runs}
-    pending = [run for run in runs if run.now.ads or run.protected]
+    pending = list(runs)  # somebody may have added an ad to an ad set that had none
     for _ in range(VERIFY_ROUNDS):
         if not pending:
             break

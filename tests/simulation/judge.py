@@ -187,12 +187,21 @@ class Judge:
             return
         invocation, seen = self._call.invocation, self._now - self._lag
         invocation.views[f"{adset.id} ads"] = seen
-        running = [ad.id for ad in adset.ads if ad.status == "ACTIVE"]
-        self._seen_running.update(dict.fromkeys(running, (seen, invocation)))
-        off = {ad.id: self._seen_off.get(ad.id, seen) for ad in adset.ads if ad.status != "ACTIVE"}
-        self._seen_off = {each: at for each, at in self._seen_off.items() if each not in running} | off
+        for ad in adset.ads:
+            self.ad_read(ad)
         ailments = {ailment for ailment in self._ailments(adset) if ailment.since <= seen}
         self._seen[invocation.name, adset.id] = ailments
+
+    def ad_read(self, ad: Ad) -> None:
+        """Note of when what is that an invocation has last seen of one ad: others may have broken since."""
+        if self._call.is_late or self._call.is_unheard:
+            return
+        invocation, seen = self._call.invocation, self._now - self._lag
+        if ad.status == "ACTIVE":
+            self._seen_running[ad.id] = seen, invocation
+            self._seen_off.pop(ad.id, None)
+        else:
+            self._seen_off.setdefault(ad.id, seen)
 
     @property
     def _call(self) -> "Call":

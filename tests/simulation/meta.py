@@ -98,7 +98,8 @@ class Observer:
     link_broke: Callable[[Ad], None]
     adset_read: Callable[[AdSet], None]
     ads_read: Callable[[AdSet], None]
-    """Both also of a read whose answer nobody waits for any more."""
+    ad_read: Callable[[Ad], None]
+    """All three also of a read whose answer nobody waits for any more."""
     refused: Callable[[AdSet, str], None]
     """The ad set whose targeting was not written for a reason of its whole account, and words of that reason."""
     controls_read: Callable[[Account], None]
@@ -452,7 +453,7 @@ class SimulatedMeta(MetaWorld):
             case None:
                 pass
             case Ad():
-                observer.ads_read(node.adset)
+                observer.ad_read(node)
             case _:
                 for adset in node.adsets:
                     (observer.ads_read if edge == "ads" else observer.adset_read)(adset)

@@ -2677,4 +2677,77 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=172800.0,
     ),
+    "An ad added to an ad set without any, just before its change is written": Story(
+        seed=8603472,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL GA NY OH",
+                    adsets=(AdSetSpec(name="Birch", states="FL NY OH SC", ads=(), learning="LEARNING"),),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Operator(when=At(seconds=86400.0), change=Change.DEMAND, value="AL GA NY", campaign="veterans"),
+            Person(
+                when=During(run="day 2 sync", call="any", nth=17, after=True),
+                deed=Deed.ADD_AD,
+                target="Birch",
+                value="Birch 75",
+            ),
+            Answer(run="day 2 sync", on="dynamodb", skip=0, times=1, answer="dropped"),
+        ),
+        calm=172800.0,
+    ),
+    "An ad that breaks while another one is read that is no longer listed": Story(
+        seed=8601205,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA FL OH TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL FL GA OH SC",
+                            ads=(
+                                AdSpec(name="Alder 1", fate=Fate(seconds=10800.0, stubborn=True)),
+                                AdSpec(name="Alder 2"),
+                            ),
+                            learning="",
+                        ),
+                        AdSetSpec(name="Birch", states="AL CA NY SC", ads=()),
+                    ),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=48600.0, action="recheck", scheduled=48600.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Person(
+                when=During(run="day 1 sync", call="meta", nth=7, after=True), deed=Deed.DELETE_AD, target="Alder 2"
+            ),
+        ),
+        calm=86400.0,
+    ),
 }

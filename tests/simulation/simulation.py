@@ -206,6 +206,7 @@ class Simulation:
             link_broke=self._link_broke,
             adset_read=self.judge.adset_read,
             ads_read=self.judge.ads_read,
+            ad_read=self.judge.ad_read,
             refused=self.judge.refused,
             controls_read=self.judge.controls_read,
             scripted=self._scripted,
