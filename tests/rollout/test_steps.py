@@ -137,6 +137,18 @@ class TestRepublish:
 
         assert (run.state, republished(world)) == (S.VERIFIED, [late])
 
+    def test_an_ad_that_is_added_where_there_was_none(self, world: World) -> None:
+        """Right before the write, after the read on which that is based."""
+        world.campaign("FL")
+        adset = world.adset("Empty", ads=0)
+        come_at(world, "POST adset", lambda: world.meta.person_adds_ad(adset, "New"))
+
+        (run,) = go(world, adset)
+
+        (new,) = world.meta.ads_of(adset)
+        assert (run.state, republished(world)) == (S.VERIFIED, [new.id])
+        assert_well(world, adset)
+
     def test_an_ad_that_is_added_meanwhile(self, world: World, adset: str) -> None:
         """The same."""
         come_at(world, "GET ads", lambda: world.meta.person_adds_ad(adset, "New"))
