@@ -240,7 +240,7 @@ def republish_ads(
         transient: list[MetaError] = []
         for start in range(0, len(todo), MAX_BATCH):
             batch = todo[start : start + MAX_BATCH]
-            for (adset_id, ad), outcome in _republish_batch(api, batch, seen_at, reserve):
+            for (adset_id, ad), outcome in _republish_batch(api, batch, failed.keys(), seen_at, reserve):
                 if not isinstance(outcome, MetaError):
                     confirmed[adset_id].add(ad.id)
                     continue
@@ -256,7 +256,7 @@ def republish_ads(
         api.retrying(attempt, reserve=reserve)
     if pending:
         with suppress(MetaError):  # if the ads cannot be read, all failures remain
-            pending = _still_on(api, pending)
+            pending = _still_on(api, pending, failed.keys())
     return {
         adset_id: Republished(frozenset(done), tuple(failed[ad.id] for owner, ad in pending if owner == adset_id))
         for adset_id, done in confirmed.items()
@@ -264,7 +264,7 @@ def republish_ads(
 
 
 def _republish_batch(
-    api: GraphApi, ads: Sequence[OwnedAd], seen_at: datetime, reserve: float
+    api: GraphApi, ads: Sequence[OwnedAd], tried: Collection[str], seen_at: datetime, reserve: float
 ) -> list[tuple[OwnedAd, JsonObject | MetaError]]:
     """Set the ads of one batch to ACTIVE, if nobody has paused them since `seen_at`; return the outcome of each."""
     for _ in range(MAX_READS):
@@ -272,7 +272,7 @@ def _republish_batch(
             break
         seen_at = api.clock.now()
         try:
-            ads = _still_on(api, ads)
+            ads = _still_on(api, ads, tried)
         except MetaError as error:
             return [(each, error) for each in ads]
     operations = [Operation("POST", ad.id, {"status": "ACTIVE"}, is_confirmed) for _, ad in ads]
@@ -341,8 +341,11 @@ def _why_not_to_change(adset: AdSetSnapshot) -> str:
     return "; ".join(map(str, check_ad_health(adset)))
 
 
-def _still_on(api: GraphApi, ads: Sequence[OwnedAd]) -> list[OwnedAd]:
-    """Return the ads that nobody has paused or deleted since they were read; raise a `MetaError` if unreadable."""
+def _still_on(api: GraphApi, ads: Sequence[OwnedAd], tried: Collection[str]) -> list[OwnedAd]:
+    """Return the ads that nobody has paused or deleted since they were read; raise a `MetaError` if unreadable.
+
+    `tried` has the ids of those for which a re-publish has been sent.
+    """
     ran: dict[str, list[Ad]] = {}
     for adset_id, ad in ads:
         ran.setdefault(adset_id, []).append(ad)
@@ -352,17 +355,21 @@ def _still_on(api: GraphApi, ads: Sequence[OwnedAd]) -> list[OwnedAd]:
         if isinstance(now, MetaError):
             raise now
         current |= {ad.id: ad for ad in now}
-    return [(owner, ad) for owner, ad in ads if ad.id in current and _is_left_on(ad, current[ad.id])]
+    return [
+        (owner, ad)
+        for owner, ad in ads
+        if ad.id in current and _is_left_on(ad, current[ad.id], was_tried=ad.id in tried)
+    ]
 
 
-def _is_left_on(ad: Ad, now: Ad) -> bool:
-    """Return whether an ad is on, or still off as Meta has paused it, which its issues show.
+def _is_left_on(ad: Ad, now: Ad, *, was_tried: bool) -> bool:
+    """Return whether an ad is on, or still off as Meta has paused it.
 
-    If one is gone, a re-publish whose response was lost took effect, and somebody has paused the ad. Without any,
-    nothing shows that nobody has: the verification decides, by the activity log.
+    After a re-publish whose response was lost, somebody may have paused the ad. If one of its issues is gone, that is
+    so; if it never had any, nothing shows it, and the verification decides by the activity log.
     """
     issues, left = ({issue.code for issue in each.issues} for each in (ad, now))
-    return now.status == "ACTIVE" or (now.status == ad.status and bool(issues) and issues <= left)
+    return now.status == "ACTIVE" or (now.status == ad.status and (issues <= left if issues else not was_tried))
 
 
 def _verify_once(

@@ -2750,4 +2750,40 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "An ad that Meta pauses silently while each call takes seconds": Story(
+        seed=8701420,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Thistle",
+                            states="AL CA",
+                            ads=(AdSpec(name="Thistle 1", fate=Fate(seconds=1.0, effect=Effect.PAUSED_SILENTLY)),),
+                            reaches_beyond=True,
+                            learning="",
+                        ),
+                    ),
+                ),
+            ),
+            pace=4.0,
+        ),
+        runs=(
+            Run(name="day 1 again", at=38119.94221208842, scheduled=37800.0),
+            Run(name="day 1 recheck 3", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0, seconds=60.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0),
+            Run(name="day 5 recheck 1", at=467640.0, action="recheck", scheduled=467640.0),
+        ),
+        events=(),
+        calm=172800.0,
+    ),
 }
