@@ -434,6 +434,20 @@ def test_an_ad_that_meta_has_switched_off_is_switched_on(
     assert world.meta.ads[theirs].status == ("ACTIVE" if is_on else "PAUSED")
 
 
+def test_such_an_ad_is_switched_on_however_long_ago_it_was_read(world: World, adset: str) -> None:
+    """It is read again before the first attempt: it is off as before, and nothing has been sent that a person undid."""
+    assert adset
+    world.meta.meta_pauses(world.meta.ads_of(adset)[0].id, with_issue=False)
+    before = snapshot(world)
+    read_at = world.time.clock.now()
+    world.time.pass_by(60)
+
+    outcome = republish_ads(world.api(), {before.id: before.ads}, read_at=read_at)[before.id]
+
+    assert outcome == Republished(frozenset(ad.id for ad in before.ads))
+    assert calls(world)[0] == "GET ads"
+
+
 @pytest.mark.parametrize("others", [(), (SOFT_WARNING,)], ids=["without another issue", "with a warning that stays"])
 def test_an_ad_that_a_person_has_paused_after_a_lost_answer_stays_off(
     world: World, adset: str, others: Sequence[dict[str, Any]]
