@@ -199,12 +199,14 @@ def _request(  # noqa: PLR0913 - the parameters of requests
     address = urlsplit(url)
     query = decode_form(address.query) | _texts({**session.params, **(params or {})})  # type: ignore[dict-item] # or bytes
     request = _Received(method.upper(), address.path, query, {}, b"", _texts(data or {}))
+    kernel = invocation.simulation.kernel
+    until = kernel.now + limit
     try:
         reply = invocation.simulation.http(invocation, request, limit, is_meta=is_meta)
     except TimeoutError:
         raise requests.ReadTimeout from None
     if reply.delivery is Delivery.STALLED:
-        sleep(limit)
+        sleep(until - kernel.now)  # the product's limit is on the whole of an exchange
         raise requests.ReadTimeout
     if reply.delivery is not Delivery.WHOLE:
         raise requests.ConnectionError

@@ -2786,4 +2786,31 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(),
         calm=172800.0,
     ),
+    "A read that stalls after a slow arrival, near the deadline": Story(
+        seed=8805884,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="SC TX",
+                    adsets=(AdSetSpec(name="Yarrow", states="GA NY OH", ads=(), learning="LEARNING"),),
+                    meta_campaigns=2,
+                ),
+            ),
+            pace=4.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0, seconds=60.0, cold=True),
+            Run(name="day 1 recheck 3", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(Answer(run="day 1 sync", on="GET ads", skip=0, times=6, answer="time-out"),),
+        calm=86400.0,
+    ),
 }
