@@ -187,6 +187,18 @@ class TestBrokenSince:
         world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
         assert mailed() == "sent"
 
+    def test_so_it_is_in_a_campaign_that_has_been_switched_off_since(self, world: World) -> None:
+        """Only the following of the demand is off; without anything changed there of late, it is passed over."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        world.put({"campaigns/veterans/enabled": "false"})
+        world.campaign("GA", slug="truckers", meta_campaigns=("120200000000000905",), account="act_222")
+        config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+        assert world.meta.states(adset) == {"TX"}
+        later(world, 5 * 86_400)
+        assert [each["slug"] for each in world.run(RECHECK)["campaigns"]] == ["truckers"]
+
     def test_an_ad_that_a_recheck_has_seen_run_is_looked_after(self, world: World) -> None:
         """It was off when the change was made, and nothing else would tell that it ever ran."""
         world.campaign("FL")
