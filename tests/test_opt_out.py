@@ -169,7 +169,7 @@ class TestTold:
         world.run(LIVE)
 
         (mail,) = world.sandbox.aws.mails
-        assert "No action needed: no states had to be changed." in mail.text
+        assert "Nothing to do: no states had to be changed." in mail.text
         assert "✓ Veterans: its ad set: no change, 1 state; 1 more ad set left alone, as you wish" in mail.text
 
 

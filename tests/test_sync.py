@@ -329,7 +329,7 @@ class TestLeftAlone:
 
         world.run(LIVE)
 
-        assert "No action needed: all ad sets have today's states." in last_report(world)
+        assert "Nothing to do: all ad sets have today's states." in last_report(world)
 
     def test_an_ad_that_meta_has_paused_before_the_run(self, world: World) -> None:
         """It is on and does not run, so after a change it would count as broken by it, and be put back in vain."""
@@ -1078,7 +1078,7 @@ class TestEnded:
         assert (campaign["adsets_processed"], campaign["adsets_ended"]) == (4, 2)
         mail = world.sandbox.aws.mails[-1]
         assert mail.subject.startswith("✓ 4 updated ·")
-        assert "No action needed: 4 ad sets updated." in mail.html
+        assert "Nothing to do: 4 ad sets updated." in mail.html
         assert "* 2 ad sets (Veterans), each has ended:" in mail.text
 
     def test_their_campaign_may_have_ended_instead(self, world: World) -> None:

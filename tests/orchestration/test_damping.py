@@ -412,7 +412,7 @@ class TestTold:
         assert results(result) == {"Broad": "unchanged"}
         assert (one_adset(result)["missing"], one_adset(result)["extra"]) == (["OH"], ["TX"])
         assert mail.subject.startswith("✓ nothing to change")
-        assert "No action needed: no states had to be changed." in mail.text
+        assert "Nothing to do: no states had to be changed." in mail.text
         assert "✓ Veterans: its ad set: no change; waiting: +OH −TX" in mail.text
         assert "Wanted today (2): FL, OH" in mail.text
         assert "Running now (2): FL, TX" in mail.text

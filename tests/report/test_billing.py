@@ -20,7 +20,7 @@ def test_who_must_act_is_told(world: World, states: str, result: str) -> None:
     mail = world.sandbox.aws.mails[-1]
     assert "1 ad needs you: Broad: ad 1 (Veterans) does not run, because Meta waits for billing details." in mail.text
     assert "NOT RUNNING: BILLING" in mail.text
-    assert "No action needed" not in mail.text
+    assert "Nothing to do" not in mail.text
 
 
 def test_an_ad_that_is_off_needs_no_billing(world: World) -> None:
@@ -32,4 +32,4 @@ def test_an_ad_that_is_off_needs_no_billing(world: World) -> None:
 
     assert becomes_of(world, LIVE) == {"Broad": "unchanged"}
 
-    assert "No action needed" in world.sandbox.aws.mails[-1].text
+    assert "Nothing to do" in world.sandbox.aws.mails[-1].text

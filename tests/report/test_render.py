@@ -125,7 +125,7 @@ class TestQuietRun:
         mail = report()
 
         assert mail.subject == "✓ 1 updated · Sun 3 May"
-        assert headline(mail) == "No action needed: 1 ad set updated."
+        assert headline(mail) == "Nothing to do: 1 ad set updated."
         assert (tone(mail), boxes(mail)) == ("green", {})
 
     def test_the_date_is_that_of_the_configured_time_zone(self) -> None:
@@ -167,7 +167,7 @@ class TestQuietRun:
     def test_nothing_to_change(self) -> None:
         """A day without changes says so."""
         assert report(UNCHANGED).subject == "✓ nothing to change · Sun 3 May"
-        assert headline(report(UNCHANGED)) == "No action needed: all ad sets have today's states."
+        assert headline(report(UNCHANGED)) == "Nothing to do: all ad sets have today's states."
 
     def test_a_dry_run_is_marked_everywhere(self) -> None:
         """Nobody takes it for the real thing."""
@@ -309,7 +309,7 @@ class TestWhatToDo:
 
         assert boxes(mail) == {title: box_tone}
         assert "What to do" not in mail.text
-        assert headline(mail).startswith("No action needed: ")
+        assert headline(mail).startswith("Nothing to do: ")
 
     @pytest.mark.parametrize("result", sorted(set(Result) - {Result.ENDED}))
     def test_an_ad_set_that_is_shown_outside_its_states(self, result: Result) -> None:
@@ -541,7 +541,7 @@ class TestWhatToDo:
         assert boxes(mail) == {"A setting under a misspelled name": "orange"}
         assert "vetrans" not in told(mail)
         assert "vetrans: did you mean veterans?" in mail.text
-        assert headline(mail) == "No action needed: 1 ad set updated."
+        assert headline(mail) == "Nothing to do: 1 ad set updated."
 
 
 class TestCampaignErrors:
@@ -823,9 +823,9 @@ class TestGreen:
         assert list(boxes(mail)) == [title]
         assert f"· Truckers: off {how_long}\n" in mail.text
         assert mail.subject == f"⚠ 1 updated; off: Truckers, {how_long} · Sun 3 May"
-        assert headline(mail) == "No action needed: 1 ad set updated."
+        assert headline(mail) == "Nothing to do: 1 ad set updated."
         assert headline(report_of(replace(VETERANS, adsets=(UNCHANGED,)), truckers, switched_off=(off,))) == (
-            "No action needed: no states had to be changed."
+            "Nothing to do: no states had to be changed."
         )
 
     def test_no_campaign_at_all(self) -> None:
@@ -1038,7 +1038,7 @@ class TestRecheck:
         mail = later(Action.RECHECK, HEALTHY, dry_run=True)
 
         assert mail.subject == "[DRY RUN] ✓ second look: nothing to put back · Sun 3 May"
-        assert headline(mail) == "No action needed: there was nothing to put back."
+        assert headline(mail) == "Nothing to do: there was nothing to put back."
 
     def test_an_ad_that_no_longer_runs(self) -> None:
         """Its ad set stays, and a person is told: it may have been Meta."""

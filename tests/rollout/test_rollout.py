@@ -692,10 +692,7 @@ class TestMemory:
         for _ in range(2):
             assert "A" in business.run()["reverted"]
             told = business.world.sandbox.aws.mails[-1].text
-            assert (
-                "The next run tries again; if that does not work either, CLOSRADS waits until the demand changes."
-                in told
-            )
+            assert "The next run tries once more." in told
             business.world.time.next_day()
 
         assert business.run() == {"needs_attention": "A", "unchanged": "B C"}

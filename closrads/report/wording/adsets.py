@@ -35,7 +35,7 @@ NOT_UPDATED = Kind(
     "red",
     "Not updated",
     Who.YOU,
-    ("Open the ad set: Meta says at the top what is wrong. If it shows nothing, wait for the next run.",),
+    ("Open the ad set: Meta says at the top what is wrong. If it shows nothing, wait.",),
     f"{RUNS_AS_BEFORE} {TRIED_AGAIN}",
 )
 NOT_UPDATED_OPERATOR = Kind(
@@ -50,8 +50,7 @@ PUT_BACK = Kind(
     "Updated, then put back as before",
     Who.NOBODY,
     (),
-    "The states from before are back, and the ads are healthy. The next run tries again; if that does not work "
-    "either, CLOSRADS waits until the demand changes.",
+    "The states from before are back, and the ads are healthy. The next run tries once more.",
 )
 NEEDS_CHANGE = Kind(
     "orange",

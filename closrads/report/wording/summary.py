@@ -52,7 +52,7 @@ def would_be(result: RunResult, word: str) -> str:
 LOOK_NOW = "Look at this now: {}."
 TELL_OPERATOR = f"Please tell {OPERATOR}: {{}}."
 NOTHING_TODAY = "No action needed today: {}."
-NOTHING_TO_DO = "No action needed: {}."
+NOTHING_TO_DO = "Nothing to do: {}."
 ALL_LEFT_TO = "No action needed: everything was left to another run, which is working on all of this or has done so."
 ALL_BUSY = (
     "No ad set was looked at: another run was still working on every campaign, or had just crashed there. The next run "

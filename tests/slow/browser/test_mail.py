@@ -108,7 +108,7 @@ def test_the_preview_is_not_seen(browser: Browser) -> None:
     browser.show(MAILS["green"].html, 390)
     look = browser.evaluate(LOOK)
 
-    assert look["beginning"].startswith("No action needed: 6 ad sets updated.")
+    assert look["beginning"].startswith("Nothing to do: 6 ad sets updated.")
     browser.show(MAILS["red"].html, 390)
     assert browser.evaluate(LOOK)["unread"] == 0
 
