@@ -233,9 +233,9 @@ def _stages(
     context = CampaignContext(campaign, run, _job(campaign, run))
     try:
         for stage in _stages_of_action(context, report, resume):
-            report = stage
+            report = _with_new_pauses(context.job, stage)
             yield report
-        yield from _with_new_pauses(context, report)
+        yield _with_recorded_pauses(context, report)
     finally:
         if not run.request.dry_run:
             context.job.keep_tier()
@@ -309,19 +309,21 @@ def _switched_off(context: CampaignContext) -> SwitchedOff | None:
     return next((each for each in applies if each.slug in {"", slug}), None)
 
 
-def _with_new_pauses(context: CampaignContext, report: SyncReport) -> Iterator[SyncReport]:
-    """Yield the report with the unexplained pauses that this run has found, also if the ledger cannot be read."""
+def _with_new_pauses(job: Job, report: SyncReport) -> SyncReport:
+    """Return the report with the unexplained pauses that this run has found, even if the ledger fails after that."""
+    known = {pause.adset_id: pause for pause in report.unexplained}
+    return _with_pauses(report, (pause.joining(known.get(each)) for each, pause in job.new_pauses.items()))
+
+
+def _with_recorded_pauses(context: CampaignContext, report: SyncReport) -> SyncReport:
+    """Return the report with what the ledger knows of pauses by now, if this run may have found any."""
     job = context.job
     may_have_new = job.new_pauses or any(adset.added or adset.removed for adset in report.adsets)
     if context.run.request.dry_run or not may_have_new:
-        yield report
-        return
+        return report
     known = {pause.adset_id: pause for pause in report.unexplained}
-    new = {adset_id: pause.joining(known.get(adset_id)) for adset_id, pause in job.new_pauses.items()}
-    report = _with_pauses(report, new.values())
-    yield report
     recorded = job.ledger.previous_outcomes(job.campaign).unexplained  # perhaps without the new ones
-    yield _with_pauses(report, (pause.joining(new.get(pause.adset_id)) for pause in recorded))
+    return _with_pauses(report, (pause.joining(known.get(pause.adset_id)) for pause in recorded))
 
 
 def _with_pauses(report: SyncReport, found: Iterable[UnexplainedPause]) -> SyncReport:

@@ -65,12 +65,18 @@ class Seen:
     def findings(self) -> tuple[AdFinding, ...]:
         """The health of the ads."""
         found = compare_ads(self.protected, self.now.ads, self.log, self.change.prepared_at)
-        return tuple(map(_left_to_follow_up, found)) if self.is_protected else found
+        has_nothing_to_restore = self.is_protected or self.is_unwritten
+        return tuple(map(_left_to_follow_up, found)) if has_nothing_to_restore else found
 
     @property
     def is_protected(self) -> bool:
         """Whether the current regions are somebody else's, and a rollback has already stopped at them."""
         return self.is_foreign and self.change.state is ChangeState.SUPERSEDED
+
+    @property
+    def is_unwritten(self) -> bool:
+        """Whether the original regions are in place, as a recovery had already found them."""
+        return self.is_back and self.change.was_found_unwritten
 
     @property
     def is_foreign(self) -> bool:

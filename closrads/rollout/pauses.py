@@ -101,7 +101,9 @@ def follow_up_pauses(
     log = read_status_changes(job.api, min(pause.since for pause in pauses))
     still = {pause.adset_id: _still_unexplained(pause, now[pause.adset_id], log) for pause in pauses}
     for adset_id, pause in still.items():
-        if pause is None and not dry_run:
+        if pause is not None and adset_id in job.new_pauses:
+            job.new_pauses[adset_id] = pause
+        elif pause is None and not dry_run:
             job.new_pauses.pop(adset_id, None)
             job.ledger.forget_unexplained(job.campaign, adset_id)
     left = tuple(pause for pause in still.values() if pause is not None)

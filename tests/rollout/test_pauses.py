@@ -225,6 +225,27 @@ def test_it_is_told_although_the_ledger_can_be_neither_written_nor_read_any_more
     assert entries(world, "MEMORY#UNEXPLAINED") == []
 
 
+def test_a_recheck_tells_it_although_the_ledger_fails_at_its_end(world: World) -> None:
+    """It has put the ad set back, and would otherwise call its ads healthy."""
+    world.campaign("FL")
+    adset = world.adset()
+    world.run(LIVE)
+    later(world, MINUTE)
+    broken, paused = world.meta.ads_of(adset)
+    world.meta.accounts["act_111"].activities.missing = lambda _: True
+    world.meta.meta_breaks(broken.id)
+    world.meta.meta_pauses(paused.id, with_issue=False)
+    fails = LedgerError("The ledger cannot be written")
+
+    with patch.object(Ledger, "keep_unexplained", side_effect=fails), patch.object(Ledger, "record_recheck") as last:
+        last.side_effect = fails
+        result = result_of(world, RECHECK)
+
+    assert one_adset(result)["result"] == "reverted"
+    assert [each["id"] for pause in result["unexplained"] for each in pause["ads"]] == [paused.id]
+    assert f"{paused.name} in " in world.sandbox.aws.mails[-1].text
+
+
 def test_what_is_told_then_joins_what_was_known(world: World, off: str) -> None:
     """Of two ads of one ad set, the newer pause does not hide the older one, nor the older one the newer."""
     adset = world.meta.ads[off].adset

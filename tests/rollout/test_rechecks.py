@@ -970,6 +970,22 @@ class TestWhatIsLookedAt:
         assert [operation.kind for operation in world.meta.operations if operation.method == "POST"] == ["ad"] * 2
         assert [each["mail"] for each in results] == ["sent", "not_asked", "not_asked"]
 
+    def test_an_ad_that_meta_pauses_there_is_switched_on_by_the_next_sync(self, world: World) -> None:
+        """A rollback would restore nothing, and the change of the next sync would not be responsible for the ad."""
+        world.campaign("FL")
+        adset = world.adset()
+        left_behind(world, adset, ChangeState.PREPARED, "as before", states="FL")
+        world.run(scheduled(world))
+        later(world, HOUR)
+        world.meta.meta_pauses(world.meta.ads_of(adset)[0].id, with_issue=False)
+
+        world.run(scheduled(world))
+        later(world, 3 * 86_400)
+        result = world.run(LIVE)
+
+        assert [len(pause["switched_on"]) for pause in result["unexplained"]] == [1]
+        assert statuses(world, adset) == ["ACTIVE", "ACTIVE"]
+
     def test_what_was_never_written_is_not_looked_at(self, world: World) -> None:
         """Meta refused the write: nothing of it is there."""
         world.campaign("FL")

@@ -2813,4 +2813,84 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Answer(run="day 1 sync", on="GET ads", skip=0, times=6, answer="time-out"),),
         calm=86400.0,
     ),
+    "A silent pause after a change that was taken for unwritten": Story(
+        seed=9016156,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL SC",
+                    adsets=(
+                        AdSetSpec(name="Alder", states="GA NY SC TX", ads=(AdSpec(name="Alder 1"),), learning="FAIL"),
+                        AdSetSpec(
+                            name="Birch",
+                            states="FL GA SC TX",
+                            ads=(
+                                AdSpec(name="Birch 1"),
+                                AdSpec(name="Birch 2", fate=Fate(effect=Effect.PAUSED_SILENTLY, relapses=2)),
+                            ),
+                            learning="",
+                        ),
+                    ),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0, seconds=60.0, cold=True),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 1 asked 2", at=41558.5, action="recheck"),
+        ),
+        events=(
+            Answer(run="day 1 sync", on="GET ads", skip=4, times=3, answer="200 with error"),
+            Answer(run="day 1 sync", on="POST adset", skip=0, times=3, answer="reduce data hidden"),
+            Answer(run="day 1 sync", on="dynamodb", skip=15, times=99, answer="dropped"),
+            Answer(run="day 1 sync", on="POST ad", skip=2, times=1, answer="HTML 502"),
+            Answer(run="day 1 sync", on="POST adset", skip=0, times=2, answer="app limit"),
+        ),
+        calm=86400.0,
+    ),
+    "A recheck whose ledger fails right after its rollback": Story(
+        seed=9015834,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL NY OH",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL FL OH SC TX",
+                            ads=(
+                                AdSpec(name="Alder 1"),
+                                AdSpec(name="Alder 2", fate=Fate(effect=Effect.PAUSED_SILENTLY, stubborn=True)),
+                                AdSpec(name="Alder 3", fate=Fate(effect=Effect.PAUSED_SILENTLY, stubborn=True)),
+                            ),
+                            meta_campaign=1,
+                        ),
+                    ),
+                    meta_campaigns=2,
+                ),
+            ),
+            log=Log.GAPPY,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0),
+            Run(name="day 5 recheck 1", at=467640.0, action="recheck", scheduled=467640.0),
+        ),
+        events=(Answer(run="day 1 recheck 1", on="dynamodb", skip=9, times=9, answer="internal error"),),
+        calm=172800.0,
+    ),
 }
