@@ -24,6 +24,7 @@ pk                     sk                               item
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -210,8 +211,9 @@ class Ledger:
         )
 
     def keep_unexplained(self, slug: str, pause: UnexplainedPause) -> None:
-        """Record the ads of an ad set that were paused by an unknown actor."""
-        item = {**unexplained_key(slug, pause.adset_id), **unexplained_item(pause)}
+        """Record the ads of an ad set that were paused by an unknown actor, but not what this run did about them."""
+        lasting = replace(pause, switched_on=frozenset())
+        item = {**unexplained_key(slug, pause.adset_id), **unexplained_item(lasting)}
         self._table.put(item | {"expires_at": expiry(self._table.clock.now())})
 
     def forget_unexplained(self, slug: str, adset_id: str) -> None:

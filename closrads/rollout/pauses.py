@@ -148,6 +148,10 @@ def _switch_on_again(
     for adset_id, each in on.items():
         logger.warning("ads.switched_on", extra={"adset": adset_id, "ads": sorted(each)})
     at = job.api.clock.now()  # what was before does not explain a later pause
-    ended = [(pause, dict.fromkeys(on[pause.adset_id], at)) for pause in pauses if on.get(pause.adset_id)]
-    _keep(job, [replace(pause, seen_on={**pause.seen_on, **each}) for pause, each in ended])
-    return tuple(replace(pause, switched_on=on.get(pause.adset_id, frozenset())) for pause in pauses)
+    left = [
+        replace(pause, switched_on=ids, seen_on={**pause.seen_on, **dict.fromkeys(ids, at)})
+        for pause in pauses
+        for ids in [on.get(pause.adset_id, frozenset())]
+    ]
+    _keep(job, [pause for pause in left if pause.switched_on])
+    return tuple(left)

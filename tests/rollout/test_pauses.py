@@ -1,5 +1,6 @@
 """An ad is off, a newer change covers the one that broke it, and only then the activity log tells that it was Meta."""
 
+from dataclasses import replace
 from io import StringIO
 from unittest.mock import patch
 
@@ -159,8 +160,11 @@ def test_what_a_person_has_paused_since_stays_off(world: World, off: str) -> Non
     assert world.meta.ads[off].status == "PAUSED"
 
 
-def test_a_persons_pause_that_the_log_does_not_show_yet(world: World, off: str) -> None:
+@pytest.mark.parametrize("is_reported", [True, False])
+def test_a_persons_pause_that_the_log_does_not_show_yet(world: World, off: str, *, is_reported: bool) -> None:
     """Its last row is then Meta's pause, which the last sync has ended: the ad stays off, and that is told."""
+    (recorded,) = ledger(world).previous_outcomes("veterans").unexplained
+    ledger(world).keep_unexplained("veterans", replace(recorded, is_reported=is_reported))
     assert switched_on(world) == [off]
     world.meta.accounts["act_111"].activities.missing = lambda _: True
     log = world.meta.accounts["act_111"].activities
@@ -172,6 +176,22 @@ def test_a_persons_pause_that_the_log_does_not_show_yet(world: World, off: str) 
     (pause,) = result_of(world, LIVE)["unexplained"]
 
     assert (pause["switched_on"], world.meta.ads[off].status) == ([], "PAUSED")
+
+
+def test_what_a_run_has_switched_on_is_not_told_of_by_the_next(world: World, off: str) -> None:
+    """A person has paused the ad since, and the partner is down: the mail says that it is off."""
+    (recorded,) = ledger(world).previous_outcomes("veterans").unexplained
+    ledger(world).keep_unexplained("veterans", replace(recorded, is_reported=False))
+    assert switched_on(world) == [off]
+    world.meta.accounts["act_111"].activities.missing = lambda _: True
+    world.meta.person_pauses(off)
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": -1}
+    world.time.next_day()
+
+    (pause,) = result_of(world, LIVE)["unexplained"]
+
+    assert pause["switched_on"] == []
+    assert "SWITCHED ON AGAIN" not in world.sandbox.aws.mails[-1].text
 
 
 def test_a_persons_pause_that_the_recheck_of_a_sync_finds_first(world: World) -> None:

@@ -692,7 +692,7 @@ class TestMemory:
         for _ in range(2):
             assert "A" in business.run()["reverted"]
             told = business.world.sandbox.aws.mails[-1].text
-            assert "The next run tries once more." in told
+            assert "An update is tried on two runs." in told
             business.world.time.next_day()
 
         assert business.run() == {"needs_attention": "A", "unchanged": "B C"}

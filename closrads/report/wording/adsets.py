@@ -50,7 +50,7 @@ PUT_BACK = Kind(
     "Updated, then put back as before",
     Who.NOBODY,
     (),
-    "The states from before are back, and the ads are healthy. The next run tries once more.",
+    "The states from before are back, and the ads are healthy. An update is tried on two runs.",
 )
 NEEDS_CHANGE = Kind(
     "orange",
