@@ -199,6 +199,12 @@ def running(ads: Iterable[Ad]) -> tuple[Ad, ...]:
     )
 
 
+def is_rejected(finding: AdFinding) -> bool:
+    """Return whether all that a broken ad lacks is Meta's approval, which no write of regions can give it."""
+    is_disapproved = finding.ad.effective_status == "DISAPPROVED" and not _has_lost_its_form(finding.ad)
+    return finding.health is AdHealth.BROKEN and is_disapproved
+
+
 def is_in_process(finding: AdFinding) -> bool:
     """Return whether Meta is still processing an ad; that takes seconds, whereas a review takes hours."""
     return finding.health is AdHealth.PENDING and finding.reason == _IN_PROCESS

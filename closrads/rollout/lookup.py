@@ -10,6 +10,7 @@ from closrads.domain.health import (
     StatusChange,
     broke_while_off,
     compare_ads,
+    is_rejected,
     pauses_to_explain,
     responsible_for,
 )
@@ -77,6 +78,12 @@ class Seen:
     def is_unwritten(self) -> bool:
         """Whether the original regions are in place, as a recovery had already found them."""
         return self.is_back and self.change.was_found_unwritten
+
+    @property
+    def is_beyond_rollback(self) -> bool:
+        """Whether the original regions are in place, and a write of them would mend no ad."""
+        broken = (finding for finding in self.findings if finding.health is AdHealth.BROKEN)
+        return self.is_unwritten or (self.is_back and all(map(is_rejected, broken)))
 
     @property
     def is_foreign(self) -> bool:

@@ -108,7 +108,7 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         runs.append(run)
         why = _why_to_restore(seen)
         waits = job.backs_off and seen.is_back and not is_due(seen.change, job.api.clock.now())
-        if why and (waits or why_none or seen.is_unwritten):
+        if why and (waits or why_none or seen.is_beyond_rollback):
             left = _result(run.change, Result.SKIPPED_PREFLIGHT, (*why, why_none) if why_none else why)
             results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)
         elif why:

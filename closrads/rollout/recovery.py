@@ -8,6 +8,7 @@ from enum import Enum, auto
 from closrads.domain.adset_results import Recovery
 from closrads.domain.adsets import GONE_STATUSES, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
+from closrads.domain.health import is_rejected
 from closrads.domain.targeting import misnamed_regions, region_keys
 from closrads.errors import MetaError
 from closrads.observability import log_defect, logger
@@ -29,7 +30,7 @@ class Course(Enum):
     RESTORE = auto()
     """Restore the original regions."""
     CONFIRM = auto()
-    """The original regions are in place, and this change has broken no ad: re-publish and verify."""
+    """The original regions are in place, and a write would mend no ad: re-publish and verify."""
     LEAVE = auto()
     """Somebody else has set the regions: only protect the ads."""
     CLOSE = auto()
@@ -44,17 +45,18 @@ def course_of(
     `is_set_by_others` says that somebody else has set the very regions that this change had set before.
     """
     present = region_keys(now.targeting)
-    is_broken = any(finding.health is AdHealth.BROKEN for finding in findings)
+    broken = [finding for finding in findings if finding.health is AdHealth.BROKEN]
     if now.effective_status in GONE_STATUSES:
         return Course.CLOSE
     if is_set_by_others:
         return Course.LEAVE
     if present in change.our_regions:
         is_as_sent = present == change.new_regions and not misnamed_regions(now.targeting)
-        cannot_stay = is_broken or change.state in ROLLING_BACK or not is_as_sent
+        cannot_stay = bool(broken) or change.state in ROLLING_BACK or not is_as_sent
         return Course.RESTORE if cannot_stay else Course.FINISH
     if present == change.old_regions:
-        return Course.RESTORE if is_broken and not change.may_be_unwritten else Course.CONFIRM
+        is_mended_by_write = not (change.may_be_unwritten or all(map(is_rejected, broken)))
+        return Course.RESTORE if is_mended_by_write else Course.CONFIRM
     return Course.LEAVE
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from closrads.domain.adsets import LONG_AGO, AdHealth
 from closrads.domain.changes import ChangeState, RollbackReason
+from closrads.domain.health import is_rejected
 from closrads.domain.targeting import region_keys
 from closrads.errors import AdSetChangedError, MetaError
 from closrads.facebook_client import rollback_geo
@@ -111,7 +112,8 @@ def _is_broken_by_interruption(run: ChangeRun) -> bool:
     """
     is_back = region_keys(run.now.targeting) == run.change.old_regions
     failed = run.state is ChangeState.ROLLBACK_FAILED and run.resumes_rollback
-    return failed and is_back and bool(run.with_health(AdHealth.BROKEN)) and not run.refusals
+    broken = [finding for finding in run.with_health(AdHealth.BROKEN) if not is_rejected(finding)]
+    return failed and is_back and bool(broken) and not run.refusals
 
 
 def _reapply(job: Job, run: ChangeRun) -> ChangeRun:

@@ -528,6 +528,42 @@ class TestBrokenAgain:
         assert told == [0, 1, 2, 3, 6, 7, 14, 15, 22, 23, 30, 31, 38, 39, 46, 47]
         assert {results[number][0] for number in told if number not in restored} == {"skipped_preflight"}
 
+    def test_what_meta_rejects_in_a_review_is_put_back_once(self, world: World) -> None:
+        """No write of states gives an ad Meta's approval; once somebody else has got it, the rollback is finished."""
+        run_id, (adset,) = updated(world, None)
+        rejected = world.meta.ads_of(adset)[0]
+        rejected.effective_status = "DISAPPROVED"
+        for _ in range(24):
+            result_of(world, scheduled(world))
+            later(world, HALF_AN_HOUR)
+
+        assert recorded_state(world, run_id, adset) == "rollback_failed"
+        assert [call.path for call in world.meta.writes].count(adset) == len(world.sandbox.aws.mails) == 1
+
+        rejected.effective_status = None
+        later(world, 4 * HOUR)
+        world.run(scheduled(world))
+
+        assert recorded_state(world, run_id, adset) == "rolled_back"
+        assert [call.path for call in world.meta.writes].count(adset) == 1
+
+    def test_what_meta_rejects_after_a_rollback_is_only_told_of(self, world: World) -> None:
+        """By rechecks once, and by a sync, which changes nothing."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        world.run(scheduled(world))
+        world.meta.ads_of(adset)[0].effective_status = "DISAPPROVED"
+        world.meta.requests.clear()
+        results = []
+        for _ in range(12):
+            later(world, HALF_AN_HOUR)
+            answer = world.run(scheduled(world))
+            results.append((one_adset(answer)["result"], answer["mail"]))
+
+        assert results == [("skipped_preflight", "sent"), *[("skipped_preflight", "not_asked")] * 11]
+        assert one_adset(world.run(LIVE))["result"] == "skipped_preflight"
+        assert recorded_state(world, run_id, adset) == "rolled_back"
+        assert not world.meta.writes
+
     def test_a_sync_repairs_it_before_another_change_covers_it(self, world: World) -> None:
         """An ad that Meta paused would look like a person's to the plan, and stay off."""
         _, (adset,) = updated(world, Breakage(Cure.ROLLBACK_AND_REPUBLISH, Effect.PAUSED, 600, recurs=True))

@@ -116,6 +116,17 @@ def ad_without_form_added(world: World, adset: str) -> None:
     world.meta.add_ad(adset, "New", issues=[MISSING_LEAD_FORM])
 
 
+def rejected(world: World, adset: str) -> None:
+    """Have Meta reject the first ad in a review."""
+    world.meta.ads_of(adset)[0].effective_status = "DISAPPROVED"
+
+
+def rejected_without_form(world: World, adset: str) -> None:
+    """Have Meta reject the first ad, which lacks its lead form as well."""
+    lost_form(world, adset)
+    rejected(world, adset)
+
+
 def disapproved_ad_added(world: World, adset: str) -> None:
     """Add an ad that Meta does not approve of."""
     world.meta.ads[world.meta.add_ad(adset, "New")].effective_status = "DISAPPROVED"
@@ -187,7 +198,7 @@ STUBBORN, SILENT = Breakage.stubborn(), Breakage.silently_paused(seconds=20)
 INCURABLE = Breakage.incurable()
 V, B, F, S = ChangeState.VERIFIED, ChangeState.ROLLED_BACK, ChangeState.ROLLBACK_FAILED, ChangeState.SUPERSEDED
 PREPARED = (ChangeState.PREPARED,)
-HALF, BROKEN = ("PAUSED", "ACTIVE"), ("WITH_ISSUES", "WITH_ISSUES")
+HALF, BROKEN, REJECTED = ("PAUSED", "ACTIVE"), ("WITH_ISSUES", "WITH_ISSUES"), ("DISAPPROVED", "ACTIVE")
 IS_WELL, OTHERS_ARE_WELL = "Its targeting was restored and its ads are healthy", "all other ads are healthy"
 NOBODY_KNOWS, META_PAUSED = "nobody can tell by whom", "Meta has paused it without giving a reason"
 SOMEBODY = "Somebody changed its states"
@@ -212,6 +223,9 @@ CASES = {
     "nothing, and a person added an ad": Case(
         PREPARED, BEFORE, B, OLD, ad_added, ads=("ACTIVE",) * 3, writes=("ad",) * 3
     ),
+    "nothing that shows, but Meta has rejected an ad": Case(
+        PREPARED, BEFORE, B, OLD, rejected, ads=REJECTED, told="DISAPPROVED", writes=ONE
+    ),
     # The write had arrived.
     "written": Case(SINCE_A_WRITE, AFTER, V, WANTED, writes=REPUBLISH),
     "written, a re-publish helps": Case(
@@ -223,6 +237,9 @@ CASES = {
     "written and broken": Case(SINCE_A_WRITE, AFTER, B, OLD, breakage=STUBBORN, told="3390001", counts=True),
     "written and broken for good": Case(
         SINCE_A_WRITE, AFTER, F, OLD, breakage=INCURABLE, ads=BROKEN, told="3390001"
+    ),
+    "written, Meta has rejected an ad": Case(
+        SINCE_A_WRITE, AFTER, F, OLD, rejected, ads=REJECTED, told="DISAPPROVED", writes=("adset", "ad")
     ),
     "written, paused by Meta again and again": Case(
         SINCE_A_WRITE, AFTER, B, OLD, breakage=SILENT, told=META_PAUSED, writes=BACK, counts=True
@@ -270,6 +287,9 @@ CASES = {
     "to be rolled back, broken for good": Case(
         SINCE_A_ROLLBACK, AFTER, F, OLD, breakage=INCURABLE, ads=BROKEN, told="3390001"
     ),
+    "to be rolled back, Meta has rejected an ad": Case(
+        SINCE_A_ROLLBACK, AFTER, F, OLD, rejected, ads=REJECTED, told="DISAPPROVED", writes=("adset", "ad")
+    ),
     "to be rolled back, silently paused by Meta": Case(
         SINCE_A_ROLLBACK, AFTER, B, OLD, breakage=SILENT, writes=BACK, counts=True
     ),
@@ -293,6 +313,12 @@ CASES = {
     "back again": Case(CONFIRMED, AGAIN, B, OLD, writes=REPUBLISH, told=IS_WELL),
     "back again, broken": Case(CONFIRMED, AGAIN, B, OLD, breakage=STUBBORN, counts=True),
     "back again, broken for good": Case(CONFIRMED, AGAIN, F, OLD, breakage=INCURABLE, ads=BROKEN, told="3390001"),
+    "back again, Meta has rejected an ad": Case(
+        CONFIRMED, AGAIN, F, OLD, rejected, ads=REJECTED, told="DISAPPROVED", writes=ONE
+    ),
+    "back again, Meta has rejected an ad that lacks its form": Case(
+        CONFIRMED, AGAIN, F, OLD, rejected_without_form, ads=REJECTED, told="3390001"
+    ),
     "back again, Meta paused an ad": Case(CONFIRMED, AGAIN, B, OLD, broken_by_meta, told="3390001", counts=True),
     "back again, a person paused an ad": Case(CONFIRMED, AGAIN, B, OLD, paused, ads=HALF, writes=ONE),
     "back again, a person deleted an ad": Case(CONFIRMED, AGAIN, B, OLD, deleted_ad, ads=("DELETED", "ACTIVE")),

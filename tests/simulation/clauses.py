@@ -14,6 +14,7 @@ class Clause(StrEnum):
     WAITED = "no state is added or removed before it was wanted or unwanted on as many days as the limits ask for"
     KEPT = "no sync takes away a state if the partner has named one that nobody knows"
     ONLY_REGIONS = "a targeting write changes nothing but regions"
+    NOT_IN_VAIN = "no regions are put back once more only because Meta has rejected an ad"
     EDITS_STAND = "no targeting write overwrites a person's edit that a fresh read would have shown"
     PAUSES_STAND = "no ad is switched on that a person had paused before the read on which that is based"
     ONE_WRITER = "never two invocations write the same campaign at once"

@@ -101,6 +101,10 @@ PUSHED, PUSHES = 0.08, 4
 """Of the stories, in this share Meta pushes; so many of the rechecks that this causes can go wrong."""
 CROWDED, CROWD = 0.02, 24
 """Of the stories, this share has a campaign with so many ad sets, more than are written at once."""
+REVIEWED = 0.1
+"""Of the stories, in this share Meta reviews the ads after each change."""
+REJECTED = 0.1
+"""Of the ads that it reviews, it rejects this share."""
 REACHING = 0.1
 """Of the ad sets, this share may be shown outside their states."""
 
@@ -139,7 +143,7 @@ class _Author:
             runs = sorted([*runs, *hourly], key=lambda run: run.at)
         if self._chance(SHARED):
             runs = [replace(run, shared=run.scheduled is not None) for run in runs]
-        self._world = self._with_opt_outs(self._world)
+        self._world = self._with_reviews(self._with_opt_outs(self._world))
         approved, changes = self._approved_runs(days)
         runs, events = runs + approved, events + changes
         story = Story(self._seed, self._world, tuple(runs), tuple(events), calm)
@@ -351,6 +355,19 @@ class _Author:
 
         campaigns = (replace(each, adsets=tuple(map(with_settings, each.adsets))) for each in world.campaigns)
         return replace(world, campaigns=tuple(campaigns))
+
+    def _with_reviews(self, world: World) -> World:
+        """Draw whether Meta reviews the ads after each change, and how long, apart from all else."""
+        random = Random(f"{self._seed}-review")
+        if random.random() >= REVIEWED:
+            return world
+
+        def with_rejections(adset: AdSetSpec) -> AdSetSpec:
+            return replace(adset, ads=tuple(replace(ad, rejected=random.random() < REJECTED) for ad in adset.ads))
+
+        review = random.choice([20.0, 10 * MINUTE, 3 * HOUR, 20 * HOUR])
+        campaigns = (replace(each, adsets=tuple(map(with_rejections, each.adsets))) for each in world.campaigns)
+        return replace(world, review=review, campaigns=tuple(campaigns))
 
     def _with_opt_outs(self, world: World) -> World:
         """Draw whether an ad set is to be left alone; the same word may begin the names of several."""

@@ -142,6 +142,8 @@ class Judge:
                 is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
                 is_unexplained = is_silent and not meta.tells_of_pause(ad)
                 found.add(Ailment(ad.name, "broken", link.broke_at, is_unexplained, is_silent))
+            elif ad.id in meta.rejected_since:
+                found.add(Ailment(ad.name, "rejected", meta.rejected_since[ad.id]))
             elif link.pending_since is not None:
                 found.add(Ailment(ad.name, "pending", link.pending_since))
         return found
@@ -259,6 +261,9 @@ class Judge:
         file = self._files[adset.id]
         self._left_alone(self._call, file)
         file.went_back = file.went_back or "rolling_back" in file.changes.values()
+        seen = self._seen.get((self._call.invocation.name, adset.id), set())
+        if seen and not self._call.is_late and all(ailment.what == "rejected" for ailment in seen):
+            self._violated(Clause.NOT_IN_VAIN, adset.name, f"{self._call.invocation.name} writes what is there")
         if regions_in(adset.targeting) == self._call.invocation.wanted.get(file.campaign):
             self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)
 
@@ -494,9 +499,7 @@ class Judge:
             if ailment.is_unexplained or is_untold:
                 continue  # Unobservable.PAUSED_WITHOUT_REASON: it has to be told of, and holds nothing up
             if ailment.since >= begun and (ailment.what == "pending" or ailment in seen):
-                self._violated(
-                    Clause.LEDGER_TRUE, file.name, f"{state}, but the link of {ailment.ad} is {ailment.what}"
-                )
+                self._violated(Clause.LEDGER_TRUE, file.name, f"{state}, but {ailment.ad} is {ailment.what}")
 
     # --- at the end of each run
 
@@ -689,7 +692,7 @@ class Judge:
         if known is None or (invocation.run.action == "sync" and not self._delivers(adset)):
             known = at_begin if self._is_to_be_looked_at(invocation, adset, file) else set()
         facts = [
-            f"the link of {ailment.ad} is {ailment.what} since {self._now - ailment.since:.0f} s"
+            f"{ailment.ad} is {ailment.what} since {self._now - ailment.since:.0f} s"
             for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad)
             if self._must_be_told(ailment, file, known)
         ]
@@ -777,7 +780,7 @@ class Judge:
             if ad.status == "ACTIVE" and not is_pardoned:
                 self._violated(Clause.STAYS_OFF, ad.name, "a person paused it, and it runs")
             return
-        if link.is_sound or self._ran_unseen(ad, hand):
+        if link.is_sound or self._ran_unseen(ad, hand) or self._is_left_rejected(ad, file):
             return
         if link.broken_since is not None and self._is_excused(ad, link, link.broken_since, file):
             return
@@ -806,6 +809,10 @@ class Judge:
         looks_well = ad.status == "ACTIVE" and not ad.issues and (link.breaks_at or 0.0) > self._now
         return (is_beyond_help and file.told.ill_at is not None) or (looks_well and self._was_never_sound(ad, file))
 
+    def _is_left_rejected(self, ad: Ad, file: AdSetFile) -> bool:
+        """Unobservable.REJECTED."""
+        return ad.id in self._simulation.meta.rejected_since and file.told.ill_at is not None
+
     def _was_never_sound(self, ad: Ad, file: AdSetFile) -> bool:
         link = self._simulation.meta.links[ad.id]
         return file.went_back and link.fate.stubborn and regions_in(ad.adset.targeting) not in link.sound
@@ -815,11 +822,13 @@ class Judge:
         was_written_since = file.written_at is not None and since < file.written_at
         told_late = link.fate.stubborn or self._simulation.meta.log is not Log.COMPLETE
         was_tried = self._switched_on.get(ad.id, START) > since and regions_in(ad.adset.targeting) not in link.sound
-        is_over = was_tried or not self._simulation.is_enabled(file.campaign)
+        is_over = was_tried or bool(file.left_out) or not self._simulation.is_enabled(file.campaign)
         return was_written_since and told_late and is_over and link.fate.effect is Effect.PAUSED_SILENTLY
 
     def _is_beyond_help(self, adset: AdSet, file: AdSetFile) -> bool:
         since = {ad.id: self._simulation.meta.links[ad.id].broken_since for ad in adset.ads}
+        if any(self._is_left_rejected(ad, file) for ad in adset.ads):
+            return True
         return file.told.ill_at is not None and any(
             self._was_never_sound(ad, file) or ((at := since[ad.id]) is not None and self._is_covered(ad, at, file))
             for ad in adset.ads
@@ -861,7 +870,8 @@ class Judge:
         links = [self._simulation.meta.links[ad.id] for ad in adset.ads]
         is_calm = all(link.is_sound and _is_easy(link.fate) for link in links)
         is_forbidden = self._simulation.meta.is_forbidden(adset)
-        return is_calm and not is_forbidden and not any(ad.issues for ad in adset.ads)
+        is_fine = not any(ad.issues or ad.id in self._simulation.meta.to_reject for ad in adset.ads)
+        return is_calm and not is_forbidden and is_fine
 
 
 def _is_easy(fate: Fate) -> bool:

@@ -150,6 +150,13 @@ class SimulatedMeta(MetaWorld):
         self.processing = 0.0
         self.processing_since: dict[str, float] = {}
         """By ad set, since when it is shown as in process."""
+        self.review = 0.0
+        self._reviewed_since: dict[str, float] = {}
+        """By ad, since when it is in review."""
+        self.to_reject: set[str] = set()
+        """The ads that do not pass a review."""
+        self.rejected_since: dict[str, float] = {}
+        """By ad, since when it is rejected."""
 
     # --- building
 
@@ -169,9 +176,11 @@ class SimulatedMeta(MetaWorld):
         parent = self._adset(adset)
         if by is not None:
             ad_id = self.person_adds_ad(parent.id, spec.name, spec.status, by)
+            self._review(self._ads[ad_id])
         else:
             ad_id = self.add_ad(parent.id, spec.name, spec.status, issues=[DISAPPROVED] if spec.broken else ())
         ad = self._ads[ad_id]
+        self.to_reject |= {ad_id} if spec.rejected else set()
         others = (self.links[other.id].sound for other in parent.ads if other.id in self.links)
         sound = {regions_in(parent.targeting)}.union(*others)
         self.links[ad.id] = Link(spec.fate, sound)
@@ -237,9 +246,8 @@ class SimulatedMeta(MetaWorld):
                     self.links[ad.id].sound.add(regions_in(ad.adset.targeting))
                 self._republished(ad)
             case Deed.DELETE_AD | Deed.ARCHIVE_AD:
-                self._processed(ad)
+                self._removed_ad(ad)
                 (self.person_deletes if deed is Deed.DELETE_AD else self.person_archives)(ad.id)
-                del self.people.ads_on[ad.id]
             case _:
                 return False
         return True
@@ -262,8 +270,14 @@ class SimulatedMeta(MetaWorld):
         """Note that nobody wants anything any more of an ad set."""
         self._processed(adset)
         for ad in adset.ads:
-            self._processed(ad)
-            self.people.ads_on.pop(ad.id, None)
+            self._removed_ad(ad)
+
+    def _removed_ad(self, ad: Ad) -> None:
+        self._processed(ad)
+        self._reviewed_since.pop(ad.id, None)
+        self.rejected_since.pop(ad.id, None)
+        ad.overruled = None
+        self.people.ads_on.pop(ad.id, None)
 
     def _handle_adset(self, deed: Deed, adset: AdSet, value: str) -> bool:
         match deed:
@@ -287,6 +301,7 @@ class SimulatedMeta(MetaWorld):
             case Deed.EDIT_REGIONS:
                 self._edit(adset, "regions", regions_of(value))
                 for ad in adset.ads:
+                    self._review(ad)
                     self._published(self.links[ad.id], regions_of(value))
             case _:
                 return self._handle_campaign(deed, adset.campaign)
@@ -310,7 +325,7 @@ class SimulatedMeta(MetaWorld):
 
         Further writes are accepted meanwhile.
         """
-        if not self.processing:
+        if not self.processing or node.id in self._reviewed_since:
             return
         node.overruled = "IN_PROCESS"
         moment = self.processing_since[node.id] = self.now()
@@ -325,12 +340,35 @@ class SimulatedMeta(MetaWorld):
         if self.processing_since.pop(node.id, None) is not None:
             node.overruled = None
 
+    def _review(self, ad: Ad) -> None:
+        """Put an ad that is switched on into review for a while; it stays there if a person pauses it."""
+        if not self.review or ad.status != "ACTIVE":
+            return
+        if ad.id not in self._reviewed_since:
+            record_status(ad, "ACTIVE", "PENDING_REVIEW", META, self.now())
+        self.processing_since.pop(ad.id, None)
+        ad.overruled = "PENDING_REVIEW"
+        self.rejected_since.pop(ad.id, None)
+        moment = self._reviewed_since[ad.id] = self.now()
+
+        def end() -> None:
+            if self._reviewed_since.get(ad.id) == moment:
+                del self._reviewed_since[ad.id]
+                ad.remember(self.now(), ad.account.read_lag)
+                record_status(ad, "PENDING_REVIEW", ad.status, META, self.now())
+                ad.overruled = "DISAPPROVED" if ad.id in self.to_reject else None
+                if ad.overruled:
+                    self.rejected_since[ad.id] = self.now()
+
+        self._after(self.review, end)
+
     # --- links
 
     def _targeting_written(self, adset: AdSet) -> None:
         """Leave the links of the ads that are switched on pending."""
         self._process(adset)
         for ad in adset.ads:
+            self._review(ad)
             link = self.links[ad.id]
             if ad.status == "ACTIVE" and link.broken_since is None:
                 link.pending_since, link.was_written = self.now(), True
@@ -426,15 +464,14 @@ class SimulatedMeta(MetaWorld):
         """Tell whether the activity log shows by now that it was Meta who last paused an ad."""
         log, at = ad.account.activities, self.links[ad.id].broke_at
         return self.log is not Log.FORBIDDEN and any(
-            row.object_id == ad.id and row.actor is META for row in log.between(at, at, self.now())
+            row.object_id == ad.id and _is_pause_by_meta(row) for row in log.between(at, at, self.now())
         )
 
     def blames_meta(self, ad: Ad) -> bool:
         """Tell whether the last entry about an ad in an activity log with gaps is a pause by Meta."""
         entries = (row for row in ad.account.activities.between(0, self.now(), self.now()) if row.object_id == ad.id)
         last = next(entries, None)
-        is_metas = last is not None and last.actor is META and last.extra.get("new_value") == "Inactive"
-        return self.log is Log.GAPPY and is_metas
+        return self.log is Log.GAPPY and last is not None and _is_pause_by_meta(last)
 
     def tells_of_edit(self, adset: AdSet, at: float, read_at: float) -> bool:
         """Tell whether the activity log showed at a time that a person had changed an ad set's targeting at another."""
@@ -479,6 +516,12 @@ def _is_gone(node: Ad | AdSet) -> bool:
     """Tell whether an ad or ad set has been deleted or archived, or what it is in."""
     adset = node.adset if isinstance(node, Ad) else node
     return not GONE.isdisjoint({node.status, adset.status, adset.campaign.status})
+
+
+def _is_pause_by_meta(row: Activity) -> bool:
+    """Tell whether Meta has paused an ad: not if it has ended the review of one that was off."""
+    ends_review = row.extra.get("old_value") == "Pending Review"
+    return row.actor is META and row.extra.get("new_value") == "Inactive" and not ends_review
 
 
 def _is_missing(random: Random, _: Activity) -> bool:

@@ -2893,4 +2893,33 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Answer(run="day 1 recheck 1", on="dynamodb", skip=9, times=9, answer="internal error"),),
         calm=172800.0,
     ),
+    "Meta rejects an ad that was put back in its next review": Story(
+        seed=100004,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="NY TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Birch", states="NY TX", ads=(AdSpec(name="Birch 4", rejected=True),), learning="FAIL"
+                        ),
+                    ),
+                ),
+            ),
+            review=600.0,
+        ),
+        runs=(
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Operator(when=At(seconds=86400.0), change=Change.DEMAND, value="CA FL GA NY OH SC TX", campaign="veterans"),
+        ),
+        calm=86400.0,
+    ),
 }

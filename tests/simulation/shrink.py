@@ -139,6 +139,7 @@ def _smaller_worlds(world: World) -> Iterator[World]:
         "log",
         "read_lag",
         "processing",
+        "review",
         "min_demand",
         "add_after_days",
         "remove_after_days",
@@ -159,6 +160,8 @@ def _simpler_ads(ad: AdSpec) -> Iterator[AdSpec]:
             yield replace(ad, fate=replace(ad.fate, **{field: getattr(simplest, field)}))
     if ad.broken:
         yield replace(ad, broken=False)
+    if ad.rejected:
+        yield replace(ad, rejected=False)
 
 
 def _simpler(event: Any) -> Iterator[Any]:

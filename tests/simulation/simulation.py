@@ -193,6 +193,7 @@ class Simulation:
                     self.meta.build_ad(adset.name, ad)
         self.meta.keep_log(world.log, self.story.seed)
         self.meta.processing = world.processing
+        self.meta.review = world.review
         for account in self.meta.accounts.values():
             account.read_lag = world.read_lag
         if world.push_after is not None:

@@ -56,6 +56,8 @@ class AdSpec:
     fate: Fate = Fate()
     broken: bool = False
     """It is disapproved before the story begins, and nothing mends that."""
+    rejected: bool = False
+    """Each review of it ends with Meta rejecting it."""
 
 
 class Echo(_Word):
@@ -130,6 +132,8 @@ class World:
     """For so many seconds after a write, reads show what was before."""
     processing: float = 0.0
     """For so many seconds after a write, Meta shows an ad set or ad as IN_PROCESS; 0 for not at all."""
+    review: float = 0.0
+    """For so many seconds after its ad set's targeting was written, or it was added, an ad is PENDING_REVIEW; or 0."""
     min_demand: int = 1
     """The limit of the same name; with more than one, each state that is not wanted has a lead too few."""
     add_after_days: int = 0

@@ -391,6 +391,49 @@ class TestAds:
         assert violated(steps, fate=NEVER, says="failed") == {Clause.RUNS, Clause.CLOSED}
 
 
+class TestReviews:
+    """An ad that Meta reviews after each write, and rejects."""
+
+    @staticmethod
+    def violated(says: str, *later: Steps) -> set[Clause]:
+        """Let a product change the ad set on one day, and take other steps on each day after that."""
+        adset = AdSetSpec("Alder", "TX", (AdSpec("Alder 1", rejected=True),))
+        world = World((CampaignSpec("veterans", "act_111", "FL", (adset,)),), review=HOUR)
+        days = [(Product.change, "updated"), *((steps, says) for steps in later)]
+        runs = tuple(Run(f"day {day}", day * DAY + BEGIN) for day in range(len(days)))
+
+        def handle(event: dict[str, Any], clock: Clock) -> dict[str, Any]:
+            steps, said = days.pop(0)
+            return product(steps, said, 1)(event, clock)
+
+        with player(handle) as play:
+            return play(Story(0, world, runs, (), DAY)).judge.clauses
+
+    def test_what_it_rejects_is_told(self) -> None:
+        """Nobody can mend it, so it may stay as it is."""
+        assert self.violated("failed", Product.read) == set()
+        assert self.violated("updated", Product.read) == {Clause.TRUTHFUL}
+
+    def test_no_final_state_calls_it_well(self) -> None:
+        def steps(product: Product) -> None:
+            product.read()
+            product.note("rolling_back")
+            product.note("rolled_back", after="TX")
+
+        assert Clause.LEDGER_TRUE in self.violated("failed", steps)
+
+    def test_regions_are_put_back_once_on_its_account(self) -> None:
+        def steps(product: Product) -> None:
+            product.read()
+            product.note("rolling_back")
+            product.write("TX")
+            product.republish()
+            product.note("rollback_failed")
+
+        assert self.violated("failed", steps, Product.read) == set()
+        assert self.violated("failed", steps, steps) == {Clause.NOT_IN_VAIN}
+
+
 class TestLedger:
     """What may stand in it."""
 

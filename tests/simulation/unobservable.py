@@ -51,12 +51,16 @@ class Unobservable(StrEnum):
 
     COVERED = "Meta paused the ad without an issue, and its log said so only when a later change had covered the first"
     """It is switched on again under the regions that are there; if it is not sound with these, nobody knows by then
-    which ones it was sound with; in a campaign that is off by then, nobody does. It has to be told of until it is
-    over."""
+    which ones it was sound with; in a campaign that is off by then, or an ad set that is to be left alone by then,
+    nobody does. It has to be told of until it is over."""
 
     UNDER_REGIONS_OF_A_PERSON = "the ad broke, and a person has set other regions since the write that broke it"
     """What mends it is the regions from before and a re-publish, and a person's regions are not to be touched. It has
     to be told of until it is over."""
+
+    REJECTED = "Meta rejected the ad in a review"
+    """Neither a write of regions nor a re-publish, which Meta refuses then, gives it Meta's approval. It has to be told
+    of until it is over."""
 
     NOT_DUE = "the ad broke again after it had been put back and was well"
     """Every repair is a write, which may break other ads of the ad set: the next one waits for up to four hours. Until
