@@ -95,6 +95,10 @@ LIMITED, NARROWED = 0.05, 0.05
 """Of the stories, in these shares other limits hold, and a campaign is told amid the days to leave ad sets alone."""
 OFTEN, OFTEN_TIMES = 0.03, (4, 8)
 """Of the stories, in this share so many rechecks follow one another, and something keeps them from looking."""
+RETARGETED = 0.05
+"""Of the stories, in this share a person has an ad set target the whole country for a while."""
+CONTESTED, MOST_SPENT = 0.05, 6
+"""Of the stories, in this share another program spends much of an ad account's limit, at most so often."""
 PUZZLED = 0.04
 """Of the stories, in this share the partner names for a while a state that nobody knows."""
 PUSHED, PUSHES = 0.08, 4
@@ -147,9 +151,37 @@ class _Author:
         approved, changes = self._approved_runs(days)
         runs, events = runs + approved, events + changes
         story = Story(self._seed, self._world, tuple(runs), tuple(events), calm)
-        return self._pushed(
-            self._damped(self._limited(self._asked(self._rebuilt(self._narrowed(self._often(self._puzzled(story)))))))
-        )
+        for more in (
+            self._puzzled, self._often, self._narrowed, self._rebuilt, self._asked, self._limited, self._damped,
+            self._pushed, self._retargeted, self._contested,
+        ):  # fmt: skip
+            story = more(story)
+        return story
+
+    def _retargeted(self, story: Story) -> Story:
+        """Draw that a person gives an ad set no states at all, and perhaps some again, apart from all else."""
+        random = self._random = Random(f"{self._seed}-retargeted")
+        if random.random() >= RETARGETED:
+            return story
+        adset = random.choice(story.world.adsets).name
+        events: list[Event] = [Person(self._when(story.calm), Deed.TARGET_COUNTRY, adset)]
+        if random.random() < 0.5:
+            back = min(story.calm - MINUTE, self._run().at + random.uniform(0, DAY))
+            states = " ".join(sorted(random.sample(STATES, random.randint(2, 5))))
+            events.append(Person(At(round(back, 1)), Deed.EDIT_REGIONS, adset, states))
+        return replace(story, events=(*story.events, *events))
+
+    def _contested(self, story: Story) -> Story:
+        """Draw what another program spends of a small limit, apart from all else."""
+        random = self._random = Random(f"{self._seed}-contested")
+        if random.random() >= CONTESTED or self._is_crowded:
+            return story
+        events = []
+        for _ in range(random.randint(1, MOST_SPENT)):
+            points, slug = random.choice([20, 40, 60]), random.choice(story.world.campaigns).slug
+            events.append(Operator(self._when(story.calm), Change.SPENT, str(points), slug))
+        world = replace(story.world, tier="limited", shows_usage=random.random() < 0.6)
+        return replace(story, world=world, events=(*story.events, *events))
 
     def _puzzled(self, story: Story) -> Story:
         """Draw an entry of the partner's that nobody knows, apart from all else."""

@@ -216,7 +216,8 @@ class SimulatedMeta(MetaWorld):
 
     def reaches_beyond(self, adset_id: str) -> bool:
         """Tell whether an ad set may be shown outside its states."""
-        return "geo" in self.adsets[adset_id].targeting["targeting_automation"]["individual_setting"]
+        targeting = self.adsets[adset_id].targeting
+        return "geo" in targeting["targeting_automation"]["individual_setting"] and bool(regions_in(targeting))
 
     # --- what people do
 
@@ -298,25 +299,31 @@ class SimulatedMeta(MetaWorld):
                 self.person_moves_end_date(adset.id, self.now() + float(value))
             case Deed.EDIT_AGE:
                 self._edit(adset, "age_range", [int(value), 65])
-            case Deed.EDIT_REGIONS:
-                self._edit(adset, "regions", regions_of(value))
-                for ad in adset.ads:
-                    self._review(ad)
-                    self._published(self.links[ad.id], regions_of(value))
+            case Deed.EDIT_REGIONS | Deed.TARGET_COUNTRY:
+                self._edit_locations(adset, regions_of(value), whole=deed is Deed.TARGET_COUNTRY)
             case _:
                 return self._handle_campaign(deed, adset.campaign)
         return True
 
     def _edit(self, adset: AdSet, setting: str, wanted: Any) -> None:
-        if setting == "regions":
-            is_there = wanted == regions_in(adset.targeting)
-            self.person_edits_targeting(adset.id, states=states_of(wanted), published=True)
-            if is_there:
-                return  # whose they were before, they are
-            self.people.have_set_regions.setdefault(adset.id, set()).add(wanted)
-        else:
-            self.person_edits_targeting(adset.id, {setting: wanted}, published=True)
+        self.person_edits_targeting(adset.id, {setting: wanted}, published=True)
         self.people.edits.setdefault(adset.id, {})[setting] = Hand(wanted, self.now())
+
+    def _edit_locations(self, adset: AdSet, wanted: Regions, *, whole: bool) -> None:
+        is_there = wanted == regions_in(adset.targeting)
+        geo = {name: value for name, value in adset.targeting["geo_locations"].items() if name == "location_types"}
+        geo |= {"countries": ["US"]} if whole else {"regions": [{"key": key} for key in wanted]}
+        edits = self.people.edits.setdefault(adset.id, {})
+        edits.pop("geo_locations", None)
+        self.person_edits_targeting(adset.id, {"geo_locations": geo}, published=True)
+        if whole:
+            edits["geo_locations"] = Hand(geo, self.now())
+        for ad in adset.ads:
+            self._review(ad)
+            self._published(self.links[ad.id], wanted)
+        if not is_there:  # else, whose they were before, they are
+            self.people.have_set_regions.setdefault(adset.id, set()).add(wanted)
+            edits["regions"] = Hand(wanted, self.now())
 
     # --- processing
 

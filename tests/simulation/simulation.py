@@ -607,6 +607,9 @@ class Simulation:
             case Operator(change=Change.HOLD):
                 self.meta.hold(self._account(deed.campaign), deed.value)
                 self.note("Meta", f"holds {self._account(deed.campaign)} for {deed.value or 'nothing'}")
+            case Operator(change=Change.SPENT):
+                self.meta.spend(self._account(deed.campaign), int(deed.value))
+                self.note("another program", f"spends {deed.value} points of {self._account(deed.campaign)}")
             case Operator(change=Change.CONTROLS):
                 self.meta.control(self._account(deed.campaign), deed.value)
                 self.note("a person", f"allows in {self._account(deed.campaign)}: {deed.value or 'all states'}")
