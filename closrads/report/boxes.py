@@ -202,12 +202,13 @@ def _of_opt_outs(result: RunResult, campaign: SyncReport) -> Iterator[Finding]:
 
 
 def _of_recovery(result: RunResult, campaign: SyncReport, recovery: Recovery) -> Finding:
-    item = Item(line(campaign.campaign_name), "ad set", OLD_RESTORE_FAILED, (adset_link(campaign, recovery),))
+    name, links = line(campaign.campaign_name), (adset_link(campaign, recovery),)
     if recovery.state is ChangeState.ROLLBACK_FAILED:
-        return Finding(RESTORE_FAILED, item)
+        text = RESTORED_TEXT if _has_old_states(recovery.issues) else OLD_RESTORE_FAILED
+        return Finding(RESTORE_FAILED, Item(name, "ad set", text, links))
     text = _superseded_by(result, recovery.drift) or recovery_text(recovery.state, recovery.issues)
     kind = RECOVERED if not recovery.state.is_open else OPEN if result.dry_run else STILL_OPEN
-    return Finding(kind, Item(item.campaign, item.noun, text, item.links))
+    return Finding(kind, Item(name, "ad set", text, links))
 
 
 def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> Iterator[Finding]:
@@ -251,10 +252,15 @@ def _superseded_by(result: RunResult, drift: Drift | None) -> str:
 
 def _not_restored(adset: AdSetResult) -> tuple[str, str]:
     """Return the text and the detail about an ad set whose rollback could not be confirmed."""
-    if any("targeting was restored" in issue for issue in adset.issues):
+    if _has_old_states(adset.issues):
         return RESTORED_TEXT, ""
     tried = signs(adset.added, adset.removed)
     return NOT_RESTORED_TEXT, TRIED_STATES.format(tried) if tried else ""
+
+
+def _has_old_states(issues: Iterable[str]) -> bool:
+    """Return whether a rollback that failed has put the states back, so that only ads have a problem."""
+    return any("targeting was restored" in issue for issue in issues)
 
 
 def is_empty(result: RunResult, campaign: SyncReport) -> bool:

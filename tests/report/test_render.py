@@ -949,6 +949,12 @@ class TestEarlierRuns:
         assert boxes(mail) == {"Unfinished since an earlier run": "orange"}
         assert mail.subject == "[DRY RUN] ⚠ 1 would be updated; 1 open from an earlier run · Sun 3 May"
 
+    def test_states_that_are_back_are_not_called_lost(self) -> None:
+        """Only an ad has a problem, whatever a person can do about it."""
+        mail = report(recovered=(recovery(ChangeState.ROLLBACK_FAILED, "Its targeting was restored, but not all"),))
+
+        assert "* Broad (Veterans) has its old states back, but some of its ads have a problem\n" in mail.text
+
     @pytest.mark.parametrize("dry_run", [True, False])
     def test_what_could_not_be_restored_stays_the_loudest(self, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
         """As long as it is open it comes first, as on its first day."""
