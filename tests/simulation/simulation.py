@@ -604,15 +604,8 @@ class Simulation:
             case Operator(change=Change.TOKEN):
                 self.meta.tokens = {_TOKEN} if deed.value == "alive" else set()
                 self.note("an operator", f"the token is {deed.value}")
-            case Operator(change=Change.HOLD):
-                self.meta.hold(self._account(deed.campaign), deed.value)
-                self.note("Meta", f"holds {self._account(deed.campaign)} for {deed.value or 'nothing'}")
-            case Operator(change=Change.SPENT):
-                self.meta.spend(self._account(deed.campaign), int(deed.value))
-                self.note("another program", f"spends {deed.value} points of {self._account(deed.campaign)}")
-            case Operator(change=Change.CONTROLS):
-                self.meta.control(self._account(deed.campaign), deed.value)
-                self.note("a person", f"allows in {self._account(deed.campaign)}: {deed.value or 'all states'}")
+            case Operator(change=Change.HOLD | Change.SPENT | Change.CONTROLS):
+                self._happens_to(self._account(deed.campaign), deed.change, deed.value)
             case Operator(change=Change.SKIPS | Change.FOLLOWED):
                 self._narrow(deed.change, deed.campaign, deed.value)
             case Operator(change=Change.ENABLED):
@@ -623,6 +616,19 @@ class Simulation:
                 self.cloud.put_parameters({"paused": deed.value})
                 self._switch("", is_off=deed.value == "true")
                 self.note("an operator", f"paused={deed.value}")
+
+    def _happens_to(self, account: str, change: Change, value: str) -> None:
+        """Do what concerns a whole ad account."""
+        match change:
+            case Change.HOLD:
+                self.meta.hold(account, value)
+                self.note("Meta", f"holds {account} for {value or 'nothing'}")
+            case Change.SPENT:
+                self.meta.spend(account, int(value))
+                self.note("another program", f"spends {value} points of {account}")
+            case _:
+                self.meta.control(account, value)
+                self.note("a person", f"allows in {account}: {value or 'all states'}")
 
     def _narrow(self, change: Change, slug: str, value: str) -> None:
         """Have a campaign leave some of its ad sets alone from now on, or none any more."""
