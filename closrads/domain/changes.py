@@ -110,6 +110,8 @@ class RollbackReason(StrEnum):
     """Meta stored different regions than were sent, or shows them under the names of other places."""
     ALREADY_BACK = "already_back"
     """The original regions are already restored; only the ads must be re-published."""
+    UNWRITTEN = "unwritten"
+    """As `ALREADY_BACK`; and the new regions were never seen, so that they do not explain a broken ad."""
     SET_BY_OTHERS = "set_by_others"
     """Somebody else has set the new regions again: only the ads are protected."""
     DEFECT = "defect"
@@ -285,12 +287,12 @@ class Change:
     @property
     def was_found_unwritten(self) -> bool:
         """Whether a recovery found the original regions in place, and had nothing to write."""
-        return self.state is ChangeState.ROLLED_BACK and self.reason is RollbackReason.ALREADY_BACK
+        return self.state is ChangeState.ROLLED_BACK and self.reason is RollbackReason.UNWRITTEN
 
     @property
     def may_be_unwritten(self) -> bool:
         """Whether the new regions may never have been written, so that they do not explain a broken ad."""
-        return self.state is ChangeState.PREPARED or self.reason is RollbackReason.ALREADY_BACK
+        return self.state is ChangeState.PREPARED or self.reason is RollbackReason.UNWRITTEN
 
     def moved(self, state: ChangeState, at: datetime) -> "Change":
         """Return the change in `state`, which it reached at the time `at`.

@@ -200,9 +200,10 @@ def running(ads: Iterable[Ad]) -> tuple[Ad, ...]:
 
 
 def is_rejected(finding: AdFinding) -> bool:
-    """Return whether all that a broken ad lacks is Meta's approval, which no write of regions can give it."""
-    is_disapproved = finding.ad.effective_status == "DISAPPROVED" and not _has_lost_its_form(finding.ad)
-    return finding.health is AdHealth.BROKEN and is_disapproved
+    """Return whether a broken ad only lacks Meta's approval, which no write of regions can give it."""
+    ad = finding.ad
+    lacks_more = not ad.is_on or ad.adset_issues or _has_lost_its_form(ad)
+    return finding.health is AdHealth.BROKEN and ad.effective_status == "DISAPPROVED" and not lacks_more
 
 
 def is_in_process(finding: AdFinding) -> bool:

@@ -13,7 +13,7 @@ from closrads.domain.sync_report import SyncReport
 from closrads.domain.targeting import signed
 from closrads.redaction import MAX_ERROR_CHARS, one_line
 from closrads.report.content import Box, Item, Link
-from closrads.report.wording.ads import AD_OFF, AD_ON_AGAIN, OFF_ADS_TEXT, ON_AGAIN_TEXT, ad_issue
+from closrads.report.wording.ads import AD_OFF, AD_ON_AGAIN, OFF_ADS_TEXT, ON_AGAIN_TEXT, AdIssue, ad_issue
 from closrads.report.wording.adsets import (
     BEYOND_STATES,
     BEYOND_STATES_TEXT,
@@ -205,7 +205,9 @@ def _of_recovery(result: RunResult, campaign: SyncReport, recovery: Recovery) ->
     name, links = line(campaign.campaign_name), (adset_link(campaign, recovery),)
     if recovery.state is ChangeState.ROLLBACK_FAILED:
         text = RESTORED_TEXT if _has_old_states(recovery.issues) else OLD_RESTORE_FAILED
-        return Finding(RESTORE_FAILED, Item(name, "ad set", text, links))
+        ads = _ads_with_issues(recovery.issues)
+        of = tuple(ad_link(campaign, each.name, each.id, "") for each in ads)
+        return Finding(RESTORE_FAILED, Item(name, "ad set", _with_ads(text, ads), links, ads=of))
     text = _superseded_by(result, recovery.drift) or recovery_text(recovery.state, recovery.issues)
     kind = RECOVERED if not recovery.state.is_open else OPEN if result.dry_run else STILL_OPEN
     return Finding(kind, Item(name, "ad set", text, links))
@@ -215,10 +217,10 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
     if adset.result in QUIET and not adset.issues:
         return
     name, link = line(campaign.campaign_name), adset_link(campaign, adset)
-    ads = {issue.id: issue for text in adset.issues if (issue := ad_issue(text))}
+    ads = _ads_with_issues(adset.issues)
     if adset.result in _ABOUT_ADS and ads:
         named = frozenset[str]().union(*(pause.ads for pause in campaign.unexplained))
-        for issue in ads.values():
+        for issue in ads:
             if issue.said.kind is AD_OFF and issue.id in named:  # reported with the pause, which also says since when
                 continue
             yield Finding(
@@ -233,16 +235,21 @@ def _of_adset(result: RunResult, campaign: SyncReport, adset: AdSetResult) -> It
         text, detail = _not_restored(adset)
     if adset.result is Result.SUPERSEDED:
         text = _superseded_by(result, adset.drift) or text
-    if ads:
-        is_over = adset.result is Result.REVERTED
-        issues = "; ".join(
-            f"its ad {line(issue.name)} {in_the_past(issue.said.text) if is_over else issue.said.text}"
-            for issue in ads.values()
-        )
-        text = f"{text}: {issues}"
-    of = [ad_link(campaign, each.name, each.id, "") for each in ads.values() if said.kind.who is Who.YOU]
+    text = _with_ads(text, ads, is_over=adset.result is Result.REVERTED)
+    of = [ad_link(campaign, each.name, each.id, "") for each in ads if said.kind.who is Who.YOU]
     kind = replace(said.kind, note=with_one_off(said.kind.note, adset.issues))
     yield Finding(kind, Item(name, "ad set", text, (link,), detail=detail, ads=tuple(of)))
+
+
+def _ads_with_issues(issues: Iterable[str]) -> tuple[AdIssue, ...]:
+    """Return what the issues of an ad set say of its ads, each ad once."""
+    return tuple({issue.id: issue for text in issues if (issue := ad_issue(text))}.values())
+
+
+def _with_ads(text: str, ads: Sequence[AdIssue], *, is_over: bool = False) -> str:
+    """Return a text about an ad set, followed by what is, or was, the matter with its ads."""
+    said = (f"its ad {line(ad.name)} {in_the_past(ad.said.text) if is_over else ad.said.text}" for ad in ads)
+    return f"{text}: {'; '.join(said)}" if ads else text
 
 
 def _superseded_by(result: RunResult, drift: Drift | None) -> str:

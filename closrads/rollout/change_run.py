@@ -39,6 +39,8 @@ class ChangeRun:
     """The ads that the change is responsible for: those that ran before, and those that it has seen run since."""
     resumes_rollback: bool = False
     """Whether an earlier run was cut off during the rollback, perhaps between its write and its re-publish."""
+    is_back: bool = False
+    """Whether a recovery has found the original regions in place, so that a rollback has nothing to write."""
     never_took_effect: bool = False
     """Whether the new regions have never been seen at Meta, so that this change cannot have broken any ad."""
     confirmed: frozenset[str] = frozenset()
@@ -75,10 +77,10 @@ class ChangeRun:
     def to_record(self) -> Change:
         """The change with everything that the ledger has yet to record, except for the state."""
         before = replace(self.change.before, ads=self.protected)
-        is_known = self.reason is RollbackReason.ALREADY_BACK and self.change.reason
-        reason = self.change.reason if is_known else self.reason
         is_as_sent = self.stored in {self.change.new_regions, self.change.old_regions}
-        return replace(self.change, before=before, reason=reason, stored=frozenset() if is_as_sent else self.stored)
+        return replace(
+            self.change, before=before, reason=self.reason, stored=frozenset() if is_as_sent else self.stored
+        )
 
     @property
     def error(self) -> ClosradsError | None:

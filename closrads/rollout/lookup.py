@@ -80,8 +80,8 @@ class Seen:
         return self.is_back and self.change.was_found_unwritten
 
     @property
-    def is_beyond_rollback(self) -> bool:
-        """Whether the original regions are in place, and a write of them would mend no ad."""
+    def needs_no_write(self) -> bool:
+        """Whether the original regions are in place, and writing them once more would help no broken ad."""
         broken = (finding for finding in self.findings if finding.health is AdHealth.BROKEN)
         return self.is_unwritten or (self.is_back and all(map(is_rejected, broken)))
 

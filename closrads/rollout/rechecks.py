@@ -108,9 +108,8 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         runs.append(run)
         why = _why_to_restore(seen)
         waits = job.backs_off and seen.is_back and not is_due(seen.change, job.api.clock.now())
-        if why and (waits or why_none or seen.is_beyond_rollback):
-            left = _result(run.change, Result.SKIPPED_PREFLIGHT, (*why, why_none) if why_none else why)
-            results[run.id] = replace(left, added=(), removed=(), is_reported=change.is_reported)
+        if why and (waits or why_none or seen.needs_no_write):
+            results[run.id] = _left_broken(run, known, (*why, why_none) if why_none else why)
         elif why:
             reason = RollbackReason.SET_BY_OTHERS if seen.is_set_by_others else RollbackReason.ADS_BROKEN
             to_restore.append(replace(run.failed(reason, *why), is_foreign=seen.is_set_by_others))
@@ -187,6 +186,15 @@ def _rechecked(run: ChangeRun, known: Mapping[str, frozenset[str]]) -> AdSetResu
     issues = (*run.with_health(AdHealth.BROKEN), *new, *unreadable)
     result = _result(run.change, Result.UNVERIFIED if unreadable else Result.UNCHANGED, tuple(map(str, issues)))
     return replace(result, is_reported=bool(issues) and not new and not unreadable and run.change.is_reported)
+
+
+def _left_broken(run: ChangeRun, known: Mapping[str, frozenset[str]], why: tuple[str, ...]) -> AdSetResult:
+    """Return the result of an ad set with broken ads that a recheck leaves as it is, with all that is news of it."""
+    new, unreadable = _new_pauses(run, known), run.with_health(AdHealth.UNREADABLE)
+    result = Result.UNVERIFIED if unreadable else Result.SKIPPED_PREFLIGHT
+    left = _result(run.change, result, (*why, *map(str, (*new, *unreadable))))
+    is_reported = run.change.is_reported and not new and not unreadable
+    return replace(left, added=(), removed=(), is_reported=is_reported)
 
 
 def _restored(run: ChangeRun) -> AdSetResult:

@@ -55,8 +55,8 @@ def course_of(
         cannot_stay = bool(broken) or change.state in ROLLING_BACK or not is_as_sent
         return Course.RESTORE if cannot_stay else Course.FINISH
     if present == change.old_regions:
-        is_mended_by_write = not (change.may_be_unwritten or all(map(is_rejected, broken)))
-        return Course.RESTORE if is_mended_by_write else Course.CONFIRM
+        may_help = not (change.may_be_unwritten or all(map(is_rejected, broken)))
+        return Course.RESTORE if may_help else Course.CONFIRM
     return Course.LEAVE
 
 
@@ -142,8 +142,11 @@ def _resume(seen: Seen) -> ChangeRun:
         reason = _reason_to_restore(seen.change, otherwise, is_broken=bool(broken))
         run = run.failed(reason, *misnamed, *broken)
     elif course is Course.CONFIRM:
-        run = replace(run, never_took_effect=seen.change.may_be_unwritten)
-        run = run.failed(RollbackReason.ALREADY_BACK, *broken)
+        is_unwritten = seen.change.may_be_unwritten
+        otherwise = RollbackReason.ADS_BROKEN if broken else RollbackReason.ALREADY_BACK
+        known = _reason_to_restore(seen.change, otherwise, is_broken=bool(broken))
+        run = replace(run, is_back=True, never_took_effect=is_unwritten)
+        run = run.failed(RollbackReason.UNWRITTEN if is_unwritten else known, *broken)
     elif run.state is ChangeState.PREPARED:
         run = run.in_state(ChangeState.WRITTEN)
     return run
@@ -151,7 +154,7 @@ def _resume(seen: Seen) -> ChangeRun:
 
 def _reason_to_restore(change: Change, otherwise: RollbackReason, *, is_broken: bool) -> RollbackReason:
     """Return why regions are restored: if no ad is broken now, the earlier run's reason still applies."""
-    known = change.reason not in {None, RollbackReason.ALREADY_BACK}
+    known = change.reason not in {None, RollbackReason.ALREADY_BACK, RollbackReason.UNWRITTEN}
     return change.reason if change.reason and known and not is_broken else otherwise
 
 

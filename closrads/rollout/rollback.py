@@ -58,7 +58,7 @@ def _is_rolling_back(run: ChangeRun) -> bool:
 
 
 def _needs_rollback_write(run: ChangeRun) -> bool:
-    return _is_rolling_back(run) and not run.is_foreign and run.reason is not RollbackReason.ALREADY_BACK
+    return _is_rolling_back(run) and not (run.is_foreign or run.is_back)
 
 
 def _restore_regions(job: Job, run: ChangeRun) -> ChangeRun:

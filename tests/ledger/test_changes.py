@@ -376,6 +376,7 @@ class TestRevertStreak:
             (RollbackReason.OUTCOME_UNKNOWN, False),
             (RollbackReason.STORED_DIFFERENTLY, False),
             (RollbackReason.ALREADY_BACK, False),
+            (RollbackReason.UNWRITTEN, False),
             (RollbackReason.SET_BY_OTHERS, False),
             (RollbackReason.DEFECT, False),
         ],
@@ -396,7 +397,7 @@ class TestRevertStreak:
 
     def test_every_reason_is_decided_about(self) -> None:
         """A new reason must be put into one of both groups above."""
-        assert len(RollbackReason) == 8
+        assert len(RollbackReason) == 9
 
     def test_it_is_of_one_ad_set_of_one_campaign(self, world: World) -> None:
         """Others are not burdened with it, and it expires in the end."""
@@ -507,14 +508,14 @@ class TestReading:
 
         found = [change.run_id for change in ledger(world).changes_in_effect("veterans", START)]
 
-        unseen = {RollbackReason.ALREADY_BACK, RollbackReason.OUTCOME_UNKNOWN}
+        unseen = {RollbackReason.UNWRITTEN, RollbackReason.OUTCOME_UNKNOWN}
         assert found == ([THIRD, ME] if reason in unseen else [THIRD])
 
     def test_only_the_newest_change_has_to_be_recent(self, world: World) -> None:
         """The write that was never seen may have broken the ads just now."""
         older = a_change(prepared_at=START - timedelta(days=2), changed_at=START - timedelta(days=2))
         prepare(ledger(world), older)
-        newer = replace(a_change(run_id=THIRD), reason=RollbackReason.ALREADY_BACK)
+        newer = replace(a_change(run_id=THIRD), reason=RollbackReason.UNWRITTEN)
         recorded(world, newer, ChangeState.ROLLED_BACK)
 
         assert [change.run_id for change in ledger(world).changes_in_effect("veterans", START)] == [THIRD, ME]

@@ -950,10 +950,14 @@ class TestEarlierRuns:
         assert mail.subject == "[DRY RUN] ⚠ 1 would be updated; 1 open from an earlier run · Sun 3 May"
 
     def test_states_that_are_back_are_not_called_lost(self) -> None:
-        """Only an ad has a problem, whatever a person can do about it."""
-        mail = report(recovered=(recovery(ChangeState.ROLLBACK_FAILED, "Its targeting was restored, but not all"),))
+        """Only an ad has a problem, and it is named."""
+        restored = "Its targeting was restored, but not all ads are well"
+        mail = report(recovered=(recovery(ChangeState.ROLLBACK_FAILED, MISSING_FORM, restored),))
 
-        assert "* Broad (Veterans) has its old states back, but some of its ads have a problem\n" in mail.text
+        assert (
+            "* Broad (Veterans) has its old states back, but some of its ads have a problem: its ad Video has lost "
+            "its lead form\n"
+        ) in mail.text
 
     @pytest.mark.parametrize("dry_run", [True, False])
     def test_what_could_not_be_restored_stays_the_loudest(self, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
@@ -964,7 +968,7 @@ class TestEarlierRuns:
 
         assert list(boxes(mail)) == ["Not restored: look at this now", "Could not be updated"]
         assert mail.subject.endswith("✗ NOT RESTORED in Veterans · Sun 3 May")
-        assert headline(mail).startswith("Look at this now: Broad (Veterans) could not be put back as before")
+        assert headline(mail).startswith("Look at this now: Broad (Veterans) is not proven to be as it was")
 
     def test_only_the_campaigns_concerned_are_named(self) -> None:
         """Another campaign's trouble does not blur it."""

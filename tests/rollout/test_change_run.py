@@ -37,18 +37,6 @@ class TestMachine:
 
         assert (run.state, run.protected, run.resumes_rollback) == (state, (ONE, TWO), state is S.ROLLING_BACK)
 
-    @pytest.mark.parametrize(
-        ("known", "recorded"), [(None, R.ALREADY_BACK), (R.ADS_BROKEN, R.ADS_BROKEN), (R.DEFECT, R.DEFECT)]
-    )
-    def test_why_it_was_rolled_back_is_not_forgotten(
-        self, known: RollbackReason | None, recorded: RollbackReason
-    ) -> None:
-        """A recovery that finds nothing left to write must not make it one that was never written."""
-        run = run_in(S.ROLLING_BACK, TEXAS)
-        run = replace(run, change=replace(run.change, reason=known)).failed(R.ALREADY_BACK)
-
-        assert run.to_record.reason is recorded
-
     def test_the_first_reason_stands(self) -> None:
         """What comes on top of it is told, and does not hide it."""
         run = run_in(S.WRITTEN, FLORIDA).failed(R.ADS_BROKEN, "broken").failed(R.DEFECT, "a defect")

@@ -564,6 +564,60 @@ class TestBrokenAgain:
         assert recorded_state(world, run_id, adset) == "rolled_back"
         assert not world.meta.writes
 
+    def test_other_ads_are_put_back_beside_a_rejected_one(self, world: World) -> None:
+        """Also if the regions were back before any rollback: the write had been made nevertheless."""
+        world.campaign("FL")
+        adset = world.adset()
+        left_behind(world, adset, ChangeState.WRITTEN, "as before again")
+        rejected, other = world.meta.ads_of(adset)
+        rejected.effective_status = "DISAPPROVED"
+        for _ in range(2):
+            assert result_of(world, RECHECK)["recovered"][0]["state"] == "rollback_failed"
+        assert adset not in [call.path for call in world.meta.writes]
+
+        other.issues.append(dict(MISSING_LEAD_FORM))
+        result_of(world, RECHECK)
+
+        assert adset in [call.path for call in world.meta.writes]
+
+    def test_what_else_happens_there_is_told(self, world: World) -> None:
+        """An ad in a state that nobody knows, and one that is off without a trace."""
+        _, (adset,) = updated(world, Breakage.late(600))
+        world.run(scheduled(world))
+        rejected, other = world.meta.ads_of(adset)
+        rejected.effective_status = "DISAPPROVED"
+        later(world, HALF_AN_HOUR)
+        assert world.run(scheduled(world))["mail"] == "sent"
+
+        other.effective_status = "NEW_STATUS"
+        later(world, HALF_AN_HOUR)
+        answer = result_of(world, scheduled(world))
+        assert (one_adset(answer)["result"], answer["mail"]) == ("unverified", "sent")
+        assert "NEW_STATUS" in str(one_adset(answer)["issues"])
+
+        other.effective_status = None
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        world.meta.meta_pauses(other.id, with_issue=False)
+        later(world, HALF_AN_HOUR)
+        answer = world.run(scheduled(world))
+        assert (one_adset(answer)["result"], answer["mail"]) == ("skipped_preflight", "sent")
+        assert "nobody can tell by whom" in str(one_adset(answer)["issues"])
+
+    def test_an_ad_that_meta_has_paused_as_well_is_put_back(self, world: World) -> None:
+        """It lacks more than Meta's approval."""
+        run_id, (adset,) = updated(world, Breakage.late(600))
+        world.run(scheduled(world))
+        paused = world.meta.ads_of(adset)[0]
+        world.meta.meta_pauses(paused.id, with_issue=False)
+        paused.effective_status = "DISAPPROVED"
+
+        assert one_adset(result_of(world, RECHECK))["result"] == "rollback_failed"
+        paused.effective_status = None
+        world.run(RECHECK)
+
+        assert recorded_state(world, run_id, adset) == "rolled_back"
+        assert statuses(world, adset) == ["ACTIVE"] * 2
+
     def test_a_sync_repairs_it_before_another_change_covers_it(self, world: World) -> None:
         """An ad that Meta paused would look like a person's to the plan, and stay off."""
         _, (adset,) = updated(world, Breakage(Cure.ROLLBACK_AND_REPUBLISH, Effect.PAUSED, 600, recurs=True))
@@ -977,7 +1031,7 @@ class TestWhatIsLookedAt:
         _, (adset,) = updated(world, Breakage.late(60))
         lost = left_behind(world, adset, ChangeState.PREPARED, "as before", run_id=LATER, states="GA")
         if state is not ChangeState.PREPARED:
-            lost = replace(lost, reason=RollbackReason.ALREADY_BACK)
+            lost = replace(lost, reason=RollbackReason.UNWRITTEN)
             for step in PATHS[state]:
                 lost = move(ledger(world), lost, step)
         world.meta.fail(faults.MISSING_LEAD_FORM, on="POST ad", times=2)

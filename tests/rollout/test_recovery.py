@@ -551,6 +551,7 @@ def test_the_activity_log_is_waited_for_only_if_the_ad_set_can_be_put_back_then(
 
 SICK, OFF = replace(AD, effective_status="WITH_ISSUES"), replace(AD, status="PAUSED", effective_status="PAUSED")
 IS_SICK = "Ad “Video” (601): WITH_ISSUES: Meta gives no reason"
+REFUSED, IS_REFUSED = replace(AD, effective_status="DISAPPROVED"), IS_SICK.replace("WITH_ISSUES", "DISAPPROVED")
 W, P = ChangeState.WRITTEN, ChangeState.PREPARED
 ADS_BROKEN, DIFFERENT = RollbackReason.ADS_BROKEN, RollbackReason.STORED_DIFFERENTLY
 
@@ -573,7 +574,9 @@ class TestTakeOver:
             (seen(W, FLORIDA, SICK), W, ADS_BROKEN, (IS_SICK,)),
             (seen(W, TEXAS), W, RollbackReason.ALREADY_BACK, ()),
             (seen(W, TEXAS, SICK), W, ADS_BROKEN, (IS_SICK,)),
-            (seen(P, TEXAS, SICK), P, RollbackReason.ALREADY_BACK, (IS_SICK,)),
+            (seen(W, TEXAS, REFUSED), W, ADS_BROKEN, (IS_REFUSED,)),
+            (seen(P, TEXAS), P, RollbackReason.UNWRITTEN, ()),
+            (seen(P, TEXAS, SICK), P, RollbackReason.UNWRITTEN, (IS_SICK,)),
             (seen(F, FLORIDA), ChangeState.ROLLING_BACK, ADS_BROKEN, ()),
             (seen(W, "3853"), W, None, ("Somebody changed its states meanwhile: they stay as they are now",)),
             (seen(W, FLORIDA, effective_status="ARCHIVED"), S, None, ("The ad set is ARCHIVED now",)),
@@ -604,6 +607,7 @@ class TestTakeOver:
             (DIFFERENT, False, DIFFERENT),
             (DIFFERENT, True, ADS_BROKEN),
             (RollbackReason.ALREADY_BACK, False, ADS_BROKEN),
+            (RollbackReason.UNWRITTEN, False, ADS_BROKEN),
         ],
     )
     def test_what_an_earlier_run_had_against_it_stands(
@@ -613,6 +617,14 @@ class TestTakeOver:
         change = replace(change_in(ChangeState.ROLLING_BACK), reason=known)
 
         assert recovery._reason_to_restore(change, ADS_BROKEN, is_broken=is_broken) is reason
+
+    def test_why_it_was_rolled_back_is_not_forgotten(self) -> None:
+        """A recovery that finds nothing left to write must not make it one that was never written."""
+        change = replace(change_in(ChangeState.ROLLING_BACK), reason=DIFFERENT)
+
+        run = recovery._resume(replace(seen(W, TEXAS), change=change))
+
+        assert (run.reason, run.is_back) == (DIFFERENT, True)
 
     def test_an_ad_that_is_broken_now_is_why_it_is_put_back(self) -> None:
         """Whatever an earlier run had against it."""
@@ -1152,7 +1164,8 @@ class TestAround:
         world.time.next_day()
 
         assert recovered(result_of(world, RECHECK))["state"] == "rolled_back"
-        is_counted = counts or reason is RollbackReason.ALREADY_BACK  # our regions have come late: nobody knows why
+        nothing_written = {RollbackReason.ALREADY_BACK, RollbackReason.UNWRITTEN}
+        is_counted = counts or reason in nothing_written  # our regions have come late: nobody knows why
         assert bool(ledger(world).previous_outcomes("veterans").reverted) is is_counted
 
     def test_an_undo_that_died_is_recovered_like_any_other(self, world: World, adset: str) -> None:

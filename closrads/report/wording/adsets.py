@@ -16,7 +16,7 @@ RESTORE_FAILED = Kind(
     Who.YOU,
     (
         "Open the ad set.",
-        "Check that its ads are on and show no problem; if a lead form is missing, choose it again and publish.",
+        "Check that its ads are on and show no problem: choose a missing lead form again, edit a rejected ad, publish.",
         "Check that its states are those from before the failed update; if not, set them back.",
     ),
     "Each daily run tries again, but do not wait for that.",

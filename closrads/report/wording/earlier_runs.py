@@ -26,7 +26,7 @@ _RECOVERY_TEXTS = {
 _ONE_OFF = re.compile("nobody can tell by whom|all other ads are healthy")
 _IS_GONE = re.compile("The ad set is (ARCHIVED|DELETED) now")
 _NEVER_TOOK_EFFECT = re.compile("never took effect")
-OLD_RESTORE_FAILED = "could not be put back as before, since an earlier run"
+OLD_RESTORE_FAILED = "is not proven to be as it was, since an earlier run"
 CHANGED_BEFORE = Kind("grey", "Changed since the last daily report", Who.NOBODY)
 
 
