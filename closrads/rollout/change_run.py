@@ -39,8 +39,8 @@ class ChangeRun:
     """The ads that the change is responsible for: those that ran before, and those that it has seen run since."""
     resumes_rollback: bool = False
     """Whether an earlier run was cut off during the rollback, perhaps between its write and its re-publish."""
-    is_back: bool = False
-    """Whether a recovery has found the original regions in place, so that a rollback has nothing to write."""
+    needs_no_write: bool = False
+    """Whether the original regions are in place, and writing them once more would help no broken ad."""
     never_took_effect: bool = False
     """Whether the new regions have never been seen at Meta, so that this change cannot have broken any ad."""
     confirmed: frozenset[str] = frozenset()

@@ -145,7 +145,7 @@ def _resume(seen: Seen) -> ChangeRun:
         is_unwritten = seen.change.may_be_unwritten
         otherwise = RollbackReason.ADS_BROKEN if broken else RollbackReason.ALREADY_BACK
         known = _reason_to_restore(seen.change, otherwise, is_broken=bool(broken))
-        run = replace(run, is_back=True, never_took_effect=is_unwritten)
+        run = replace(run, needs_no_write=True, never_took_effect=is_unwritten)
         run = run.failed(RollbackReason.UNWRITTEN if is_unwritten else known, *broken)
     elif run.state is ChangeState.PREPARED:
         run = run.in_state(ChangeState.WRITTEN)

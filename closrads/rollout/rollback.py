@@ -58,7 +58,7 @@ def _is_rolling_back(run: ChangeRun) -> bool:
 
 
 def _needs_rollback_write(run: ChangeRun) -> bool:
-    return _is_rolling_back(run) and not (run.is_foreign or run.is_back)
+    return _is_rolling_back(run) and not (run.is_foreign or run.needs_no_write)
 
 
 def _restore_regions(job: Job, run: ChangeRun) -> ChangeRun:
@@ -119,7 +119,7 @@ def _is_broken_by_interruption(run: ChangeRun) -> bool:
 def _reapply(job: Job, run: ChangeRun) -> ChangeRun:
     """Set the new regions again, under which the ads were healthy before the rollback, and re-publish the ads."""
     change = run.change
-    run = replace(run, issues=(REAPPLIED,), reason=RollbackReason.ADS_BROKEN)
+    run = replace(run, issues=(REAPPLIED,), reason=RollbackReason.ADS_BROKEN, needs_no_write=False)
     now = replace(run.now, read_at=LONG_AGO)
     with_new_regions = replace(change.before, targeting=change.after)
     try:

@@ -624,7 +624,7 @@ class TestTakeOver:
 
         run = recovery._resume(replace(seen(W, TEXAS), change=change))
 
-        assert (run.reason, run.is_back) == (DIFFERENT, True)
+        assert (run.reason, run.needs_no_write) == (DIFFERENT, True)
 
     def test_an_ad_that_is_broken_now_is_why_it_is_put_back(self) -> None:
         """Whatever an earlier run had against it."""
@@ -1280,6 +1280,19 @@ class TestBrokenByInterruption:
 
         assert recovered(result_of(world, LIVE))["state"] == "rollback_failed"
         assert regions_written(world) == {TEXAS}
+
+    def test_also_if_they_break_only_once_they_are_republished(self, world: World, adset: str) -> None:
+        """The regions were back when the recovery looked; after the new ones, they have to be restored again."""
+
+        def break_then(operation: Operation) -> None:
+            if (operation.method, operation.kind) == ("POST", "ad"):
+                for ad in world.meta.ads_of(adset):
+                    ad.issues = [dict(MISSING_LEAD_FORM)]
+
+        world.meta.on_request = break_then
+
+        assert recovered(result_of(world, RECHECK))["state"] == "rollback_failed"
+        assert (regions_written(world), world.meta.states(adset)) == ({FLORIDA, TEXAS}, OLD)
 
     def test_a_person_who_comes_meanwhile_has_the_last_word(self, world: World, adset: str) -> None:
         """Each write is based on a new read: a person's states stay, whichever read is the first to show them."""

@@ -211,7 +211,7 @@ class TestRefusedBack:
     ) -> None:
         """The new regions are tried once, over the old ones; those that are back already have to go back again."""
         calls = self.stumble(monkeypatch, error)
-        run = run_in(S.ROLLING_BACK, TEXAS, reason=R.ALREADY_BACK, is_back=True, issues=("Before",))
+        run = run_in(S.ROLLING_BACK, TEXAS, reason=R.ALREADY_BACK, needs_no_write=True, issues=("Before",))
 
         tried = rollback._reapply(job(world), run)
 
