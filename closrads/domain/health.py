@@ -223,7 +223,8 @@ def _examine_paused(before: Ad, now: Ad, log: Sequence[StatusChange], since: dat
     if row is not None and row.actor is Actor.ADVERTISER:
         return AdFinding(now, AdHealth.HEALTHY)
     if _examine(now).health is AdHealth.BROKEN:
-        return AdFinding(now, AdHealth.BROKEN, f"was switched on before and is PAUSED now: {_reasons(now.issues)}")
+        why = _reasons(now.issues) or _why_broken(now)
+        return AdFinding(now, AdHealth.BROKEN, f"was switched on before and is PAUSED now: {why}")
     if row is not None and row.actor is Actor.META:
         return AdFinding(now, AdHealth.BROKEN, "was switched on before, and Meta has paused it without giving a reason")
     return AdFinding(now, AdHealth.UNEXPLAINED, "was on before our change, is off now, and nobody can tell by whom")

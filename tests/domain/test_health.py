@@ -296,6 +296,11 @@ class TestWhosePause:
         assert "Audience may be too narrow" in finding.reason
         assert "#3390001" in finding.reason
 
+    def test_without_an_issue_the_status_is_the_reason(self) -> None:
+        (finding,) = compare_ads([RAN], [paused(effective_status="DISAPPROVED")], (), SINCE)
+
+        assert finding.reason == "was switched on before and is PAUSED now: DISAPPROVED: Meta gives no reason"
+
     def test_an_ad_that_is_switched_on_and_does_not_run_is_metas(self) -> None:
         """Only Meta pauses without touching the configured status."""
         now = [replace(RAN, effective_status="PAUSED"), replace(RAN, effective_status="PAUSED", issues=(SOFT,))]
