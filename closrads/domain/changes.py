@@ -286,7 +286,7 @@ class Change:
 
     @property
     def was_found_unwritten(self) -> bool:
-        """Whether a recovery found the original regions in place, and had nothing to write."""
+        """Whether a recovery found the original regions in place, and nothing had ever shown the new ones."""
         return self.state is ChangeState.ROLLED_BACK and self.reason is RollbackReason.UNWRITTEN
 
     @property
