@@ -198,7 +198,7 @@ class _Restrictions:
 def _may_be_restricted(outcome: Outcome) -> bool:
     """Return whether Meta has refused an update for a reason that may lie above the ad set."""
     error = outcome.error
-    if outcome.result.result is not Result.FAILED or not isinstance(error, MetaInvalidError):
+    if outcome.result.result is Result.UPDATED or not isinstance(error, MetaInvalidError):
         return False
     return not isinstance(error, MetaObjectError) or error.code == RESTRICTED_LOCATION
 

@@ -131,7 +131,8 @@ class TestRestrictions:
         ("found", "may_be"),
         [
             (outcome(GOOD), False),
-            (outcome(Result.UNVERIFIED, INVALID), False),
+            (outcome(GOOD, INVALID), False),
+            (outcome(Result.ROLLBACK_FAILED, INVALID), True),
             (outcome(Result.FAILED), False),
             (outcome(Result.FAILED, FATAL), False),
             (outcome(Result.FAILED, INVALID), True),

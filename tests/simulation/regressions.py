@@ -22,6 +22,7 @@ from tests.simulation.story import (
     Operator,
     Person,
     Run,
+    Slow,
     Story,
     World,
 )
@@ -2919,6 +2920,59 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         events=(
             Operator(when=At(seconds=86400.0), change=Change.DEMAND, value="CA FL GA NY OH SC TX", campaign="veterans"),
+        ),
+        calm=86400.0,
+    ),
+    "A change is refused for the whole ad account after a lost answer": Story(
+        seed=9414679,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA FL SC",
+                    adsets=(
+                        AdSetSpec(name="Alder", states="CA FL SC", ads=(AdSpec(name="Alder 1"),), learning=""),
+                        AdSetSpec(name="Birch", states="CA OH", ads=(AdSpec(name="Birch 1"),)),
+                    ),
+                ),
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="GA OH SC TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Cedar",
+                            states="AL TX",
+                            ads=(AdSpec(name="Cedar 1", fate=Fate(seconds=1.0)), AdSpec(name="Cedar 2")),
+                        ),
+                        AdSetSpec(name="Dogwood", states="FL OH SC TX", ads=(AdSpec(name="Dogwood 1"),)),
+                    ),
+                ),
+            ),
+            tier="limited",
+            pace=1.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=48600.0, action="recheck", scheduled=48600.0),
+            Run(name="day 1 recheck 2", at=70200.0, action="recheck", scheduled=70200.0),
+            Run(name="day 1 recheck 3", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Operator(
+                when=During(run="day 1 sync", call="POST adset", nth=2, after=True),
+                change=Change.CONTROLS,
+                value="AL CA FL GA TX",
+                campaign="veterans",
+            ),
+            Slow(run="day 1 sync", call="POST adset", nth=1, seconds=40.0),
+            Operator(when=At(seconds=86400.0), change=Change.CONTROLS, value="", campaign="veterans"),
+            Operator(when=At(seconds=35683.2), change=Change.DEMAND, value="CA SC", campaign="veterans"),
         ),
         calm=86400.0,
     ),
