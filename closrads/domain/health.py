@@ -199,6 +199,13 @@ def running(ads: Iterable[Ad]) -> tuple[Ad, ...]:
     )
 
 
+def remembering(now: AdSetSnapshot, earlier: AdSetSnapshot) -> AdSetSnapshot:
+    """Return an ad set as now, with the time at which an earlier read has seen each of its ads run."""
+    ran = {ad.id: ad.seen_on for ad in earlier.ads if ad.seen_on > LONG_AGO}
+    ran |= {ad.id: earlier.read_at for ad in running(earlier.ads)}
+    return replace(now, ads=tuple(replace(ad, seen_on=ran.get(ad.id, ad.seen_on)) for ad in now.ads))
+
+
 def is_rejected(finding: AdFinding) -> bool:
     """Return whether a broken ad only lacks Meta's approval, which no write of regions can give it."""
     ad = finding.ad

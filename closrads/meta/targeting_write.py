@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.health import remembering
 from closrads.domain.targeting import _build_new_targeting, geo_conflicts, region_keys, with_regions_of
 from closrads.errors import (
     AdSetChangedError,
@@ -126,16 +127,20 @@ class TargetingWriter:
     def _read_confirmed(self) -> AdSetSnapshot:
         """Read back a write that Meta has confirmed without showing it: at once, for the ads wait for a re-publish."""
         self._confirmed = True
-        self._latest = self._read(self._latest)
+        self._look_again()
         if region_keys(self._latest.targeting) != self._write.wanted:
             raise MetaLostAnswerError(f"Meta confirms the write to {self._latest.id} without showing it")
         return self._latest
+
+    def _look_again(self) -> None:
+        """Read the ad set; an ad that this read shows off may have run at the one before."""
+        self._latest = remembering(self._read(self._latest), self._latest)
 
     def _refresh(self) -> None:
         """Read the ad set again before a retry, or if the snapshot is too old."""
         age = (self._api.clock.now() - self._latest.read_at).total_seconds()
         if self._sent or age > FRESH_SECONDS:
-            self._latest = self._read(self._latest)
+            self._look_again()
             if not self._sent and (why_not := self._write.accepts(self._latest)):
                 raise MetaObjectError(why_not)
 
@@ -153,7 +158,7 @@ class TargetingWriter:
         """Read back a write whose outcome is unknown."""
         unknown = f"Nobody knows whether the write to {self._latest.id} was done: {error}"
         try:
-            self._latest = self._api.retrying(lambda: self._read(self._latest), reserve=reserve, errors=retried)
+            self._api.retrying(self._look_again, reserve=reserve, errors=retried)
         except MetaError as unreadable:
             raise MetaOutcomeUnknownError(f"{unknown}; {unreadable}", error) from None
         if region_keys(self._latest.targeting) == self._write.wanted:

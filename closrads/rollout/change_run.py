@@ -178,8 +178,9 @@ class ChangeRun:
         return replace(self, protected=(*self.protected, *(ad for ad in ads if ad.id not in known)))
 
     def seeing(self, adset: AdSetSnapshot) -> "ChangeRun":
-        """Return the run after a read of its ad set: it is responsible for the ads that run by now as well."""
-        run = replace(self, now=adset).protecting(running(adset.ads))
+        """Return the run after a read of its ad set: it is responsible for the ads that have run by now as well."""
+        ran = (replace(ad, status="ACTIVE") for ad in adset.ads if ad.seen_on > LONG_AGO)
+        run = replace(self, now=adset).protecting((*running(adset.ads), *ran))
         on = {ad.id for ad in adset.ads if ad.is_on}
         protected = (replace(ad, seen_on=adset.read_at) if ad.id in on else ad for ad in run.protected)
         return replace(run, protected=tuple(protected))

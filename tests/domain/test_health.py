@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
 from closrads.domain.health import (
     CLOCK_TOLERANCE,
@@ -21,6 +21,7 @@ from closrads.domain.health import (
     explained_as_metas,
     is_in_process,
     pauses_to_explain,
+    remembering,
     responsible_for,
     still_unexplained,
     switched_off_by_meta,
@@ -488,6 +489,23 @@ class TestRanMeanwhile:
     ) -> None:
         """The change answers for all others elsewhere."""
         assert responsible_for([RAN], [now], log, SINCE) == ((RAN, replace(now, status="ACTIVE")) if ran else (RAN,))
+
+
+class TestRemembering:
+    """What an earlier read of an ad set tells of its ads now."""
+
+    def test_when_each_was_last_seen_to_run(self) -> None:
+        """However it does now; one that was off, broken or not there did not run."""
+        earlier = SINCE - timedelta(seconds=9)
+        others = (replace(paused(), id="12"), replace(RAN, id="13", issues=(LOST_FORM,)))
+        first = AdSetSnapshot("501", "Broad", "900", "ACTIVE", {}, (RAN, *others), read_at=SINCE)
+        now = replace(first, ads=(paused(), *others, replace(RAN, id="14")), read_at=SINCE + timedelta(seconds=9))
+        before = replace(first, ads=(paused(), replace(RAN, id="12")), read_at=earlier)
+
+        then = remembering(now, remembering(first, before))
+
+        assert {ad.id: ad.seen_on for ad in then.ads if ad.seen_on > LONG_AGO} == {"11": SINCE, "12": earlier}
+        assert (then.ads, then.read_at) == (now.ads, now.read_at)
 
 
 class TestSeenOn:

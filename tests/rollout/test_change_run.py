@@ -81,6 +81,16 @@ class TestMachine:
         later = seen.verified(Verification((), (paused, on), read_at=at + timedelta(seconds=3)))
         assert [ad.seen_on for ad in later.protected] == [at, run.now.read_at, at + timedelta(seconds=3)]
 
+    def test_so_is_one_that_an_earlier_read_of_a_write_has_seen_run(self) -> None:
+        """Though it is off by now, and nobody else knows that it ran."""
+        run, at = run_in(S.WRITTEN, FLORIDA), START + timedelta(minutes=1)
+        ran = replace(LATE, seen_on=at)
+
+        seen = run.seeing(replace(run.now, ads=(ONE, ran, OFF), read_at=at + timedelta(seconds=3)))
+
+        assert seen.protected == (ONE, TWO, replace(ran, status="ACTIVE"))
+        assert seen.protected[-1].seen_on == at
+
     def test_a_new_read_of_the_ads_leaves_the_written_targeting(self) -> None:
         """Meta may show an older one for a while, and what was sent is what has to be put back."""
         run = run_in(S.WRITTEN, FLORIDA)

@@ -286,7 +286,7 @@ class SimulatedMeta(MetaWorld):
                 (self.person_deletes if deed is Deed.DELETE_ADSET else self.person_archives)(adset.id)
                 self._removed(adset)
             case Deed.COPY_ADSET:
-                self.build_adset(adset.campaign.id, AdSetSpec(value, states_of(regions_in(adset.targeting)), ()))
+                self._copy(adset, value)
                 self.build_ad(value, AdSpec(f"{value} 1"), by=PERSON)
             case Deed.ADD_AD:
                 self.build_ad(adset.name, AdSpec(value), by=PERSON)
@@ -304,6 +304,13 @@ class SimulatedMeta(MetaWorld):
             case _:
                 return self._handle_campaign(deed, adset.campaign)
         return True
+
+    def _copy(self, adset: AdSet, name: str) -> None:
+        self.build_adset(adset.campaign.id, AdSetSpec(name, states_of(regions_in(adset.targeting)), ()))
+        edits, copy = self.people.edits.get(adset.id, {}), self._adset(name)
+        if "geo_locations" in edits:  # it targets the whole country, and so does its copy
+            copy.targeting = copy.targeting | {"geo_locations": adset.targeting["geo_locations"]}
+            self.people.edits[copy.id] = {setting: edits[setting] for setting in ("geo_locations", "regions")}
 
     def _edit(self, adset: AdSet, setting: str, wanted: Any) -> None:
         self.person_edits_targeting(adset.id, {setting: wanted}, published=True)

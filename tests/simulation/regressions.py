@@ -2976,4 +2976,49 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "Meta pauses an ad between two reads of a write without an answer": Story(
+        seed=9502213,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="mortgage",
+                    account="act_222",
+                    demand="AL CA GA OH SC",
+                    adsets=(
+                        AdSetSpec(name="Elder", states="CA GA NY", ads=()),
+                        AdSetSpec(
+                            name="Fir",
+                            states="NY SC",
+                            ads=(
+                                AdSpec(
+                                    name="Fir 2",
+                                    status="PAUSED",
+                                    fate=Fate(seconds=1.0, effect=Effect.PAUSED_WITH_ISSUE),
+                                ),
+                            ),
+                            echo=Echo.BARE,
+                        ),
+                    ),
+                ),
+            ),
+            log=Log.FORBIDDEN,
+            read_lag=2.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Person(
+                when=During(run="day 1 sync", call="POST adset", nth=1, after=True),
+                deed=Deed.SWITCH_ON_AD,
+                target="Fir 2",
+            ),
+        ),
+        calm=86400.0,
+    ),
 }
