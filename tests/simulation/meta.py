@@ -157,6 +157,8 @@ class SimulatedMeta(MetaWorld):
         """The ads that do not pass a review."""
         self.rejected_since: dict[str, float] = {}
         """By ad, since when it is rejected."""
+        self._shows_nothing = False
+        """Whether the current call is answered by the story, so that nobody sees anything."""
 
     # --- building
 
@@ -436,7 +438,7 @@ class SimulatedMeta(MetaWorld):
         reply = super().perform(operation, token, proof)
         if observer is None or node is None:
             return reply
-        if operation.method == "GET" and reply.status == HTTPStatus.OK:
+        if operation.method == "GET" and reply.status == HTTPStatus.OK and not self._shows_nothing:
             self._tell_of_read(operation, observer)
         elif isinstance(node, AdSet) and targeting is not None and node.targeting != targeting:
             self._targeting_written(node)
@@ -461,9 +463,11 @@ class SimulatedMeta(MetaWorld):
 
     def fault_for(self, operation: Operation) -> Fault | None:
         """Return the story's fault for this operation."""
+        fault = None if self.observer is None else self.observer.scripted(operation)
         if operation.kind == "activities" and self.log is Log.FORBIDDEN:
-            return Fault(faults.PERMISSION_MISSING, "activities")
-        return None if self.observer is None else self.observer.scripted(operation)
+            fault = Fault(faults.PERMISSION_MISSING, "activities")
+        self._shows_nothing = fault is not None
+        return fault
 
     def keep_log(self, log: Log, seed: int) -> None:
         """Keep the activity log of all accounts in a certain way."""

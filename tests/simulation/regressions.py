@@ -3021,4 +3021,35 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "An ad breaks while nobody can read the ads": Story(
+        seed=9609073,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA FL OH SC TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="GA OH",
+                            ads=(AdSpec(name="Alder 2", fate=Fate(seconds=30.0, stubborn=True)),),
+                            learning="LEARNING",
+                        ),
+                    ),
+                ),
+            ),
+            processing=2400.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(Answer(run="day 1 sync", on="GET ads", skip=2, times=6, answer="success false"),),
+        calm=86400.0,
+    ),
 }
