@@ -124,7 +124,7 @@ class Invocation(Process):
             sleep(timeout)
             raise TimeoutError
         sleep(until_effect)
-        result = perform(call)
+        result = perform(replace(call, is_unheard=seconds > timeout))
         # Meta may do twice what it has begun, but never begins what it has refused.
         for delay in () if not numbers or is_refusal(result) else simulation.again(self, numbers):
             simulation.kernel.after(delay, lambda: _late(perform, call))

@@ -51,6 +51,8 @@ class Judge:
         """By campaign, the invocations that wrote to it, each time one followed another."""
         self._seen: dict[tuple[str, str], set[Ailment]] = {}
         """By invocation and ad set, what was wrong when it last read the ads."""
+        self._unread: set[tuple[str, float]] = set()
+        """The ad sets that could not be read, and when."""
         self._seen_running: dict[str, tuple[float, Invocation]] = {}
         """By ad, of when what is that a run has last seen it switched on."""
         self._seen_off: dict[str, float] = {}
@@ -142,7 +144,7 @@ class Judge:
                 is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
                 is_unexplained = is_silent and not meta.tells_of_pause(ad)
                 found.add(Ailment(ad.name, "broken", link.broke_at, is_unexplained, is_silent))
-            elif ad.id in meta.rejected_since:
+            elif ad.id in meta.rejected_since and ad.id not in meta.reviewed_for_people:
                 found.add(Ailment(ad.name, "rejected", meta.rejected_since[ad.id]))
             elif link.pending_since is not None:
                 found.add(Ailment(ad.name, "pending", link.pending_since))
@@ -183,9 +185,14 @@ class Judge:
         if not (self._call.is_late or self._call.is_unheard):
             self._call.invocation.views[adset.id] = self._now - self._lag
 
+    def adset_unread(self, adset: AdSet) -> None:
+        """Note that a read of an ad set shows nothing: one of its ads in the same batch is no use then."""
+        self._unread.add((adset.id, self._now))
+        self._seen.setdefault((self._call.invocation.name, adset.id), set())
+
     def ads_read(self, adset: AdSet) -> None:
         """Note of when what is that an invocation has last seen of an ad set's ads, and what was wrong with them."""
-        if self._call.is_late or self._call.is_unheard:
+        if self._call.is_late or self._call.is_unheard or (adset.id, self._now) in self._unread:
             return
         invocation, seen = self._call.invocation, self._now - self._lag
         invocation.views[f"{adset.id} ads"] = seen
@@ -410,7 +417,7 @@ class Judge:
             # Unobservable.APPLIED_LATE: what was put back may come again, and so may what was there before.
             file.left = frozenset({after}) if state == "verified" else file.left | {before, after}
         was_never_written = file.written_at is None or file.written_at < file.begun[key]
-        if state == "rolled_back" and was_never_written:
+        if state in {"rolled_back", "not_written"} and was_never_written:
             return  # what broke meanwhile broke after an earlier change, which is looked at again
         if state != "superseded":
             self._ledger_true(invocation, adset_id, state, file.begun[key])

@@ -97,9 +97,10 @@ class Observer:
     """The ad, and its status before."""
     link_broke: Callable[[Ad], None]
     adset_read: Callable[[AdSet], None]
+    adset_unread: Callable[[AdSet], None]
     ads_read: Callable[[AdSet], None]
     ad_read: Callable[[Ad], None]
-    """All three also of a read whose answer nobody waits for any more."""
+    """All four also of a read whose answer nobody waits for any more."""
     refused: Callable[[AdSet, str], None]
     """The ad set whose targeting was not written for a reason of its whole account, and words of that reason."""
     controls_read: Callable[[Account], None]
@@ -157,6 +158,8 @@ class SimulatedMeta(MetaWorld):
         """The ads that do not pass a review."""
         self.rejected_since: dict[str, float] = {}
         """By ad, since when it is rejected."""
+        self.reviewed_for_people: set[str] = set()
+        """The ads whose last review began for what a person had done, and not for a write."""
         self._shows_nothing = False
         """Whether the current call is answered by the story, so that nobody sees anything."""
 
@@ -356,10 +359,11 @@ class SimulatedMeta(MetaWorld):
         if self.processing_since.pop(node.id, None) is not None:
             node.overruled = None
 
-    def _review(self, ad: Ad) -> None:
+    def _review(self, ad: Ad, *, by_person: bool = True) -> None:
         """Put an ad that is switched on into review for a while; it stays there if a person pauses it."""
         if not self.review or ad.status != "ACTIVE":
             return
+        (self.reviewed_for_people.add if by_person else self.reviewed_for_people.discard)(ad.id)
         if ad.id not in self._reviewed_since:
             record_status(ad, "ACTIVE", "PENDING_REVIEW", META, self.now())
         self.processing_since.pop(ad.id, None)
@@ -384,7 +388,7 @@ class SimulatedMeta(MetaWorld):
         """Leave the links of the ads that are switched on pending."""
         self._process(adset)
         for ad in adset.ads:
-            self._review(ad)
+            self._review(ad, by_person=False)
             link = self.links[ad.id]
             if ad.status == "ACTIVE" and link.broken_since is None:
                 link.pending_since, link.was_written = self.now(), True
@@ -438,8 +442,11 @@ class SimulatedMeta(MetaWorld):
         reply = super().perform(operation, token, proof)
         if observer is None or node is None:
             return reply
-        if operation.method == "GET" and reply.status == HTTPStatus.OK and not self._shows_nothing:
-            self._tell_of_read(operation, observer)
+        if operation.method == "GET":
+            if reply.status == HTTPStatus.OK and not self._shows_nothing:
+                self._tell_of_read(operation, observer)
+            elif isinstance(node, AdSet) and operation.kind == "adset":
+                observer.adset_unread(node)
         elif isinstance(node, AdSet) and targeting is not None and node.targeting != targeting:
             self._targeting_written(node)
             observer.targeting_written(node, targeting)

@@ -3052,4 +3052,80 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Answer(run="day 1 sync", on="GET ads", skip=2, times=6, answer="success false"),),
         calm=86400.0,
     ),
+    "An ad breaks while a read takes too long": Story(
+        seed=9701195,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA FL GA OH TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder", states="AL FL OH SC TX", ads=(AdSpec(name="Alder 2"),), learning="FAIL"
+                        ),
+                        AdSetSpec(
+                            name="Cedar",
+                            states="AL GA NY OH TX",
+                            ads=(AdSpec(name="Cedar 1", fate=Fate(seconds=30.0, stubborn=True)),),
+                        ),
+                    ),
+                ),
+            ),
+            processing=120.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0, seconds=60.0, cold=True),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(Slow(run="day 1 sync", call="meta", nth=12, seconds=40.0),),
+        calm=86400.0,
+    ),
+    "Meta rejects an ad in a review that a person has caused": Story(
+        seed=9707001,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="FL GA SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="CA GA NY OH TX",
+                            ads=(AdSpec(name="Alder 1", status="PAUSED", rejected=True),),
+                            learning="LEARNING",
+                        ),
+                        AdSetSpec(
+                            name="Birch", states="CA FL SC TX", ads=(AdSpec(name="Birch 1", fate=Fate(seconds=1.0)),)
+                        ),
+                    ),
+                ),
+            ),
+            pace=1.0,
+            review=20.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 2 recheck 3", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Person(
+                when=During(run="day 1 sync", call="GET adset", nth=2, after=True),
+                deed=Deed.EDIT_REGIONS,
+                target="Alder",
+                value="FL OH",
+            ),
+            Person(when=During(run="day 1 sync", call="POST ad", nth=1), deed=Deed.SWITCH_ON_AD, target="Alder 1"),
+        ),
+        calm=172800.0,
+    ),
 }

@@ -206,6 +206,7 @@ class Simulation:
             ad_switched_on=self.judge.ad_switched_on,
             link_broke=self._link_broke,
             adset_read=self.judge.adset_read,
+            adset_unread=self.judge.adset_unread,
             ads_read=self.judge.ads_read,
             ad_read=self.judge.ad_read,
             refused=self.judge.refused,
