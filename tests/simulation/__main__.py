@@ -71,7 +71,7 @@ def _print(simulation: Simulation, *, is_whole: bool) -> None:
 def _search(seeds: range, seconds: float, jobs: int) -> int | None:
     """Play stories in several processes; tell of each clause when it is first violated, and of all at the end.
 
-    Return the first seed that violates one; None if none does.
+    Return the first seed that violates one; None if none does. Raise a `RuntimeError` if a story cannot be played.
     """
     started, count = time.monotonic(), 0
     found: dict[Clause, list[int]] = {}
@@ -95,6 +95,10 @@ def _search(seeds: range, seconds: float, jobs: int) -> int | None:
             if len(found[clause]) == 1:
                 sys.stdout.write(f"seed {seed}: {clause}\n")
                 sys.stdout.flush()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise RuntimeError("a story could not be played: the traceback above says why")
     took = time.monotonic() - started
     sys.stdout.write(f"{count} stories in {took:.0f} s, {count / took:.1f} a second\n")
     for clause, failing in sorted(found.items(), key=lambda each: -len(each[1])):
@@ -104,12 +108,14 @@ def _search(seeds: range, seconds: float, jobs: int) -> int | None:
 
 
 def _work(seeds: range, end: float, results: "multiprocessing.Queue[tuple[int, set[Clause]] | None]") -> None:
-    with player() as play:
-        for seed in seeds:
-            if time.monotonic() > end:
-                break
-            results.put((seed, play(draw(seed)).judge.clauses))
-    results.put(None)
+    try:
+        with player() as play:
+            for seed in seeds:
+                if time.monotonic() > end:
+                    break
+                results.put((seed, play(draw(seed)).judge.clauses))
+    finally:
+        results.put(None)
 
 
 if __name__ == "__main__":

@@ -313,7 +313,7 @@ class SimulatedMeta(MetaWorld):
     def _copy(self, adset: AdSet, name: str) -> None:
         self.build_adset(adset.campaign.id, AdSetSpec(name, states_of(regions_in(adset.targeting)), ()))
         edits, copy = self.people.edits.get(adset.id, {}), self._adset(name)
-        if "geo_locations" in edits:  # it targets the whole country, and so does its copy
+        if not regions_in(adset.targeting):  # it targets the whole country, and so does its copy
             copy.targeting = copy.targeting | {"geo_locations": adset.targeting["geo_locations"]}
             self.people.edits[copy.id] = {setting: edits[setting] for setting in ("geo_locations", "regions")}
 
