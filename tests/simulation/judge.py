@@ -53,6 +53,8 @@ class Judge:
         """By invocation and ad set, what was wrong when it last read the ads."""
         self._unread: set[tuple[str, float]] = set()
         """The ad sets that could not be read, and when."""
+        self._unreadable: set[tuple[str, str]] = set()
+        """Each invocation with each ad set that it once could not read."""
         self._seen_running: dict[str, tuple[float, Invocation]] = {}
         """By ad, of when what is that a run has last seen it switched on."""
         self._seen_off: dict[str, float] = {}
@@ -188,7 +190,7 @@ class Judge:
     def adset_unread(self, adset: AdSet) -> None:
         """Note that a read of an ad set shows nothing: one of its ads in the same batch is no use then."""
         self._unread.add((adset.id, self._now))
-        self._seen.setdefault((self._call.invocation.name, adset.id), set())
+        self._unreadable.add((self._call.invocation.name, adset.id))
 
     def ads_read(self, adset: AdSet) -> None:
         """Note of when what is that an invocation has last seen of an ad set's ads, and what was wrong with them."""
@@ -695,9 +697,7 @@ class Judge:
         if is_ill and said.is_quiet and file.told.ill_at is not None and file.told.ill_at >= self._midnight:
             return  # the mails of a day say of each ad set once what is not as it should be
         adset = self._simulation.meta.adsets[adset_id]
-        known = self._seen.get((invocation.name, adset_id))
-        if known is None or (invocation.run.action == "sync" and not self._delivers(adset)):
-            known = at_begin if self._is_to_be_looked_at(invocation, adset, file) else set()
+        known = self._known(invocation, adset, file, at_begin, is_ill=is_ill)
         facts = [
             f"{ailment.ad} is {ailment.what} since {self._now - ailment.since:.0f} s"
             for ailment in sorted(self._ailments(adset), key=lambda ailment: ailment.ad)
@@ -712,6 +712,18 @@ class Judge:
             self._violated(
                 clause, file.name, f"{invocation.name} says “{said.result(adset_id)}”, but {'; '.join(facts)}"
             )
+
+    def _known(
+        self, invocation: "Invocation", adset: AdSet, file: AdSetFile, at_begin: set[Ailment], *, is_ill: bool
+    ) -> set[Ailment]:
+        """Return what a run knows, or should know, to be wrong with an ad set; `is_ill` is what it says itself."""
+        key = invocation.name, adset.id
+        seen = self._seen.get(key)
+        if seen is not None and not (invocation.run.action == "sync" and not self._delivers(adset)):
+            return seen
+        says_that_it_could_not_look = is_ill and seen is None and key in self._unreadable
+        must_know = self._is_to_be_looked_at(invocation, adset, file) and not says_that_it_could_not_look
+        return at_begin if must_know else set()
 
     def _is_forbidden_today(self, invocation: "Invocation", adset: AdSet, file: AdSetFile) -> bool:
         wanted = invocation.wanted.get(file.campaign, regions_in(adset.targeting))
