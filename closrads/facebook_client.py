@@ -180,7 +180,8 @@ def rollback_geo(
     AdSetChangedError, MetaOutcomeUnknownError, MetaError
         As `TargetingWriter.run`.
     """
-    write = RegionWrite(regions_of(before.targeting), {*replaces, region_keys(before.targeting)}, repeats=repeats)
+    replaced = {*replaces, region_keys(before.targeting)}
+    write = RegionWrite(regions_of(before.targeting), replaced, repeats=repeats, is_rollback=True)
     retried = (MetaTransientError, MetaRateLimitError)
     return TargetingWriter(api, now, write, reader(api)).run(RESERVED_SECONDS, retried)
 

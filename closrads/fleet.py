@@ -102,6 +102,7 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
     if opened.request.dry_run:
         return _work_on(slug, opened, run)
     invocation = _invocation()
+    last_sync = run.leases.last_sync(slug)
     try:
         busy = run.leases.acquire([slug], run_id, lease_until(clock), opened.request.action, invocation)
     except LedgerError:
@@ -112,7 +113,7 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
         again = DEFAULT_DELAY_SECONDS if _is_in_time(opened, run, DEFAULT_DELAY_SECONDS) else None
         return {**_answer(run_id, slug, None), "again_in_seconds": again}
     try:
-        return _work_on(slug, opened, run)
+        return _work_on(slug, opened, run, last_sync)
     finally:
         release([slug], run, invocation)
 
@@ -198,7 +199,8 @@ def _opened(run_id: str, runs: Runs) -> SharedRun:
     return opened
 
 
-def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
+def _work_on(slug: str, opened: SharedRun, run: Run, last_sync: str = "") -> dict[str, Any]:
+    """Process a campaign, and save its progress; `last_sync` is the sync that last had the campaign before."""
     campaign = next((each for each in run.settings.campaigns if each.slug == slug), None)
     times, before = run.runs.begin_campaign(run.run_id, slug)
     if before and before.is_over:
@@ -207,6 +209,10 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
     report = SyncReport(slug, opened.campaigns[slug], run.request.dry_run)
     if times >= MAX_TRIES:
         report = replace(earlier or report, campaign_errors=(NO_RESULT,), again_in_seconds=None)
+    elif (
+        earlier and earlier.active_states and opened.request.action is Action.SYNC and last_sync not in {"", run.run_id}
+    ):
+        report = replace(earlier, left_to=last_sync, adsets=_begun(earlier), again_in_seconds=None)
     elif campaign:
         known = earlier or (report if times else None)
         resume = partial(_done_before, slug, run, known) if known else Completed
@@ -225,6 +231,11 @@ def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
     return _answer(run.run_id, slug, progress)
 
 
+def _begun(report: SyncReport) -> tuple[AdSetResult, ...]:
+    """Return the results without those of the ad sets that were not started."""
+    return tuple(adset for adset in report.adsets if adset.result not in {Result.DEFERRED, Result.HELD})
+
+
 def _done_before(slug: str, run: Run, earlier: SyncReport) -> Completed:
     """Return what earlier invocations of the run have completed in a campaign, and the results of their waves.
 
@@ -237,7 +248,9 @@ def _done_before(slug: str, run: Run, earlier: SyncReport) -> Completed:
     waves: dict[datetime, list[AdSetResult]] = {}
     for change in sorted(_changes_before(slug, run), key=lambda change: change.prepared_at):
         if outcome := outcome_of(change):
-            completed.setdefault(outcome.id, outcome)
+            known = completed.setdefault(outcome.id, outcome)
+            if known.result is Result.UPDATED and outcome.result is not known.result:  # a recheck has put it back since
+                completed[outcome.id] = outcome
             if outcome.id in reported:
                 waves.setdefault(change.prepared_at, []).append(outcome)
     return Completed(completed, list(waves.values()))

@@ -33,6 +33,8 @@ from closrads.rollout.recovery import report_open
 
 MAX_RUNS_SCANNED = 100
 """Maximum number of runs that are read to find removed campaigns if there was no daily run the day before."""
+_TOLD = frozenset({MailOutcome.SENT, MailOutcome.NOT_CONFIGURED})
+"""Outcomes of the mail after which nothing has to be told again: without a mail, the result is all that there is."""
 
 
 def planned_report(
@@ -161,7 +163,7 @@ def end_run(result: RunResult, request: RunRequest, settings: Settings, clock: C
 
 def _mark_reported(result: RunResult, ledger: Ledger) -> None:
     """Record which pauses, failed rollbacks and relapses the report has named, so that they are no longer news."""
-    if result.mail is MailOutcome.FAILED:
+    if result.mail not in _TOLD:
         return
     for campaign in result.campaigns:
         failed = {adset.id for adset in campaign.with_result(Result.ROLLBACK_FAILED)}
@@ -184,7 +186,7 @@ def _mark_reported(result: RunResult, ledger: Ledger) -> None:
 
 def _keep_failures(result: RunResult, ledger: Ledger, clock: Clock) -> None:
     """Record which failures the report of a recheck has named; the next recheck without any forgets them."""
-    if result.action is not Action.RECHECK or result.mail not in {MailOutcome.SENT, MailOutcome.NOT_CONFIGURED}:
+    if result.action is not Action.RECHECK or result.mail not in _TOLD:
         return
     now = clock.now()
     for campaign in filter(failures_of, result.campaigns):

@@ -286,6 +286,7 @@ def _job(campaign: CampaignConfig, run: Run) -> Job:
         campaign.limits.verify_wait_seconds,
         partial(refuse_if_switched_off, campaign.slug),
         campaign.skip_adsets if run.request.action is Action.SYNC else (),  # an undo restores the whole run
+        {each: owner.slug for owner in run.settings.campaigns if owner.enabled for each in owner.fb_campaign_ids},
         run.request.action is Action.RECHECK and not run.request.is_by_hand,
     )
 
@@ -449,7 +450,7 @@ def _in_order(
 ) -> Sequence[Decision]:
     """Return the decisions that remain, in order of execution; ad sets that must wait are held or deferred."""
     request, most = context.run.request, context.campaign.limits.max_adsets
-    decisions = hold(remaining(decisions, done.completed), report.ids_still_open)
+    decisions = hold(remaining(decisions, done.completed), report.ids_still_open | context.ids_open_elsewhere)
     decisions = prioritize(decisions, previous, request.force)
     changed = sum(bool(adset.added or adset.removed) for adset in done.completed.values())
     changed += sum(change.run_id == context.run.run_id for change in report.still_open)

@@ -20,6 +20,7 @@ from sandbox.meta import Breakage, Operation, faults
 from tests.fleet_world import OPEN, Workflow
 from tests.ledger_world import (
     EARLIER,
+    RECHECK,
     entries,
     later,
     leases,
@@ -391,6 +392,23 @@ class TestLeftOver:
         assert (answer["adsets_updated"], answer["adsets_skipped_preflight"]) == (8, 1)
         assert "Unchanged" in world.sandbox.aws.mails[-1].text
 
+    def test_what_a_recheck_puts_back_while_the_run_waits_is_in_its_report(self, world: World, many: list[str]) -> None:
+        """It had been updated by then, and is not updated any more."""
+        run_id = world.run(OPEN)["run_id"]
+        wait = world.run(part(run_id))["again_in_seconds"]
+        world.meta.meta_breaks(world.meta.ads_of(many[0])[0].id)
+        later(world, wait)
+        world.run(RECHECK)
+        assert world.meta.states(many[0]) == {"TX"}
+        later(world, wait)
+
+        answer = Workflow(world).call_until_done(part(run_id))
+        world.run(close(run_id))
+
+        assert (answer["adsets_updated"], answer["adsets_reverted"]) == (7, 1)
+        assert world.meta.states(many[0]) == {"TX"}
+        assert "7 updated" in world.sandbox.aws.mails[-1].subject
+
     def test_what_was_put_back_is_not_tried_again_in_the_same_run(self, world: World) -> None:
         """Once a run is enough: each try restarts its learning phase."""
         fragile = world.adset("Fragile", breakage=Breakage.stubborn())
@@ -449,6 +467,28 @@ class TestOneRun:
         Workflow(world).run(OPEN)
 
         assert [world.meta.states(adset) for adset in many] == [{"FL", "GA"}] * 8
+
+    def test_what_a_later_run_has_taken_over_is_left_to_it(self, world: World, many: list[str]) -> None:
+        """It has read a newer demand, which an older one must not replace."""
+        first = world.run(OPEN)["run_id"]
+        before = Workflow(world).call(part(first))
+        assert before["again_in_seconds"] is not None
+        later(world, 3600)
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
+        second = Workflow(world).run({**OPEN, "scheduled": "2026-05-04T11:30:00Z"})
+        assert all(world.meta.states(adset) == {"OH"} for adset in many)
+        later(world, 300)
+
+        after = Workflow(world).call(part(first))
+
+        assert after["again_in_seconds"] is None
+        assert all(world.meta.states(adset) == {"OH"} for adset in many)
+        Workflow(world).call(close(first))
+        mail = world.sandbox.aws.mails[-1]
+        assert mail.subject.startswith("✓ 4 updated; left to another run: Veterans")
+        assert f"left to run {second['run_id']}" in mail.text
+        assert "Running now" not in mail.text
+        assert "No ad set was looked at" not in mail.text
 
     def test_what_was_unclear_and_is_well_is_told_as_well(self, world: World) -> None:
         """The report comes at the end, so it tells how it ended."""

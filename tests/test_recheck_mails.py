@@ -225,3 +225,45 @@ class TestTheMemory:
 
         assert item.keys() == {"pk", "sk", "at", "expires_at"}
         assert memory(world) is None
+
+
+class TestARunThatIsNotToMail:
+    """`notify: false`: what it has found is news to everybody, so the next scheduled recheck tells of it."""
+
+    QUIET = RECHECK | {"notify": False}
+
+    def test_an_unexplained_pause(self, world: World) -> None:
+        """Without a row in the activity log, nobody knows who paused the ad."""
+        adset = updated(world)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        later(world, HALF_AN_HOUR)
+        world.meta.person_pauses(world.meta.ads_of(adset)[0].id)
+
+        assert result_of(world, self.QUIET)["mail"] == "not_asked"
+
+        assert half_hourly(world, 3) == [0]
+        assert "Broad" in world.sandbox.aws.mails[0].text
+
+    def test_a_failed_rollback(self, world: World) -> None:
+        """The ads stay broken, and Meta refuses every write."""
+        adset = updated(world)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        world.meta.fail(faults.PERMISSION_MISSING, on="POST", times=None)
+
+        result_of(world, self.QUIET)
+
+        assert half_hourly(world, 1) == [0]
+        assert "NOT RESTORED" in world.sandbox.aws.mails[0].subject
+
+    def test_ads_that_break_again(self, world: World) -> None:
+        """After a rollback that had ended well, Meta has rejected the ads."""
+        adset = updated(world)
+        world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+        result_of(world, RECHECK)
+        world.sandbox.aws.mails.clear()
+        for ad in world.meta.ads_of(adset):
+            ad.effective_status = "DISAPPROVED"
+
+        result_of(world, self.QUIET)
+
+        assert half_hourly(world, 2) == [0]

@@ -66,13 +66,20 @@ def geo_conflicts(targeting: Targeting, wanted: Collection[str]) -> tuple[str, .
     region; a person has added these deliberately. Locations outside the US do not conflict. An unknown kind of location
     counts as a conflict.
     """
-    return tuple(_inclusion_conflicts(targeting)) + tuple(_exclusion_conflicts(targeting, wanted))
+    unreadable = unreadable_locations(targeting)
+    return (*unreadable, *_inclusion_conflicts(targeting), *_exclusion_conflicts(targeting, wanted))
+
+
+def unreadable_locations(targeting: Targeting) -> tuple[str, ...]:
+    """Return a message for each group of locations in a form that no regions can be set in."""
+    return tuple(
+        f"Its {group} cannot be read: look at its locations in Ads Manager"
+        for group in ("geo_locations", "excluded_geo_locations")
+        if not isinstance(targeting.get(group) or {}, Mapping)
+    )
 
 
 def _inclusion_conflicts(targeting: Targeting) -> Iterator[str]:
-    for group in ("geo_locations", "excluded_geo_locations"):
-        if not isinstance(targeting.get(group) or {}, Mapping):
-            yield f"Its {group} cannot be read: look at its locations in Ads Manager"
     for kind in sorted(_group(targeting, "geo_locations")):
         entries = _entries(targeting, "geo_locations", kind)
         if kind == "location_types":

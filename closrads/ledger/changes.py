@@ -152,6 +152,11 @@ class Ledger:
         """Return the changes in a campaign by the runs from id `first` to id `last`, in the order of the runs."""
         return tuple(map(change_of, self._table.query(campaign_key(slug), "CHANGE#", since=first, until=last)))
 
+    def prepared_since(self, slug: str, at: datetime) -> tuple[Change, ...]:
+        """Return the changes in a campaign that were prepared after `at`, and that may have been written."""
+        found = self.changes_between(slug, f"{at - STARTED_AGAIN_WITHIN:{RUN_ID_TIME}}", LAST_KEY)
+        return tuple(each for each in found if each.prepared_at > at and each.state is not ChangeState.NOT_WRITTEN)
+
     def newest_changes(self, slug: str, adsets: Collection[str]) -> Iterator[Change]:
         """Yield the changes of ad sets, given by id, from the newest run to the oldest; pages are read lazily."""
         items = self._table.newest(campaign_key(slug), "CHANGE#", f"CHANGE#{LAST_KEY}")

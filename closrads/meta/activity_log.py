@@ -54,4 +54,5 @@ def read_targeting_edits(api: GraphApi, since: datetime) -> tuple[TargetingEdit,
     except MetaError as error:
         logger.warning("meta.no_activity_log", extra={"ad_account_id": api.ad_account_id, "error": str(error)})
         return ()
-    return tuple(edit for row in rows if (edit := parse_targeting_edit(row)) is not None)
+    edits = (edit for row in rows if (edit := parse_targeting_edit(row)) is not None)
+    return tuple(sorted(edits, key=lambda edit: edit.at, reverse=True))

@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.health import remembering
-from closrads.domain.targeting import _build_new_targeting, geo_conflicts, region_keys, with_regions_of
+from closrads.domain.targeting import (
+    _build_new_targeting,
+    geo_conflicts,
+    region_keys,
+    unreadable_locations,
+    with_regions_of,
+)
 from closrads.errors import (
     AdSetChangedError,
     MetaError,
@@ -32,6 +38,8 @@ class RegionWrite:
     """The sets of region keys that may be replaced; any other was set by somebody else."""
     repeats: bool = False
     """Whether to write even if the ad set already has these regions: the read may predate an earlier write."""
+    is_rollback: bool = False
+    """Whether to leave it to Meta whether the regions conflict with other locations, which a person may have added."""
     accepts: Callable[[AdSetSnapshot], str] = lambda _: ""
     """Returns why an ad set that was read again must not be written; empty if it may be."""
 
@@ -113,9 +121,15 @@ class TargetingWriter:
         if present == write.wanted and (self._confirmed or not write.repeats):
             return latest
         self._refuse_foreign_regions()
-        if conflicts := geo_conflicts(latest.targeting, write.wanted):
-            raise MetaObjectError("; ".join(conflicts))
-        answer = self._send(_build_new_targeting(latest.targeting, write.regions), reserve)
+        conflicts = geo_conflicts(latest.targeting, write.wanted)
+        if why_not := unreadable_locations(latest.targeting) if write.is_rollback else conflicts:
+            raise MetaObjectError("; ".join(why_not))
+        try:
+            answer = self._send(_build_new_targeting(latest.targeting, write.regions), reserve)
+        except MetaObjectError as error:
+            if not conflicts:
+                raise
+            raise MetaObjectError("; ".join((*conflicts, str(error)))) from None
         if not has_targeting(answer):
             return self._read_confirmed()
         stored = region_keys(answer["targeting"])

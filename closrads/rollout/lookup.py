@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import (
@@ -130,9 +130,27 @@ def look_up(
     since = min((change.prepared_at for change in paused), default=None)
     log = read_status_changes(job.api, since, reserve=reserve) if since else ()
     set_by_others = _set_by_others(job.api, [each.change for each in seen if each.is_new_again])
+    set_by_others |= taken_over(job, [each.change for each in seen])
     found = {each.id: replace(each, log=log, is_set_by_others=each.id in set_by_others) for each in seen}
     unread = {before.id: error for before in newest if isinstance(error := read[before.id], MetaError)}
     return {**found, **unread}
+
+
+def taken_over(job: Job, changes: Sequence[Change]) -> frozenset[str]:
+    """Return the ids of the ad sets that the campaign which now has their Meta campaign has changed since.
+
+    They are that campaign's to follow: in Meta's log, its edits look like our own.
+    """
+    moved = [
+        change for change in changes if job.owners.get(change.before.meta_campaign_id, job.campaign) != job.campaign
+    ]
+    if not moved:
+        return frozenset()
+    since = min(change.prepared_at for change in moved)
+    owners = sorted({job.owners[change.before.meta_campaign_id] for change in moved})
+    later = (change for owner in owners for change in job.ledger.prepared_since(owner, since))
+    newest = {change.before.id: change.prepared_at for change in later}
+    return frozenset(each.before.id for each in moved if newest.get(each.before.id, LONG_AGO) > each.prepared_at)
 
 
 def _in_place(changes: Sequence[Change], now: AdSetSnapshot) -> Change:

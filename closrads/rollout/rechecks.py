@@ -14,7 +14,7 @@ from closrads.observability import logger
 from closrads.rollout.change_run import RESULTS, ChangeRun
 from closrads.rollout.guards import merged
 from closrads.rollout.job import Job
-from closrads.rollout.lookup import Seen, batches, look_up
+from closrads.rollout.lookup import Seen, batches, look_up, taken_over
 from closrads.rollout.pauses import end_pauses, keep_unexplained_pauses
 from closrads.rollout.recovery import is_due
 from closrads.rollout.rollback import announce_rollback, roll_back
@@ -42,7 +42,7 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
 ) -> Rechecked:
     """Check the ads of changed ad sets again, in whatever state the change ended; roll back where ads broke since.
 
-    Ad sets that were archived or deleted have no results.
+    Ad sets that were archived or deleted have no results, nor do those that another campaign has changed since.
 
     Parameters
     ----------
@@ -58,6 +58,8 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
     by_adset: dict[str, list[Change]] = {}
     for change in changes:
         by_adset.setdefault(change.before.id, []).append(change)
+    for adset_id in taken_over(job, [newest for newest, *_ in by_adset.values()]):
+        del by_adset[adset_id]
     for batch, why_none in batches(job, [newest for newest, *_ in by_adset.values()], wave_size):
         if why_none and now is None:
             results += (_result(change, Result.DEFERRED, (why_none,)) for change in batch)

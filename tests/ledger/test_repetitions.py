@@ -25,7 +25,7 @@ PAUSE = UnexplainedPause("501", "Broad", {"601": "One"}, START)
 READS = {
     "Ledger": {
         "open_changes", "changes_of", "changes_between", "changes_in_effect", "last_recheck", "previous_outcomes",
-        "known_tier", "newest_changes", "last_changes", "last_to_undo",
+        "known_tier", "newest_changes", "last_changes", "last_to_undo", "prepared_since",
     },
     "Leases": {"is_held", "holder_of", "last_sync"},
     "Runs": {"exists", "newest", "opened", "progress"},

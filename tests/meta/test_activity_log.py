@@ -10,6 +10,7 @@ from closrads.meta.activity_log import (
     read_status_changes,
     read_targeting_edits,
 )
+from closrads.meta.graph import GraphApi
 from closrads.meta.tokens import read_app_id
 from sandbox.meta.activity_log import OTHER_APP, OWN, PERSON
 from tests.ledger_world import later
@@ -77,6 +78,22 @@ def test_no_edit_is_looked_for_that_is_older_than_a_week(
     later(world, MAX_EDIT_AGE.total_seconds() + minutes * 60)
 
     assert bool(read_targeting_edits(world.api(), since)) is is_read
+
+
+def test_edits_are_the_newest_first_whatever_the_order_of_the_log(
+    world: World, adset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of the log is not documented, and the last edit decides whose the locations are."""
+    since = world.time.clock.now()
+    world.meta.person_edits_targeting(adset, states="GA", by=PERSON)
+    world.time.sleep(60)
+    world.meta.person_edits_targeting(adset, states="OH", by=OTHER_APP)
+    in_order = read_targeting_edits(world.api(), since)
+    read = GraphApi.get_all
+    monkeypatch.setattr(GraphApi, "get_all", lambda *args, **more: read(*args, **more)[::-1])
+
+    assert read_targeting_edits(world.api(), since) == in_order
+    assert [edit.name for edit in in_order] == [OTHER_APP.name, PERSON.name]
 
 
 def test_edits_of_locations_are_read_from_the_log(world: World, adset: str) -> None:

@@ -48,6 +48,7 @@ from tests.world import LIVE, START, VETERANS, World
 HALF_AN_HOUR, HOUR = 1800.0, 3600.0
 LATER = "20260504T113000Z-0000cccc"
 FLORIDA = frozenset({"3852"})
+LOS_ANGELES = {"cities": [{"key": "2420379", "country": "US", "region": "California", "region_id": "3847"}]}
 
 
 def updated(world: World, *breakages: Breakage | None, demand: str = "FL") -> tuple[str, list[str]]:
@@ -145,6 +146,32 @@ class TestBrokenSince:
         assert world.meta.targeting(adset)["age_min"] == 21
         assert paused.status == "PAUSED"
         assert paused.id not in {operation.object_id for operation in world.meta.writes}
+
+    def test_a_city_that_a_person_has_added_elsewhere_stays(self, world: World) -> None:
+        """Meta decides whether the states from before go with it: here they do."""
+        _, (adset,) = updated(world, Breakage.late(60))
+        geo = world.meta.targeting(adset)["geo_locations"]
+        world.meta.change_by_hand(adset, {"geo_locations": {**geo, **LOS_ANGELES}})
+
+        assert becomes_of(world, RECHECK) == {"Ad set 0": "reverted"}
+
+        assert world.meta.states(adset) == {"TX"}
+        assert world.meta.targeting(adset)["geo_locations"].items() >= LOS_ANGELES.items()
+        assert statuses(world, adset) == ["ACTIVE", "ACTIVE"]
+
+    def test_a_city_in_the_states_from_before_is_named_as_the_reason(self, world: World) -> None:
+        """Meta refuses a city together with its state, and a person has to choose."""
+        _, (adset,) = updated(world, Breakage.late(60))
+        geo = world.meta.targeting(adset)["geo_locations"]
+        dallas = {"key": "2441296", "name": "Dallas", "country": "US", "region": "Texas", "region_id": "3886"}
+        world.meta.change_by_hand(adset, {"geo_locations": {**geo, "cities": [dallas]}})
+
+        result = one_adset(result_of(world, RECHECK))
+
+        assert result["result"] == "rollback_failed"
+        issue = next(issue for issue in result["issues"] if "NOT restored: " in issue)
+        assert "names cities: take that out in Ads Manager" in issue
+        assert "1487756" in issue
 
     def test_states_that_a_person_has_changed_since_stay(self, world: World) -> None:
         """Its broken ads are re-published, once; that they stay broken is told, and no reason to do it again."""
@@ -1374,6 +1401,17 @@ class TestStatesThatWereRolledBack:
 
         assert one_adset(world.run(RECHECK))["result"] == "unchanged"
         assert world.meta.states(adset) == {"FL"}
+
+    def test_if_meta_has_applied_the_write_late_the_mail_says_so(self, world: World, adset: str) -> None:
+        """No ad has broken."""
+        world.meta.person_edits_targeting(adset, states="FL", by=OWN, published=True)
+        later(world, HALF_AN_HOUR)
+
+        assert one_adset(world.run(RECHECK))["result"] == "reverted"
+
+        text = world.sandbox.aws.mails[-1].text
+        assert "had states that had been rolled back before: Meta had applied them late" in text
+        assert "broke" not in text.lower()
 
     def test_of_a_persons_states_only_the_ads_are_repaired(self, world: World, adset: str) -> None:
         """Its ads broke again, and the states are not ours to take away."""

@@ -86,8 +86,8 @@ class AdSetFile:
     """The regions that one of its changes has set, or was to."""
     begun: dict[str, float] = field(default_factory=dict)
     """By ledger key, when it was first noted."""
-    written_at: float | None = None
-    """When the product last wrote its targeting."""
+    writes: list[float] = field(default_factory=list)
+    """When the product wrote its targeting."""
     written_by: str = ""
     """The run that did."""
     pardons: set[tuple[Unobservable, str, float]] = field(default_factory=set)
@@ -115,6 +115,11 @@ class AdSetFile:
     """By what they have changed, since when operators want it left alone that had been changed before."""
     is_held: bool = False
     """Whether a sync stopped before it, because ads of others of its campaign broke, and it has had no turn since."""
+
+    @property
+    def written_at(self) -> float | None:
+        """When the product last wrote its targeting."""
+        return self.writes[-1] if self.writes else None
 
     @property
     def is_open(self) -> bool:

@@ -3128,4 +3128,36 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=172800.0,
     ),
+    "a person switches on an ad more than a day after the write, and Meta pauses it without a trace": Story(
+        seed=10012331,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="AL FL GA NY OH",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="GA NY OH SC TX",
+                            ads=(AdSpec(name="Alder 1", fate=Fate(effect=Effect.PAUSED_SILENTLY, stubborn=True)),),
+                            reaches_beyond=True,
+                        ),
+                    ),
+                ),
+            ),
+            log=Log.FORBIDDEN,
+            push_after=1.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(Person(when=At(seconds=124316.4), deed=Deed.SWITCH_ON_AD, target="Alder 1"),),
+        calm=172800.0,
+    ),
 }

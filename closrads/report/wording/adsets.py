@@ -192,6 +192,7 @@ _ADSET_ISSUES = (
     ),
 )
 _UNRECORDED = Statement(NOT_CONFIRMED, "was changed, but how that ended could not be recorded")
+_APPLIED_LATE = Statement(PUT_BACK, "had states that had been rolled back before: Meta had applied them late")
 _SELF_EXPLANATORY = frozenset(
     {
         Result.REVERTED, Result.ROLLBACK_FAILED, Result.SUPERSEDED, Result.DEFERRED, Result.ENDED, Result.OPTED_OUT,
@@ -203,6 +204,8 @@ _SELF_EXPLANATORY = frozenset(
 def adset_issue(action: Action, result: Result, issues: tuple[str, ...]) -> Statement:
     """Return the statement about an ad set with this result and these raw issues, none of which is about an ad."""
     said = _BY_ACTION[action].get(result) or _RESULT_KINDS[result]
+    if result is Result.REVERTED and any(issue.startswith("The states that had been rolled back") for issue in issues):
+        return _APPLIED_LATE
     if result in _SELF_EXPLANATORY:
         return said
     if result is Result.UNVERIFIED and any(issue.startswith("The ledger") for issue in issues):
