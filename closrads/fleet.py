@@ -102,7 +102,7 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
     if opened.request.dry_run:
         return _work_on(slug, opened, run)
     invocation = _invocation()
-    last_sync = run.leases.last_sync(slug)
+    last_sync = run.leases.last_sync(slug) if opened.request.action is Action.SYNC else ""
     try:
         busy = run.leases.acquire([slug], run_id, lease_until(clock), opened.request.action, invocation)
     except LedgerError:
@@ -200,7 +200,7 @@ def _opened(run_id: str, runs: Runs) -> SharedRun:
 
 
 def _work_on(slug: str, opened: SharedRun, run: Run, last_sync: str = "") -> dict[str, Any]:
-    """Process a campaign, and save its progress; `last_sync` is the sync that last had the campaign before."""
+    """Process a campaign, and save its progress; `last_sync` is the id of the sync that last leased it before."""
     campaign = next((each for each in run.settings.campaigns if each.slug == slug), None)
     times, before = run.runs.begin_campaign(run.run_id, slug)
     if before and before.is_over:
@@ -209,9 +209,7 @@ def _work_on(slug: str, opened: SharedRun, run: Run, last_sync: str = "") -> dic
     report = SyncReport(slug, opened.campaigns[slug], run.request.dry_run)
     if times >= MAX_TRIES:
         report = replace(earlier or report, campaign_errors=(NO_RESULT,), again_in_seconds=None)
-    elif (
-        earlier and earlier.active_states and opened.request.action is Action.SYNC and last_sync not in {"", run.run_id}
-    ):
+    elif earlier and earlier.active_states and last_sync > run.run_id:
         report = replace(earlier, left_to=last_sync, adsets=_begun(earlier), again_in_seconds=None)
     elif campaign:
         known = earlier or (report if times else None)

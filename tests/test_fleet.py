@@ -490,6 +490,24 @@ class TestOneRun:
         assert "Running now" not in mail.text
         assert "No ad set was looked at" not in mail.text
 
+    def test_the_later_run_finishes_although_the_earlier_one_has_come_again(
+        self, world: World, many: list[str]
+    ) -> None:
+        """Of two runs that both wait, the one with the newer demand goes on."""
+        first = world.run(OPEN)["run_id"]
+        assert Workflow(world).call(part(first))["again_in_seconds"] is not None
+        later(world, 3600)
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
+        second = world.run({**OPEN, "scheduled": "2026-05-04T11:30:00Z"})["run_id"]
+        assert Workflow(world).call(part(second))["again_in_seconds"] is not None
+        later(world, 600)
+        assert Workflow(world).call(part(first))["again_in_seconds"] is None
+        later(world, 600)
+
+        Workflow(world).call_until_done(part(second))
+
+        assert all(world.meta.states(adset) == {"OH"} for adset in many)
+
     def test_what_was_unclear_and_is_well_is_told_as_well(self, world: World) -> None:
         """The report comes at the end, so it tells how it ended."""
         world.campaign("FL GA", "veterans", [META_CAMPAIGNS["veterans"]])
