@@ -102,7 +102,6 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
     if opened.request.dry_run:
         return _work_on(slug, opened, run)
     invocation = _invocation()
-    last_sync = run.leases.last_sync(slug) if opened.request.action is Action.SYNC else ""
     try:
         busy = run.leases.acquire([slug], run_id, lease_until(clock), opened.request.action, invocation)
     except LedgerError:
@@ -113,7 +112,7 @@ def run_campaign(run_id: str, slug: str, settings: Settings, clock: Clock) -> di
         again = DEFAULT_DELAY_SECONDS if _is_in_time(opened, run, DEFAULT_DELAY_SECONDS) else None
         return {**_answer(run_id, slug, None), "again_in_seconds": again}
     try:
-        return _work_on(slug, opened, run, last_sync)
+        return _work_on(slug, opened, run)
     finally:
         release([slug], run, invocation)
 
@@ -199,8 +198,7 @@ def _opened(run_id: str, runs: Runs) -> SharedRun:
     return opened
 
 
-def _work_on(slug: str, opened: SharedRun, run: Run, last_sync: str = "") -> dict[str, Any]:
-    """Process a campaign, and save its progress; `last_sync` is the id of the sync that last leased it before."""
+def _work_on(slug: str, opened: SharedRun, run: Run) -> dict[str, Any]:
     campaign = next((each for each in run.settings.campaigns if each.slug == slug), None)
     times, before = run.runs.begin_campaign(run.run_id, slug)
     if before and before.is_over:
@@ -209,8 +207,6 @@ def _work_on(slug: str, opened: SharedRun, run: Run, last_sync: str = "") -> dic
     report = SyncReport(slug, opened.campaigns[slug], run.request.dry_run)
     if times >= MAX_TRIES:
         report = replace(earlier or report, campaign_errors=(NO_RESULT,), again_in_seconds=None)
-    elif earlier and earlier.active_states and last_sync > run.run_id:
-        report = replace(earlier, left_to=last_sync, adsets=_begun(earlier), again_in_seconds=None)
     elif campaign:
         known = earlier or (report if times else None)
         resume = partial(_done_before, slug, run, known) if known else Completed
@@ -227,11 +223,6 @@ def _work_on(slug: str, opened: SharedRun, run: Run, last_sync: str = "") -> dic
     emit_metrics({**new_failed_rollbacks(report, earlier), **warned}, run.settings.stage)
     run.runs.save_progress(run.run_id, progress)
     return _answer(run.run_id, slug, progress)
-
-
-def _begun(report: SyncReport) -> tuple[AdSetResult, ...]:
-    """Return the results without those of the ad sets that were not started."""
-    return tuple(adset for adset in report.adsets if adset.result not in {Result.DEFERRED, Result.HELD})
 
 
 def _done_before(slug: str, run: Run, earlier: SyncReport) -> Completed:

@@ -230,7 +230,8 @@ def _stages(
     campaign: CampaignConfig, run: Run, report: SyncReport, resume: Callable[[], Completed]
 ) -> Iterator[SyncReport]:
     """Carry out the request for one campaign, and yield the report after each stage."""
-    context = CampaignContext(campaign, run, _job(campaign, run))
+    job = _job(campaign, run)
+    context = CampaignContext(campaign, run, job, _open_elsewhere(campaign, run, job))
     try:
         for stage in _stages_of_action(context, report, resume):
             report = _with_new_pauses(context.job, stage)
@@ -286,9 +287,28 @@ def _job(campaign: CampaignConfig, run: Run) -> Job:
         campaign.limits.verify_wait_seconds,
         partial(refuse_if_switched_off, campaign.slug),
         campaign.skip_adsets if run.request.action is Action.SYNC else (),  # an undo restores the whole run
-        {each: owner.slug for owner in run.settings.campaigns if owner.enabled for each in owner.fb_campaign_ids},
+        _sharers(campaign.slug, run.settings.campaigns),
         run.request.action is Action.RECHECK and not run.request.is_by_hand,
     )
+
+
+def _sharers(slug: str, campaigns: Iterable[CampaignConfig]) -> dict[str, list[str]]:
+    """Return the slugs of the other campaigns that have a Meta campaign, by its id."""
+    sharers: dict[str, list[str]] = {}
+    for campaign in campaigns:
+        for meta_campaign in campaign.fb_campaign_ids if campaign.slug != slug else ():
+            sharers.setdefault(meta_campaign, []).append(campaign.slug)
+    return sharers
+
+
+def _open_elsewhere(campaign: CampaignConfig, run: Run, job: Job) -> frozenset[str]:
+    """Return the ids of the ad sets that another campaign with the same Meta campaign has left open.
+
+    They are looked up before the ad sets are read: that campaign's recovery may take place at the same time.
+    """
+    slugs = {slug for meta_campaign in campaign.fb_campaign_ids for slug in job.sharers.get(meta_campaign, ())}
+    found = (job.ledger.open_changes(slug) for slug in sorted(slugs) if run.settings.ledger_table)
+    return frozenset(change.before.id for changes in found for change in changes)
 
 
 def _recovered(context: CampaignContext, report: SyncReport) -> tuple[Recovery, ...]:
@@ -450,7 +470,7 @@ def _in_order(
 ) -> Sequence[Decision]:
     """Return the decisions that remain, in order of execution; ad sets that must wait are held or deferred."""
     request, most = context.run.request, context.campaign.limits.max_adsets
-    decisions = hold(remaining(decisions, done.completed), report.ids_still_open | context.ids_open_elsewhere)
+    decisions = hold(remaining(decisions, done.completed), report.ids_still_open | context.open_elsewhere)
     decisions = prioritize(decisions, previous, request.force)
     changed = sum(bool(adset.added or adset.removed) for adset in done.completed.values())
     changed += sum(change.run_id == context.run.run_id for change in report.still_open)

@@ -468,46 +468,6 @@ class TestOneRun:
 
         assert [world.meta.states(adset) for adset in many] == [{"FL", "GA"}] * 8
 
-    def test_what_a_later_run_has_taken_over_is_left_to_it(self, world: World, many: list[str]) -> None:
-        """It has read a newer demand, which an older one must not replace."""
-        first = world.run(OPEN)["run_id"]
-        before = Workflow(world).call(part(first))
-        assert before["again_in_seconds"] is not None
-        later(world, 3600)
-        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
-        second = Workflow(world).run({**OPEN, "scheduled": "2026-05-04T11:30:00Z"})
-        assert all(world.meta.states(adset) == {"OH"} for adset in many)
-        later(world, 300)
-
-        after = Workflow(world).call(part(first))
-
-        assert after["again_in_seconds"] is None
-        assert all(world.meta.states(adset) == {"OH"} for adset in many)
-        Workflow(world).call(close(first))
-        mail = world.sandbox.aws.mails[-1]
-        assert mail.subject.startswith("✓ 4 updated; left to another run: Veterans")
-        assert f"left to run {second['run_id']}" in mail.text
-        assert "Running now" not in mail.text
-        assert "No ad set was looked at" not in mail.text
-
-    def test_the_later_run_finishes_although_the_earlier_one_has_come_again(
-        self, world: World, many: list[str]
-    ) -> None:
-        """Of two runs that both wait, the one with the newer demand goes on."""
-        first = world.run(OPEN)["run_id"]
-        assert Workflow(world).call(part(first))["again_in_seconds"] is not None
-        later(world, 3600)
-        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"OH": 5}
-        second = world.run({**OPEN, "scheduled": "2026-05-04T11:30:00Z"})["run_id"]
-        assert Workflow(world).call(part(second))["again_in_seconds"] is not None
-        later(world, 600)
-        assert Workflow(world).call(part(first))["again_in_seconds"] is None
-        later(world, 600)
-
-        Workflow(world).call_until_done(part(second))
-
-        assert all(world.meta.states(adset) == {"OH"} for adset in many)
-
     def test_what_was_unclear_and_is_well_is_told_as_well(self, world: World) -> None:
         """The report comes at the end, so it tells how it ended."""
         world.campaign("FL GA", "veterans", [META_CAMPAIGNS["veterans"]])

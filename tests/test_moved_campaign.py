@@ -4,9 +4,24 @@ from typing import Any
 
 import pytest
 
-from closrads import config
+from closrads import config, sync
+from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import ChangeState
-from tests.ledger_world import RECHECK, entries, later, left_behind, one_adset, recorded_state, result_of
+from closrads.facebook_client import get_active_adsets
+from tests.ledger_world import (
+    RECHECK,
+    entries,
+    later,
+    ledger,
+    left_behind,
+    move,
+    one_adset,
+    planned,
+    recorded,
+    recorded_state,
+    result_of,
+    statuses,
+)
 from tests.world import LIVE, VETERANS, World
 
 
@@ -118,3 +133,72 @@ def test_an_open_change_comes_first(world: World, adset: str) -> None:
     assert world.meta.states(adset) == {"TX"}
     assert one_adset(result_of(world, {**LIVE, "campaigns": ["vets"]}))["result"] == "updated"
     assert world.meta.states(adset) == {"GA"}
+
+
+def test_an_ad_that_the_later_change_is_not_responsible_for_is_switched_on(world: World, adset: str) -> None:
+    """Meta had paused it between the two changes, without an issue; the states are the other campaign's."""
+    world.run(LIVE)
+    later(world, 600)
+    world.meta.meta_pauses(world.meta.ads_of(adset)[0].id, with_issue=False)
+    later(world, 300)
+    move_to_vets(world, "GA")
+    world.run(LIVE)
+    later(world, 1800)
+
+    result_of(world, RECHECK)
+
+    assert (world.meta.states(adset), statuses(world, adset)) == ({"GA"}, ["ACTIVE", "ACTIVE"])
+
+
+def test_a_change_that_was_never_written_takes_nothing_over(world: World, adset: str) -> None:
+    """The run of the other campaign died before its write, so what breaks is the first one's to put back."""
+    world.run(LIVE)
+    move_to_vets(world, "GA")
+    later(world, 600)
+    recorded(world, planned(world, adset, "GA", run_id="20260504T104000Z-0000bbbb", slug="vets"))
+    later(world, 600)
+    result_of(world, RECHECK)
+    assert states_in(world, "vets") == ["rolled_back"]
+    world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+    later(world, 1800)
+
+    result_of(world, RECHECK)
+
+    assert world.meta.states(adset) == {"TX"}
+
+
+def test_it_makes_no_difference_if_both_are_disabled(world: World, adset: str) -> None:
+    """The later change counts."""
+    world.run(LIVE)
+    later(world, 600)
+    world.meta.meta_breaks(world.meta.ads_of(adset)[0].id)
+    result_of(world, RECHECK)
+    move_to_vets(world)
+    world.time.next_day()
+    world.run(LIVE)
+    world.put({"campaigns/vets/enabled": "false"})
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+    later(world, 1800)
+
+    result_of(world, RECHECK)
+
+    assert world.meta.states(adset) == {"FL"}
+    assert (states_in(world, "veterans"), states_in(world, "vets")) == (["rolled_back"], ["verified"])
+
+
+def test_a_recovery_at_the_same_time_is_waited_for(world: World, adset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other campaign has read the ad set before the first one puts its states back, and is not to write then."""
+    change = left_behind(world, adset, ChangeState.ROLLING_BACK)
+    move_to_vets(world, "GA")
+    read = get_active_adsets
+
+    def read_then_recover(*args: Any) -> tuple[AdSetSnapshot, ...]:
+        found = read(*args)
+        world.meta.change_by_hand(adset, {"geo_locations": {"regions": [{"key": "3886"}]}})
+        move(ledger(world), change, ChangeState.ROLLED_BACK)
+        return found
+
+    monkeypatch.setattr(sync, "get_active_adsets", read_then_recover)
+
+    assert one_adset(result_of(world, {**LIVE, "campaigns": ["vets"]}))["result"] == "held"
+    assert world.meta.states(adset) == {"TX"}

@@ -153,9 +153,10 @@ class Ledger:
         return tuple(map(change_of, self._table.query(campaign_key(slug), "CHANGE#", since=first, until=last)))
 
     def prepared_since(self, slug: str, at: datetime) -> tuple[Change, ...]:
-        """Return the changes in a campaign that were prepared after `at`, and that may have been written."""
+        """Return the changes in a campaign that were prepared after `at`, without those that were never written."""
         found = self.changes_between(slug, f"{at - STARTED_AGAIN_WITHIN:{RUN_ID_TIME}}", LAST_KEY)
-        return tuple(each for each in found if each.prepared_at > at and each.state is not ChangeState.NOT_WRITTEN)
+        written = (each for each in found if each.state is not ChangeState.NOT_WRITTEN and not each.was_never_seen)
+        return tuple(each for each in written if each.prepared_at > at)
 
     def newest_changes(self, slug: str, adsets: Collection[str]) -> Iterator[Change]:
         """Yield the changes of ad sets, given by id, from the newest run to the oldest; pages are read lazily."""

@@ -100,16 +100,8 @@ class CampaignContext:
     run: Run
     job: Job
     """What the rollout of its changes needs."""
-
-    @property
-    def ids_open_elsewhere(self) -> frozenset[str]:
-        """Ids of the ad sets with open changes of a disabled campaign that has one of the same Meta campaigns."""
-        run, own = self.run, set(self.campaign.fb_campaign_ids)
-        shared = (
-            each for each in run.settings.campaigns if not each.enabled and own.intersection(each.fb_campaign_ids)
-        )
-        others = [each.slug for each in shared if each.slug != self.campaign.slug and run.settings.ledger_table]
-        return frozenset(change.before.id for slug in others for change in run.ledger.open_changes(slug))
+    open_elsewhere: frozenset[str] = frozenset()
+    """Ids of the ad sets that had open changes of another campaign with the same Meta campaign when this one began."""
 
     def previous_outcomes(self) -> PreviousOutcomes:
         """Return what the ledger knows of earlier runs; nothing without a ledger, as in a dry run."""

@@ -66,7 +66,7 @@ def undo(context: CampaignContext, report: SyncReport, done: Completed) -> Itera
     report = replace(report, unexplained=previous.unexplained)
     yield replace(report, adsets=tuple(done.completed.values()))
     decisions = [_decision(change, read[change.before.id]) for change in changes]
-    to_begin = hold(remaining(decisions, done.completed), report.ids_still_open | context.ids_open_elsewhere)
+    to_begin = hold(remaining(decisions, done.completed), report.ids_still_open | context.open_elsewhere)
     yield carried_out(context, report, done, to_begin)
 
 

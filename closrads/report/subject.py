@@ -207,9 +207,9 @@ def _nothing_to_do(result: RunResult) -> str:
 
 
 def _is_all_left(result: RunResult) -> bool:
-    """Return whether every campaign that is switched on was left to another run, before anything was done there."""
+    """Return whether every campaign that is switched on was left to another run."""
     on = [campaign for campaign in result.campaigns if not campaign.switched_off]
-    return bool(on) and all(campaign.left_to and not campaign.adsets for campaign in on)
+    return bool(on) and all(campaign.left_to for campaign in on)
 
 
 def _quiet(result: RunResult) -> str:

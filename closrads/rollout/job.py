@@ -1,6 +1,6 @@
 """What a run needs to change the ad sets of one campaign."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from closrads.domain.adsets import AdSetSnapshot
@@ -29,8 +29,8 @@ class Job:
     """Called before each wave: raises a `PausedError` if nothing new may be started, a `ConfigError` if unknown."""
     skip_adsets: tuple[str, ...] = ()
     """Patterns of the names of ad sets that must not be changed."""
-    owners: Mapping[str, str] = field(default_factory=dict)
-    """By id of a Meta campaign, the slug of the enabled campaign that it belongs to by now."""
+    sharers: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By id of a Meta campaign, the slugs of other campaigns that have it: after a renaming, the old or the new one."""
     backs_off: bool = False
     """Whether failed attempts are repeated at growing intervals only, as in a recheck that no person has started."""
     new_pauses: dict[str, UnexplainedPause] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
 from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import (
@@ -130,27 +130,29 @@ def look_up(
     since = min((change.prepared_at for change in paused), default=None)
     log = read_status_changes(job.api, since, reserve=reserve) if since else ()
     set_by_others = _set_by_others(job.api, [each.change for each in seen if each.is_new_again])
-    set_by_others |= taken_over(job, [each.change for each in seen])
+    set_by_others |= changed_by_sharers(job, [each.change for each in seen]).keys()
     found = {each.id: replace(each, log=log, is_set_by_others=each.id in set_by_others) for each in seen}
     unread = {before.id: error for before in newest if isinstance(error := read[before.id], MetaError)}
     return {**found, **unread}
 
 
-def taken_over(job: Job, changes: Sequence[Change]) -> frozenset[str]:
-    """Return the ids of the ad sets that the campaign which now has their Meta campaign has changed since.
+def changed_by_sharers(job: Job, changes: Sequence[Change]) -> dict[str, Change]:
+    """Return the later change of each ad set, by id, that another campaign with the same Meta campaign has made.
 
-    They are that campaign's to follow: in Meta's log, its edits look like our own.
+    In Meta's activity log, these look like our own.
     """
-    moved = [
-        change for change in changes if job.owners.get(change.before.meta_campaign_id, job.campaign) != job.campaign
-    ]
-    if not moved:
-        return frozenset()
-    since = min(change.prepared_at for change in moved)
-    owners = sorted({job.owners[change.before.meta_campaign_id] for change in moved})
-    later = (change for owner in owners for change in job.ledger.prepared_since(owner, since))
-    newest = {change.before.id: change.prepared_at for change in later}
-    return frozenset(each.before.id for each in moved if newest.get(each.before.id, LONG_AGO) > each.prepared_at)
+    shared = {each.before.id: each for each in changes if job.sharers.get(each.before.meta_campaign_id)}
+    if not shared:
+        return {}
+    since = min(change.prepared_at for change in shared.values())
+    slugs = {slug for change in shared.values() for slug in job.sharers[change.before.meta_campaign_id]}
+    theirs = (change for slug in sorted(slugs) for change in job.ledger.prepared_since(slug, since))
+    later = [each for each in theirs if each.before.id in shared and _is_after(each, shared[each.before.id])]
+    return {change.before.id: change for change in sorted(later, key=lambda change: change.prepared_at)}
+
+
+def _is_after(change: Change, other: Change) -> bool:
+    return change.prepared_at > other.prepared_at
 
 
 def _in_place(changes: Sequence[Change], now: AdSetSnapshot) -> Change:

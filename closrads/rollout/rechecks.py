@@ -14,7 +14,7 @@ from closrads.observability import logger
 from closrads.rollout.change_run import RESULTS, ChangeRun
 from closrads.rollout.guards import merged
 from closrads.rollout.job import Job
-from closrads.rollout.lookup import Seen, batches, look_up, taken_over
+from closrads.rollout.lookup import Seen, batches, changed_by_sharers, look_up
 from closrads.rollout.pauses import end_pauses, keep_unexplained_pauses
 from closrads.rollout.recovery import is_due
 from closrads.rollout.rollback import announce_rollback, roll_back
@@ -42,7 +42,7 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
 ) -> Rechecked:
     """Check the ads of changed ad sets again, in whatever state the change ended; roll back where ads broke since.
 
-    Ad sets that were archived or deleted have no results, nor do those that another campaign has changed since.
+    Ad sets that were archived or deleted have no results, nor do those whose ads another campaign is responsible for.
 
     Parameters
     ----------
@@ -58,8 +58,9 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
     by_adset: dict[str, list[Change]] = {}
     for change in changes:
         by_adset.setdefault(change.before.id, []).append(change)
-    for adset_id in taken_over(job, [newest for newest, *_ in by_adset.values()]):
-        del by_adset[adset_id]
+    for adset_id, later in changed_by_sharers(job, [newest for newest, *_ in by_adset.values()]).items():
+        if _covers(later, by_adset[adset_id][0]):
+            del by_adset[adset_id]
     for batch, why_none in batches(job, [newest for newest, *_ in by_adset.values()], wave_size):
         if why_none and now is None:
             results += (_result(change, Result.DEFERRED, (why_none,)) for change in batch)
@@ -70,6 +71,11 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
             runs += seen
     paused = frozenset[str]().union(*(run.paused for run in runs))
     return Rechecked(tuple(results), paused, end_pauses(job, pauses, runs, dry_run=dry_run))
+
+
+def _covers(later: Change, change: Change) -> bool:
+    """Return whether a later change is responsible for all ads of another one."""
+    return {ad.id for ad in change.before.ads} <= {ad.id for ad in later.before.ads}
 
 
 def outcome_of(change: Change) -> AdSetResult | None:
