@@ -683,8 +683,12 @@ class Judge:
             elif failures - known and result["mail"] == "not_asked" and not invocation.has_ledger_trouble:
                 said = ", ".join(sorted(failures - known))
                 self._violated(Clause.FAILURE_TOLD, slug, f"{invocation.name} does not say: {said}")
-            elif not failures and not invocation.run.about:
+            elif not failures and not invocation.run.about and self._was_told_before(invocation, slug):
                 self._failures.pop(slug, None)
+
+    def _was_told_before(self, invocation: "Invocation", slug: str) -> bool:
+        """Tell whether failures were mailed before a run began; what another has told since still stands."""
+        return slug in self._failures and self._failures[slug].mailed_at <= self._at_begin[invocation.name][0]
 
     def _told_failures(self, slug: str) -> frozenset[str]:
         """Return what mails have named of a campaign's failures, the last one within a day; each is kept known so."""
