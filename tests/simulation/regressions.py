@@ -3160,4 +3160,38 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Person(when=At(seconds=124316.4), deed=Deed.SWITCH_ON_AD, target="Alder 1"),),
         calm=172800.0,
     ),
+    "a shared recheck ends after another one has failed at a campaign that it had looked at before": Story(
+        seed=10213258,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="FL SC TX",
+                    adsets=(AdSetSpec(name="Elder", states="AL CA GA SC TX", ads=()),),
+                ),
+                CampaignSpec(
+                    slug="mortgage",
+                    account="act_222",
+                    demand="AL NY SC TX",
+                    adsets=(AdSetSpec(name="Hazel", states="AL FL SC", ads=()),),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0, shared=True),
+            Run(name="day 1 recheck 1", at=39600.0, action="recheck", scheduled=39600.0, shared=True),
+            Run(name="day 1 recheck 3", at=122040.0, action="recheck", scheduled=122040.0, shared=True),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0, shared=True),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0, shared=True),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0, shared=True),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0, shared=True),
+            Run(name="day 1 often 2", at=40500.0, action="recheck", scheduled=40500.0),
+        ),
+        events=(
+            Crash(run="day 1 recheck 1", call="GET ads", nth=1, after=True),
+            Operator(when=At(seconds=39656.1), change=Change.TOKEN, value="dead"),
+        ),
+        calm=86400.0,
+    ),
 }
