@@ -287,18 +287,18 @@ def _job(campaign: CampaignConfig, run: Run) -> Job:
         campaign.limits.verify_wait_seconds,
         partial(refuse_if_switched_off, campaign.slug),
         campaign.skip_adsets if run.request.action is Action.SYNC else (),  # an undo restores the whole run
-        _sharers(campaign.slug, run.settings.campaigns),
+        _other_campaigns(campaign.slug, run.settings.campaigns),
         run.request.action is Action.RECHECK and not run.request.is_by_hand,
     )
 
 
-def _sharers(slug: str, campaigns: Iterable[CampaignConfig]) -> dict[str, list[str]]:
-    """Return the slugs of the other campaigns that have a Meta campaign, by its id."""
-    sharers: dict[str, list[str]] = {}
+def _other_campaigns(slug: str, campaigns: Iterable[CampaignConfig]) -> dict[str, list[str]]:
+    """Return the slugs of the other campaigns that list a Meta campaign, by its id."""
+    others: dict[str, list[str]] = {}
     for campaign in campaigns:
         for meta_campaign in campaign.fb_campaign_ids if campaign.slug != slug else ():
-            sharers.setdefault(meta_campaign, []).append(campaign.slug)
-    return sharers
+            others.setdefault(meta_campaign, []).append(campaign.slug)
+    return others
 
 
 def _open_elsewhere(campaign: CampaignConfig, run: Run, job: Job) -> frozenset[str]:
@@ -306,7 +306,7 @@ def _open_elsewhere(campaign: CampaignConfig, run: Run, job: Job) -> frozenset[s
 
     They are looked up before the ad sets are read: that campaign's recovery may take place at the same time.
     """
-    slugs = {slug for meta_campaign in campaign.fb_campaign_ids for slug in job.sharers.get(meta_campaign, ())}
+    slugs = {slug for meta_campaign in campaign.fb_campaign_ids for slug in job.other_campaigns.get(meta_campaign, ())}
     found = (job.ledger.open_changes(slug) for slug in sorted(slugs) if run.settings.ledger_table)
     return frozenset(change.before.id for changes in found for change in changes)
 

@@ -29,8 +29,8 @@ class Job:
     """Called before each wave: raises a `PausedError` if nothing new may be started, a `ConfigError` if unknown."""
     skip_adsets: tuple[str, ...] = ()
     """Patterns of the names of ad sets that must not be changed."""
-    sharers: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """By id of a Meta campaign, the slugs of other campaigns that have it: after a renaming, the old or the new one."""
+    other_campaigns: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By id of a Meta campaign, the slugs of the other campaigns that list it: after a renaming, the old or new one."""
     backs_off: bool = False
     """Whether failed attempts are repeated at growing intervals only, as in a recheck that no person has started."""
     new_pauses: dict[str, UnexplainedPause] = field(default_factory=dict)

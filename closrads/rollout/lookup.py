@@ -130,29 +130,26 @@ def look_up(
     since = min((change.prepared_at for change in paused), default=None)
     log = read_status_changes(job.api, since, reserve=reserve) if since else ()
     set_by_others = _set_by_others(job.api, [each.change for each in seen if each.is_new_again])
-    set_by_others |= changed_by_sharers(job, [each.change for each in seen]).keys()
+    set_by_others |= changed_by_other_campaigns(job, [each.change for each in seen]).keys()
     found = {each.id: replace(each, log=log, is_set_by_others=each.id in set_by_others) for each in seen}
     unread = {before.id: error for before in newest if isinstance(error := read[before.id], MetaError)}
     return {**found, **unread}
 
 
-def changed_by_sharers(job: Job, changes: Sequence[Change]) -> dict[str, Change]:
+def changed_by_other_campaigns(job: Job, changes: Sequence[Change]) -> dict[str, Change]:
     """Return the later change of each ad set, by id, that another campaign with the same Meta campaign has made.
 
     In Meta's activity log, these look like our own.
     """
-    shared = {each.before.id: each for each in changes if job.sharers.get(each.before.meta_campaign_id)}
+    shared = {each.before.id: each for each in changes if job.other_campaigns.get(each.before.meta_campaign_id)}
     if not shared:
         return {}
     since = min(change.prepared_at for change in shared.values())
-    slugs = {slug for change in shared.values() for slug in job.sharers[change.before.meta_campaign_id]}
+    slugs = {slug for change in shared.values() for slug in job.other_campaigns[change.before.meta_campaign_id]}
     theirs = (change for slug in sorted(slugs) for change in job.ledger.prepared_since(slug, since))
-    later = [each for each in theirs if each.before.id in shared and _is_after(each, shared[each.before.id])]
+    ours = {adset_id: change.prepared_at for adset_id, change in shared.items()}
+    later = [change for change in theirs if change.prepared_at > ours.get(change.before.id, change.prepared_at)]
     return {change.before.id: change for change in sorted(later, key=lambda change: change.prepared_at)}
-
-
-def _is_after(change: Change, other: Change) -> bool:
-    return change.prepared_at > other.prepared_at
 
 
 def _in_place(changes: Sequence[Change], now: AdSetSnapshot) -> Change:

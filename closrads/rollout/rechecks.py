@@ -14,7 +14,7 @@ from closrads.observability import logger
 from closrads.rollout.change_run import RESULTS, ChangeRun
 from closrads.rollout.guards import merged
 from closrads.rollout.job import Job
-from closrads.rollout.lookup import Seen, batches, changed_by_sharers, look_up
+from closrads.rollout.lookup import Seen, batches, changed_by_other_campaigns, look_up
 from closrads.rollout.pauses import end_pauses, keep_unexplained_pauses
 from closrads.rollout.recovery import is_due
 from closrads.rollout.rollback import announce_rollback, roll_back
@@ -58,7 +58,7 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
     by_adset: dict[str, list[Change]] = {}
     for change in changes:
         by_adset.setdefault(change.before.id, []).append(change)
-    for adset_id, later in changed_by_sharers(job, [newest for newest, *_ in by_adset.values()]).items():
+    for adset_id, later in changed_by_other_campaigns(job, [newest for newest, *_ in by_adset.values()]).items():
         if _covers(later, by_adset[adset_id][0]):
             del by_adset[adset_id]
     for batch, why_none in batches(job, [newest for newest, *_ in by_adset.values()], wave_size):
