@@ -92,6 +92,8 @@ class TestNews:
             pytest.param(report(adset(Result.UNCHANGED, "an ad is in review")), True, id="something to say"),
             pytest.param(report(adset(Result.REVERTED)), True, id="put back"),
             pytest.param(report(campaign_errors=("The token is dead",)), True, id="could not look"),
+            pytest.param(report(unexplained=(PAUSE,)), True, id="an ad is off, and nobody was told"),
+            pytest.param(report(unexplained=(replace(PAUSE, is_reported=True),)), False, id="an ad is off as before"),
             pytest.param(
                 report(recovered=(recovery(ChangeState.WRITTEN, ChangeState.VERIFIED),)), True, id="finished something"
             ),

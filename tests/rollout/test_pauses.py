@@ -266,6 +266,29 @@ def test_a_recheck_tells_it_although_the_ledger_fails_at_its_end(world: World) -
     assert f"{paused.name} in " in world.sandbox.aws.mails[-1].text
 
 
+def test_a_recheck_tells_what_a_sync_found_and_told_nobody(world: World) -> None:
+    """The newer change is not responsible for the ad, so the recheck does not find the pause by itself."""
+    world.campaign("FL")
+    adset = world.adset()
+    world.run(LIVE)
+    later(world, MINUTE)
+    ad = world.meta.ads_of(adset)[0]
+    world.meta.accounts["act_111"].activities.missing = lambda _: True
+    world.meta.meta_pauses(ad.id, with_issue=False)
+    world.time.next_day()
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "GA": 5}
+    assert world.run({**LIVE, "notify": False})["unexplained"]
+    later(world, MINUTE)
+    world.sandbox.aws.mails.clear()
+
+    result = world.run(RECHECK)
+
+    assert (one_adset(result)["result"], result["mail"]) == ("unchanged", "sent")
+    assert f"{ad.name} in " in world.sandbox.aws.mails[-1].text
+    later(world, MINUTE)
+    assert world.run(RECHECK)["mail"] == "not_asked"
+
+
 def test_what_is_told_then_joins_what_was_known(world: World, off: str) -> None:
     """Of two ads of one ad set, the newer pause does not hide the older one, nor the older one the newer."""
     adset = world.meta.ads[off].adset

@@ -3194,4 +3194,38 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "a sync finds an ad off and dies before its mail, and the newer change is not responsible for that ad": Story(
+        seed=10403308,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA FL OH",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL FL GA NY SC",
+                            ads=(AdSpec(name="Alder 1", fate=Fate(effect=Effect.PAUSED_SILENTLY, relapses=2)),),
+                            learning="",
+                        ),
+                        AdSetSpec(name="Cedar", states="CA FL", ads=(AdSpec(name="Cedar 1"),), learning="FAIL"),
+                    ),
+                ),
+            ),
+            log=Log.GAPPY,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 by hand", at=46848.14083469759),
+            Run(name="day 1 recheck 1", at=39600.0, action="recheck", scheduled=39600.0),
+            Run(name="day 1 recheck 3", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(Crash(run="day 1 by hand", call="dynamodb", nth=14, after=True),),
+        calm=86400.0,
+    ),
 }
