@@ -234,8 +234,9 @@ class RunResult:
 def _has_news(campaign: SyncReport) -> bool:
     """Return whether a recheck of a campaign found something new, or changed the state of something known."""
     found = [each for each in campaign.adsets if each.result is not Result.UNCHANGED or each.issues]
-    is_new = not all(each.is_reported for each in (*found, *campaign.unexplained))
-    return is_new or bool(campaign.campaign_errors) or any(map(_is_news, campaign.recovered))
+    is_new = not all(each.is_reported for each in found)
+    is_new_pause = not all(each.is_reported for each in campaign.unexplained)
+    return is_new or is_new_pause or bool(campaign.campaign_errors) or any(map(_is_news, campaign.recovered))
 
 
 def _is_news(recovery: Recovery) -> bool:
