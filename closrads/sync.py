@@ -14,7 +14,7 @@ from closrads.concurrency import in_background, map_concurrently
 from closrads.config import refuse_if_switched_off
 from closrads.domain.adset_results import Recovery
 from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
-from closrads.domain.changes import PreviousOutcomes, UnexplainedPause, recheck_since
+from closrads.domain.changes import PreviousOutcomes, UnexplainedPause, recheck_since, with_ads_off
 from closrads.domain.damping import waiting_states
 from closrads.domain.health import check_ad_health
 from closrads.domain.opt_out import unmatched_patterns
@@ -350,7 +350,7 @@ def _with_recorded_pauses(context: CampaignContext, report: SyncReport) -> SyncR
 def _with_pauses(report: SyncReport, found: Iterable[UnexplainedPause]) -> SyncReport:
     """Return the report with further or newer pauses; since when, and whether ended, it knows of those that it has."""
     pauses = {pause.adset_id: pause for pause in report.unexplained}
-    for pause in found:
+    for pause in with_ads_off(found):
         known = pauses.get(pause.adset_id, pause)
         pauses[pause.adset_id] = replace(pause, since=known.since, switched_on=known.switched_on)
     return replace(report, unexplained=tuple(pauses.values()))
@@ -365,7 +365,7 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     read = partial(get_active_adsets, job.api)
     with in_background(partial(map_concurrently, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as reading:
         previous = context.previous_outcomes()
-        report = replace(report, unexplained=previous.unexplained)
+        report = replace(report, unexplained=with_ads_off(previous.unexplained))
         yield report
         report = _with_demand(context, report)
     yield report

@@ -1,6 +1,6 @@
 """The change of one ad set: its state machine, and what is stored about it between runs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -135,7 +135,7 @@ class UnexplainedPause:
     adset_id: str
     adset_name: str
     ads: Mapping[str, str]
-    """Ad names by ad id."""
+    """Names of the ads that are off, by ad id."""
     since: datetime
     """When the change was prepared."""
     is_reported: bool = False
@@ -144,6 +144,8 @@ class UnexplainedPause:
     """Ids of those that this run has switched on again, as the activity log now shows that Meta paused them."""
     seen_on: Mapping[str, datetime] = field(default_factory=dict)
     """When each was last seen on, by ad id, as far as is known."""
+    on_again: Mapping[str, datetime] = field(default_factory=dict)
+    """When each ad that is on again was first seen so, by ad id; it is followed for `RECHECKED_FOR` after that."""
 
     @classmethod
     def from_json(cls, pause: Mapping[str, Any]) -> Self:
@@ -154,7 +156,7 @@ class UnexplainedPause:
         return cls(pause["adset_id"], pause["adset_name"], ads, since, switched_on=switched_on)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the pause as a JSON object of a run's result, without `is_reported`."""
+        """Return the pause as a JSON object of a run's result, without what only later runs need."""
         return {
             "adset_id": self.adset_id,
             "adset_name": self.adset_name,
@@ -167,18 +169,51 @@ class UnexplainedPause:
         """Return the pause merged with an earlier one of the same ad set, as reported if all of its ads have been."""
         if earlier is None:
             return self
+        ads = {**earlier.ads, **self.ads}
+        on_again = {**earlier.on_again, **self.on_again}
         return replace(
             self,
-            ads={**earlier.ads, **self.ads},
+            ads=ads,
             since=min(earlier.since, self.since),
             is_reported=earlier.is_reported and self.ads.keys() <= earlier.ads.keys(),
             seen_on={**earlier.seen_on, **self.seen_on},
+            on_again={ad_id: at for ad_id, at in on_again.items() if ad_id not in ads},
         )
+
+    def followed(self, off: Mapping[str, str], on: Collection[str], now: datetime) -> "UnexplainedPause | None":
+        """Return the pause as its ads are now; None if none of them is left to follow.
+
+        An ad that is off once more has not been reported as such.
+
+        Parameters
+        ----------
+        off
+            Names of the ads that are off, by ad id.
+        on
+            Ids of the ads that are on.
+        """
+        first_seen = {ad_id: now for ad_id in self.ads if ad_id in on}
+        off_again = {ad_id: off[ad_id] for ad_id in self.on_again if ad_id in off}
+        over = {ad_id for ad_id, at in self.on_again.items() if ad_id in on and now - at >= RECHECKED_FOR}
+        pause = replace(
+            self,
+            ads={ad_id: name for ad_id, name in self.ads.items() if ad_id not in first_seen} | off_again,
+            is_reported=self.is_reported and not off_again,
+            seen_on={**self.seen_on, **first_seen},
+            on_again={ad_id: at for ad_id, at in self.on_again.items() if ad_id not in off_again} | first_seen,
+        )
+        return pause.without(over)
 
     def without(self, ads: Collection[str]) -> "UnexplainedPause | None":
         """Return the pause without some ads, given by id; None if none is left."""
-        left = {ad_id: name for ad_id, name in self.ads.items() if ad_id not in ads}
-        return replace(self, ads=left) if left else None
+        off = {ad_id: name for ad_id, name in self.ads.items() if ad_id not in ads}
+        on_again = {ad_id: at for ad_id, at in self.on_again.items() if ad_id not in ads}
+        return replace(self, ads=off, on_again=on_again) if off or on_again else None
+
+
+def with_ads_off(pauses: Iterable[UnexplainedPause | None]) -> tuple[UnexplainedPause, ...]:
+    """Return the pauses with ads that are off; of the others, nobody needs to be told."""
+    return tuple(pause for pause in pauses if pause is not None and pause.ads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +260,7 @@ class PreviousOutcomes:
     deferred: frozenset[str] = frozenset()
     """Ids of the ad sets that the last run deferred."""
     unexplained: tuple[UnexplainedPause, ...] = ()
+    """Also those whose ads are on again, and are still followed."""
     demand: DemandHistory | None = None
     """None if nothing is recorded, or if what is recorded cannot be read."""
     has_demand_item: bool = False

@@ -163,20 +163,25 @@ def responsible_for(
 
 
 def still_unexplained(
-    pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange]
+    pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange], now: datetime
 ) -> UnexplainedPause | None:
-    """Return `pause` with only the ads that are still paused by an unknown actor; None if there are none.
+    """Return `pause` as its ads are now; None if none of them is left to follow.
 
-    An ad is explained once it is on again, is gone, or the activity log shows that the advertiser paused it.
+    An ad is explained if it is gone, or if the activity log shows that the advertiser paused it. One that is on again
+    is followed for another day: whatever paused it may pause it once more.
     """
-    off = {ad.id for ad in ads if ad.status == "PAUSED"}
+    current = tuple(ads)
+    off = {ad.id: ad.name for ad in current if ad.status == "PAUSED"}
+    on = frozenset(ad.id for ad in current if ad.status == "ACTIVE")
     rows = tuple(log)
 
     def is_explained(ad_id: str) -> bool:
         row = who_paused(ad_id, rows, pause.since, pause.seen_on.get(ad_id, LONG_AGO))
         return row is not None and row.actor is Actor.ADVERTISER
 
-    return pause.without({ad_id for ad_id in pause.ads if ad_id not in off or is_explained(ad_id)})
+    followed = {*pause.ads, *pause.on_again} - on
+    left = pause.without({ad_id for ad_id in followed if ad_id not in off or is_explained(ad_id)})
+    return left and left.followed(off, on, now)
 
 
 def explained_as_metas(pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange]) -> tuple[Ad, ...]:

@@ -228,6 +228,7 @@ def unexplained_item(pause: UnexplainedPause) -> Item:
         "is_reported": pause.is_reported,
         "switched_on": sorted(pause.switched_on),
         "seen_on": {ad_id: at.isoformat() for ad_id, at in pause.seen_on.items()},
+        "on_again": {ad_id: at.isoformat() for ad_id, at in pause.on_again.items()},
     }
 
 
@@ -236,8 +237,11 @@ def unexplained_of(item: Item) -> UnexplainedPause:
     ads = {ad["id"]: ad["name"] for ad in item["ads"]}
     is_reported = item.get("is_reported", False)  # older items lack it, and are reported once more
     switched_on = frozenset(item.get("switched_on", ()))
-    seen_on = {ad_id: _time(at) for ad_id, at in item.get("seen_on", {}).items()}  # older items lack it
-    return UnexplainedPause(item["adset"], item["name"], ads, _time(item["since"]), is_reported, switched_on, seen_on)
+    seen_on, on_again = (  # older items lack them
+        {ad_id: _time(at) for ad_id, at in item.get(name, {}).items()} for name in ("seen_on", "on_again")
+    )
+    since = _time(item["since"])
+    return UnexplainedPause(item["adset"], item["name"], ads, since, is_reported, switched_on, seen_on, on_again)
 
 
 def demand_item(history: DemandHistory) -> Item:

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, LastRecheck, PreviousOutcomes, recheck_since, seen_by
+from closrads.domain.changes import (
+    Change,
+    ChangeState,
+    LastRecheck,
+    PreviousOutcomes,
+    recheck_since,
+    seen_by,
+    with_ads_off,
+)
 from closrads.domain.mail_policy import failures_of
 from closrads.domain.sync_report import SyncReport
 from closrads.domain.targeting import reaches_beyond_states
@@ -39,7 +47,7 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
         if not (change.state.is_open or change.state is ChangeState.NOT_WRITTEN) and change.before.id not in skipped
     ]
     previous = job.ledger.previous_outcomes(job.campaign) if changes else PreviousOutcomes({})
-    report = replace(report, unexplained=previous.unexplained)
+    report = replace(report, unexplained=with_ads_off(previous.unexplained))
     wave_size, dry_run = campaign.limits.wave_size, run.request.dry_run
     rechecked = rechecks.recheck(job, changes, wave_size, previous.unexplained, dry_run=dry_run)
     results = (*done.completed.values(), *rechecked.results)

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
-from closrads.domain.changes import UnexplainedPause
+from closrads.domain.changes import UnexplainedPause, with_ads_off
 from closrads.domain.health import StatusChange, explained_as_metas, still_unexplained
 from closrads.domain.opt_out import matching_pattern
 from closrads.errors import LedgerError, MetaError
@@ -48,10 +49,10 @@ def _keep(job: Job, pauses: Sequence[UnexplainedPause]) -> None:
         logger.error("ledger.unexplained_not_kept", extra={"adsets": adsets, "error": str(error)})
 
 
-def end_pauses(
+def note_ads_on(
     job: Job, pauses: Sequence[UnexplainedPause], runs: Iterable[ChangeRun], *, dry_run: bool
 ) -> tuple[UnexplainedPause, ...]:
-    """Return the pauses without the ads that are on by now; update the ledger, unless it is a dry run.
+    """Return the pauses with ads that are still off; record which ads are on again, unless it is a dry run.
 
     Parameters
     ----------
@@ -60,13 +61,28 @@ def end_pauses(
     runs
         The changes of the ad sets that have just been read.
     """
+    now = job.api.clock.now()
+    known = _with_new_pauses(job, pauses)
     on = {run.id: {ad.id for ad in run.now.ads if ad.is_on} for run in runs}
-    left = {pause.adset_id: pause.without(on.get(pause.adset_id, ())) for pause in pauses}
+    left = {pause.adset_id: pause.followed({}, on.get(pause.adset_id, ()), now) for pause in known}
     if not dry_run:
-        changed = [pause for pause in pauses if left[pause.adset_id] != pause]
-        _keep(job, [rest for pause in changed if (rest := left[pause.adset_id]) is not None])
-        _forget(job, [pause.adset_id for pause in changed if left[pause.adset_id] is None])
-    return tuple(pause for pause in left.values() if pause is not None)
+        _record(job, known, left)
+    return with_ads_off(left.values())
+
+
+def _with_new_pauses(job: Job, recorded: Iterable[UnexplainedPause]) -> Sequence[UnexplainedPause]:
+    """Return the recorded pauses and those that this run has found since they were read."""
+    known = {pause.adset_id: pause for pause in recorded}
+    return [
+        *(known | {each.adset_id: each.joining(known.get(each.adset_id)) for each in job.new_pauses.values()}).values()
+    ]
+
+
+def _record(job: Job, before: Iterable[UnexplainedPause], now: Mapping[str, UnexplainedPause | None]) -> None:
+    """Record what has become of pauses, given by ad set id."""
+    changed = {pause.adset_id: now[pause.adset_id] for pause in before if now[pause.adset_id] != pause}
+    _keep(job, [pause for pause in changed.values() if pause is not None])
+    _forget(job, [adset_id for adset_id, pause in changed.items() if pause is None])
 
 
 def _forget(job: Job, adsets: Sequence[str]) -> None:
@@ -80,10 +96,10 @@ def _forget(job: Job, adsets: Sequence[str]) -> None:
 def follow_up_pauses(
     job: Job, pauses: Sequence[UnexplainedPause], adsets: Sequence[AdSetSnapshot], *, dry_run: bool
 ) -> tuple[UnexplainedPause, ...]:
-    """Return the pauses that are still unexplained or that Meta has caused; delete the others from the ledger.
+    """Return the pauses that are still unexplained or that Meta has caused; record what has become of them.
 
-    Ads that Meta has paused are switched on again; their pauses stay in the ledger until a later run has seen the ads
-    on. A dry run changes neither ads nor ledger.
+    Ads that Meta has paused are switched on again; they are reported until a later run has seen them on. An ad that is
+    on again is followed for another day. A dry run changes neither ads nor ledger.
 
     Parameters
     ----------
@@ -92,31 +108,39 @@ def follow_up_pauses(
     adsets
         The ad sets that have just been read.
     """
+    pauses = _with_new_pauses(job, pauses)
     if not pauses:
         return ()
     now: dict[str, AdSetSnapshot | MetaError] = {adset.id: adset for adset in adsets if adset.ads}
     unlisted = [pause for pause in pauses if pause.adset_id not in now]  # such as one that a person has switched off
     stubs = [AdSetSnapshot(each.adset_id, each.adset_name, "", "", {}) for each in unlisted]
     now |= read_adsets(job.api, stubs, reserve=math.inf)
-    log = read_status_changes(job.api, min(pause.since for pause in pauses))
-    still = {pause.adset_id: _still_unexplained(pause, now[pause.adset_id], log) for pause in pauses}
-    for adset_id, pause in still.items():
-        if pause is not None and adset_id in job.new_pauses:
-            job.new_pauses[adset_id] = pause
-        elif pause is None and not dry_run:
-            job.new_pauses.pop(adset_id, None)
-            job.ledger.forget_unexplained(job.campaign, adset_id)
-    left = tuple(pause for pause in still.values() if pause is not None)
-    return left if dry_run else _switch_on_again(job, left, now, log)
+    since = [pause.since for pause in pauses if _has_ads_off(pause, now[pause.adset_id])]
+    log = read_status_changes(job.api, min(since)) if since else ()
+    at = job.api.clock.now()
+    still = {pause.adset_id: _still_unexplained(pause, now[pause.adset_id], log, at) for pause in pauses}
+    left = with_ads_off(still.values())
+    if dry_run:
+        return left
+    _record(job, pauses, still)
+    found = [adset_id for adset_id in still if job.new_pauses.pop(adset_id, None)]
+    job.new_pauses.update({pause.adset_id: pause for pause in left if pause.adset_id in found})
+    return _switch_on_again(job, left, now, log)
+
+
+def _has_ads_off(pause: UnexplainedPause, now: AdSetSnapshot | MetaError) -> bool:
+    """Return whether an ad of the pause is off, which only the activity log can explain."""
+    ads = () if isinstance(now, MetaError) else now.ads
+    return any(ad.status == "PAUSED" and (ad.id in pause.ads or ad.id in pause.on_again) for ad in ads)
 
 
 def _still_unexplained(
-    pause: UnexplainedPause, now: AdSetSnapshot | MetaError, log: Sequence[StatusChange]
+    pause: UnexplainedPause, now: AdSetSnapshot | MetaError, log: Sequence[StatusChange], at: datetime
 ) -> UnexplainedPause | None:
-    """Return the part of the pause that is still unexplained; all of it if its ad set exists but cannot be read."""
+    """Return what is left of the pause; all of it if its ad set exists but cannot be read."""
     if isinstance(now, MetaError):
         return None if now.is_missing else pause
-    return None if now.effective_status in GONE_STATUSES else still_unexplained(pause, now.ads, log)
+    return None if now.effective_status in GONE_STATUSES else still_unexplained(pause, now.ads, log, at)
 
 
 def _switch_on_again(

@@ -15,7 +15,7 @@ from closrads.rollout.change_run import RESULTS, ChangeRun
 from closrads.rollout.guards import merged
 from closrads.rollout.job import Job
 from closrads.rollout.lookup import Seen, batches, changed_by_other_campaigns, look_up
-from closrads.rollout.pauses import end_pauses, keep_unexplained_pauses
+from closrads.rollout.pauses import keep_unexplained_pauses, note_ads_on
 from closrads.rollout.recovery import is_due
 from closrads.rollout.rollback import announce_rollback, roll_back
 
@@ -28,7 +28,7 @@ class Rechecked:
     paused: frozenset[str]
     """Ids of the ads that are off, of those that the changes are responsible for."""
     pauses: tuple[UnexplainedPause, ...]
-    """The recorded pauses without the ads that are on again."""
+    """The recorded pauses with ads that are still off."""
 
 
 def recheck(  # noqa: PLR0913 - what to check, and what is already known about it
@@ -70,7 +70,7 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
             results += looked_at
             runs += seen
     paused = frozenset[str]().union(*(run.paused for run in runs))
-    return Rechecked(tuple(results), paused, end_pauses(job, pauses, runs, dry_run=dry_run))
+    return Rechecked(tuple(results), paused, note_ads_on(job, pauses, runs, dry_run=dry_run))
 
 
 def _covers(later: Change, change: Change) -> bool:

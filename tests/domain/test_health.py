@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdIssue, AdSetSnapshot
-from closrads.domain.changes import UnexplainedPause
+from closrads.domain.changes import UnexplainedPause, with_ads_off
 from closrads.domain.health import (
     CLOCK_TOLERANCE,
     Actor,
@@ -31,6 +31,7 @@ from closrads.domain.health import (
 from tests.world import START, ids
 
 SINCE = START
+NOW = START + timedelta(hours=1)
 """When the change began."""
 LOST_FORM = AdIssue(3390001, "Missing lead form", "Choose a form for this ad. (#3390001)", "HARD_ERROR")
 HARD = AdIssue(2446289, "Post not available", "Post not available", "HARD_ERROR")
@@ -566,7 +567,7 @@ class TestStillUnexplained:
 
     def left(self, ads: Sequence[Ad], log: Iterable[StatusChange] = ()) -> list[str]:
         """Return the ids of the ads of which it is still to be told."""
-        left = still_unexplained(self.PAUSE, ads, log)
+        left = still_unexplained(self.PAUSE, ads, log, NOW)
         return [] if left is None else list(left.ads)
 
     def off(self, *ad_ids: str) -> list[Ad]:
@@ -575,7 +576,7 @@ class TestStillUnexplained:
 
     def test_as_long_as_they_are_off_without_a_trace(self) -> None:
         """Day after day, with the names from when it was noticed."""
-        assert still_unexplained(self.PAUSE, self.off("11", "12", "13"), []) == self.PAUSE
+        assert still_unexplained(self.PAUSE, self.off("11", "12", "13"), [], NOW) == self.PAUSE
 
     @pytest.mark.parametrize(
         ("ads", "log", "left"),
@@ -595,11 +596,76 @@ class TestStillUnexplained:
 
     def test_if_none_is_left_nothing_is_told(self) -> None:
         """No entry without an ad."""
-        assert still_unexplained(self.PAUSE, [], []) is None
+        assert still_unexplained(self.PAUSE, [], [], NOW) is None
 
     def test_one_that_is_on_again_is_told_no_more(self) -> None:
         """Whoever did it, and however it does: that shows elsewhere."""
         assert self.left([replace(RAN, effective_status="WITH_ISSUES"), *self.off("12")]) == ["12"]
+
+
+class TestOnAgain:
+    """Ads that are on again: what paused them may pause them once more."""
+
+    DAY = timedelta(days=1)
+    PAUSE = UnexplainedPause("1", "Broad", {"11": "Spring", "12": "Autumn"}, SINCE, is_reported=True)
+    ON = Ad("11", "Spring", "ACTIVE", "ACTIVE")
+    OFF = Ad("11", "Summer", "PAUSED", "PAUSED")
+    OTHER = Ad("12", "Autumn", "PAUSED", "PAUSED")
+
+    def after(self, *looks: tuple[timedelta, Ad], log: Iterable[StatusChange] = ()) -> UnexplainedPause | None:
+        """Return what is left of the pause after its first ad was looked at."""
+        left: UnexplainedPause | None = self.PAUSE
+        for at, ad in looks:
+            left = left and still_unexplained(left, [ad, self.OTHER], log, SINCE + at)
+        return left
+
+    def test_it_is_no_longer_reported_but_followed(self) -> None:
+        """Since it was first seen on, however often it is seen so."""
+        left = self.after((self.DAY, self.ON), (1.5 * self.DAY, self.ON))
+
+        assert left is not None
+        assert (left.ads, left.on_again) == ({"12": "Autumn"}, {"11": SINCE + self.DAY})
+
+    @pytest.mark.parametrize("others", [True, False])
+    def test_it_is_over_after_a_day(self, *, others: bool) -> None:
+        """Together with the last of its ads."""
+        left = self.after((self.DAY, self.ON), (2 * self.DAY, self.ON))
+        assert left == replace(self.PAUSE, ads={"12": "Autumn"}, seen_on={"11": SINCE + self.DAY})
+
+        if not others:
+            both = replace(self.PAUSE, ads={}, on_again={"11": SINCE})
+            assert still_unexplained(both, [self.ON], (), SINCE + self.DAY) is None
+
+    def test_that_it_is_off_once_more_is_news(self) -> None:
+        """With the name that it has by now, and however long ago it was seen on."""
+        left = self.after((self.DAY, self.ON), (3 * self.DAY, self.OFF))
+
+        assert left is not None
+        assert (left.ads, left.on_again) == ({"11": "Summer", "12": "Autumn"}, {})
+        assert (left.is_reported, left.seen_on) == (False, {"11": SINCE + self.DAY})
+
+    def test_a_pause_by_meta_from_before_explains_nothing(self) -> None:
+        """It has run since; a person's is over with it."""
+        log = [row(Actor.META)]
+        left = self.after((self.DAY, self.ON), (2 * self.DAY, self.OFF), log=log)
+
+        assert left is not None
+        assert explained_as_metas(left, [self.OFF], log) == ()
+
+    @pytest.mark.parametrize(
+        "now", [pytest.param([OFF], id="paused by the advertiser"), pytest.param([], id="deleted")]
+    )
+    def test_one_that_is_explained_is_followed_no_more(self, now: list[Ad]) -> None:
+        """Nobody has to be told of it."""
+        both = replace(self.PAUSE, ads={}, on_again={"11": SINCE})
+
+        assert still_unexplained(both, now, [row(Actor.ADVERTISER, 60)], NOW) is None
+
+    def test_with_ads_that_are_all_on_it_is_not_reported(self) -> None:
+        """The ledger keeps it none the less."""
+        both = replace(self.PAUSE, ads={}, on_again={"11": SINCE})
+
+        assert with_ads_off([self.PAUSE, both, None]) == (self.PAUSE,)
 
 
 class TestExplainedAsMetas:
@@ -653,7 +719,7 @@ class TestWords:
         later: datetime = SINCE + timedelta(days=2)
         pause = UnexplainedPause("1", "Broad", {"11": "Spring"}, later)
 
-        left = still_unexplained(pause, [paused()], [])
+        left = still_unexplained(pause, [paused()], [], NOW)
 
         assert left is not None
         assert left.since == later

@@ -54,6 +54,7 @@ pauses = st.builds(
     st.booleans(),
     st.frozensets(names, max_size=2),
     st.dictionaries(names, moments, max_size=3),
+    st.dictionaries(names, moments, max_size=3),
 )
 
 
@@ -130,10 +131,12 @@ class TestUnexplainedPauses:
         assert unexplained_of(item) == pause
 
     def test_of_an_older_item_nobody_knows_when_the_ads_were_seen_on(self) -> None:
-        pause = UnexplainedPause("501", "Broad", {"601": "One"}, START, seen_on={"601": START})
-        older = {name: value for name, value in unexplained_item(pause).items() if name != "seen_on"}
+        times = {"601": START}
+        pause = UnexplainedPause("501", "Broad", {"601": "One"}, START, seen_on=times, on_again=times)
+        item = unexplained_item(pause)
+        older = {name: value for name, value in item.items() if name not in {"seen_on", "on_again"}}
 
-        assert unexplained_of(older) == replace(pause, seen_on={})
+        assert unexplained_of(older) == replace(pause, seen_on={}, on_again={})
 
 
 class TestRuns:

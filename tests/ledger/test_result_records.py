@@ -88,7 +88,7 @@ def test_progress_is_kept_as_the_version_before_reads_it() -> None:
     assert (kept.pop("states_before"), adset.pop("missing"), adset.pop("extra")) == ([], [], [])
     assert (adset.pop("learning_since"), adset.pop("reaches_beyond")) == (None, False)
     assert (kept.pop("token_ends"), pause.pop("is_reported"), pause.pop("switched_on")) == ("", False, [])
-    assert pause.pop("seen_on") == {}
+    assert (pause.pop("seen_on"), pause.pop("on_again")) == ({}, {})
     assert (recovery.pop("is_reported"), adset.pop("is_reported")) == (False, False)
     assert (kept.pop("unmatched_patterns"), kept.pop("below_min_demand"), kept.pop("waiting")) == ([], [], [])
     assert (kept.pop("counts_anew"), kept.pop("refused")) == (False, "")

@@ -60,8 +60,9 @@ def test_it_is_switched_on_and_told_of(world: World, off: str, log: StringIO) ->
     mail = world.sandbox.aws.mails[-1].text
     assert "SWITCHED ON AGAIN" in mail
     assert "SWITCHED OFF" not in mail
-    world.time.next_day()
-    assert result_of(world, LIVE)["unexplained"] == []
+    for _ in range(2):
+        world.time.next_day()
+        assert result_of(world, LIVE)["unexplained"] == []
     assert entries(world, "MEMORY#") == []
 
 
@@ -363,6 +364,19 @@ def test_that_it_is_off_once_more_is_news(world: World, two_off: list[str]) -> N
     assert (result["mail"], recorded(world)) == ("sent", two_off[1:] + two_off[:1])
 
 
+def test_a_new_pause_is_kept_while_earlier_ones_end(world: World, two_off: list[str]) -> None:
+    """One of the same ad set, by the same recheck, even if no mail names it."""
+    adset = world.meta.ads[two_off[0]].adset
+    (third,) = (ad.id for ad in adset.ads if ad.id not in two_off)
+    for ad_id in two_off:
+        world.meta.person_activates(ad_id)
+    world.meta.person_pauses(third)
+
+    (pause,) = world.run({**RECHECK, "notify": False})["unexplained"]
+
+    assert [each["id"] for each in pause["ads"]] == recorded(world) == [third]
+
+
 def test_a_dry_recheck_leaves_what_is_recorded(world: World, two_off: list[str]) -> None:
     """It only says what is so."""
     world.meta.person_activates(two_off[0])
@@ -373,20 +387,74 @@ def test_a_dry_recheck_leaves_what_is_recorded(world: World, two_off: list[str])
     assert recorded(world) == two_off
 
 
-@pytest.mark.parametrize("method", ["forget_unexplained", "keep_unexplained"])
-def test_a_recheck_goes_on_if_the_ledger_cannot_be_told(
-    world: World, two_off: list[str], method: str, log: StringIO
-) -> None:
+def test_a_recheck_goes_on_if_the_ledger_cannot_be_told(world: World, two_off: list[str], log: StringIO) -> None:
     """The next one tries again."""
-    for ad_id in two_off if method == "forget_unexplained" else two_off[:1]:
-        world.meta.person_activates(ad_id)
+    world.meta.person_activates(two_off[0])
 
-    with patch.object(Ledger, method, side_effect=LedgerError("The ledger cannot be written")):
+    with patch.object(Ledger, "keep_unexplained", side_effect=LedgerError("The ledger cannot be written")):
         result = world.run(RECHECK)
 
     assert (result["success"], recorded(world)) == (True, two_off)
-    event = "ledger.unexplained_not_forgotten" if method == "forget_unexplained" else "ledger.unexplained_not_kept"
-    assert len(logged(log, event, "adsets")) >= 1
+    assert logged(log, "ledger.unexplained_not_kept", "adsets")
+
+
+def test_a_sync_goes_on_if_the_ledger_cannot_forget(world: World, two_off: list[str], log: StringIO) -> None:
+    """The next one tries again."""
+    for ad_id in two_off:
+        world.meta.person_activates(ad_id)
+    world.run(RECHECK)
+    world.time.next_day()
+
+    with patch.object(Ledger, "forget_unexplained", side_effect=LedgerError("The ledger cannot be written")):
+        result = world.run(LIVE)
+
+    assert (result["success"], result["unexplained"]) == (True, [])
+    assert logged(log, "ledger.unexplained_not_forgotten", "adsets")
+    world.run(LIVE)
+    assert entries(world, "MEMORY#UNEXPLAINED") == []
+
+
+@pytest.fixture
+def back_on(world: World, two_off: list[str]) -> str:
+    """Return the id of an ad that a person has switched on, as the mail asked for; rechecks look at it no more."""
+    world.time.next_day()
+    for ad_id in two_off:
+        world.meta.person_activates(ad_id)
+    assert result_of(world, LIVE)["unexplained"] == []
+    later(world, MINUTE)
+    world.run(RECHECK)
+    later(world, MINUTE)
+    world.sandbox.aws.mails.clear()
+    return two_off[0]
+
+
+@pytest.mark.parametrize(
+    ("is_traced", "switched_on"),
+    [pytest.param(False, False, id="without a trace"), pytest.param(True, True, id="Meta")],
+)
+def test_one_that_meta_pauses_once_more(world: World, back_on: str, *, is_traced: bool, switched_on: bool) -> None:
+    """More than a day after the change: nobody but the next sync can notice it."""
+    if is_traced:
+        world.meta.accounts["act_111"].activities.missing = None
+    world.meta.meta_pauses(back_on, with_issue=False)
+    later(world, MINUTE)
+    assert world.run(RECHECK)["mail"] == "not_asked"
+    world.time.next_day()
+
+    (pause,) = result_of(world, LIVE)["unexplained"]
+
+    assert [each["id"] for each in pause["ads"]] == [back_on]
+    assert pause["switched_on"] == [back_on] * switched_on
+    assert ("SWITCHED ON AGAIN" if switched_on else "SWITCHED OFF") in world.sandbox.aws.mails[-1].text
+
+
+def test_one_that_its_owner_pauses_once_more(world: World, back_on: str) -> None:
+    """The activity log says so."""
+    world.meta.accounts["act_111"].activities.missing = None
+    world.meta.person_pauses(back_on)
+    world.time.next_day()
+
+    assert (result_of(world, LIVE)["unexplained"], world.meta.ads[back_on].status) == ([], "PAUSED")
 
 
 @pytest.mark.parametrize("why", ["paused", "off", "no demand"])

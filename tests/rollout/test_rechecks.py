@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from closrads import config
-from closrads.domain.changes import ChangeState, RevertStreak, RollbackReason, UnexplainedPause
+from closrads.domain.changes import ChangeState, RevertStreak, RollbackReason
 from closrads.domain.request import Action
 from closrads.domain.results import MailOutcome
 from closrads.errors import LedgerError, SyncFailed
@@ -520,19 +520,17 @@ class TestBrokenSince:
         assert "needs you" not in world.sandbox.aws.mails[-1].text
 
     def test_what_was_put_back_is_told_although_the_run_ends_right_after(self, world: World) -> None:
-        """The ledger does not let it forget an old pause that is over."""
+        """The ledger can be read no more."""
         world.campaign("FL")
         broken = world.adset("Broken")
         world.run(LIVE)
         later(world, 1800)
         world.meta.meta_breaks(world.meta.ads_of(broken)[0].id)
-        pause = UnexplainedPause(broken, "Broken", {"1": "Gone"}, world.time.clock.now())
-        ledger(world).keep_unexplained("veterans", pause)
 
-        with patch.object(Ledger, "forget_unexplained", side_effect=LedgerError("The ledger cannot be written")):
+        with patch("closrads.sync.follow_up_pauses", side_effect=LedgerError("The ledger cannot be read")):
             (campaign,) = result_of(world, LIVE)["campaigns"]
 
-        assert "The ledger cannot be written" in campaign["errors"][0]
+        assert "The ledger cannot be read" in campaign["errors"][0]
         assert [each["result"] for each in campaign["adsets"]] == ["reverted"]
 
 

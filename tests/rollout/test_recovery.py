@@ -1455,7 +1455,7 @@ class TestWhosePause:
         assert (world.meta.ads[late].status, told) == expected
 
     def test_what_nobody_can_explain_is_told_until_it_is_on_again(self, world: World, adset: str) -> None:
-        """In each run's result and mail, and in no revert streak; then not a word more."""
+        """In each run's result and mail, and in no revert streak; then not a word more, and after a day it is over."""
         left_behind(world, adset, ChangeState.WRITTEN)
         paused_by_somebody(world, adset)
         off = world.meta.ads_of(adset)[0]
@@ -1469,6 +1469,8 @@ class TestWhosePause:
         world.meta.person_activates(off.id)
         world.time.next_day()
 
+        assert result_of(world, LIVE)["unexplained"] == []
+        world.time.next_day()
         assert result_of(world, LIVE)["unexplained"] == []
         assert entries(world, "MEMORY#") == []
 

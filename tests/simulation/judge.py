@@ -140,7 +140,7 @@ class Judge:
         found = set()
         for ad in adset.ads:
             hand, link = meta.people.ads_on.get(ad.id), meta.links[ad.id]
-            if hand is None or not hand.wanted or self._ran_unseen(ad, hand) or self._is_long_after(ad, hand):
+            if hand is None or not hand.wanted or self._ran_unseen(ad, hand):
                 continue
             if link.broken_since is not None and (ad.issues or ad.status != "ACTIVE"):
                 is_silent = link.fate.effect is Effect.PAUSED_SILENTLY
@@ -163,15 +163,6 @@ class Judge:
             0 <= link.broke_at - hand.at < REPUBLISH_SECONDS and link.fate.effect is Effect.PAUSED_SILENTLY
         )
         return ran_for_seconds or not self._simulation.meta.tells_of_pause(ad)
-
-    def _is_long_after(self, ad: Ad, hand: Hand) -> bool:
-        """Unobservable.LONG_AFTER."""
-        meta, link = self._simulation.meta, self._simulation.meta.links[ad.id]
-        file = self._files.get(ad.adset.id)
-        last = max((at for at in file.writes if at <= link.broke_at), default=None) if file else None
-        was_a_person = hand.at >= self._switched_on.get(ad.id, START)
-        is_untold = link.fate.effect is Effect.PAUSED_SILENTLY and not meta.tells_of_pause(ad)
-        return last is not None and hand.at - last >= LOOKED_AT_FOR and was_a_person and is_untold and not ad.issues
 
     # --- at every step
 
@@ -813,8 +804,7 @@ class Judge:
             if ad.status == "ACTIVE" and not is_pardoned:
                 self._violated(Clause.STAYS_OFF, ad.name, "a person paused it, and it runs")
             return
-        is_unobservable = self._ran_unseen(ad, hand) or self._is_long_after(ad, hand)
-        if link.is_sound or is_unobservable or self._is_left_rejected(ad, file):
+        if link.is_sound or self._ran_unseen(ad, hand) or self._is_left_rejected(ad, file):
             return
         if link.broken_since is not None and self._is_excused(ad, link, link.broken_since, file):
             return

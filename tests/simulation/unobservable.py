@@ -76,12 +76,6 @@ class Unobservable(StrEnum):
     """The ad was off before and is off now, so nothing says that it ever ran; the activity log is read only if
     something does, or if the run that might have seen it died after its write."""
 
-    LONG_AFTER = (
-        "a person switched the ad on more than a day after the last write, and Meta then paused it without an issue "
-        "and without a trace in the activity log"
-    )
-    """Rechecks look at a change for a day. After that, such a pause is anybody's."""
-
     MAIL_REFUSED = "SES took the run's mail at none of its attempts"
     """The run's result has to tell of it, and that its mail failed, which rings; and the next mail has to tell of it if
     it still is so."""
