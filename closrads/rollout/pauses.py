@@ -62,7 +62,7 @@ def note_ads_on(
         The changes of the ad sets that have just been read.
     """
     now = job.api.clock.now()
-    known = _with_new_pauses(job, pauses)
+    known = _known_pauses(job, pauses)
     on = {run.id: {ad.id for ad in run.now.ads if ad.is_on} for run in runs}
     left = {pause.adset_id: pause.followed({}, on.get(pause.adset_id, ()), now) for pause in known}
     if not dry_run:
@@ -70,12 +70,12 @@ def note_ads_on(
     return with_ads_off(left.values())
 
 
-def _with_new_pauses(job: Job, recorded: Iterable[UnexplainedPause]) -> Sequence[UnexplainedPause]:
-    """Return the recorded pauses and those that this run has found since they were read."""
+def _known_pauses(job: Job, recorded: Iterable[UnexplainedPause]) -> Sequence[UnexplainedPause]:
+    """Return the recorded pauses, joined with those that this run has found since they were read."""
     known = {pause.adset_id: pause for pause in recorded}
-    return [
-        *(known | {each.adset_id: each.joining(known.get(each.adset_id)) for each in job.new_pauses.values()}).values()
-    ]
+    for adset_id, pause in job.new_pauses.items():
+        known[adset_id] = pause.joining(known.get(adset_id))
+    return [*known.values()]
 
 
 def _record(job: Job, before: Iterable[UnexplainedPause], now: Mapping[str, UnexplainedPause | None]) -> None:
@@ -108,7 +108,7 @@ def follow_up_pauses(
     adsets
         The ad sets that have just been read.
     """
-    pauses = _with_new_pauses(job, pauses)
+    pauses = _known_pauses(job, pauses)
     if not pauses:
         return ()
     now: dict[str, AdSetSnapshot | MetaError] = {adset.id: adset for adset in adsets if adset.ads}
@@ -123,8 +123,7 @@ def follow_up_pauses(
     if dry_run:
         return left
     _record(job, pauses, still)
-    found = [adset_id for adset_id in still if job.new_pauses.pop(adset_id, None)]
-    job.new_pauses.update({pause.adset_id: pause for pause in left if pause.adset_id in found})
+    job.new_pauses.clear()  # they are among `pauses`
     return _switch_on_again(job, left, now, log)
 
 
