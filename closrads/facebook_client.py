@@ -327,6 +327,7 @@ def verify_ads_after_republish(
     api.clock.sleep(min(wait_seconds, max(api.clock.remaining() - RESERVED_SECONDS, 0)))
     seen = _verify_once(api, adsets, began, reserve)
     for _ in range(FURTHER_LOOKS):
+        adsets = [_with_sightings(adset, seen[adset.id]) for adset in adsets]
         in_process = [adset for adset in adsets if any(map(is_in_process, seen[adset.id].findings))]
         broken = any(finding.health is AdHealth.BROKEN for each in seen.values() for finding in each.findings)
         in_time = api.clock.remaining() - wait_seconds >= reserve
@@ -389,10 +390,19 @@ def _verify_once(
     return {adset_id: replace(verification, read_at=read_at) for adset_id, verification in found}
 
 
+def _with_sightings(adset: AdSetSnapshot, seen: Verification) -> AdSetSnapshot:
+    """Return the ad set before its change, with the time at which each ad that ran then has last been seen on."""
+    on = {ad.id for ad in seen.ads if ad.is_on}
+    ads = (replace(ad, seen_on=seen.read_at) if ad.status == "ACTIVE" and ad.id in on else ad for ad in adset.ads)
+    return replace(adset, ads=tuple(ads))
+
+
 def _verification(
     adset: AdSetSnapshot, now: tuple[Ad, ...] | MetaError, log: tuple[StatusChange, ...], since: datetime
 ) -> Verification:
     if isinstance(now, MetaError):
         unknown = tuple(AdFinding(ad, AdHealth.UNREADABLE, str(now)) for ad in adset.active_ads)
         return Verification(unknown, error=str(now))
-    return Verification(compare_ads(responsible_for(adset.active_ads, now, log, since), now, log, since), now, log)
+    findings = compare_ads(responsible_for(adset.active_ads, now, log, since), now, log, since)
+    seen_on = {ad.id: ad.seen_on for ad in adset.ads}
+    return Verification(findings, tuple(replace(ad, seen_on=seen_on.get(ad.id, ad.seen_on)) for ad in now), log)

@@ -31,7 +31,7 @@ from closrads.meta.adsets import read_adsets
 from closrads.state_mapper import Region, build_fb_regions
 from sandbox import Breakage, faults
 from sandbox.meta import Operation
-from sandbox.meta.activity_log import OTHER_APP
+from sandbox.meta.activity_log import META, OTHER_APP
 from sandbox.meta.breakage import MISSING_LEAD_FORM, SOFT_WARNING
 from sandbox.server import Reply
 from tests.world import MORTGAGE_1, START, VETERANS, World, ids
@@ -811,6 +811,34 @@ def test_ads_in_process_are_looked_at_again(
     assert world.time.waits == [3] * looks
     read = [operation.object_id for operation in world.meta.operations]
     assert read == [each.id for each in three] + [three[0].id] * (looks - 1)
+
+
+def test_what_an_earlier_look_has_seen_on_was_not_paused_before(world: World, three: list[AdSetSnapshot]) -> None:
+    """The log is late, and its last row is a pause by Meta that a re-publish has ended since."""
+    began = world.time.clock.now()
+    ad = world.meta.ads[three[0].ads[0].id]
+    world.meta.meta_pauses(ad.id, with_issue=False)
+    world.meta.person_repairs_ad(ad.id)
+    log = world.meta.accounts["act_111"].activities
+    log.rows = [row for row in log.rows if row.actor is META]
+    log.missing = lambda _: True
+    world.time.clock.sleep(10)
+    in_process(world, three[0], 99)
+    looks = list[Operation]()
+
+    def person_comes(operation: Operation) -> None:
+        looks.append(operation)
+        if len(looks) == len(three) + 1:  # after the first look
+            ad.effective_status = None
+            world.meta.person_pauses(ad.id)
+
+    world.meta.on_request = person_comes
+    since = dict.fromkeys((each.id for each in three), began)
+
+    seen = verify_ads_after_republish(world.api(), three, since=since)[three[0].id]
+
+    assert healths(seen.findings) == [AdHealth.UNEXPLAINED, AdHealth.HEALTHY]
+    assert seen.ads[0].seen_on > began
 
 
 def test_ads_in_process_do_not_keep_a_broken_one_from_being_put_back(world: World, three: list[AdSetSnapshot]) -> None:

@@ -181,8 +181,8 @@ class ChangeRun:
         """Return the run after a read of its ad set: it is responsible for the ads that have run by now as well."""
         ran = (replace(ad, status="ACTIVE") for ad in adset.ads if ad.seen_on > LONG_AGO)
         run = replace(self, now=adset).protecting((*running(adset.ads), *ran))
-        on = {ad.id for ad in adset.ads if ad.is_on}
-        protected = (replace(ad, seen_on=adset.read_at) if ad.id in on else ad for ad in run.protected)
+        seen_on = {ad.id: adset.read_at if ad.is_on else ad.seen_on for ad in adset.ads}
+        protected = (replace(ad, seen_on=max(ad.seen_on, seen_on.get(ad.id, LONG_AGO))) for ad in run.protected)
         return replace(run, protected=tuple(protected))
 
     def reread(self, ads: tuple[Ad, ...], read_at: datetime) -> "ChangeRun":
