@@ -272,7 +272,9 @@ class Judge:
         self._left_alone(self._call, file)
         file.went_back = file.went_back or "rolling_back" in file.changes.values()
         seen = self._seen.get((self._call.invocation.name, adset.id), set())
-        if seen and not self._call.is_late and all(ailment.what == "rejected" for ailment in seen):
+        # What has been switched on because its pause came too late is repaired like the others.
+        others = {what for _, what, _ in file.pardons} & {ad.name for ad in adset.ads if ad.issues}
+        if seen and not self._call.is_late and all(ailment.what == "rejected" for ailment in seen) and not others:
             self._violated(Clause.NOT_IN_VAIN, adset.name, f"{self._call.invocation.name} writes what is there")
         if regions_in(adset.targeting) == self._call.invocation.wanted.get(file.campaign):
             self._simulation.meta.people.edits.get(adset.id, {}).pop("regions", None)

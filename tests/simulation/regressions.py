@@ -3228,4 +3228,85 @@ REGRESSIONS: Mapping[str, Story] = {
         events=(Crash(run="day 1 by hand", call="dynamodb", nth=14, after=True),),
         calm=86400.0,
     ),
+    "a person pauses an ad between two looks at it, and the activity log does not show that yet": Story(
+        seed=10604915,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="GA OH",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="FL OH SC TX",
+                            ads=(AdSpec(name="Alder 1", fate=Fate(effect=Effect.PAUSED_WITH_ISSUE, stubborn=True)),),
+                            learning="",
+                        ),
+                        AdSetSpec(
+                            name="Birch",
+                            states="GA OH TX",
+                            ads=(AdSpec(name="Birch 1", fate=Fate(stubborn=True)),),
+                            reaches_beyond=True,
+                        ),
+                    ),
+                ),
+            ),
+            tier="full",
+            log=Log.DELAYED,
+            processing=2400.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 2", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Answer(run="day 2 sync", on="POST ad", skip=0, times=3, answer="200 empty"),
+            Person(when=During(run="day 2 sync", call="any", nth=22, after=True), deed=Deed.PAUSE_AD, target="Alder 1"),
+            Crash(run="day 1 recheck 1", call="GET ads", nth=2, after=False),
+        ),
+        calm=172800.0,
+    ),
+    "an ad that was switched on because its pause came too late breaks beside a rejected one": Story(
+        seed=10608313,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="FL NY OH SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="AL CA TX",
+                            ads=(AdSpec(name="Alder 1", fate=Fate(relapses=2)), AdSpec(name="Alder 2", rejected=True)),
+                        ),
+                    ),
+                ),
+            ),
+            review=10800.0,
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+        ),
+        events=(
+            Person(
+                when=During(run="day 1 sync", call="GET ads", nth=1, after=True),
+                deed=Deed.PAUSE_AD_BY_RULE,
+                target="Alder 1",
+            ),
+        ),
+        calm=86400.0,
+    ),
 }
