@@ -24,7 +24,7 @@ from closrads.domain.settings import CampaignConfig, Settings
 from closrads.domain.switches import latest
 from closrads.domain.sync_report import SyncReport
 from closrads.errors import ClosradsError, ConfigError, EventError, LedgerError
-from closrads.ledger.changes import STARTED_AGAIN_WITHIN
+from closrads.ledger.changes import STARTED_AGAIN_WITHIN, Ledger
 from closrads.ledger.dynamodb import Table
 from closrads.ledger.runs import Runs
 from closrads.meta.graph import API_VERSION
@@ -146,9 +146,23 @@ def close_run(
     if others_until := run.runs.claim_end(run_id, lease_until(clock), _invocation()):
         rest = math.ceil((others_until - clock.now()).total_seconds())
         return {"run_id": run_id, "has_ended": rest < 0, "again_in_seconds": rest + 1 if rest >= 0 else None}
-    result = finish(_gather(opened, by_slug, settings, clock.now()), opened.request)
+    gathered = _gather(opened, by_slug, settings, clock.now())
+    reports = tuple(_without_ads_on_again(report, run.ledger) for report in gathered.campaigns)
+    result = finish(replace(gathered, campaigns=reports), opened.request)
     mail = {"mail": result.mail.value, "mail_refused": list(result.mail_refused)}
     return {"run_id": run_id, "has_ended": True, "again_in_seconds": None, **mail, **result.totals()}
+
+
+def _without_ads_on_again(report: SyncReport, ledger: Ledger) -> SyncReport:
+    """Return a campaign's report without the pauses of ads that a recheck has seen on since."""
+    try:
+        recorded = ledger.previous_outcomes(report.slug).unexplained if report.unexplained else ()
+    except LedgerError as error:  # reports too much rather than nothing
+        logger.warning("ledger.outcomes_unread", extra={"campaign": report.slug, "error": str(error)})
+        return report
+    on_again = frozenset(ad_id for pause in recorded for ad_id in pause.on_again)
+    left = (pause.without(on_again) for pause in report.unexplained)
+    return replace(report, unexplained=tuple(pause for pause in left if pause and pause.ads))
 
 
 def _invocation() -> str:

@@ -179,9 +179,17 @@ def _mark_reported(result: RunResult, ledger: Ledger) -> None:
             for change in ledger.changes_in_effect(campaign.slug, since):
                 if change.before.id in relapsed and not change.state.is_open:
                     ledger.mark_reported(change)
-        for pause in campaign.unexplained:
-            if not pause.is_reported:
-                ledger.keep_unexplained(campaign.slug, replace(pause, is_reported=True))
+        _mark_pauses_reported(campaign, ledger)
+
+
+def _mark_pauses_reported(campaign: SyncReport, ledger: Ledger) -> None:
+    """Record that pauses have been reported, but not again what another run has changed about them since."""
+    new = [pause for pause in campaign.unexplained if not pause.is_reported]
+    recorded = {each.adset_id: each for each in ledger.previous_outcomes(campaign.slug).unexplained} if new else {}
+    for pause in new:
+        now = recorded.get(pause.adset_id, pause)
+        if now.ads.keys() <= pause.ads.keys():
+            ledger.keep_unexplained(campaign.slug, replace(now, is_reported=True))
 
 
 def _keep_failures(result: RunResult, ledger: Ledger, clock: Clock) -> None:

@@ -14,7 +14,7 @@ from closrads.concurrency import in_background, map_concurrently
 from closrads.config import refuse_if_switched_off
 from closrads.domain.adset_results import Recovery
 from closrads.domain.adsets import LONG_AGO, AdSetSnapshot
-from closrads.domain.changes import PreviousOutcomes, UnexplainedPause, recheck_since, with_ads_off
+from closrads.domain.changes import PreviousOutcomes, recheck_since
 from closrads.domain.damping import waiting_states
 from closrads.domain.health import check_ad_health
 from closrads.domain.opt_out import unmatched_patterns
@@ -234,9 +234,7 @@ def _stages(
     context = CampaignContext(campaign, run, job, _open_elsewhere(campaign, run, job))
     try:
         for stage in _stages_of_action(context, report, resume):
-            report = _with_new_pauses(context.job, stage)
-            yield report
-        yield _with_recorded_pauses(context, report)
+            yield replace(stage, unexplained=job.pauses.named(report.unexplained))
     finally:
         if not run.request.dry_run:
             context.job.keep_tier()
@@ -254,9 +252,9 @@ def _stages_of_action(
         others = (adset for adset in report.adsets if adset.id not in done.completed)
         report = replace(report, switched_off=off, adsets=(*done.completed.values(), *others))
         yield report
-        pauses = context.previous_outcomes().unexplained
-        followed = follow_up_pauses(context.job, pauses, (), dry_run=context.run.request.dry_run)
-        yield replace(report, unexplained=followed)
+        context.job.pauses.recall(context.previous_outcomes().unexplained)
+        follow_up_pauses(context.job, (), dry_run=context.run.request.dry_run)
+        yield report
         return
     match action:
         case Action.RECHECK:
@@ -330,32 +328,6 @@ def _switched_off(context: CampaignContext) -> SwitchedOff | None:
     return next((each for each in applies if each.slug in {"", slug}), None)
 
 
-def _with_new_pauses(job: Job, report: SyncReport) -> SyncReport:
-    """Return the report with the unexplained pauses that this run has found, even if the ledger fails after that."""
-    known = {pause.adset_id: pause for pause in report.unexplained}
-    return _with_pauses(report, (pause.joining(known.get(each)) for each, pause in job.new_pauses.items()))
-
-
-def _with_recorded_pauses(context: CampaignContext, report: SyncReport) -> SyncReport:
-    """Return the report with what the ledger knows of pauses by now, if this run may have found any."""
-    job = context.job
-    may_have_new = job.new_pauses or any(adset.added or adset.removed for adset in report.adsets)
-    if context.run.request.dry_run or not may_have_new:
-        return report
-    known = {pause.adset_id: pause for pause in report.unexplained}
-    recorded = job.ledger.previous_outcomes(job.campaign).unexplained  # perhaps without the new ones
-    return _with_pauses(report, (pause.joining(known.get(pause.adset_id)) for pause in recorded))
-
-
-def _with_pauses(report: SyncReport, found: Iterable[UnexplainedPause]) -> SyncReport:
-    """Return the report with further or newer pauses; since when, and whether ended, it knows of those that it has."""
-    pauses = {pause.adset_id: pause for pause in report.unexplained}
-    for pause in with_ads_off(found):
-        known = pauses.get(pause.adset_id, pause)
-        pauses[pause.adset_id] = replace(pause, since=known.since, switched_on=known.switched_on)
-    return replace(report, unexplained=tuple(pauses.values()))
-
-
 # --- its sync
 
 
@@ -365,7 +337,7 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     read = partial(get_active_adsets, job.api)
     with in_background(partial(map_concurrently, read, campaign.fb_campaign_ids, CAMPAIGNS_AT_ONCE)) as reading:
         previous = context.previous_outcomes()
-        report = replace(report, unexplained=with_ads_off(previous.unexplained))
+        job.pauses.recall(previous.unexplained)
         yield report
         report = _with_demand(context, report)
     yield report
@@ -384,8 +356,7 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     refuse_blocked_account(context, last)
     # Those of a rollback were read before it, and its ads may have been paused since: they are read again.
     current = [adset for adset in adsets if adset.id not in restored]
-    unexplained = follow_up_pauses(job, previous.unexplained, current, dry_run=run.request.dry_run)
-    report = replace(report, unexplained=unexplained)
+    follow_up_pauses(job, current, dry_run=run.request.dry_run)
     yield report
 
     report, history = damped(context, report, previous)
@@ -395,7 +366,7 @@ def _sync(context: CampaignContext, report: SyncReport, done: Completed) -> Iter
     decisions: Sequence[Decision] = [
         decide(adset, regions, check_ad_health(adset), adds_only=adds_only, waiting=waiting) for adset in adsets
     ]
-    on_again = {pause.adset_id for pause in unexplained if pause.switched_on}
+    on_again = {pause.adset_id for pause in job.pauses.named(()) if pause.switched_on}
     decisions = [_to_be_read_again(decision) if decision.adset.id in on_again else decision for decision in decisions]
     decisions = leave_opted_out(decisions, job.skip_adsets)
     done = replace(done, completed=with_gaps(done.completed, decisions))

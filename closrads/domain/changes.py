@@ -1,6 +1,6 @@
 """The change of one ad set: its state machine, and what is stored about it between runs."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -174,7 +174,7 @@ class UnexplainedPause:
         return replace(
             self,
             ads=ads,
-            since=min(earlier.since, self.since),
+            since=min(earlier.since, self.since) if earlier.ads else self.since,
             is_reported=earlier.is_reported and self.ads.keys() <= earlier.ads.keys(),
             seen_on={**earlier.seen_on, **self.seen_on},
             on_again={ad_id: at for ad_id, at in on_again.items() if ad_id not in ads},
@@ -191,29 +191,26 @@ class UnexplainedPause:
             Names of the ads that are off, by ad id.
         on
             Ids of the ads that are on.
+        now
+            When they have been read.
         """
-        first_seen = {ad_id: now for ad_id in self.ads if ad_id in on}
+        seen = {ad_id: now for ad_id in (*self.ads, *self.on_again) if ad_id in on}
         off_again = {ad_id: off[ad_id] for ad_id in self.on_again if ad_id in off}
-        over = {ad_id for ad_id, at in self.on_again.items() if ad_id in on and now - at >= RECHECKED_FOR}
+        on_again = {ad_id: at for ad_id, at in {**seen, **self.on_again}.items() if ad_id not in off_again}
         pause = replace(
             self,
-            ads={ad_id: name for ad_id, name in self.ads.items() if ad_id not in first_seen} | off_again,
+            ads={ad_id: name for ad_id, name in self.ads.items() if ad_id not in seen} | off_again,
             is_reported=self.is_reported and not off_again,
-            seen_on={**self.seen_on, **first_seen},
-            on_again={ad_id: at for ad_id, at in self.on_again.items() if ad_id not in off_again} | first_seen,
+            seen_on={**self.seen_on, **seen},
+            on_again=on_again,
         )
-        return pause.without(over)
+        return pause.without({ad_id for ad_id in seen if now - on_again[ad_id] >= RECHECKED_FOR})
 
     def without(self, ads: Collection[str]) -> "UnexplainedPause | None":
         """Return the pause without some ads, given by id; None if none is left."""
         off = {ad_id: name for ad_id, name in self.ads.items() if ad_id not in ads}
         on_again = {ad_id: at for ad_id, at in self.on_again.items() if ad_id not in ads}
         return replace(self, ads=off, on_again=on_again) if off or on_again else None
-
-
-def with_ads_off(pauses: Iterable[UnexplainedPause | None]) -> tuple[UnexplainedPause, ...]:
-    """Return the pauses with ads that are off; of the others, nobody needs to be told."""
-    return tuple(pause for pause in pauses if pause is not None and pause.ads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +257,7 @@ class PreviousOutcomes:
     deferred: frozenset[str] = frozenset()
     """Ids of the ad sets that the last run deferred."""
     unexplained: tuple[UnexplainedPause, ...] = ()
-    """Also those whose ads are on again, and are still followed."""
+    """Also those whose ads are all on again, as long as these are followed."""
     demand: DemandHistory | None = None
     """None if nothing is recorded, or if what is recorded cannot be read."""
     has_demand_item: bool = False

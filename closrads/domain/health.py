@@ -163,25 +163,25 @@ def responsible_for(
 
 
 def still_unexplained(
-    pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange], now: datetime
+    pause: UnexplainedPause, adset: AdSetSnapshot, log: Iterable[StatusChange]
 ) -> UnexplainedPause | None:
     """Return `pause` as its ads are now; None if none of them is left to follow.
 
-    An ad is explained if it is gone, or if the activity log shows that the advertiser paused it. One that is on again
-    is followed for another day: whatever paused it may pause it once more.
+    An ad is explained if it is gone, or if the activity log shows that the advertiser has paused it since it was last
+    seen on. One that is on again is followed for another day: whatever paused it may pause it once more.
     """
-    current = tuple(ads)
-    off = {ad.id: ad.name for ad in current if ad.status == "PAUSED"}
-    on = frozenset(ad.id for ad in current if ad.status == "ACTIVE")
+    off = {ad.id: ad.name for ad in adset.ads if ad.status == "PAUSED"}
+    on = frozenset(ad.id for ad in adset.ads if ad.is_on)
+    gone = {*pause.ads, *pause.on_again} - {ad.id for ad in adset.ads if ad.status not in GONE_STATUSES}
     rows = tuple(log)
 
     def is_explained(ad_id: str) -> bool:
-        row = who_paused(ad_id, rows, pause.since, pause.seen_on.get(ad_id, LONG_AGO))
-        return row is not None and row.actor is Actor.ADVERTISER
+        seen_on = pause.seen_on.get(ad_id, LONG_AGO)
+        row = who_paused(ad_id, rows, pause.since, seen_on)
+        return row is not None and row.actor is Actor.ADVERTISER and row.at + CLOCK_TOLERANCE >= seen_on
 
-    followed = {*pause.ads, *pause.on_again} - on
-    left = pause.without({ad_id for ad_id in followed if ad_id not in off or is_explained(ad_id)})
-    return left and left.followed(off, on, now)
+    left = pause.without({*gone, *filter(is_explained, off)})
+    return left and left.followed(off, on, adset.read_at)
 
 
 def explained_as_metas(pause: UnexplainedPause, ads: Iterable[Ad], log: Iterable[StatusChange]) -> tuple[Ad, ...]:

@@ -223,7 +223,7 @@ class Ledger:
         self._table.put(item | {"expires_at": expiry(self._table.clock.now())})
 
     def forget_unexplained(self, slug: str, adset_id: str) -> None:
-        """Delete an ad set's unexplained pauses, once the ads are on again or the actor is known."""
+        """Delete an ad set's unexplained pauses, once none of its ads is left to follow."""
         self._table.delete_if(unexplained_key(slug, adset_id), "attribute_exists(pk)", {})
 
     def record_deferred(self, slug: str, adsets: Sequence[str]) -> None:

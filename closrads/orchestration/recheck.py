@@ -12,7 +12,6 @@ from closrads.domain.changes import (
     PreviousOutcomes,
     recheck_since,
     seen_by,
-    with_ads_off,
 )
 from closrads.domain.mail_policy import failures_of
 from closrads.domain.sync_report import SyncReport
@@ -46,12 +45,11 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
         for change in found
         if not (change.state.is_open or change.state is ChangeState.NOT_WRITTEN) and change.before.id not in skipped
     ]
-    previous = job.ledger.previous_outcomes(job.campaign) if changes else PreviousOutcomes({})
-    report = replace(report, unexplained=with_ads_off(previous.unexplained))
+    job.pauses.recall(job.ledger.previous_outcomes(job.campaign).unexplained if changes else ())
     wave_size, dry_run = campaign.limits.wave_size, run.request.dry_run
-    rechecked = rechecks.recheck(job, changes, wave_size, previous.unexplained, dry_run=dry_run)
-    results = (*done.completed.values(), *rechecked.results)
-    report = replace(report, adsets=results, unexplained=rechecked.pauses)
+    rechecked = rechecks.recheck(job, changes, wave_size, dry_run=dry_run)
+    job.pauses.name_only(rechecked.read)
+    report = replace(report, adsets=(*done.completed.values(), *rechecked.results))
     report = with_next_try(job, report, {change.before.id: change.before for change in changes})
     is_recorded = not dry_run and not run.request.run_id
     token_ends, delivers = (last.token_ends, last.account_delivers) if last else (None, True)
@@ -141,7 +139,7 @@ def recheck_first(
     if not changes:
         return adsets, {}, previous
     wave_size = context.campaign.limits.wave_size
-    results = rechecks.recheck(job, changes, wave_size, previous.unexplained, dry_run=False, now=now).results
+    results = rechecks.recheck(job, changes, wave_size, dry_run=False, now=now).results
     unfinished = _unfinished(job, results)
     restored = {
         each.id: replace(each, reaches_beyond=reaches_beyond_states(now[each.id].targeting))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from closrads.config import refuse_if_switched_off
 from closrads.domain.adset_results import Result
 from closrads.domain.adsets import AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, with_ads_off
+from closrads.domain.changes import Change, ChangeState
 from closrads.domain.health import check_ad_health
 from closrads.domain.plan import Decision, decide, hold, refuse_other_account, remaining
 from closrads.domain.request import Action, RunRequest
@@ -60,10 +60,10 @@ def undo(context: CampaignContext, report: SyncReport, done: Completed) -> Itera
     adsets: Sequence[AdSetSnapshot] = [adset for adset in read.values() if isinstance(adset, AdSetSnapshot)]
     refuse_other_account(context.campaign, adsets)
     previous = context.previous_outcomes()
+    job.pauses.recall(previous.unexplained)
     adsets, restored, previous = recheck_first(context, adsets, last_recheck(context), previous, done)
     read |= {adset.id: adset for adset in adsets}
     done = replace(done, completed={**done.completed, **restored})
-    report = replace(report, unexplained=with_ads_off(previous.unexplained))
     yield replace(report, adsets=tuple(done.completed.values()))
     decisions = [_decision(change, read[change.before.id]) for change in changes]
     to_begin = hold(remaining(decisions, done.completed), report.ids_still_open | context.open_elsewhere)

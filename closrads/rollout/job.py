@@ -4,13 +4,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from closrads.domain.adsets import AdSetSnapshot
-from closrads.domain.changes import UnexplainedPause
 from closrads.domain.request import Action
 from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
 from closrads.meta.graph import GraphApi
 from closrads.observability import logger
 from closrads.rollout.budget import points_needed, seconds_needed
+from closrads.rollout.known_pauses import KnownPauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,7 @@ class Job:
     """By id of a Meta campaign, the slugs of the other campaigns that list it: after a renaming, the old or new one."""
     backs_off: bool = False
     """Whether failed attempts are repeated at growing intervals only, as in a recheck that no person has started."""
-    new_pauses: dict[str, UnexplainedPause] = field(default_factory=dict)
-    """The unexplained pauses that this run has found so far, by ad set id."""
+    pauses: KnownPauses = field(default_factory=KnownPauses)
 
     def seconds_needed(self, adsets: Sequence[AdSetSnapshot]) -> float:
         """Return the seconds that these ad sets may take in total, including their rollback and the mail."""

@@ -1,12 +1,11 @@
 """Ads that were paused after a change, without an issue and without a known actor: recorded, then followed up."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
-from closrads.domain.changes import UnexplainedPause, with_ads_off
+from closrads.domain.changes import UnexplainedPause
 from closrads.domain.health import StatusChange, explained_as_metas, still_unexplained
 from closrads.domain.opt_out import matching_pattern
 from closrads.errors import LedgerError, MetaError
@@ -16,6 +15,7 @@ from closrads.meta.adsets import read_adsets
 from closrads.observability import logger
 from closrads.rollout.change_run import ChangeRun
 from closrads.rollout.job import Job
+from closrads.rollout.known_pauses import joined
 
 
 def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
@@ -31,58 +31,54 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
             found[run.id] = UnexplainedPause(run.id, name, ads, since, seen_on=seen_on)
     if not found:
         return
-    job.new_pauses.update(found)
+    job.pauses.found.update(found)
     try:
-        earlier = {each.adset_id: each for each in job.ledger.previous_outcomes(job.campaign).unexplained}
+        earlier = job.pauses.all
+        if earlier is None:
+            earlier = {each.adset_id: each for each in job.ledger.previous_outcomes(job.campaign).unexplained}
     except LedgerError as error:
         logger.error("ledger.unexplained_not_kept", extra={"adsets": [*found], "error": str(error)})
         return
-    _keep(job, [pause.joining(earlier.get(adset_id)) for adset_id, pause in found.items()])
+    now = joined(found, earlier)
+    if job.pauses.all is not None:
+        job.pauses.update(now)
+    _keep(job, now.values())
 
 
-def _keep(job: Job, pauses: Sequence[UnexplainedPause]) -> None:
+def note_ads_on(job: Job, runs: Iterable[ChangeRun], *, dry_run: bool) -> None:
+    """Note which ads of unexplained pauses are on again, and record that, unless it is a dry run.
+
+    That one is off once more is left to the next sync, which also looks for an explanation.
+
+    Parameters
+    ----------
+    runs
+        The changes of the ad sets that have just been read.
+    """
+    read = {run.id: run.now for run in runs}
+    on = {adset_id: {ad.id for ad in adset.ads if ad.is_on} for adset_id, adset in read.items()}
+    known = {adset_id: pause for adset_id, pause in (job.pauses.all or {}).items() if adset_id in read}
+    now = {each: pause.followed({}, on[each], read[each].read_at) for each, pause in known.items()}
+    _update(job, now, dry_run=dry_run)
+
+
+def _update(job: Job, now: Mapping[str, UnexplainedPause | None], *, dry_run: bool) -> None:
+    """Take in what has become of pauses, given by ad set id; record the differences, unless it is a dry run."""
+    before = job.pauses.all or {}
+    changed = {adset_id: pause for adset_id, pause in now.items() if pause != before.get(adset_id)}
+    job.pauses.update(changed)
+    if not dry_run:
+        _keep(job, [pause for pause in changed.values() if pause is not None])
+        _forget(job, [adset_id for adset_id, pause in changed.items() if pause is None])
+
+
+def _keep(job: Job, pauses: Collection[UnexplainedPause]) -> None:
     try:
         for pause in pauses:
             job.ledger.keep_unexplained(job.campaign, pause)
     except LedgerError as error:
         adsets = [pause.adset_id for pause in pauses]
         logger.error("ledger.unexplained_not_kept", extra={"adsets": adsets, "error": str(error)})
-
-
-def note_ads_on(
-    job: Job, pauses: Sequence[UnexplainedPause], runs: Iterable[ChangeRun], *, dry_run: bool
-) -> tuple[UnexplainedPause, ...]:
-    """Return the pauses with ads that are still off; record which ads are on again, unless it is a dry run.
-
-    Parameters
-    ----------
-    pauses
-        Those that earlier runs have recorded.
-    runs
-        The changes of the ad sets that have just been read.
-    """
-    now = job.api.clock.now()
-    known = _known_pauses(job, pauses)
-    on = {run.id: {ad.id for ad in run.now.ads if ad.is_on} for run in runs}
-    left = {pause.adset_id: pause.followed({}, on.get(pause.adset_id, ()), now) for pause in known}
-    if not dry_run:
-        _record(job, known, left)
-    return with_ads_off(left.values())
-
-
-def _known_pauses(job: Job, recorded: Iterable[UnexplainedPause]) -> Sequence[UnexplainedPause]:
-    """Return the recorded pauses, joined with those that this run has found since they were read."""
-    known = {pause.adset_id: pause for pause in recorded}
-    for adset_id, pause in job.new_pauses.items():
-        known[adset_id] = pause.joining(known.get(adset_id))
-    return [*known.values()]
-
-
-def _record(job: Job, before: Iterable[UnexplainedPause], now: Mapping[str, UnexplainedPause | None]) -> None:
-    """Record what has become of pauses, given by ad set id."""
-    changed = {pause.adset_id: now[pause.adset_id] for pause in before if now[pause.adset_id] != pause}
-    _keep(job, [pause for pause in changed.values() if pause is not None])
-    _forget(job, [adset_id for adset_id, pause in changed.items() if pause is None])
 
 
 def _forget(job: Job, adsets: Sequence[str]) -> None:
@@ -93,38 +89,30 @@ def _forget(job: Job, adsets: Sequence[str]) -> None:
         logger.error("ledger.unexplained_not_forgotten", extra={"adsets": adsets, "error": str(error)})
 
 
-def follow_up_pauses(
-    job: Job, pauses: Sequence[UnexplainedPause], adsets: Sequence[AdSetSnapshot], *, dry_run: bool
-) -> tuple[UnexplainedPause, ...]:
-    """Return the pauses that are still unexplained or that Meta has caused; record what has become of them.
+def follow_up_pauses(job: Job, adsets: Sequence[AdSetSnapshot], *, dry_run: bool) -> None:
+    """Look for an explanation of the known unexplained pauses, and record what has become of them.
 
     Ads that Meta has paused are switched on again; they are reported until a later run has seen them on. An ad that is
     on again is followed for another day. A dry run changes neither ads nor ledger.
 
     Parameters
     ----------
-    pauses
-        Those that earlier runs have recorded.
     adsets
         The ad sets that have just been read.
     """
-    pauses = _known_pauses(job, pauses)
+    pauses = [*(job.pauses.all or {}).values()]
     if not pauses:
-        return ()
+        return
     now: dict[str, AdSetSnapshot | MetaError] = {adset.id: adset for adset in adsets if adset.ads}
     unlisted = [pause for pause in pauses if pause.adset_id not in now]  # such as one that a person has switched off
     stubs = [AdSetSnapshot(each.adset_id, each.adset_name, "", "", {}) for each in unlisted]
     now |= read_adsets(job.api, stubs, reserve=math.inf)
     since = [pause.since for pause in pauses if _has_ads_off(pause, now[pause.adset_id])]
     log = read_status_changes(job.api, min(since)) if since else ()
-    at = job.api.clock.now()
-    still = {pause.adset_id: _still_unexplained(pause, now[pause.adset_id], log, at) for pause in pauses}
-    left = with_ads_off(still.values())
-    if dry_run:
-        return left
-    _record(job, pauses, still)
-    job.new_pauses.clear()  # they are among `pauses`
-    return _switch_on_again(job, left, now, log)
+    still = {pause.adset_id: _still_unexplained(pause, now[pause.adset_id], log) for pause in pauses}
+    _update(job, still, dry_run=dry_run)
+    if not dry_run:
+        _switch_on_again(job, [pause for pause in still.values() if pause is not None], now, log)
 
 
 def _has_ads_off(pause: UnexplainedPause, now: AdSetSnapshot | MetaError) -> bool:
@@ -134,12 +122,12 @@ def _has_ads_off(pause: UnexplainedPause, now: AdSetSnapshot | MetaError) -> boo
 
 
 def _still_unexplained(
-    pause: UnexplainedPause, now: AdSetSnapshot | MetaError, log: Sequence[StatusChange], at: datetime
+    pause: UnexplainedPause, now: AdSetSnapshot | MetaError, log: Sequence[StatusChange]
 ) -> UnexplainedPause | None:
     """Return what is left of the pause; all of it if its ad set exists but cannot be read."""
     if isinstance(now, MetaError):
         return None if now.is_missing else pause
-    return None if now.effective_status in GONE_STATUSES else still_unexplained(pause, now.ads, log, at)
+    return None if now.effective_status in GONE_STATUSES else still_unexplained(pause, now, log)
 
 
 def _switch_on_again(
@@ -147,8 +135,8 @@ def _switch_on_again(
     pauses: Sequence[UnexplainedPause],
     now: Mapping[str, AdSetSnapshot | MetaError],
     log: Sequence[StatusChange],
-) -> tuple[UnexplainedPause, ...]:
-    """Re-publish the ads that Meta has paused, as the activity log shows only now; return the pauses with these noted.
+) -> None:
+    """Re-publish the ads that Meta has paused, as the activity log shows only now.
 
     The change that broke such an ad may have been followed by a later one, which is not responsible for it. The regions
     stay as they are: those from before the newest change may be the very ones that broke the ad.
@@ -171,10 +159,9 @@ def _switch_on_again(
     for adset_id, each in on.items():
         logger.warning("ads.switched_on", extra={"adset": adset_id, "ads": sorted(each)})
     at = job.api.clock.now()  # what was before does not explain a later pause
-    left = [
+    noted = [
         replace(pause, switched_on=ids, seen_on={**pause.seen_on, **dict.fromkeys(ids, at)})
         for pause in pauses
-        for ids in [on.get(pause.adset_id, frozenset())]
+        if (ids := on.get(pause.adset_id, frozenset()))
     ]
-    _keep(job, [pause for pause in left if pause.switched_on])
-    return tuple(left)
+    _update(job, {pause.adset_id: pause for pause in noted}, dry_run=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import GONE_STATUSES, AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, RollbackReason, UnexplainedPause
+from closrads.domain.changes import Change, ChangeState, RollbackReason
 from closrads.domain.targeting import reaches_beyond_states, states
 from closrads.errors import LedgerError, MetaError
 from closrads.meta.graph import RESERVED_SECONDS
@@ -27,15 +27,14 @@ class Rechecked:
     results: tuple[AdSetResult, ...]
     paused: frozenset[str]
     """Ids of the ads that are off, of those that the changes are responsible for."""
-    pauses: tuple[UnexplainedPause, ...]
-    """The recorded pauses with ads that are still off."""
+    read: frozenset[str]
+    """Ids of the ad sets that could be read, and still exist."""
 
 
-def recheck(  # noqa: PLR0913 - what to check, and what is already known about it
+def recheck(
     job: Job,
     changes: Sequence[Change],
     wave_size: int,
-    pauses: Sequence[UnexplainedPause],
     *,
     dry_run: bool,
     now: Mapping[str, AdSetSnapshot] | None = None,
@@ -48,11 +47,10 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
     ----------
     changes
         Several changes of one ad set come newest first; the one whose regions are in place is checked.
-    pauses
-        The recorded unexplained pauses; those that have been reported already are no news.
     now
         The ad sets by id, if they have just been read; None to read them.
     """
+    known = {each.adset_id: frozenset(each.ads) for each in (job.pauses.all or {}).values() if each.is_reported}
     results: list[AdSetResult] = []
     runs: list[ChangeRun] = []
     by_adset: dict[str, list[Change]] = {}
@@ -66,11 +64,12 @@ def recheck(  # noqa: PLR0913 - what to check, and what is already known about i
             results += (_result(change, Result.DEFERRED, (why_none,)) for change in batch)
         else:
             adsets = [by_adset[change.before.id] for change in batch]
-            looked_at, seen = _recheck_batch(job, adsets, pauses, now, dry_run=dry_run, why_none=why_none)
+            looked_at, seen = _recheck_batch(job, adsets, known, now, dry_run=dry_run, why_none=why_none)
             results += looked_at
             runs += seen
     paused = frozenset[str]().union(*(run.paused for run in runs))
-    return Rechecked(tuple(results), paused, note_ads_on(job, pauses, runs, dry_run=dry_run))
+    note_ads_on(job, runs, dry_run=dry_run)
+    return Rechecked(tuple(results), paused, frozenset(run.id for run in runs))
 
 
 def _covers(later: Change, change: Change) -> bool:
@@ -89,7 +88,7 @@ def outcome_of(change: Change) -> AdSetResult | None:
 def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known about it
     job: Job,
     adsets: Sequence[Sequence[Change]],
-    pauses: Sequence[UnexplainedPause],
+    known: Mapping[str, frozenset[str]],
     now: Mapping[str, AdSetSnapshot] | None,
     *,
     dry_run: bool,
@@ -97,10 +96,10 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
 ) -> tuple[list[AdSetResult], list[ChangeRun]]:
     """Check ad sets, each given by its changes, and return the results and the changes of those that still exist.
 
-    With `why_none`, there is no capacity to roll any of them back.
+    `known` are the ads whose unexplained pauses have been reported, by ad set id. With `why_none`, there is no capacity
+    to roll any ad set back.
     """
     looked_up = look_up(job, adsets, now, math.inf if why_none else RESERVED_SECONDS)
-    known = {pause.adset_id: frozenset(pause.ads) for pause in pauses if pause.is_reported}
     results: dict[str, AdSetResult] = {}
     runs: list[ChangeRun] = []
     to_restore: list[ChangeRun] = []
@@ -130,9 +129,9 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         announced = announce_rollback(job, to_restore)
         done = roll_back(job, [run for run in announced if run.unrecorded is None])
         done += [run for run in announced if run.unrecorded is not None]
-        keep_unexplained_pauses(job, [run for run in (*done, *runs) if _new_pauses(run, known)])
-        results |= {run.id: _restored(run) for run in done}
         runs = merged(runs, done)
+        keep_unexplained_pauses(job, [run for run in runs if _new_pauses(run, known)])
+        results |= {run.id: _restored(run) for run in done}
         as_found = [run for run in runs if run.state is run.change.state and not run.state.is_open]
         _record_seen(job, [run for run in as_found if _has_new_ads(run) or _new_pauses(run, known)])
         _clear_relapses(job, [newest for newest in looked_at if _is_well(results[newest.before.id])])

@@ -456,7 +456,9 @@ class TestWhatToDo:
         since = datetime(2026, 5, 2, 12, tzinfo=UTC)
         mail = report(unexplained=(UnexplainedPause("501", "Broad", {"901": "Video"}, since),))
 
-        assert "* Video in Broad (Veterans) has been off since a change of its ad set on 2 May, and Meta" in mail.text
+        assert (
+            "* Video in Broad (Veterans) was switched off after a change of its ad set on 2 May, and Meta" in mail.text
+        )
         assert list(boxes(mail)) == ["Switched off, and not by CLOSRADS"]
 
     def test_an_updated_ad_set_with_such_an_ad_is_not_green(self) -> None:

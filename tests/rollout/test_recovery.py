@@ -468,7 +468,7 @@ def test_one_that_cannot_be_looked_up_keeps_no_other_from_its_end(world: World, 
 
     one, two = recovery.recover(working, begun, 5)
     ended = [replace(change, state=V) for change in begun]
-    first, second = rechecks.recheck(working, ended, 5, (), dry_run=True).results
+    first, second = rechecks.recheck(working, ended, 5, dry_run=True).results
 
     assert (one.state, two.state) == (ChangeState.WRITTEN, V)
     assert one.issues[0].startswith("It could not be looked up at Meta: ")
@@ -482,7 +482,7 @@ def test_one_that_is_gone_keeps_no_other_from_its_second_look(world: World, adse
     working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
     world.meta.adsets[adset].status = "ARCHIVED"
 
-    (found,) = rechecks.recheck(working, [gone, there], 5, (), dry_run=True).results
+    (found,) = rechecks.recheck(working, [gone, there], 5, dry_run=True).results
 
     assert (found.id, found.result) == (there.before.id, Result.UNCHANGED)
 
@@ -508,7 +508,7 @@ def test_what_has_just_been_read_is_not_read_again(world: World, adset: str) -> 
     working = Job("veterans", "later", Action.SYNC, world.api(), ledger(world), 0, lambda: None)
     world.meta.requests.clear()
 
-    (found,) = rechecks.recheck(working, [change], 5, (), dry_run=False, now=now).results
+    (found,) = rechecks.recheck(working, [change], 5, dry_run=False, now=now).results
 
     assert (found.result, world.meta.operations) == (Result.UNCHANGED, [])
 
@@ -519,7 +519,7 @@ def test_the_pause_of_an_ad_that_a_finished_change_did_not_touch_is_not_looked_u
     world.meta.add_ad(adset, "Draft", status="PAUSED")
     working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
 
-    (found,) = rechecks.recheck(working, [change], 5, (), dry_run=False).results
+    (found,) = rechecks.recheck(working, [change], 5, dry_run=False).results
 
     assert found.result is Result.UNCHANGED
     assert "activities" not in {call.kind for call in world.meta.operations}
@@ -543,7 +543,7 @@ def test_the_activity_log_is_waited_for_only_if_the_ad_set_can_be_put_back_then(
     world.meta.fail(faults.SERVICE_UNAVAILABLE, on="GET activities")
     world.time.deadline = world.time.seconds() + seconds
 
-    (found,) = rechecks.recheck(working, [change], 5, (), dry_run=False, now=now).results
+    (found,) = rechecks.recheck(working, [change], 5, dry_run=False, now=now).results
 
     assert found.result is result
     assert next(iter(world.time.waits), None) == waits
@@ -700,7 +700,7 @@ class TestRecheck:
         working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
         working = replace(working, backs_off=spaced)
 
-        (told,) = rechecks.recheck(working, [change], 5, (), dry_run=True, now={"501": found.now}).results
+        (told,) = rechecks.recheck(working, [change], 5, dry_run=True, now={"501": found.now}).results
 
         assert told.result is result
         assert len(told.issues) == len(issues)
@@ -713,7 +713,7 @@ class TestRecheck:
         working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
         world.time.deadline = world.time.seconds() + 1
 
-        (told,) = rechecks.recheck(working, [found.change], 5, (), dry_run=False, now={"501": found.now}).results
+        (told,) = rechecks.recheck(working, [found.change], 5, dry_run=False, now={"501": found.now}).results
 
         assert told.result is Result.SKIPPED_PREFLIGHT
         sick, no_time = told.issues
@@ -739,7 +739,7 @@ class TestRecheck:
         working = Job("veterans", "later", Action.RECHECK, world.api(), ledger(world), 0, lambda: None)
         change = replace(found.change, is_reported=is_reported)
 
-        rechecks.recheck(working, [change], 5, (), dry_run=False, now={"501": found.now})
+        rechecks.recheck(working, [change], 5, dry_run=False, now={"501": found.now})
 
         assert written == marked
 

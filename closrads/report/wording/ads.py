@@ -51,7 +51,7 @@ AD_ON_AGAIN = Kind(
     "again, choose the ad's lead form again in Ads Manager.",
 )
 ON_AGAIN_TEXT = "was switched on again"
-OFF_ADS_TEXT = "has been off since a change of its ad set on {}, and Meta does not say by whom"
+OFF_ADS_TEXT = "was switched off after a change of its ad set on {}, and Meta does not say by whom"
 AD_UNKNOWN = Kind(
     "orange",
     "Could not be checked",
