@@ -4,7 +4,7 @@ Only `forward.py` and `rollback.py` write a targeting: they write the regions on
 `steps.py`. Each step returns the value in its next state, and `recording.py` records that in the ledger.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -166,11 +166,12 @@ class ChangeRun:
         run = self.seeing(adset)
         return replace(run, stored=stored, unknown=None, confirmed=frozenset(), failures=(), findings=())
 
-    def republished(self, outcome: Republished) -> "ChangeRun":
-        """Return the run after a re-publish."""
+    def republished(self, outcome: Republished, at: datetime) -> "ChangeRun":
+        """Return the run after a re-publish that began at a given time; since then, the confirmed ads have been on."""
         run = self.refused(*(failure.error for failure in outcome.failures))
         on = (replace(ad, status="ACTIVE") for ad in self.now.ads if ad.id in outcome.confirmed)
-        return replace(run, confirmed=self.confirmed | outcome.confirmed, failures=outcome.failures).protecting(on)
+        run = replace(run, confirmed=self.confirmed | outcome.confirmed, failures=outcome.failures).protecting(on)
+        return run.with_sightings(dict.fromkeys(outcome.confirmed, at))
 
     def protecting(self, ads: Iterable[Ad]) -> "ChangeRun":
         """Return the run as responsible for further ads."""
@@ -181,9 +182,12 @@ class ChangeRun:
         """Return the run after a read of its ad set: it is responsible for the ads that have run by now as well."""
         ran = (replace(ad, status="ACTIVE") for ad in adset.ads if ad.seen_on > LONG_AGO)
         run = replace(self, now=adset).protecting((*running(adset.ads), *ran))
-        seen_on = {ad.id: adset.read_at if ad.is_on else ad.seen_on for ad in adset.ads}
-        protected = (replace(ad, seen_on=max(ad.seen_on, seen_on.get(ad.id, LONG_AGO))) for ad in run.protected)
-        return replace(run, protected=tuple(protected))
+        return run.with_sightings({ad.id: adset.read_at if ad.is_on else ad.seen_on for ad in adset.ads})
+
+    def with_sightings(self, seen_on: Mapping[str, datetime]) -> "ChangeRun":
+        """Return the run with times at which ads were on, by ad id; the latest of each counts."""
+        ads = (replace(ad, seen_on=max(ad.seen_on, seen_on.get(ad.id, LONG_AGO))) for ad in self.protected)
+        return replace(self, protected=tuple(ads))
 
     def reread(self, ads: tuple[Ad, ...], read_at: datetime) -> "ChangeRun":
         """Return the run with the ads of a new read; the targeting is still the written one."""
@@ -196,7 +200,7 @@ class ChangeRun:
     def unread(self, error: MetaError) -> "ChangeRun":
         """Return the run after a failed read of its ads: without it, no ad may be re-published."""
         failures = tuple(RepublishFailure(ad, error) for ad in self.to_republish)
-        return self.republished(Republished(frozenset(), failures))
+        return self.republished(Republished(frozenset(), failures), LONG_AGO)
 
     def verified(self, verification: Verification) -> "ChangeRun":
         """Return the run after a verification."""

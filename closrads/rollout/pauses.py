@@ -152,13 +152,13 @@ def _switch_on_again(
         if pause.adset_id in adsets
     }
     ads = {adset_id: each for adset_id, each in found.items() if each}
+    at = job.api.clock.now()  # what was before does not explain a later pause
     done: Mapping[str, Republished] = {}
     if ads and job.has_capacity([adsets[adset_id] for adset_id in ads]):
         done = republish_ads(job.api, ads)
     on = {adset_id: outcome.confirmed for adset_id, outcome in done.items()}
     for adset_id, each in on.items():
         logger.warning("ads.switched_on", extra={"adset": adset_id, "ads": sorted(each)})
-    at = job.api.clock.now()  # what was before does not explain a later pause
     noted = [
         replace(pause, switched_on=ids, seen_on={**pause.seen_on, **dict.fromkeys(ids, at)})
         for pause in pauses

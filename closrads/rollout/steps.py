@@ -37,8 +37,9 @@ def republish(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[Chang
     ]
     fresh = _with_fresh_log(job, fresh, reserve)
     read_at = min((run.now.read_at for run in fresh), default=LONG_AGO)
+    began = job.api.clock.now()
     outcomes = republish_ads(job.api, {run.id: run.to_republish for run in fresh}, read_at=read_at, reserve=reserve)
-    return merged(runs, [*unread, *(run.republished(outcomes[run.id]) for run in fresh)])
+    return merged(runs, [*unread, *(run.republished(outcomes[run.id], began) for run in fresh)])
 
 
 def _with_fresh_log(job: Job, runs: Sequence[ChangeRun], reserve: float) -> list[ChangeRun]:

@@ -60,7 +60,7 @@ class TestMachine:
         run = run_in(S.WRITTEN, FLORIDA, failures=(FAILURE,))
         run = replace(run, now=replace(run.now, ads=(ONE, TWO, LATE, OFF)))
 
-        after = run.republished(Republished(frozenset({"602", "603"}), ()))
+        after = run.republished(Republished(frozenset({"602", "603"}), ()), START)
 
         assert after.protected == (ONE, TWO, replace(LATE, status="ACTIVE"))
         assert (after.confirmed, after.failures) == (frozenset({"601", "602", "603"}), ())

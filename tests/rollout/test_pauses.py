@@ -293,6 +293,33 @@ def test_a_recheck_tells_what_a_sync_found_and_told_nobody(world: World) -> None
     assert world.run(RECHECK)["mail"] == "not_asked"
 
 
+def test_a_persons_pause_right_after_a_republish_stays(world: World) -> None:
+    """Of the two pauses, the log only has Meta's, which the re-publish of a rollback has ended."""
+    world.campaign("FL")
+    adset = world.adset()
+    world.run(LIVE)
+    later(world, MINUTE)
+    world.meta.accounts["act_111"].activities.missing = lambda row: row.actor is not META
+    ad = world.meta.ads_of(adset)[0]
+    world.meta.meta_pauses(ad.id, with_issue=False)
+    later(world, MINUTE)
+
+    def person_comes(operation: Operation) -> None:
+        if operation.path == f"{adset}/ads" and ad.id in {write.object_id for write in world.meta.writes[before:]}:
+            world.meta.on_request = None
+            world.meta.person_pauses(ad.id)
+
+    before = len(world.meta.writes)
+    world.meta.on_request = person_comes
+    result = world.run(RECHECK)
+    later(world, MINUTE)
+    world.run(RECHECK)
+    world.time.next_day()
+    (pause,) = result_of(world, LIVE)["unexplained"]
+
+    assert (one_adset(result)["result"], pause["switched_on"], ad.status) == ("reverted", [], "PAUSED")
+
+
 def test_what_is_told_then_joins_what_was_known(world: World, off: str) -> None:
     """Of two ads of one ad set, the newer pause does not hide the older one, nor the older one the newer."""
     adset = world.meta.ads[off].adset
