@@ -363,3 +363,19 @@ class TestFleet:
             workflow.call_until_done({"step": "close", "run_id": run_id})
 
         assert (f"{ad.name} in " in world.sandbox.aws.mails[-1].text) is not is_readable
+
+    def test_what_it_does_not_name_is_not_taken_for_told(self, world: World, part: tuple[Ad, Workflow, str]) -> None:
+        """A recheck has found two ads off in between, and has told nobody."""
+        ad, workflow, run_id = part
+        (other,) = (each for each in ad.adset.ads if each is not ad)
+        for each in (ad, other):
+            world.meta.person_pauses(each.id)
+        later(world, MINUTE)
+        world.run({**RECHECK, "notify": False})
+        workflow.call_until_done({"step": "close", "run_id": run_id})
+        later(world, MINUTE)
+        world.sandbox.aws.mails.clear()
+
+        assert world.run(RECHECK)["mail"] == "sent"
+
+        assert f"{other.name} in " in world.sandbox.aws.mails[-1].text

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -1473,6 +1474,18 @@ class TestWhosePause:
         world.time.next_day()
         assert result_of(world, LIVE)["unexplained"] == []
         assert entries(world, "MEMORY#") == []
+
+    def test_what_nobody_can_explain_is_told_although_the_ledger_cannot_be_read(self, world: World, adset: str) -> None:
+        """Which stops the campaign after its recovery."""
+        left_behind(world, adset, ChangeState.WRITTEN)
+        paused_by_somebody(world, adset)
+
+        with patch.object(Ledger, "previous_outcomes", side_effect=LedgerError("The ledger cannot be read")):
+            result = result_of(world, LIVE)
+
+        (pause,) = result["unexplained"]
+        assert (pause["adset_id"], result["success"]) == (adset, False)
+        assert f"{pause['ads'][0]['name']} in " in world.sandbox.aws.mails[-1].text
 
     @pytest.mark.parametrize("trouble", [None, faults.SERVICE_UNAVAILABLE], ids=["read", "unreadable"])
     def test_it_is_still_told_while_its_ad_set_is_off(self, world: World, adset: str, trouble: Any) -> None:
