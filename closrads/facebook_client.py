@@ -11,7 +11,7 @@ from datetime import datetime
 
 from closrads.clock import Clock
 from closrads.concurrency import map_concurrently
-from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot, with_sightings
 from closrads.domain.health import (
     StatusChange,
     broke_while_off,
@@ -392,9 +392,9 @@ def _verify_once(
 
 def _with_sightings(adset: AdSetSnapshot, seen: Verification) -> AdSetSnapshot:
     """Return the ad set before its change, with the time at which each ad that ran then has last been seen on."""
-    on = {ad.id for ad in seen.ads if ad.is_on}
-    ads = (replace(ad, seen_on=seen.read_at) if ad.status == "ACTIVE" and ad.id in on else ad for ad in adset.ads)
-    return replace(adset, ads=tuple(ads))
+    ran = {ad.id for ad in adset.active_ads}
+    on = {ad.id: seen.read_at for ad in seen.ads if ad.is_on and ad.id in ran}
+    return replace(adset, ads=with_sightings(adset.ads, on))
 
 
 def _verification(
@@ -404,5 +404,4 @@ def _verification(
         unknown = tuple(AdFinding(ad, AdHealth.UNREADABLE, str(now)) for ad in adset.active_ads)
         return Verification(unknown, error=str(now))
     findings = compare_ads(responsible_for(adset.active_ads, now, log, since), now, log, since)
-    seen_on = {ad.id: ad.seen_on for ad in adset.ads}
-    return Verification(findings, tuple(replace(ad, seen_on=seen_on.get(ad.id, ad.seen_on)) for ad in now), log)
+    return Verification(findings, with_sightings(now, {ad.id: ad.seen_on for ad in adset.ads}), log)

@@ -154,14 +154,14 @@ def close_run(
 
 
 def _without_ads_on_again(report: SyncReport, ledger: Ledger) -> SyncReport:
-    """Return a campaign's report without the pauses of ads that a recheck has seen on since."""
+    """Return a campaign's report without the pauses of ads that a recheck, but not this run, has seen on again."""
     try:
         recorded = ledger.previous_outcomes(report.slug).unexplained if report.unexplained else ()
     except LedgerError as error:  # reports too much rather than nothing
         logger.warning("ledger.outcomes_unread", extra={"campaign": report.slug, "error": str(error)})
         return report
     on_again = frozenset(ad_id for pause in recorded for ad_id in pause.on_again)
-    left = (pause.without(on_again) for pause in report.unexplained)
+    left = (pause.without(on_again - pause.switched_on) for pause in report.unexplained)
     return replace(report, unexplained=tuple(pause for pause in left if pause and pause.ads))
 
 

@@ -173,7 +173,8 @@ def _mark_reported(result: RunResult, ledger: Ledger) -> None:
                 ledger.mark_reported(change)
         left = campaign.with_result(Result.SKIPPED_PREFLIGHT, Result.UNCHANGED)
         relapsed = {each.id for each in left if each.issues and not each.is_reported}
-        relapsed -= {pause.adset_id for pause in campaign.unexplained}  # those keep it themselves
+        # Those keep it themselves.
+        relapsed -= {pause.adset_id for pause in campaign.unexplained if not pause.is_reported}
         if result.action is Action.RECHECK and relapsed:
             since = recheck_since(ledger.last_recheck(campaign.slug), result.started_at)
             for change in ledger.changes_in_effect(campaign.slug, since):
@@ -183,13 +184,11 @@ def _mark_reported(result: RunResult, ledger: Ledger) -> None:
 
 
 def _mark_pauses_reported(campaign: SyncReport, ledger: Ledger) -> None:
-    """Record that pauses have been reported, but not again what another run has changed about them since."""
+    """Record that pauses have been reported; what another run has recorded of them since then stands."""
     new = [pause for pause in campaign.unexplained if not pause.is_reported]
     recorded = {each.adset_id: each for each in ledger.previous_outcomes(campaign.slug).unexplained} if new else {}
     for pause in new:
-        now = recorded.get(pause.adset_id, pause)
-        if now.ads.keys() <= pause.ads.keys():
-            ledger.keep_unexplained(campaign.slug, replace(now, is_reported=True))
+        ledger.keep_unexplained(campaign.slug, pause.reported(recorded.get(pause.adset_id, pause)))
 
 
 def _keep_failures(result: RunResult, ledger: Ledger, clock: Clock) -> None:

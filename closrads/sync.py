@@ -250,7 +250,7 @@ def _stages_of_action(
     done = resume()
     if action is not Action.RECHECK and (off := _switched_off(context)):
         others = (adset for adset in report.adsets if adset.id not in done.completed)
-        report = replace(report, switched_off=off, adsets=(*done.completed.values(), *others))
+        report = replace(report, switched_off=off, adsets=(*with_gaps(done.completed, ()).values(), *others))
         yield report
         context.job.pauses.recall(context.previous_outcomes().unexplained)
         follow_up_pauses(context.job, (), dry_run=context.run.request.dry_run)
@@ -316,6 +316,8 @@ def _recovered(context: CampaignContext, report: SyncReport) -> tuple[Recovery, 
     if not run.settings.ledger_table:
         return closed
     changes = job.ledger.open_changes(job.campaign)
+    if changes:
+        job.pauses.recall(context.previous_outcomes().unexplained)
     found = report_open(changes) if run.request.dry_run else recover(job, changes, context.campaign.limits.wave_size)
     # Changes of this very run are reported as results of its ad sets.
     return closed + tuple(each for each in found if each.state.is_open or each.run_id != job.run_id)

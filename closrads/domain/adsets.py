@@ -1,7 +1,7 @@
 """Ad sets and ads as Meta returns them, and the health of ads."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -49,6 +49,11 @@ class Ad:
     def is_on(self) -> bool:
         """Whether it is neither paused nor gone, however well it is."""
         return self.status == "ACTIVE" and self.effective_status != "PAUSED"
+
+
+def with_sightings(ads: Iterable[Ad], seen_on: Mapping[str, datetime]) -> tuple[Ad, ...]:
+    """Return ads with times, by ad id, at which they were seen on; of each, the latest counts."""
+    return tuple(replace(ad, seen_on=max(ad.seen_on, seen_on.get(ad.id, LONG_AGO))) for ad in ads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
-from closrads.domain.adsets import AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, AdSetSnapshot, with_sightings
 from closrads.domain.damping import DemandHistory
 from closrads.domain.request import Action
 from closrads.domain.targeting import region_keys
@@ -128,6 +128,11 @@ class RevertStreak:
     """Number of consecutive rollbacks for these regions."""
 
 
+def latest_of(one: Mapping[str, datetime], other: Mapping[str, datetime]) -> dict[str, datetime]:
+    """Return the later of two times by each key."""
+    return {key: max(one.get(key, LONG_AGO), other.get(key, LONG_AGO)) for key in {**one, **other}}
+
+
 @dataclass(frozen=True, slots=True)
 class UnexplainedPause:
     """Ads of one ad set that ran before a change and were paused since, without an issue and without a known actor."""
@@ -176,8 +181,18 @@ class UnexplainedPause:
             ads=ads,
             since=min(earlier.since, self.since) if earlier.ads else self.since,
             is_reported=earlier.is_reported and self.ads.keys() <= earlier.ads.keys(),
-            seen_on={**earlier.seen_on, **self.seen_on},
+            seen_on=latest_of(earlier.seen_on, self.seen_on),
             on_again={ad_id: at for ad_id, at in on_again.items() if ad_id not in ads},
+        )
+
+    def reported(self, recorded: "UnexplainedPause") -> "UnexplainedPause":
+        """Return the pause after a report has named it, given what is recorded of it by then."""
+        named = {ad_id: name for ad_id, name in self.ads.items() if ad_id not in recorded.on_again}
+        return replace(
+            recorded,
+            ads={**named, **recorded.ads},
+            is_reported=recorded.is_reported or recorded.ads.keys() <= self.ads.keys(),
+            seen_on=latest_of(self.seen_on, recorded.seen_on),
         )
 
     def followed(self, off: Mapping[str, str], on: Collection[str], now: datetime) -> "UnexplainedPause | None":
@@ -201,7 +216,7 @@ class UnexplainedPause:
             self,
             ads={ad_id: name for ad_id, name in self.ads.items() if ad_id not in seen} | off_again,
             is_reported=self.is_reported and not off_again,
-            seen_on={**self.seen_on, **seen},
+            seen_on=latest_of(self.seen_on, seen),
             on_again=on_again,
         )
         return pause.without({ad_id for ad_id in seen if now - on_again[ad_id] >= RECHECKED_FOR})
@@ -342,8 +357,17 @@ class Change:
 
 def seen_by(change: Change, last: LastRecheck | None) -> Change:
     """Return a change with what the last recheck has seen of its ads: those that it has not found off were on."""
-    if last is None or last.paused is None or change.state.is_open or change.changed_at > last.at:
+    if last is None or last.paused is None or change.state.is_open:
         return change
-    off, at = last.paused, last.at
-    ads = (ad if ad.id in off else replace(ad, seen_on=max(ad.seen_on, at)) for ad in change.before.ads)
-    return replace(change, before=replace(change.before, ads=tuple(ads)))
+    if not last.at - RECHECKED_FOR <= change.changed_at <= last.at:  # it did not look at this change
+        return change
+    return _seen(change, {ad.id: last.at for ad in change.before.ads if ad.id not in last.paused})
+
+
+def seen_with(change: Change, pause: UnexplainedPause | None) -> Change:
+    """Return a change with what is known of its ads from an unexplained pause."""
+    return change if pause is None else _seen(change, pause.seen_on)
+
+
+def _seen(change: Change, seen_on: Mapping[str, datetime]) -> Change:
+    return replace(change, before=replace(change.before, ads=with_sightings(change.before.ads, seen_on)))

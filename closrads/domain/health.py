@@ -177,8 +177,7 @@ def still_unexplained(
 
     def is_explained(ad_id: str) -> bool:
         seen_on = pause.seen_on.get(ad_id, LONG_AGO)
-        row = who_paused(ad_id, rows, pause.since, seen_on)
-        return row is not None and row.actor is Actor.ADVERTISER and row.at + CLOCK_TOLERANCE >= seen_on
+        return _is_by_advertiser(who_paused(ad_id, rows, pause.since, seen_on), seen_on)
 
     left = pause.without({*gone, *filter(is_explained, off)})
     return left and left.followed(off, on, adset.read_at)
@@ -232,7 +231,7 @@ def _compare(before: Ad, now: Ad | None, log: Sequence[StatusChange], since: dat
 def _examine_paused(before: Ad, now: Ad, log: Sequence[StatusChange], since: datetime) -> AdFinding:
     """Return the health of a paused ad, by who paused it."""
     row = who_paused(now.id, log, since, before.seen_on)
-    if row is not None and row.actor is Actor.ADVERTISER:
+    if _is_by_advertiser(row, before.seen_on):
         return AdFinding(now, AdHealth.HEALTHY)
     if _examine(now).health is AdHealth.BROKEN:
         why = _reasons(now.issues) or _why_broken(now)
@@ -240,6 +239,11 @@ def _examine_paused(before: Ad, now: Ad, log: Sequence[StatusChange], since: dat
     if row is not None and row.actor is Actor.META:
         return AdFinding(now, AdHealth.BROKEN, "was switched on before, and Meta has paused it without giving a reason")
     return AdFinding(now, AdHealth.UNEXPLAINED, "was on before our change, is off now, and nobody can tell by whom")
+
+
+def _is_by_advertiser(row: StatusChange | None, seen_on: datetime) -> bool:
+    """Return whether a log row explains a pause as the advertiser's; one from before the ad was seen on does not."""
+    return row is not None and row.actor is Actor.ADVERTISER and row.at + CLOCK_TOLERANCE >= seen_on
 
 
 def _has_lost_its_form(ad: Ad) -> bool:

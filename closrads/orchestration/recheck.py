@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import AdSetSnapshot
@@ -19,12 +20,14 @@ from closrads.domain.targeting import reaches_beyond_states
 from closrads.errors import LedgerError, MetaAccountError, PlanRefusedError
 from closrads.meta.adsets import read_adsets
 from closrads.meta.campaigns import why_not_delivering
+from closrads.meta.graph import RESERVED_SECONDS
 from closrads.meta.tokens import read_token_end
 from closrads.observability import logger
 from closrads.orchestration.context import CampaignContext, Completed, Run
 from closrads.orchestration.execution import with_next_try
 from closrads.rollout import rechecks
 from closrads.rollout.job import Job
+from closrads.rollout.recording import record_ads
 
 MAX_PAUSED = 2_000
 """Maximum number of ads that were off by a recheck for which that is recorded: about 40 kB."""
@@ -39,16 +42,16 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
     report = replace(report, about_run=run.request.run_id or max((change.run_id for change in found), default=""))
     yield report
     skipped = {*report.ids_still_open, *done.completed}
-    known = None if run.request.run_id else last
     changes = [
-        seen_by(change, known)
+        seen_by(change, last)
         for change in found
         if not (change.state.is_open or change.state is ChangeState.NOT_WRITTEN) and change.before.id not in skipped
     ]
-    job.pauses.recall(job.ledger.previous_outcomes(job.campaign).unexplained if changes else ())
+    if changes:
+        job.pauses.recall(job.ledger.previous_outcomes(job.campaign).unexplained)
     wave_size, dry_run = campaign.limits.wave_size, run.request.dry_run
     rechecked = rechecks.recheck(job, changes, wave_size, dry_run=dry_run)
-    job.pauses.name_only(rechecked.read)
+    job.pauses.keep_only(rechecked.read | done.completed.keys())
     report = replace(report, adsets=(*done.completed.values(), *rechecked.results))
     report = with_next_try(job, report, {change.before.id: change.before for change in changes})
     is_recorded = not dry_run and not run.request.run_id
@@ -58,11 +61,14 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
         delivers = delivers if why_not is None else not why_not
         token_ends = read_token_end(job.api, token_ends)
     yield replace(report, token_ends=token_ends.isoformat() if token_ends else "")
-    if is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED):
+    is_complete = is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED)
+    paused = rechecked.paused if is_complete and not skipped and len(rechecked.paused) <= MAX_PAUSED else None
+    if is_complete:
         reported = last.reported if last and failures_of(report) else None
-        is_whole = not skipped and len(rechecked.paused) <= MAX_PAUSED
-        paused = rechecked.paused if is_whole else None
         job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported, delivers, paused))
+    if paused is None and not dry_run:
+        as_found = (each for each in rechecked.runs if not each.state.is_open and each.unrecorded is None)
+        record_ads(job, takewhile(lambda _: run.clock.remaining() > RESERVED_SECONDS, as_found))
 
 
 def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequence[Change]:

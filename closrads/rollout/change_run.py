@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from closrads.domain.adset_results import Result
-from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot
+from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot, with_sightings
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason
 from closrads.domain.health import StatusChange, pauses_to_explain, responsible_for, running, switched_off_by_meta
 from closrads.domain.targeting import region_keys
@@ -81,6 +81,12 @@ class ChangeRun:
         return replace(
             self.change, before=before, reason=self.reason, stored=frozenset() if is_as_sent else self.stored
         )
+
+    @property
+    def has_unrecorded_sightings(self) -> bool:
+        """Whether an ad has been seen on later than the ledger knows."""
+        known = {ad.id: ad.seen_on for ad in self.change.before.ads}
+        return any(ad.seen_on > known.get(ad.id, LONG_AGO) for ad in self.protected)
 
     @property
     def error(self) -> ClosradsError | None:
@@ -186,8 +192,7 @@ class ChangeRun:
 
     def with_sightings(self, seen_on: Mapping[str, datetime]) -> "ChangeRun":
         """Return the run with times at which ads were on, by ad id; the latest of each counts."""
-        ads = (replace(ad, seen_on=max(ad.seen_on, seen_on.get(ad.id, LONG_AGO))) for ad in self.protected)
-        return replace(self, protected=tuple(ads))
+        return replace(self, protected=with_sightings(self.protected, seen_on))
 
     def reread(self, ads: tuple[Ad, ...], read_at: datetime) -> "ChangeRun":
         """Return the run with the ads of a new read; the targeting is still the written one."""

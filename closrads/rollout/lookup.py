@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.domain.adsets import Ad, AdFinding, AdHealth, AdSetSnapshot
-from closrads.domain.changes import Change, ChangeState, RollbackReason
+from closrads.domain.changes import Change, ChangeState, RollbackReason, seen_with
 from closrads.domain.drift import TargetingEdit
 from closrads.domain.health import (
     StatusChange,
@@ -119,6 +119,7 @@ def look_up(
     The activity log is read if it has to explain an ad's pause or tell who has set regions. In an open change, every
     pause needs that: the run that died may have missed an ad that somebody switched on.
     """
+    adsets = [[seen_with(each, job.pauses.by_adset.get(each.before.id)) for each in changes] for changes in adsets]
     newest = [first.before for first, *_ in adsets]
     read: Mapping[str, AdSetSnapshot | MetaError] = known or read_adsets(job.api, newest)
     seen = [

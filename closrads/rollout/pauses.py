@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from closrads.domain.adsets import GONE_STATUSES, AdSetSnapshot
+from closrads.domain.adsets import GONE_STATUSES, LONG_AGO, Ad, AdSetSnapshot
 from closrads.domain.changes import UnexplainedPause
 from closrads.domain.health import StatusChange, explained_as_metas, still_unexplained
 from closrads.domain.opt_out import matching_pattern
@@ -15,7 +15,6 @@ from closrads.meta.adsets import read_adsets
 from closrads.observability import logger
 from closrads.rollout.change_run import ChangeRun
 from closrads.rollout.job import Job
-from closrads.rollout.known_pauses import joined
 
 
 def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
@@ -23,26 +22,13 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
 
     They are added to those of earlier changes, which a new change does not find: the ads were already off before it.
     """
-    found: dict[str, UnexplainedPause] = {}
+    found = []
     for run in runs:
         if ads := {finding.ad.id: finding.ad.name for finding in run.unexplained}:
             seen_on = {ad.id: ad.seen_on for ad in run.protected if ad.id in ads}
             name, since = run.change.before.name, run.change.prepared_at
-            found[run.id] = UnexplainedPause(run.id, name, ads, since, seen_on=seen_on)
-    if not found:
-        return
-    job.pauses.found.update(found)
-    try:
-        earlier = job.pauses.all
-        if earlier is None:
-            earlier = {each.adset_id: each for each in job.ledger.previous_outcomes(job.campaign).unexplained}
-    except LedgerError as error:
-        logger.error("ledger.unexplained_not_kept", extra={"adsets": [*found], "error": str(error)})
-        return
-    now = joined(found, earlier)
-    if job.pauses.all is not None:
-        job.pauses.update(now)
-    _keep(job, now.values())
+            found.append(UnexplainedPause(run.id, name, ads, since, seen_on=seen_on))
+    _keep(job, job.pauses.add(found))
 
 
 def note_ads_on(job: Job, runs: Iterable[ChangeRun], *, dry_run: bool) -> None:
@@ -55,17 +41,16 @@ def note_ads_on(job: Job, runs: Iterable[ChangeRun], *, dry_run: bool) -> None:
     runs
         The changes of the ad sets that have just been read.
     """
-    read = {run.id: run.now for run in runs}
+    read = {run.id: run.now for run in runs if run.now.read_at > LONG_AGO}  # not after a write that failed
     on = {adset_id: {ad.id for ad in adset.ads if ad.is_on} for adset_id, adset in read.items()}
-    known = {adset_id: pause for adset_id, pause in (job.pauses.all or {}).items() if adset_id in read}
+    known = {adset_id: pause for adset_id, pause in job.pauses.by_adset.items() if adset_id in read}
     now = {each: pause.followed({}, on[each], read[each].read_at) for each, pause in known.items()}
     _update(job, now, dry_run=dry_run)
 
 
 def _update(job: Job, now: Mapping[str, UnexplainedPause | None], *, dry_run: bool) -> None:
     """Take in what has become of pauses, given by ad set id; record the differences, unless it is a dry run."""
-    before = job.pauses.all or {}
-    changed = {adset_id: pause for adset_id, pause in now.items() if pause != before.get(adset_id)}
+    changed = {adset_id: pause for adset_id, pause in now.items() if pause != job.pauses.by_adset.get(adset_id)}
     job.pauses.update(changed)
     if not dry_run:
         _keep(job, [pause for pause in changed.values() if pause is not None])
@@ -73,20 +58,19 @@ def _update(job: Job, now: Mapping[str, UnexplainedPause | None], *, dry_run: bo
 
 
 def _keep(job: Job, pauses: Collection[UnexplainedPause]) -> None:
-    try:
-        for pause in pauses:
+    for pause in pauses:
+        try:
             job.ledger.keep_unexplained(job.campaign, pause)
-    except LedgerError as error:
-        adsets = [pause.adset_id for pause in pauses]
-        logger.error("ledger.unexplained_not_kept", extra={"adsets": adsets, "error": str(error)})
+        except LedgerError as error:
+            logger.error("ledger.unexplained_not_kept", extra={"adset": pause.adset_id, "error": str(error)})
 
 
 def _forget(job: Job, adsets: Sequence[str]) -> None:
-    try:
-        for adset_id in adsets:
+    for adset_id in adsets:
+        try:
             job.ledger.forget_unexplained(job.campaign, adset_id)
-    except LedgerError as error:
-        logger.error("ledger.unexplained_not_forgotten", extra={"adsets": adsets, "error": str(error)})
+        except LedgerError as error:
+            logger.error("ledger.unexplained_not_forgotten", extra={"adset": adset_id, "error": str(error)})
 
 
 def follow_up_pauses(job: Job, adsets: Sequence[AdSetSnapshot], *, dry_run: bool) -> None:
@@ -100,12 +84,12 @@ def follow_up_pauses(job: Job, adsets: Sequence[AdSetSnapshot], *, dry_run: bool
     adsets
         The ad sets that have just been read.
     """
-    pauses = [*(job.pauses.all or {}).values()]
+    pauses = [*job.pauses.by_adset.values()]
     if not pauses:
         return
     now: dict[str, AdSetSnapshot | MetaError] = {adset.id: adset for adset in adsets if adset.ads}
     unlisted = [pause for pause in pauses if pause.adset_id not in now]  # such as one that a person has switched off
-    stubs = [AdSetSnapshot(each.adset_id, each.adset_name, "", "", {}) for each in unlisted]
+    stubs = [AdSetSnapshot(each.adset_id, each.adset_name, "", "", {}, _ads_of(each)) for each in unlisted]
     now |= read_adsets(job.api, stubs, reserve=math.inf)
     since = [pause.since for pause in pauses if _has_ads_off(pause, now[pause.adset_id])]
     log = read_status_changes(job.api, min(since)) if since else ()
@@ -113,6 +97,11 @@ def follow_up_pauses(job: Job, adsets: Sequence[AdSetSnapshot], *, dry_run: bool
     _update(job, still, dry_run=dry_run)
     if not dry_run:
         _switch_on_again(job, [pause for pause in still.values() if pause is not None], now, log)
+
+
+def _ads_of(pause: UnexplainedPause) -> tuple[Ad, ...]:
+    """Return the ads of the pause, so that one that Meta does not list is asked for."""
+    return tuple(Ad(ad_id, pause.ads.get(ad_id, ""), "ACTIVE", "") for ad_id in (*pause.ads, *pause.on_again))
 
 
 def _has_ads_off(pause: UnexplainedPause, now: AdSetSnapshot | MetaError) -> bool:

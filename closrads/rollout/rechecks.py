@@ -16,6 +16,7 @@ from closrads.rollout.guards import merged
 from closrads.rollout.job import Job
 from closrads.rollout.lookup import Seen, batches, changed_by_other_campaigns, look_up
 from closrads.rollout.pauses import keep_unexplained_pauses, note_ads_on
+from closrads.rollout.recording import record_ads
 from closrads.rollout.recovery import is_due
 from closrads.rollout.rollback import announce_rollback, roll_back
 
@@ -25,10 +26,18 @@ class Rechecked:
     """What a recheck has found, and left."""
 
     results: tuple[AdSetResult, ...]
-    paused: frozenset[str]
-    """Ids of the ads that are off, of those that the changes are responsible for."""
-    read: frozenset[str]
-    """Ids of the ad sets that could be read, and still exist."""
+    runs: tuple[ChangeRun, ...]
+    """The changes of the ad sets that could be read, and still exist."""
+
+    @property
+    def read(self) -> frozenset[str]:
+        """Ids of the ad sets that could be read, and still exist."""
+        return frozenset(run.id for run in self.runs)
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Ids of the ads that are off, of those that the changes are responsible for."""
+        return frozenset[str]().union(*(run.paused for run in self.runs))
 
 
 def recheck(
@@ -50,7 +59,7 @@ def recheck(
     now
         The ad sets by id, if they have just been read; None to read them.
     """
-    known = {each.adset_id: frozenset(each.ads) for each in (job.pauses.all or {}).values() if each.is_reported}
+    known = {each.adset_id: frozenset(each.ads) for each in job.pauses.by_adset.values() if each.is_reported}
     results: list[AdSetResult] = []
     runs: list[ChangeRun] = []
     by_adset: dict[str, list[Change]] = {}
@@ -67,9 +76,8 @@ def recheck(
             looked_at, seen = _recheck_batch(job, adsets, known, now, dry_run=dry_run, why_none=why_none)
             results += looked_at
             runs += seen
-    paused = frozenset[str]().union(*(run.paused for run in runs))
     note_ads_on(job, runs, dry_run=dry_run)
-    return Rechecked(tuple(results), paused, frozenset(run.id for run in runs))
+    return Rechecked(tuple(results), tuple(runs))
 
 
 def _covers(later: Change, change: Change) -> bool:
@@ -133,7 +141,7 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
         keep_unexplained_pauses(job, [run for run in runs if _new_pauses(run, known)])
         results |= {run.id: _restored(run) for run in done}
         as_found = [run for run in runs if run.state is run.change.state and not run.state.is_open]
-        _record_seen(job, [run for run in as_found if _has_new_ads(run) or _new_pauses(run, known)])
+        record_ads(job, [run for run in as_found if _has_new_ads(run) or _new_pauses(run, known)])
         _clear_relapses(job, [newest for newest in looked_at if _is_well(results[newest.before.id])])
     return [results[newest.before.id] for newest in looked_at], runs
 
@@ -141,15 +149,6 @@ def _recheck_batch(  # noqa: PLR0913 - what to check, and what is already known 
 def _has_new_ads(run: ChangeRun) -> bool:
     """Return whether an ad runs by now that did not before: the change is responsible for it from now on."""
     return {ad.id for ad in run.protected} != {ad.id for ad in run.change.before.ads}
-
-
-def _record_seen(job: Job, runs: Sequence[ChangeRun]) -> None:
-    """Record which ads changes are responsible for, and when each was last seen on."""
-    for run in runs:
-        try:
-            job.ledger.keep_ads(run.to_record)
-        except LedgerError as error:
-            logger.warning("ledger.ads_not_kept", extra={"adset": run.id, "error": str(error)})
 
 
 def _is_well(result: AdSetResult) -> bool:

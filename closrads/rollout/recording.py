@@ -26,7 +26,26 @@ def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
                 done[run.id] = replace(run, unrecorded=answer)
             else:
                 done[run.id] = replace(run, change=answer)
+    still_open = [run for run in done.values() if run.state.is_open and run.unrecorded is None]
+    seen = record_ads(job, [run for run in still_open if run.has_unrecorded_sightings])
+    done |= {run.id: run for run in seen}
     return [done[run.id] for run in runs]
+
+
+def record_ads(job: Job, runs: Iterable[ChangeRun]) -> list[ChangeRun]:
+    """Record which ads changes are responsible for, and when each was last seen on.
+
+    Without that, a later run might take an earlier pause by Meta for one that a person has made since.
+    """
+    done = []
+    for run in runs:
+        try:
+            job.ledger.keep_ads(run.to_record)
+        except LedgerError as error:
+            logger.warning("ledger.ads_not_kept", extra={"adset": run.id, "error": str(error)})
+        else:
+            done.append(replace(run, change=replace(run.change, before=run.to_record.before)))
+    return done
 
 
 def as_recorded(runs: Iterable[ChangeRun], recorded: Iterable[ChangeRun]) -> list[ChangeRun]:

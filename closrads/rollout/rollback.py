@@ -78,7 +78,7 @@ def _restore_regions(job: Job, run: ChangeRun) -> ChangeRun:
 
 
 def _prove_rollback(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
-    done = verify(job, republish(job, runs, RESERVED_SECONDS), RESERVED_SECONDS)
+    done = verify(job, record(job, republish(job, runs, RESERVED_SECONDS)), RESERVED_SECONDS)
     return [assess_rollback(run) for run in done]
 
 

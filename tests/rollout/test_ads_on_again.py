@@ -102,7 +102,7 @@ def test_a_recheck_goes_on_if_the_ledger_cannot_be_told(world: World, two_off: l
         result = world.run(RECHECK)
 
     assert (result["success"], recorded(world)) == (True, two_off)
-    assert logged(log, "ledger.unexplained_not_kept", "adsets")
+    assert logged(log, "ledger.unexplained_not_kept", "adset")
 
 
 def test_a_sync_goes_on_if_the_ledger_cannot_forget(world: World, two_off: list[str], log: StringIO) -> None:
@@ -116,7 +116,7 @@ def test_a_sync_goes_on_if_the_ledger_cannot_forget(world: World, two_off: list[
         result = world.run(LIVE)
 
     assert (result["success"], result["unexplained"]) == (True, [])
-    assert logged(log, "ledger.unexplained_not_forgotten", "adsets")
+    assert logged(log, "ledger.unexplained_not_forgotten", "adset")
     world.run(LIVE)
     assert entries(world, "MEMORY#unexplained") == []
 

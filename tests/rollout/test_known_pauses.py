@@ -9,50 +9,62 @@ from tests.world import START
 ONE = UnexplainedPause("501", "Broad", {"11": "Spring"}, START)
 OTHER = UnexplainedPause("501", "Broad", {"12": "Summer"}, START)
 FAR = UnexplainedPause("502", "Narrow", {"21": "Autumn"}, START)
-BOTH = {**ONE.ads, **OTHER.ads}
 
 
-def named(pauses: KnownPauses, *before: UnexplainedPause) -> dict[str, list[str]]:
+def recalled(*recorded: UnexplainedPause) -> KnownPauses:
+    """Return what a run knows that has read these."""
+    pauses = KnownPauses()
+    pauses.recall(recorded)
+    return pauses
+
+
+def named(pauses: KnownPauses, *earlier: UnexplainedPause) -> dict[str, list[str]]:
     """Return the ids of the ads that a report names, by ad set id."""
-    return {pause.adset_id: sorted(pause.ads) for pause in pauses.named(before)}
+    return {pause.adset_id: sorted(pause.ads) for pause in pauses.named(earlier)}
 
 
 def test_until_the_recorded_ones_are_read_the_report_keeps_what_it_has() -> None:
-    """With what this run has found, which may be in the same ad set."""
-    assert named(KnownPauses(), ONE, FAR) == {"501": ["11"], "502": ["21"]}
-    assert named(KnownPauses({"501": OTHER}), ONE, FAR) == {"501": ["11", "12"], "502": ["21"]}
+    """Then they count: another run may have ended those of the report."""
+    assert named(KnownPauses(), ONE) == {"501": ["11"]}
+    assert named(recalled(FAR), ONE) == {"502": ["21"]}
 
 
-def test_then_the_recorded_ones_count() -> None:
-    """Another run may have ended those of the report."""
-    pauses = KnownPauses({"501": OTHER})
-    pauses.recall([ONE])
+def test_they_are_read_once() -> None:
+    """After that, this run knows more than the ledger."""
+    pauses = recalled(ONE, FAR)
+    pauses.update({"501": None})
 
-    assert named(pauses, FAR) == {"501": ["11", "12"]}
+    pauses.recall([ONE, FAR])
+
+    assert named(pauses) == {"502": ["21"]}
+
+
+def test_a_new_one_joins_the_earlier_one_of_its_ad_set() -> None:
+    """As which it is recorded."""
+    pauses = recalled(ONE)
+
+    assert pauses.add([OTHER, FAR]) == [OTHER.joining(ONE), FAR]
+    assert named(pauses) == {"501": ["11", "12"], "502": ["21"]}
 
 
 def test_those_without_ads_that_are_off_are_not_named() -> None:
     """They are only followed."""
-    pauses = KnownPauses()
-    pauses.recall([replace(ONE, ads={}, on_again={"11": START}), FAR])
+    pauses = recalled(replace(ONE, ads={}, on_again={"11": START}), FAR)
 
     assert named(pauses) == {"502": ["21"]}
-    assert pauses.all is not None
-    assert "501" in pauses.all
+    assert "501" in pauses.by_adset
 
 
 def test_what_an_earlier_invocation_has_switched_on_stays_named() -> None:
     """Even if a later invocation of the run has seen the ad on."""
-    pauses = KnownPauses()
-    pauses.recall([replace(ONE, ads={}, on_again={"11": START})])
+    pauses = recalled(replace(ONE, ads={}, on_again={"11": START}))
 
     assert named(pauses, replace(ONE, switched_on=frozenset({"11"}))) == {"501": ["11"]}
 
 
 def test_what_becomes_of_them_replaces_what_was() -> None:
     """Those that are over go."""
-    pauses = KnownPauses()
-    pauses.recall([ONE, FAR])
+    pauses = recalled(ONE, FAR)
 
     pauses.update({"501": None, "502": replace(FAR, ads={"22": "Winter"})})
 
@@ -61,10 +73,9 @@ def test_what_becomes_of_them_replaces_what_was() -> None:
 
 def test_only_those_of_ad_sets_that_were_read_or_found() -> None:
     """A recheck reads but some."""
-    pauses = KnownPauses({"501": ONE})
-    third = replace(FAR, adset_id="503")
-    pauses.recall([FAR, third])
+    pauses = recalled(FAR, replace(FAR, adset_id="503"))
+    pauses.add([ONE])
 
-    pauses.name_only({"503"})
+    pauses.keep_only({"503"})
 
-    assert named(pauses) == {"501": ["11"], "503": ["21"]}
+    assert named(pauses) == {"503": ["21"], "501": ["11"]}

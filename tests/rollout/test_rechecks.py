@@ -1241,8 +1241,8 @@ class TestLedgerTrouble:
 
         assert result_of(world, RECHECK)["mail"] == "sent"
         assert ledger(world).previous_outcomes("veterans").unexplained == ()
-        ((adsets, error),) = logged(log, "ledger.unexplained_not_kept", "adsets", "error")
-        assert (adsets, "The ledger cannot be written" in error) == ([adset], True)
+        ((of, error),) = logged(log, "ledger.unexplained_not_kept", "adset", "error")
+        assert (of, "The ledger cannot be written" in error) == (adset, True)
         world.sandbox.aws.clear_faults()
         later(world, HALF_AN_HOUR)
 

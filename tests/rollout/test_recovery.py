@@ -1476,15 +1476,16 @@ class TestWhosePause:
         assert entries(world, "MEMORY#") == []
 
     def test_what_nobody_can_explain_is_told_although_the_ledger_cannot_be_read(self, world: World, adset: str) -> None:
-        """Which stops the campaign after its recovery."""
+        """By the next run: this one stops before the recovery, which would have to know of earlier pauses."""
         left_behind(world, adset, ChangeState.WRITTEN)
         paused_by_somebody(world, adset)
 
         with patch.object(Ledger, "previous_outcomes", side_effect=LedgerError("The ledger cannot be read")):
-            result = result_of(world, LIVE)
+            failed = result_of(world, LIVE)
 
-        (pause,) = result["unexplained"]
-        assert (pause["adset_id"], result["success"]) == (adset, False)
+        assert "The ledger cannot be read" in failed["campaigns"][0]["errors"][0]
+        (pause,) = result_of(world, RECHECK)["unexplained"]
+        assert pause["adset_id"] == adset
         assert f"{pause['ads'][0]['name']} in " in world.sandbox.aws.mails[-1].text
 
     @pytest.mark.parametrize("trouble", [None, faults.SERVICE_UNAVAILABLE], ids=["read", "unreadable"])

@@ -634,7 +634,11 @@ class Judge:
     def _judge_reach_told(self, invocation: "Invocation", mails: tuple[Mail, ...], result: dict[str, Any]) -> None:
         adsets = [adset for each in result["campaigns"] for adset in each["adsets"]]
         ours = [adset for adset in adsets if adset["result"] not in {"ended", "opted_out"}]
-        beyond = [adset["name"] for adset in ours if self._simulation.meta.reaches_beyond(adset["id"])]
+        beyond = [
+            adset["name"]
+            for adset in ours
+            if self._simulation.meta.reaches_beyond(adset["id"]) and not self._was_edited_since(invocation, adset["id"])
+        ]
         if invocation.run.action == "recheck" or not beyond:
             return
         for mail in mails[-1:]:  # one before it says that the run could not be begun
@@ -737,11 +741,15 @@ class Judge:
         is_looked_at = self._is_to_be_looked_at(invocation, adset, file) and invocation.run.action == "sync"
         is_kept = self._simulation.keeps(invocation, file.campaign)  # what need not be changed today is not told of
         may_wait = self._simulation.story.world.damping_days > 0 or is_kept
-        edit = self._simulation.meta.people.edits.get(adset.id, {}).get("regions")
-        if edit is not None and edit.at > invocation.views.get(adset.id, START):
+        if self._was_edited_since(invocation, adset.id):
             return False  # Unobservable.AFTER_LAST_LOOK
         is_off = wanted != regions_in(adset.targeting) and not may_wait
         return is_looked_at and is_off and self._simulation.meta.is_forbidden(adset)
+
+    def _was_edited_since(self, invocation: "Invocation", adset_id: str) -> bool:
+        """Tell whether a person has edited the regions of an ad set since the run last read it."""
+        edit = self._simulation.meta.people.edits.get(adset_id, {}).get("regions")
+        return edit is not None and edit.at > invocation.views.get(adset_id, START)
 
     def _must_be_told(self, ailment: Ailment, file: AdSetFile, known: set[Ailment]) -> bool:
         if file.told.ill_at is not None and file.told.ill_at >= ailment.since:
