@@ -1,5 +1,6 @@
 """Ads of unexplained pauses that are on again: they are followed for a day, for they may go off once more."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import StringIO
 from typing import Any
@@ -7,14 +8,16 @@ from unittest.mock import patch
 
 import pytest
 
-from closrads.domain.changes import PreviousOutcomes
+from closrads.domain.changes import Change, ChangeState, PreviousOutcomes, UnexplainedPause
 from closrads.errors import LedgerError
 from closrads.ledger.changes import Ledger
 from closrads.meta.adsets import read_adsets
-from sandbox.meta import Ad
+from closrads.rollout.job import Job
+from closrads.rollout.lookup import batches
+from sandbox.meta import Ad, faults
 from sandbox.meta.activity_log import META, Activity
 from tests.fleet_world import OPEN, Workflow
-from tests.ledger_world import RECHECK, entries, later, ledger, one_adset, result_of
+from tests.ledger_world import RECHECK, entries, later, ledger, left_behind, one_adset, result_of
 from tests.log_lines import logged
 from tests.world import LIVE, World
 
@@ -379,3 +382,171 @@ class TestFleet:
         assert world.run(RECHECK)["mail"] == "sent"
 
         assert f"{other.name} in " in world.sandbox.aws.mails[-1].text
+
+    def test_what_the_run_has_switched_on_is_named(self, world: World) -> None:
+        """Although a recheck has seen it on since."""
+        world.campaign("FL")
+        ad: Ad = world.meta.ads_of(world.adset())[0]
+        world.run(LIVE)
+        log = world.meta.accounts["act_111"].activities
+        log.delay = 7 * DAY
+        later(world, MINUTE)
+        world.meta.meta_pauses(ad.id, with_issue=False)
+        world.time.next_day()
+        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "GA": 5}
+        assert world.run(LIVE)["unexplained"]
+        log.delay = 0.0
+        world.time.next_day()
+        workflow = Workflow(world)
+        opened = workflow.call({**OPEN, "scheduled": world.time.clock.now().isoformat()})
+        workflow.call_until_done({"step": "part", "run_id": opened["run_id"], "campaigns": ["veterans"]})
+        assert ad.status == "ACTIVE"
+        later(world, MINUTE)
+        world.run({**RECHECK, "notify": False})
+        world.sandbox.aws.mails.clear()
+
+        workflow.call_until_done({"step": "close", "run_id": opened["run_id"]})
+
+        assert "SWITCHED ON AGAIN" in world.sandbox.aws.mails[-1].text
+
+    def test_what_an_earlier_part_of_a_recheck_has_found_is_named_and_told(self, world: World) -> None:
+        """The next part goes on with the other ad sets."""
+        world.campaign("FL")
+        first, other = world.adset(), world.adset("Other")
+        world.run(LIVE)
+        world.meta.accounts["act_111"].activities.missing = lambda _: True
+        ad: Ad = world.meta.ads_of(first)[0]
+        later(world, MINUTE)
+        world.meta.person_pauses(ad.id)
+        later(world, MINUTE)
+        parts = list[str]()
+
+        def without_quota_at_first(job: Job, changes: Sequence[Change], size: int) -> Iterator[Any]:
+            parts.append(job.run_id)
+            if len(parts) > 1:
+                yield from batches(job, changes, size)
+            else:
+                yield [each for each in changes if each.before.id == first], ""
+                yield [each for each in changes if each.before.id == other], "There is no quota"
+
+        workflow = Workflow(world)
+        world.sandbox.aws.mails.clear()
+        with patch("closrads.rollout.rechecks.batches", without_quota_at_first):
+            scheduled = world.time.clock.now().isoformat()
+            opened = workflow.call({**OPEN, "action": "recheck", "scheduled": scheduled})
+            workflow.call_until_done({"step": "part", "run_id": opened["run_id"], "campaigns": ["veterans"]})
+            workflow.call_until_done({"step": "close", "run_id": opened["run_id"]})
+        (mail,) = world.sandbox.aws.mails
+        later(world, MINUTE)
+
+        assert (len(parts), f"{ad.name} in " in mail.text) == (2, True)
+        assert world.run(RECHECK)["mail"] == "not_asked"
+
+
+def test_what_a_recovery_finds_is_told_once(world: World) -> None:
+    """The change stays open, as Meta refuses the re-publish of another ad under somebody else's regions."""
+    world.campaign("FL")
+    adset = world.adset()
+    ad, other = world.meta.ads_of(adset)
+    left_behind(world, adset, ChangeState.WRITTEN)
+    world.api().post(adset, {"targeting": {"geo_locations": {"regions": [{"key": "3878"}]}}})
+    world.meta.accounts["act_111"].activities.missing = lambda _: True
+    later(world, MINUTE)
+    world.meta.person_pauses(ad.id)
+    world.meta.fail(
+        faults.MISSING_LEAD_FORM, on=lambda call: call.method == "POST" and call.object_id == other.id, times=None
+    )
+    mails = []
+    for _ in range(3):
+        later(world, HOUR)
+        world.sandbox.aws.mails.clear()
+        result = result_of(world, RECHECK | {"scheduled": world.time.clock.now().isoformat()})
+        mails.append((result["recovered"][0]["state"], len(world.sandbox.aws.mails)))
+
+    assert mails == [("written", 1), ("written", 0), ("written", 0)]
+
+
+def test_a_relapse_beside_a_pause_is_told_once(world: World) -> None:
+    """Until the next attempt to restore the ad set."""
+    world.campaign("FL")
+    adset = world.adset(ads=3)
+    world.run(LIVE)
+    later(world, HOUR)
+    world.meta.accounts["act_111"].activities.missing = lambda _: True
+    off, broken, _ = world.meta.ads_of(adset)
+    world.meta.person_pauses(off.id)
+    later(world, MINUTE)
+    assert result_of(world, RECHECK)["unexplained"]
+    later(world, HOUR)
+    world.meta.meta_breaks(broken.id)
+    assert one_adset(result_of(world, RECHECK))["result"] == "reverted"
+    later(world, 10 * MINUTE)
+    world.meta.meta_breaks(broken.id)
+    mails = []
+    for _ in range(3):
+        later(world, 5 * MINUTE)
+        world.sandbox.aws.mails.clear()
+        result_of(world, RECHECK | {"scheduled": world.time.clock.now().isoformat()})
+        mails.append(len(world.sandbox.aws.mails))
+
+    assert mails == [1, 0, 0]
+
+
+def test_an_empty_list_of_ads_forgets_nothing(world: World, two_off: list[str]) -> None:
+    """Meta returns one now and then; its ad set is off, and so it is read for the sake of the pause alone."""
+    adset = world.meta.ads[two_off[0]].adset.id
+    for _ in range(2):
+        world.time.next_day()
+    world.meta.person_pauses(adset)
+
+    with patch("closrads.meta.adsets._ads_of", lambda _api, ids, _answers, _reserve: dict.fromkeys(ids, ())):
+        (pause,) = result_of(world, LIVE)["unexplained"]
+
+    assert [each["id"] for each in pause["ads"]] == recorded(world) == two_off
+
+
+def test_an_undo_names_no_ad_that_it_has_not_read(world: World, two_off: list[str]) -> None:
+    """Somebody has switched it on, in another ad set."""
+    for _ in range(2):
+        world.time.next_day()
+    world.meta.person_pauses(world.meta.ads[two_off[0]].adset.id)
+    world.adset("Other")
+    assert world.run(LIVE)["unexplained"]
+    for ad_id in two_off:
+        world.meta.person_activates(ad_id)
+    later(world, HOUR)
+
+    assert result_of(world, {"action": "undo", "dry_run": False})["unexplained"] == []
+
+
+def test_a_write_that_failed_once_is_made_up_for(world: World) -> None:
+    """Of what the run has switched on: at its end, when it records that it has been reported."""
+    world.campaign("FL")
+    ad: Ad = world.meta.ads_of(world.adset())[0]
+    world.run(LIVE)
+    log = world.meta.accounts["act_111"].activities
+    log.delay = 7 * DAY
+    later(world, MINUTE)
+    world.meta.meta_pauses(ad.id, with_issue=False)
+    world.time.next_day()
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "GA": 5}
+    assert world.run({**LIVE, "notify": False})["unexplained"]
+    log.delay, log.missing = 0.0, not_metas
+    world.time.next_day()
+    keep = Ledger.keep_unexplained
+    fails = [LedgerError("The ledger cannot be written")]
+
+    def fail_once(ledger: Ledger, slug: str, pause: UnexplainedPause) -> None:
+        if ad.status == "ACTIVE" and fails:
+            raise fails.pop()
+        keep(ledger, slug, pause)
+
+    with patch.object(Ledger, "keep_unexplained", fail_once):
+        assert world.run(LIVE)["unexplained"]
+    later(world, MINUTE)
+    world.meta.person_pauses(ad.id)
+    world.time.next_day()
+
+    (pause,) = result_of(world, LIVE)["unexplained"]
+
+    assert (fails, pause["switched_on"], ad.status) == ([], [], "PAUSED")

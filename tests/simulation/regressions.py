@@ -3309,4 +3309,86 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=86400.0,
     ),
+    "a shared run is paused after a rollback has failed, and its next part restores the ad set": Story(
+        seed=10704115,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="FL NY OH SC TX",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder", states="AL GA NY OH", ads=(AdSpec(name="Alder 1"), AdSpec(name="Alder 2"))
+                        ),
+                        AdSetSpec(
+                            name="Birch",
+                            states="GA NY OH SC TX",
+                            ads=(AdSpec(name="Birch 1"), AdSpec(name="Birch 2")),
+                            learning="FAIL",
+                        ),
+                    ),
+                ),
+            ),
+            tier="limited",
+        ),
+        runs=(
+            Run(name="day 1 sync", at=37800.0, scheduled=37800.0, shared=True),
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0, shared=True),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0, shared=True),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0, shared=True),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0, shared=True),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0, shared=True),
+        ),
+        events=(
+            Person(
+                when=During(run="day 1 sync", call="dynamodb", nth=8, after=True), deed=Deed.DELETE_AD, target="Alder 2"
+            ),
+            Operator(when=At(seconds=37818.4), change=Change.PAUSED, value="true"),
+            Answer(run="day 1 sync", on="POST ad", skip=1, times=6, answer="truncated"),
+        ),
+        calm=86400.0,
+    ),
+    "a person takes the regions of an ad set away and puts others in after a sync has read it": Story(
+        seed=10711961,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA OH",
+                    adsets=(AdSetSpec(name="Alder", states="CA GA", ads=(), reaches_beyond=True, learning="FAIL"),),
+                ),
+                CampaignSpec(
+                    slug="truckers",
+                    account="act_111",
+                    demand="FL GA OH SC TX",
+                    adsets=(AdSetSpec(name="Birch", states="GA NY", ads=(), reaches_beyond=True, learning=""),),
+                ),
+            )
+        ),
+        runs=(
+            Run(name="day 1 recheck 1", at=122040.0, action="recheck", scheduled=122040.0),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0),
+            Run(name="day 2 recheck 3", at=208440.0, action="recheck", scheduled=208440.0),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0),
+        ),
+        events=(
+            Person(
+                when=During(run="day 2 sync", call="meta", nth=5, after=True),
+                deed=Deed.EDIT_REGIONS,
+                target="Birch",
+                value="AL CA FL GA NY",
+            ),
+            Person(
+                when=During(run="day 2 sync", call="GET ads", nth=2, after=True),
+                deed=Deed.TARGET_COUNTRY,
+                target="Birch",
+            ),
+        ),
+        calm=172800.0,
+    ),
 }
