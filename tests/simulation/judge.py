@@ -749,7 +749,7 @@ class Judge:
     def _was_edited_since(self, invocation: "Invocation", adset_id: str) -> bool:
         """Tell whether a person has edited the regions of an ad set since the run last read it."""
         edit = self._simulation.meta.people.edits.get(adset_id, {}).get("regions")
-        return edit is not None and edit.at > invocation.views.get(adset_id, START)
+        return edit is not None and edit.at >= invocation.views.get(adset_id, START)
 
     def _must_be_told(self, ailment: Ailment, file: AdSetFile, known: set[Ailment]) -> bool:
         if file.told.ill_at is not None and file.told.ill_at >= ailment.since:
