@@ -3391,4 +3391,57 @@ REGRESSIONS: Mapping[str, Story] = {
         ),
         calm=172800.0,
     ),
+    "a shared recheck finds ads off, and its next part reads only other ad sets": Story(
+        seed=10704112,
+        world=World(
+            campaigns=(
+                CampaignSpec(
+                    slug="veterans",
+                    account="act_111",
+                    demand="CA FL GA OH SC",
+                    adsets=(
+                        AdSetSpec(
+                            name="Alder",
+                            states="GA NY SC",
+                            ads=(AdSpec(name="Alder 1", fate=Fate(seconds=1.0, effect=Effect.PAUSED_SILENTLY)),),
+                            learning="LEARNING",
+                        ),
+                        AdSetSpec(name="Hazel", states="FL NY OH TX", ads=()),
+                        AdSetSpec(
+                            name="Iris",
+                            states="FL SC",
+                            ads=(AdSpec(name="Iris 1", fate=Fate(relapses=1)),),
+                            echo=Echo.BARE,
+                        ),
+                        AdSetSpec(
+                            name="Juniper", states="AL FL NY", ads=(AdSpec(name="Juniper 1", fate=Fate(relapses=1)),)
+                        ),
+                        AdSetSpec(
+                            name="Kerria",
+                            states="AL NY SC TX",
+                            ads=(AdSpec(name="Kerria 1", fate=Fate(effect=Effect.PAUSED_WITH_ISSUE, stubborn=True)),),
+                        ),
+                        AdSetSpec(name="Laurel", states="AL NY TX", ads=(AdSpec(name="Laurel 1"),)),
+                    ),
+                ),
+            ),
+            tier="limited",
+            pace=4.0,
+            log=Log.GAPPY,
+            read_lag=2.0,
+        ),
+        runs=(
+            Run(name="day 1 recheck 2", at=122040.0, action="recheck", scheduled=122040.0, shared=True),
+            Run(name="day 2 sync", at=124200.0, scheduled=124200.0, shared=True),
+            Run(name="day 2 recheck 1", at=208440.0, action="recheck", scheduled=208440.0, shared=True),
+            Run(name="day 3 sync", at=210600.0, scheduled=210600.0, shared=True),
+            Run(name="day 3 recheck 1", at=294840.0, action="recheck", scheduled=294840.0, shared=True),
+            Run(name="day 4 sync", at=297000.0, scheduled=297000.0, shared=True),
+            Run(name="day 4 recheck 1", at=381240.0, action="recheck", scheduled=381240.0, shared=True),
+            Run(name="day 5 sync", at=383400.0, scheduled=383400.0, shared=True),
+            Run(name="day 5 recheck 1", at=467640.0, action="recheck", scheduled=467640.0, shared=True),
+        ),
+        events=(),
+        calm=86400.0,
+    ),
 }
