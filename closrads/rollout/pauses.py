@@ -18,7 +18,7 @@ from closrads.rollout.job import Job
 
 
 def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
-    """Record the ads that were paused by an unknown actor; every report lists them until they are explained.
+    """Record the ads that were paused by an unknown actor: every sync reports them until they are explained.
 
     They are added to those of earlier changes, which a new change does not find: the ads were already off before it.
     """
