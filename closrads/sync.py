@@ -232,6 +232,8 @@ def _stages(
     """Carry out the request for one campaign, and yield the report after each stage."""
     job = _job(campaign, run)
     context = CampaignContext(campaign, run, job, _open_elsewhere(campaign, run, job))
+    if run.request.action is not Action.SYNC:  # the others read some ad sets only
+        job.pauses.to_name = {pause.adset_id for pause in report.unexplained}
     try:
         for stage in _stages_of_action(context, report, resume):
             yield replace(stage, unexplained=job.pauses.named(report.unexplained))
@@ -317,10 +319,18 @@ def _recovered(context: CampaignContext, report: SyncReport) -> tuple[Recovery, 
         return closed
     changes = job.ledger.open_changes(job.campaign)
     if changes:
-        job.pauses.recall(context.previous_outcomes().unexplained)
+        _recall_pauses(context)
     found = report_open(changes) if run.request.dry_run else recover(job, changes, context.campaign.limits.wave_size)
     # Changes of this very run are reported as results of its ad sets.
     return closed + tuple(each for each in found if each.state.is_open or each.run_id != job.run_id)
+
+
+def _recall_pauses(context: CampaignContext) -> None:
+    """Read the recorded pauses, if possible: the recovery of open changes must not wait for that."""
+    try:
+        context.job.pauses.recall(context.previous_outcomes().unexplained)
+    except LedgerError as error:
+        logger.warning("ledger.outcomes_unread", extra={"campaign": context.campaign.slug, "error": str(error)})
 
 
 def _switched_off(context: CampaignContext) -> SwitchedOff | None:

@@ -186,14 +186,9 @@ class UnexplainedPause:
         )
 
     def reported(self, recorded: "UnexplainedPause") -> "UnexplainedPause":
-        """Return the pause after a report has named it, given what is recorded of it by then."""
-        named = {ad_id: name for ad_id, name in self.ads.items() if ad_id not in recorded.on_again}
-        return replace(
-            recorded,
-            ads={**named, **recorded.ads},
-            is_reported=recorded.is_reported or recorded.ads.keys() <= self.ads.keys(),
-            seen_on=latest_of(self.seen_on, recorded.seen_on),
-        )
+        """Return what to record of the pause after a report has named it, given what is recorded by then."""
+        is_reported = recorded.is_reported or recorded.ads.keys() <= self.ads.keys()
+        return replace(recorded, is_reported=is_reported, seen_on=latest_of(self.seen_on, recorded.seen_on))
 
     def followed(self, off: Mapping[str, str], on: Collection[str], now: datetime) -> "UnexplainedPause | None":
         """Return the pause as its ads are now; None if none of them is left to follow.
@@ -249,8 +244,11 @@ class LastRecheck:
     """The reported failures of this recheck and of later ones; None if there are none."""
     account_delivers: bool = True
     """Whether the ad account delivered ads on that day, as far as Meta says."""
-    paused: frozenset[str] | None = None
-    """Ids of the ads that were off, of those that the rechecked changes are responsible for; None if not known."""
+    unseen: frozenset[str] | None = None
+    """Ids of the ads that it has not seen on, of those that the changes of its period are responsible for.
+
+    None if not known.
+    """
 
 
 def recheck_since(last: LastRecheck | None, now: datetime) -> datetime:
@@ -356,12 +354,10 @@ class Change:
 
 
 def seen_by(change: Change, last: LastRecheck | None) -> Change:
-    """Return a change with what the last recheck has seen of its ads: those that it has not found off were on."""
-    if last is None or last.paused is None or change.state.is_open:
+    """Return a change that the last recheck covered with what that has seen of its ads."""
+    if last is None or last.unseen is None or change.state.is_open or change.changed_at > last.at:
         return change
-    if not last.at - RECHECKED_FOR <= change.changed_at <= last.at:  # it did not look at this change
-        return change
-    return _seen(change, {ad.id: last.at for ad in change.before.ads if ad.id not in last.paused})
+    return _seen(change, {ad.id: last.at for ad in change.before.ads if ad.id not in last.unseen})
 
 
 def seen_with(change: Change, pause: UnexplainedPause | None) -> Change:

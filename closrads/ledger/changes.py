@@ -134,9 +134,12 @@ class Ledger:
         values = {":is_reported": is_reported}
         self._table.update_if(change_key(change), "SET is_reported = :is_reported", "attribute_exists(pk)", values)
 
-    def keep_ads(self, change: Change) -> None:
-        """Record the ads that a change is responsible for by now, and when each was last seen on."""
-        self._table.update_if(change_key(change), "SET ads = :ads", "attribute_exists(pk)", {":ads": ads_item(change)})
+    def keep_ads(self, changes: Sequence[Change]) -> list[LedgerError | None]:
+        """Record the ads that changes are responsible for by now, and when each was last seen on.
+
+        Return the error of each, None if it was recorded.
+        """
+        return self._table.apply([self._with_ads(change) for change in changes])
 
     def open_changes(self, slug: str) -> tuple[Change, ...]:
         """Return the campaign's open changes, oldest first."""
@@ -260,6 +263,11 @@ class Ledger:
             },
         )
         return AtomicWrite([put], max_bytes(change), f"{change.before.id} already has a change in this run")
+
+    def _with_ads(self, change: Change) -> AtomicWrite:
+        values: Item = {":ads": ads_item(change)}
+        update = self._table.update_operation(change_key(change), "SET ads = :ads", "attribute_exists(pk)", values)
+        return AtomicWrite([update], max_bytes(change), f"The change of {change.before.id} is gone")
 
     def _transition(self, change: Change, state: ChangeState, now: datetime) -> AtomicWrite:
         update = "SET #state = :to, changed_at = :now, ads = :ads, moved_by = :me"

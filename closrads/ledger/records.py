@@ -279,7 +279,7 @@ def recheck_item(recheck: LastRecheck) -> Item:
         **ends,
         **_reported_item(recheck.reported),
         **({} if recheck.account_delivers else {"account_delivers": False}),
-        **({} if recheck.paused is None else {"paused": sorted(recheck.paused)}),
+        **({} if recheck.unseen is None else {"paused": sorted(recheck.unseen)}),  # the name of older versions
         "expires_at": expiry(recheck.at),
     }
 
@@ -300,8 +300,8 @@ def recheck_of(item: Item) -> LastRecheck:
         else None
     )
     delivers = item.get("account_delivers", True)
-    paused = frozenset(item["paused"]) if "paused" in item else None
-    return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None, reported, delivers, paused)
+    unseen = frozenset(item["paused"]) if "paused" in item else None
+    return LastRecheck(_time(item["at"]), date.fromisoformat(ends) if ends else None, reported, delivers, unseen)
 
 
 def tier_item(tier: KnownTier) -> Item:

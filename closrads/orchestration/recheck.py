@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import takewhile
 
 from closrads.domain.adset_results import AdSetResult, Result
 from closrads.domain.adsets import AdSetSnapshot
 from closrads.domain.changes import (
+    RECHECKED_FOR,
     Change,
     ChangeState,
     LastRecheck,
@@ -20,7 +20,6 @@ from closrads.domain.targeting import reaches_beyond_states
 from closrads.errors import LedgerError, MetaAccountError, PlanRefusedError
 from closrads.meta.adsets import read_adsets
 from closrads.meta.campaigns import why_not_delivering
-from closrads.meta.graph import RESERVED_SECONDS
 from closrads.meta.tokens import read_token_end
 from closrads.observability import logger
 from closrads.orchestration.context import CampaignContext, Completed, Run
@@ -29,8 +28,8 @@ from closrads.rollout import rechecks
 from closrads.rollout.job import Job
 from closrads.rollout.recording import record_ads
 
-MAX_PAUSED = 2_000
-"""Maximum number of ads that were off by a recheck for which that is recorded: about 40 kB."""
+MAX_UNSEEN = 2_000
+"""Maximum number of ads that a recheck has not seen on for which that is recorded: about 40 kB."""
 
 
 def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> Iterator[SyncReport]:
@@ -43,15 +42,15 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
     yield report
     skipped = {*report.ids_still_open, *done.completed}
     changes = [
-        seen_by(change, last)
-        for change in found
+        change
+        for change in _with_last_look(run, job.campaign, found, last)
         if not (change.state.is_open or change.state is ChangeState.NOT_WRITTEN) and change.before.id not in skipped
     ]
     if changes:
         job.pauses.recall(job.ledger.previous_outcomes(job.campaign).unexplained)
     wave_size, dry_run = campaign.limits.wave_size, run.request.dry_run
     rechecked = rechecks.recheck(job, changes, wave_size, dry_run=dry_run)
-    job.pauses.keep_only(rechecked.read | done.completed.keys())
+    job.pauses.also_name(rechecked.read)
     report = replace(report, adsets=(*done.completed.values(), *rechecked.results))
     report = with_next_try(job, report, {change.before.id: change.before for change in changes})
     is_recorded = not dry_run and not run.request.run_id
@@ -62,13 +61,21 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
         token_ends = read_token_end(job.api, token_ends)
     yield replace(report, token_ends=token_ends.isoformat() if token_ends else "")
     is_complete = is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED)
-    paused = rechecked.paused if is_complete and not skipped and len(rechecked.paused) <= MAX_PAUSED else None
+    unseen = frozenset(ad.id for change in found for ad in change.before.ads) - rechecked.seen_on
     if is_complete:
         reported = last.reported if last and failures_of(report) else None
-        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported, delivers, paused))
-    if paused is None and not dry_run:
-        as_found = (each for each in rechecked.runs if not each.state.is_open and each.unrecorded is None)
-        record_ads(job, takewhile(lambda _: run.clock.remaining() > RESERVED_SECONDS, as_found))
+        known = unseen if len(unseen) <= MAX_UNSEEN else None
+        job.ledger.record_recheck(job.campaign, LastRecheck(began, token_ends, reported, delivers, known))
+    if not dry_run and not (is_complete and len(unseen) <= MAX_UNSEEN):
+        record_ads(job, [each for each in rechecked.runs if not each.state.is_open and each.unrecorded is None])
+
+
+def _with_last_look(run: Run, slug: str, found: Sequence[Change], last: LastRecheck | None) -> list[Change]:
+    """Return the changes with what the last recheck has seen of their ads; one by hand may be about older changes."""
+    if last is None or not run.request.run_id:
+        return [seen_by(change, last) for change in found]
+    covered = {change.before.id for change in run.ledger.changes_in_effect(slug, last.at - RECHECKED_FOR)}
+    return [seen_by(change, last) if change.before.id in covered else change for change in found]
 
 
 def changes_to_recheck(run: Run, slug: str, last: LastRecheck | None) -> Sequence[Change]:

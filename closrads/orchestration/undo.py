@@ -63,7 +63,7 @@ def undo(context: CampaignContext, report: SyncReport, done: Completed) -> Itera
     job.pauses.recall(previous.unexplained)
     adsets, restored, previous = recheck_first(context, adsets, last_recheck(context), previous, done)
     read |= {adset.id: adset for adset in adsets}
-    job.pauses.keep_only(read.keys())
+    job.pauses.also_name(read.keys())
     done = replace(done, completed={**done.completed, **restored})
     yield replace(report, adsets=tuple(done.completed.values()))
     decisions = [_decision(change, read[change.before.id]) for change in changes]

@@ -11,7 +11,7 @@ from datetime import datetime
 from closrads.domain.adset_results import Result
 from closrads.domain.adsets import LONG_AGO, Ad, AdFinding, AdHealth, AdSetSnapshot, with_sightings
 from closrads.domain.changes import TRANSITIONS, Change, ChangeState, RollbackReason
-from closrads.domain.health import StatusChange, pauses_to_explain, responsible_for, running, switched_off_by_meta
+from closrads.domain.health import StatusChange, responsible_for, running, switched_off_by_meta
 from closrads.domain.targeting import region_keys
 from closrads.errors import ClosradsError, LedgerError, MetaError, MetaOutcomeUnknownError, most_severe
 from closrads.facebook_client import Republished, RepublishFailure, Verification
@@ -122,11 +122,6 @@ class ChangeRun:
         # A disapproved ad does not run, and Meta refuses its re-publish (Marketing API "Error Codes", 2490427).
         eligible = (ad for ad in self.now.active_ads if ad.effective_status != "DISAPPROVED")
         return tuple(ad for ad in eligible if ad.id not in self.confirmed)
-
-    @property
-    def paused(self) -> frozenset[str]:
-        """Ids of the ads that are off by the last read, of those that the change is responsible for."""
-        return pauses_to_explain(self.protected, self.now.ads)
 
     @property
     def unexplained(self) -> tuple[AdFinding, ...]:

@@ -28,7 +28,11 @@ def keep_unexplained_pauses(job: Job, runs: Iterable[ChangeRun]) -> None:
             seen_on = {ad.id: ad.seen_on for ad in run.protected if ad.id in ads}
             name, since = run.change.before.name, run.change.prepared_at
             found.append(UnexplainedPause(run.id, name, ads, since, seen_on=seen_on))
-    _keep(job, job.pauses.add(found))
+    now = job.pauses.add(found)
+    if job.pauses.is_read:
+        _keep(job, now)
+    elif now:  # what is recorded must not be lost
+        logger.error("ledger.unexplained_not_kept", extra={"adset": [pause.adset_id for pause in now]})
 
 
 def note_ads_on(job: Job, runs: Iterable[ChangeRun], *, dry_run: bool) -> None:

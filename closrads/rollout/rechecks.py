@@ -35,9 +35,9 @@ class Rechecked:
         return frozenset(run.id for run in self.runs)
 
     @property
-    def paused(self) -> frozenset[str]:
-        """Ids of the ads that are off, of those that the changes are responsible for."""
-        return frozenset[str]().union(*(run.paused for run in self.runs))
+    def seen_on(self) -> frozenset[str]:
+        """Ids of the ads that are on."""
+        return frozenset(ad.id for run in self.runs for ad in run.now.ads if ad.is_on)
 
 
 def recheck(

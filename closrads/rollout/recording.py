@@ -12,7 +12,7 @@ from closrads.rollout.job import Job
 
 
 def record(job: Job, runs: Sequence[ChangeRun]) -> list[ChangeRun]:
-    """Record the state of each change, one transition at a time.
+    """Record the state of each change, one transition at a time, and what has been seen of the ads of open ones.
 
     A ledger error does not stop the work at Meta, which has priority: the change then stays open for a later run.
     """
@@ -37,15 +37,18 @@ def record_ads(job: Job, runs: Iterable[ChangeRun]) -> list[ChangeRun]:
 
     Without that, a later run might take an earlier pause by Meta for one that a person has made since.
     """
-    done = []
-    for run in runs:
-        try:
-            job.ledger.keep_ads(run.to_record)
-        except LedgerError as error:
-            logger.warning("ledger.ads_not_kept", extra={"adset": run.id, "error": str(error)})
-        else:
-            done.append(replace(run, change=replace(run.change, before=run.to_record.before)))
-    return done
+    to_record = [(run, run.to_record) for run in runs]
+    if not to_record:
+        return []
+    try:
+        errors = job.ledger.keep_ads([change for _, change in to_record])
+    except Exception as error:  # noqa: BLE001 - a defect must not stop the protection of ads at Meta
+        errors = [LedgerError(log_defect(error))] * len(to_record)
+    for (run, _), why in zip(to_record, errors, strict=True):
+        if why is not None:
+            logger.warning("ledger.ads_not_kept", extra={"adset": run.id, "error": str(why)})
+    recorded = [pair for pair, why in zip(to_record, errors, strict=True) if why is None]
+    return [replace(run, change=replace(run.change, before=change.before)) for run, change in recorded]
 
 
 def as_recorded(runs: Iterable[ChangeRun], recorded: Iterable[ChangeRun]) -> list[ChangeRun]:

@@ -228,7 +228,7 @@ def test_a_recheck_goes_back_a_day_before_the_last_one(days_ago: int | None, day
 class TestSeenByARecheck:
     """A recheck looked at two ads, one of which was off by then."""
 
-    LAST = LastRecheck(START + timedelta(hours=1), paused=frozenset({"602"}))
+    LAST = LastRecheck(START + timedelta(hours=1), unseen=frozenset({"602"}))
 
     @pytest.mark.parametrize(
         ("last", "state", "changed_after", "hours"),
@@ -236,7 +236,7 @@ class TestSeenByARecheck:
             pytest.param(LAST, ChangeState.VERIFIED, 0.5, (1, 0), id="before it"),
             pytest.param(LAST, ChangeState.VERIFIED, 1.5, (0, 0), id="changed since"),
             pytest.param(LAST, ChangeState.ROLLBACK_FAILED, 0.5, (0, 0), id="open, and so not rechecked"),
-            pytest.param(replace(LAST, paused=None), ChangeState.VERIFIED, 0.5, (0, 0), id="not known what was off"),
+            pytest.param(replace(LAST, unseen=None), ChangeState.VERIFIED, 0.5, (0, 0), id="not known what was off"),
             pytest.param(replace(LAST, at=START), ChangeState.VERIFIED, 0, (0, 0), id="at the time of the change"),
             pytest.param(None, ChangeState.VERIFIED, 0.5, (0, 0), id="none yet"),
         ],

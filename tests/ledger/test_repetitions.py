@@ -91,9 +91,9 @@ WRITES: Mapping[str, tuple[Call, str, Call, Any]] = {
     ),
     "Ledger.keep_ads": (
         lambda world: ledger(world).prepare([a_change()]),
-        "UpdateItem",
-        lambda world: ledger(world).keep_ads(a_change()),
-        None,
+        "TransactWriteItems",
+        lambda world: ledger(world).keep_ads([a_change()]),
+        [None],
     ),
     "Ledger.record_recheck": (
         nothing, "PutItem", lambda world: ledger(world).record_recheck("veterans", LastRecheck(START)), None,

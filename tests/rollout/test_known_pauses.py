@@ -71,11 +71,23 @@ def test_what_becomes_of_them_replaces_what_was() -> None:
     assert named(pauses) == {"502": ["22"]}
 
 
-def test_only_those_of_ad_sets_that_were_read_or_found() -> None:
-    """A recheck reads but some."""
-    pauses = recalled(FAR, replace(FAR, adset_id="503"))
-    pauses.add([ONE])
+def test_without_the_recorded_ones_a_new_one_joins_what_the_report_has() -> None:
+    """And later the recorded one, if that can be read by then."""
+    pauses = KnownPauses()
+    pauses.add([OTHER])
 
-    pauses.keep_only({"503"})
+    assert named(pauses, ONE, FAR) == {"501": ["11", "12"], "502": ["21"]}
+    pauses.recall([ONE])
+    assert named(pauses, FAR) == {"501": ["11", "12"]}
+
+
+def test_a_recheck_names_those_of_ad_sets_that_were_read_or_found() -> None:
+    """It reads but some, and may stop before that."""
+    pauses = KnownPauses(to_name=set())
+    pauses.recall([FAR, replace(FAR, adset_id="503")])
+    assert named(pauses) == {}
+
+    pauses.add([ONE])
+    pauses.also_name({"503"})
 
     assert named(pauses) == {"503": ["21"], "501": ["11"]}

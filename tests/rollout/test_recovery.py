@@ -1476,17 +1476,18 @@ class TestWhosePause:
         assert entries(world, "MEMORY#") == []
 
     def test_what_nobody_can_explain_is_told_although_the_ledger_cannot_be_read(self, world: World, adset: str) -> None:
-        """By the next run: this one stops before the recovery, which would have to know of earlier pauses."""
+        """The recovery has gone on without it; what is recorded of earlier pauses is not overwritten."""
         left_behind(world, adset, ChangeState.WRITTEN)
         paused_by_somebody(world, adset)
 
         with patch.object(Ledger, "previous_outcomes", side_effect=LedgerError("The ledger cannot be read")):
-            failed = result_of(world, LIVE)
+            result = result_of(world, LIVE)
 
-        assert "The ledger cannot be read" in failed["campaigns"][0]["errors"][0]
-        (pause,) = result_of(world, RECHECK)["unexplained"]
-        assert pause["adset_id"] == adset
+        (campaign,), (recovery,), (pause,) = result["campaigns"], result["recovered"], result["unexplained"]
+        assert "The ledger cannot be read" in campaign["errors"][0]
+        assert (recovery["state"], pause["adset_id"]) == ("verified", adset)
         assert f"{pause['ads'][0]['name']} in " in world.sandbox.aws.mails[-1].text
+        assert entries(world, "MEMORY#unexplained") == []
 
     @pytest.mark.parametrize("trouble", [None, faults.SERVICE_UNAVAILABLE], ids=["read", "unreadable"])
     def test_it_is_still_told_while_its_ad_set_is_off(self, world: World, adset: str, trouble: Any) -> None:
