@@ -198,6 +198,17 @@ class TestJoining:
         assert later.joining(replace(self.EARLIER, is_reported=reported)).is_reported is is_reported
 
 
+@pytest.mark.parametrize(
+    ("recorded", "is_reported"), [({"12": "Summer"}, True), ({"13": "Autumn"}, False)], ids=["part of it", "another"]
+)
+def test_what_is_recorded_of_a_reported_pause_stands(recorded: dict[str, str], *, is_reported: bool) -> None:
+    """Another run may have ended a part of it; the later sighting counts."""
+    told = UnexplainedPause("501", "Broad", {"11": "Spring", "12": "Summer"}, START, seen_on={"12": START})
+    now = replace(told, ads=recorded, seen_on={"11": START})
+
+    assert told.reported(now) == replace(now, is_reported=is_reported, seen_on={"11": START, "12": START})
+
+
 def test_a_pause_is_read_in_utc() -> None:
     """And not in the zone of the machine."""
     pause = UnexplainedPause.from_json(

@@ -519,6 +519,20 @@ def test_an_undo_names_no_ad_that_it_has_not_read(world: World, two_off: list[st
     assert result_of(world, {"action": "undo", "dry_run": False})["unexplained"] == []
 
 
+def test_a_recheck_that_stops_names_no_ad_that_it_has_not_read(world: World, two_off: list[str]) -> None:
+    """Somebody has switched it on; the recheck knows of it, as there was something to recover."""
+    for ad_id in two_off:
+        world.meta.person_activates(ad_id)
+    later(world, MINUTE)
+    left_behind(world, world.adset("Other"), ChangeState.REPUBLISHED)
+
+    with patch.object(Ledger, "changes_in_effect", side_effect=LedgerError("The ledger cannot be read")):
+        result = result_of(world, RECHECK)
+
+    assert "The ledger cannot be read" in result["campaigns"][0]["errors"][0]
+    assert result["unexplained"] == []
+
+
 def test_a_write_that_failed_once_is_made_up_for(world: World) -> None:
     """Of what the run has switched on: at its end, when it records that it has been reported."""
     world.campaign("FL")

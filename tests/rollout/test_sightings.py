@@ -5,6 +5,8 @@ In each test the activity log has no row of a person, so that its last one is a 
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -14,11 +16,15 @@ from closrads.domain import health
 from closrads.domain.adsets import Ad, AdFinding
 from closrads.domain.changes import ChangeState, UnexplainedPause
 from closrads.errors import MetaTransientError
+from closrads.ledger.changes import Ledger
+from closrads.rollout.change_run import ChangeRun
+from closrads.rollout.steps import republish
 from sandbox.meta import Ad as MetaAd
 from sandbox.meta import faults
 from sandbox.meta.activity_log import META, PERSON
 from tests.ledger_world import RECHECK, later, ledger, left_behind, one_adset, result_of
-from tests.world import LIVE, START, World
+from tests.log_lines import logged
+from tests.world import LIVE, START, VETERANS, World
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -219,3 +225,87 @@ def test_of_two_pauses_the_later_sighting_counts() -> None:
     other = replace(one, seen_on=late)
 
     assert one.joining(other).seen_on == other.joining(one).seen_on == late
+
+
+def test_an_older_change_that_is_still_in_effect(world: World, adset: str) -> None:
+    """A newer one was never written; the older one is more than a day old."""
+    world.run(LIVE)
+    later(world, 20 * HOUR)
+    run_id = f"{world.time.clock.now():%Y%m%dT%H%M%SZ}-0000bbbb"
+    left_behind(world, adset, ChangeState.PREPARED, "as before", states="GA", run_id=run_id)
+    later(world, MINUTE)
+    (recovery,) = result_of(world, RECHECK)["recovered"]
+    assert recovery["state"] == "rolled_back"
+    later(world, 5 * HOUR)
+    paused_and_on_again(world, adset)
+    result_of(world, RECHECK)
+    paused_by_a_person(world, adset)
+
+    result_of(world, RECHECK)
+
+    assert first_ad(world, adset).status == "PAUSED"
+
+
+def test_what_a_recheck_has_left_to_another_campaign_was_not_seen(world: World) -> None:
+    """So the log's row of a person still explains the pause, although the ad has lost its form as well."""
+    world.campaign("FL")
+    adset = world.adset(ads=3)
+    world.run(LIVE)
+    truckers = {"closrtech_campaign": "VND_TRUCKERS_LEADS", "fb_ad_account_id": "act_111", "enabled": "false"}
+    world.put({f"campaigns/truckers/{name}": value for name, value in truckers.items()})
+    world.put({"campaigns/truckers/fb_campaign_ids": [VETERANS]})
+    config._parameter_store().clear_cache()  # type: ignore[no-untyped-call] # Powertools left this one without types
+    later(world, HOUR)
+    run_id = f"{world.time.clock.now():%Y%m%dT%H%M%SZ}-0000bbbb"
+    left_behind(world, adset, ChangeState.PREPARED, "as before", states="GA", run_id=run_id, slug="truckers")
+    later(world, MINUTE)
+    world.meta.meta_breaks(first_ad(world, adset).id)
+    paused_by_a_person(world, adset)
+    result_of(world, {**RECHECK, "campaigns": ["veterans"]})
+    later(world, 5 * MINUTE)
+    result_of(world, RECHECK)
+    later(world, 25 * MINUTE)
+
+    result_of(world, {**RECHECK, "campaigns": ["veterans"]})
+
+    assert first_ad(world, adset).status == "PAUSED"
+
+
+def test_rechecks_with_a_stuck_rollback_do_not_record_every_ad_set(world: World, adset: str) -> None:
+    """Of the others, the recheck itself keeps what it has seen."""
+    ids = [adset, *(world.adset(f"Other {number}") for number in range(5))]
+    world.run(LIVE)
+    later(world, HOUR)
+    ad = first_ad(world, ids[0])
+    world.meta.meta_breaks(ad.id)
+    world.meta.fail(
+        faults.MISSING_LEAD_FORM, on=lambda call: call.method == "POST" and call.object_id == ad.id, times=None
+    )
+    assert "rollback_failed" in {each["result"] for each in result_of(world, RECHECK)["campaigns"][0]["adsets"]}
+    later(world, HOUR)
+
+    with patch.object(Ledger, "keep_ads", autospec=True, side_effect=Ledger.keep_ads) as keep:
+        result_of(world, {**RECHECK, "scheduled": world.time.clock.now().isoformat()})
+
+    assert sum(len(call.args[1]) for call in keep.mock_calls) <= 1
+
+
+def test_a_defect_while_they_are_recorded_stops_no_rollback(world: World, adset: str, log: StringIO) -> None:
+    """It only is logged."""
+    world.run(LIVE)
+    later(world, MINUTE)
+    world.meta.meta_breaks(first_ad(world, adset).id)
+    later(world, MINUTE)
+
+    def republish_slowly(*parts: Any) -> list[ChangeRun]:
+        world.time.pass_by(1)
+        return republish(*parts)
+
+    with (
+        patch.object(Ledger, "keep_ads", side_effect=RuntimeError("A defect")),
+        patch("closrads.rollout.rollback.republish", republish_slowly),
+    ):
+        result = result_of(world, RECHECK)
+
+    assert (one_adset(result)["result"], result["campaigns"][0]["errors"]) == ("reverted", [])
+    assert logged(log, "ledger.ads_not_kept", "adset")
