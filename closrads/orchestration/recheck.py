@@ -61,7 +61,7 @@ def recheck(context: CampaignContext, report: SyncReport, done: Completed) -> It
         token_ends = read_token_end(job.api, token_ends)
     yield replace(report, token_ends=token_ends.isoformat() if token_ends else "")
     is_complete = is_recorded and not report.with_result(Result.DEFERRED, Result.UNVERIFIED)
-    unseen = frozenset(ad.id for change in found for ad in change.before.ads) - rechecked.seen_on
+    unseen = rechecked.unseen(found)
     if is_complete:
         reported = last.reported if last and failures_of(report) else None
         known = unseen if len(unseen) <= MAX_UNSEEN else None

@@ -1,7 +1,7 @@
 """Rechecks changes whose ads may have broken since, in whatever state they ended."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from closrads.domain.adset_results import AdSetResult, Result
@@ -34,10 +34,11 @@ class Rechecked:
         """Ids of the ad sets that could be read, and still exist."""
         return frozenset(run.id for run in self.runs)
 
-    @property
-    def seen_on(self) -> frozenset[str]:
-        """Ids of the ads that are on."""
-        return frozenset(ad.id for run in self.runs for ad in run.now.ads if ad.is_on)
+    def unseen(self, changes: Iterable[Change]) -> frozenset[str]:
+        """Return the ids of the ads that it has not seen on, of those that changes are responsible for by now."""
+        known = {ad.id for change in changes for ad in change.before.ads}
+        known |= {ad.id for run in self.runs for ad in run.protected}
+        return frozenset(known.difference(ad.id for run in self.runs for ad in run.now.ads if ad.is_on))
 
 
 def recheck(

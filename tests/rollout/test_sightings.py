@@ -309,3 +309,31 @@ def test_a_defect_while_they_are_recorded_stops_no_rollback(world: World, adset:
 
     assert (one_adset(result)["result"], result["campaigns"][0]["errors"]) == ("reverted", [])
     assert logged(log, "ledger.ads_not_kept", "adset")
+
+
+def test_one_that_a_recheck_has_only_seen_off_was_not_seen_on(world: World) -> None:
+    """It was off before the change, somebody has switched it on since, and Meta has paused it before any look.
+
+    The log is read only because of another ad, which a person has paused.
+    """
+    world.campaign("FL")
+    adset = world.adset(ads=3)
+    ad, broken, other = world.meta.ads_of(adset)
+    world.meta.pause_by_hand(ad.id)
+    world.run(LIVE)
+    later(world, HOUR)
+    world.meta.meta_breaks(broken.id)
+    scheduled = {**RECHECK, "scheduled": world.time.clock.now().isoformat()}
+    assert one_adset(result_of(world, scheduled))["result"] == "reverted"
+    later(world, MINUTE)
+    world.meta.person_activates(ad.id)
+    later(world, MINUTE)
+    world.meta.meta_pauses(ad.id, with_issue=False)
+    world.meta.person_pauses(other.id)
+    later(world, MINUTE)
+    scheduled = {**RECHECK, "scheduled": world.time.clock.now().isoformat()}
+    assert one_adset(result_of(world, scheduled))["result"] == "skipped_preflight"
+    later(world, 2 * HOUR)
+
+    scheduled = {**RECHECK, "scheduled": world.time.clock.now().isoformat()}
+    assert (one_adset(result_of(world, scheduled))["result"], ad.status) == ("reverted", "ACTIVE")
