@@ -309,6 +309,23 @@ def test_what_a_rollback_switches_on_is_not_named(world: World) -> None:
     assert (paused.status, result["unexplained"], recorded(world)) == ("ACTIVE", [], [])
 
 
+def explained_late(world: World) -> Ad:
+    """Return an ad that Meta has paused, which its log says only after a later change has covered the first."""
+    world.campaign("FL")
+    ad: Ad = world.meta.ads_of(world.adset())[0]
+    world.run(LIVE)
+    log = world.meta.accounts["act_111"].activities
+    log.delay = 7 * DAY
+    later(world, MINUTE)
+    world.meta.meta_pauses(ad.id, with_issue=False)
+    world.time.next_day()
+    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "GA": 5}
+    assert world.run({**LIVE, "notify": False})["unexplained"]
+    log.delay = 0.0
+    world.time.next_day()
+    return ad
+
+
 class TestFleet:
     """A recheck comes between a campaign's part and the close of its run."""
 
@@ -385,18 +402,7 @@ class TestFleet:
 
     def test_what_the_run_has_switched_on_is_named(self, world: World) -> None:
         """Although a recheck has seen it on since."""
-        world.campaign("FL")
-        ad: Ad = world.meta.ads_of(world.adset())[0]
-        world.run(LIVE)
-        log = world.meta.accounts["act_111"].activities
-        log.delay = 7 * DAY
-        later(world, MINUTE)
-        world.meta.meta_pauses(ad.id, with_issue=False)
-        world.time.next_day()
-        world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "GA": 5}
-        assert world.run(LIVE)["unexplained"]
-        log.delay = 0.0
-        world.time.next_day()
+        ad = explained_late(world)
         workflow = Workflow(world)
         opened = workflow.call({**OPEN, "scheduled": world.time.clock.now().isoformat()})
         workflow.call_until_done({"step": "part", "run_id": opened["run_id"], "campaigns": ["veterans"]})
@@ -535,18 +541,8 @@ def test_a_recheck_that_stops_names_no_ad_that_it_has_not_read(world: World, two
 
 def test_a_write_that_failed_once_is_made_up_for(world: World) -> None:
     """Of what the run has switched on: at its end, when it records that it has been reported."""
-    world.campaign("FL")
-    ad: Ad = world.meta.ads_of(world.adset())[0]
-    world.run(LIVE)
-    log = world.meta.accounts["act_111"].activities
-    log.delay = 7 * DAY
-    later(world, MINUTE)
-    world.meta.meta_pauses(ad.id, with_issue=False)
-    world.time.next_day()
-    world.sandbox.closrtech.demand["VND_VETERANS_LEADS"] = {"FL": 5, "GA": 5}
-    assert world.run({**LIVE, "notify": False})["unexplained"]
-    log.delay, log.missing = 0.0, not_metas
-    world.time.next_day()
+    ad = explained_late(world)
+    world.meta.accounts["act_111"].activities.missing = not_metas
     keep = Ledger.keep_unexplained
     fails = [LedgerError("The ledger cannot be written")]
 
